@@ -1,0 +1,34 @@
+"""What can go wrong, named by its consequence.
+
+TamizError            anything that ends a command: one or two lines, exit code 1
+├── BadArgument       a flag, a recipe key or a pattern is wrong: exit code 2, before any work
+├── StaleOutput       an output folder was made from other settings or inputs
+├── DamagedFile       an input or output is not what it must be (truncated, bad header, wrong sha256)
+└── TooManyRejected   more rows were rejected than `--max-rejected` allows
+"""
+
+from __future__ import annotations
+
+
+class TamizError(Exception):
+    """Ends a command. The message names the value, the bound and the fix."""
+
+    exit_code = 1
+
+
+class BadArgument(TamizError):
+    """A flag, a recipe key or a pattern that can't be worked with."""
+
+    exit_code = 2
+
+
+class StaleOutput(TamizError):
+    """An output folder holds something made from other settings or inputs."""
+
+
+class DamagedFile(TamizError):
+    """A file is truncated, has a bad header or the wrong checksum."""
+
+
+class TooManyRejected(TamizError):
+    """The share of rejected rows is above the bound."""
