@@ -1,7 +1,7 @@
 """Files at any fsspec address: list, open, write atomically, checksum.
 
-A final name is a function of the input; data goes to a temporary name in the same folder, is synced, and is then
-renamed. A killed run leaves only temporary files, which the next run removes.
+A final name is a function of the input; data goes to a temporary name in the same folder, is synced, and is
+then renamed. A killed run leaves only temporary files, which the next run removes.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         final.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         _sync(temporary)
-        os.replace(temporary, final)
+        temporary.replace(final)
         _sync(final.parent)
     except OSError as error:
         raise TamizError(f"can't write {final}: {error.strerror or error}") from error

@@ -1,0 +1,1 @@
+"""Top layer: the command line, and `run`, which turns a recipe into stages and calls them."""

@@ -1,0 +1,106 @@
+"""What reading yields: batches of documents and the rows that aren't documents."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+BLANK = "blank line"
+FIRST_BYTES = 64
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedRow:
+    """A row that isn't a document. `reason` is a kind, or `kind: detail`; first_bytes: at most 64."""
+
+    file: str
+    row: int
+    reason: str
+    first_bytes: bytes
+
+    @property
+    def kind(self) -> str:
+        """The reason without its detail: what counts are kept by."""
+        return self.reason.partition(": ")[0]
+
+    @property
+    def blank(self) -> bool:
+        """Blank lines are listed, but don't count toward --max-rejected."""
+        return self.reason == BLANK
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentBatch:
+    """Documents in input order, and the rows rejected between them.
+
+    rows        int32[n], 0-based row of each document in the whole file
+    texts, urls, timestamps    n values; extra: column -> n values, for the columns asked for
+    rejected    rows of this batch that aren't documents, in order
+    bytes_read  uncompressed bytes that this batch stands for
+    damage      on an item's last batch only: why reading stopped there, and where
+    """
+
+    rows: NDArray[np.int32]
+    texts: list[str]
+    urls: list[str | None]
+    timestamps: list[str | None]
+    extra: dict[str, list[str | None]]
+    rejected: list[RejectedRow]
+    bytes_read: int
+    damage: str | None = None
+
+    @property
+    def total(self) -> int:
+        """Rows of either kind."""
+        return len(self.texts) + len(self.rejected)
+
+
+Values = tuple[str | None, ...]  # one document: text, url, timestamp, then the extra columns
+Outcome = Values | str  # or the reason why it isn't one
+
+
+@dataclass(slots=True)
+class BatchBuilder:
+    """Gathers rows one by one, in order."""
+
+    file: str
+    columns: tuple[str, ...]
+    rows: list[int] = field(default_factory=list)
+    values: list[Values] = field(default_factory=list)
+    rejected: list[RejectedRow] = field(default_factory=list)
+
+    def add(self, row: int, outcome: Outcome, raw: bytes) -> None:
+        if isinstance(outcome, str):
+            self.rejected.append(RejectedRow(self.file, row, outcome, bytes(raw[:FIRST_BYTES])))
+        else:
+            self.rows.append(row)
+            self.values.append(outcome)
+
+    def build(self, bytes_read: int, damage: str | None = None) -> DocumentBatch:
+        turned = list(zip(*self.values, strict=True)) or [()] * (3 + len(self.columns))
+        values = [list(column) for column in turned]
+        return batch(self.rows, values, self.columns, self.rejected, bytes_read, damage)
+
+
+def batch(
+    rows: list[int] | range,
+    values: list[list[str | None]],
+    columns: tuple[str, ...],
+    rejected: list[RejectedRow],
+    bytes_read: int,
+    damage: str | None = None,
+) -> DocumentBatch:
+    """From columns: values holds text, url, timestamp, then one list for each of `columns`."""
+    texts: list[str] = values[0]  # type: ignore[assignment]  # a kept text is never None
+    return DocumentBatch(
+        rows=np.asarray(rows, np.int32),
+        texts=texts,
+        urls=values[1],
+        timestamps=values[2],
+        extra=dict(zip(columns, values[3:], strict=True)),
+        rejected=rejected,
+        bytes_read=bytes_read,
+        damage=damage,
+    )

@@ -1,0 +1,143 @@
+"""Patterns -> the files they name: local globs and any fsspec address, each file once, with its identity."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterator
+
+from corpora.config import Config
+from corpora.errors import BadArgument, TamizError
+from corpora.files import TEMPORARY, is_local
+
+_MAGIC = frozenset("*?[")
+# What file systems call a content tag, best first; the last ones only say when the file was written.
+_TAGS = ("sha256", "blob_id", "ETag", "etag", "md5Hash", "generation", "content_md5", "checksum")
+_TIMES = ("last_commit", "LastModified", "last_modified", "updated", "mtime", "modified", "created")
+
+
+class Listed(Config, frozen=True, kw_only=True):
+    """One input file. `key` is equal for two addresses of one file; `stem` names its outputs."""
+
+    address: str
+    key: str
+    stem: str
+    size: int
+    mtime_ns: int | None = None
+    etag: str | None = None
+
+
+def list_inputs(patterns: list[str]) -> list[Listed]:
+    """Every file that the patterns name, once, sorted by address.
+
+    Raises BadArgument for a pattern that matches nothing, a folder, and two files with the same output name.
+    """
+    found: dict[str, Listed] = {}
+    for pattern in patterns:
+        matches = list(_expand(pattern))
+        if not matches:
+            raise BadArgument(f"{pattern}: no file matches this pattern")
+        for listed in matches:
+            found.setdefault(listed.key, listed)
+    files = sorted(found.values(), key=lambda listed: listed.address)
+    _refuse_collisions(files)
+    return files
+
+
+def _expand(pattern: str) -> Iterator[Listed]:
+    for scheme in ("file://", "local://"):
+        pattern = pattern.removeprefix(scheme)
+    return _expand_local(pattern) if is_local(pattern) else _expand_remote(pattern)
+
+
+def _expand_local(pattern: str) -> Iterator[Listed]:
+    pattern = os.path.expanduser(pattern)  # noqa: PTH111 (pathlib would drop `./` and `//`)
+    literal = os.path.lexists(pattern)
+    # pathlib's glob also matches dot files, which no shell user means
+    paths = [pattern] if literal else glob.glob(pattern, recursive=True)  # noqa: PTH207
+    if literal and os.path.isdir(pattern):  # noqa: PTH112
+        raise BadArgument(f"{pattern} is a folder; name its files, such as {pattern.rstrip('/')}/*.jsonl.zst")
+    prefix = os.path.dirname(pattern) if literal else _fixed_prefix(pattern)  # noqa: PTH120
+    for path in paths:
+        if TEMPORARY.search(path) or os.path.isdir(path):  # noqa: PTH112
+            continue
+        yield _local(path, prefix)
+
+
+def _local(path: str, prefix: str) -> Listed:
+    try:
+        status = os.stat(path)  # noqa: PTH116
+    except OSError as error:
+        raise TamizError(f"can't read {path}: {error.strerror}") from error
+    return Listed(
+        address=path,
+        key=os.path.realpath(path),
+        stem=_stem(os.path.relpath(path, prefix or ".")),
+        size=status.st_size,
+        mtime_ns=status.st_mtime_ns,
+    )
+
+
+def _expand_remote(pattern: str) -> Iterator[Listed]:
+    root, infos = _remote_glob(pattern)
+    prefix = _fixed_prefix(root)
+    protocol = pattern.partition("://")[0]
+    for path, info in infos.items():
+        if info.get("type") == "directory" or TEMPORARY.search(path):
+            continue
+        address = path if "://" in path else f"{protocol}://{path.lstrip('/')}"
+        relative = path.lstrip("/").removeprefix(prefix.lstrip("/")).lstrip("/")
+        size = int(str(info.get("size") or 0))
+        yield Listed(address=address, key=address, stem=_stem(relative), size=size, etag=_tag(info))
+
+
+def _remote_glob(pattern: str) -> tuple[str, dict[str, dict[str, object]]]:
+    """(the pattern as its file system writes it, path -> info)."""
+    import fsspec
+
+    try:
+        filesystem, root = fsspec.core.url_to_fs(pattern)
+    except (ImportError, ValueError) as error:
+        raise BadArgument(f"{pattern}: {_first_line(error)}") from error
+    try:
+        return root, filesystem.glob(root, detail=True)
+    except FileNotFoundError:
+        return root, {}
+    except Exception as error:  # each file system has exceptions of its own
+        raise TamizError(
+            f"can't list {pattern} ({_first_line(error)}); without a network use --demo, "
+            "or name local files with --set documents.input=PATTERN"
+        ) from error
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def _tag(info: dict[str, object]) -> str | None:
+    """A content tag from a file system's answer, or failing that the time of writing."""
+    lfs = info.get("lfs")
+    flat = {**info, **lfs} if isinstance(lfs, dict) else info
+    return next((str(flat[name]) for name in (*_TAGS, *_TIMES) if flat.get(name)), None)
+
+
+def _fixed_prefix(pattern: str) -> str:
+    """The folder part before the first wildcard: `a/b/*/c.txt` -> `a/b`, `a/b.txt` -> `a`."""
+    parts = pattern.split("/")
+    wild = next((i for i, part in enumerate(parts) if _MAGIC & set(part)), len(parts) - 1)
+    return "/".join(parts[:wild]) or ("/" if pattern.startswith("/") else "")
+
+
+def _stem(relative: str) -> str:
+    return relative.replace(os.sep, "/").replace("/", "__")
+
+
+def _refuse_collisions(files: list[Listed]) -> None:
+    owners: dict[str, str] = {}
+    for listed in files:
+        other = owners.setdefault(listed.stem, listed.address)
+        if other != listed.address:
+            raise BadArgument(
+                f"{other} and {listed.address} would both be written as {listed.stem}; "
+                "name them with one pattern that starts above both folders, such as FOLDER/**/*.jsonl"
+            )

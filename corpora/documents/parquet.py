@@ -1,0 +1,129 @@
+"""Parquet -> documents: column `text`, and `url` and `timestamp` where the file has them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import IO, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from corpora.documents.batches import BatchBuilder, DocumentBatch, Outcome
+from corpora.documents.items import WorkItem
+from corpora.documents.streams import Damage, unreadable
+from corpora.errors import BadArgument
+from corpora.files import open_binary
+
+
+class ParquetFile:
+    """An open Parquet file. What its content does wrong is Damage; a disk or network that fails is TamizError."""
+
+    def __init__(self, address: str, file: IO[bytes]) -> None:
+        self._address = address
+        try:
+            self._file = pq.ParquetFile(file, page_checksum_verification=True)
+        except Exception as error:
+            raise self._sort(error, "in its footer") from error
+
+    def row_groups(self) -> list[tuple[int, int]]:
+        """(rows, uncompressed bytes) of each."""
+        groups = (self._file.metadata.row_group(g) for g in range(self._file.num_row_groups))
+        return [(group.num_rows, group.total_byte_size) for group in groups]
+
+    def refuse_columns(self) -> None:
+        """BadArgument unless `text` is a column of strings (or of bytes, which are then read as UTF-8)."""
+        schema = self._file.schema_arrow
+        if "text" not in schema.names:
+            names = ", ".join(schema.names)
+            raise BadArgument(f"{self._address} has no column text; its columns are {names}")
+        kind = schema.field("text").type
+        if not _is_text(kind):
+            raise BadArgument(f"{self._address}: column text is {kind}; it must be string")
+
+    def tables(self, group: int, names: tuple[str, ...], batch_bytes: int) -> Iterator[pa.RecordBatch]:
+        """Batches of about batch_bytes of one row group, with those of `names` that the file has."""
+        metadata = self._file.metadata.row_group(group)
+        rows = max(1, metadata.num_rows * batch_bytes // max(1, metadata.total_byte_size))
+        present = [name for name in dict.fromkeys(names) if name in self._file.schema_arrow.names]
+        try:
+            yield from self._file.iter_batches(min(rows, max(1, metadata.num_rows)), [group], present)
+        except Exception as error:
+            raise self._sort(error, f"in row group {group}") from error
+
+    def _sort(self, error: Exception, where: str) -> Exception:
+        # Arrow raises plain OSErrors without errno for content that it can't decode
+        content = isinstance(error, pa.ArrowException) or (type(error) is OSError and error.errno is None)
+        detail = (str(error) or type(error).__name__).splitlines()[0]
+        return Damage(f"bad parquet {where}: {detail}") if content else unreadable(self._address, error)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    types = pa.types
+    tests = (types.is_string, types.is_large_string, types.is_string_view, types.is_binary, types.is_large_binary)
+    kind = kind.value_type if types.is_dictionary(kind) else kind
+    return any(test(kind) for test in tests)
+
+
+def read_parquet(item: WorkItem, batch_bytes: int, columns: tuple[str, ...]) -> Iterator[DocumentBatch]:
+    """Batches of the item's row groups. Raises Damage after the last good one, TamizError if reading itself fails."""
+    names = ("text", "url", "timestamp", *columns)
+    try:
+        file = open_binary(item.path)
+    except Exception as error:  # each file system has exceptions of its own
+        raise unreadable(item.path, error) from error
+    with file:
+        opened = ParquetFile(item.path, file)
+        opened.refuse_columns()
+        row = item.first_row
+        for group in range(item.start, item.end):
+            for table in opened.tables(group, names, batch_bytes):
+                yield _documents(table, row, item.path, columns)
+                row += table.num_rows
+
+
+def _documents(table: pa.RecordBatch, first_row: int, file: str, columns: tuple[str, ...]) -> DocumentBatch:
+    missing = [None] * table.num_rows
+    names = ("text", "url", "timestamp", *columns)
+    values = [_values(table.column(name)) if name in table.schema.names else missing for name in names]
+    builder = BatchBuilder(file, columns)
+    for row, fields in enumerate(zip(*values, strict=True), first_row):
+        builder.add(row, _outcome(names, fields), _raw(fields[0]))
+    return builder.build(table.nbytes)
+
+
+def _values(column: Any) -> list[Any]:
+    """Python values of a pa.Array; its strings as bytes if one isn't UTF-8."""
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    try:
+        return list(column.to_pylist())
+    except UnicodeDecodeError:
+        binary = pa.large_binary() if pa.types.is_large_string(column.type) else pa.binary()
+        return list(column.cast(binary).to_pylist())
+
+
+def _outcome(names: tuple[str, ...], fields: tuple[Any, ...]) -> Outcome:
+    if fields[0] is None:
+        return "text null"
+    strings: list[str | None] = []
+    for name, value in zip(names, fields, strict=True):
+        try:
+            strings.append(_as_string(value))
+        except UnicodeDecodeError:
+            return f"invalid UTF-8: in {name}"
+    return tuple(strings) if strings[0] else "text empty"
+
+
+def _as_string(value: object) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bytes):
+        return value.decode()
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, (bool, list, dict)) else str(value)
+
+
+def _raw(value: object) -> bytes:
+    if isinstance(value, str):
+        return value[:64].encode()
+    return value if isinstance(value, bytes) else b""

@@ -1,0 +1,80 @@
+"""Decompression of .zst: frames one after another, block by block (RFC 8878, section 3.1).
+
+Walking the blocks here, and leaving their content to the library, bounds the output of one call to a block
+(128 KiB), keeps every block before a corrupt one, and tells a finished frame from a truncated one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import zstandard
+
+from corpora.documents.streams import PIECE, Damage, Source
+
+_MAGIC = zstandard.FRAME_HEADER
+_RLE = 1  # the block type whose content is one byte, repeated
+_CHECKSUM_FLAG = 4  # in the frame header descriptor
+
+
+def unzstd(source: Source) -> Iterator[bytes]:
+    """Uncompressed bytes of every frame; skippable frames are skipped. Damage for everything else."""
+    while magic := source.read(4):
+        if magic == _MAGIC:
+            yield from _Frame(source).blocks()
+        elif len(magic) == 4 and magic[0] & 0xF0 == 0x50 and magic[1:] == b"\x2a\x4d\x18":
+            _skip_frame(source)
+        elif _MAGIC.startswith(magic):
+            raise _truncated(source)
+        else:
+            raise Damage(f"not zstd: no frame begins at byte {source.position - len(magic)}")
+
+
+class _Frame:
+    """One frame, whose magic has been read."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._decoder = zstandard.ZstdDecompressor().decompressobj()
+
+    def blocks(self) -> Iterator[bytes]:
+        has_checksum = self._header()
+        last = 0
+        while not last:
+            head = _take(self._source, 3)
+            word = int.from_bytes(head, "little")
+            last, kind, size = word & 1, (word >> 1) & 3, word >> 3
+            yield self._decode(head + _take(self._source, 1 if kind == _RLE else size))
+        if has_checksum:
+            self._decode(_take(self._source, 4))
+
+    def _header(self) -> bool:
+        start = _MAGIC + _take(self._source, 1)
+        length = zstandard.frame_header_size(start)
+        self._decode(start + _take(self._source, length - len(start)))
+        return bool(start[4] & _CHECKSUM_FLAG)
+
+    def _decode(self, data: bytes) -> bytes:
+        try:
+            return self._decoder.decompress(data)
+        except zstandard.ZstdError as error:
+            reason = str(error).removeprefix("zstd decompressor error: ").lower()
+            begin = self._source.position - len(data)
+            raise Damage(f"corrupt zstd: {reason} in the block at byte {begin}") from error
+
+
+def _take(source: Source, length: int) -> bytes:
+    data = source.read(length)
+    if len(data) < length:
+        raise _truncated(source)
+    return data
+
+
+def _skip_frame(source: Source) -> None:
+    left = int.from_bytes(_take(source, 4), "little")
+    while left:
+        left -= len(_take(source, min(left, PIECE)))
+
+
+def _truncated(source: Source) -> Damage:
+    return Damage(f"truncated zstd: ends at byte {source.position}, inside a frame")

@@ -1,0 +1,247 @@
+"""The manifest of an output folder: what made it, what it holds, whether it still does.
+
+A folder is *begun* (manifest with `finished: false`), worked on item by item, and *finished*. The fingerprint covers
+the settings, the contents of the inputs, the stage's algorithm version and Python's Unicode tables. Same fingerprint
+and finished: the work is skipped. Same and unfinished: continued. Another: refused, naming what changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import unicodedata
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from corpora import files
+from corpora.errors import DamagedFile, StaleOutput, TamizError
+
+NAME = "manifest.json"
+PROGRESS = ".progress"
+FORMAT = "tamiz-manifest"
+PACKAGES = (
+    "apache-beam", "datasets", "kenlm", "numpy", "pyarrow", "sentencepiece", "tamiz", "tokenizers", "torch",
+    "transformers", "xxhash",
+)  # fmt: skip
+
+State = Literal["new", "continued", "finished"]
+
+
+class InputIdentity(msgspec.Struct, frozen=True, kw_only=True):
+    """One input file. Local contents are known by sha256, remote ones by etag (or size)."""
+
+    name: str
+    size: int
+    mtime_ns: int | None = None
+    sha256: str | None = None
+    etag: str | None = None
+
+    def content(self) -> list[object]:
+        """What the fingerprint sees: never the mtime, nor the folder."""
+        return [self.name, self.sha256 or self.etag or self.size]
+
+
+class MadeFrom(msgspec.Struct, frozen=True, kw_only=True):
+    """All that decides the bytes of an output folder."""
+
+    stage: str
+    algorithm: int
+    settings: dict[str, Any]
+    inputs: list[InputIdentity]
+    unicode: str = unicodedata.unidata_version
+
+    def fingerprint(self) -> str:
+        content = sorted(json.dumps(i.content()) for i in self.inputs)
+        message = [self.stage, self.algorithm, self.settings, content, self.unicode]
+        return hashlib.sha256(json.dumps(message, sort_keys=True).encode()).hexdigest()[:32]
+
+    def changes_from(self, old: MadeFrom) -> str:
+        """Names what differs, settings by key."""
+        changed = [
+            f"{key}: {json.dumps(old.settings.get(key))} -> {json.dumps(self.settings.get(key))}"
+            for key in sorted({*old.settings, *self.settings})
+            if old.settings.get(key) != self.settings.get(key)
+        ]
+        before, after = ({tuple(i.content()) for i in m.inputs} for m in (old, self))
+        changed += [f"input {name}" for name in sorted({str(c[0]) for c in before ^ after})][:3]
+        if old.algorithm != self.algorithm:
+            changed.append(f"algorithm version {old.algorithm} -> {self.algorithm}")
+        if old.unicode != self.unicode:
+            changed.append(f"Unicode tables {old.unicode} -> {self.unicode}")
+        return "; ".join(changed) or "the stage"
+
+
+class FileRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One file of the folder; `path` is relative to it, `/` separated."""
+
+    path: str
+    bytes: int
+    sha256: str
+    rows: int | None = None
+
+
+class Manifest(msgspec.Struct, kw_only=True):
+    """The content of manifest.json."""
+
+    format: str = FORMAT
+    version: int = 1
+    stage: str
+    finished: bool = False
+    fingerprint: str
+    made_from: MadeFrom
+    counts: dict[str, Any] = {}
+    facts: dict[str, Any] = {}
+    items: list[dict[str, Any]] = []
+    damaged: list[dict[str, Any]] = []
+    files: list[FileRecord] = []
+    derived: list[FileRecord] = []
+    versions: dict[str, str] = {}
+    times: dict[str, str] = {}
+
+
+def record(folder: Path, path: Path, rows: int | None = None) -> FileRecord:
+    """Describes a file that has just been written."""
+    name = path.relative_to(folder).as_posix()
+    return FileRecord(path=name, bytes=path.stat().st_size, sha256=files.sha256(path), rows=rows)
+
+
+def local_identity(path: Path, name: str, known: dict[str, InputIdentity] | None = None) -> InputIdentity:
+    """Identity of a local file; its sha256 is taken from `known` while size and mtime are the same."""
+    status = path.stat()
+    old = (known or {}).get(name)
+    same = old and old.sha256 and (old.size, old.mtime_ns) == (status.st_size, status.st_mtime_ns)
+    digest = old.sha256 if old and same else files.sha256(path)
+    return InputIdentity(name=name, size=status.st_size, mtime_ns=status.st_mtime_ns, sha256=digest)
+
+
+def known_inputs(folder: Path) -> dict[str, InputIdentity]:
+    """The inputs that the folder's manifest names, if it has a readable one."""
+    if not (folder / NAME).exists():
+        return {}
+    return {i.name: i for i in read(folder).made_from.inputs}
+
+
+def read(folder: Path) -> Manifest:
+    """Raises DamagedFile where manifest.json is missing or not a manifest."""
+    path = folder / NAME
+    try:
+        manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
+    except FileNotFoundError:
+        raise DamagedFile(f"{folder} has no {NAME}: it was not made by tamiz, or not finished") from None
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise DamagedFile(f"{path} can't be read ({error}); remove the folder or pass --rebuild") from None
+    if manifest.format != FORMAT:
+        raise DamagedFile(f"{path}: format {manifest.format!r}, expected {FORMAT!r}")
+    return manifest
+
+
+def read_finished(folder: Path, stage: str) -> Manifest:
+    """The manifest of a finished folder of the given stage."""
+    manifest = read(folder)
+    if manifest.stage != stage:
+        raise DamagedFile(f"{folder} holds the output of {manifest.stage!r}; a folder of {stage!r} is needed")
+    if not manifest.finished:
+        raise DamagedFile(f"{folder} is unfinished: run `tamiz {stage}` again to finish it")
+    return manifest
+
+
+def write(folder: Path, manifest: Manifest) -> None:
+    data = msgspec.json.format(msgspec.json.encode(manifest), indent=1)
+    files.write_bytes(folder / NAME, data + b"\n")
+
+
+def begin(folder: Path, made_from: MadeFrom, *, rebuild: bool = False) -> State:
+    """Claims `folder` for `made_from`.
+
+    Returns "finished" (nothing to do), "continued" (same work, interrupted) or "new". Raises StaleOutput where the
+    folder holds other work or files that no manifest names; `rebuild` clears it instead.
+    """
+    if rebuild:
+        _clear(folder)
+    if (folder / NAME).exists():
+        return _resume(folder, made_from)
+    if folder.is_dir() and any(p for p in folder.iterdir() if not files.TEMPORARY.search(p.name)):
+        raise StaleOutput(f"{folder} is not empty and has no {NAME}: choose another --out, or empty it")
+    _start(folder, made_from)
+    return "new"
+
+
+def _resume(folder: Path, made_from: MadeFrom) -> State:
+    old = read(folder)
+    if old.fingerprint != made_from.fingerprint():
+        raise StaleOutput(
+            f"{folder} was made from something else ({made_from.changes_from(old.made_from)}); "
+            "pass --rebuild to redo it, or choose another --out"
+        )
+    files.remove_temporary(folder)
+    if old.finished:
+        missing = [r.path for r in old.files if not (folder / r.path).exists()]
+        if missing:
+            raise DamagedFile(f"{folder}: {missing[0]} is missing; pass --rebuild to make the folder again")
+    return "finished" if old.finished else "continued"
+
+
+def _start(folder: Path, made_from: MadeFrom) -> None:
+    files.remove_temporary(folder) if folder.is_dir() else None
+    fingerprint = made_from.fingerprint()
+    times = {"begun": datetime.now(UTC).isoformat(timespec="seconds")}
+    write(folder, Manifest(stage=made_from.stage, fingerprint=fingerprint, made_from=made_from, times=times))
+
+
+def _clear(folder: Path) -> None:
+    """Removes an earlier output; only one that carries a manifest, so that no stranger's folder is lost."""
+    if not folder.exists():
+        return
+    ours = (folder / NAME).exists() and FORMAT.encode() in (folder / NAME).read_bytes()
+    if not ours and any(folder.iterdir()):
+        raise StaleOutput(f"{folder} has no {NAME} of tamiz, so --rebuild won't remove it: empty it yourself")
+    try:
+        shutil.rmtree(folder)
+    except OSError as error:
+        raise TamizError(f"can't clear {folder}: {error.strerror}") from error
+
+
+def finish(
+    folder: Path,
+    *,
+    records: Iterable[FileRecord],
+    counts: dict[str, Any] | None = None,
+    facts: dict[str, Any] | None = None,
+    items: list[dict[str, Any]] | None = None,
+    damaged: list[dict[str, Any]] | None = None,
+) -> Manifest:
+    """Writes the final manifest, last of all, and drops the notes on single items."""
+    manifest = read(folder)
+    manifest.finished = True
+    manifest.files = sorted(records, key=lambda r: r.path)
+    manifest.counts, manifest.facts = counts or {}, facts or {}
+    manifest.items, manifest.damaged = items or [], damaged or []
+    manifest.versions = _versions()
+    manifest.times["finished"] = datetime.now(UTC).isoformat(timespec="seconds")
+    write(folder, manifest)
+    shutil.rmtree(folder / PROGRESS, ignore_errors=True)
+    return manifest
+
+
+def add_derived(folder: Path, paths: Iterable[Path]) -> None:
+    """Names files made from the folder's content later (plots, calibration); the fingerprint stays."""
+    manifest = read(folder)
+    new = {r.path: r for r in (*manifest.derived, *(record(folder, p) for p in paths))}
+    manifest.derived = sorted(new.values(), key=lambda r: r.path)
+    write(folder, manifest)
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found

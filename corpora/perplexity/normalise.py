@@ -1,0 +1,81 @@
+"""CCNet's text normaliser: the form in which its language models see text.
+
+Source: facebookresearch/cc_net, cc_net/text_normalizer.py, `normalize` with its default arguments: strip, lower, NFD
+without category Mn (the result is not recomposed), `\\d` to 0, 34 punctuation marks to ASCII, and characters 0-31 and
+127-159 deleted. A newline is character 10: it is deleted, and the words beside it join.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+_PUNCTUATION = {
+    "，": ",",
+    "。": ".",
+    "、": ",",
+    "„": '"',
+    "”": '"',
+    "“": '"',
+    "«": '"',
+    "»": '"',
+    "１": '"',  # never reached: a digit is already 0
+    "」": '"',
+    "「": '"',
+    "《": '"',
+    "》": '"',
+    "´": "'",
+    "∶": ":",
+    "：": ":",
+    "？": "?",
+    "！": "!",
+    "（": "(",
+    "）": ")",
+    "；": ";",
+    "–": "-",
+    "—": " - ",
+    "．": ". ",
+    "～": "~",
+    "’": "'",
+    "…": "...",
+    "━": "-",
+    "〈": "<",
+    "〉": ">",
+    "【": "[",
+    "】": "]",
+    "％": "%",
+    "►": "-",
+}
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
+
+
+class _Replacements(dict[str, str]):
+    """Runs of characters to what they become; one character's fate does not depend on its neighbours."""
+
+    def __missing__(self, run: str) -> str:
+        if len(run) > 1:  # runs are too many to keep
+            return "".join(map(self.__getitem__, run))
+        self[run] = _replace_character(run)
+        return self[run]
+
+
+def _replace_character(character: str) -> str:
+    if unicodedata.category(character) == "Mn":
+        return ""
+    if character.isdecimal():  # what `\d` matches in a str pattern: category Nd
+        return "0"
+    if "\x7f" <= character <= "\x9f" or character < " ":
+        return ""
+    return _PUNCTUATION.get(character, character)
+
+
+_replacements = _Replacements()
+_ASCII = {code: _replace_character(chr(code)) for code in range(128)}
+
+
+def normalise(line: str) -> str:
+    """`line` as CCNet's models see it. Equal to cc_net's `normalize(line)` for every str of this Python's Unicode."""
+    line = line.strip().lower()
+    if not line.isascii():
+        line = _NOT_ASCII.sub(lambda run: _replacements[run[0]], unicodedata.normalize("NFD", line))
+    return line.translate(_ASCII)

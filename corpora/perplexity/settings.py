@@ -1,0 +1,81 @@
+"""What `tamiz lm train` can be told. Light: imports no heavy library."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+from corpora.config import Config
+
+MINIMUM_ORDER = 2
+MAXIMUM_ORDER = 6  # what the kenlm wheel is compiled for (KENLM_MAX_ORDER)
+DEFAULT_VOCABULARY = 32_000
+SENTENCEPIECE_THREADS = 2  # a constant: 1, 2 and 4 threads train three different models
+CHARACTER_COVERAGE = 0.9995  # cc_net/Makefile
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)([KMGT]?)B?", re.IGNORECASE)
+
+ScoringMode = Literal["lines", "ccnet", "bertin"]
+
+
+def parse_size(size: str) -> int:
+    """'2G', '500M' or '1.5GB' in bytes, powers of 1,024. Raises ValueError."""
+    match = _SIZE.fullmatch(size.strip())
+    if match is None:
+        raise ValueError(f"{size!r} is not a size: write a number and K, M, G or T, like '2G'")
+    return int(float(match[1]) * 1024 ** " KMGT".index(match[2].upper() or " "))
+
+
+class LmSettings(Config, frozen=True, kw_only=True):
+    """How a language model is estimated.
+
+    order: the longest n-gram. prune: an n-gram of order k seen at most `prune[k-1]` times is left out (the last value
+    holds for the orders above; never decreasing; None keeps all), as lmplz's `--prune`.
+    mode: what is one sentence: every line, or the whole text with its newlines deleted (ccnet).
+    words: raw words, no normaliser and no tokenizer; scored in mode `bertin`.
+    tokenizer: a SentencePiece model to use; None trains one of `train_tokenizer` pieces (None: 32,000).
+    arpa: also write the model as text, here. memory: a corpus estimated to need more is refused.
+    """
+
+    order: int = 5
+    prune: tuple[int, ...] | None = None
+    mode: Literal["lines", "ccnet"] = "lines"
+    words: bool = False
+    tokenizer: str | None = None
+    train_tokenizer: int | None = None
+    arpa: str | None = None
+    memory: str = "2G"
+
+    def __post_init__(self) -> None:
+        if not MINIMUM_ORDER <= self.order <= MAXIMUM_ORDER:
+            raise ValueError(f"order is {self.order}: it must be {MINIMUM_ORDER} to {MAXIMUM_ORDER}")
+        if self.prune is not None:
+            _check_prune(self.prune, self.order)
+        chosen = [self.words, self.tokenizer is not None, self.train_tokenizer is not None]
+        if sum(chosen) > 1:
+            raise ValueError("words, tokenizer and train_tokenizer exclude each other: give one")
+        if self.words and self.mode != "lines":
+            raise ValueError(f"mode is {self.mode!r}, but words takes every line as it stands: leave one out")
+        if self.train_tokenizer is not None and self.train_tokenizer < 8:
+            raise ValueError(f"train_tokenizer is {self.train_tokenizer}: a vocabulary has at least 8 pieces")
+        parse_size(self.memory)
+
+    @property
+    def scoring_mode(self) -> ScoringMode:
+        """The mode that scores with this model."""
+        return "bertin" if self.words else self.mode
+
+    @property
+    def vocabulary_size(self) -> int | None:
+        """Pieces of the tokenizer to train; None where none is trained."""
+        if self.words or self.tokenizer is not None:
+            return None
+        return self.train_tokenizer or DEFAULT_VOCABULARY
+
+
+def _check_prune(prune: tuple[int, ...], order: int) -> None:
+    """Raises ValueError."""
+    said = ",".join(map(str, prune))
+    if not 1 <= len(prune) <= order:
+        raise ValueError(f"prune has {len(prune)} thresholds: give 1 to {order}, one for each order")
+    if min(prune) < 0 or list(prune) != sorted(prune):
+        raise ValueError(f"prune is {said}: thresholds are 0 or more and never decrease")

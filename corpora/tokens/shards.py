@@ -1,0 +1,127 @@
+"""The shard format: Parquet, one fixed-size list of ids a column, in row groups of constant size.
+
+Parquet has no 16-bit type and PLAIN stores four bytes an id: without a dictionary, BYTE_STREAM_SPLIT puts the bytes
+that are always zero side by side, and zstd removes them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from corpora.errors import DamagedFile
+from corpora.files import atomic_path
+from corpora.tokens.causal import Ragged
+
+ROW_GROUP_ROWS = 1024
+Column = npt.NDArray[Any] | Ragged
+# Width of a fixed-size list, or None for a list of any length; and the dtype of its values.
+ColumnSpec = tuple[int | None, npt.DTypeLike]
+
+
+def token_dtype(vocab_size: int) -> np.dtype[np.unsignedinteger]:
+    """uint16 up to 65,535 ids, uint32 from 65,536 up."""
+    return np.dtype(np.uint16) if vocab_size < 1 << 16 else np.dtype(np.uint32)
+
+
+class ShardWriter:
+    """Writes one shard. A context manager; the file appears at the end, whole, and only if it has a row.
+
+    `columns` maps names to specs, like {"input_ids": (512, np.uint16), "labels": (114, np.uint16)}. Give `write`
+    groups of ROW_GROUP_ROWS rows; the last may be shorter.
+    """
+
+    def __init__(self, path: str | Path, columns: Mapping[str, ColumnSpec]) -> None:
+        self.path = Path(path)
+        self.rows = 0
+        self._columns = dict(columns)
+        self._open = contextlib.ExitStack()
+        self._parquet: Any = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open.__exit__(kind, error, trace)
+
+    def write(self, columns: Mapping[str, Column]) -> None:
+        """One row group: arrays [n, width], or `Ragged`, for each column."""
+        import pyarrow as pa
+
+        schema = _schema(self._columns)
+        arrays = [_array(columns[field.name], field.type) for field in schema]
+        batch = pa.RecordBatch.from_arrays(arrays, schema=schema)
+        if batch.num_rows:
+            self._writer(schema).write_batch(batch, row_group_size=batch.num_rows)
+            self.rows += batch.num_rows
+
+    def _writer(self, schema: Any) -> Any:
+        if self._parquet is None:
+            import pyarrow.parquet as pq
+
+            temporary = self._open.enter_context(atomic_path(self.path))
+            encodings = {f"{name}.list.element": "BYTE_STREAM_SPLIT" for name in schema.names}
+            writer = pq.ParquetWriter(
+                str(temporary),
+                schema,
+                compression="zstd",
+                compression_level=1,
+                use_dictionary=False,
+                column_encoding=encodings,
+                write_statistics=False,
+            )
+            self._parquet = self._open.enter_context(writer)
+        return self._parquet
+
+
+def _schema(columns: Mapping[str, ColumnSpec]) -> Any:
+    import pyarrow as pa
+
+    fields = []
+    for name, (width, dtype) in columns.items():
+        item = pa.field("element", pa.from_numpy_dtype(np.dtype(dtype)), nullable=False)
+        kind = pa.list_(item) if width is None else pa.list_(item, width)
+        fields.append(pa.field(name, kind, nullable=False))
+    return pa.schema(fields)
+
+
+def _array(column: Column, kind: Any) -> Any:
+    import pyarrow as pa
+
+    if isinstance(column, Ragged):
+        return pa.ListArray.from_arrays(column.offsets, pa.array(column.values), type=kind)
+    flat = pa.array(np.ascontiguousarray(column).reshape(-1))
+    return pa.FixedSizeListArray.from_arrays(flat, type=kind)
+
+
+def read_rows(path: str | Path) -> dict[str, Any]:
+    """All rows: an array [n, width] for each fixed-size column, a `Ragged` for each other.
+
+    Raises:
+        DamagedFile: not a whole Parquet file.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(path, use_threads=False)
+    except (pa.ArrowException, OSError) as error:
+        raise DamagedFile(f"{path} can't be read as a shard: {error}") from error
+    return {name: _column(table.column(name).combine_chunks()) for name in table.column_names}
+
+
+def _column(array: Any) -> Column:
+    import pyarrow as pa
+
+    if pa.types.is_fixed_size_list(array.type):
+        rows: npt.NDArray[Any] = array.flatten().to_numpy().reshape(-1, array.type.list_size)
+        return rows
+    return Ragged(array.offsets.to_numpy(), array.values.to_numpy())

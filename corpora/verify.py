@@ -1,0 +1,122 @@
+"""Holds output folders against their manifests: files, sizes, checksums, counts."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from corpora import files, manifest
+from corpora.errors import DamagedFile
+
+LM_FORMAT = "tamiz-lm"
+
+
+def verify(folder: Path) -> tuple[int, list[str]]:
+    """Checks `folder` and every folder below it that has a manifest.
+
+    Returns the number of files checked and the problems, one line each. Raises DamagedFile where there is nothing
+    to hold the files against.
+    """
+    if not folder.is_dir():
+        raise DamagedFile(f"{folder} is not a folder")
+    homes = sorted({p.parent for p in folder.rglob(manifest.NAME)})
+    models = sorted(p for p in folder.rglob("*.json") if _is_lm(p))
+    if not homes and not models:
+        raise DamagedFile(f"{folder} has no {manifest.NAME} (nor a language model's LM.json) at or below it")
+    checked = 0
+    problems: list[str] = []
+    for home in homes:
+        count, found = _verify_folder(home, [h for h in homes if h != home], models)
+        checked, problems = checked + count, problems + found
+    for model in models:
+        count, found = _verify_lm(model)
+        checked, problems = checked + count, problems + found
+    return checked, problems
+
+
+def _verify_folder(home: Path, others: list[Path], models: list[Path]) -> tuple[int, list[str]]:
+    try:
+        content = manifest.read(home)
+    except DamagedFile as error:
+        return 1, [str(error)]
+    if not content.finished:
+        return 1, [f"{home}: unfinished"]
+    problems = _bad_counts(home, content)
+    named = {r.path for r in (*content.files, *content.derived)}
+    for record in (*content.files, *content.derived):
+        problems += _bad_file(home / record.path, record.bytes, record.sha256)
+    inner = [h for h in others if home in h.parents]
+    lm_files = {f for m in models for f in _lm_files(m)}
+    for path in sorted(p for p in home.rglob("*") if p.is_file()):
+        if path.name == manifest.NAME or path in lm_files or any(i in path.parents for i in inner):
+            continue
+        if path.relative_to(home).as_posix() not in named:
+            problems.append(f"{path}: not named by {home / manifest.NAME}")
+    return len(named), problems
+
+
+def _bad_file(path: Path, size: int, digest: str) -> list[str]:
+    if not path.is_file():
+        return [f"{path}: missing"]
+    if path.stat().st_size != size:
+        return [f"{path}: {path.stat().st_size} bytes, the manifest says {size}"]
+    if files.sha256(path) != digest:
+        return [f"{path}: sha256 differs from the manifest's"]
+    return []
+
+
+def _bad_counts(home: Path, content: manifest.Manifest) -> list[str]:
+    """read = kept + sampled out + rejected, per input and in all; and the fingerprint is the settings'."""
+    problems = []
+    if content.made_from.fingerprint() != content.fingerprint:
+        problems.append(f"{home}: the fingerprint is not that of the manifest's settings and inputs")
+    for counts in (content.counts, *content.items):
+        if "read" not in counts:
+            continue
+        accounted = counts.get("kept", 0) + counts.get("sampled_out", 0)
+        accounted += sum(counts.get("rejected", {}).values())
+        if counts["read"] != accounted:
+            problems.append(f"{home}: {counts.get('name', 'in all')}: read {counts['read']} != {accounted}")
+    return problems + _bad_token_account(home, content)
+
+
+def _bad_token_account(home: Path, content: manifest.Manifest) -> list[str]:
+    problems = []
+    for split, account in content.facts.get("account", {}).items():
+        into = account["ids"] + account["separators"]
+        out = account["rows"] * account["raw_length"] + account["remainder"]
+        if into != out:
+            problems.append(f"{home}: {split}: {into} ids in, {out} ids out")
+    return problems
+
+
+def _is_lm(path: Path) -> bool:
+    if path.name == manifest.NAME or path.stat().st_size > 1 << 24:
+        return False
+    try:
+        content = json.loads(path.read_bytes())
+    except ValueError:
+        return False
+    return isinstance(content, dict) and content.get("format") == LM_FORMAT
+
+
+def _lm_files(path: Path) -> list[Path]:
+    """LM.json, LM.bin, LM.spiece.model and the rejected rows of one language model."""
+    stem = path.with_suffix("")
+    rejected = [p for p in stem.with_name(stem.name + ".rejected").rglob("*") if p.is_file()]
+    return [path, stem.with_name(stem.name + ".bin"), stem.with_name(stem.name + ".spiece.model"), *rejected]
+
+
+def _verify_lm(path: Path) -> tuple[int, list[str]]:
+    content = json.loads(path.read_bytes())
+    problems, checked = [], 0
+    for file, key in zip(_lm_files(path)[1:3], ("lm_sha256", "tokenizer_sha256"), strict=True):
+        expected = content.get(key)
+        if expected is None:
+            continue
+        checked += 1
+        if not file.is_file():
+            problems.append(f"{file}: missing")
+        elif files.sha256(file) != expected:
+            problems.append(f"{file}: sha256 differs from {path.name}'s {key}")
+    return checked, problems

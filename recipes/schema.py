@@ -1,0 +1,62 @@
+"""What a recipe says: one section per stage, each with the settings class of the stage itself."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from corpora.config import Config
+from corpora.perplexity.settings import LmSettings
+from corpora.tokens.settings import ShardSettings
+from pipelines.settings import SampleSettings, ScoreSettings
+from tokenizer_train.settings import TokenizerSettings
+from trainer.settings import ModelSettings, TrainSettings
+
+STAGES = ("lm", "score", "sample", "tokenizer", "shards", "train")
+
+
+class DocumentSettings(Config, frozen=True, kw_only=True):
+    """Where the raw documents come from: a named source, or patterns of files in `input`."""
+
+    source: Literal["mc4-es", "mmarco-es"] = "mc4-es"
+    input: tuple[str, ...] | str | None = None
+
+
+class LmSource(LmSettings, frozen=True, kw_only=True):
+    """The language model: trained on `input` (or a named source), or a ready KenLM `file` with its `tokenizer`."""
+
+    source: Literal["wikipedia-es"] = "wikipedia-es"
+    input: tuple[str, ...] | str | None = None
+    file: str | None = None
+
+
+class Recipe(Config, frozen=True, kw_only=True):
+    """A published system, from raw text to model.
+
+    sources: for every number, where it comes from, by path ("sample.width"), or "assumed: why".
+    variants: whole sections that replace the recipe's own for another `documents.source`.
+    """
+
+    name: str
+    title: str
+    language: str
+    licence: str
+    reference: str
+    documents: DocumentSettings
+    lm: LmSource
+    score: ScoreSettings
+    sample: SampleSettings
+    tokenizer: TokenizerSettings
+    shards: ShardSettings
+    model: ModelSettings
+    train: TrainSettings
+    sources: dict[str, str]
+    variants: dict[str, dict[str, Any]] = {}
+
+    def __post_init__(self) -> None:
+        if self.tokenizer.vocab_size != self.model.vocab_size:
+            raise ValueError(
+                f"model.vocab_size is {self.model.vocab_size} but tokenizer.vocab_size is {self.tokenizer.vocab_size}: "
+                "they must be equal"
+            )
+        if self.lm.file is None and self.score.mode not in (None, self.lm.mode):
+            raise ValueError(f"score.mode is {self.score.mode!r} but lm.mode is {self.lm.mode!r}: they must be equal")

@@ -1,0 +1,5 @@
+"""python -m tamiz"""
+
+from tamiz.cli import main
+
+main()

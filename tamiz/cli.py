@@ -1,0 +1,108 @@
+"""The command line. Commands live one to a file in tamiz/commands and are imported when called."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from corpora.errors import BadArgument, TamizError
+from tamiz.console import fail
+
+# command -> (module in tamiz.commands, help); named here so that --help imports none of them
+COMMANDS = {
+    "run": ("run", "A recipe, from raw text to model."),
+    "recipes": ("recipes", "The bundled recipes."),
+    "lm": ("lm", "Train a language model (KenLM binary)."),
+    "score": ("score", "Perplexity of every document."),
+    "calibrate": ("calibrate", "Quartiles and histogram of scores."),
+    "sample": ("sample", "Draw documents by their perplexity."),
+    "tokenizer": ("tokenizer", "Train a tokenizer."),
+    "shards": ("shards", "Build and look at training rows."),
+    "train": ("train", "Train a model on shards."),
+    "verify": ("verify", "Hold folders against their manifests."),
+    "report": ("report", "A page and plots of a run."),
+}
+# options that take several values: `--input a b c`, as a shell expands a pattern
+SPREAD = ("--input", "--lm")
+
+
+class _Commands(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:  # noqa: ARG002
+        if name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"tamiz.commands.{COMMANDS[name][0]}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="tamiz")
+@click.option("--debug", is_flag=True, help="Show tracebacks.")
+def cli(debug: bool) -> None:  # noqa: ARG001
+    """From raw web text to a perplexity-sampled corpus, a tokenizer, packed shards and a trained model."""
+
+
+def spread(arguments: Sequence[str]) -> list[str]:
+    """`--input a b` as `--input a --input b`."""
+    result: list[str] = []
+    option: str | None = None
+    for argument in arguments:
+        if argument.startswith("-"):
+            option = argument if argument in SPREAD else None
+            result.append(argument)
+        elif option and result[-1] != option:
+            result += [option, argument]
+        else:
+            result.append(argument)
+    return result
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Exit codes: 0 done, 1 failed or finished with damaged input, 2 bad arguments."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in given
+    code = _run([a for a in given if a != "--debug"], debug)
+    sys.stdout.flush()
+    sys.exit(code)
+
+
+def _run(arguments: list[str], debug: bool) -> int:
+    # the Hub's client asks for progress bars of its own, and retries for minutes where there is no network
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    try:
+        cli.main(spread(arguments), prog_name="tamiz", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.ctx.get_help() if error.ctx else "")
+        return 2
+    except click.ClickException as error:
+        fail(error.format_message().replace("\n", " "))
+        return 2
+    except click.exceptions.Abort:
+        fail("stopped; the same command continues")
+        return 130
+    except (TamizError, OSError, MemoryError, ValueError, RuntimeError) as error:
+        if debug:
+            raise
+        return _explain(error)
+    return 0
+
+
+def _explain(error: Exception) -> int:
+    if isinstance(error, TamizError):
+        fail(str(error))
+        return BadArgument.exit_code if isinstance(error, BadArgument) else error.exit_code
+    if isinstance(error, OSError) and error.strerror:
+        fail(f"{error.filename or 'a file'}: {error.strerror}")
+    else:
+        fail(f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error) else ''} (--debug shows all)")
+    return 1

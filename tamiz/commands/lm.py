@@ -1,0 +1,54 @@
+"""tamiz lm"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from corpora.errors import BadArgument
+from tamiz.commands._summary import summarise
+from tamiz.options import MAX_REJECTED, input_option, out_option, rebuild_option, settings
+
+
+@click.group()
+def command() -> None:
+    """Train a language model."""
+
+
+@command.command()
+@input_option
+@click.option("--tokenizer", help="A spiece.model to cut lines into pieces with.")
+@click.option("--train-tokenizer", type=int, help="Pieces of a unigram model to train first. [default: 32000]")
+@click.option("--words", is_flag=True, default=None, help="Raw words: no normaliser, no tokenizer.")
+@click.option("--mode", type=click.Choice(["lines", "ccnet"]), help="[default: lines]")
+@click.option("--order", type=int, help="The longest n-gram, 2 to 6. [default: 5]")
+@click.option("--prune", metavar="A,B,..", help="Leave out n-grams seen at most so often, by order.")
+@click.option("--memory", help="Refuse a corpus estimated to need more. [default: 2G]")
+@click.option("--arpa", metavar="FILE", help="Write the model as text, too.")
+@click.option("--max-rejected", type=click.FloatRange(0, 1), default=MAX_REJECTED, show_default=True)
+@out_option
+@rebuild_option
+def train(
+    patterns: tuple[str, ...], prune: str | None, out: str, rebuild: bool, max_rejected: float, **values: Any
+) -> None:
+    """Estimate an interpolated modified Kneser-Ney model; OUT is LM.bin, a KenLM probing binary."""
+    from corpora.perplexity.settings import LmSettings
+    from tamiz.stages.common import Context
+    from tamiz.stages.lm import lm_stage
+
+    if values["words"] and values["mode"]:
+        raise BadArgument("--words excludes --mode: raw words are scored in mode bertin")
+    chosen = settings(LmSettings, prune=_prune(prune), **values)
+    context = Context(rebuild=rebuild, max_rejected=max_rejected)
+    summarise([lm_stage(list(patterns), Path(out), chosen, context)], "Language model")
+
+
+def _prune(text: str | None) -> list[int] | None:
+    if text is None:
+        return None
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise BadArgument(f"--prune {text!r} must be whole numbers, A,B,..") from None

@@ -1,0 +1,23 @@
+"""tamiz verify"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from corpora.errors import DamagedFile
+from corpora.verify import verify
+from tamiz.console import fail, say
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+def command(folder: Path) -> None:
+    """Hold FOLDER, and every folder below it, against its manifest: files, sizes, checksums, counts."""
+    checked, problems = verify(folder)
+    for problem in problems[:20]:
+        fail(problem)
+    if problems:
+        raise DamagedFile(f"{folder}: {len(problems)} problem(s) in {checked} files")
+    say(f"{folder}: {checked} files are as their manifests say")

@@ -1,0 +1,87 @@
+"""What a person sees: lines, progress and tables. A bar on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+SECONDS_BETWEEN_LINES = 10.0
+
+
+def say(line: str = "") -> None:
+    """One line on standard output, at once."""
+    print(line, flush=True)
+
+
+def warn(line: str) -> None:
+    print(f"warning: {line}", file=sys.stderr, flush=True)
+
+
+def fail(line: str) -> None:
+    print(f"error: {line}", file=sys.stderr, flush=True)
+
+
+def table(title: str, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """A table as wide as it needs to be; numbers to the right."""
+    from rich.console import Console
+    from rich.table import Table
+
+    drawn = Table(title=title, title_justify="left", title_style="bold")
+    for n, name in enumerate(header):
+        numeric = all(str(r[n])[:1].isdigit() or str(r[n])[:1] in "-." for r in rows)
+        drawn.add_column(name, justify="right" if rows and numeric else "left")
+    for row in rows:
+        drawn.add_row(*(str(cell) for cell in row))
+    width = None if sys.stdout.isatty() else 120
+    Console(width=width, highlight=False).print(drawn)
+
+
+@contextmanager
+def progress(label: str) -> Iterator[Callable[[int, int], None]]:
+    """Yields `update(done, total)`; the units are the caller's, only their ratio is shown."""
+    if sys.stdout.isatty():
+        with _bar(label) as update:
+            yield update
+    else:
+        yield _Lines(label).update
+
+
+@contextmanager
+def _bar(label: str) -> Iterator[Callable[[int, int], None]]:
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    columns = ("[bold]{task.description}", BarColumn(), "{task.percentage:>3.0f}%")
+    with Progress(*(TextColumn(c) if isinstance(c, str) else c for c in columns), TimeElapsedColumn(),
+                  TimeRemainingColumn()) as bar:  # fmt: skip
+        task = bar.add_task(label, total=1.0)
+        yield lambda done, total: bar.update(task, completed=done / max(total, 1))
+
+
+class _Lines:
+    """A line now and then, where there is no terminal."""
+
+    def __init__(self, label: str) -> None:
+        self._label = label
+        self._begun = self._last = time.monotonic()
+
+    def update(self, done: int, total: int) -> None:
+        now = time.monotonic()
+        if now - self._last < SECONDS_BETWEEN_LINES:
+            return
+        self._last = now
+        say(f"  {self._label}: {done / max(total, 1):4.0%} after {now - self._begun:.0f} s")
+
+
+def count(number: int | float) -> str:
+    return f"{number:,}" if isinstance(number, int) else f"{number:,.4g}"
+
+
+def size(num_bytes: float) -> str:
+    """Bytes as a person reads them: 1.2 MB (decimal units)."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if num_bytes < 1000 or unit == "GB":
+            break
+        num_bytes /= 1000
+    return f"{num_bytes:.0f} {unit}" if unit == "B" else f"{num_bytes:.1f} {unit}"

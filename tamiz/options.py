@@ -1,0 +1,80 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import click
+import msgspec
+
+from corpora.errors import BadArgument
+from pipelines.settings import RunnerSettings
+
+F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
+
+# Beam's own flags are accepted, then checked one by one
+BEAM = {"ignore_unknown_options": True, "allow_extra_args": True}
+
+MAX_REJECTED = 0.05
+
+
+def input_option(function: F) -> F:
+    return click.option(
+        "--input", "patterns", multiple=True, required=True, metavar="PATTERN...",
+        help="Files: .jsonl[.gz|.zst], .json[.gz], .parquet, .tsv, .txt[.gz|.zst]; globs; any fsspec address.",
+    )(function)  # fmt: skip
+
+
+def out_option(function: F) -> F:
+    return click.option("--out", required=True, type=click.Path(), help="Folder of the output.")(function)
+
+
+def rebuild_option(function: F) -> F:
+    return click.option("--rebuild", is_flag=True, help="Redo what was made from other settings or inputs.")(function)
+
+
+def pipeline_options(function: F) -> F:
+    """--workers, --runner, --rebuild, --max-rejected; the function takes them and the click context."""
+    for option in (
+        click.option("--max-rejected", type=click.FloatRange(0, 1), default=MAX_REJECTED, show_default=True,
+                     help="Exit 1 if a larger share of the rows is rejected."),
+        click.option("--runner", default="FnApiRunner", show_default=True,
+                     help="A Beam runner; its own flags are passed on."),
+        click.option("--workers", type=click.IntRange(1, 1024), default=1, show_default=True,
+                     help="Threads of the FnApiRunner."),
+    ):  # fmt: skip
+        function = option(function)
+    return click.pass_context(rebuild_option(function))  # type: ignore[arg-type, return-value]
+
+
+def runner_settings(ctx: click.Context, runner: str, workers: int) -> RunnerSettings:
+    """What is left on the command line must be flags that Beam declares."""
+    extra = list(ctx.args)
+    if not extra:
+        return RunnerSettings(runner=runner, workers=workers)
+    _refuse_near_misses(ctx, extra)
+    from pipelines.runners import check_beam_flags
+
+    return RunnerSettings(runner=runner, workers=workers, beam_flags=check_beam_flags(extra))
+
+
+def _refuse_near_misses(ctx: click.Context, extra: Sequence[str]) -> None:
+    """A mistyped flag of tamiz's own is named before Beam's flags are searched."""
+    import difflib
+
+    own = [o for p in ctx.command.params for o in p.opts if o.startswith("--")]
+    for flag in extra:
+        near = difflib.get_close_matches(flag.split("=", 1)[0], own, 1, 0.8) if flag.startswith("--") else []
+        if near:
+            raise BadArgument(f"no such option: {flag}; did you mean {near[0]}?")
+
+
+def settings(kind: type[T], **values: Any) -> T:
+    """A settings object from flags; None leaves the default. Raises BadArgument naming the bound."""
+    given = {name: value for name, value in values.items() if value is not None}
+    try:
+        return msgspec.convert(given, kind, strict=True)
+    except (msgspec.ValidationError, ValueError) as error:
+        raise BadArgument(str(error).replace(" - at `$`", "").replace("_", "-")) from None

@@ -1,0 +1,1 @@
+"""One page and plots of a run."""

@@ -1,0 +1,147 @@
+"""`tamiz run`: a recipe's stages, one after the other. Fingerprints decide what is skipped, continued or refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from corpora import files, manifest
+from corpora.documents.sources import SOURCES
+from corpora.errors import BadArgument, DamagedFile, StaleOutput
+from corpora.manifest import MadeFrom
+from recipes.load import patterns
+from recipes.schema import STAGES, Recipe
+from tamiz.console import say
+from tamiz.stages.common import Context, StageReport
+
+LM_NAME = "lm.bin"
+
+
+class Run:
+    """One recipe in one output folder."""
+
+    def __init__(self, recipe: Recipe, out: Path, context: Context) -> None:
+        self.recipe = recipe
+        self.out = out
+        self.context = context
+        self._redoing = False
+
+    def stages(self, until: str | None = None) -> list[StageReport]:
+        """Runs the stages up to and with `until`. Raises what a stage raises; the next run continues there."""
+        if until is not None and until not in STAGES:
+            raise BadArgument(f"--until {until}: the stages are {', '.join(STAGES)}")
+        last = STAGES.index(until or STAGES[-1])
+        self._check_inputs(last)
+        self._claim()
+        reports = []
+        for number, name in enumerate(STAGES[: last + 1], 1):
+            say(f"[{number}/{last + 1}] {name}")
+            reports.append(self._stage(name))
+        return reports
+
+    def _stage(self, name: str) -> StageReport:
+        """--rebuild redoes the first stage that was made from something else or is damaged, and all after it."""
+        work: Callable[[Context], StageReport] = getattr(self, f"_{name}")
+        plain = replace(self.context, rebuild=self._redoing)
+        if not self.context.rebuild or self._redoing:
+            return work(plain)
+        try:
+            return work(plain)
+        except (StaleOutput, DamagedFile) as error:
+            say(f"  redone: {error}")
+            self._redoing = True
+            return work(replace(self.context, rebuild=True))
+
+    def _check_inputs(self, last: int) -> None:
+        """Patterns that match nothing, and a network that isn't there, are told before any work."""
+        from corpora.documents.items import work_items
+
+        if not self.recipe.lm.file:
+            work_items(self._lm_input(), self.recipe.score.item_bytes)
+        if last >= STAGES.index("score"):
+            work_items(self._documents(), self.recipe.score.item_bytes)
+
+    def _claim(self) -> None:
+        """recipe.json and the manifest of the whole folder."""
+        settings = {"recipe": self.recipe.name}
+        made_from = MadeFrom(stage="run", algorithm=1, settings=settings, inputs=[])
+        self.out.mkdir(parents=True, exist_ok=True)
+        try:
+            manifest.begin(self.out, made_from)
+        except StaleOutput as error:
+            raise StaleOutput(f"{self.out} is no run of {self.recipe.name}: choose another --out ({error})") from None
+        path = self.out / "recipe.json"
+        files.write_bytes(path, msgspec.json.format(msgspec.json.encode(self.recipe), indent=1) + b"\n")
+        manifest.finish(self.out, records=[manifest.record(self.out, path)])
+
+    def _documents(self) -> list[str]:
+        chosen = self.recipe.documents
+        return patterns(chosen.input) or [SOURCES[chosen.source].pattern]
+
+    def _lm_input(self) -> list[str]:
+        return patterns(self.recipe.lm.input) or [SOURCES[self.recipe.lm.source].pattern]
+
+    def _lm(self, context: Context) -> StageReport:
+        from tamiz.stages.lm import foreign_lm, lm_stage
+
+        lm = self.recipe.lm
+        if lm.file:
+            return foreign_lm(Path(lm.file), Path(lm.tokenizer) if lm.tokenizer else None, self.recipe.score.mode)
+        return lm_stage(self._lm_input(), self.out / "lm" / LM_NAME, lm, context)
+
+    def _score(self, context: Context) -> StageReport:
+        from tamiz.stages.score import score_stage
+
+        lm = self.recipe.lm
+        path = Path(lm.file) if lm.file else self.out / "lm" / LM_NAME
+        tokenizer = Path(lm.tokenizer) if lm.file and lm.tokenizer else None
+        return score_stage(self._documents(), path, tokenizer, self.out / "scores", self.recipe.score, context)
+
+    def _sample(self, context: Context) -> StageReport:
+        from tamiz.stages.sample import sample_stage
+
+        return sample_stage(
+            self._documents(), self.out / "scores", self.out / "sampled", self.recipe.sample, context
+        )
+
+    def _sampled(self) -> list[str]:
+        return [str(self.out / "sampled" / f"part-*.{self.recipe.sample.format}")]
+
+    def _tokenizer(self, context: Context) -> StageReport:
+        from tamiz.stages.tokenizer import tokenizer_stage
+
+        return tokenizer_stage(self._sampled(), self.out / "tokenizer", self.recipe.tokenizer, context)
+
+    def _shards(self, context: Context) -> StageReport:
+        from tamiz.stages.shards import shards_stage
+
+        tokenizer = str(self.out / "tokenizer")
+        return shards_stage(self._sampled(), tokenizer, self.out / "shards", self.recipe.shards, context)
+
+    def _train(self, context: Context) -> StageReport:
+        from tamiz.stages.train import train_stage
+
+        recipe = self.recipe
+        return train_stage(
+            self.out / "shards", self.out / "tokenizer", self.out / "model", recipe.model, recipe.train, context,
+            card=self._card(),
+        )  # fmt: skip
+
+    def _card(self) -> dict[str, Any]:
+        """What the model's card says of its data: no paths of this machine."""
+        recipe = self.recipe
+        sampled = manifest.read(self.out / "sampled")
+        return {
+            "title": recipe.title,
+            "recipe": recipe.name,
+            "language": recipe.language,
+            "licence": recipe.licence,
+            "reference": recipe.reference,
+            "source": "own files" if recipe.documents.input else recipe.documents.source,
+            "counts": sampled.counts,
+            "sample": sampled.facts,
+        }

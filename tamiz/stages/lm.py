@@ -1,0 +1,143 @@
+"""Stage `lm`: a KenLM language model, trained or brought. LM.json is its manifest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from corpora import files
+from corpora.documents.items import work_items
+from corpora.errors import BadArgument, DamagedFile, StaleOutput
+from corpora.manifest import InputIdentity, MadeFrom, local_identity
+from corpora.perplexity.settings import LmSettings
+from tamiz.console import count, progress, size
+from tamiz.stages.common import Context, StageReport
+from tamiz.stages.texts import Texts
+
+ALGORITHM = 1
+ITEM_BYTES = 64 << 20
+NOT_IDENTITY = ("arpa", "memory", "tokenizer")  # where things are and how they are made, not what they are
+
+
+@dataclass(frozen=True)
+class LanguageModel:
+    """What `score` needs: mode and tokenizer are None where LM.json says them."""
+
+    path: Path
+    tokenizer: Path | None = None
+    mode: str | None = None
+
+
+def lm_stage(patterns: list[str], out: Path, settings: LmSettings, context: Context) -> StageReport:
+    """Brings `out` (LM.bin), LM.spiece.model and LM.json beside it to be a model of the documents."""
+    from pipelines.stage import check_rejected, input_identities
+
+    if out.suffix != ".bin":
+        raise BadArgument(f"--out {out} must end in .bin: a KenLM binary is written there")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    files.remove_temporary(out.parent)
+    items = work_items(patterns, ITEM_BYTES)
+    described = out.with_suffix(".json")
+    old = _read(described)
+    identities = input_identities(items, out.parent, known=_known(old))
+    made_from = _made_from(settings, identities)
+    state = "new" if old is None or context.rebuild else _state(old, made_from, described)
+    if state != "finished":
+        old = _train(items, out, settings, made_from)
+    assert old is not None
+    counts = old["documents"]
+    check_rejected(rejected_folder(out), counts, context.max_rejected)
+    return StageReport("lm", state, out, _rows(old, out), damaged=[_damage(d) for d in old["damaged"]], facts=old)
+
+
+def rejected_folder(out: Path) -> Path:
+    return out.with_suffix(".rejected")
+
+
+def _train(items: Any, out: Path, settings: LmSettings, made_from: MadeFrom) -> dict[str, Any]:
+    from corpora.perplexity.train_lm import train_lm
+
+    with progress("lm") as update:
+        texts = Texts(items, rejected_folder(out))
+        described: dict[str, Any] = train_lm(
+            texts,
+            out,
+            settings=settings,
+            progress=update,
+            extra=lambda: {
+                "made_from": msgspec.to_builtins(made_from),
+                "fingerprint": made_from.fingerprint(),
+                "documents": texts.counts(),
+                "damaged": texts.damaged,
+                "rejected_files": [msgspec.to_builtins(r) for r in texts.records],
+            },
+        )
+    return described
+
+
+def _made_from(settings: LmSettings, identities: list[InputIdentity]) -> MadeFrom:
+    base = {f: getattr(settings, f) for f in LmSettings.__struct_fields__ if f not in NOT_IDENTITY}
+    plain: dict[str, Any] = msgspec.to_builtins(base)
+    if settings.tokenizer:
+        path = Path(settings.tokenizer)
+        if not path.is_file():
+            raise BadArgument(f"--tokenizer {path}: no such file")
+        plain["tokenizer_sha256"] = files.sha256(path)
+    return MadeFrom(stage="lm", algorithm=ALGORITHM, settings=plain, inputs=identities)
+
+
+def _read(described: Path) -> dict[str, Any] | None:
+    if not described.exists():
+        return None
+    try:
+        content = msgspec.json.decode(described.read_bytes(), type=dict[str, Any])
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise DamagedFile(f"{described} can't be read ({error}): remove it to train again") from None
+    return content
+
+
+def _known(old: dict[str, Any] | None) -> dict[str, InputIdentity]:
+    if not old or "made_from" not in old:
+        return {}
+    made_from = msgspec.convert(old["made_from"], MadeFrom)
+    return {i.name: i for i in made_from.inputs}
+
+
+def _state(old: dict[str, Any], made_from: MadeFrom, described: Path) -> str:
+    if old.get("fingerprint") == made_from.fingerprint():
+        return "finished"
+    if "made_from" not in old:
+        raise StaleOutput(f"{described} was not made by `tamiz lm train`: choose another --out")
+    changes = made_from.changes_from(msgspec.convert(old["made_from"], MadeFrom))
+    raise StaleOutput(f"{described} was made from something else ({changes}); pass --rebuild to redo it")
+
+
+def _damage(entry: dict[str, Any]) -> str:
+    return f"{entry['file']}: {entry['damage']}"
+
+
+def _rows(content: dict[str, Any], out: Path) -> list[tuple[str, str]]:
+    return [
+        ("documents", count(content["documents"]["kept"])),
+        ("sentences", f"{content['sentences']:,} ({content['blank_lines']:,} blank lines skipped)"),
+        ("n-grams, by order", " / ".join(count(n) for n in content["counts"])),
+        ("size", size(out.stat().st_size)),
+        ("mode", str(content["mode"])),
+    ]
+
+
+def foreign_lm(file: Path, tokenizer: Path | None, mode: str | None) -> StageReport:
+    """A ready KenLM file: its sha256 is recorded at first use, then enforced."""
+    from corpora.perplexity.kenlm_binary import check_lm
+    from corpora.perplexity.model import recorded_sha256
+
+    if not file.is_file():
+        raise BadArgument(f"lm.file {file}: no such file")
+    if mode is None or (tokenizer is None and mode != "bertin"):
+        raise BadArgument(f"lm.file {file} needs score.mode and, but in mode bertin, lm.tokenizer")
+    check_lm(file)
+    digest = recorded_sha256(file)
+    return StageReport("lm", "finished", file, [("brought, sha256", digest[:16] + "…")])

@@ -1,0 +1,31 @@
+"""Stage `shards`: packed training rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from corpora.tokens.settings import ShardSettings
+from tamiz.console import count, progress
+from tamiz.stages.common import Context, StageReport, damaged_inputs
+
+
+def shards_stage(
+    patterns: list[str], tokenizer: str, out: Path, settings: ShardSettings, context: Context
+) -> StageReport:
+    """Brings `out` to hold the rows of all documents."""
+    from pipelines.shards import build_shards
+    from pipelines.stage import check_rejected
+
+    with progress("shards") as update:
+        outcome = build_shards(
+            patterns, tokenizer, out, settings, context.runner, rebuild=context.rebuild, progress=update
+        )
+    counts, facts = outcome.manifest.counts, outcome.manifest.facts
+    check_rejected(out, counts, context.max_rejected)
+    rows = [("documents", count(counts["kept"]))]
+    for split, account in facts["account"].items():
+        rows.append((f"rows, {split}", count(account["rows"])))
+        rows.append((f"ids, {split}", f"{account['ids'] + account['separators']:,} ({account['remainder']} left over)"))
+    if facts.get("target_unigram_entropy_nats") is not None:
+        rows.append(("entropy of the targets' unigrams", f"{facts['target_unigram_entropy_nats']:.3f} nats"))
+    return StageReport("shards", outcome.state, out, rows, (), damaged_inputs(outcome.manifest), facts)

@@ -1,0 +1,74 @@
+"""Stage `train`: a model trained on shards."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from corpora import manifest
+from corpora.errors import BadArgument
+from corpora.manifest import InputIdentity, MadeFrom
+from tamiz.console import count, say
+from tamiz.stages.common import Context, StageReport
+from trainer.settings import ModelSettings, TrainSettings
+
+ALGORITHM = 1
+
+
+def train_stage(
+    shards: Path,
+    tokenizer: Path,
+    out: Path,
+    model: ModelSettings,
+    settings: TrainSettings,
+    context: Context,
+    card: dict[str, Any] | None = None,
+) -> StageReport:
+    """Brings `out` to hold the trained model, its tokenizer and its card."""
+    made_from = _made_from(shards, tokenizer, model, settings)
+    state = manifest.begin(out, made_from, rebuild=context.rebuild)
+    if state != "finished":
+        _require_torch()
+        from trainer.train import train
+
+        metrics = train(shards, tokenizer, out, model, settings, card=card, report=lambda line: say(f"  {line}"))
+        records = [
+            manifest.record(out, p) for p in sorted(out.rglob("*")) if p.is_file() and p != out / manifest.NAME
+        ]
+        manifest.finish(out, records=records, facts=metrics)
+    facts = manifest.read(out).facts
+    return StageReport("train", state, out, _rows(facts), facts=facts)
+
+
+def _made_from(shards: Path, tokenizer: Path, model: ModelSettings, settings: TrainSettings) -> MadeFrom:
+    """The shards count by what their files hold; the tokenizer by its sha256, which the shards name."""
+    content = manifest.read_finished(shards, "shards")
+    inputs = [InputIdentity(name=r.path, size=r.bytes, sha256=r.sha256) for r in content.files]
+    inputs += [
+        manifest.local_identity(p, f"tokenizer/{p.name}") for p in sorted(tokenizer.glob("*")) if p.name != manifest.NAME
+        and p.is_file()
+    ]  # fmt: skip
+    plain = {"model": msgspec.to_builtins(model), "train": msgspec.to_builtins(settings)}
+    return MadeFrom(stage="train", algorithm=ALGORITHM, settings=plain, inputs=inputs)
+
+
+def _require_torch() -> None:
+    from importlib.util import find_spec
+
+    for package in ("torch", "transformers"):
+        if find_spec(package) is None:
+            raise BadArgument(f"training needs {package}, which is not installed: pip install 'tamiz[train]'")
+
+
+def _rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
+    rows = [
+        ("parameters", count(facts["parameters"])),
+        ("steps", count(facts["steps"])),
+        ("validation loss, before", f"{facts['initial_validation_loss']:.3f} nats"),
+        ("validation loss, after", f"{facts['validation_loss']:.3f} nats"),
+    ]
+    if facts.get("target_unigram_entropy_nats") is not None:
+        rows.append(("entropy of the targets' unigrams", f"{facts['target_unigram_entropy_nats']:.3f} nats"))
+    return rows

@@ -1,0 +1,131 @@
+"""Manifests: what is skipped, continued, refused; what verify notices."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from corpora import manifest
+from corpora.errors import DamagedFile, StaleOutput
+from corpora.manifest import InputIdentity, MadeFrom
+from corpora.verify import verify
+
+
+def made_from(**settings):
+    identity = InputIdentity(name="a.jsonl", size=3, sha256="00")
+    return MadeFrom(stage="score", algorithm=1, settings=settings, inputs=[identity])
+
+
+def finished(folder, content=b"data"):
+    manifest.begin(folder, made_from(order=5))
+    path = folder / "part.parquet"
+    path.write_bytes(content)
+    manifest.finish(folder, records=[manifest.record(folder, path)], counts={"read": 2, "kept": 1, "rejected": {"x": 1}})
+    return path
+
+
+def test_the_same_work_is_skipped_and_unfinished_work_continued(tmp_path):
+    out = tmp_path / "out"
+    assert manifest.begin(out, made_from(order=5)) == "new"
+    assert manifest.begin(out, made_from(order=5)) == "continued"
+    manifest.finish(out, records=[])
+    assert manifest.begin(out, made_from(order=5)) == "finished"
+
+
+def test_other_settings_are_refused_by_name_and_rebuilt_on_demand(tmp_path):
+    out = tmp_path / "out"
+    path = finished(out)
+    with pytest.raises(StaleOutput, match=r"order: 5 -> 4.*--rebuild"):
+        manifest.begin(out, made_from(order=4))
+    assert manifest.begin(out, made_from(order=4), rebuild=True) == "new"
+    assert not path.exists()
+
+
+def test_another_input_is_named(tmp_path):
+    finished(tmp_path / "out")
+    changed = MadeFrom(
+        stage="score", algorithm=1, settings={"order": 5}, inputs=[InputIdentity(name="a.jsonl", size=3, sha256="11")]
+    )
+    with pytest.raises(StaleOutput, match=r"input a\.jsonl"):
+        manifest.begin(tmp_path / "out", changed)
+
+
+def test_the_fingerprint_ignores_order_and_time_but_not_content():
+    a = InputIdentity(name="a", size=1, mtime_ns=1, sha256="00")
+    b = InputIdentity(name="b", size=1, mtime_ns=2, sha256="11")
+    touched = InputIdentity(name="a", size=1, mtime_ns=9, sha256="00")
+    base = MadeFrom(stage="s", algorithm=1, settings={}, inputs=[a, b])
+    assert base.fingerprint() == MadeFrom(stage="s", algorithm=1, settings={}, inputs=[b, touched]).fingerprint()
+    assert base.fingerprint() != MadeFrom(stage="s", algorithm=2, settings={}, inputs=[a, b]).fingerprint()
+    assert base.fingerprint() != MadeFrom(stage="s", algorithm=1, settings={}, inputs=[a]).fingerprint()
+
+
+def test_a_strangers_folder_is_never_touched(tmp_path):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    for rebuild in (False, True):
+        with pytest.raises(StaleOutput):
+            manifest.begin(tmp_path, made_from(), rebuild=rebuild)
+    (tmp_path / "manifest.json").write_text('{"name": "a web app"}')
+    with pytest.raises(StaleOutput):
+        manifest.begin(tmp_path, made_from(), rebuild=True)
+    assert (tmp_path / "thesis.txt").exists()
+
+
+def test_stale_temporary_files_are_removed(tmp_path):
+    out = tmp_path / "out"
+    manifest.begin(out, made_from())
+    (out / "part.parquet.tmp-0123456789ab").write_bytes(b"half")
+    manifest.begin(out, made_from())
+    assert [p.name for p in out.iterdir()] == ["manifest.json"]
+
+
+def test_every_changed_byte_is_noticed(tmp_path):
+    path = finished(tmp_path / "out")
+    assert verify(tmp_path) == (1, [])
+    data = path.read_bytes()
+    for n in range(len(data)):
+        path.write_bytes(data[:n] + bytes([data[n] ^ 1]) + data[n + 1 :])
+        assert "sha256" in verify(tmp_path)[1][0]
+    path.write_bytes(data[:-1])
+    assert "3 bytes" in verify(tmp_path)[1][0]
+    path.unlink()
+    assert "missing" in verify(tmp_path)[1][0]
+
+
+def test_unnamed_files_and_false_counts_are_noticed(tmp_path):
+    out = tmp_path / "out"
+    finished(out)
+    (out / "more.parquet").write_bytes(b"")
+    assert "not named" in verify(out)[1][0]
+    (out / "more.parquet").unlink()
+    content = manifest.read(out)
+    content.counts["kept"] = 2
+    manifest.write(out, content)
+    assert "read 2 != 3" in verify(out)[1][0]
+
+
+def test_a_changed_setting_in_the_manifest_is_noticed(tmp_path):
+    out = tmp_path / "out"
+    finished(out)
+    path = out / "manifest.json"
+    path.write_bytes(path.read_bytes().replace(b'"order": 5', b'"order": 4'))
+    assert "fingerprint" in verify(out)[1][0]
+
+
+def test_a_damaged_manifest_is_one_line(tmp_path):
+    out = tmp_path / "out"
+    finished(out)
+    (out / "manifest.json").write_bytes(b'{"format": "tamiz-man')
+    with pytest.raises(DamagedFile, match="can't be read"):
+        manifest.begin(out, made_from())
+
+
+def test_sha256_is_taken_again_only_if_size_or_time_changed(tmp_path):
+    path = tmp_path / "a"
+    path.write_bytes(b"one")
+    first = manifest.local_identity(path, "a")
+    known = {"a": InputIdentity(name="a", size=3, mtime_ns=first.mtime_ns, sha256="trusted")}
+    assert manifest.local_identity(path, "a", known).sha256 == "trusted"
+    os.utime(path, ns=(1, 1))
+    assert manifest.local_identity(path, "a", known).sha256 == first.sha256
