@@ -34,10 +34,13 @@ class ItemResult(msgspec.Struct, frozen=True, kw_only=True):
 class ItemWork(Protocol):
     """The work of a stage on one item: picklable, a plain function of the item."""
 
-    out: str
-    fingerprint: str
+    @property
+    def out(self) -> str: ...
 
-    def __call__(self, item: WorkItem) -> ItemResult: ...
+    @property
+    def fingerprint(self) -> str: ...
+
+    def __call__(self, item: WorkItem, /) -> ItemResult: ...
 
 
 def note_path(out: Path, item: WorkItem) -> Path:

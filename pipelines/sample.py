@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pyarrow.parquet as pq
 
@@ -17,15 +18,17 @@ from corpora.documents.writing import DocumentWriter
 from corpora.errors import BadArgument, DamagedFile, StaleOutput
 from corpora.manifest import MadeFrom, Manifest, record
 from corpora.sampling.draw import keep_documents
-from corpora.sampling.kernels import Gaussian, Kernel, Stepwise, Uniform
-from corpora.sampling.quartiles import quartile_shares
-from corpora.sampling.solve import fit
+from corpora.sampling.kernels import Gaussian, Stepwise, Uniform
+from corpora.sampling.quartiles import QuartileCounts, count_quartiles, flat_warning
+from corpora.sampling.solve import fit, quartiles
 from pipelines.once import ItemResult
 from pipelines.runners import Progress, WorkOnItems
 from pipelines.settings import RunnerSettings, SampleSettings
 from pipelines.stage import Finish, Outcome, input_identities, run_stage, settings_dict
 
 ALGORITHM = 1
+
+Kernel = Gaussian | Stepwise | Uniform
 
 
 @dataclass(frozen=True)
@@ -35,23 +38,27 @@ class SampleWork:
     out: str
     fingerprint: str
     scores: str
-    kernel: Gaussian | Stepwise | Uniform
+    kernel: Kernel
+    quartiles: tuple[float, float, float]
     seed: int
     format: str
 
     def __call__(self, item: WorkItem) -> ItemResult:
-        out, damage, read, kept = Path(self.out), None, 0, 0
+        out, damage, read, counts = Path(self.out), None, 0, QuartileCounts()
         perplexity = _read_scores(Path(self.scores), item)
         path = out / f"part-{item.number:05d}.{self.format}"
         rejected = RejectedWriter(out / "rejected" / f"{item.name}.jsonl")
         with DocumentWriter(path, format=self.format) as writer, rejected:
             for batch in read_batches(item):
-                kept += self._write_kept(batch, perplexity, item, writer)
+                counts += self._write_kept(batch, perplexity, item, writer)
                 rejected.write(batch.rejected)
-                read += len(batch.rows) + len(batch.rejected)
+                read += batch.total
                 damage = batch.damage or damage
         if read != len(perplexity):
-            raise DamagedFile(f"{item.path} has {read} rows, its scores {len(perplexity)}: score it again (--rebuild)")
+            raise DamagedFile(
+                f"{item.path} has {read} rows, its scores {len(perplexity)}: score it again (--rebuild)"
+            )
+        kept = writer.rows
         written = [record(out, path, rows=kept)]
         if rejected.rows:
             written.append(record(out, rejected.path, rows=rejected.rows))
@@ -64,14 +71,17 @@ class SampleWork:
             rejected=dict(sorted(rejected.counts.items())),
             damage=damage,
             files=written,
+            facts={"quartiles": msgspec.to_builtins(counts)},
         )
 
     def _write_kept(
         self, batch: DocumentBatch, perplexity: np.ndarray, item: WorkItem, writer: DocumentWriter
-    ) -> int:
+    ) -> QuartileCounts:
         index = np.asarray(batch.rows, dtype=np.int64) - item.first_row
         if len(index) and index[-1] >= len(perplexity):
-            raise DamagedFile(f"{item.path} has more rows than its scores ({len(perplexity)}): score it again (--rebuild)")
+            raise DamagedFile(
+                f"{item.path} has more rows than its scores ({len(perplexity)}): score it again (--rebuild)"
+            )
         scores = perplexity[index]
         probability = self.kernel.keep_probability(scores)
         kept = keep_documents(batch.texts, batch.urls, batch.timestamps, probability, self.seed)
@@ -83,11 +93,11 @@ class SampleWork:
             scores[chosen],
             probability[chosen],
         )
-        return len(chosen)
+        return count_quartiles(scores, probability, kept, self.quartiles)
 
 
 class SampleDocuments(WorkOnItems):
-    """PCollection[WorkItem] -> PCollection[ItemResult]. Writes the kept documents; draws are keyed by the document."""
+    """PCollection[WorkItem] -> PCollection[ItemResult]. Writes the kept documents; draws are keyed by document."""
 
     def __init__(self, work: SampleWork) -> None:
         super().__init__(work)
@@ -165,24 +175,38 @@ def sample(
         fingerprint=made_from.fingerprint(),
         scores=str(scores),
         kernel=kernel,
+        quartiles=quartiles(perplexities),
         seed=settings.seed,
         format=settings.format,
     )
 
     def facts(results: list[ItemResult]) -> Finish:
-        return Finish([], _facts(kernel, perplexities, out, results))
+        return Finish([], _facts(work, perplexities, results))
 
     return run_stage(
-        out, made_from, work, lambda: SampleDocuments(work), items, runner, rebuild=rebuild, progress=progress, finish=facts
+        out,
+        made_from,
+        work,
+        lambda: SampleDocuments(work),
+        items,
+        runner,
+        rebuild=rebuild,
+        progress=progress,
+        finish=facts,
     )
 
 
-def _facts(kernel: Kernel, perplexities: np.ndarray, out: Path, results: list[ItemResult]) -> dict[str, Any]:
-    expected = kernel.keep_probability(perplexities)
+def _facts(work: SampleWork, perplexities: np.ndarray, results: list[ItemResult]) -> dict[str, Any]:
+    counts = QuartileCounts()
+    for result in results:
+        counts += msgspec.convert(result.facts["quartiles"], QuartileCounts)
+    expected = work.kernel.keep_probability(perplexities)
     return {
-        "kernel": {"name": type(kernel).__name__.lower(), **settings_dict(kernel)},
+        "kernel": {"name": type(work.kernel).__name__.lower(), **settings_dict(work.kernel)},
         "expected_share": float(np.cumsum(expected)[-1] / len(expected)),
         "scored": len(perplexities),
-        "quartiles": [float(q) for q in np.quantile(perplexities, [0.25, 0.5, 0.75])],
-        "quartile_shares": quartile_shares(perplexities, expected),
+        "quartiles": list(work.quartiles),
+        "kept_shares": counts.kept_shares,
+        "composition": counts.composition,
+        "flat_warning": None if isinstance(work.kernel, Uniform) else flat_warning(counts),
     }

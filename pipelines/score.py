@@ -4,27 +4,26 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from corpora.perplexity.model import PerplexityModel
 
 from corpora import files
 from corpora.documents.items import WorkItem, work_items
 from corpora.documents.reading import DocumentBatch, read_batches
 from corpora.documents.rejected import RejectedWriter
 from corpora.manifest import MadeFrom, record
-from corpora.perplexity.model import PerplexityModel
 from pipelines.once import ItemResult
 from pipelines.runners import Progress, WorkOnItems
 from pipelines.settings import RunnerSettings, ScoreSettings
 from pipelines.stage import Outcome, input_identities, run_stage, settings_dict
 
 ALGORITHM = 1
-SCHEMA = pa.schema(
+SCHEMA: pa.Schema = pa.schema(
     [("row", pa.int32()), ("perplexity", pa.float64()), ("num_tokens", pa.int32()), ("language", pa.string())]
 )
 
@@ -134,7 +133,7 @@ def score(
 ) -> Outcome:
     """Scores every document that the patterns name.
 
-    Raises BadArgument for a pattern without files, DamagedFile for a bad model, StaleOutput for a folder of other work.
+    Raises BadArgument for a pattern without files, DamagedFile for a bad model, StaleOutput for other work's folder.
     """
     items = work_items(patterns, settings.item_bytes)
     model = _model(str(lm), str(tokenizer) if tokenizer else None, settings.mode)

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import functools
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import msgspec
+import numpy as np
 
 from corpora.documents.items import WorkItem, work_items
 from corpora.documents.reading import read_batches
 from corpora.documents.rejected import RejectedWriter
 from corpora.encoding import Encoder, load_encoder
-from corpora.manifest import MadeFrom, record
-from corpora.tokens.build import build_item, finish_tails
+from corpora.manifest import FileRecord, MadeFrom, record
+from corpora.tokens.build import ItemShards, SplitShard, build_item, finish_tails, unigram_entropy_nats
 from corpora.tokens.settings import ShardSettings
+from corpora.tokens.split import SPLITS
 from pipelines.once import ItemResult
 from pipelines.runners import Progress, WorkOnItems
 from pipelines.settings import RunnerSettings
@@ -22,6 +27,62 @@ from pipelines.stage import Finish, Outcome, input_identities, run_stage, settin
 
 ALGORITHM = 1
 ITEM_BYTES = 64 << 20
+
+
+@dataclass(frozen=True)
+class ShardWork:
+    """Builds the rows of one work item: {train,validation}/part-NNNNN.parquet. Its tails wait in the result."""
+
+    out: str
+    fingerprint: str
+    tokenizer: str
+    settings: ShardSettings
+
+    def __call__(self, item: WorkItem) -> ItemResult:
+        out, reading = Path(self.out), _Reading()
+        with RejectedWriter(out / "rejected" / f"{item.name}.jsonl") as rejected:
+            built = build_item(
+                reading.texts(item, rejected),
+                _encoder(self.tokenizer),
+                self.settings,
+                folder=out,
+                part=f"part-{item.number:05d}",
+            )
+        written = _records(out, built)
+        if rejected.rows:
+            written.append(record(out, rejected.path, rows=rejected.rows))
+        return ItemResult(
+            name=item.name,
+            number=item.number,
+            read=reading.read,
+            kept=built.documents,
+            rejected=dict(sorted(rejected.counts.items())),
+            damage=reading.damage,
+            files=written,
+            facts={"shards": msgspec.to_builtins(built)},
+        )
+
+
+class BuildShards(WorkOnItems):
+    """PCollection[WorkItem] -> PCollection[ItemResult]. Writes rows; what doesn't fill a row waits in the result."""
+
+    def __init__(self, work: ShardWork) -> None:
+        super().__init__(work)
+
+
+class _Reading:
+    """Texts of an item, its rejected rows put aside."""
+
+    def __init__(self) -> None:
+        self.read = 0
+        self.damage: str | None = None
+
+    def texts(self, item: WorkItem, rejected: RejectedWriter) -> Iterator[list[str]]:
+        for batch in read_batches(item):
+            self.read += batch.total
+            self.damage = batch.damage or self.damage
+            rejected.write(batch.rejected)
+            yield batch.texts
 
 
 @functools.lru_cache(maxsize=1)
@@ -36,3 +97,94 @@ def _encoder(tokenizer: str) -> Encoder:
     """One encoder per process, shared by its threads."""
     with _loading:
         return _load(tokenizer)
+
+
+def _records(out: Path, built: ItemShards) -> list[FileRecord]:
+    shards = [s for s in built.splits.values() if s.file is not None]
+    return [record(out, out / str(s.file), rows=s.rows) for s in shards]
+
+
+def build_shards(
+    patterns: list[str],
+    tokenizer: str,
+    out: Path,
+    settings: ShardSettings,
+    runner: RunnerSettings,
+    *,
+    rebuild: bool = False,
+    progress: Progress | None = None,
+) -> Outcome:
+    """Builds the rows of every document that the patterns name.
+
+    Raises BadArgument where the noise spans exceed the sentinels, DamagedFile for a bad tokenizer.
+    """
+    items = work_items(patterns, ITEM_BYTES)
+    _load.cache_clear()  # the folder may hold another tokenizer than at the last call
+    encoder = _encoder(tokenizer)
+    identity = {**settings_dict(settings), "tokenizer_sha256": encoder.sha256}
+    made_from = MadeFrom(stage="shards", algorithm=ALGORITHM, settings=identity, inputs=input_identities(items, out))
+    work = ShardWork(out=str(out), fingerprint=made_from.fingerprint(), tokenizer=tokenizer, settings=settings)
+
+    def finish(results: list[ItemResult]) -> Finish:
+        return _finish(results, encoder, settings, out)
+
+    return run_stage(
+        out,
+        made_from,
+        work,
+        lambda: BuildShards(work),
+        items,
+        runner,
+        rebuild=rebuild,
+        progress=progress,
+        finish=finish,
+    )
+
+
+def _finish(results: list[ItemResult], encoder: Encoder, settings: ShardSettings, out: Path) -> Finish:
+    """Packs the tails, in item order, into a last part; adds up the account."""
+    built = [msgspec.convert(r.facts["shards"], ItemShards) for r in results]
+    last = finish_tails(built, encoder, settings, folder=out, part=f"part-{len(built):05d}")
+    every = [*built, last]
+    return Finish(_records(out, last), _facts(every, encoder, settings))
+
+
+def _facts(built: list[ItemShards], encoder: Encoder, settings: ShardSettings) -> dict[str, Any]:
+    splits = {name: [b.splits[name] for b in built] for name in SPLITS}
+    counts = np.sum([s.target_counts for s in splits["train"]], axis=0)
+    facts: dict[str, Any] = {
+        "tokenizer_sha256": encoder.sha256,
+        "vocab_size": encoder.vocab_size,
+        "objective": settings.objective,
+        "packing": settings.packing,
+        "separator": "one EOS after every document",
+        "sentinels": f"{encoder.num_sentinels} at the top ids, the first the highest"
+        if encoder.num_sentinels
+        else "none",
+        "pad_id": encoder.pad_id,
+        "eos_id": encoder.eos_id,
+        "seed": settings.seed,
+        "sequence_length": settings.sequence_length,
+        "raw_length": splits["train"][0].raw_length,
+        "rows": {name: sum(s.rows for s in parts) for name, parts in splits.items()},
+        "account": {name: _account(parts) for name, parts in splits.items()},
+        "target_unigram_entropy_nats": unigram_entropy_nats(counts),
+    }
+    if settings.objective == "span-corruption":
+        from corpora.tokens.span_corruption import lengths
+
+        raw_and_label = lengths(settings.sequence_length, settings.noise_density, settings.mean_noise_span_length)
+        facts["label_length"] = raw_and_label[1]
+    return facts
+
+
+def _account(parts: list[SplitShard]) -> dict[str, int]:
+    """ids + separators = rows x raw_length + remainder; `tamiz verify` adds it up again."""
+    return {
+        "documents": sum(s.documents for s in parts),
+        "ids": sum(s.ids_encoded for s in parts),
+        "separators": sum(s.separators for s in parts),
+        "rows": sum(s.rows for s in parts),
+        "raw_length": parts[0].raw_length,
+        "remainder": len(parts[-1].tail.ids),
+    }

@@ -13,8 +13,8 @@ import apache_beam as beam
 import msgspec
 
 from corpora import manifest
-from corpora.documents.items import WorkItem
 from corpora.documents.batches import BLANK
+from corpora.documents.items import WorkItem
 from corpora.errors import TooManyRejected
 from corpora.files import is_local
 from corpora.manifest import FileRecord, InputIdentity, MadeFrom, Manifest, State

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from tokenizer_train.settings import TokenizerSettings
+
 from corpora.config import Config
 from corpora.perplexity.settings import LmSettings
 from corpora.tokens.settings import ShardSettings
 from pipelines.settings import SampleSettings, ScoreSettings
-from tokenizer_train.settings import TokenizerSettings
 from trainer.settings import ModelSettings, TrainSettings
 
 STAGES = ("lm", "score", "sample", "tokenizer", "shards", "train")
@@ -50,13 +51,13 @@ class Recipe(Config, frozen=True, kw_only=True):
     model: ModelSettings
     train: TrainSettings
     sources: dict[str, str]
-    variants: dict[str, dict[str, Any]] = {}
+    variants: dict[str, dict[str, Any]] = {}  # noqa: RUF012 (msgspec copies it)
 
     def __post_init__(self) -> None:
         if self.tokenizer.vocab_size != self.model.vocab_size:
             raise ValueError(
-                f"model.vocab_size is {self.model.vocab_size} but tokenizer.vocab_size is {self.tokenizer.vocab_size}: "
-                "they must be equal"
+                f"model.vocab_size is {self.model.vocab_size} but tokenizer.vocab_size is "
+                f"{self.tokenizer.vocab_size}: they must be equal"
             )
         if self.lm.file is None and self.score.mode not in (None, self.lm.mode):
             raise ValueError(f"score.mode is {self.score.mode!r} but lm.mode is {self.lm.mode!r}: they must be equal")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -48,7 +49,7 @@ class _Commands(click.Group):
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="tamiz")
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
-def cli(debug: bool) -> None:  # noqa: ARG001
+def cli(debug: bool) -> None:
     """From raw web text to a perplexity-sampled corpus, a tokenizer, packed shards and a trained model."""
 
 
@@ -79,6 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _run(arguments: list[str], debug: bool) -> int:
     # the Hub's client asks for progress bars of its own, and retries for minutes where there is no network
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    logging.basicConfig(level=logging.WARNING if debug else logging.ERROR)  # Beam warns while it is imported
     try:
         cli.main(spread(arguments), prog_name="tamiz", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -104,5 +106,7 @@ def _explain(error: Exception) -> int:
     if isinstance(error, OSError) and error.strerror:
         fail(f"{error.filename or 'a file'}: {error.strerror}")
     else:
-        fail(f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error) else ''} (--debug shows all)")
+        fail(
+            f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error) else ''} (--debug shows all)"
+        )
     return 1

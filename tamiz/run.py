@@ -104,9 +104,7 @@ class Run:
     def _sample(self, context: Context) -> StageReport:
         from tamiz.stages.sample import sample_stage
 
-        return sample_stage(
-            self._documents(), self.out / "scores", self.out / "sampled", self.recipe.sample, context
-        )
+        return sample_stage(self._documents(), self.out / "scores", self.out / "sampled", self.recipe.sample, context)
 
     def _sampled(self) -> list[str]:
         return [str(self.out / "sampled" / f"part-*.{self.recipe.sample.format}")]

@@ -49,7 +49,8 @@ class TrainSettings(Config, frozen=True, kw_only=True):
 
     batch_size: rows per step over all devices. micro_batch_size: rows per forward pass, their gradients summed;
     None takes 8 on a CPU (it is faster there and needs little memory) and the whole batch on a GPU.
-    learning_rate: the highest, reached after warmup_steps. schedule: inverse_sqrt (T5's) or constant.
+    schedule: inverse_sqrt (T5's: learning_rate for warmup_steps, then falling with the root of the step) or constant.
+    ramp_steps: the first steps, over which the rate grows linearly from 0; T5 has none.
     weight_decay: AdamW's, of matrices only: never of norms, biases or embeddings of positions.
     clip_norm: bound of the gradient's global norm.
     validate_every, checkpoint_every: steps; 0 is only at the start and end (validation) or never (checkpoints).
@@ -63,6 +64,7 @@ class TrainSettings(Config, frozen=True, kw_only=True):
     micro_batch_size: int | None = None
     learning_rate: float = 3e-3
     warmup_steps: int = 100
+    ramp_steps: int = 0
     schedule: Literal["inverse_sqrt", "constant"] = "inverse_sqrt"
     weight_decay: float = 0.0
     betas: tuple[float, float] = (0.9, 0.999)
@@ -79,7 +81,7 @@ class TrainSettings(Config, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         for name in ("steps", "batch_size", "validation_batches", "num_threads"):
             _at_least(name, getattr(self, name), 1)
-        for name in ("warmup_steps", "validate_every", "checkpoint_every", "seed"):
+        for name in ("warmup_steps", "ramp_steps", "validate_every", "checkpoint_every", "seed"):
             _at_least(name, getattr(self, name), 0)
         for name in ("learning_rate", "epsilon", "clip_norm"):
             if not 0.0 < getattr(self, name) < float("inf"):

@@ -8,6 +8,7 @@ from isal import igzip_lib
 
 from corpora.documents.streams import PIECE, Damage, Source
 
+_MAGIC = b"\x1f\x8b"
 _CHUNK = 1 << 18  # compressed bytes read at a time
 
 
@@ -37,8 +38,7 @@ def gunzip(source: Source) -> Iterator[bytes]:
     try:
         yield from _skip(_inflate(source, fine_from), done)
     except _Corrupt as error:
-        kind = "not gzip" if error.start < 2 else "corrupt gzip"
-        raise Damage(f"{kind}: {error} at byte {error.start}") from error
+        raise Damage(f"corrupt gzip: {error} at byte {error.start}") from error
 
 
 def _skip(stream: Iterator[bytes], count: int) -> Iterator[bytes]:
@@ -56,6 +56,8 @@ def _inflate(source: Source, fine_from: int | None) -> Iterator[bytes]:
         chunk = source.read(_chunk_length(start, fine_from))
         if not chunk:
             break
+        if start == 0 and not chunk.startswith(_MAGIC[: len(chunk)]):
+            raise Damage("not gzip: the first bytes aren't those of a member")
         while chunk:
             if decoder is None:
                 chunk = chunk.lstrip(b"\0") if start else chunk

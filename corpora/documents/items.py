@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 
 from corpora.config import Config
@@ -11,6 +12,7 @@ from corpora.documents.splitting import Range, split
 from corpora.errors import BadArgument
 
 ITEM_BYTES = 128 << 20
+_ITEM_SUFFIX = re.compile(r"\.item\d{4,}$")  # no input can end so: its extension says its format
 
 
 class WorkItem(Config, frozen=True, kw_only=True):
@@ -36,6 +38,11 @@ class WorkItem(Config, frozen=True, kw_only=True):
     size: int
     mtime_ns: int | None = None
     etag: str | None = None
+
+    @property
+    def input_name(self) -> str:
+        """`name` without `.itemNNNN`: the same for all items of a file."""
+        return _ITEM_SUFFIX.sub("", self.name)
 
 
 def work_items(patterns: list[str], item_bytes: int = ITEM_BYTES) -> list[WorkItem]:

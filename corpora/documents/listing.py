@@ -100,7 +100,10 @@ def _remote_glob(pattern: str) -> tuple[str, dict[str, dict[str, object]]]:
     except (ImportError, ValueError) as error:
         raise BadArgument(f"{pattern}: {_first_line(error)}") from error
     try:
-        return root, filesystem.glob(root, detail=True)
+        found: dict[str, dict[str, object]] = filesystem.glob(root, detail=True)
+        if not found:
+            filesystem.ls(_fixed_prefix(root))  # glob hides OSErrors, a missing network among them
+        return root, found
     except FileNotFoundError:
         return root, {}
     except Exception as error:  # each file system has exceptions of its own

@@ -22,9 +22,9 @@ def unzstd(source: Source) -> Iterator[bytes]:
     while magic := source.read(4):
         if magic == _MAGIC:
             yield from _Frame(source).blocks()
-        elif len(magic) == 4 and magic[0] & 0xF0 == 0x50 and magic[1:] == b"\x2a\x4d\x18":
+        elif len(magic) == 4 and _is_skippable(magic):
             _skip_frame(source)
-        elif _MAGIC.startswith(magic):
+        elif _MAGIC.startswith(magic) or _is_skippable(magic):
             raise _truncated(source)
         else:
             raise Damage(f"not zstd: no frame begins at byte {source.position - len(magic)}")
@@ -68,6 +68,11 @@ def _take(source: Source, length: int) -> bytes:
     if len(data) < length:
         raise _truncated(source)
     return data
+
+
+def _is_skippable(magic: bytes) -> bool:
+    """Whether a skippable frame begins so: 0x184D2A50 to 0x184D2A5F, little endian."""
+    return magic[0] & 0xF0 == 0x50 and b"\x2a\x4d\x18".startswith(magic[1:])
 
 
 def _skip_frame(source: Source) -> None:

@@ -1,4 +1,4 @@
-r"""A model as text, in ARPA's format, as lmplz writes it: `\data\`, the counts, then every n-gram with its log10 figures."""
+r"""A model as text, in ARPA's format, as lmplz writes it: `\data\`, the counts, then every n-gram in log10."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _lines(model: NgramModel, order: int, names: npt.NDArray[np.object_]) -> Ite
 
 
 def format_float32(values: npt.NDArray[np.float32]) -> list[str]:
-    """The fewest digits that give the float32 back; plain decimals from 1e-6 up; zero and whole numbers without a point."""
+    """The fewest digits that give the float32 back; plain decimals from 1e-6 up; whole numbers without a point."""
     return [_format(value) for value in values]
 
 

@@ -127,7 +127,6 @@ class _SplitBuilder:
         )
         self._noise_key = (settings.seed, split, part)
         self._groups = 0
-        self._carried = 0
         self._target_counts = np.zeros(encoder.vocab_size, np.int64)
 
     def __enter__(self) -> Self:
@@ -142,7 +141,6 @@ class _SplitBuilder:
             self._write(group)
 
     def add_tail(self, tail: Tail) -> None:
-        self._carried += len(tail.ids)
         for group in self._packer.add_tail(tail):
             self._write(group)
 
@@ -151,7 +149,7 @@ class _SplitBuilder:
         self._write(group)
         return SplitShard(
             documents=self._packer.separators,
-            ids_encoded=self._packer.ids - self._carried,
+            ids_encoded=self._packer.ids,
             separators=self._packer.separators,
             rows=self._writer.rows,
             raw_length=self._objective.raw_length,
@@ -174,6 +172,4 @@ class _SplitBuilder:
 def _builders(
     stack: contextlib.ExitStack, encoder: Vocabulary, settings: ShardSettings, folder: str | Path, part: str
 ) -> dict[str, _SplitBuilder]:
-    return {
-        split: stack.enter_context(_SplitBuilder(encoder, settings, folder, split, part)) for split in SPLITS
-    }
+    return {split: stack.enter_context(_SplitBuilder(encoder, settings, folder, split, part)) for split in SPLITS}

@@ -30,13 +30,11 @@ class RowGroup(NamedTuple):
 class RowPacker:
     """Cuts one stream of ids into groups of `group_rows` whole rows; only the last group may be shorter.
 
-    Account at any time: ids + separators = ids in the groups yielded + ids held. Holds at most one group and one
-    batch of documents.
+    Account at any time: ids + separators (+ ids of tails added) = ids in the groups yielded + ids held. Holds less
+    than one group and one batch of documents.
     """
 
-    def __init__(
-        self, width: int, dtype: npt.DTypeLike, separator_id: int, *, group_rows: int = 1024
-    ) -> None:
+    def __init__(self, width: int, dtype: npt.DTypeLike, separator_id: int, *, group_rows: int = 1024) -> None:
         self.width = width
         self.dtype = np.dtype(dtype)
         self.ids = 0
@@ -53,14 +51,15 @@ class RowPacker:
             lengths = np.fromiter((len(d) + 1 for d in documents), np.int64, len(documents))
             starts = self._held_ids + np.cumsum(lengths) - lengths
             pieces = [piece for document in documents for piece in (document, self._separator)]
+            self._hold(self._cast(np.concatenate(pieces)), starts)
             self.separators += len(documents)
-            self._hold(np.concatenate(pieces, casting="unsafe", dtype=self._checked(pieces)), starts)
-            self.ids -= len(documents)
+            self.ids += int(lengths.sum()) - len(documents)
         yield from self._whole_groups()
 
     def add_tail(self, tail: Tail) -> Iterator[RowGroup]:
         """Appends the rest of another stream: its separators are among its ids."""
-        self._hold(np.array(tail.ids, self.dtype), np.array(tail.document_starts, np.int64) + self._held_ids)
+        starts = np.array(tail.document_starts, np.int64) + self._held_ids
+        self._hold(np.array(tail.ids, self.dtype), starts)
         yield from self._whole_groups()
 
     def finish(self) -> tuple[RowGroup, Tail]:
@@ -72,16 +71,14 @@ class RowPacker:
         self._held, self._held_ids, self._starts = [], 0, []
         return group, Tail(ids=stream[whole:].tolist(), document_starts=rest.tolist())
 
-    def _checked(self, pieces: list[npt.NDArray[np.integer]]) -> np.dtype[np.unsignedinteger]:
-        top = max((int(p.max()) for p in pieces[::2] if p.size and p.dtype.itemsize > self.dtype.itemsize), default=0)
-        assert top <= np.iinfo(self.dtype).max, f"id {top} does not fit {self.dtype}"
-        return self.dtype
+    def _cast(self, ids: npt.NDArray[np.integer]) -> Ids:
+        assert ids.dtype == self.dtype or ids.max() <= np.iinfo(self.dtype).max, "an id outside the vocabulary"
+        return ids.astype(self.dtype, copy=False)
 
     def _hold(self, ids: Ids, starts: Positions) -> None:
         self._held.append(ids)
         self._starts.append(starts)
         self._held_ids += len(ids)
-        self.ids += len(ids)
 
     def _joined(self) -> tuple[Ids, Positions]:
         empty = np.empty(0, self.dtype)

@@ -29,9 +29,7 @@ class ShardSettings(Config, frozen=True, kw_only=True):
         if self.sequence_length < 2:
             raise ValueError(f"sequence_length is {self.sequence_length}: it must be at least 2")
         if not 0.0 <= self.validation_fraction < 1.0:
-            raise ValueError(
-                f"validation_fraction is {self.validation_fraction}: it must be at least 0 and below 1"
-            )
+            raise ValueError(f"validation_fraction is {self.validation_fraction}: it must be at least 0 and below 1")
         if self.objective == "span-corruption":
             from corpora.tokens.span_corruption import row_shape
 

@@ -97,7 +97,8 @@ def _array(column: Column, kind: Any) -> Any:
     import pyarrow as pa
 
     if isinstance(column, Ragged):
-        return pa.ListArray.from_arrays(column.offsets, pa.array(column.values), type=kind)
+        offsets: Any = pa.array(column.offsets)
+        return pa.ListArray.from_arrays(offsets, pa.array(column.values), type=kind)
     flat = pa.array(np.ascontiguousarray(column).reshape(-1))
     return pa.FixedSizeListArray.from_arrays(flat, type=kind)
 

@@ -42,9 +42,7 @@ def lengths(
     return shape.raw_length, shape.label_length
 
 
-def row_shape(
-    sequence_length: int, noise_density: float = 0.15, mean_noise_span_length: float = 3.0
-) -> RowShape:
+def row_shape(sequence_length: int, noise_density: float = 0.15, mean_noise_span_length: float = 3.0) -> RowShape:
     """The most raw tokens whose inputs still fit `sequence_length`, and what they become.
 
     Raises:
@@ -157,7 +155,7 @@ def random_masks(
     draws = generator.random((num_rows, 2 * cuts + random_roll))
     noise = segment_lengths(draws[:, :cuts], num_noise_tokens)
     kept = segment_lengths(draws[:, cuts : 2 * cuts], raw_length - num_noise_tokens)
-    masks = interleave(kept, noise)
+    masks = interleave(kept, noise, raw_length)
     return roll(masks, draws[:, -1], num_noise_spans) if random_roll else masks
 
 
@@ -180,11 +178,11 @@ def segment_lengths(draws: npt.NDArray[np.float64], num_items: int) -> npt.NDArr
     return np.diff(ends, axis=1)
 
 
-def interleave(kept: npt.NDArray[np.int64], noise: npt.NDArray[np.int64]) -> Masks:
+def interleave(kept: npt.NDArray[np.int64], noise: npt.NDArray[np.int64], raw_length: int) -> Masks:
     """bool[n, L] from the span lengths [n, k]: kept, noise, kept, noise, ..."""
     spans = np.stack([kept, noise], axis=2)
     masks: Masks = np.repeat(np.tile(np.array([False, True]), kept.size), spans.reshape(-1))
-    return masks.reshape(kept.shape[0], -1)
+    return masks.reshape(len(kept), raw_length)
 
 
 def roll(masks: Masks, draws: npt.NDArray[np.float64], num_noise_spans: int) -> Masks:
@@ -217,9 +215,7 @@ def corrupt_rows(
     return apply_masks(rows, masks, shape, sentinels=sentinels, eos_id=eos_id)
 
 
-def apply_masks(
-    rows: Ids, masks: Masks, shape: RowShape, *, sentinels: Ids, eos_id: int
-) -> tuple[Ids, Ids]:
+def apply_masks(rows: Ids, masks: Masks, shape: RowShape, *, sentinels: Ids, eos_id: int) -> tuple[Ids, Ids]:
     """Inputs: a sentinel for each noise span. Labels: each sentinel followed by its span, no closing sentinel."""
     starts = masks.copy()
     starts[:, 1:] &= ~masks[:, :-1]
@@ -236,12 +232,12 @@ def apply_masks(
     is_noise[place] = False
     labels[place] = span_sentinels
     labels[is_noise] = rows[masks]
-    return _with_eos(inputs, len(rows), eos_id), _with_eos(labels, len(rows), eos_id)
+    return _with_eos(inputs, shape.input_length, eos_id), _with_eos(labels, shape.label_length, eos_id)
 
 
-def _with_eos(flat: Ids, num_rows: int, eos_id: int) -> Ids:
-    width = flat.size // num_rows if num_rows else 0
-    rows = np.empty((num_rows, width + 1), flat.dtype)
-    rows[:, :-1] = flat.reshape(num_rows, width)
+def _with_eos(flat: Ids, length: int, eos_id: int) -> Ids:
+    """[n, length] from n * (length - 1) ids."""
+    rows = np.empty((flat.size // (length - 1), length), flat.dtype)
+    rows[:, :-1] = flat.reshape(-1, length - 1)
     rows[:, -1] = eos_id
     return rows

@@ -14,7 +14,9 @@ from tamiz.options import BEAM, pipeline_options, runner_settings
 @click.command(context_settings=BEAM)
 @click.argument("recipe")
 @click.option("--out", type=click.Path(path_type=Path), help="[default: runs/RECIPE, with --demo: demo]")
-@click.option("--until", metavar="STAGE", help="Stop after this stage: lm, score, sample, tokenizer, shards or train.")
+@click.option(
+    "--until", metavar="STAGE", help="Stop after this stage: lm, score, sample, tokenizer, shards or train."
+)
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key, as train.steps=20.")
 @click.option("--demo", is_flag=True, help="The bundled documents and a small setting: three minutes on two cores.")
 @pipeline_options

@@ -15,7 +15,9 @@ from tamiz.options import BEAM, input_option, out_option, pipeline_options, runn
 @click.command(context_settings=BEAM)
 @input_option
 @click.option("--scores", required=True, type=click.Path(path_type=Path), help="What `tamiz score` wrote.")
-@click.option("--method", type=click.Choice(["gaussian", "stepwise", "random"]), default="gaussian", show_default=True)
+@click.option(
+    "--method", type=click.Choice(["gaussian", "stepwise", "random"]), default="gaussian", show_default=True
+)
 @click.option("--keep", type=float, help="Share of the scored documents to keep; the factor is solved for.")
 @click.option("--keep-documents", type=int, help="Number of documents to keep, in expectation.")
 @click.option("--factor", type=float, help="BERTIN's: 0.78 (gaussian), 1.5e5 (stepwise), 0.5 (random).")

@@ -24,7 +24,9 @@ def command() -> None:
 @click.option("--packing", type=click.Choice(["concatenate"]), default="concatenate", show_default=True)
 @click.option("--noise-density", type=float, help="[default: 0.15]")
 @click.option("--mean-noise-span-length", type=float, help="[default: 3]")
-@click.option("--random-roll", is_flag=True, default=None, help="Roll the mask, so that the last id isn't always noise.")
+@click.option(
+    "--random-roll", is_flag=True, default=None, help="Roll the mask, so that the last id isn't always noise."
+)
 @click.option("--validation-fraction", type=float, help="Share of the documents held out. [default: 0.01]")
 @click.option("--seed", type=int, default=0, show_default=True)
 @out_option

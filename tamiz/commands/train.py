@@ -14,7 +14,9 @@ from tamiz.options import out_option, rebuild_option, settings
 
 @click.command()
 @click.option("--shards", required=True, type=click.Path(path_type=Path), help="What `tamiz shards build` wrote.")
-@click.option("--tokenizer", type=click.Path(path_type=Path), help="[default: the folder `tokenizer` beside the shards]")
+@click.option(
+    "--tokenizer", type=click.Path(path_type=Path), help="[default: the folder `tokenizer` beside the shards]"
+)
 @click.option("--model", required=True, help="A recipe's name or TOML file, or a TOML file of a [model] section.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Such as train.steps=20 (recipes only).")
 @click.option("--steps", type=int, help="Shorthand of --set train.steps=N.")

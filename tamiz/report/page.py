@@ -55,7 +55,9 @@ def _page(run: Path, plots: Sequence[tuple[str, Path]]) -> str:
     parts = [f"<h1>{html.escape(recipe['title'])}</h1>", f"<p>{html.escape(recipe['reference'])}</p>"]
     for title, path in plots:
         data = base64.b64encode(path.read_bytes()).decode()
-        parts.append(f'<h2>{html.escape(title)}</h2><img alt="{html.escape(title)}" src="data:image/png;base64,{data}">')
+        parts.append(
+            f'<h2>{html.escape(title)}</h2><img alt="{html.escape(title)}" src="data:image/png;base64,{data}">'
+        )
     for stage, name in FOLDERS.items():
         if (run / name / manifest.NAME).exists():
             parts.append(_section(TITLES[stage], manifest.read(run / name)))
@@ -73,7 +75,9 @@ def _section(title: str, content: manifest.Manifest) -> str:
 
 
 def _counts(counts: dict[str, Any]) -> list[tuple[str, str]]:
-    rows = [(name.replace("_", " "), f"{counts[name]:,}") for name in ("read", "kept", "sampled_out") if counts.get(name)]
+    rows = [
+        (name.replace("_", " "), f"{counts[name]:,}") for name in ("read", "kept", "sampled_out") if counts.get(name)
+    ]
     return rows + [(f"rejected: {reason}", f"{n:,}") for reason, n in counts.get("rejected", {}).items()]
 
 
@@ -98,6 +102,10 @@ def _shown(value: Any) -> str | None:
         return value if len(value) <= 80 else None
     if isinstance(value, list) and 0 < len(value) <= 4 and all(isinstance(v, int | float) for v in value):
         return " / ".join(f"{v:,.4g}" for v in value)
-    if isinstance(value, dict) and 0 < len(value) <= 4 and all(isinstance(v, int | float | str) for v in value.values()):
+    if (
+        isinstance(value, dict)
+        and 0 < len(value) <= 4
+        and all(isinstance(v, int | float | str) for v in value.values())
+    ):
         return ", ".join(f"{k} {v:,.6g}" if isinstance(v, int | float) else v for k, v in value.items())
     return None

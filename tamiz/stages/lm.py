@@ -11,7 +11,7 @@ import msgspec
 from corpora import files
 from corpora.documents.items import work_items
 from corpora.errors import BadArgument, DamagedFile, StaleOutput
-from corpora.manifest import InputIdentity, MadeFrom, local_identity
+from corpora.manifest import InputIdentity, MadeFrom
 from corpora.perplexity.settings import LmSettings
 from tamiz.console import count, progress, size
 from tamiz.stages.common import Context, StageReport
@@ -131,8 +131,9 @@ def _rows(content: dict[str, Any], out: Path) -> list[tuple[str, str]]:
 
 def foreign_lm(file: Path, tokenizer: Path | None, mode: str | None) -> StageReport:
     """A ready KenLM file: its sha256 is recorded at first use, then enforced."""
-    from corpora.perplexity.kenlm_binary import check_lm
     from corpora.perplexity.model import recorded_sha256
+
+    from corpora.perplexity.lm_header import check_lm
 
     if not file.is_file():
         raise BadArgument(f"lm.file {file}: no such file")

@@ -25,7 +25,9 @@ def shards_stage(
     rows = [("documents", count(counts["kept"]))]
     for split, account in facts["account"].items():
         rows.append((f"rows, {split}", count(account["rows"])))
-        rows.append((f"ids, {split}", f"{account['ids'] + account['separators']:,} ({account['remainder']} left over)"))
+        rows.append(
+            (f"ids, {split}", f"{account['ids'] + account['separators']:,} ({account['remainder']} left over)")
+        )
     if facts.get("target_unigram_entropy_nats") is not None:
         rows.append(("entropy of the targets' unigrams", f"{facts['target_unigram_entropy_nats']:.3f} nats"))
     return StageReport("shards", outcome.state, out, rows, (), damaged_inputs(outcome.manifest), facts)

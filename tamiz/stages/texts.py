@@ -55,7 +55,12 @@ class Texts:
 
     def counts(self) -> dict[str, Any]:
         """read = kept + rejected, as in every manifest."""
-        return {"read": self.read, "kept": self.kept, "sampled_out": 0, "rejected": dict(sorted(self.rejected.items()))}
+        return {
+            "read": self.read,
+            "kept": self.kept,
+            "sampled_out": 0,
+            "rejected": dict(sorted(self.rejected.items())),
+        }
 
 
 def _texts(item: WorkItem) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import msgspec
+from tokenizer_train.settings import TokenizerSettings
 
 from corpora import manifest
 from corpora.documents.items import work_items
@@ -12,7 +13,6 @@ from corpora.manifest import MadeFrom
 from tamiz.console import count, progress
 from tamiz.stages.common import Context, StageReport, damaged_inputs
 from tamiz.stages.texts import Texts
-from tokenizer_train.settings import TokenizerSettings
 
 ALGORITHM = 1
 ITEM_BYTES = 64 << 20

@@ -46,10 +46,8 @@ def _made_from(shards: Path, tokenizer: Path, model: ModelSettings, settings: Tr
     """The shards count by what their files hold; the tokenizer by its sha256, which the shards name."""
     content = manifest.read_finished(shards, "shards")
     inputs = [InputIdentity(name=r.path, size=r.bytes, sha256=r.sha256) for r in content.files]
-    inputs += [
-        manifest.local_identity(p, f"tokenizer/{p.name}") for p in sorted(tokenizer.glob("*")) if p.name != manifest.NAME
-        and p.is_file()
-    ]  # fmt: skip
+    parts = [p for p in sorted(tokenizer.glob("*")) if p.is_file() and p.name != manifest.NAME]
+    inputs += [manifest.local_identity(p, f"tokenizer/{p.name}") for p in parts]
     plain = {"model": msgspec.to_builtins(model), "train": msgspec.to_builtins(settings)}
     return MadeFrom(stage="train", algorithm=ALGORITHM, settings=plain, inputs=inputs)
 

@@ -11,7 +11,17 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("corpora", "tokenizer_train", "pipelines", "trainer", "recipes", "tamiz")
-HEAVY = ("apache_beam", "torch", "transformers", "datasets", "pyarrow", "sentencepiece", "kenlm", "matplotlib", "numpy")
+HEAVY = (
+    "apache_beam",
+    "torch",
+    "transformers",
+    "datasets",
+    "pyarrow",
+    "sentencepiece",
+    "kenlm",
+    "matplotlib",
+    "numpy",
+)
 
 
 def test_imports_point_one_way():
@@ -20,7 +30,12 @@ def test_imports_point_one_way():
 
 
 @pytest.mark.parametrize(
-    "code", ["import corpora", "import trainer.settings, pipelines.settings", "from tamiz.cli import _run; _run(['--help'], False)"]
+    "code",
+    [
+        "import corpora",
+        "import trainer.settings, pipelines.settings",
+        "from tamiz.cli import _run; _run(['--help'], False)",
+    ],
 )
 def test_light_imports_pull_in_no_heavy_library(code):
     check = f"{code}\nimport sys; print([m for m in {HEAVY!r} if m in sys.modules])"

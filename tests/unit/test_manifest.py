@@ -21,7 +21,9 @@ def finished(folder, content=b"data"):
     manifest.begin(folder, made_from(order=5))
     path = folder / "part.parquet"
     path.write_bytes(content)
-    manifest.finish(folder, records=[manifest.record(folder, path)], counts={"read": 2, "kept": 1, "rejected": {"x": 1}})
+    manifest.finish(
+        folder, records=[manifest.record(folder, path)], counts={"read": 2, "kept": 1, "rejected": {"x": 1}}
+    )
     return path
 
 

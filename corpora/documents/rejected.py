@@ -1,0 +1,52 @@
+"""rejected/<name>.jsonl: the rows that weren't documents, with file, row, reason and first bytes in base64."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+import msgspec
+
+from corpora.documents.batches import RejectedRow
+from corpora.files import atomic_path
+
+
+class RejectedWriter:
+    """Writes rows as they come; the file appears, whole, when the block ends, and only if there was a row.
+
+    counts: rows by kind of reason. rows: all of them. A file left by an earlier run is removed if there is no row.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.counts: Counter[str] = Counter()
+        self._open = contextlib.ExitStack()
+        self._file: IO[bytes] | None = None
+
+    @property
+    def rows(self) -> int:
+        return self.counts.total()
+
+    def write(self, rejected: Iterable[RejectedRow]) -> None:
+        for row in rejected:
+            if self._file is None:
+                temporary = self._open.enter_context(atomic_path(self.path))
+                self._file = self._open.enter_context(temporary.open("wb"))
+            # msgspec writes bytes as base64
+            plain = {"file": row.file, "row": row.row, "reason": row.reason, "first_bytes": row.first_bytes}
+            self._file.write(msgspec.json.encode(plain) + b"\n")
+            self.counts[row.kind] += 1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open.__exit__(kind, error, trace)
+        if error is None and self._file is None:
+            self.path.unlink(missing_ok=True)

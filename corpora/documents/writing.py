@@ -1,0 +1,153 @@
+"""Kept documents -> parquet, .jsonl.zst or .jsonl.gz: text, timestamp, url, perplexity, keep_probability.
+
+Equal rows give equal bytes, however the calls cut them: rows are encoded in groups whose borders depend on rows only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Protocol, Self
+
+import msgspec
+import numpy as np
+import zstandard
+from numpy.typing import ArrayLike
+
+from corpora.errors import BadArgument
+from corpora.files import atomic_path
+
+COLUMNS = ("text", "timestamp", "url", "perplexity", "keep_probability")
+GROUP_ROWS = 10_000
+GROUP_CHARACTERS = 64 << 20  # of text
+_ZSTD_LEVEL = 3
+
+Row = tuple[str, str | None, str | None, float, float]
+
+
+class _Sink(Protocol):
+    def write(self, rows: list[Row]) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class DocumentWriter:
+    """Appends documents to one file, which appears, whole, when the block ends without an exception.
+
+    format: parquet | jsonl.zst | jsonl.gz. Raises TamizError if the file can't be written.
+    """
+
+    def __init__(self, path: str | Path, format: str = "parquet") -> None:
+        if format not in FORMATS:
+            raise BadArgument(f"documents can't be written as {format}; formats are {', '.join(FORMATS)}")
+        self.path = Path(path)
+        self.rows = 0
+        self._format = format
+        self._open = contextlib.ExitStack()
+        self._sink: _Sink
+        self._pending: list[Row] = []
+        self._characters = 0
+
+    def write(
+        self,
+        texts: Sequence[str],
+        timestamps: Sequence[str | None],
+        urls: Sequence[str | None],
+        perplexity: ArrayLike,
+        keep_probability: ArrayLike,
+    ) -> None:
+        """n documents; perplexity and keep_probability are float64[n]."""
+        numbers = (np.asarray(values, np.float64).tolist() for values in (perplexity, keep_probability))
+        for row in zip(texts, timestamps, urls, *numbers, strict=True):
+            self._pending.append(row)
+            self._characters += len(row[0])
+            if len(self._pending) >= GROUP_ROWS or self._characters >= GROUP_CHARACTERS:
+                self._flush()
+
+    def _flush(self) -> None:
+        if self._pending:
+            self._sink.write(self._pending)
+        self.rows += len(self._pending)
+        self._pending, self._characters = [], 0
+
+    def __enter__(self) -> Self:
+        with contextlib.ExitStack() as stack:
+            file = stack.enter_context(open(stack.enter_context(atomic_path(self.path)), "wb"))
+            self._sink = FORMATS[self._format](file)
+            stack.callback(self._sink.close)
+            self._open = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None:
+            self._open.__exit__(kind, error, trace)
+            return
+        with self._open:
+            self._flush()
+
+
+class _ParquetSink:
+    """One row group a call; zstd; page checksums, so that damage is seen."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        numbers = ("perplexity", "keep_probability")
+        self._schema = pa.schema([(name, pa.float64() if name in numbers else pa.string()) for name in COLUMNS])
+        self._writer = pq.ParquetWriter(
+            file,
+            self._schema,
+            compression="zstd",
+            compression_level=_ZSTD_LEVEL,
+            use_dictionary=["timestamp"],  # type: ignore[arg-type]  # texts and addresses hardly repeat
+            write_statistics=list(numbers),  # least and greatest text tell nobody anything
+            write_page_checksum=True,
+        )
+
+    def write(self, rows: list[Row]) -> None:
+        import pyarrow as pa
+
+        columns = [
+            pa.array(values, kind) for values, kind in zip(zip(*rows, strict=True), self._schema.types, strict=True)
+        ]
+        self._writer.write_table(pa.Table.from_arrays(columns, schema=self._schema), row_group_size=len(rows))
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+class _LinesSink:
+    """One JSON object a line, compressed."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def write(self, rows: list[Row]) -> None:
+        lines = [msgspec.json.encode(dict(zip(COLUMNS, row, strict=True))) for row in rows]
+        self._stream.write(b"\n".join(lines) + b"\n")
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+def _zstd_lines(file: IO[bytes]) -> _Sink:
+    compressor = zstandard.ZstdCompressor(level=_ZSTD_LEVEL, write_checksum=True)
+    return _LinesSink(compressor.stream_writer(file, closefd=False))
+
+
+def _gzip_lines(file: IO[bytes]) -> _Sink:
+    # neither name nor time in the header; the standard library's, as ISA-L's output varies with the processor
+    return _LinesSink(gzip.GzipFile(filename="", mode="wb", fileobj=file, compresslevel=6, mtime=0))
+
+
+FORMATS: dict[str, Callable[[IO[bytes]], _Sink]] = {
+    "parquet": _ParquetSink,
+    "jsonl.zst": _zstd_lines,
+    "jsonl.gz": _gzip_lines,
+}

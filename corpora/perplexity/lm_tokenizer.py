@@ -1,0 +1,95 @@
+"""The tokenizer of a language model: a SentencePiece unigram model trained on a sample of the model's own lines."""
+
+from __future__ import annotations
+
+import io
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from types import TracebackType
+
+from corpora.errors import BadArgument, TamizError
+from corpora.perplexity.settings import CHARACTER_COVERAGE, SENTENCEPIECE_THREADS
+from corpora.randomness import uniform
+
+SAMPLE_BYTES = 25_000_000  # enough for 32,000 pieces, and half a minute of training
+LONGEST_LINE = 1_000_000  # bytes; SentencePiece leaves longer lines out (ccnet's are whole documents)
+_LINES_BETWEEN_UPDATES = 1 << 14
+
+
+class Spool:
+    """Lines kept in a temporary file beside `out`, to be read more than once; removed on leaving the `with` block."""
+
+    def __init__(self, out: Path) -> None:
+        self.path = out.with_name(f"{out.name}.lines.tmp-{uuid.uuid4().hex[:12]}")
+        self.bytes = 0
+
+    def __enter__(self) -> Spool:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.path.unlink(missing_ok=True)
+
+    def fill(self, lines: Iterable[str], progress: Callable[[], None]) -> int:
+        """Writes lines without a newline in them; skips blank ones and returns how many. Raises TamizError."""
+        blank = 0
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with open(self.path, "wb") as file:
+                for number, line in enumerate(lines):
+                    if line:
+                        self.bytes += file.write(line.encode() + b"\n")
+                    else:
+                        blank += 1
+                    if number % _LINES_BETWEEN_UPDATES == 0:
+                        progress()
+        except OSError as error:
+            raise TamizError(f"can't write {self.path}: {error.strerror or error}") from error
+        return blank
+
+    def lines(self, progress: Callable[[int, int], None] = lambda _done, _total: None) -> Iterator[str]:
+        """All lines again; progress is in bytes."""
+        done = 0
+        with open(self.path, "rb") as file:
+            for number, line in enumerate(file):
+                yield line[:-1].decode()
+                done += len(line)
+                if number % _LINES_BETWEEN_UPDATES == 0:
+                    progress(done, self.bytes)
+
+
+def train_tokenizer(spool: Spool, vocabulary_size: int) -> bytes:
+    """A model of `vocabulary_size` pieces, of fewer if the text can't carry them; the same for the same lines.
+
+    Trained as CCNet's (cc_net/Makefile): unigram, character coverage 0.9995, nmt_nfkc. Of more than SAMPLE_BYTES, a
+    line is taken or left by its own text. Raises BadArgument if the pieces can't hold the text's characters.
+    """
+    import sentencepiece
+
+    model = io.BytesIO()
+    try:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=_sample(spool),
+            model_writer=model,
+            model_type="unigram",
+            vocab_size=vocabulary_size,
+            hard_vocab_limit=False,
+            character_coverage=CHARACTER_COVERAGE,
+            normalization_rule_name="nmt_nfkc",
+            max_sentence_length=LONGEST_LINE,
+            num_threads=SENTENCEPIECE_THREADS,
+            minloglevel=2,
+        )
+    except (RuntimeError, ValueError) as error:
+        reason = " ".join(str(error).split())[-160:]
+        raise BadArgument(f"can't train a tokenizer of {vocabulary_size} pieces on this text: {reason}") from None
+    return model.getvalue()
+
+
+def _sample(spool: Spool) -> Iterator[str]:
+    share = SAMPLE_BYTES / max(spool.bytes, 1)
+    if share >= 1:
+        return spool.lines()
+    return (line for line in spool.lines() if uniform(0, "lm-tokenizer", line) < share)

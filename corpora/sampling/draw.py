@@ -1,0 +1,60 @@
+"""Which documents are kept: a draw keyed by the document, so that order, shards and workers don't matter."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from corpora.errors import BadArgument
+from corpora.randomness import uniform
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Strings = Sequence[str | None]
+
+
+def keep(table: pa.Table | pa.RecordBatch, probability: npt.ArrayLike, seed: int = 0) -> npt.NDArray[np.bool_]:
+    """bool[n] for a table with `text` and, if it has them, `url` and `timestamp` (a missing column is all null).
+
+    Raises:
+        BadArgument: no `text` column, a null text, or not one probability a row.
+    """
+    names = table.schema.names
+    if "text" not in names:
+        raise BadArgument(f"the table has columns {', '.join(names)}: it needs text")
+    texts: list[Any] = table.column("text").to_pylist()
+    if None in texts:
+        raise BadArgument(f"the text of row {texts.index(None)} is null: leave such rows out")
+    return keep_documents(texts, _strings(table, "url"), _strings(table, "timestamp"), probability, seed)
+
+
+def keep_documents(
+    texts: Sequence[str], urls: Strings, timestamps: Strings, probability: npt.ArrayLike, seed: int = 0
+) -> npt.NDArray[np.bool_]:
+    """bool[n]: kept where u(seed, url, timestamp, text) < probability; NaN keeps nothing.
+
+    u is the top 53 bits of xxh3-128 of (seed, "sample", url, timestamp, text) over 2**53; None differs from "".
+    """
+    wanted = np.asarray(probability, np.float64)
+    if wanted.shape != (len(texts),):
+        raise BadArgument(
+            f"probability has shape {wanted.shape}: it must be one number for each of {len(texts)} rows"
+        )
+    draws = [
+        uniform(seed, "sample", url, timestamp, text)
+        for url, timestamp, text in zip(urls, timestamps, texts, strict=True)
+    ]
+    return np.array(draws, np.float64) < wanted
+
+
+def _strings(table: pa.Table | pa.RecordBatch, name: str) -> list[str | None]:
+    if name not in table.schema.names:
+        return [None] * table.num_rows
+    import pyarrow as pa
+
+    strings: list[str | None] = table.column(name).cast(pa.string()).to_pylist()
+    return strings

@@ -1,0 +1,71 @@
+"""What share of each perplexity quartile is kept: whether a sieve sieves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from corpora.sampling.kernels import Floats, quartile
+
+FLAT_BELOW = 1.5  # highest kept share over lowest
+
+
+class QuartileCounts(msgspec.Struct, frozen=True):
+    """Counts by quartile, lowest perplexity first. Those of several parts add up."""
+
+    documents: tuple[int, int, int, int] = (0, 0, 0, 0)
+    expected: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)  # sums of keep probabilities
+    kept: tuple[int, int, int, int] = (0, 0, 0, 0)
+
+    def __add__(self, other: QuartileCounts) -> QuartileCounts:
+        sums = [
+            tuple(a + b for a, b in zip(mine, others, strict=True))
+            for mine, others in zip(msgspec.structs.astuple(self), msgspec.structs.astuple(other), strict=True)
+        ]
+        return QuartileCounts(*sums)
+
+    @property
+    def kept_shares(self) -> list[float]:
+        """The share of each quartile's documents that was drawn; 0 where a quartile is empty."""
+        return [_share(k, d) for k, d in zip(self.kept, self.documents, strict=True)]
+
+    @property
+    def expected_shares(self) -> list[float]:
+        """The mean keep probability of each quartile."""
+        return [_share(e, d) for e, d in zip(self.expected, self.documents, strict=True)]
+
+    @property
+    def composition(self) -> list[float]:
+        """Which share of all kept documents comes from each quartile."""
+        return [_share(k, sum(self.kept)) for k in self.kept]
+
+
+def count_quartiles(
+    perplexities: Floats, probabilities: Floats, kept: npt.NDArray[np.bool_], boundaries: Sequence[float]
+) -> QuartileCounts:
+    """Counts of the scored rows among [n] (NaN: rejected, not counted)."""
+    rows = ~np.isnan(perplexities)
+    place = quartile(perplexities[rows], boundaries)
+    documents = np.bincount(place, minlength=4).tolist()
+    expected = np.bincount(place, weights=probabilities[rows], minlength=4).tolist()
+    drawn = np.bincount(place[kept[rows]], minlength=4).tolist()
+    return QuartileCounts(tuple(documents), tuple(expected), tuple(drawn))
+
+
+def flat_warning(counts: QuartileCounts) -> str | None:
+    """One line if the quartile kept most is kept less than 1.5 times as often as the one kept least."""
+    shares = [share for share, n in zip(counts.expected_shares, counts.documents, strict=True) if n]
+    if not shares or max(shares) >= FLAT_BELOW * min(shares):
+        return None
+    ratio = max(shares) / min(shares)
+    return (
+        f"the sieve hardly sieves: the quartile kept most is kept {ratio:.2f} times as often as the one kept least "
+        f"(below {FLAT_BELOW}); a smaller --width or --keep sieves more"
+    )
+
+
+def _share(part: float, whole: float) -> float:
+    return part / whole if whole else 0.0

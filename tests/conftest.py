@@ -1,0 +1,73 @@
+"""Shared fixtures: the demo's documents (bundled, real Spanish), a small language model of them, a folder of digests."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+SHARED = ROOT.parent / "shared"
+DEMO = ROOT / "recipes" / "demo"
+
+
+@pytest.fixture(scope="session")
+def demo() -> Path:
+    """The folder of the bundled documents."""
+    return DEMO
+
+
+@pytest.fixture(scope="session")
+def es_shards() -> list[Path]:
+    """Real Spanish text; skips where it is absent."""
+    found = sorted((SHARED / "corpora" / "es").glob("*.jsonl.zst"))
+    if not found:
+        pytest.skip("no ../shared/corpora/es beside the checkout")
+    return found
+
+
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory) -> list[str]:
+    """The demo's documents in four files of different formats; their pattern is `<folder>/*`."""
+    import gzip
+
+    import zstandard
+
+    folder = tmp_path_factory.mktemp("corpus")
+    lines = (DEMO / "documents.jsonl").read_bytes().splitlines(keepends=True)
+    quarter = len(lines) // 4
+    parts = [b"".join(lines[n * quarter : (n + 1) * quarter if n < 3 else None]) for n in range(4)]
+    (folder / "a.jsonl").write_bytes(parts[0])
+    (folder / "b.jsonl.gz").write_bytes(gzip.compress(parts[1], mtime=0))
+    (folder / "c.jsonl.zst").write_bytes(zstandard.compress(parts[2]))
+    (folder / "d.json").write_bytes(parts[3])
+    return [str(folder / "*")]
+
+
+@pytest.fixture(scope="session")
+def lm(tmp_path_factory) -> Path:
+    """A trigram model of 600 pieces, trained on the demo's clean text."""
+    from corpora.perplexity.settings import LmSettings
+    from tamiz.stages.common import Context
+    from tamiz.stages.lm import lm_stage
+
+    out = tmp_path_factory.mktemp("lm") / "es.bin"
+    lm_stage([str(DEMO / "clean.jsonl")], out, LmSettings(order=3, train_tokenizer=600), Context())
+    return out
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """sha256 of every data file below `folder`: all but manifests, cards, metrics and reports, which hold times."""
+    left_out = {"manifest.json", "README.md", "metrics.json", "loss.png"}
+    return {
+        p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest()
+        for p in sorted(folder.rglob("*"))
+        if p.is_file() and p.name not in left_out and "report" not in p.relative_to(folder).parts[:1]
+    }
+
+
+def counts(folder: Path) -> dict[str, object]:
+    content: dict[str, object] = json.loads((folder / "manifest.json").read_bytes())["counts"]
+    return content
