@@ -39,7 +39,8 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     except OSError as error:
         raise TamizError(f"can't write {final}: {error.strerror or error}") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # as where the folder itself could not be made
+            temporary.unlink()
 
 
 def _sync(path: Path) -> None:

@@ -27,6 +27,11 @@ _MARK = re.compile(r"<<tamiz:(\w+):(.*?)>>", re.DOTALL)
 _ERRORS = {e.__name__: e for e in (TamizError, BadArgument, DamagedFile, StaleOutput)}
 
 
+# output folder -> errors of its items, for runs whose items are worked on in this very process: Beam's threads print
+# a traceback of whatever they raise
+_failures: dict[str, list[TamizError]] = {}
+
+
 class _ItemFailed(Exception):
     """Carries a TamizError through engines that keep only an exception's text."""
 
@@ -49,9 +54,15 @@ class _WorkOnItem(beam.DoFn):
         self._work = work
 
     def process(self, item: WorkItem) -> Iterator[ItemResult]:
+        failures = _failures.get(self._work.out)
+        if failures:
+            return  # the run has failed already
         try:
             yield once(self._work, item)
         except TamizError as error:
+            if failures is not None:
+                failures.append(error)
+                return
             raise _ItemFailed(f"<<tamiz:{type(error).__name__}:{error}>>") from error
 
 
@@ -66,14 +77,21 @@ def run_items(
 
     Raises the TamizError that an item raised, whatever the runner made of it.
     """
-    logging.getLogger("apache_beam").setLevel(logging.ERROR)
+    logging.getLogger("apache_beam").setLevel(logging.CRITICAL)  # errors are raised, once, as ours
     runner, options = _runner(settings)
-    with _watched(Path(work.out), items, progress):
-        try:
-            with beam.Pipeline(runner=runner, options=options) as pipeline:
-                _ = pipeline | "Items" >> beam.Create(list(items)) | transform
-        except Exception as error:
-            raise _translated(error, settings) from error
+    failures = _failures[work.out] = []
+    try:
+        with (
+            _watched(Path(work.out), items, progress),
+            beam.Pipeline(runner=runner, options=options) as pipeline,
+        ):
+            _ = pipeline | "Items" >> beam.Create(list(items)) | transform
+    except Exception as error:
+        raise _translated(error, settings) from error
+    finally:
+        del _failures[work.out]
+    if failures:
+        raise failures[0]
     return collect(work, list(items))
 
 

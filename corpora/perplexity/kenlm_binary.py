@@ -34,6 +34,7 @@ _LAST_WORD_FACTOR = np.uint64(8978948897894561157)  # CombineWordHash, lm/search
 _NEXT_WORD_FACTOR = np.uint64(17894857484156487943)
 _MURMUR_FACTOR = 0xC6A4A7935BD1E995
 _64_BITS = (1 << 64) - 1
+_BLOCK = 1 << 19  # keys inserted at once: bounds memory, not the result
 
 
 def write_kenlm_binary(path: str | Path, model: NgramModel, words: Sequence[str]) -> None:
@@ -95,23 +96,28 @@ def ngram_keys(model: NgramModel, order: int) -> Keys:
 
 
 def place(keys: Keys, buckets: int) -> npt.NDArray[np.int64]:
-    """The cell of each key after inserting all, in order, into a table with linear probing.
-
-    All keys walk at once: a cell keeps the earliest of those that reach it, the others step on, the one that held it
-    before among them. That ends where inserting one by one does: each key, earliest first, in its first free cell.
-    """
+    """The cell of each key after inserting all, in order, into a table with linear probing."""
     cells = (keys % np.uint64(buckets)).astype(np.int64)
-    owners = np.full(buckets, len(keys), np.int64)  # len(keys): free
-    walking = np.arange(len(keys))
+    owners = np.full(buckets, len(keys), np.uint32)  # len(keys): free
+    for start in range(0, len(keys), _BLOCK):
+        _insert(cells, owners, np.arange(start, min(start + _BLOCK, len(keys)), dtype=np.uint32))
+    return cells
+
+
+def _insert(cells: npt.NDArray[np.int64], owners: npt.NDArray[np.uint32], walking: npt.NDArray[np.uint32]) -> None:
+    """Inserts the keys `walking` (their indices) all at once.
+
+    A cell keeps the earliest of those that reach it; the others step on, the one that held it before among them. That
+    ends where inserting one by one does: each key, earliest first, in its first free cell.
+    """
     while len(walking):
         reached = cells[walking]
         before = owners[reached]
         np.minimum.at(owners, reached, walking)
         won = owners[reached] == walking
         displaced = before[won]
-        walking = np.concatenate([walking[~won], displaced[displaced < len(keys)]])
-        cells[walking] = (cells[walking] + 1) % buckets
-    return cells
+        walking = np.concatenate([walking[~won], displaced[displaced < len(cells)]])
+        cells[walking] = (cells[walking] + 1) % len(owners)
 
 
 def murmur_hash(data: bytes) -> int:

@@ -33,6 +33,7 @@ Float = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
 
 FALLBACK_DISCOUNTS = (0.0, 0.5, 1.0, 1.5)  # lmplz --discount_fallback
+_BLOCK = 1 << 18  # values handed to Arrow at once
 
 
 @dataclass(frozen=True)
@@ -212,8 +213,11 @@ def log10(values: Float) -> Float:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    result: Float = pc.log10(pa.array(values, pa.float32())).to_numpy()
-    return result.copy()  # Arrow's memory is read-only
+    result = np.empty_like(values)
+    for start in range(0, len(values), _BLOCK):
+        block = pa.array(values[start : start + _BLOCK], pa.float32())
+        result[start : start + _BLOCK] = pc.log10(block).to_numpy()
+    return result
 
 
 def _renumber(text: Ids, kept_words: Indices) -> Ids:

@@ -1,0 +1,65 @@
+"""Checkpoints: one file each, whole or absent, the last two kept."""
+
+from __future__ import annotations
+
+import pickle
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from corpora import files
+from corpora.errors import DamagedFile, StaleOutput
+
+FOLDER = "checkpoints"
+KEEP = 2
+_NAME = re.compile(r"step-(\d{8})\.pt")
+
+
+def save(out: Path, step: int, state: dict[str, Any]) -> Path:
+    """Writes OUT/checkpoints/step-NNNNNNNN.pt atomically, then removes all but the last KEEP."""
+    path = out / FOLDER / f"step-{step:08d}.pt"
+    with files.atomic_path(path) as temporary:
+        torch.save(state, temporary)
+    for old in found(out)[:-KEEP]:
+        old.unlink(missing_ok=True)
+    return path
+
+
+def found(out: Path) -> list[Path]:
+    """The checkpoints of a run, oldest first."""
+    return sorted(p for p in (out / FOLDER).glob("step-*.pt") if _NAME.fullmatch(p.name))
+
+
+def load_latest(out: Path, made_from: dict[str, Any]) -> dict[str, Any] | None:
+    """The newest checkpoint, on the CPU, or None where there is none.
+
+    Raises StaleOutput where it comes from other settings or inputs than `made_from`, naming them; DamagedFile where
+    it can't be read.
+    """
+    paths = found(out)
+    if not paths:
+        return None
+    try:
+        state: dict[str, Any] = torch.load(paths[-1], map_location="cpu", weights_only=True)
+    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DamagedFile(f"{paths[-1]} can't be read ({reason}): remove it, the one before is used then") from None
+    _require_same(paths[-1], state["made_from"], made_from)
+    return state
+
+
+def _require_same(path: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
+    names = [name for name in sorted({*old, *new}) if old.get(name) != new.get(name)]
+    if names:
+        changed = "; ".join(f"{name}: {old.get(name)!r} -> {new.get(name)!r}" for name in names)
+        raise StaleOutput(
+            f"{path} comes from another training ({changed}): pass --rebuild to start anew, or choose another --out"
+        )
+
+
+def remove_all(out: Path) -> None:
+    """Removes the folder of checkpoints."""
+    shutil.rmtree(out / FOLDER, ignore_errors=True)

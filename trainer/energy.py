@@ -1,0 +1,32 @@
+"""Energy of a training, by codecarbon where it is installed."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from typing import Any
+
+NOT_MEASURED = "not measured (codecarbon is not installed)"
+
+
+class EnergyMeter:
+    """Measures from `start` to `stop`. Needs no network; without codecarbon it measures nothing and says so."""
+
+    def __init__(self) -> None:
+        self._tracker: Any = None
+
+    def start(self) -> None:
+        with contextlib.suppress(ImportError):
+            from codecarbon import OfflineEmissionsTracker
+
+            logging.getLogger("codecarbon").setLevel(logging.ERROR)
+            # The country only turns energy into carbon, which is not reported.
+            self._tracker = OfflineEmissionsTracker(country_iso_code="ESP", save_to_file=False, log_level="error")
+            self._tracker.start()
+
+    def stop(self) -> float | None:
+        """Kilowatt-hours of this machine since `start`, or None where not measured."""
+        if self._tracker is None:
+            return None
+        self._tracker.stop()
+        return float(self._tracker.final_emissions_data.energy_consumed)
