@@ -1,0 +1,1 @@
+"""Claims of speed and memory, each a command: python -m benchmarks.NAME"""

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from corpora.perplexity.model import PerplexityModel
 
 from corpora import files
 from corpora.documents.items import WorkItem, work_items
 from corpora.documents.reading import DocumentBatch, read_batches
 from corpora.documents.rejected import RejectedWriter
 from corpora.manifest import MadeFrom, record
+from corpora.perplexity.model import PerplexityModel
 from pipelines.once import ItemResult
 from pipelines.runners import Progress, WorkOnItems
 from pipelines.settings import RunnerSettings, ScoreSettings

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from tokenizer_train.settings import TokenizerSettings
-
 from corpora.config import Config
 from corpora.perplexity.settings import LmSettings
 from corpora.tokens.settings import ShardSettings
 from pipelines.settings import SampleSettings, ScoreSettings
+from tokenizer_train.settings import TokenizerSettings
 from trainer.settings import ModelSettings, TrainSettings
 
 STAGES = ("lm", "score", "sample", "tokenizer", "shards", "train")
@@ -23,11 +22,20 @@ class DocumentSettings(Config, frozen=True, kw_only=True):
 
 
 class LmSource(LmSettings, frozen=True, kw_only=True):
-    """The language model: trained on `input` (or a named source), or a ready KenLM `file` with its `tokenizer`."""
+    """The language model: trained on `input` (or a named source), or a ready KenLM `file` with its `tokenizer`.
+
+    source_share: of the named source's documents, drawn by their text; `input` is always taken whole.
+    """
 
     source: Literal["wikipedia-es"] = "wikipedia-es"
+    source_share: float = 1.0
     input: tuple[str, ...] | str | None = None
     file: str | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 < self.source_share <= 1:
+            raise ValueError(f"source_share is {self.source_share}; it must be above 0 and at most 1")
 
 
 class Recipe(Config, frozen=True, kw_only=True):

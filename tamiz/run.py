@@ -91,7 +91,8 @@ class Run:
         lm = self.recipe.lm
         if lm.file:
             return foreign_lm(Path(lm.file), Path(lm.tokenizer) if lm.tokenizer else None, self.recipe.score.mode)
-        return lm_stage(self._lm_input(), self.out / "lm" / LM_NAME, lm, context)
+        share = 1.0 if lm.input else lm.source_share
+        return lm_stage(self._lm_input(), self.out / "lm" / LM_NAME, lm, context, share)
 
     def _score(self, context: Context) -> StageReport:
         from tamiz.stages.score import score_stage

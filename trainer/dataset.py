@@ -19,7 +19,7 @@ Batch = dict[str, torch.Tensor]
 _LOG = logging.getLogger(__name__)
 
 
-class ShardDataset(IterableDataset):
+class ShardDataset(IterableDataset[Batch]):
     """Batches of one split, epoch after epoch, without end.
 
     Step s of an epoch takes positions [s * batch_size, (s + 1) * batch_size) of the epoch's order; rank r of
@@ -97,12 +97,12 @@ class ShardDataset(IterableDataset):
 
     def _window_rows(self, epoch: int, window: order.Window) -> Rows:
         """The window's rows in the epoch's order; the last window asked for stays in memory."""
-        if self._loaded is None or self._loaded[0] != (epoch, window.index):
+        if self._loaded is None or self._loaded[0] != (epoch, window.number):
             self._loaded = None  # frees the old window before the new one is read
             groups = [self._reader.read(group) for group in window.groups]
             rows = order.rows_of(window, self._seed, epoch)
             joined = {name: np.concatenate([g[name] for g in groups])[rows] for name in groups[0]}
-            self._loaded = ((epoch, window.index), joined)
+            self._loaded = ((epoch, window.number), joined)
         return self._loaded[1]
 
     def state_dict(self) -> dict[str, Any]:

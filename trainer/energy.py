@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import logging
 from typing import Any
 
@@ -17,11 +18,12 @@ class EnergyMeter:
 
     def start(self) -> None:
         with contextlib.suppress(ImportError):
-            from codecarbon import OfflineEmissionsTracker
-
+            codecarbon = importlib.import_module("codecarbon")
             logging.getLogger("codecarbon").setLevel(logging.ERROR)
             # The country only turns energy into carbon, which is not reported.
-            self._tracker = OfflineEmissionsTracker(country_iso_code="ESP", save_to_file=False, log_level="error")
+            self._tracker = codecarbon.OfflineEmissionsTracker(
+                country_iso_code="ESP", save_to_file=False, log_level="error"
+            )
             self._tracker.start()
 
     def stop(self) -> float | None:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
 from corpora.errors import BadArgument
 from trainer.settings import ModelSettings
-
-if TYPE_CHECKING:
-    from transformers import T5Config, T5ForConditionalGeneration
 
 PAD_ID = 0
 EOS_ID = 1
@@ -28,33 +25,28 @@ def build(settings: ModelSettings, *, seed: int, pad_id: int = PAD_ID, eos_id: i
                 raise BadArgument(f"model.family is {other!r}; the families known are: t5")
 
 
-def _t5(settings: ModelSettings, pad_id: int, eos_id: int) -> T5ForConditionalGeneration:
-    from transformers import T5ForConditionalGeneration
+def _t5(settings: ModelSettings, pad_id: int, eos_id: int) -> Any:
+    """The decoder starts from pad, as T5's does."""
+    from transformers import T5Config, T5ForConditionalGeneration
 
-    return T5ForConditionalGeneration(t5_config(settings, pad_id, eos_id))
-
-
-def t5_config(settings: ModelSettings, pad_id: int = PAD_ID, eos_id: int = EOS_ID) -> T5Config:
-    """transformers' configuration. The decoder starts from pad, as T5's does."""
-    from transformers import T5Config
-
-    return T5Config(
-        vocab_size=settings.vocab_size,
-        num_layers=settings.num_layers,
-        num_decoder_layers=settings.num_decoder_layers,
-        d_model=settings.d_model,
-        d_ff=settings.d_ff,
-        d_kv=settings.d_kv,
-        num_heads=settings.num_heads,
-        feed_forward_proj=settings.feed_forward,
-        tie_word_embeddings=settings.tie_embeddings,
-        dropout_rate=settings.dropout,
-        relative_attention_num_buckets=settings.relative_attention_num_buckets,
-        relative_attention_max_distance=settings.relative_attention_max_distance,
-        pad_token_id=pad_id,
-        eos_token_id=eos_id,
-        decoder_start_token_id=pad_id,
-    )
+    fields: dict[str, Any] = {
+        "vocab_size": settings.vocab_size,
+        "num_layers": settings.num_layers,
+        "num_decoder_layers": settings.num_decoder_layers,
+        "d_model": settings.d_model,
+        "d_ff": settings.d_ff,
+        "d_kv": settings.d_kv,
+        "num_heads": settings.num_heads,
+        "feed_forward_proj": settings.feed_forward,
+        "tie_word_embeddings": settings.tie_embeddings,
+        "dropout_rate": settings.dropout,
+        "relative_attention_num_buckets": settings.relative_attention_num_buckets,
+        "relative_attention_max_distance": settings.relative_attention_max_distance,
+        "pad_token_id": pad_id,
+        "eos_token_id": eos_id,
+        "decoder_start_token_id": pad_id,
+    }
+    return T5ForConditionalGeneration(T5Config(**fields))
 
 
 def num_parameters(model: torch.nn.Module) -> int:

@@ -17,9 +17,10 @@ WINDOW_ROWS = 65_536  # at 626 uint16 ids a row: 82 MB in memory
 
 
 class Window(NamedTuple):
-    """Row groups read together. start: position in the epoch of its first row; rows: how many it has."""
+    """Row groups read together. number: its place in the epoch; start: position of its
+    first row; rows: how many it has."""
 
-    index: int
+    number: int
     groups: tuple[int, ...]
     start: int
     rows: int
@@ -49,4 +50,4 @@ def windows(group_rows: Sequence[int], seed: int, epoch: int, window_rows: int =
 
 def rows_of(window: Window, seed: int, epoch: int) -> np.ndarray:
     """The order of the rows within a window, int64[window.rows]: indices into its groups, joined."""
-    return permutation(window.rows, seed, "order-rows", epoch, window.index)
+    return permutation(window.rows, seed, "order-rows", epoch, window.number)

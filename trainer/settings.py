@@ -1,4 +1,4 @@
-"""Settings of the model and of its training. Imports neither torch nor transformers, so that recipes can name them."""
+"""Settings of the model and of its training. Imports no torch and no transformers, so that recipes can name them."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
@@ -118,7 +118,7 @@ def _num_groups(path: Path, rows: int) -> int:
     return int(metadata.num_row_groups)
 
 
-def _matrix(column: pa.ChunkedArray) -> np.ndarray:
+def _matrix(column: Any) -> np.ndarray:
     """A fixed-size list column as [rows, width]; a plain one as [rows]."""
     array = column.combine_chunks()
     if not pa.types.is_fixed_size_list(array.type):

@@ -32,10 +32,12 @@ def targets(batch: Batch, pad_id: int) -> torch.Tensor:
 
 
 def summed_loss(model: Any, input_ids: torch.Tensor, labels: torch.Tensor, pad_id: int) -> torch.Tensor:
-    """Cross-entropy summed over the targets. input_ids [b, n], labels [b, m]; padding is neither seen nor predicted."""
+    """Cross-entropy summed over the targets. input_ids [b, n], labels [b, m]; padding is not seen, nor predicted."""
     decoder_input_ids = model.prepare_decoder_input_ids_from_labels(labels)
     mask = (input_ids != pad_id).long()
-    logits = model(input_ids=input_ids, attention_mask=mask, decoder_input_ids=decoder_input_ids, use_cache=False).logits
+    logits = model(
+        input_ids=input_ids, attention_mask=mask, decoder_input_ids=decoder_input_ids, use_cache=False
+    ).logits
     return functional.cross_entropy(
         logits.float().flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="sum"
     )
@@ -45,7 +47,14 @@ class Steps:
     """Runs a model on batches: forward, backward and update, in micro-batches."""
 
     def __init__(
-        self, model: Any, settings: TrainSettings, device: torch.device, *, micro_rows: int, bfloat16: bool, pad_id: int
+        self,
+        model: Any,
+        settings: TrainSettings,
+        device: torch.device,
+        *,
+        micro_rows: int,
+        bfloat16: bool,
+        pad_id: int,
     ) -> None:
         self.model, self.settings, self.device, self.pad_id = model, settings, device, pad_id
         self.optimizer = optimizer(model, settings)
@@ -67,7 +76,7 @@ class Steps:
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip_norm)
         if not math.isfinite(total) or not torch.isfinite(norm):
             raise TamizError(
-                f"the loss is {total / count} and its gradient's norm {float(norm)} at learning rate {learning_rate:.3g}: "
+                f"the loss is {total / count}, gradient's norm {float(norm)}, at learning rate {learning_rate:.3g}: "
                 "lower train.learning_rate, or set train.ramp_steps"
             )
         self.optimizer.step()

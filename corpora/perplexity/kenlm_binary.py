@@ -23,10 +23,14 @@ from corpora.perplexity.lm_header import (
     UNIGRAM_ENTRY,
     VOCABULARY_ENTRY,
     VOCABULARY_HEADER,
+    LmHeader,
+    check_lm,
     num_buckets,
     pack_header,
 )
 from corpora.perplexity.ngram_counts import BEGIN
+
+__all__ = ["LmHeader", "check_lm", "write_kenlm_binary"]
 
 Keys = npt.NDArray[np.uint64]
 

@@ -32,19 +32,17 @@ class Spool:
     ) -> None:
         self.path.unlink(missing_ok=True)
 
-    def fill(self, lines: Iterable[str], progress: Callable[[], None]) -> int:
+    def fill(self, lines: Iterable[str]) -> int:
         """Writes lines without a newline in them; skips blank ones and returns how many. Raises TamizError."""
         blank = 0
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with open(self.path, "wb") as file:
-                for number, line in enumerate(lines):
+                for line in lines:
                     if line:
                         self.bytes += file.write(line.encode() + b"\n")
                     else:
                         blank += 1
-                    if number % _LINES_BETWEEN_UPDATES == 0:
-                        progress()
         except OSError as error:
             raise TamizError(f"can't write {self.path}: {error.strerror or error}") from error
         return blank

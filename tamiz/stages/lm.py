@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from corpora import files
-from corpora.documents.items import work_items
+from corpora.documents.items import WorkItem, work_items
 from corpora.errors import BadArgument, DamagedFile, StaleOutput
 from corpora.manifest import InputIdentity, MadeFrom
 from corpora.perplexity.settings import LmSettings
@@ -31,8 +31,10 @@ class LanguageModel:
     mode: str | None = None
 
 
-def lm_stage(patterns: list[str], out: Path, settings: LmSettings, context: Context) -> StageReport:
-    """Brings `out` (LM.bin), LM.spiece.model and LM.json beside it to be a model of the documents."""
+def lm_stage(
+    patterns: list[str], out: Path, settings: LmSettings, context: Context, share: float = 1.0
+) -> StageReport:
+    """Brings `out` (LM.bin), LM.spiece.model and LM.json beside it to be a model of the documents, or of a share of them."""
     from pipelines.stage import check_rejected, input_identities
 
     if out.suffix != ".bin":
@@ -43,10 +45,10 @@ def lm_stage(patterns: list[str], out: Path, settings: LmSettings, context: Cont
     described = out.with_suffix(".json")
     old = _read(described)
     identities = input_identities(items, out.parent, known=_known(old))
-    made_from = _made_from(settings, identities)
+    made_from = _made_from(settings, identities, share)
     state = "new" if old is None or context.rebuild else _state(old, made_from, described)
     if state != "finished":
-        old = _train(items, out, settings, made_from)
+        old = _train(items, out, settings, made_from, share)
     assert old is not None
     counts = old["documents"]
     check_rejected(rejected_folder(out), counts, context.max_rejected)
@@ -57,11 +59,13 @@ def rejected_folder(out: Path) -> Path:
     return out.with_suffix(".rejected")
 
 
-def _train(items: Any, out: Path, settings: LmSettings, made_from: MadeFrom) -> dict[str, Any]:
+def _train(
+    items: list[WorkItem], out: Path, settings: LmSettings, made_from: MadeFrom, share: float
+) -> dict[str, Any]:
     from corpora.perplexity.train_lm import train_lm
 
     with progress("lm") as update:
-        texts = Texts(items, rejected_folder(out))
+        texts = Texts(items, rejected_folder(out), share=share)
         described: dict[str, Any] = train_lm(
             texts,
             out,
@@ -78,9 +82,9 @@ def _train(items: Any, out: Path, settings: LmSettings, made_from: MadeFrom) -> 
     return described
 
 
-def _made_from(settings: LmSettings, identities: list[InputIdentity]) -> MadeFrom:
+def _made_from(settings: LmSettings, identities: list[InputIdentity], share: float) -> MadeFrom:
     base = {f: getattr(settings, f) for f in LmSettings.__struct_fields__ if f not in NOT_IDENTITY}
-    plain: dict[str, Any] = msgspec.to_builtins(base)
+    plain: dict[str, Any] = {**msgspec.to_builtins(base), "share": share}
     if settings.tokenizer:
         path = Path(settings.tokenizer)
         if not path.is_file():
@@ -131,9 +135,8 @@ def _rows(content: dict[str, Any], out: Path) -> list[tuple[str, str]]:
 
 def foreign_lm(file: Path, tokenizer: Path | None, mode: str | None) -> StageReport:
     """A ready KenLM file: its sha256 is recorded at first use, then enforced."""
-    from corpora.perplexity.model import recorded_sha256
-
     from corpora.perplexity.lm_header import check_lm
+    from corpora.perplexity.model import recorded_sha256
 
     if not file.is_file():
         raise BadArgument(f"lm.file {file}: no such file")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import os
 import pickle
 from pathlib import Path
 
@@ -61,7 +60,7 @@ def test_items_are_small_hashable_and_picklable(tmp_path: Path) -> None:
     assert pickle.loads(pickle.dumps(item)) == item
     assert len({item, msgspec.structs.replace(item)}) == 1
     assert len(pickle.dumps(item)) < 1000
-    status = os.stat(tmp_path / "x.jsonl")
+    status = (tmp_path / "x.jsonl").stat()
     assert (item.size, item.mtime_ns, item.etag) == (status.st_size, status.st_mtime_ns, None)
 
 
@@ -115,7 +114,7 @@ def test_a_file_whose_name_holds_wildcards(tmp_path: Path) -> None:
 
 def test_dangling_link_is_an_error_not_a_crash(tmp_path: Path) -> None:
     (tmp_path / "x.jsonl").symlink_to(tmp_path / "gone")
-    with pytest.raises(TamizError, match="can't read .*No such file"):
+    with pytest.raises(TamizError, match=r"can't read .*No such file"):
         work_items([f"{tmp_path}/*.jsonl"])
 
 

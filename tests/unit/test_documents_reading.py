@@ -85,7 +85,9 @@ def test_bad_json_lines(tmp_path: Path, suffix: str, compress: Compress) -> None
     path.write_bytes(compress(good + b"".join(line + b"\n" + good for line, _ in BAD_JSON)))
     found = read(path)
     assert found.damage is None
-    assert [(r.row, r.reason) for r in found.rejected] == [(2 * n + 1, reason) for n, (_, reason) in enumerate(BAD_JSON)]
+    assert [(r.row, r.reason) for r in found.rejected] == [
+        (2 * n + 1, reason) for n, (_, reason) in enumerate(BAD_JSON)
+    ]
     assert [r.first_bytes for r in found.rejected] == [line[:64] for line, _ in BAD_JSON]
     assert {r.file for r in found.rejected} == {str(path)}
     assert [r.row for r in found.rejected if r.blank] == [2 * len(BAD_JSON) - 3, 2 * len(BAD_JSON) - 1]
@@ -102,6 +104,20 @@ def test_one_bad_line_alone(tmp_path: Path, line: bytes, reason: str) -> None:
         (tmp_path / "x.jsonl").write_bytes(line + end)
         found = read(tmp_path / "x.jsonl")
         assert (found.texts, [r.reason for r in found.rejected]) == ([], [reason])
+
+
+@pytest.mark.parametrize("between", [b"\n\n", b"\n \n", b"\n\r\n"])
+def test_two_objects_on_a_line_and_a_blank_line_do_not_cancel_out(tmp_path: Path, between: bytes) -> None:
+    """Three values on three lines, but not one on each."""
+    (tmp_path / "x.jsonl").write_bytes(b'{"text":"a"}{"text":"b"}' + between + b'{"text":"c"}\n')
+    found = read(tmp_path / "x.jsonl")
+    assert (found.texts, found.rows.tolist()) == (["c"], [2])
+    assert [r.kind for r in found.rejected] == ["not JSON", "blank line"]
+
+
+def test_an_object_over_two_lines_is_two_bad_lines(tmp_path: Path) -> None:
+    (tmp_path / "x.jsonl").write_bytes(b'{"text":"a","x":{}\n}{"text":"b"}\n')
+    assert [r.kind for r in read(tmp_path / "x.jsonl").rejected] == ["not JSON", "not JSON"]
 
 
 KEPT_JSON: list[tuple[bytes, tuple[str | None, ...]]] = [
@@ -159,6 +175,12 @@ def test_only_a_byte_order_mark(tmp_path: Path) -> None:
     assert read(tmp_path / "x.txt").total == 0
 
 
+def test_a_byte_order_mark_elsewhere_is_text(tmp_path: Path) -> None:
+    (tmp_path / "x.txt").write_bytes("a\n\ufeffb\n".encode())
+    items = work_items([f"{tmp_path}/x.txt"], 1)
+    assert [found.texts for item in items for found in read_batches(item)] == [["a"], ["\ufeffb"]]
+
+
 def test_text_lines(tmp_path: Path) -> None:
     lines = ["uno", " ", "nul\0", "\ttab", "línea\u2028sep\x0b\x0c\x1c\x85", "\ufeffmark", "cr\rin", "end"]
     path = tmp_path / "x.txt"
@@ -191,14 +213,21 @@ def test_mmarco_lines(tmp_path: Path) -> None:
 
 
 def test_extra_columns_of_json(tmp_path: Path) -> None:
-    lines = [{"text": "a", "meta-lang": "es"}, {"text": "b"}, {"text": "c", "meta-lang": 4, "url": "u"}, {"text": "d"}]
+    lines = [
+        {"text": "a", "meta-lang": "es"},
+        {"text": "b"},
+        {"text": "c", "meta-lang": 4, "url": "u"},
+        {"text": "d"},
+    ]
     (tmp_path / "x.jsonl").write_bytes(b"\n".join(map(msgspec.json.encode, lines)))
     found = read(tmp_path / "x.jsonl", columns=("meta-lang", "url", "text"))
     assert found.extra == {"meta-lang": ["es", None, "4", None], "url": found.urls, "text": found.texts}
     assert found.urls == [None, None, "u", None]
 
 
-@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.binary(), pa.dictionary(pa.int32(), pa.string())])
+@pytest.mark.parametrize(
+    "kind", [pa.string(), pa.large_string(), pa.binary(), pa.dictionary(pa.int32(), pa.string())]
+)
 def test_parquet_rows(tmp_path: Path, kind: pa.DataType) -> None:
     table = pa.table({
         "text": pa.array(["uno", None, "", "ñ\0", " "]).cast(kind),
@@ -213,7 +242,10 @@ def test_parquet_rows(tmp_path: Path, kind: pa.DataType) -> None:
     assert found.urls == ["u", "w", "x"]
     assert found.timestamps == ["1970-01-01 00:00:00", "1970-01-01 00:00:03", None]
     assert found.extra == {"lang": ['["es"]', None, '["pt"]'], "missing": [None] * 3}
-    assert [(r.row, r.reason, r.first_bytes) for r in found.rejected] == [(1, "text null", b""), (2, "text empty", b"")]
+    assert [(r.row, r.reason, r.first_bytes) for r in found.rejected] == [
+        (1, "text null", b""),
+        (2, "text empty", b""),
+    ]
 
 
 def test_parquet_strings_that_are_not_utf8(tmp_path: Path) -> None:
@@ -261,13 +293,15 @@ def test_a_batch_is_about_batch_bytes(tmp_path: Path, monkeypatch: pytest.Monkey
     assert [int(r) for b in found for r in b.rows] == list(range(1000))
 
 
-MEASURE = """
-import resource, sys
+MEASURE = r"""
+import re, sys
+from pathlib import Path
 from corpora.documents.items import work_items
 from corpora.documents.reading import read_batches
 (item,) = work_items([sys.argv[1]])
 rows = sum(batch.total for batch in read_batches(item))
-print(rows, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10)
+peak = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())[1]  # ru_maxrss is the parent's too
+print(rows, int(peak) >> 10)
 """
 
 

@@ -1,0 +1,85 @@
+"""What every encoder offers, and where one comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from corpora.encoding import tokenizer_folder
+from corpora.encoding.tokenizer_folder import TokenizerConfig
+from corpora.errors import BadArgument
+
+Ids = NDArray[np.int32]
+
+
+class Encoder(Protocol):
+    """Text to ids. Threads may share one; it can be pickled.
+
+    vocab_size: every id, sentinels included. sha256: of the file that decides the ids.
+    """
+
+    vocab_size: int
+    eos_id: int
+    pad_id: int
+    unk_id: int | None
+    num_sentinels: int
+    sha256: str
+
+    def sentinel_id(self, number: int) -> int:
+        """The id of sentinel `number`, 0 <= number < num_sentinels. Raises BadArgument outside."""
+        ...
+
+    def encode_batch(self, texts: list[str]) -> list[Ids]:
+        """int32 ids of each text: no eos appended, and a literal `</s>` or `<extra_id_3>` encoded as text."""
+        ...
+
+    def id_to_piece(self, number: int) -> str:
+        """A name for one id, for people to read."""
+        ...
+
+    def decode(self, ids: Sequence[int] | Ids) -> str:
+        """Readable text; sentinels appear as `<extra_id_0>`, pad and eos don't."""
+        ...
+
+
+def load_encoder(path_or_name: str) -> Encoder:
+    """An encoder from a tokenizer folder, a SentencePiece model file, or the name `byt5` (google's ByT5).
+
+    Raises BadArgument where nothing can be loaded from there, DamagedFile where a file is not what it must be.
+    """
+    path = Path(path_or_name)
+    if path_or_name == "byt5" and not path.is_dir():
+        from corpora.encoding.byte_encoder import ByteEncoder
+
+        return ByteEncoder.of_google()
+    if path.is_file():
+        return _sentencepiece(path, TokenizerConfig())
+    if not path.is_dir():
+        raise BadArgument(f"no tokenizer {path_or_name!r}: give a folder, a .model file of SentencePiece, or byt5")
+    return _from_folder(path, tokenizer_folder.read_config(path))
+
+
+def _from_folder(path: Path, config: TokenizerConfig) -> Encoder:
+    if config.tokenizer_class == "ByT5Tokenizer":
+        from corpora.encoding.byte_encoder import ByteEncoder
+
+        return ByteEncoder(config.num_sentinels)
+    if (path / "spiece.model").is_file():
+        return _sentencepiece(path / "spiece.model", config)
+    if (path / "tokenizer.json").is_file():
+        from corpora.encoding.json_encoder import JsonEncoder
+
+        return JsonEncoder(tokenizer_folder.read_file(path / "tokenizer.json"), config, str(path / "tokenizer.json"))
+    raise BadArgument(f"{path} holds no tokenizer: neither spiece.model nor tokenizer.json")
+
+
+def _sentencepiece(path: Path, config: TokenizerConfig) -> Encoder:
+    from corpora.encoding.sentencepiece_encoder import SentencePieceEncoder
+
+    model = tokenizer_folder.read_file(path)
+    tokenizer_folder.check_sha256(path, model, config.spiece_model_sha256)
+    return SentencePieceEncoder(model, config.num_sentinels, str(path))

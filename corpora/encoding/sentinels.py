@@ -1,0 +1,18 @@
+"""Names of sentinels, and the error for one that isn't there."""
+
+from __future__ import annotations
+
+from corpora.errors import BadArgument
+
+
+def sentinel_name(number: int) -> str:
+    return f"<extra_id_{number}>"
+
+
+def check_sentinel(number: int, num_sentinels: int) -> None:
+    """Raises BadArgument."""
+    if not 0 <= number < num_sentinels:
+        raise BadArgument(
+            f"sentinel {number} is needed, but the tokenizer has {num_sentinels}: "
+            "use one with more extra_ids, a longer mean_noise_span_length or a shorter sequence_length"
+        )

@@ -1,0 +1,68 @@
+"""What a tokenizer folder says beside its engine's file."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+
+import msgspec
+
+from corpora.errors import DamagedFile
+
+_SENTINEL = re.compile(r"<extra_id_\d+>")
+
+
+class _Token(msgspec.Struct):
+    content: str
+
+
+class TokenizerConfig(msgspec.Struct):
+    """tokenizer_config.json, as transformers writes it; `extra_ids` and `spiece_model_sha256` are in tamiz's own."""
+
+    tokenizer_class: str | None = None
+    extra_ids: int | None = None
+    additional_special_tokens: list[str | _Token] | None = None
+    eos_token: str | _Token | None = None
+    pad_token: str | _Token | None = None
+    unk_token: str | _Token | None = None
+    spiece_model_sha256: str | None = None
+
+    @property
+    def num_sentinels(self) -> int:
+        """What `extra_ids` says, else the special tokens named `<extra_id_N>`."""
+        if self.extra_ids is not None:
+            return self.extra_ids
+        return sum(bool(_SENTINEL.fullmatch(name(t) or "")) for t in self.additional_special_tokens or [])
+
+
+def name(token: str | _Token | None) -> str | None:
+    return token.content if isinstance(token, _Token) else token
+
+
+def read_config(folder: Path) -> TokenizerConfig:
+    """An absent file reads as an empty one. Raises DamagedFile."""
+    path = folder / "tokenizer_config.json"
+    if not path.is_file():
+        return TokenizerConfig()
+    try:
+        return msgspec.json.decode(read_file(path), type=TokenizerConfig)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise DamagedFile(f"{path} is damaged ({error}): copy or train the tokenizer again") from None
+
+
+def read_file(path: Path) -> bytes:
+    """Raises DamagedFile where the file can't be read."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DamagedFile(f"can't read {path}: {error.strerror or error}") from None
+
+
+def check_sha256(path: Path, data: bytes, expected: str | None) -> None:
+    """Raises DamagedFile where the folder records another checksum."""
+    if expected is not None and hashlib.sha256(data).hexdigest() != expected:
+        raise DamagedFile(
+            f"{path} is not the file that tokenizer_config.json records (sha256 {expected[:12]}...): "
+            "copy or train the tokenizer again"
+        )

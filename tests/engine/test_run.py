@@ -1,0 +1,155 @@
+"""`tamiz run` from raw text to model, in processes of its own: skipped, refused, rebuilt, killed and continued."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from corpora.verify import verify
+from recipes.schema import STAGES
+from tests.conftest import ROOT, digests
+
+pytestmark = pytest.mark.slow
+
+SMALL = {
+    "score.item_bytes": 20_000,
+    "lm.train_tokenizer": 600,
+    "model.num_layers": 1,
+    "model.num_decoder_layers": 1,
+    "model.d_model": 32,
+    "model.d_ff": 32,
+    "model.d_kv": 8,
+    "train.steps": 12,
+    "train.batch_size": 8,
+    "train.checkpoint_every": 3,
+    "train.validate_every": 6,
+}
+FOLDERS = dict(zip(STAGES, ("lm", "scores", "sampled", "tokenizer", "shards", "model"), strict=True))
+
+
+def command(out: Path, *more: str) -> list[str]:
+    settings = [part for key, value in SMALL.items() for part in ("--set", f"{key}={value}")]
+    recipe = ["run", "t5-spanish-efficient-tiny", "--demo", "--out", str(out)]
+    return [sys.executable, "-m", "tamiz", *recipe, *settings, *more]
+
+
+def run(out: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command(out, *more), cwd=ROOT, capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> Path:
+    """An uninterrupted run."""
+    out = tmp_path_factory.mktemp("whole") / "run"
+    done = run(out)
+    assert done.returncode == 0, done.stderr
+    return out
+
+
+def test_it_ends_in_a_model_that_transformers_loads(whole):
+    from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
+
+    model = AutoModelForSeq2SeqLM.from_pretrained(whole / "model")
+    tokenizer = AutoTokenizer.from_pretrained(whole / "model")
+    ids = tokenizer("Árbol <extra_id_0> verde", return_tensors="pt").input_ids
+    assert 4999 in ids[0].tolist()
+    assert ids[0, -1] == 1
+    assert model.generate(ids, max_new_tokens=4).shape[0] == 1
+    assert tokenizer("Árbol").input_ids == tokenizer("árbol").input_ids
+
+
+def test_every_folder_is_as_its_manifest_says(whole):
+    checked, problems = verify(whole)
+    assert problems == []
+    assert checked > 15
+    for name in FOLDERS.values():
+        assert verify(whole / name)[1] == []
+
+
+def test_datasets_reads_the_shards(whole, tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_DATASETS_OFFLINE", "1")
+    import datasets
+
+    rows = json.loads((whole / "shards" / "manifest.json").read_bytes())["facts"]["rows"]
+    for split in ("train", "validation"):
+        read = datasets.load_dataset(
+            "parquet", data_files=str(whole / "shards" / split / "*.parquet"), split="train", cache_dir=str(tmp_path)
+        )
+        assert read.num_rows == rows[split]
+        assert len(read[0]["input_ids"]) == 128
+
+
+def test_again_does_nothing(whole):
+    before = {p: p.stat().st_mtime_ns for p in whole.rglob("*") if p.is_file() and p.parent != whole}
+    done = run(whole)
+    assert done.returncode == 0
+    assert done.stdout.count("nothing to do") == len(STAGES)
+    assert before == {p: p.stat().st_mtime_ns for p in whole.rglob("*") if p.is_file() and p.parent != whole}
+
+
+def test_two_workers_write_the_same_bytes(whole, tmp_path):
+    done = run(tmp_path / "run", "--workers", "2")
+    assert done.returncode == 0, done.stderr
+    assert digests(tmp_path / "run") == digests(whole)
+
+
+def test_a_changed_setting_is_refused_and_rebuilt_from_there(whole, tmp_path):
+    import shutil
+
+    out = shutil.copytree(whole, tmp_path / "run")
+    refused = run(out, "--set", "sample.seed=1")
+    assert refused.returncode == 1
+    assert "seed: 0 -> 1" in refused.stderr
+    assert "--rebuild" in refused.stderr
+    done = run(out, "--set", "sample.seed=1", "--rebuild", "--until", "shards")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("nothing to do") == 2  # lm and score
+    new, old = digests(out), digests(whole)
+    assert {n for n in new if n.startswith("scores/")} == {n for n in old if n.startswith("scores/")}
+    assert all(new[n] != old[n] for n in new if n.startswith("sampled/part"))
+
+
+def in_the_middle(out: Path, stage: str) -> bool:
+    """Whether the stage has begun to write and is not finished."""
+    folder = out / FOLDERS[stage]
+    if stage == "lm":
+        return folder.is_dir() and any(folder.iterdir())
+    if stage in ("score", "sample", "shards"):
+        return (folder / ".progress").is_dir() and any((folder / ".progress").iterdir())
+    if stage == "train":
+        return (folder / "checkpoints").is_dir() and any((folder / "checkpoints").iterdir())
+    return (folder / "manifest.json").exists()
+
+
+def finished(out: Path, stage: str) -> bool:
+    if stage == "lm":
+        return (out / "lm" / "lm.json").exists()
+    path = out / FOLDERS[stage] / "manifest.json"
+    return path.exists() and json.loads(path.read_bytes())["finished"]
+
+
+def kill_in(out: Path, stage: str) -> bool:
+    """Starts the run and kills it in the middle of `stage`; False if it was too late."""
+    process = subprocess.Popen(command(out), cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    while process.poll() is None and not in_the_middle(out, stage):
+        time.sleep(0.002)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    return not finished(out, stage)
+
+
+def test_killed_in_every_stage_it_ends_in_the_same_bytes(whole, tmp_path):
+    out = tmp_path / "run"
+    caught = [stage for stage in STAGES if kill_in(out, stage)]
+    assert len(caught) >= 5, f"killed in the middle of {caught} only"
+    done = run(out)
+    assert done.returncode == 0, done.stderr
+    assert "continued" in done.stdout
+    assert digests(out) == digests(whole)
+    assert verify(out)[1] == []

@@ -1,0 +1,101 @@
+"""Tiny shards and a tiny tokenizer for the trainer's tests: real files, made in milliseconds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from corpora import files, manifest
+from corpora.manifest import MadeFrom
+
+VOCAB_SIZE = 64
+NUM_SENTINELS = 4
+
+
+def make_tokenizer(folder: Path, salt: str = "") -> Path:
+    """A tokenizer of VOCAB_SIZE whole words, the sentinels at the top, that AutoTokenizer loads."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    sentinels = [f"<extra_id_{n}>" for n in range(NUM_SENTINELS)]
+    words = [f"palabra{salt}{n}" for n in range(VOCAB_SIZE - 3 - NUM_SENTINELS)]
+    names = ["<pad>", "</s>", "<unk>", *words, *reversed(sentinels)]
+    tokenizer = Tokenizer(models.WordLevel({name: n for n, name in enumerate(names)}, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token="<pad>",
+        eos_token="</s>",
+        unk_token="<unk>",
+        additional_special_tokens=sentinels,
+    )
+    fast.save_pretrained(folder)
+    return folder
+
+
+def write_part(path: Path, columns: dict[str, np.ndarray], group_rows: int) -> None:
+    """Columns [rows, width] as fixed-size lists."""
+    arrays = {
+        name: pa.FixedSizeListArray.from_arrays(pa.array(matrix.reshape(-1)), matrix.shape[1])
+        for name, matrix in columns.items()
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.table(arrays), path, row_group_size=group_rows)
+
+
+def make_shards(
+    folder: Path,
+    *,
+    rows: dict[str, int] | None = None,
+    widths: tuple[int, int] = (16, 6),
+    parts: int = 2,
+    group_rows: int = 5,
+    vocab_size: int = VOCAB_SIZE,
+    tokenizer: Path | None = None,
+    seed: int = 0,
+    dtype: type = np.uint16,
+    objective: str = "span-corruption",
+    **facts: object,
+) -> Path:
+    """Finished shards of `parts` files a split. The first two ids of a row's input are its number: n // 50 + 3 and
+    n % 50 + 3; its labels repeat the first ids of its input, so that there is something to learn."""
+    rows = rows or {"train": 23, "validation": 7}
+    generator = np.random.default_rng(seed)
+    made = MadeFrom(stage="shards", algorithm=1, settings={"seed": seed}, inputs=[])
+    manifest.begin(folder, made)
+    records = []
+    for split, count in rows.items():
+        inputs = generator.integers(3, vocab_size - NUM_SENTINELS, (count, widths[0])).astype(dtype)
+        inputs[:, 0], inputs[:, 1] = np.arange(count) // 50 + 3, np.arange(count) % 50 + 3
+        inputs[:, -1] = 1
+        labels = np.concatenate([inputs[:, : widths[1] - 1], inputs[:, -1:]], axis=1)
+        for part, chosen in enumerate(np.array_split(np.arange(count), parts)):
+            path = folder / split / f"part-{part:05d}.parquet"
+            columns = {"input_ids": inputs[chosen]}
+            if objective != "causal":
+                columns["labels"] = labels[chosen]
+            write_part(path, columns, group_rows)
+            records.append(manifest.record(folder, path, rows=len(chosen)))
+    known: dict[str, object] = {
+        "tokenizer_sha256": files.sha256(tokenizer / "tokenizer.json") if tokenizer else "0" * 64,
+        "vocab_size": vocab_size,
+        "objective": objective,
+        "sequence_length": widths[0],
+        "raw_length": widths[0],
+        "label_length": widths[1] if objective != "causal" else None,
+        "pad_id": 0,
+        "eos_id": 1,
+        "rows": rows,
+        "target_unigram_entropy_nats": 3.5,
+    }
+    manifest.finish(folder, records=records, facts=known | facts)
+    return folder
+
+
+def row_numbers(batch: dict[str, object]) -> list[int]:
+    """The numbers of a batch's rows."""
+    ids = batch["input_ids"]
+    return [(int(a) - 3) * 50 + int(b) - 3 for a, b in ids[:, :2]]  # type: ignore[index]

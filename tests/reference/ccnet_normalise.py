@@ -1,0 +1,60 @@
+"""CCNet's normaliser, one step and one character at a time: the slow twin of `corpora.perplexity.normalise`.
+
+Source: facebookresearch/cc_net, cc_net/text_normalizer.py, `normalize` with its default arguments.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+# from -> to, 34 marks; what follows the arrow of each pair replaces the mark
+PUNCTUATION = dict(
+    pair.split("→")
+    for pair in [
+        "，→,",
+        "。→.",
+        "、→,",
+        '„→"',
+        '”→"',
+        '“→"',
+        '«→"',
+        '»→"',
+        '１→"',
+        '」→"',
+        '「→"',
+        '《→"',
+        '》→"',
+        "´→'",
+        "∶→:",
+        "：→:",
+        "？→?",
+        "！→!",
+        "（→(",
+        "）→)",
+        "；→;",
+        "–→-",
+        "—→ - ",
+        "．→. ",
+        "～→~",
+        "’→'",
+        "…→...",
+        "━→-",
+        "〈→<",
+        "〉→>",
+        "【→[",
+        "】→]",
+        "％→%",
+        "►→-",
+    ]
+)
+DIGIT = re.compile(r"\d")
+
+
+def normalise(line: str) -> str:
+    line = line.strip()
+    line = line.lower()
+    line = "".join(c for c in unicodedata.normalize("NFD", line) if unicodedata.category(c) != "Mn")
+    line = DIGIT.sub("0", line)
+    line = "".join(PUNCTUATION.get(c, c) for c in line)
+    return "".join(c for c in line if not (ord(c) < 32 or 127 <= ord(c) < 160))

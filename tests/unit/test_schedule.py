@@ -1,0 +1,69 @@
+"""The learning rate, against T5's formula."""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+import pytest
+
+from trainer.schedule import learning_rate
+from trainer.settings import ModelSettings, TrainSettings
+
+
+def rates(steps, **settings):
+    chosen = TrainSettings(steps=1000, learning_rate=0.01, **settings)
+    return [learning_rate(step, chosen) for step in steps]
+
+
+def test_inverse_sqrt_is_t5s_scaled_to_its_highest():
+    steps = [1, 50, 100, 101, 400, 10_000]
+    expected = [0.01 * math.sqrt(100) / math.sqrt(max(step, 100)) for step in steps]
+    assert rates(steps, warmup_steps=100) == pytest.approx(expected, rel=1e-12)
+    assert rates([1, 100, 400], warmup_steps=100) == [0.01, 0.01, 0.005]
+
+
+def test_no_warmup_falls_from_the_first_step():
+    assert rates([1, 4], warmup_steps=0) == [0.01, 0.005]
+
+
+def test_constant_stays():
+    assert rates([1, 999], schedule="constant", warmup_steps=5) == [0.01, 0.01]
+
+
+def test_the_ramp_grows_linearly_and_then_is_no_more():
+    assert rates([1, 5, 10, 11, 40], warmup_steps=10, ramp_steps=10) == pytest.approx(
+        [0.001, 0.005, 0.01, 0.01 * math.sqrt(10 / 11), 0.005], rel=1e-12
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"steps": 0}, "steps is 0; it must be at least 1"),
+        ({"batch_size": 4, "micro_batch_size": 5}, r"micro_batch_size is 5; it must be from 1 to batch_size \(4\)"),
+        ({"learning_rate": 0.0}, "learning_rate is 0.0; it must be above 0"),
+        ({"learning_rate": math.nan}, "learning_rate is nan"),
+        ({"clip_norm": math.inf}, "clip_norm is inf"),
+        ({"weight_decay": 1.0}, "weight_decay is 1.0"),
+        ({"betas": (0.9, 1.0)}, "betas is"),
+        ({"validate_every": -1}, "validate_every is -1"),
+    ],
+)
+def test_train_settings_out_of_bounds_name_value_and_bound(settings, said):
+    with pytest.raises(msgspec.ValidationError, match=said.replace("betas is", "betas are")):
+        msgspec.convert({"steps": 1, **settings}, TrainSettings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"d_model": 0}, "d_model is 0"),
+        ({"dropout": 1.0}, "dropout is 1.0"),
+        ({"vocab_size": 2}, "vocab_size is 2"),
+        ({"relative_attention_max_distance": 16}, "relative_attention_max_distance is 16"),
+    ],
+)
+def test_model_settings_out_of_bounds_name_value_and_bound(settings, said):
+    with pytest.raises(msgspec.ValidationError, match=said):
+        msgspec.convert({"vocab_size": 100, **settings}, ModelSettings)

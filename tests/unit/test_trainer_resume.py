@@ -1,0 +1,222 @@
+"""Training end to end on a tiny model: what it writes, what it refuses, and that interruptions leave no trace."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+import pytest
+import torch
+
+from corpora import files
+from corpora.errors import BadArgument, DamagedFile, StaleOutput, TamizError
+from tests.make_shards import VOCAB_SIZE, make_shards, make_tokenizer
+from trainer import checkpoint
+from trainer.fill import fill_span
+from trainer.settings import ModelSettings, TrainSettings
+from trainer.train import train
+
+MODEL = ModelSettings(
+    vocab_size=VOCAB_SIZE, d_model=16, d_ff=32, d_kv=8, num_heads=2, num_layers=1, num_decoder_layers=1, dropout=0.1
+)
+SETTINGS = TrainSettings(
+    steps=12,
+    batch_size=5,
+    micro_batch_size=2,
+    learning_rate=0.01,
+    warmup_steps=4,
+    validate_every=5,
+    checkpoint_every=3,
+)
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tmp_path_factory):
+    return make_tokenizer(tmp_path_factory.mktemp("tokenizer"))
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory, tokenizer):
+    return make_shards(tmp_path_factory.mktemp("shards") / "s", tokenizer=tokenizer)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, shards, tokenizer):
+    """An uninterrupted run: its folder, metrics and lines."""
+    out, lines = tmp_path_factory.mktemp("model") / "m", []
+    card = {"title": "Prueba", "language": "es", "licence": "apache-2.0", "tags": ["t5", "demo"], "data": {"a|b": 3}}
+    metrics = train(shards, tokenizer, out, MODEL, SETTINGS, card=card, report=lines.append)
+    return out, metrics, lines
+
+
+class Interrupted(Exception):
+    pass
+
+
+def stop_at(step):
+    """A report that raises at the line of a step's validation."""
+
+    def report(line):
+        if line.startswith(f"step {step}:"):
+            raise Interrupted
+
+    return report
+
+
+def test_the_folder_holds_what_is_promised(finished):
+    out, metrics, lines = finished
+    names = {p.name for p in out.iterdir()}
+    assert names >= {"config.json", "model.safetensors", "generation_config.json", "tokenizer.json"}
+    assert names >= {"tokenizer_config.json", "README.md", "loss.png", "metrics.json"}
+    assert checkpoint.FOLDER not in names
+    assert json.loads((out / "metrics.json").read_bytes()) == metrics
+    assert (metrics["steps"], metrics["tokens"]) == (12, 12 * 5 * 22)
+    assert [p["step"] for p in metrics["history"] if "validation_loss" in p] == [0, 5, 10, 12]
+    assert metrics["validation_loss"] < metrics["initial_validation_loss"]
+    assert any(line.startswith("step 1 of 12: loss ") and "tokens/s" in line for line in lines)
+
+
+def test_transformers_loads_it(finished):
+    from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
+
+    out, metrics, _ = finished
+    model, tokenizer = AutoModelForSeq2SeqLM.from_pretrained(out), AutoTokenizer.from_pretrained(out)
+    assert sum(p.numel() for p in model.parameters()) == metrics["parameters"]
+    assert tokenizer.encode("palabra0 <extra_id_0>", add_special_tokens=False) == [3, VOCAB_SIZE - 1]
+    filled = fill_span(out, "palabra0 <extra_id_0> palabra1", max_new_tokens=3)
+    assert filled.startswith("palabra0 palabra")
+    assert filled.endswith(" palabra1")
+    with pytest.raises(BadArgument, match="has 0 times"):
+        fill_span(out, "palabra0")
+
+
+def test_the_card_says_where_it_comes_from(finished):
+    import yaml
+
+    text = (finished[0] / "README.md").read_text()
+    head = yaml.safe_load(text.split("---")[1])
+    assert (head["language"], head["license"], head["tags"]) == ("es", "apache-2.0", ["t5", "tamiz", "demo"])
+    for said in ("# Prueba", "| a\\|b | 3 |", "(loss.png)", "| rows, train | 23 |", "| energy |", "has 3.5000"):
+        assert said in text
+
+
+@pytest.mark.parametrize("step", [5, 10, 12])
+def test_a_run_stopped_by_an_error_ends_as_if_it_had_not(finished, shards, tokenizer, tmp_path, step):
+    out, metrics, _ = finished
+    with pytest.raises(Interrupted):
+        train(shards, tokenizer, tmp_path, MODEL, SETTINGS, report=stop_at(step))
+    assert not (tmp_path / "model.safetensors").exists()
+    lines = []
+    again = train(shards, tokenizer, tmp_path, MODEL, SETTINGS, report=lines.append)
+    assert any(line.startswith("continued from step") for line in lines)
+    assert files.sha256(tmp_path / "model.safetensors") == files.sha256(out / "model.safetensors")
+    assert again["history"] == metrics["history"]
+
+
+RUN = """
+import sys, msgspec
+from pathlib import Path
+from trainer.settings import ModelSettings, TrainSettings
+from trainer.train import train
+shards, tokenizer, out, model, settings = sys.argv[1:]
+train(Path(shards), Path(tokenizer), Path(out), msgspec.json.decode(model, type=ModelSettings),
+      msgspec.json.decode(settings, type=TrainSettings), report=lambda line: print(line, flush=True))
+"""
+
+
+def start(shards, tokenizer, out, settings):
+    told = [msgspec.json.encode(value).decode() for value in (MODEL, settings)]
+    command = [sys.executable, "-c", RUN, str(shards), str(tokenizer), str(out), *told]
+    return subprocess.Popen(command, cwd=Path(__file__).resolve().parents[2], stdout=subprocess.DEVNULL)
+
+
+def test_a_run_killed_ends_as_if_it_had_not(shards, tokenizer, tmp_path):
+    settings = msgspec.structs.replace(SETTINGS, steps=300, checkpoint_every=2, validate_every=0)
+    whole = tmp_path / "whole"
+    train(shards, tokenizer, whole, MODEL, settings, report=lambda _: None)
+    out = tmp_path / "killed"
+    process = start(shards, tokenizer, out, settings)
+    while process.poll() is None and not checkpoint.found(out):
+        time.sleep(0.01)
+    time.sleep(0.1)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert not (out / "model.safetensors").exists()
+    assert start(shards, tokenizer, out, settings).wait() == 0
+    assert files.sha256(out / "model.safetensors") == files.sha256(whole / "model.safetensors")
+    assert not list(out.rglob("*.tmp-*"))
+
+
+def test_two_checkpoints_are_kept_and_a_half_written_one_is_not_seen(shards, tokenizer, tmp_path):
+    with pytest.raises(Interrupted):
+        train(shards, tokenizer, tmp_path, MODEL, SETTINGS, report=stop_at(10))
+    assert [p.name for p in checkpoint.found(tmp_path)] == ["step-00000006.pt", "step-00000009.pt"]
+    (tmp_path / "checkpoints/step-00000012.pt.tmp-0123456789ab").write_bytes(b"half")
+    lines = []
+    train(shards, tokenizer, tmp_path, MODEL, SETTINGS, report=lines.append)
+    assert "continued from step 9 of 12" in lines
+
+
+def test_a_damaged_checkpoint_is_named(shards, tokenizer, tmp_path):
+    with pytest.raises(Interrupted):
+        train(shards, tokenizer, tmp_path, MODEL, SETTINGS, report=stop_at(10))
+    newest = checkpoint.found(tmp_path)[-1]
+    newest.write_bytes(newest.read_bytes()[:1000])
+    with pytest.raises(DamagedFile, match=r"step-00000009\.pt can't be read .*remove it"):
+        train(shards, tokenizer, tmp_path, MODEL, SETTINGS, report=lambda _: None)
+
+
+def test_checkpoints_of_another_training_are_refused_by_name(shards, tokenizer, tmp_path):
+    with pytest.raises(Interrupted):
+        train(shards, tokenizer, tmp_path, MODEL, SETTINGS, report=stop_at(10))
+    other = msgspec.structs.replace(SETTINGS, learning_rate=0.02)
+    with pytest.raises(StaleOutput, match=r"train\.learning_rate: 0\.01 -> 0\.02.*--rebuild"):
+        train(shards, tokenizer, tmp_path, MODEL, other, report=lambda _: None)
+
+
+def test_what_does_not_belong_together_is_refused_by_name(shards, tokenizer, tmp_path):
+    wider = msgspec.structs.replace(MODEL, vocab_size=100)
+    with pytest.raises(BadArgument, match=r"model\.vocab_size is 100 but .* has 64 ids"):
+        train(shards, tokenizer, tmp_path / "a", wider, SETTINGS)
+    other = make_tokenizer(tmp_path / "other", salt="x")
+    with pytest.raises(BadArgument, match="is not the tokenizer of"):
+        train(shards, other, tmp_path / "b", MODEL, SETTINGS)
+    with pytest.raises(DamagedFile, match=r"tokenizer\.json is missing"):
+        train(shards, tmp_path, tmp_path / "c", MODEL, SETTINGS)
+    causal = make_shards(tmp_path / "causal", tokenizer=tokenizer, objective="causal")
+    with pytest.raises(BadArgument, match="holds causal rows"):
+        train(causal, tokenizer, tmp_path / "d", MODEL, SETTINGS)
+    assert not any((tmp_path / name).exists() for name in "abcd")
+
+
+def test_a_loss_that_is_no_number_stops_the_run(shards, tokenizer, tmp_path):
+    wild = msgspec.structs.replace(SETTINGS, learning_rate=1e30, clip_norm=1e30)
+    with pytest.raises(TamizError, match=r"loss is .*lower train\.learning_rate"):
+        train(shards, tokenizer, tmp_path, MODEL, wild, report=lambda _: None)
+
+
+def test_no_validation_rows_mean_no_validation_loss(tokenizer, tmp_path):
+    made = make_shards(tmp_path / "s", tokenizer=tokenizer, rows={"train": 23, "validation": 0})
+    metrics = train(made, tokenizer, tmp_path / "m", MODEL, SETTINGS, report=lambda _: None)
+    assert (metrics["initial_validation_loss"], metrics["validation_loss"]) == (None, None)
+
+
+def test_torch_is_left_as_it_was(shards, tokenizer, tmp_path):
+    torch.manual_seed(3)
+    before = (torch.get_num_threads(), torch.are_deterministic_algorithms_enabled(), torch.get_rng_state())
+    train(shards, tokenizer, tmp_path, MODEL, msgspec.structs.replace(SETTINGS, num_threads=1), report=lambda _: None)
+    after = (torch.get_num_threads(), torch.are_deterministic_algorithms_enabled(), torch.get_rng_state())
+    assert before[:2] == after[:2]
+    assert torch.equal(before[2], after[2])
+
+
+@pytest.mark.skipif(os.environ.get("CUDA_VISIBLE_DEVICES") == "" or torch.cuda.is_available(), reason="has a GPU")
+def test_a_gpu_that_is_not_there_is_said(shards, tokenizer, tmp_path):
+    with pytest.raises(BadArgument, match=r"train\.device is 'cuda' but torch sees no GPU"):
+        train(shards, tokenizer, tmp_path, MODEL, msgspec.structs.replace(SETTINGS, device="cuda"))

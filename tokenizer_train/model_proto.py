@@ -1,0 +1,58 @@
+"""What is done to a trained SentencePiece model before it is saved."""
+
+from __future__ import annotations
+
+from corpora.encoding.model_proto import (
+    BYTES,
+    NORMAL,
+    PIECES,
+    SELF_TEST_DATA,
+    TRAINER_SPEC,
+    UNUSED,
+    VARINT,
+    Field,
+    Piece,
+    decode_piece,
+    encode,
+    encode_piece,
+    fields,
+)
+
+SCORE_STEP = 2.0**-5
+_VOCAB_SIZE = 4
+# input, model_prefix, self_test_sample_size, input_format, num_threads: of the machine or the moment
+_CLEARED = frozenset((1, 2, 6, 7, 16))
+
+
+def settle(model: bytes, num_pieces: int) -> bytes:
+    """The model with rounded scores, filled up to `num_pieces` pieces and free of what depends on paths and threads.
+
+    Scores become multiples of 2**-5: sums along a document are then exact in float32 (SentencePiece) and float64
+    (tokenizers), so near-ties break alike in both and don't depend on what came before.
+    """
+    top = list(fields(model))
+    pieces = [_rounded(decode_piece(f.value)) for f in top if f.number == PIECES and isinstance(f.value, bytes)]
+    pieces += _unused(pieces, num_pieces - len(pieces))
+    rest = [_settled(f, len(pieces)) for f in top if f.number not in (PIECES, SELF_TEST_DATA)]
+    return encode([*(Field(PIECES, BYTES, encode_piece(piece)) for piece in pieces), *rest])
+
+
+def _rounded(piece: Piece) -> Piece:
+    return piece._replace(score=round(piece.score / SCORE_STEP) * SCORE_STEP)
+
+
+def _unused(pieces: list[Piece], count: int) -> list[Piece]:
+    """Pieces that text never yields: SentencePiece skips type UNUSED; the export keeps `<` out of tokenizers' reach.
+
+    Their score is the lowest of the others, not less: tokenizers derives the unknown piece's from all of them.
+    """
+    lowest = min((piece.score for piece in pieces if piece.type == NORMAL), default=0.0)
+    return [Piece(f"<unused_{n}>", lowest, UNUSED) for n in range(count)]
+
+
+def _settled(field: Field, num_pieces: int) -> Field:
+    if field.number != TRAINER_SPEC or not isinstance(field.value, bytes):
+        return field
+    kept = [f for f in fields(field.value) if f.number not in _CLEARED]
+    spec = [f._replace(value=num_pieces) if f.number == _VOCAB_SIZE else f for f in kept]
+    return Field(TRAINER_SPEC, BYTES, encode(f if f.wire == VARINT else f for f in spec))

@@ -1,0 +1,71 @@
+"""Settings of tokenizer training. Imports no heavy library."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from corpora.config import Config
+
+NUM_SPECIAL = 3  # <pad> 0, </s> 1, <unk> 2, as T5
+BYTE_IDS = NUM_SPECIAL + 256
+FEWEST_PIECES = 8  # the special ones and a few characters
+MOST_IDS = 1 << 20
+LOWEST_COVERAGE = 0.98  # SentencePiece's own bound
+
+
+class TokenizerSettings(Config, frozen=True, kw_only=True):
+    """How a tokenizer is trained.
+
+    vocab_size: every id, the `extra_ids` sentinels at the top included; kind `bytes` has 259 + extra_ids.
+    lowercase: inside the normaliser (case folding), so that text needs none.
+    character_coverage: share of the characters that get a piece of their own; the rest become <unk>.
+    sample: documents at most, by a keyed draw; None: all. sample_bytes: UTF-8 bytes of text at most, by the same draw.
+    fill_unused: where the text can't carry the vocabulary, fill it up with pieces that no text yields; else refuse.
+    num_threads: the trained model depends on it, so it belongs to the recipe.
+    """
+
+    kind: Literal["unigram", "bpe", "bytes"] = "unigram"
+    vocab_size: int = 5000
+    lowercase: bool = True
+    extra_ids: int = 100
+    character_coverage: float = 0.9995
+    sample: int | None = None
+    sample_bytes: int = 30_000_000
+    fill_unused: bool = False
+    num_threads: int = 2
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.kind == "bpe":
+            raise ValueError("kind is 'bpe', which isn't available yet: use 'unigram' or 'bytes'")
+        if self.extra_ids < 0:
+            raise ValueError(f"extra_ids is {self.extra_ids}: it must be 0 or more")
+        self._check_vocabulary()
+        if not LOWEST_COVERAGE <= self.character_coverage <= 1:
+            raise ValueError(f"character_coverage is {self.character_coverage}: it must be {LOWEST_COVERAGE} to 1")
+        if self.sample is not None and self.sample < 1:
+            raise ValueError(f"sample is {self.sample}: it must be at least 1 document")
+        if self.sample_bytes < 1:
+            raise ValueError(f"sample_bytes is {self.sample_bytes}: it must be at least 1")
+        if not 1 <= self.num_threads <= 1024:
+            raise ValueError(f"num_threads is {self.num_threads}: it must be 1 to 1024")
+        if self.seed < 0:
+            raise ValueError(f"seed is {self.seed}: it must be 0 or more")
+
+    def _check_vocabulary(self) -> None:
+        if self.kind == "bytes" and self.vocab_size != BYTE_IDS + self.extra_ids:
+            ids = BYTE_IDS + self.extra_ids
+            raise ValueError(
+                f"vocab_size is {self.vocab_size}, but kind 'bytes' with {self.extra_ids} extra_ids has {ids} ids: "
+                f"set vocab_size to {ids}"
+            )
+        if not FEWEST_PIECES <= self.num_pieces <= MOST_IDS - self.extra_ids:
+            raise ValueError(
+                f"vocab_size is {self.vocab_size}: with {self.extra_ids} extra_ids it must be "
+                f"{FEWEST_PIECES + self.extra_ids} to {MOST_IDS}"
+            )
+
+    @property
+    def num_pieces(self) -> int:
+        """Ids that the trained engine has: all but the sentinels."""
+        return self.vocab_size - self.extra_ids

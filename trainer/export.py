@@ -1,0 +1,48 @@
+"""The trained model as a folder that transformers loads, with its card."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from corpora import files
+from trainer.card import model_card
+from trainer.checkpoint import FOLDER
+from trainer.curve import draw_loss
+from trainer.inputs import Inputs, tokenizer_files
+from trainer.settings import ModelSettings, TrainSettings
+
+
+def export(
+    model: Any,
+    inputs: Inputs,
+    out: Path,
+    shape: ModelSettings,
+    settings: TrainSettings,
+    metrics: Mapping[str, Any],
+    card: Mapping[str, Any],
+) -> None:
+    """Writes OUT: weights, tokenizer, curve, card, metrics. Only README.md and metrics.json hold times and energy.
+
+    Everything is first written to a folder within OUT/checkpoints, so that a killed run leaves no half file behind.
+    """
+    staging = out / FOLDER / "export"
+    shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir(parents=True)
+    model.to("cpu").save_pretrained(staging)
+    for path in tokenizer_files(inputs.tokenizer):
+        shutil.copyfile(path, staging / path.name)
+    draw_loss(metrics, staging / "loss.png")
+    (staging / "README.md").write_text(model_card(card, inputs, shape, settings, metrics), encoding="utf-8")
+    (staging / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
+    for path in sorted(staging.iterdir()):
+        _move(path, out / path.name)
+
+
+def _move(source: Path, target: Path) -> None:
+    """Into place by rename, synced as every other output is."""
+    with files.atomic_path(target) as temporary:
+        source.replace(temporary)
