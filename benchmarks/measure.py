@@ -1,7 +1,7 @@
 """Wall time and peak memory of a command: python -m benchmarks.measure COMMAND ...
 
-Memory is the proportional set size (PSS) summed over the process tree, sampled every half second: pages that processes
-share are counted once.
+Memory is the proportional set size (PSS) summed over the process tree, sampled every half second: pages that
+processes share are counted once.
 """
 
 from __future__ import annotations

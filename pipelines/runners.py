@@ -164,5 +164,5 @@ def _known_flags() -> list[str]:
         options = pending.pop()
         pending += options.__subclasses__()
         if "_add_argparse_args" in vars(options):
-            options._add_argparse_args(parser)
+            options._add_argparse_args(parser)  # type: ignore[arg-type]  # any ArgumentParser will do
     return sorted(parser._option_string_actions)

@@ -23,8 +23,13 @@ from pipelines.settings import RunnerSettings, ScoreSettings
 from pipelines.stage import Outcome, input_identities, run_stage, settings_dict
 
 ALGORITHM = 1
-SCHEMA: pa.Schema = pa.schema(
-    [("row", pa.int32()), ("perplexity", pa.float64()), ("num_tokens", pa.int32()), ("language", pa.string())]
+SCHEMA = pa.schema(
+    [  # type: ignore[arg-type]  # the stubs lack some constructors
+        pa.field("row", pa.int32()),
+        pa.field("perplexity", pa.float64()),
+        pa.field("num_tokens", pa.int32()),
+        pa.field("language", pa.string()),
+    ]
 )
 
 

@@ -47,10 +47,9 @@ def input_identities(
     paths = {item.path: item for item in items}
 
     def identity(item: WorkItem) -> InputIdentity:
-        name = item.name.rsplit(".item", 1)[0] if ".item" in item.name else item.name
         if is_local(item.path):
-            return manifest.local_identity(Path(item.path), name, known)
-        return InputIdentity(name=name, size=item.size, etag=item.etag)
+            return manifest.local_identity(Path(item.path), item.input_name, known)
+        return InputIdentity(name=item.input_name, size=item.size, etag=item.etag)
 
     with ThreadPoolExecutor(4) as pool:
         return list(pool.map(identity, paths.values()))

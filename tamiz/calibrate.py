@@ -27,14 +27,15 @@ def calibrate(scores: Path) -> dict[str, Any]:
     perplexities = read_scores(scores)
     if len(perplexities) == 0:
         raise DamagedFile(f"{scores} holds no scored document")
-    facts = {
+    quantiles = {f"{q:g}": float(np.quantile(perplexities, q)) for q in QUANTILES}
+    facts: dict[str, Any] = {
         "documents": len(perplexities),
-        "quantiles": {f"{q:g}": float(np.quantile(perplexities, q)) for q in QUANTILES},
+        "quantiles": quantiles,
         "histogram": {"bins_per_octave": BINS_PER_OCTAVE, "counts": _histogram(perplexities)},
     }
     written = [scores / "calibration.json", scores / "calibration.png"]
     files.write_bytes(written[0], msgspec.json.format(msgspec.json.encode(facts), indent=1) + b"\n")
-    draw_scores(perplexities, facts["quantiles"], written[1])
+    draw_scores(perplexities, quantiles, written[1])
     manifest.add_derived(scores, written)
     return facts
 

@@ -46,7 +46,7 @@ def pipeline_options(function: F) -> F:
                      help="Threads of the FnApiRunner."),
     ):  # fmt: skip
         function = option(function)
-    return click.pass_context(rebuild_option(function))  # type: ignore[arg-type, return-value]
+    return click.pass_context(rebuild_option(function))  # type: ignore[return-value]
 
 
 def runner_settings(ctx: click.Context, runner: str, workers: int) -> RunnerSettings:

@@ -15,7 +15,7 @@ from corpora.errors import BadArgument, DamagedFile, StaleOutput
 from corpora.manifest import MadeFrom
 from recipes.load import patterns
 from recipes.schema import STAGES, Recipe
-from tamiz.console import say
+from tamiz.console import say, warn
 from tamiz.stages.common import Context, StageReport
 
 LM_NAME = "lm.bin"
@@ -63,7 +63,22 @@ class Run:
         if not self.recipe.lm.file:
             work_items(self._lm_input(), self.recipe.score.item_bytes)
         if last >= STAGES.index("score"):
-            work_items(self._documents(), self.recipe.score.item_bytes)
+            documents = work_items(self._documents(), self.recipe.score.item_bytes)
+            self._warn_of_overlap({item.path for item in documents})
+
+    def _warn_of_overlap(self, documents: set[str]) -> None:
+        """Text that a language model has learned looks better to it than any other."""
+        from corpora.documents.items import work_items
+
+        if self.recipe.lm.file:
+            return
+        learned = {item.path for item in work_items(self._lm_input(), self.recipe.score.item_bytes)}
+        shared = len(documents & learned)
+        if shared:
+            warn(
+                f"{shared} of {len(documents)} document files are also text of the language model: their perplexity "
+                "comes out too low; keep lm.input and documents.input apart"
+            )
 
     def _claim(self) -> None:
         """recipe.json and the manifest of the whole folder."""

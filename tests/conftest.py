@@ -1,4 +1,4 @@
-"""Shared fixtures: the demo's documents (bundled, real Spanish), a small language model of them, a folder of digests."""
+"""Shared fixtures: the demo's documents (bundled Spanish), a small language model of them, digests of folders."""
 
 from __future__ import annotations
 

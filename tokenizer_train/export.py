@@ -12,7 +12,7 @@ from corpora.files import write_bytes
 from tokenizer_train.normalizer import FULLWIDTH_LESS_THAN, SPACE, normalizer
 
 PAD, EOS, UNK = "<pad>", "</s>", "<unk>"  # ids 0, 1, 2
-MODEL_MAX_LENGTH = 512  # T5's
+T5_MAX_LENGTH = 512
 
 
 def sentinel_names(extra_ids: int) -> list[str]:
@@ -30,8 +30,11 @@ def export_unigram(model: bytes, extra_ids: int, out: Path) -> list[str]:
         "spiece.model": model,
         "tokenizer.json": unigram_tokenizer(read_model(model, "spiece.model"), extra_ids).to_str().encode(),
         # PreTrainedTokenizerFast reads tokenizer.json as it stands; T5Tokenizer rebuilds a normaliser of its own
-        "tokenizer_config.json": _json(
-            {**tokenizer_config("PreTrainedTokenizerFast", extra_ids), "spiece_model_sha256": spiece_sha256}
+        "tokenizer_config.json": as_json(
+            {
+                **tokenizer_config("PreTrainedTokenizerFast", extra_ids, T5_MAX_LENGTH),
+                "spiece_model_sha256": spiece_sha256,
+            }
         ),
         "special_tokens_map.json": special_tokens_map(extra_ids),
     }
@@ -39,15 +42,16 @@ def export_unigram(model: bytes, extra_ids: int, out: Path) -> list[str]:
 
 
 def write_files(out: Path, written: dict[str, bytes]) -> list[str]:
+    """Returns the names."""
     for name, data in written.items():
         write_bytes(out / name, data)
     return sorted(written)
 
 
-def tokenizer_config(tokenizer_class: str, extra_ids: int) -> dict[str, Any]:
+def tokenizer_config(tokenizer_class: str, extra_ids: int, max_length: int) -> dict[str, Any]:
     return {
         "tokenizer_class": tokenizer_class,
-        "model_max_length": MODEL_MAX_LENGTH,
+        "model_max_length": max_length,
         "model_input_names": ["input_ids", "attention_mask"],
         "pad_token": PAD,
         "eos_token": EOS,
@@ -60,10 +64,10 @@ def tokenizer_config(tokenizer_class: str, extra_ids: int) -> dict[str, Any]:
 
 def special_tokens_map(extra_ids: int) -> bytes:
     names = sentinel_names(extra_ids)
-    return _json({"eos_token": EOS, "unk_token": UNK, "pad_token": PAD, "additional_special_tokens": names})
+    return as_json({"eos_token": EOS, "unk_token": UNK, "pad_token": PAD, "additional_special_tokens": names})
 
 
-def _json(content: dict[str, Any]) -> bytes:
+def as_json(content: dict[str, Any]) -> bytes:
     return json.dumps(content, indent=2).encode() + b"\n"
 
 

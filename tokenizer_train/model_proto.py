@@ -9,7 +9,6 @@ from corpora.encoding.model_proto import (
     SELF_TEST_DATA,
     TRAINER_SPEC,
     UNUSED,
-    VARINT,
     Field,
     Piece,
     decode_piece,
@@ -55,4 +54,4 @@ def _settled(field: Field, num_pieces: int) -> Field:
         return field
     kept = [f for f in fields(field.value) if f.number not in _CLEARED]
     spec = [f._replace(value=num_pieces) if f.number == _VOCAB_SIZE else f for f in kept]
-    return Field(TRAINER_SPEC, BYTES, encode(f if f.wire == VARINT else f for f in spec))
+    return Field(TRAINER_SPEC, BYTES, encode(spec))

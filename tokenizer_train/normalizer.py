@@ -1,10 +1,11 @@
 """SentencePiece's normaliser, rebuilt exactly from the parts that `tokenizers` has.
 
-SentencePiece replaces the longest match of its rules, from left to right: single characters (case folding, compatibility
-forms, control characters), and sequences (E + U+0301 -> é, Hangul letters -> a syllable). `tokenizers.Precompiled` reads
-the same rules, but takes the *shortest* match at the start of a grapheme and drops the rest of it: E + U+0301 becomes e.
-So here NFKC composes the sequences, kept from composing anything else, and Precompiled meets single characters alone.
-U+0001 does the keeping apart: it ends a grapheme, blocks composition, and SentencePiece's rules remove it.
+SentencePiece replaces the longest match of its rules, from left to right: single characters (case folding,
+compatibility forms, control characters), and sequences (E + U+0301 -> é, Hangul letters -> a syllable).
+`tokenizers.Precompiled` reads the same rules, but takes the *shortest* match at the start of a grapheme and drops the
+rest of it: E + U+0301 becomes e. So here NFKC composes the sequences, kept from composing anything else, and
+Precompiled meets single characters alone. U+0001 does the keeping apart: it ends a grapheme, blocks composition, and
+SentencePiece's rules remove it.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ APART = "\x01"
 KEPT = "\x02"  # stands for the tilde below while NFKC passes
 FULLWIDTH_TILDE = "～"  # the one character that NFKC changes and SentencePiece's rules don't
 SPACE = "▁"
-# Text never holds this after NFKC. It stands for `<` in tokenizer.json, where the pieces <pad>, </s>, <unk> and <unused_n>
-# would otherwise be found in text (`</S>` lowercased): `tokenizers` has no types of pieces.
+# Text never holds this after NFKC. It stands for `<` in tokenizer.json, where text could otherwise spell the pieces
+# <pad>, </s> (as `</S>`, lowercased), <unk>, <unused_n> and <extra_id_n>: `tokenizers` has no types of pieces.
 FULLWIDTH_LESS_THAN = "＜"
 INSIDE = (
     r"(?!\A)"  # an insertion at the very start leaves `tokenizers` with broken offsets, and nothing comes before it
@@ -34,7 +35,7 @@ JOINS_A_GRAPHEME = r"[\p{M}\p{Cf}\p{Cn}\x{1F3FB}-\x{1F3FF}]"
 def normalizer(charsmap: bytes) -> Any:
     """A `tokenizers` normaliser equal to SentencePiece's with these rules (nmt_nfkc or nmt_nfkc_cf), spaces as `▁`.
 
-    Not equal: 393 sequences that begin with a letter newer than Unicode 14, which the NFKC of `tokenizers` doesn't know.
+    Not equal: 393 sequences that begin with letters newer than Unicode 14, unknown to the NFKC of `tokenizers`.
     """
     from tokenizers import Regex, normalizers
 
@@ -58,8 +59,8 @@ def normalizer(charsmap: bytes) -> Any:
 def composition_guard(sequences: Iterable[str]) -> str:
     """A regular expression for the places before a combining character where no sequence reaches across.
 
-    A sequence's first character never stands later in another (four characters of rare scripts aside) and every prefix
-    of a sequence is one, so the characters just before a place tell whether the longest match covers it.
+    A sequence's first character never stands later in another (four of rare scripts aside) and every prefix of a
+    sequence is one, so the characters just before a place tell whether the longest match covers it.
     """
     before: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     for sequence in sequences:

@@ -19,7 +19,7 @@ class TokenizerSettings(Config, frozen=True, kw_only=True):
     vocab_size: every id, the `extra_ids` sentinels at the top included; kind `bytes` has 259 + extra_ids.
     lowercase: inside the normaliser (case folding), so that text needs none.
     character_coverage: share of the characters that get a piece of their own; the rest become <unk>.
-    sample: documents at most, by a keyed draw; None: all. sample_bytes: UTF-8 bytes of text at most, by the same draw.
+    sample: documents at most, by a keyed draw; None: all. sample_bytes: bytes of text at most, by the same draw.
     fill_unused: where the text can't carry the vocabulary, fill it up with pieces that no text yields; else refuse.
     num_threads: the trained model depends on it, so it belongs to the recipe.
     """

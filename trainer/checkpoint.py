@@ -45,8 +45,7 @@ def load_latest(out: Path, made_from: dict[str, Any]) -> dict[str, Any] | None:
     try:
         state: dict[str, Any] = torch.load(paths[-1], map_location="cpu", weights_only=True)
     except (RuntimeError, pickle.UnpicklingError, EOFError, OSError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DamagedFile(f"{paths[-1]} can't be read ({reason}): remove it, the one before is used then") from None
+        raise DamagedFile(f"{paths[-1]} is damaged: remove it, the one before is used then") from error
     _require_same(paths[-1], state["made_from"], made_from)
     return state
 

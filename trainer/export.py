@@ -13,6 +13,7 @@ from trainer.card import model_card
 from trainer.checkpoint import FOLDER
 from trainer.curve import draw_loss
 from trainer.inputs import Inputs, tokenizer_files
+from trainer.quiet import no_progress_bars
 from trainer.settings import ModelSettings, TrainSettings
 
 
@@ -32,7 +33,8 @@ def export(
     staging = out / FOLDER / "export"
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir(parents=True)
-    model.to("cpu").save_pretrained(staging)
+    with no_progress_bars():
+        model.to("cpu").save_pretrained(staging)
     for path in tokenizer_files(inputs.tokenizer):
         shutil.copyfile(path, staging / path.name)
     draw_loss(metrics, staging / "loss.png")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from corpora.errors import BadArgument
+from trainer.quiet import no_progress_bars
 
 SPAN = "<extra_id_0>"
 
@@ -21,8 +22,9 @@ def fill_span(model_dir: str | Path, text: str, *, max_new_tokens: int = 12, num
 
     if text.count(SPAN) != 1:
         raise BadArgument(f"the text has {text.count(SPAN)} times {SPAN}: it must have one")
-    tokenizer = AutoTokenizer.from_pretrained(model_dir)
-    model = AutoModelForSeq2SeqLM.from_pretrained(model_dir).eval()
+    with no_progress_bars():
+        tokenizer = AutoTokenizer.from_pretrained(model_dir)
+        model = AutoModelForSeq2SeqLM.from_pretrained(model_dir).eval()
     return text.replace(SPAN, _generate(model, tokenizer, text, max_new_tokens, num_beams))
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from corpora import files
+from corpora.encoding import load_encoder
 from corpora.errors import BadArgument, DamagedFile
 from trainer.settings import ModelSettings
 from trainer.shards import ShardFacts, read_shards
@@ -47,11 +47,12 @@ def check_inputs(shards: Path, tokenizer: Path, model: ModelSettings) -> Inputs:
 
 
 def tokenizer_sha256(folder: Path) -> str:
-    """The sha256 that shards record: of the tokenizer's tokenizer.json."""
-    path = folder / "tokenizer.json"
-    if not path.is_file():
-        raise DamagedFile(f"{path} is missing: train the tokenizer again, or name another folder")
-    return files.sha256(path)
+    """The sha256 that shards record: its encoder's."""
+    if not (folder / "tokenizer.json").is_file():
+        raise DamagedFile(
+            f"{folder / 'tokenizer.json'} is missing: train the tokenizer again, or name another folder"
+        )
+    return load_encoder(str(folder)).sha256
 
 
 def tokenizer_files(folder: Path) -> list[Path]:

@@ -46,7 +46,17 @@ def _t5(settings: ModelSettings, pad_id: int, eos_id: int) -> Any:
         "eos_token_id": eos_id,
         "decoder_start_token_id": pad_id,
     }
-    return T5ForConditionalGeneration(T5Config(**fields))
+    built = T5ForConditionalGeneration(T5Config(**fields))
+    if not settings.tie_embeddings:
+        _untie(built, settings)
+    return built
+
+
+def _untie(built: Any, settings: ModelSettings) -> None:
+    """An output layer of its own. transformers 5 reads tie_word_embeddings=False as "don't scale the logits" and ties
+    all the same, but loads a head that is stored; its spread here gives the logits that of the tied, scaled model."""
+    head = torch.empty(settings.vocab_size, settings.d_model)
+    built.lm_head.weight = torch.nn.Parameter(head.normal_(std=settings.d_model**-0.5))
 
 
 def num_parameters(model: torch.nn.Module) -> int:

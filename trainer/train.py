@@ -186,5 +186,4 @@ def _made_from(inputs: Inputs, shape: ModelSettings, settings: TrainSettings) ->
     return plain | {
         "shards": inputs.fingerprint,
         "tokenizer": inputs.facts.tokenizer_sha256,
-        "torch": torch.__version__,
     }

@@ -29,7 +29,8 @@ def read_batches(
     not an object, text missing | null | not a string | empty, invalid UTF-8, lone surrogate, no tab, blank line.
 
     A damaged file yields the rows before the damage, then a last batch without rows whose `damage` says what and
-    where (if a checksum at the end of a stream is wrong, some of these rows may be altered). Raises TamizError if the file can't be read at all, BadArgument if a Parquet file has no text column.
+    where; where a checksum at the end of a stream is wrong, some of those rows may be altered. Raises TamizError if
+    the file can't be read at all, BadArgument if a Parquet file has no text column.
     """
     try:
         if item.size:  # an empty file is a legal file of any format

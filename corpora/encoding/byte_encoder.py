@@ -21,30 +21,21 @@ GOOGLE_VOCAB_SIZE = 384  # rows of google/byt5-*'s embedding
 
 
 class ByteEncoder:
-    """Bytes, with `<extra_id_0>` = 259 upwards as transformers' ByT5Tokenizer numbers them; see Encoder."""
+    """See Encoder. Sentinels are numbered as transformers' ByT5Tokenizer has them, `<extra_id_0>` = 259 upwards.
+
+    google: the convention of google's weights instead: 384 ids, sentinel k is 258 - k.
+    """
 
     eos_id = 1
     pad_id = 0
     unk_id: int | None = 2
 
-    def __init__(self, extra_ids: int) -> None:
-        self.vocab_size = BYTE_IDS + extra_ids
-        self.num_sentinels = extra_ids
-        self._first_sentinel, self._step = BYTE_IDS, 1
-
-    @classmethod
-    def of_google(cls) -> ByteEncoder:
-        """The convention of google's weights: 384 ids, sentinel k is 258 - k."""
-        encoder = cls(GOOGLE_VOCAB_SIZE - BYTE_IDS)
-        encoder.num_sentinels = GOOGLE_SENTINELS
-        encoder._first_sentinel, encoder._step = BYTE_IDS - 1, -1
-        return encoder
-
-    @property
-    def sha256(self) -> str:
-        """Of the facts that decide the ids: there is no file."""
-        facts = f"bytes {self.vocab_size} {self.num_sentinels} {self._first_sentinel} {self._step}"
-        return hashlib.sha256(facts.encode()).hexdigest()
+    def __init__(self, extra_ids: int = 0, *, google: bool = False) -> None:
+        self.vocab_size = GOOGLE_VOCAB_SIZE if google else BYTE_IDS + extra_ids
+        self.num_sentinels = GOOGLE_SENTINELS if google else extra_ids
+        self._first_sentinel, self._step = (BYTE_IDS - 1, -1) if google else (BYTE_IDS, 1)
+        facts = f"bytes {self.vocab_size} {self.num_sentinels} {self._first_sentinel}"  # there is no file
+        self.sha256 = hashlib.sha256(facts.encode()).hexdigest()
 
     def sentinel_id(self, number: int) -> int:
         check_sentinel(number, self.num_sentinels)

@@ -19,7 +19,7 @@ Ids = NDArray[np.int32]
 class Encoder(Protocol):
     """Text to ids. Threads may share one; it can be pickled.
 
-    vocab_size: every id, sentinels included. sha256: of the file that decides the ids.
+    vocab_size: every id, sentinels included. sha256: an identity, of the engine's file and the number of sentinels.
     """
 
     vocab_size: int
@@ -55,7 +55,7 @@ def load_encoder(path_or_name: str) -> Encoder:
     if path_or_name == "byt5" and not path.is_dir():
         from corpora.encoding.byte_encoder import ByteEncoder
 
-        return ByteEncoder.of_google()
+        return ByteEncoder(google=True)
     if path.is_file():
         return _sentencepiece(path, TokenizerConfig())
     if not path.is_dir():

@@ -14,7 +14,7 @@ from corpora.errors import BadArgument, DamagedFile
 
 
 class JsonEncoder:
-    """See Encoder. Special strings in text are encoded as text, where the model's own vocabulary doesn't hold them."""
+    """See Encoder. Special strings are encoded as text, unless the model's own vocabulary spells them."""
 
     def __init__(self, data: bytes, config: TokenizerConfig, path: str = "tokenizer.json") -> None:
         from tokenizers import Tokenizer

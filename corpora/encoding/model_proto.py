@@ -1,4 +1,4 @@
-"""A SentencePiece model file, read and written without protobuf's library (its generated module conflicts with Beam's).
+"""A SentencePiece model file, read and written without protobuf's library, whose versions conflict with Beam's.
 
 Source of the field numbers: google/sentencepiece src/sentencepiece_model.proto.
 """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Sequence
 from itertools import groupby
@@ -11,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from corpora.encoding.model_proto import BPE, NORMAL, UNIGRAM, SentencePieceModel, read_model
-from corpora.encoding.sentinels import check_sentinel, sentinel_name
+from corpora.encoding.sentinels import check_sentinel, identity, sentinel_name
 from corpora.errors import BadArgument, DamagedFile
 
 SPACE = "▁"
@@ -42,7 +41,7 @@ class SentencePieceEncoder:
             raise BadArgument(f"{name} has no end-of-sequence piece: train it with one")
         self.pad_id: int = max(self._processor.pad_id(), 0)
         self.unk_id: int | None = self._processor.unk_id()
-        self.sha256 = hashlib.sha256(model).hexdigest()
+        self.sha256 = identity(model, num_sentinels)
         self._longest = longest_part(parsed)
         self._separator = re.compile(self._spaces()) if self._longest else None
 
@@ -85,7 +84,8 @@ class SentencePieceEncoder:
     def decode(self, ids: Sequence[int] | NDArray[np.int32]) -> str:
         parts: list[str] = []
         for own, run in groupby(map(int, ids), key=lambda number: number < self.num_pieces):
-            parts += [self._processor.decode(list(run))] if own else map(self.id_to_piece, run)
+            numbers = list(run)
+            parts += [self._processor.decode(numbers)] if own else map(self.id_to_piece, numbers)
         return " ".join(parts)
 
 

@@ -1,6 +1,8 @@
-"""Names of sentinels, and the error for one that isn't there."""
+"""Sentinels: their names, the error for one that isn't there, and their part in an encoder's identity."""
 
 from __future__ import annotations
+
+import hashlib
 
 from corpora.errors import BadArgument
 
@@ -16,3 +18,8 @@ def check_sentinel(number: int, num_sentinels: int) -> None:
             f"sentinel {number} is needed, but the tokenizer has {num_sentinels}: "
             "use one with more extra_ids, a longer mean_noise_span_length or a shorter sequence_length"
         )
+
+
+def identity(engine_file: bytes, num_sentinels: int) -> str:
+    """A sha256 of all that decides ids: the same file with other sentinels is another encoder."""
+    return hashlib.sha256(engine_file + f" {num_sentinels} sentinels".encode()).hexdigest()

@@ -125,9 +125,8 @@ def _unigrams(text: SortedText, threshold: int) -> tuple[_Level, Indices]:
     counts = count_ngrams(text, 1)
     kept = counts.occurrences > threshold
     if not kept[END]:
-        raise BadArgument(
-            f"prune is {threshold} for single words, but there are only {counts.occurrences[END]} sentences"
-        )
+        sentences = counts.occurrences[END]
+        raise BadArgument(f"prune is {threshold} for single words: it must be below the {sentences} sentences")
     kept[: END + 1] = True
     discounts = _discounts(counts_of_counts(text, counts, 1))
     one_context = np.zeros(len(kept), np.int64)

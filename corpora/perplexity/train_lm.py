@@ -35,6 +35,7 @@ Progress = Callable[[int, int], None]
 SPECIAL_WORDS = ("<unk>", "<s>", "</s>")
 FIXED_BYTES = 300 << 20  # the libraries, the vocabulary, SentencePiece
 _TEXTS_BETWEEN_UPDATES = 256
+_NO_SENTENCE = "no sentence in the input: every line is blank"
 _WORDS = re.compile(r"[^\0\t\r ]+")  # where lmplz splits a line (`\n` apart); other white space is letters to it
 
 
@@ -65,13 +66,7 @@ def train_lm(
     if settings.arpa is not None:
         write_arpa(settings.arpa, model, words)
     described = {
-        "format": FORMAT,
-        "version": VERSION,
-        "mode": settings.scoring_mode,
-        "normaliser": None if settings.words else "ccnet",
-        "tokenizer_sha256": tokenizer_sha256,
-        "lm_sha256": files.sha256(out),
-        "settings": _recorded(settings),
+        **_described(settings, tokenizer_sha256, files.sha256(out)),
         "order": model.order,
         "counts": model.counts,
         "sentences": sentences,
@@ -92,16 +87,24 @@ def _remove_manifest(out: Path) -> None:
         raise TamizError(f"can't write {manifest_path(out)}: {error.strerror or error}") from error
 
 
-def _recorded(settings: LmSettings) -> dict[str, Any]:
-    """The settings that a model depends on (its tokenizer by sha256, elsewhere), and what they imply."""
+def _described(settings: LmSettings, tokenizer_sha256: str | None, lm_sha256: str) -> dict[str, Any]:
+    """What the model is and must be used with; its tokenizer by sha256, since a path says nothing elsewhere."""
     return {
-        "order": settings.order,
-        "prune": settings.prune,
-        "mode": settings.mode,
-        "words": settings.words,
-        "train_tokenizer": settings.vocabulary_size,
-        "memory": settings.memory,
-        "threads": SENTENCEPIECE_THREADS,
+        "format": FORMAT,
+        "version": VERSION,
+        "mode": settings.scoring_mode,
+        "normaliser": None if settings.words else "ccnet",
+        "tokenizer_sha256": tokenizer_sha256,
+        "lm_sha256": lm_sha256,
+        "settings": {
+            "order": settings.order,
+            "prune": settings.prune,
+            "mode": settings.mode,
+            "words": settings.words,
+            "train_tokenizer": settings.vocabulary_size,
+            "memory": settings.memory,
+            "threads": SENTENCEPIECE_THREADS,
+        },
     }
 
 
@@ -128,6 +131,8 @@ def _train_and_encode(
     assert settings.vocabulary_size is not None
     with Spool(out) as spool:
         blank_lines = spool.fill(lines)
+        if not spool.bytes:
+            raise BadArgument(_NO_SENTENCE)
         progress(10, 100)
         model = train_tokenizer(spool, settings.vocabulary_size)
         files.write_bytes(tokenizer_path(out), model)
@@ -182,7 +187,7 @@ class _Sentences:
             if word in self._vocabulary:
                 raise TamizError(f"the text has the word {word!r}, which the model keeps for itself: take it out")
         if not self._ids:
-            raise BadArgument("no sentence in the input: every line is blank")
+            raise BadArgument(_NO_SENTENCE)
         words = [*SPECIAL_WORDS, *map(sys.intern, self._vocabulary)]
         ids = np.frombuffer(self._ids, np.uint32)
         return (ids.astype(np.uint16) if len(words) <= 1 << 16 else ids.copy()), words

@@ -26,7 +26,7 @@ from corpora.tokens.split import SPLITS, is_validation
 class TextEncoder(Vocabulary, Protocol):
     """A vocabulary that encodes: no special ids come out of text, none are added."""
 
-    def encode_batch(self, texts: list[str], /) -> list[npt.NDArray[np.integer]]: ...
+    def encode_batch(self, texts: list[str], /) -> Sequence[npt.NDArray[np.integer]]: ...
 
 
 class SplitShard(msgspec.Struct, frozen=True, kw_only=True):

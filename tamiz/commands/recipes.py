@@ -27,8 +27,9 @@ def show(name: str, overrides: tuple[str, ...], demo: bool) -> None:
     """Print the recipe NAME, resolved, each number with its source."""
     from recipes.load import load
 
-    recipe = load(name, overrides=overrides, demo=demo).asdict()
-    sources = recipe.pop("sources")
+    loaded = load(name, overrides=overrides, demo=demo)
+    recipe, sources = loaded.asdict(), loaded.sources
+    del recipe["sources"]
     for key, value in recipe.items():
         if isinstance(value, dict):
             say(f"\n[{key}]")

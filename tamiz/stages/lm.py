@@ -34,7 +34,7 @@ class LanguageModel:
 def lm_stage(
     patterns: list[str], out: Path, settings: LmSettings, context: Context, share: float = 1.0
 ) -> StageReport:
-    """Brings `out` (LM.bin), LM.spiece.model and LM.json beside it to be a model of the documents, or of a share of them."""
+    """Brings `out` (LM.bin), LM.spiece.model and LM.json to be a model of the documents, or of a share of them."""
     from pipelines.stage import check_rejected, input_identities
 
     if out.suffix != ".bin":

@@ -136,9 +136,7 @@ def small_disk(tmp_path):
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_full_disk_is_told_and_the_run_continues_when_there_is_room(
-    capsys, lm, demo, tmp_path, small_disk, workers
-):
+def test_a_full_disk_is_told_and_work_goes_on_once_there_is_room(capsys, lm, demo, tmp_path, small_disk, workers):
     arguments = ("sample", "--input", demo / "documents.jsonl", "--method", "random", "--keep", "1")
     tamiz(capsys, "score", "--input", demo / "documents.jsonl", "--lm", lm, "--out", tmp_path / "scores")
     (small_disk / "ballast").write_bytes(os.urandom(250_000))

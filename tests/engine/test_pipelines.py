@@ -91,7 +91,7 @@ def test_datasets_reads_a_sample(corpus, scored, tmp_path, monkeypatch):
     assert read.column_names == ["text", "timestamp", "url", "perplexity", "keep_probability"]
 
 
-def test_finished_items_are_not_done_again(corpus, lm, scored, tmp_path):
+def test_finished_items_are_not_done_again(corpus, lm, tmp_path):
     """An engine replays stages: an item answers from its own verified output, and redoes a damaged one."""
     from corpora.documents.items import work_items
     from pipelines.once import once

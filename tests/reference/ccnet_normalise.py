@@ -8,46 +8,11 @@ from __future__ import annotations
 import re
 import unicodedata
 
-# from -> to, 34 marks; what follows the arrow of each pair replaces the mark
-PUNCTUATION = dict(
-    pair.split("→")
-    for pair in [
-        "，→,",
-        "。→.",
-        "、→,",
-        '„→"',
-        '”→"',
-        '“→"',
-        '«→"',
-        '»→"',
-        '１→"',
-        '」→"',
-        '「→"',
-        '《→"',
-        '》→"',
-        "´→'",
-        "∶→:",
-        "：→:",
-        "？→?",
-        "！→!",
-        "（→(",
-        "）→)",
-        "；→;",
-        "–→-",
-        "—→ - ",
-        "．→. ",
-        "～→~",
-        "’→'",
-        "…→...",
-        "━→-",
-        "〈→<",
-        "〉→>",
-        "【→[",
-        "】→]",
-        "％→%",
-        "►→-",
-    ]
-)
+# mark and replacement
+PAIRS = """
+，, 。. 、, „" ”" “" «" »" １" 」" 「" 《" 》" ´' ∶: ：: ？? ！! （( ）) ；; –- ～~ ’' …... ━- 〈< 〉> 【[ 】] ％% ►-
+"""
+PUNCTUATION = {pair[0]: pair[1:] for pair in PAIRS.split()} | {"—": " - ", "．": ". "}
 DIGIT = re.compile(r"\d")
 
 

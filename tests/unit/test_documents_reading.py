@@ -212,6 +212,13 @@ def test_mmarco_lines(tmp_path: Path) -> None:
     ]
 
 
+def test_clean_mmarco_lines(tmp_path: Path) -> None:
+    (tmp_path / "x.tsv").write_bytes(b"0\tuno\n1\tdos\ttabs\n")
+    found = read(tmp_path / "x.tsv", columns=("url", "language"))
+    assert (found.texts, found.urls, found.timestamps) == (["uno", "dos\ttabs"], ["tsv:0", "tsv:1"], [None, None])
+    assert found.extra == {"url": found.urls, "language": [None, None]}
+
+
 def test_extra_columns_of_json(tmp_path: Path) -> None:
     lines = [
         {"text": "a", "meta-lang": "es"},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import msgspec
 import pytest
 import torch
 
@@ -42,6 +43,17 @@ def test_t5_small_has_its_parameters():
         built = model.build(newer, seed=0)
     assert model.num_parameters(built) == 76_961_152
     assert not built.config.scale_decoder_outputs
+
+
+def test_an_output_layer_of_its_own_survives_saving(tmp_path):
+    from transformers import AutoModelForSeq2SeqLM
+
+    built = model.build(msgspec.structs.replace(TINY, tie_embeddings=False), seed=0).eval()
+    built.save_pretrained(tmp_path)
+    loaded = AutoModelForSeq2SeqLM.from_pretrained(tmp_path).eval()
+    assert not torch.equal(loaded.lm_head.weight, loaded.shared.weight)
+    assert loaded.encoder.embed_tokens.weight is loaded.shared.weight
+    assert loaded(**batch()).loss.item() == built(**batch()).loss.item()
 
 
 def test_the_seed_decides_the_weights_and_nothing_else_does():

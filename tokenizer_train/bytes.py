@@ -1,0 +1,58 @@
+"""ByT5's tokenizer needs no training: its ids are bytes, after pad, eos and unk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tokenizer_train.export import (
+    EOS,
+    PAD,
+    UNK,
+    add_specials,
+    as_json,
+    sentinel_names,
+    special_tokens_map,
+    tokenizer_config,
+    write_files,
+)
+from tokenizer_train.settings import NUM_SPECIAL
+
+BYT5_MAX_LENGTH = 1024
+
+
+def export_bytes(extra_ids: int, out: Path) -> list[str]:
+    """Writes a folder that AutoTokenizer loads as ByT5Tokenizer; returns the files' names.
+
+    Sentinels as ByT5Tokenizer numbers them: `<extra_id_0>` is 259, the next ones follow upwards. (Google's weights
+    take 258 downwards instead: the encoder named `byt5` has that convention.)
+    """
+    written = {
+        "tokenizer.json": byte_tokenizer(extra_ids).to_str().encode(),
+        "tokenizer_config.json": as_json(tokenizer_config("ByT5Tokenizer", extra_ids, BYT5_MAX_LENGTH)),
+        "special_tokens_map.json": special_tokens_map(extra_ids),
+    }
+    return write_files(out, written)
+
+
+def byte_tokenizer(extra_ids: int) -> Any:
+    """The same ids from `tokenizers`, for whoever reads tokenizer.json: byte-level BPE without a single merge."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+
+    names = [PAD, EOS, UNK, *byte_alphabet(), *sentinel_names(extra_ids)]
+    tokenizer = Tokenizer(models.BPE({name: number for number, name in enumerate(names)}, [], unk_token=UNK))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    add_specials(tokenizer, sentinel_names(extra_ids))
+    assert tokenizer.token_to_id("a") == ord("a") + NUM_SPECIAL
+    return tokenizer
+
+
+def byte_alphabet() -> list[str]:
+    """The printable character that byte-level tokenizers show for each byte: its own, or one from 256 upwards.
+
+    Source: openai/gpt-2 src/encoder.py bytes_to_unicode.
+    """
+    printable = {*range(33, 127), *range(161, 173), *range(174, 256)}
+    substitutes = iter(range(256, 512))
+    return [chr(byte if byte in printable else next(substitutes)) for byte in range(256)]

@@ -1,0 +1,48 @@
+"""Which documents a tokenizer learns from: a keyed draw within a bound, in one pass and bounded memory."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from corpora.randomness import digest
+
+LARGEST_SHARE = 32  # one document gives at most a 32nd of sample_bytes
+
+
+@dataclass
+class Sample:
+    """The documents drawn, in the order of their keys: the same whatever order they came in.
+
+    seen, seen_bytes: of all documents. cut: drawn documents of which only the beginning is taken.
+    """
+
+    texts: list[str] = field(default_factory=list)
+    seen: int = 0
+    seen_bytes: int = 0
+    used_bytes: int = 0
+    cut: int = 0
+
+
+def draw(documents: Iterable[str], *, seed: int, most: int | None, most_bytes: int) -> Sample:
+    """Documents with the smallest keys (of seed and text) such that the bounds hold; of a long one, the beginning."""
+    sample, largest = Sample(), max(most_bytes // LARGEST_SHARE, 1)
+    heap: list[tuple[int, bytes, bool]] = []  # the largest key first
+    bound = -(1 << 128)
+    for text in documents:
+        data = text.encode()
+        sample.seen += 1
+        sample.seen_bytes += len(data)
+        key = -digest(seed, "tokenizer", data)
+        if key <= bound:
+            continue
+        heapq.heappush(heap, (key, data[:largest], len(data) > largest))
+        sample.used_bytes += min(len(data), largest)
+        while sample.used_bytes > most_bytes or len(heap) > (most or len(heap)) or (heap and heap[0][0] <= bound):
+            bound, dropped, _ = heapq.heappop(heap)
+            sample.used_bytes -= len(dropped)
+    heap.sort(reverse=True)
+    sample.texts = [data.decode(errors="ignore") for _, data, _ in heap]
+    sample.cut = sum(cut for _, _, cut in heap)
+    return sample

@@ -1,0 +1,93 @@
+"""From documents to a tokenizer folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from corpora.encoding import load_encoder
+from corpora.encoding.json_encoder import JsonEncoder
+from corpora.encoding.tokenizer_folder import read_config
+from corpora.errors import TamizError
+from corpora.files import sha256
+from tokenizer_train.export import EOS, PAD, UNK, export_unigram, sentinel_names
+from tokenizer_train.sample import Sample, draw
+from tokenizer_train.settings import NUM_SPECIAL, TokenizerSettings
+
+CHECKED_DOCUMENTS = 300
+CHECKED_BYTES = 2_000_000
+
+
+def train_tokenizer(documents: Callable[[], Iterable[str]], out: Path, settings: TokenizerSettings) -> dict[str, Any]:
+    """Trains on a draw of the documents, which are read once (for kind `bytes` not at all), and writes the folder.
+
+    Returns facts: vocab_size, pieces that text can yield, documents and bytes seen and learned from, the self-check's
+    counts, sha256 by file name. Raises TamizError where the text can't carry the vocabulary or the engines disagree.
+    """
+    if settings.kind == "bytes":
+        from tokenizer_train.bytes import export_bytes
+
+        return _facts(
+            out, export_bytes(settings.extra_ids, out), settings, Sample(), settings.num_pieces - NUM_SPECIAL
+        )
+    from tokenizer_train.unigram import train_unigram
+
+    sample = draw(documents(), seed=settings.seed, most=settings.sample, most_bytes=settings.sample_bytes)
+    model = train_unigram(sample.texts, settings)
+    files = export_unigram(model, settings.extra_ids, out)
+    facts = _facts(out, files, settings, sample, _num_normal(model))
+    return {**facts, "self_check": check_engines_agree(out, sample.texts, settings.extra_ids)}
+
+
+def _num_normal(model: bytes) -> int:
+    from corpora.encoding.model_proto import NORMAL, read_model
+
+    return sum(piece.type == NORMAL for piece in read_model(model, "spiece.model").pieces)
+
+
+def _facts(out: Path, files: list[str], settings: TokenizerSettings, sample: Sample, pieces: int) -> dict[str, Any]:
+    return {
+        "kind": settings.kind,
+        "vocab_size": settings.vocab_size,
+        "extra_ids": settings.extra_ids,
+        "pieces": pieces,
+        "unused_pieces": settings.num_pieces - NUM_SPECIAL - pieces,
+        "documents": len(sample.texts),
+        "documents_seen": sample.seen,
+        "documents_cut": sample.cut,
+        "bytes": sample.used_bytes,
+        "bytes_seen": sample.seen_bytes,
+        "files": {name: sha256(out / name) for name in files},
+    }
+
+
+def check_engines_agree(out: Path, texts: list[str], extra_ids: int) -> dict[str, int]:
+    """Encodes a few hundred texts with SentencePiece and with `tokenizers`. Raises TamizError where ids differ.
+
+    Both take special strings as text here; AutoTokenizer makes special ids of them, so texts with one are counted.
+    """
+    checked: list[str] = []
+    size = 0
+    for text in texts[:CHECKED_DOCUMENTS]:
+        size += len(text)
+        if checked and size > CHECKED_BYTES:
+            break
+        checked.append(text)
+    path = out / "tokenizer.json"
+    of_record = load_encoder(str(out)).encode_batch(checked)
+    exported = JsonEncoder(path.read_bytes(), read_config(out), str(path)).encode_batch(checked)
+    different = sum(not np.array_equal(a, b) for a, b in zip(of_record, exported, strict=True))
+    if different:
+        raise TamizError(
+            f"{path} gives other ids than spiece.model for {different} of {len(checked)} documents: "
+            "install the versions of tokenizers and sentencepiece that constraints.txt names"
+        )
+    specials = [PAD, EOS, UNK, *sentinel_names(extra_ids)]
+    return {
+        "documents": len(checked),
+        "different": different,
+        "with_special_strings": sum(any(special in text for special in specials) for text in checked),
+    }
