@@ -35,7 +35,7 @@ JOINS_A_GRAPHEME = r"[\p{M}\p{Cf}\p{Cn}\x{1F3FB}-\x{1F3FF}]"
 def normalizer(charsmap: bytes) -> Any:
     """A `tokenizers` normaliser equal to SentencePiece's with these rules (nmt_nfkc or nmt_nfkc_cf), spaces as `▁`.
 
-    Not equal: 393 sequences that begin with letters newer than Unicode 14, unknown to the NFKC of `tokenizers`.
+    Not equal: 393 sequences that begin with letters newer than Unicode 12, unknown to the NFKC of `tokenizers`.
     """
     from tokenizers import Regex, normalizers
 

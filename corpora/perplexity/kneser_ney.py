@@ -104,7 +104,7 @@ def estimate(
 
     text: `<s>` (1), the words' ids, `</s>` (2), sentence after sentence; ids from 3 up in order of first occurrence,
     uint16 or uint32. prune: as LmSettings. progress: called with orders done and all.
-    Raises BadArgument if there is no sentence, or if `prune` takes `</s>`.
+    Raises BadArgument if there is no sentence, if `prune` takes `</s>`, or if discounts of a tiny text come out as 0.
     """
     if not len(text):
         raise BadArgument("no sentence in the input: every line is blank")
@@ -117,6 +117,7 @@ def estimate(
         level, table = _next_order(sorted_text, level, k, thresholds[k - 1])
         tables.append(table)
     tables.append(_highest_table(level))
+    _check_finite(tables)
     return NgramModel(_renumber(sorted_text.text, kept_words), kept_words, _rename_unigrams(tables))
 
 
@@ -201,6 +202,14 @@ def _finished_table(lower: _Level, backoff: Float, kept_above: Mask, contexts: I
 def _highest_table(level: _Level) -> NgramTable:
     ends = level.counts.ends[level.kept]
     return NgramTable(ends, _log10_probability(level), None, np.zeros(len(ends), np.bool_))
+
+
+def _check_finite(tables: list[NgramTable]) -> None:
+    """A discount of exactly 0 leaves nothing for words that were not seen; build_binary refuses such a model, too."""
+    for order, table in enumerate(tables, 1):
+        figures = [table.log10_probability, *([] if table.log10_backoff is None else [table.log10_backoff])]
+        if not all(np.isfinite(values).all() for values in figures):
+            raise BadArgument(f"too little text for its {order}-grams: some leave no probability for unseen words")
 
 
 def _log10_probability(level: _Level) -> Float:

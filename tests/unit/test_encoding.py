@@ -12,14 +12,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 import sentencepiece
-from tokenizer_train.settings import TokenizerSettings
-from tokenizer_train.train import train_tokenizer
 
 from corpora.encoding import load_encoder
-from corpora.encoding.model_proto import BYTES, NORMALIZER_SPEC, PIECES, VARINT, Field, Piece, encode, encode_piece
-from corpora.encoding.model_proto import fields, read_model
+from corpora.encoding.model_proto import (
+    BYTES,
+    NORMALIZER_SPEC,
+    PIECES,
+    VARINT,
+    Field,
+    Piece,
+    encode,
+    encode_piece,
+    fields,
+    read_model,
+)
 from corpora.encoding.sentencepiece_encoder import SentencePieceEncoder, longest_part, split_at_spaces
 from corpora.errors import BadArgument, DamagedFile
+from tokenizer_train.settings import TokenizerSettings
+from tokenizer_train.train import train_tokenizer
 
 SPACES = re.compile("[ \n]")
 
@@ -99,12 +109,13 @@ def test_the_same_file_with_other_sentinels_is_another_encoder(encoder, folder):
 
 
 def test_long_texts_get_the_ids_of_their_words(encoder, texts):
-    text = "\n".join(texts) * 2
-    assert len(text) > 20 * encoder._longest
+    text = "\n".join(texts) * 5
     engine = sentencepiece.SentencePieceProcessor(model_proto=encoder._model)
     words = [i for word in engine.encode(text.split()) for i in word]
     (ids,) = encoder.encode_batch([text])
     assert ids.tolist() == words
+    lowest = min(piece.score for piece in read_model(encoder._model, "m").pieces)
+    assert encoder._longest * (10 - lowest) <= 2**24 / 32, "a float32 sum of 32nds is exact up to here"
 
 
 def test_a_giant_document_takes_seconds(encoder):

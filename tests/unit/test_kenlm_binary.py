@@ -19,6 +19,7 @@ from corpora.errors import DamagedFile
 from corpora.perplexity.arpa import format_float32, write_arpa
 from corpora.perplexity.kenlm_binary import check_lm, murmur_hash, place, write_kenlm_binary
 from corpora.perplexity.kneser_ney import estimate
+from corpora.perplexity.lm_header import num_buckets
 from tests.invented import sentences
 from tests.unit.test_kneser_ney import numbered
 
@@ -94,6 +95,18 @@ def test_every_word_is_in_the_vocabulary(written: Path) -> None:
     words = {word for line in sentences(60, words=20) for word in line}
     assert all(word in model for word in words)
     assert "unheard" not in model
+
+
+def test_sign_bits_of_the_words(written: Path) -> None:
+    """Set where no word was ever seen before the word (`<unk>`), clear elsewhere, for `<s>` too."""
+    header = check_lm(written / "lm.bin")
+    words = header.counts[0]
+    start = VOCABULARY + 8 + 12 * num_buckets(words, 1.5)
+    unigrams = np.frombuffer((written / "lm.bin").read_bytes(), "<f4", 2 * words, start).reshape(words, 2)
+    assert np.flatnonzero(np.signbit(unigrams[:, 0])).tolist() == [0]
+    assert unigrams[1, 0] == 0
+    assert np.flatnonzero(unigrams[:, 1] == 0).tolist() == [0, 2]  # <unk> and </s> are no contexts
+    assert np.signbit(unigrams[[0, 2], 1]).all()
 
 
 def test_murmur_hash_of_each_length() -> None:

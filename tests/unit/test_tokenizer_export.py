@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from tokenizer_train.settings import TokenizerSettings
-from tokenizer_train.train import train_tokenizer
 from transformers import AutoTokenizer
 
 from corpora.encoding import load_encoder
+from tokenizer_train.settings import TokenizerSettings
+from tokenizer_train.train import train_tokenizer
 
 SETTINGS = TokenizerSettings(vocab_size=800, extra_ids=100)
 

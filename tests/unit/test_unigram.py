@@ -7,10 +7,6 @@ import random
 
 import pytest
 import sentencepiece
-from tokenizer_train.sample import LARGEST_SHARE, draw
-from tokenizer_train.settings import TokenizerSettings
-from tokenizer_train.train import train_tokenizer
-from tokenizer_train.unigram import SENTENCE_CHARACTERS, sentences, train_unigram
 
 from corpora.encoding.model_proto import (
     NORMAL,
@@ -25,6 +21,10 @@ from corpora.encoding.model_proto import (
 )
 from corpora.errors import TamizError
 from corpora.randomness import digest
+from tokenizer_train.sample import LARGEST_SHARE, draw
+from tokenizer_train.settings import TokenizerSettings
+from tokenizer_train.train import train_tokenizer
+from tokenizer_train.unigram import SENTENCE_CHARACTERS, sentences, train_unigram
 
 SMALL = TokenizerSettings(vocab_size=400, extra_ids=20)
 
@@ -58,7 +58,7 @@ def test_scores_are_multiples_of_a_32nd(model):
 
 def test_nothing_of_the_machine_is_kept(model):
     top = list(fields(model))
-    (spec,) = (dict((f.number, f.value) for f in fields(f.value)) for f in top if f.number == TRAINER_SPEC)
+    (spec,) = ({f.number: f.value for f in fields(f.value)} for f in top if f.number == TRAINER_SPEC)
     assert not {1, 2, 6, 7, 16} & set(spec)
     assert not any(f.number == SELF_TEST_DATA for f in top)
 
@@ -118,7 +118,7 @@ def test_sentences_lose_nothing_and_stay_short():
     parts = list(sentences(f"{line}\n\n{unbroken}\r\nuno\0dos"))
     assert max(map(len, parts)) <= SENTENCE_CHARACTERS
     assert "".join(parts) == line + unbroken + "\runo dos"
-    assert [p for p in parts if "palabra17" in p][0].split()[17] == "palabra17"
+    assert next(p for p in parts if "palabra17" in p).split()[17] == "palabra17"
 
 
 def test_a_draw_takes_the_smallest_keys_within_the_bounds():
@@ -142,6 +142,14 @@ def test_a_draw_cuts_long_documents_and_keeps_repeated_ones():
     sample = draw(texts, seed=0, most=None, most_bytes=3200)
     assert sorted(map(len, sample.texts)) == [5] * 30 + [3200 // LARGEST_SHARE // 2]
     assert sample.cut == 1
+
+
+def test_a_draw_takes_all_or_none_of_a_repeated_document():
+    texts = [f"documento {n}" for n in range(20)] * 5
+    for most in range(90, 95):
+        found = [sorted(draw(order, seed=0, most=most, most_bytes=10**6).texts) for order in (texts, sorted(texts))]
+        assert found[0] == found[1]
+        assert len(found[0]) == 90
 
 
 @pytest.mark.parametrize(
