@@ -28,7 +28,7 @@ def table(title: str, header: Sequence[str], rows: Sequence[Sequence[object]]) -
     from rich.console import Console
     from rich.table import Table
 
-    drawn = Table(title=title, title_justify="left", title_style="bold")
+    drawn = Table(title=title, title_justify="left", title_style="bold", show_header=any(header))
     for n, name in enumerate(header):
         numeric = all(str(r[n])[:1].isdigit() or str(r[n])[:1] in "-." for r in rows)
         drawn.add_column(name, justify="right" if rows and numeric else "left")

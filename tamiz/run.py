@@ -15,7 +15,7 @@ from corpora.errors import BadArgument, DamagedFile, StaleOutput
 from corpora.manifest import MadeFrom
 from recipes.load import patterns
 from recipes.schema import STAGES, Recipe
-from tamiz.console import say, warn
+from tamiz.console import count, say, warn
 from tamiz.stages.common import Context, StageReport
 
 LM_NAME = "lm.bin"
@@ -147,15 +147,24 @@ class Run:
 
     def _card(self) -> dict[str, Any]:
         """What the model's card says of its data: no paths of this machine."""
-        recipe = self.recipe
-        sampled = manifest.read(self.out / "sampled")
+        from tamiz.stages.sample import kernel_text
+
+        recipe, sampled = self.recipe, manifest.read(self.out / "sampled")
+        named = None if recipe.documents.input else SOURCES[recipe.documents.source]
+        counts, facts = sampled.counts, sampled.facts
         return {
             "title": recipe.title,
-            "recipe": recipe.name,
             "language": recipe.language,
             "licence": recipe.licence,
             "reference": recipe.reference,
-            "source": "own files" if recipe.documents.input else recipe.documents.source,
-            "counts": sampled.counts,
-            "sample": sampled.facts,
+            "data": {
+                "source": f"{named.name}: {named.citation}; licence: {named.licence}"
+                if named
+                else "the user's own files",
+                "documents read": count(counts["read"]),
+                "documents kept by the sieve": count(counts["kept"]),
+                "rows rejected": count(sum(counts["rejected"].values())),
+                "keep probability": kernel_text(facts["kernel"]),
+                "kept share of each perplexity quartile": " / ".join(f"{s:.3f}" for s in facts["kept_shares"]),
+            },
         }

@@ -16,7 +16,7 @@ def summarise(reports: Sequence[StageReport], title: str) -> None:
     for report in reports:
         rows.append((report.stage, STATES[report.state], str(report.folder)))
         rows += [("", name, value) for name, value in report.rows]
-    table(title, ("stage", "", ""), rows)
+    table(title, ("", "", ""), rows)
     for report in reports:
         for warning in report.warnings:
             warn(warning)

@@ -48,7 +48,8 @@ def train_stage(
 def _made_from(shards: Path, tokenizer: Path, model: ModelSettings, settings: TrainSettings) -> MadeFrom:
     """The shards count by what their files hold; the tokenizer by its sha256, which the shards name."""
     content = manifest.read_finished(shards, "shards")
-    inputs = [InputIdentity(name=r.path, size=r.bytes, sha256=r.sha256) for r in content.files]
+    rows = [r for r in content.files if not r.path.startswith("rejected/")]
+    inputs = [InputIdentity(name=r.path, size=r.bytes, sha256=r.sha256) for r in rows]
     parts = [p for p in sorted(tokenizer.glob("*")) if p.is_file() and p.name != manifest.NAME]
     inputs += [manifest.local_identity(p, f"tokenizer/{p.name}") for p in parts]
     plain = {"model": msgspec.to_builtins(model), "train": msgspec.to_builtins(settings)}
@@ -67,9 +68,12 @@ def _rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
     rows = [
         ("parameters", count(facts["parameters"])),
         ("steps", count(facts["steps"])),
-        ("validation loss, before", f"{facts['initial_validation_loss']:.3f} nats"),
-        ("validation loss, after", f"{facts['validation_loss']:.3f} nats"),
+        ("validation loss, before", _nats(facts["initial_validation_loss"])),
+        ("validation loss, after", _nats(facts["validation_loss"])),
     ]
-    if facts.get("target_unigram_entropy_nats") is not None:
-        rows.append(("entropy of the targets' unigrams", f"{facts['target_unigram_entropy_nats']:.3f} nats"))
+    rows.append(("entropy of the targets' unigrams", _nats(facts.get("target_unigram_entropy_nats"))))
     return rows
+
+
+def _nats(value: float | None) -> str:
+    return "none: no validation rows" if value is None else f"{value:.3f} nats"
