@@ -19,7 +19,7 @@ body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto
 h1 { font-size: 1.6rem } h2 { font-size: 1.15rem; margin-top: 2.2rem; border-bottom: 1px solid #d0d7de }
 img { max-width: 100%; height: auto } table { border-collapse: collapse; margin: .6rem 0 }
 td, th { padding: .2rem .9rem .2rem 0; text-align: left; vertical-align: top; border-bottom: 1px solid #eaeef2 }
-td.n { text-align: right; font-variant-numeric: tabular-nums } code { font-size: .9em }
+td:first-child { white-space: nowrap } td.n { text-align: right; font-variant-numeric: tabular-nums } code { font-size: .9em }
 """
 TITLES = {
     "score": "Scores",
@@ -85,7 +85,7 @@ def _facts(facts: dict[str, Any]) -> list[tuple[str, str]]:
     """Numbers and short texts; lists of figures joined; anything larger stays in the manifest."""
     rows = []
     for name, value in facts.items():
-        shown = _shown(value)
+        shown = None if name == "files" else _shown(value)
         if shown is not None:
             rows.append((name.replace("_", " "), shown))
     return rows

@@ -1,0 +1,205 @@
+"""Fine-tunes a trained T5 to name the class of a text, and compares it with always saying the most frequent class.
+
+    python examples/finetune.py OUT/model --input 'documents/*.jsonl.zst'
+
+The class is what the text's address begins with (the shortest beginning that tells the texts apart), or the column
+named by --label-column. It is text to text: the target is the class's name, and a text belongs to the class whose
+name the model finds likeliest. One or two minutes on two cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # where cores are shared; read when torch starts
+
+import torch
+from torch.nn import functional
+
+from corpora.documents.items import work_items
+from corpora.documents.reading import read_batches
+from corpora.errors import BadArgument, TamizError
+from corpora.randomness import digest, uniform
+
+DEMO = Path(__file__).resolve().parents[1] / "recipes" / "demo" / "documents.jsonl"
+HELD_OUT = 0.25
+MARGIN = 0.10
+
+
+class Example(NamedTuple):
+    text: str
+    label: str
+
+
+class Encoded(NamedTuple):
+    """ids: inputs padded with 0, int64 [n, length]; classes: int64 [n]."""
+
+    ids: torch.Tensor
+    classes: torch.Tensor
+
+
+def read(pattern: str, label_column: str | None) -> list[tuple[str, str]]:
+    """(text, label or address) of every document that has both, each text once."""
+    columns = (label_column,) if label_column else ()
+    found: dict[str, str] = {}
+    for item in work_items([pattern]):
+        for batch in read_batches(item, columns=columns):
+            keys = batch.extra[label_column] if label_column else batch.urls
+            found.update({text: key for text, key in zip(batch.texts, keys, strict=True) if key})
+    return list(found.items())
+
+
+def address_class(url: str, depth: int) -> str:
+    """The host and the first `depth` parts of the path."""
+    split = urlsplit(url)
+    return "/".join([split.netloc, *split.path.strip("/").split("/")[:depth]])
+
+
+def label_by_address(documents: list[tuple[str, str]]) -> list[Example]:
+    """Takes the shortest beginning of the addresses that leaves at most four fifths of the texts in one class."""
+    for depth in range(4):
+        examples = [Example(text, address_class(url, depth)) for text, url in documents]
+        _, most = Counter(e.label for e in examples).most_common(1)[0]
+        if most <= 0.8 * len(examples):
+            return examples
+    raise BadArgument("the texts' addresses don't tell them apart: name a column with --label-column")
+
+
+def choose(examples: list[Example], num_classes: int, rows: int, seed: int) -> tuple[list[Example], list[Example]]:
+    """Rows of the most frequent classes, by a keyed draw: (for training, held out), apart by the text alone."""
+    labels = [label for label, _ in Counter(e.label for e in examples).most_common(num_classes)]
+    kept = sorted((e for e in examples if e.label in labels), key=lambda e: digest(seed, "choose", e.text))[:rows]
+    held_out = [e for e in kept if uniform(seed, "held-out", e.text) < HELD_OUT]
+    chosen = set(held_out)
+    return [e for e in kept if e not in chosen], held_out
+
+
+def encode(tokenizer: Any, examples: Sequence[Example], labels: list[str], length: int) -> Encoded:
+    """The first `length` ids of each text, </s> included."""
+    ids = torch.full((len(examples), length), tokenizer.pad_token_id)
+    for row, example in enumerate(examples):
+        known = tokenizer.encode(example.text[: 20 * length], add_special_tokens=False)[: length - 1]
+        ids[row, : len(known) + 1] = torch.tensor([*known, tokenizer.eos_token_id])
+    return Encoded(ids, torch.tensor([labels.index(e.label) for e in examples]))
+
+
+def target_ids(tokenizer: Any, labels: list[str]) -> torch.Tensor:
+    """The labels' names as targets, padded with -100: int64 [num_labels, longest]."""
+    encoded = [[*tokenizer.encode(label, add_special_tokens=False), tokenizer.eos_token_id] for label in labels]
+    targets = torch.full((len(labels), max(map(len, encoded))), -100)
+    for row, ids in enumerate(encoded):
+        targets[row, : len(ids)] = torch.tensor(ids)
+    return targets
+
+
+def name_losses(model: Any, ids: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Minus the log-probability of each text's target: [n]. ids [n, length], targets [n, longest]."""
+    logits = model(input_ids=ids, attention_mask=(ids != model.config.pad_token_id).long(), labels=targets).logits
+    losses = functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=-100, reduction="none")
+    return losses.view_as(targets).sum(1)
+
+
+def batches(count: int, batch_size: int, seed: int) -> Iterator[torch.Tensor]:
+    """Row numbers, epoch after epoch, each in an order of its own."""
+    generator = torch.Generator().manual_seed(seed)
+    while True:
+        yield from torch.randperm(count, generator=generator).split(batch_size)
+
+
+def finetune(model: Any, rows: Encoded, targets: torch.Tensor, options: argparse.Namespace) -> None:
+    """AdamW, its rate falling linearly to 0."""
+    optimizer = torch.optim.AdamW(model.parameters(), lr=options.learning_rate, weight_decay=0.0)
+    schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, options.steps)
+    model.train()
+    for step, chosen in zip(
+        range(1, options.steps + 1), batches(len(rows.ids), options.batch_size, options.seed), strict=False
+    ):
+        loss = name_losses(model, rows.ids[chosen], targets[rows.classes[chosen]]).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        if step % max(1, options.steps // 10) == 0:
+            print(f"step {step} of {options.steps}: loss {loss.item():.3f}", flush=True)
+
+
+@torch.no_grad()
+def predict(model: Any, rows: Encoded, targets: torch.Tensor) -> torch.Tensor:
+    """The class whose name is likeliest: int64 [n]."""
+    model.eval()
+    scored = [
+        torch.stack([name_losses(model, ids, target.expand(len(ids), -1)) for target in targets], 1)
+        for ids in rows.ids.split(32)
+    ]
+    return torch.cat(scored).argmin(1)
+
+
+def load(folder: Path) -> tuple[Any, Any]:
+    """(model, tokenizer). Raises BadArgument where there is none."""
+    from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
+
+    if not (folder / "config.json").is_file():
+        raise BadArgument(f"{folder} holds no trained model: name the folder that `tamiz train` or `run` wrote")
+    return AutoModelForSeq2SeqLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+
+
+def run(options: argparse.Namespace) -> bool:
+    """Whether the model beats the most frequent class by MARGIN on held-out rows."""
+    torch.manual_seed(options.seed)
+    torch.set_num_threads(options.num_threads)
+    documents = read(options.input, options.label_column)
+    examples = [Example(*d) for d in documents] if options.label_column else label_by_address(documents)
+    train, held_out = choose(examples, options.classes, options.rows, options.seed)
+    labels = sorted({e.label for e in train})
+    if len(labels) < 2 or not held_out:
+        raise BadArgument(f"{options.input} has {len(labels)} classes in {len(train)} rows: at least 2 are needed")
+    model, tokenizer = load(options.model)
+    print(f"{len(train)} rows to train on, {len(held_out)} held out; held out by class:")
+    for label, count in Counter(e.label for e in held_out).most_common():
+        print(f"  {count:5d}  {label}")
+    targets = target_ids(tokenizer, labels)
+    began = time.monotonic()
+    finetune(model, encode(tokenizer, train, labels, options.length), targets, options)
+    rows = encode(tokenizer, held_out, labels, options.length)
+    accuracy = (predict(model, rows, targets) == rows.classes).float().mean().item()
+    majority = Counter(e.label for e in train).most_common(1)[0][0]
+    baseline = sum(e.label == majority for e in held_out) / len(held_out)
+    print(f"always the most frequent class: {baseline:.1%}; the model: {accuracy:.1%}")
+    print(f"{accuracy - baseline:+.1%} on {len(held_out)} held-out rows, in {time.monotonic() - began:.0f} s")
+    if options.out:
+        model.save_pretrained(options.out)
+        tokenizer.save_pretrained(options.out)
+    return accuracy >= baseline + MARGIN
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit code 0 where the model beats the most frequent class by 10 points, 1 where not."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
+    parser.add_argument("model", type=Path, help="folder of a trained T5")
+    parser.add_argument("--input", default=str(DEMO), help="pattern of documents [default: the demo's]")
+    parser.add_argument("--label-column", help="column with the class [default: what the address begins with]")
+    parser.add_argument("--classes", type=int, default=3, help="most frequent classes to tell apart")
+    parser.add_argument("--rows", type=int, default=2000, help="texts to take, held-out ones included")
+    parser.add_argument("--length", type=int, default=128, help="ids of each text to read")
+    parser.add_argument("--steps", type=int, default=200)
+    parser.add_argument("--batch-size", type=int, default=16)
+    parser.add_argument("--learning-rate", type=float, default=1e-3)
+    parser.add_argument("--num-threads", type=int, default=2)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, help="folder for the fine-tuned model")
+    try:
+        return 0 if run(parser.parse_args(arguments)) else 1
+    except TamizError as error:
+        parser.exit(error.exit_code, f"{error}\n")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
