@@ -22,7 +22,7 @@ COMMANDS = {
     "calibrate": ("calibrate", "Quartiles and histogram of scores."),
     "sample": ("sample", "Draw documents by their perplexity."),
     "tokenizer": ("tokenizer", "Train a tokenizer."),
-    "shards": ("shards", "Build and look at training rows."),
+    "shards": ("shards", "Build training rows."),
     "train": ("train", "Train a model on shards."),
     "verify": ("verify", "Hold folders against their manifests."),
     "report": ("report", "A page and plots of a run."),

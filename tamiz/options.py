@@ -71,7 +71,7 @@ def _refuse_near_misses(ctx: click.Context, extra: Sequence[str]) -> None:
             raise BadArgument(f"no such option: {flag}; did you mean {near[0]}?")
 
 
-def settings(kind: type[T], **values: Any) -> T:
+def settings(kind: type[T], /, **values: Any) -> T:
     """A settings object from flags; None leaves the default. Raises BadArgument naming the bound."""
     given = {name: value for name, value in values.items() if value is not None}
     try:

@@ -13,7 +13,7 @@ from tamiz.options import BEAM, input_option, out_option, pipeline_options, runn
 
 @click.group()
 def command() -> None:
-    """Build training rows from documents, and look at them."""
+    """Build training rows from documents."""
 
 
 @command.command(context_settings=BEAM)
