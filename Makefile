@@ -7,7 +7,7 @@ BIN = $(VENV)/bin
 
 install: $(VENV)/.installed
 
-# torch first and pinned: a bare `torch` may bring gigabytes of CUDA libraries
+# constraints.txt pins everything; README says how to get torch without its gigabytes of CUDA libraries
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 import unicodedata
 from collections.abc import Iterable
@@ -122,9 +123,10 @@ def local_identity(path: Path, name: str, known: dict[str, InputIdentity] | None
 
 def known_inputs(folder: Path) -> dict[str, InputIdentity]:
     """The inputs that the folder's manifest names, if it has a readable one."""
-    if not (folder / NAME).exists():
+    try:
+        return {i.name: i for i in read(folder).made_from.inputs}
+    except DamagedFile:
         return {}
-    return {i.name: i for i in read(folder).made_from.inputs}
 
 
 def read(folder: Path) -> Manifest:
@@ -163,7 +165,7 @@ def begin(folder: Path, made_from: MadeFrom, *, rebuild: bool = False) -> State:
     folder holds other work or files that no manifest names; `rebuild` clears it instead.
     """
     if rebuild:
-        _clear(folder)
+        _clear(folder, made_from.stage)
     if (folder / NAME).exists():
         return _resume(folder, made_from)
     if folder.is_dir() and any(p for p in folder.iterdir() if not files.TEMPORARY.search(p.name)):
@@ -180,11 +182,21 @@ def _resume(folder: Path, made_from: MadeFrom) -> State:
             "pass --rebuild to redo it, or choose another --out"
         )
     files.remove_temporary(folder)
-    if old.finished:
-        missing = [r.path for r in old.files if not (folder / r.path).exists()]
-        if missing:
-            raise DamagedFile(f"{folder}: {missing[0]} is missing; pass --rebuild to make the folder again")
-    return "finished" if old.finished else "continued"
+    if not old.finished:
+        return "continued"
+    for r in old.files:
+        if not (folder / r.path).is_file() or (folder / r.path).stat().st_size != r.bytes:
+            raise DamagedFile(f"{folder / r.path} is missing or cut short; pass --rebuild to make {folder} again")
+    shutil.rmtree(folder / PROGRESS, ignore_errors=True)
+    return "finished"
+
+
+def is_finished(folder: Path, made_from: MadeFrom) -> bool:
+    """Whether `folder` holds just this work, finished; nothing is changed."""
+    if not (folder / NAME).exists():
+        return False
+    content = read(folder)
+    return content.finished and content.fingerprint == made_from.fingerprint()
 
 
 def _start(folder: Path, made_from: MadeFrom) -> None:
@@ -194,13 +206,14 @@ def _start(folder: Path, made_from: MadeFrom) -> None:
     write(folder, Manifest(stage=made_from.stage, fingerprint=fingerprint, made_from=made_from, times=times))
 
 
-def _clear(folder: Path) -> None:
-    """Removes an earlier output; only one that carries a manifest, so that no stranger's folder is lost."""
-    if not folder.exists():
+def _clear(folder: Path, stage: str) -> None:
+    """Removes an earlier output of the same stage, so that no stranger's folder is lost, nor another stage's."""
+    if not folder.exists() or not any(folder.iterdir()):
         return
-    ours = (folder / NAME).exists() and FORMAT.encode() in (folder / NAME).read_bytes()
-    if not ours and any(folder.iterdir()):
-        raise StaleOutput(f"{folder} has no {NAME} of tamiz, so --rebuild won't remove it: empty it yourself")
+    text = (folder / NAME).read_bytes() if (folder / NAME).exists() else b""
+    found = re.search(rb'"stage":\s*"([a-z]+)"', text)  # by eye: the manifest may be damaged
+    if FORMAT.encode() not in text or not found or found[1].decode() != stage:
+        raise StaleOutput(f"{folder} holds no output of {stage!r}, so --rebuild won't remove it: empty it yourself")
     try:
         shutil.rmtree(folder)
     except OSError as error:

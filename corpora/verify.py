@@ -77,14 +77,37 @@ def _bad_counts(home: Path, content: manifest.Manifest) -> list[str]:
         accounted += sum(counts.get("rejected", {}).values())
         if counts["read"] != accounted:
             problems.append(f"{home}: {counts.get('name', 'in all')}: read {counts['read']} != {accounted}")
-    return problems + _bad_token_account(home, content)
+    return problems + _bad_sums(home, content) + _bad_token_account(home, content)
+
+
+def _bad_sums(home: Path, content: manifest.Manifest) -> list[str]:
+    """Counts against the items' counts, and against the rows of the files."""
+    problems = []
+    for key in ("read", "kept", "sampled_out"):
+        parts = sum(item.get(key, 0) for item in content.items)
+        if content.items and content.counts.get(key, 0) != parts:
+            problems.append(f"{home}: {key} is {content.counts.get(key)}, its items' {parts}")
+    rejected = sum(content.counts.get("rejected", {}).values())
+    expected = {"rejected/": rejected, **_rows_expected(content)}
+    for prefix, number in expected.items():
+        rows = sum(r.rows or 0 for r in content.files if r.path.startswith(prefix))
+        if rows != number:
+            problems.append(f"{home}: {prefix}* have {rows} rows, the counts say {number}")
+    return problems
+
+
+def _rows_expected(content: manifest.Manifest) -> dict[str, int]:
+    """Rows that the counts promise, by the beginning of the files' names."""
+    if content.stage == "sample":
+        return {"part-": content.counts["kept"]}
+    return {f"{split}/": account["rows"] for split, account in content.facts.get("account", {}).items()}
 
 
 def _bad_token_account(home: Path, content: manifest.Manifest) -> list[str]:
     problems = []
     for split, account in content.facts.get("account", {}).items():
-        into = account["ids"] + account["separators"]
-        out = account["rows"] * account["raw_length"] + account["remainder"]
+        into = account.get("ids", 0) + account.get("separators", 0)
+        out = account.get("rows", 0) * account.get("raw_length", 0) + account.get("remainder", 0)
         if into != out:
             problems.append(f"{home}: {split}: {into} ids in, {out} ids out")
     return problems
@@ -103,8 +126,13 @@ def _is_lm(path: Path) -> bool:
 def _lm_files(path: Path) -> list[Path]:
     """LM.json, LM.bin, LM.spiece.model and the rejected rows of one language model."""
     stem = path.with_suffix("")
-    rejected = [p for p in stem.with_name(stem.name + ".rejected").rglob("*") if p.is_file()]
-    return [path, stem.with_name(stem.name + ".bin"), stem.with_name(stem.name + ".spiece.model"), *rejected]
+    names = (".bin", ".spiece.model", ".bin.sha256", ".spiece.model.sha256")
+    return [path, *(stem.with_name(stem.name + name) for name in names), *_lm_rejected(path)]
+
+
+def _lm_rejected(path: Path) -> list[Path]:
+    folder = path.with_suffix(".rejected")
+    return sorted(p for p in folder.rglob("*") if p.is_file())
 
 
 def _verify_lm(path: Path) -> tuple[int, list[str]]:
@@ -119,4 +147,10 @@ def _verify_lm(path: Path) -> tuple[int, list[str]]:
             problems.append(f"{file}: missing")
         elif files.sha256(file) != expected:
             problems.append(f"{file}: sha256 differs from {path.name}'s {key}")
-    return checked, problems
+    named = {r["path"]: r for r in content.get("rejected_files", [])}
+    for name, r in named.items():
+        problems += _bad_file(path.with_suffix(".rejected") / name, r["bytes"], r["sha256"])
+    for file in _lm_rejected(path):
+        if file.relative_to(path.with_suffix(".rejected")).as_posix() not in named:
+            problems.append(f"{file}: not named by {path}")
+    return checked + len(named), problems

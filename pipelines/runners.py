@@ -143,13 +143,28 @@ def _watched(out: Path, items: Sequence[WorkItem], progress: Progress | None) ->
         thread.join()
 
 
-def check_beam_flags(flags: Sequence[str]) -> tuple[str, ...]:
-    """Passes on flags that some PipelineOptions class declares; BadArgument names the nearest otherwise."""
+def check_runner(name: str) -> None:
+    """Raises BadArgument for a runner that Beam can't make."""
+    if name == "FnApiRunner":
+        return
+    from apache_beam.runners.runner import create_runner
+
+    try:
+        create_runner(name)
+    except (ValueError, ImportError, AttributeError, TypeError) as error:
+        raise BadArgument(f"--runner {name}: {str(error).splitlines()[0][:200]}") from None
+
+
+def check_beam_flags(flags: Sequence[str], own: Sequence[str] = ()) -> tuple[str, ...]:
+    """Passes on flags that some PipelineOptions class declares.
+
+    Raises BadArgument for any other, naming the nearest: of the command's `own` options first, then of Beam's.
+    """
     known = _known_flags()
     for flag in flags:
         name = flag.split("=", 1)[0]
         if name.startswith("-") and name not in known:
-            near = difflib.get_close_matches(name, known, 1)
+            near = difflib.get_close_matches(name, own, 1, 0.8) or difflib.get_close_matches(name, known, 1)
             hint = f"; did you mean {near[0]}?" if near else ""
             raise BadArgument(f"no such option: {name}{hint} (neither tamiz nor Beam knows it)")
     if flags and not flags[0].startswith("-"):

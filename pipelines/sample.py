@@ -8,7 +8,6 @@ from typing import Any
 
 import msgspec
 import numpy as np
-import pyarrow.parquet as pq
 
 from corpora import manifest
 from corpora.documents.items import WorkItem, work_items
@@ -17,6 +16,7 @@ from corpora.documents.rejected import RejectedWriter
 from corpora.documents.writing import DocumentWriter
 from corpora.errors import BadArgument, DamagedFile, StaleOutput
 from corpora.manifest import MadeFrom, Manifest, record
+from corpora.perplexity.scores import all_perplexities, read_perplexities
 from corpora.sampling.draw import keep_documents
 from corpora.sampling.kernels import Gaussian, Stepwise, Uniform
 from corpora.sampling.quartiles import QuartileCounts, count_quartiles, flat_warning
@@ -45,7 +45,7 @@ class SampleWork:
 
     def __call__(self, item: WorkItem) -> ItemResult:
         out, damage, read, counts = Path(self.out), None, 0, QuartileCounts()
-        perplexity = _read_scores(Path(self.scores), item)
+        perplexity = read_perplexities(Path(self.scores) / f"{item.name}.parquet")
         path = out / f"part-{item.number:05d}.{self.format}"
         rejected = RejectedWriter(out / "rejected" / f"{item.name}.jsonl")
         with DocumentWriter(path, format=self.format) as writer, rejected:
@@ -103,23 +103,6 @@ class SampleDocuments(WorkOnItems):
         super().__init__(work)
 
 
-def _read_scores(scores: Path, item: WorkItem) -> np.ndarray:
-    """Perplexity by row of the item, NaN where a row was rejected."""
-    path = scores / f"{item.name}.parquet"
-    try:
-        column = pq.read_table(path, columns=["perplexity"]).column(0)
-    except (OSError, ValueError, KeyError) as error:
-        raise DamagedFile(f"{path} can't be read ({error}): score again (--rebuild)") from None
-    return np.asarray(column.to_numpy(zero_copy_only=False), dtype=np.float64)
-
-
-def all_perplexities(scores: Path, content: Manifest) -> np.ndarray:
-    """float64[n], ascending: every scored row's perplexity."""
-    names = [r.path for r in content.files if r.path.endswith(".parquet")]
-    columns = [pq.read_table(scores / n, columns=["perplexity"]).column(0).drop_null().to_numpy() for n in names]
-    return np.sort(np.concatenate([np.empty(0), *columns]))
-
-
 def fit_kernel(settings: SampleSettings, perplexities: np.ndarray) -> Kernel:
     """The keep-probability function that the settings ask for, fitted to the scores."""
     if len(perplexities) == 0:
@@ -168,6 +151,9 @@ def sample(
     _check_scored(scores, scored, inputs)
     identity = {**settings_dict(settings), "scores": scored.fingerprint}
     made_from = MadeFrom(stage="sample", algorithm=ALGORITHM, settings=identity, inputs=inputs)
+    if not rebuild and manifest.is_finished(out, made_from):
+        manifest.begin(out, made_from)
+        return Outcome("finished", manifest.read(out))
     perplexities = all_perplexities(scores, scored)
     kernel = fit_kernel(settings, perplexities)
     work = SampleWork(

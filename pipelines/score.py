@@ -141,6 +141,7 @@ def score(
     Raises BadArgument for a pattern without files, DamagedFile for a bad model, StaleOutput for other work's folder.
     """
     items = work_items(patterns, settings.item_bytes)
+    _load.cache_clear()  # the file may hold another model than at the last call
     model = _model(str(lm), str(tokenizer) if tokenizer else None, settings.mode)
     made_from = MadeFrom(
         stage="score",

@@ -15,7 +15,6 @@ import msgspec
 from corpora import manifest
 from corpora.documents.batches import BLANK
 from corpora.documents.items import WorkItem
-from corpora.errors import TooManyRejected
 from corpora.files import is_local
 from corpora.manifest import FileRecord, InputIdentity, MadeFrom, Manifest, State
 from pipelines.once import ItemResult, ItemWork
@@ -105,16 +104,17 @@ def total_counts(results: Sequence[ItemResult]) -> dict[str, Any]:
     }
 
 
-def check_rejected(folder: Path, counts: dict[str, Any], max_rejected: float) -> None:
-    """Raises TooManyRejected where more than the given share was rejected; blank lines don't count."""
+def too_many_rejected(rejected: Path, counts: dict[str, Any], max_rejected: float) -> str | None:
+    """A line if more than the given share was rejected; blank lines don't count."""
     blank = counts["rejected"].get(BLANK, 0)
     bad = sum(counts["rejected"].values()) - blank
     rows = counts["read"] - blank
-    if rows and bad / rows > max_rejected:
-        raise TooManyRejected(
-            f"{bad:,} of {rows:,} rows ({bad / rows:.1%}) were rejected, more than --max-rejected {max_rejected}: "
-            f"see {folder / 'rejected'}, mend the input or raise the bound"
-        )
+    if not rows or bad / rows <= max_rejected:
+        return None
+    return (
+        f"{bad:,} of {rows:,} rows ({bad / rows:.1%}) were rejected, more than --max-rejected {max_rejected}: "
+        f"see {rejected}, mend the input or raise the bound"
+    )
 
 
 def settings_dict(settings: Any) -> dict[str, Any]:

@@ -35,11 +35,14 @@ def load(recipe: str, *, overrides: Iterable[str] = (), demo: bool = False) -> R
         BadArgument: no such recipe, not TOML, or a key, type, bound or combination that can't be.
     """
     path = _find(recipe, demo)
-    tree = _parse(path)
+    tree = parse(path)
     overrides = list(overrides)
     _apply_overrides(tree, overrides)
     if _apply_variant(tree):
         _apply_overrides(tree, overrides)
+    lm = tree.get("lm")
+    if isinstance(lm, dict) and "file" in lm:
+        lm.pop("train_tokenizer", None)  # a model that is brought brings its own
     try:
         return msgspec.convert(tree, Recipe, strict=True)
     except msgspec.ValidationError as error:
@@ -61,7 +64,8 @@ def _with_demo() -> list[str]:
     return sorted(p.name.removesuffix(f"{DEMO_SUFFIX}.toml") for p in HOME.glob(f"*{DEMO_SUFFIX}.toml"))
 
 
-def _parse(path: Path) -> dict[str, Any]:
+def parse(path: Path) -> dict[str, Any]:
+    """A TOML file as a tree. Raises BadArgument."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
@@ -100,7 +104,7 @@ def _apply_variant(tree: dict[str, Any]) -> bool:
     """Another `documents.source` may replace whole sections."""
     source = tree.get("documents", {}).get("source") if isinstance(tree.get("documents"), dict) else None
     variants = tree.get("variants", {})
-    if isinstance(variants, dict) and isinstance(variants.get(source), dict):
+    if isinstance(source, str) and isinstance(variants, dict) and isinstance(variants.get(source), dict):
         tree.update({name: dict(section) for name, section in variants[source].items()})
         return True
     return False

@@ -20,6 +20,14 @@ class DocumentSettings(Config, frozen=True, kw_only=True):
     source: Literal["mc4-es", "mmarco-es"] = "mc4-es"
     input: tuple[str, ...] | str | None = None
 
+    def __post_init__(self) -> None:
+        _check_input(self.input)
+
+
+def _check_input(value: tuple[str, ...] | str | None) -> None:
+    if value is not None and not value:
+        raise ValueError("input is empty: name patterns of files, or remove it")
+
 
 class LmSource(LmSettings, frozen=True, kw_only=True):
     """The language model: trained on `input` (or a named source), or a ready KenLM `file` with its `tokenizer`.
@@ -34,8 +42,11 @@ class LmSource(LmSettings, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        _check_input(self.input)
         if not 0 < self.source_share <= 1:
             raise ValueError(f"source_share is {self.source_share}; it must be above 0 and at most 1")
+        if self.file is not None and self.input:
+            raise ValueError("file and input exclude each other: a model is brought, or trained on text")
 
 
 class Recipe(Config, frozen=True, kw_only=True):
@@ -67,5 +78,22 @@ class Recipe(Config, frozen=True, kw_only=True):
                 f"model.vocab_size is {self.model.vocab_size} but tokenizer.vocab_size is "
                 f"{self.tokenizer.vocab_size}: they must be equal"
             )
-        if self.lm.file is None and self.score.mode not in (None, self.lm.mode):
-            raise ValueError(f"score.mode is {self.score.mode!r} but lm.mode is {self.lm.mode!r}: they must be equal")
+        mode = self.lm.scoring_mode
+        if self.lm.file is None and self.score.mode not in (None, mode):
+            raise ValueError(f"score.mode is {self.score.mode!r} but lm scores in {mode!r}: they must be equal")
+        if self.shards.objective != "span-corruption":
+            raise ValueError(
+                f"shards.objective is {self.shards.objective!r}, but model.family t5 needs span-corruption"
+            )
+        self._check_sentinels()
+
+    def _check_sentinels(self) -> None:
+        from corpora.tokens.span_corruption import row_shape
+
+        shards = self.shards
+        shape = row_shape(shards.sequence_length, shards.noise_density, shards.mean_noise_span_length)
+        if shape.num_noise_spans > self.tokenizer.extra_ids:
+            raise ValueError(
+                f"tokenizer.extra_ids is {self.tokenizer.extra_ids}, but a row of {shards.sequence_length} has "
+                f"{shape.num_noise_spans} noise spans: raise it, or shards.mean_noise_span_length"
+            )

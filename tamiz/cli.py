@@ -78,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _run(arguments: list[str], debug: bool) -> int:
-    # the Hub's client asks for progress bars of its own, and retries for minutes where there is no network
+    # the Hub's client would draw bars of its own
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     logging.basicConfig(level=logging.WARNING if debug else logging.ERROR)  # Beam warns while it is imported
     try:
@@ -92,7 +92,7 @@ def _run(arguments: list[str], debug: bool) -> int:
     except click.exceptions.Abort:
         fail("stopped; the same command continues")
         return 130
-    except (TamizError, OSError, MemoryError, ValueError, RuntimeError) as error:
+    except Exception as error:
         if debug:
             raise
         return _explain(error)

@@ -30,7 +30,7 @@ def _classes(pattern: str) -> Counter[str]:
 
 def kept_by_class(folder: Path) -> list[tuple[str, int, int]]:
     """(class, documents, kept), the good first."""
-    read, kept = _classes(str(DEMO / "documents.jsonl")), _classes(str(folder / "sampled" / "part-*.parquet"))
+    read, kept = _classes(str(DEMO / "documents.jsonl")), _classes(str(folder / "sampled" / "part-*"))
     return [(name, read[name], kept[name]) for name in sorted(read, key=lambda n: (n != GOOD, n))]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
@@ -18,6 +18,7 @@ T = TypeVar("T")
 BEAM = {"ignore_unknown_options": True, "allow_extra_args": True}
 
 MAX_REJECTED = 0.05
+DEFAULT_RUNNER = "FnApiRunner"
 
 
 def input_option(function: F) -> F:
@@ -40,7 +41,7 @@ def pipeline_options(function: F) -> F:
     for option in (
         click.option("--max-rejected", type=click.FloatRange(0, 1), default=MAX_REJECTED, show_default=True,
                      help="Exit 1 if a larger share of the rows is rejected."),
-        click.option("--runner", default="FnApiRunner", show_default=True,
+        click.option("--runner", default=DEFAULT_RUNNER, show_default=True,
                      help="A Beam runner; its own flags are passed on."),
         click.option("--workers", type=click.IntRange(1, 1024), default=1, show_default=True,
                      help="Threads of the FnApiRunner."),
@@ -52,23 +53,13 @@ def pipeline_options(function: F) -> F:
 def runner_settings(ctx: click.Context, runner: str, workers: int) -> RunnerSettings:
     """What is left on the command line must be flags that Beam declares."""
     extra = list(ctx.args)
-    if not extra:
-        return RunnerSettings(runner=runner, workers=workers)
-    _refuse_near_misses(ctx, extra)
-    from pipelines.runners import check_beam_flags
-
-    return RunnerSettings(runner=runner, workers=workers, beam_flags=check_beam_flags(extra))
-
-
-def _refuse_near_misses(ctx: click.Context, extra: Sequence[str]) -> None:
-    """A mistyped flag of tamiz's own is named before Beam's flags are searched."""
-    import difflib
+    if not extra and runner == DEFAULT_RUNNER:
+        return RunnerSettings(workers=workers)
+    from pipelines.runners import check_beam_flags, check_runner
 
     own = [o for p in ctx.command.params for o in p.opts if o.startswith("--")]
-    for flag in extra:
-        near = difflib.get_close_matches(flag.split("=", 1)[0], own, 1, 0.8) if flag.startswith("--") else []
-        if near:
-            raise BadArgument(f"no such option: {flag}; did you mean {near[0]}?")
+    check_runner(runner)
+    return RunnerSettings(runner=runner, workers=workers, beam_flags=check_beam_flags(extra, own))
 
 
 def settings(kind: type[T], /, **values: Any) -> T:

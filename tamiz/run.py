@@ -13,12 +13,15 @@ from corpora import files, manifest
 from corpora.documents.sources import SOURCES
 from corpora.errors import BadArgument, DamagedFile, StaleOutput
 from corpora.manifest import MadeFrom
+from corpora.verify import verify
 from recipes.load import patterns
 from recipes.schema import STAGES, Recipe
 from tamiz.console import count, say, warn
 from tamiz.stages.common import Context, StageReport
+from tamiz.stages.train import require_torch
 
 LM_NAME = "lm.bin"
+FOLDERS = dict(zip(STAGES, ("lm", "scores", "sampled", "tokenizer", "shards", "model"), strict=True))
 
 
 class Run:
@@ -35,26 +38,40 @@ class Run:
         if until is not None and until not in STAGES:
             raise BadArgument(f"--until {until}: the stages are {', '.join(STAGES)}")
         last = STAGES.index(until or STAGES[-1])
+        if STAGES[last] == "train":
+            require_torch()
         self._check_inputs(last)
         self._claim()
         reports = []
         for number, name in enumerate(STAGES[: last + 1], 1):
             say(f"[{number}/{last + 1}] {name}")
             reports.append(self._stage(name))
+        self._record()  # only now: a refused run leaves the old recipe standing
         return reports
 
     def _stage(self, name: str) -> StageReport:
         """--rebuild redoes the first stage that was made from something else or is damaged, and all after it."""
         work: Callable[[Context], StageReport] = getattr(self, f"_{name}")
-        plain = replace(self.context, rebuild=self._redoing)
         if not self.context.rebuild or self._redoing:
-            return work(plain)
+            return work(replace(self.context, rebuild=self._redoing))
         try:
-            return work(plain)
+            self._check_intact(name)
+            return work(replace(self.context, rebuild=False))
         except (StaleOutput, DamagedFile) as error:
             say(f"  redone: {error}")
             self._redoing = True
             return work(replace(self.context, rebuild=True))
+
+    def _check_intact(self, name: str) -> None:
+        """Raises DamagedFile where a finished stage isn't as its manifest says, to the byte."""
+        folder = self.out / FOLDERS[name]
+        home = folder / manifest.NAME
+        if not folder.is_dir() or (home.exists() and not manifest.read(folder).finished):
+            return
+        if home.exists() or (folder / LM_NAME).with_suffix(".json").exists():
+            problems = verify(folder)[1]
+            if problems:
+                raise DamagedFile(problems[0])
 
     def _check_inputs(self, last: int) -> None:
         """Patterns that match nothing, and a network that isn't there, are told before any work."""
@@ -81,24 +98,29 @@ class Run:
             )
 
     def _claim(self) -> None:
-        """recipe.json and the manifest of the whole folder."""
-        settings = {"recipe": self.recipe.name}
-        made_from = MadeFrom(stage="run", algorithm=1, settings=settings, inputs=[])
-        self.out.mkdir(parents=True, exist_ok=True)
+        """Makes the folder this recipe's, or continues where it is."""
+        made_from = MadeFrom(stage="run", algorithm=1, settings={"recipe": self.recipe.name}, inputs=[])
         try:
+            if manifest.is_finished(self.out, made_from):
+                return
             manifest.begin(self.out, made_from)
         except StaleOutput as error:
             raise StaleOutput(f"{self.out} is no run of {self.recipe.name}: choose another --out ({error})") from None
+        self._record()
+
+    def _record(self) -> None:
+        """recipe.json, as resolved, and the manifest of the whole folder."""
         path = self.out / "recipe.json"
         files.write_bytes(path, msgspec.json.format(msgspec.json.encode(self.recipe), indent=1) + b"\n")
         manifest.finish(self.out, records=[manifest.record(self.out, path)])
 
     def _documents(self) -> list[str]:
         chosen = self.recipe.documents
-        return patterns(chosen.input) or [SOURCES[chosen.source].pattern]
+        return [SOURCES[chosen.source].pattern] if chosen.input is None else patterns(chosen.input)
 
     def _lm_input(self) -> list[str]:
-        return patterns(self.recipe.lm.input) or [SOURCES[self.recipe.lm.source].pattern]
+        lm = self.recipe.lm
+        return [SOURCES[lm.source].pattern] if lm.input is None else patterns(lm.input)
 
     def _lm(self, context: Context) -> StageReport:
         from tamiz.stages.lm import foreign_lm, lm_stage

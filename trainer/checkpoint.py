@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pickle
 import re
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -57,8 +56,3 @@ def _require_same(path: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
         raise StaleOutput(
             f"{path} comes from another training ({changed}): pass --rebuild to start anew, or choose another --out"
         )
-
-
-def remove_all(out: Path) -> None:
-    """Removes the folder of checkpoints."""
-    shutil.rmtree(out / FOLDER, ignore_errors=True)

@@ -1,7 +1,8 @@
 """Trains a model on shards: a small loop that an interruption doesn't change.
 
 OUT ends with what transformers loads (config.json, model.safetensors, generation_config.json, the tokenizer's files),
-a card (README.md, loss.png) and metrics.json. Until then OUT/checkpoints/ holds what a run needs to go on.
+a card (README.md, loss.png) and metrics.json. OUT/checkpoints/ holds what a run needs to go on; who calls removes it,
+once all else is recorded.
 """
 
 from __future__ import annotations
@@ -57,7 +58,6 @@ def train(
         run.to_the_end()
         metrics = run.metrics()
         export(run.steps.model, inputs, out, model, settings, metrics, card or {})
-    checkpoint.remove_all(out)
     return metrics
 
 

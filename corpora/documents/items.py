@@ -46,7 +46,7 @@ class WorkItem(Config, frozen=True, kw_only=True):
 
 
 def work_items(patterns: list[str], item_bytes: int = ITEM_BYTES) -> list[WorkItem]:
-    """Work items for every file that the patterns name, in the order of addresses.
+    """Work items for every file that the patterns name, in the order of names.
 
     Local uncompressed line files are cut at line borders about every item_bytes, Parquet between row groups.
     Raises BadArgument (no match, unknown extension, folder, name collision, Parquet without a text column) and

@@ -28,7 +28,7 @@ class Listed(Config, frozen=True, kw_only=True):
 
 
 def list_inputs(patterns: list[str]) -> list[Listed]:
-    """Every file that the patterns name, once, sorted by address.
+    """Every file that the patterns name, once, sorted by stem: what decides their numbers is what manifests know.
 
     Raises BadArgument for a pattern that matches nothing, a folder, and two files with the same output name.
     """
@@ -39,7 +39,7 @@ def list_inputs(patterns: list[str]) -> list[Listed]:
             raise BadArgument(f"{pattern}: no file matches this pattern")
         for listed in matches:
             found.setdefault(listed.key, listed)
-    files = sorted(found.values(), key=lambda listed: listed.address)
+    files = sorted(found.values(), key=lambda listed: (listed.stem, listed.address))
     _refuse_collisions(files)
     return files
 
@@ -109,7 +109,7 @@ def _remote_glob(pattern: str) -> tuple[str, dict[str, dict[str, object]]]:
     except Exception as error:  # each file system has exceptions of its own
         raise TamizError(
             f"can't list {pattern} ({_first_line(error)}); without a network use --demo, "
-            "or name local files with --set documents.input=PATTERN"
+            "or name local files with --set documents.input=PATTERN --set lm.input=PATTERN"
         ) from error
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tamiz.console import table, warn
-from tamiz.stages.common import StageReport, check_damage
+from tamiz.stages.common import StageReport, check_inputs
 
 STATES = {"new": "done", "continued": "continued, done", "finished": "nothing to do"}
 
 
 def summarise(reports: Sequence[StageReport], title: str) -> None:
-    """Prints the table and the warnings; raises FinishedWithDamage where inputs were damaged."""
+    """Prints the table and the warnings; raises where inputs were damaged or too many rows rejected."""
     rows = []
     for report in reports:
         rows.append((report.stage, STATES[report.state], str(report.folder)))
@@ -20,4 +20,4 @@ def summarise(reports: Sequence[StageReport], title: str) -> None:
     for report in reports:
         for warning in report.warnings:
             warn(warning)
-    check_damage(reports)
+    check_inputs(reports)

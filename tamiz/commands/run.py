@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -9,6 +10,7 @@ import click
 from tamiz.commands._summary import summarise
 from tamiz.console import say
 from tamiz.options import BEAM, pipeline_options, runner_settings
+from tamiz.stages.common import Context, StageReport
 
 
 @click.command(context_settings=BEAM)
@@ -39,26 +41,28 @@ def command(
     """
     from recipes.load import load
     from tamiz.run import Run
-    from tamiz.stages.common import Context
 
     chosen = load(recipe, overrides=overrides, demo=demo)
     folder = out or (Path("demo") if demo else Path("runs") / chosen.name)
     context = Context(runner_settings(ctx, runner, workers), rebuild, max_rejected)
     reports = Run(chosen, folder, context).stages(until)
     if any(r.stage == "sample" for r in reports):
-        _show(folder, reports[-1].stage == "train", demo, changed=any(r.state != "finished" for r in reports))
+        bundled = "demo:documents.jsonl" in (chosen.documents.input or ())
+        _show(folder, reports, demo, bundled)
     summarise(reports, f"{chosen.title}: {folder}")
 
 
-def _show(folder: Path, trained: bool, demo: bool, changed: bool) -> None:
+def _show(folder: Path, reports: Sequence[StageReport], demo: bool, bundled: bool) -> None:
     """The plots and the page; for the demo also the shares by class and a filled span."""
-    if changed or not (folder / "report").is_dir():
-        from tamiz.report.page import write_report
+    from tamiz.report.page import is_written, write_report
 
+    trained = reports[-1].stage == "train"
+    if any(r.state != "finished" for r in reports) or not is_written(folder):
         say(f"report: {write_report(folder)}")
     if demo:
         from tamiz.demo import show_classes, show_filled_span
 
-        show_classes(folder)
+        if bundled:
+            show_classes(folder)
         if trained:
             show_filled_span(folder / "model")

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
-import msgspec
 
 from corpora.errors import BadArgument
 from tamiz.commands._summary import summarise
 from tamiz.options import out_option, rebuild_option, settings
+
+if TYPE_CHECKING:
+    from trainer.settings import ModelSettings, TrainSettings
 
 
 @click.command()
@@ -42,21 +45,21 @@ def command(
     summarise([train_stage(shards, home, Path(out), shape, training, Context(rebuild=rebuild))], "Training")
 
 
-def _settings(model: str, overrides: tuple[str, ...], steps: int | None):  # type: ignore[no-untyped-def]
-    """ModelSettings and TrainSettings of a recipe or of a TOML file with the sections [model] and [train]."""
-    import tomllib
-
+def _settings(model: str, overrides: tuple[str, ...], steps: int | None) -> tuple[ModelSettings, TrainSettings]:
+    """The shape and the training that a recipe, or a TOML file of [model] and [train], asks for."""
+    from recipes.load import load, parse
     from trainer.settings import ModelSettings, TrainSettings
 
-    more = (*overrides, f"train.steps={steps}") if steps is not None else overrides
-    path = Path(model)
-    if path.suffix == ".toml" and path.is_file():
-        tree = tomllib.loads(path.read_text(encoding="utf-8"))
-        if set(tree) <= {"model", "train"}:
-            training = {"steps": 1000, **tree.get("train", {})}
-            training |= {"steps": steps} if steps is not None else {}
-            return settings(ModelSettings, **tree["model"]), settings(TrainSettings, **training)
-    from recipes.load import load
-
-    recipe = load(model, overrides=more)
-    return msgspec.structs.replace(recipe.model), msgspec.structs.replace(recipe.train)
+    if not model.endswith(".toml") or "documents" in parse(Path(model)):
+        more = (*overrides, f"train.steps={steps}") if steps is not None else overrides
+        recipe = load(model, overrides=more)
+        return recipe.model, recipe.train
+    tree = parse(Path(model))
+    if overrides:
+        raise BadArgument(f"--set {overrides[0]} needs a recipe; {model} is a file of [model] and [train]: edit it")
+    shape, training = tree.get("model"), {"steps": steps, **tree.get("train", {})}
+    if not isinstance(shape, dict) or training["steps"] is None:
+        raise BadArgument(f"{model} must have a section [model], and train.steps or --steps")
+    return settings(ModelSettings, **shape), settings(
+        TrainSettings, **{**training, **({"steps": steps} if steps else {})}
+    )

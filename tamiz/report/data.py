@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 
 from corpora import manifest
+from corpora.documents.items import work_items
+from corpora.documents.reading import read_batches
 from corpora.errors import DamagedFile
+from corpora.perplexity.scores import all_perplexities
 
 
 @dataclass(frozen=True)
@@ -27,19 +29,23 @@ def read_sieve(run: Path) -> Sieve:
     sampled = run / "sampled"
     before = read_scores(run / "scores")
     content = manifest.read_finished(sampled, "sample")
-    after = _column(sampled, content)
+    after = _sampled(sampled, content)
     return Sieve(before, after, kernel(content.facts["kernel"]), content.facts)
 
 
 def read_scores(scores: Path) -> np.ndarray:
     """Every scored document's perplexity, float64[n], ascending."""
-    return _column(scores, manifest.read_finished(scores, "score"))
+    return all_perplexities(scores, manifest.read_finished(scores, "score"))
 
 
-def _column(folder: Path, content: manifest.Manifest) -> np.ndarray:
-    names = [r.path for r in content.files if r.path.endswith(".parquet")]
-    columns = [pq.read_table(folder / n, columns=["perplexity"]).column(0).drop_null().to_numpy() for n in names]
-    return np.sort(np.concatenate([np.empty(0), *columns]))
+def _sampled(folder: Path, content: manifest.Manifest) -> np.ndarray:
+    """The kept documents' perplexities, whatever the sample's format."""
+    if any(r.path.endswith(".parquet") for r in content.files):
+        return all_perplexities(folder, content)
+    batches = (
+        b for item in work_items([str(folder / "part-*")]) for b in read_batches(item, columns=("perplexity",))
+    )
+    return np.sort([float(value) for b in batches for value in b.extra["perplexity"] if value is not None])
 
 
 def kernel(facts: dict[str, Any]) -> Any:
@@ -51,11 +57,3 @@ def kernel(facts: dict[str, Any]) -> Any:
     if facts["name"] not in kinds:
         raise DamagedFile(f"the sample's manifest names the kernel {facts['name']!r}; known: {', '.join(kinds)}")
     return kinds[facts["name"]](**values)
-
-
-def read_metrics(run: Path) -> dict[str, Any] | None:
-    """The training's figures, if it is finished."""
-    if not (run / "model" / manifest.NAME).exists():
-        return None
-    content = manifest.read(run / "model")
-    return content.facts if content.finished else None

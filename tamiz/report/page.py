@@ -11,15 +11,16 @@ from typing import Any
 
 from corpora import files, manifest
 from corpora.errors import DamagedFile
-from tamiz.report.data import read_metrics, read_sieve
-from tamiz.report.plots import draw_loss, draw_perplexity
+from tamiz.report.data import read_sieve
+from tamiz.report.plots import draw_perplexity
 
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #1b1f24 }
 h1 { font-size: 1.6rem } h2 { font-size: 1.15rem; margin-top: 2.2rem; border-bottom: 1px solid #d0d7de }
 img { max-width: 100%; height: auto } table { border-collapse: collapse; margin: .6rem 0 }
 td, th { padding: .2rem .9rem .2rem 0; text-align: left; vertical-align: top; border-bottom: 1px solid #eaeef2 }
-td:first-child { white-space: nowrap } td.n { text-align: right; font-variant-numeric: tabular-nums } code { font-size: .9em }
+td:first-child { white-space: nowrap }
+td.n { text-align: right; font-variant-numeric: tabular-nums } code { font-size: .9em }
 """
 TITLES = {
     "score": "Scores",
@@ -32,7 +33,7 @@ FOLDERS = {"score": "scores", "sample": "sampled", "tokenizer": "tokenizer", "sh
 
 
 def write_report(run: Path) -> Path:
-    """Writes <run>/report/: index.html, perplexity.png and, once trained, loss.png; names them in the manifest.
+    """Writes <run>/report/, index.html and perplexity.png, and names them in the manifest.
 
     Raises DamagedFile where `run` holds no finished sample.
     """
@@ -41,13 +42,23 @@ def write_report(run: Path) -> Path:
     folder = run / "report"
     sieve = read_sieve(run)
     plots = [("Perplexity before and after the sieve", draw_perplexity(sieve, folder / "perplexity.png"))]
-    metrics = read_metrics(run)
-    if metrics:
-        plots.append(("Loss", draw_loss(metrics, folder / "loss.png")))
+    loss = run / "model" / "loss.png"
+    if loss.exists():
+        plots.append(("Loss", loss))
     page = folder / "index.html"
     files.write_bytes(page, _page(run, plots).encode())
-    manifest.add_derived(run, [page, *(path for _, path in plots)])
+    manifest.add_derived(run, [page, plots[0][1]])
     return page
+
+
+def is_written(run: Path) -> bool:
+    """Whether the page is named by the manifest and tells of just the stages that are there."""
+    page = run / "report" / "index.html"
+    if "report/index.html" not in {r.path for r in manifest.read(run).derived} or not page.exists():
+        return False
+    text = page.read_text(encoding="utf-8")
+    homes = [run / name for name in FOLDERS.values() if (run / name / manifest.NAME).exists()]
+    return all(manifest.read(home).fingerprint in text for home in homes)
 
 
 def _page(run: Path, plots: Sequence[tuple[str, Path]]) -> str:

@@ -1,4 +1,4 @@
-"""The plots: perplexity before and after the sieve, and the losses of a training."""
+"""The plots: perplexities, before and after the sieve."""
 
 from __future__ import annotations
 
@@ -79,23 +79,3 @@ def _draw_curve(axes: Any, sieve: Sieve, x: np.ndarray) -> None:
     handles = [h for a in (axes, twin) for h in a.get_legend_handles_labels()[0]]
     labels = [n for a in (axes, twin) for n in a.get_legend_handles_labels()[1]]
     twin.legend(handles, labels, loc="upper right", frameon=False, fontsize=8)
-
-
-def draw_loss(metrics: dict[str, Any], path: Path) -> Path:
-    """Training and validation loss by step, the entropy of the targets' unigrams as a yardstick."""
-    figure, axes = _axes()
-    history = metrics["history"]
-    for key, colour, marker, name in (
-        ("loss", BEFORE, None, "training"),
-        ("validation_loss", AFTER, "o", "validation"),
-    ):
-        points = [(h["step"], h[key]) for h in history if h.get(key) is not None]
-        if points:
-            axes.plot(*zip(*points, strict=True), color=colour, marker=marker, markersize=4, label=name)
-    entropy = metrics.get("target_unigram_entropy_nats")
-    if entropy is not None:
-        axes.axhline(entropy, color=CURVE, linewidth=1.0, linestyle="--", label="entropy of the targets' unigrams")
-    axes.set_xlabel("step")
-    axes.set_ylabel("loss (nats per target id)")
-    axes.legend(frameon=False, fontsize=8)
-    return _save(figure, path)

@@ -35,24 +35,27 @@ def lm_stage(
     patterns: list[str], out: Path, settings: LmSettings, context: Context, share: float = 1.0
 ) -> StageReport:
     """Brings `out` (LM.bin), LM.spiece.model and LM.json to be a model of the documents, or of a share of them."""
-    from pipelines.stage import check_rejected, input_identities
+    from pipelines.stage import input_identities, too_many_rejected
 
     if out.suffix != ".bin":
         raise BadArgument(f"--out {out} must end in .bin: a KenLM binary is written there")
     out.parent.mkdir(parents=True, exist_ok=True)
-    files.remove_temporary(out.parent)
+    for stale in out.parent.glob(f"{out.stem}.*"):  # of this model alone: several may lie in one folder
+        if files.TEMPORARY.search(stale.name):
+            stale.unlink()
     items = work_items(patterns, ITEM_BYTES)
     described = out.with_suffix(".json")
-    old = _read(described)
+    old = None if context.rebuild else _read(described)
     identities = input_identities(items, out.parent, known=_known(old))
     made_from = _made_from(settings, identities, share)
-    state = "new" if old is None or context.rebuild else _state(old, made_from, described)
+    state = "new" if old is None else _state(old, made_from, out, settings)
     if state != "finished":
         old = _train(items, out, settings, made_from, share)
     assert old is not None
     counts = old["documents"]
-    check_rejected(rejected_folder(out), counts, context.max_rejected)
-    return StageReport("lm", state, out, _rows(old, out), damaged=[_damage(d) for d in old["damaged"]], facts=old)
+    many = too_many_rejected(rejected_folder(out), counts, context.max_rejected)
+    damaged = [_damage(d) for d in old["damaged"]]
+    return StageReport("lm", state, out, _rows(old, out), (), damaged, many, old)
 
 
 def rejected_folder(out: Path) -> Path:
@@ -75,6 +78,7 @@ def _train(
                 "made_from": msgspec.to_builtins(made_from),
                 "fingerprint": made_from.fingerprint(),
                 "documents": texts.counts(),
+                "items": texts.accounts,
                 "damaged": texts.damaged,
                 "rejected_files": [msgspec.to_builtins(r) for r in texts.records],
             },
@@ -110,9 +114,13 @@ def _known(old: dict[str, Any] | None) -> dict[str, InputIdentity]:
     return {i.name: i for i in made_from.inputs}
 
 
-def _state(old: dict[str, Any], made_from: MadeFrom, described: Path) -> str:
+def _state(old: dict[str, Any], made_from: MadeFrom, out: Path, settings: LmSettings) -> str:
+    described = out.with_suffix(".json")
     if old.get("fingerprint") == made_from.fingerprint():
-        return "finished"
+        for path in (out, out.with_suffix(".spiece.model")):
+            if not path.is_file() and not (settings.words and path != out):
+                raise DamagedFile(f"{path} is missing, but {described} names it; pass --rebuild to make it again")
+        return "new" if settings.arpa and not Path(settings.arpa).exists() else "finished"
     if "made_from" not in old:
         raise StaleOutput(f"{described} was not made by `tamiz lm train`: choose another --out")
     changes = made_from.changes_from(msgspec.convert(old["made_from"], MadeFrom))
@@ -140,6 +148,8 @@ def foreign_lm(file: Path, tokenizer: Path | None, mode: str | None) -> StageRep
 
     if not file.is_file():
         raise BadArgument(f"lm.file {file}: no such file")
+    if file.with_suffix(".json").is_file():  # tamiz's own: LM.json says the rest
+        return StageReport("lm", "finished", file, [("brought", "with its LM.json")])
     if mode is None or (tokenizer is None and mode != "bertin"):
         raise BadArgument(f"lm.file {file} needs score.mode and, but in mode bertin, lm.tokenizer")
     check_lm(file)

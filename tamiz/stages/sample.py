@@ -15,12 +15,12 @@ def sample_stage(
 ) -> StageReport:
     """Brings `out` to hold the sample."""
     from pipelines.sample import sample
-    from pipelines.stage import check_rejected
+    from pipelines.stage import too_many_rejected
 
     with progress("sample") as update:
         outcome = sample(patterns, scores, out, settings, context.runner, rebuild=context.rebuild, progress=update)
     counts, facts = outcome.manifest.counts, outcome.manifest.facts
-    check_rejected(out, counts, context.max_rejected)
+    many = too_many_rejected(out / "rejected", counts, context.max_rejected)
     rows = [
         ("documents kept", count(counts["kept"])),
         ("sampled out", count(counts["sampled_out"])),
@@ -30,7 +30,7 @@ def sample_stage(
         ("keep probability", kernel_text(facts["kernel"])),
     ]
     warnings = [facts["flat_warning"]] if facts["flat_warning"] else []
-    return StageReport("sample", outcome.state, out, rows, warnings, damaged_inputs(outcome.manifest), facts)
+    return StageReport("sample", outcome.state, out, rows, warnings, damaged_inputs(outcome.manifest), many, facts)
 
 
 def kernel_text(kernel: dict[str, Any]) -> str:

@@ -14,17 +14,17 @@ def score_stage(
 ) -> StageReport:
     """Brings `out` to hold the scores of all documents under the language model."""
     from pipelines.score import score
-    from pipelines.stage import check_rejected
+    from pipelines.stage import too_many_rejected
 
     with progress("score") as update:
         outcome = score(
             patterns, lm, out, settings, context.runner, tokenizer=tokenizer, rebuild=context.rebuild, progress=update
         )
     counts = outcome.manifest.counts
-    check_rejected(out, counts, context.max_rejected)
+    many = too_many_rejected(out / "rejected", counts, context.max_rejected)
     rows = [
         ("documents scored", count(counts["kept"])),
         ("rows rejected", count(sum(counts["rejected"].values()))),
     ]
     rows += [(f"  {reason}", count(n)) for reason, n in counts["rejected"].items()]
-    return StageReport("score", outcome.state, out, rows, damaged=damaged_inputs(outcome.manifest))
+    return StageReport("score", outcome.state, out, rows, damaged=damaged_inputs(outcome.manifest), too_many=many)

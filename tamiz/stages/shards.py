@@ -14,14 +14,14 @@ def shards_stage(
 ) -> StageReport:
     """Brings `out` to hold the rows of all documents."""
     from pipelines.shards import build_shards
-    from pipelines.stage import check_rejected
+    from pipelines.stage import too_many_rejected
 
     with progress("shards") as update:
         outcome = build_shards(
             patterns, tokenizer, out, settings, context.runner, rebuild=context.rebuild, progress=update
         )
     counts, facts = outcome.manifest.counts, outcome.manifest.facts
-    check_rejected(out, counts, context.max_rejected)
+    many = too_many_rejected(out / "rejected", counts, context.max_rejected)
     rows = [("documents", count(counts["kept"]))]
     for split, account in facts["account"].items():
         rows.append((f"rows, {split}", count(account["rows"])))
@@ -30,4 +30,4 @@ def shards_stage(
         )
     if facts.get("target_unigram_entropy_nats") is not None:
         rows.append(("entropy of the targets' unigrams", f"{facts['target_unigram_entropy_nats']:.3f} nats"))
-    return StageReport("shards", outcome.state, out, rows, (), damaged_inputs(outcome.manifest), facts)
+    return StageReport("shards", outcome.state, out, rows, (), damaged_inputs(outcome.manifest), many, facts)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import msgspec
-from tokenizer_train.settings import TokenizerSettings
 
 from corpora import manifest
 from corpora.documents.items import work_items
@@ -13,6 +12,7 @@ from corpora.manifest import MadeFrom
 from tamiz.console import count, progress
 from tamiz.stages.common import Context, StageReport, damaged_inputs
 from tamiz.stages.texts import Texts
+from tokenizer_train.settings import TokenizerSettings
 
 ALGORITHM = 1
 ITEM_BYTES = 64 << 20
@@ -20,7 +20,7 @@ ITEM_BYTES = 64 << 20
 
 def tokenizer_stage(patterns: list[str], out: Path, settings: TokenizerSettings, context: Context) -> StageReport:
     """Brings `out` to hold the trained tokenizer."""
-    from pipelines.stage import check_rejected, input_identities
+    from pipelines.stage import input_identities, too_many_rejected
 
     items = work_items(patterns, ITEM_BYTES)
     made_from = MadeFrom(
@@ -39,11 +39,16 @@ def tokenizer_stage(patterns: list[str], out: Path, settings: TokenizerSettings,
             facts = train_tokenizer(texts, out, settings)
         records = [manifest.record(out, out / name) for name in facts["files"]]
         done = manifest.finish(
-            out, records=[*records, *texts.records], counts=texts.counts(), facts=facts, damaged=texts.damaged
+            out,
+            records=[*records, *texts.records],
+            counts=texts.counts(),
+            facts=facts,
+            items=texts.accounts,
+            damaged=texts.damaged,
         )
-    check_rejected(out, done.counts, context.max_rejected)
+    many = too_many_rejected(out / "rejected", done.counts, context.max_rejected)
     rows = [
         ("ids", count(done.facts["vocab_size"])),
         ("documents it learned from", count(done.facts["documents"])),
     ]
-    return StageReport("tokenizer", state, out, rows, (), damaged_inputs(done), done.facts)
+    return StageReport("tokenizer", state, out, rows, (), damaged_inputs(done), many, done.facts)

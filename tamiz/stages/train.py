@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from tamiz.stages.common import Context, StageReport
 from trainer.settings import ModelSettings, TrainSettings
 
 ALGORITHM = 1
+CHECKPOINTS = "checkpoints"
 
 
 def train_stage(
@@ -31,18 +33,21 @@ def train_stage(
     made_from = _made_from(shards, tokenizer, model, settings)
     state = manifest.begin(out, made_from, rebuild=context.rebuild)
     if state != "finished":
-        _require_torch()
+        require_torch()
         # read when torch loads: threads that wait sleep instead of spinning, 3 times faster where cores are shared
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         from trainer.train import train
 
         metrics = train(shards, tokenizer, out, model, settings, card=card, report=lambda line: say(f"  {line}"))
-        records = [
-            manifest.record(out, p) for p in sorted(out.rglob("*")) if p.is_file() and p != out / manifest.NAME
-        ]
-        manifest.finish(out, records=records, facts=metrics)
+        manifest.finish(out, records=[manifest.record(out, p) for p in _outputs(out)], facts=metrics)
+    shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)  # only now: the manifest says that all is there
     facts = manifest.read(out).facts
     return StageReport("train", state, out, _rows(facts), facts=facts)
+
+
+def _outputs(out: Path) -> list[Path]:
+    found = [p for p in out.rglob("*") if p.is_file() and out / CHECKPOINTS not in p.parents]
+    return sorted(p for p in found if p != out / manifest.NAME)
 
 
 def _made_from(shards: Path, tokenizer: Path, model: ModelSettings, settings: TrainSettings) -> MadeFrom:
@@ -56,7 +61,7 @@ def _made_from(shards: Path, tokenizer: Path, model: ModelSettings, settings: Tr
     return MadeFrom(stage="train", algorithm=ALGORITHM, settings=plain, inputs=inputs)
 
 
-def _require_torch() -> None:
+def require_torch() -> None:
     from importlib.util import find_spec
 
     for package in ("torch", "transformers"):

@@ -22,7 +22,9 @@ def finished(folder, content=b"data"):
     path = folder / "part.parquet"
     path.write_bytes(content)
     manifest.finish(
-        folder, records=[manifest.record(folder, path)], counts={"read": 2, "kept": 1, "rejected": {"x": 1}}
+        folder,
+        records=[manifest.record(folder, path)],
+        counts={"read": 2, "kept": 1, "sampled_out": 1, "rejected": {}},
     )
     return path
 
