@@ -34,7 +34,7 @@ from corpora.randomness import digest, uniform
 
 DEMO = Path(__file__).resolve().parents[1] / "recipes" / "demo" / "documents.jsonl"
 HELD_OUT = 0.25
-PASSAGE_WORDS = 40
+PASSAGE_WORDS = 30
 PASSAGES = 8  # of one text, at most
 MARGIN = 0.10
 
@@ -66,9 +66,9 @@ def read(pattern: str, label_column: str | None) -> list[tuple[str, str]]:
 
 
 def address_class(url: str, depth: int) -> str:
-    """The host and the first `depth` parts of the path."""
+    """The host (depth 0), or the depth-th part of the path: a short name is learnt faster than a whole address."""
     split = urlsplit(url)
-    return "/".join([split.netloc, *split.path.strip("/").split("/")[:depth]])
+    return [split.netloc, *split.path.strip("/").split("/")][: depth + 1][-1]
 
 
 def label_by_address(documents: list[tuple[str, str]]) -> list[tuple[str, str]]:
@@ -222,12 +222,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("model", type=Path, help="folder of a trained T5")
     parser.add_argument("--input", help="pattern of documents [default: the demo's]")
     parser.add_argument("--label-column", help="column with the class [default: what the address begins with]")
-    parser.add_argument("--classes", type=int, default=4, help="most frequent classes to tell apart")
+    parser.add_argument("--classes", type=int, default=3, help="most frequent classes to tell apart")
     parser.add_argument("--rows", type=int, default=1600, help="passages to take, held-out ones included")
-    parser.add_argument("--length", type=int, default=96, help="ids of each passage to read")
+    parser.add_argument("--length", type=int, default=80, help="ids of each passage to read")
     parser.add_argument("--steps", type=int, default=150)
     parser.add_argument("--batch-size", type=int, default=16)
-    parser.add_argument("--learning-rate", type=float, default=1e-3)
+    parser.add_argument("--learning-rate", type=float, default=2e-3)
     parser.add_argument("--num-threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="folder for the fine-tuned model")

@@ -153,3 +153,58 @@ def test_killed_in_every_stage_it_ends_in_the_same_bytes(whole, tmp_path):
     assert "continued" in done.stdout
     assert digests(out) == digests(whole)
     assert verify(out)[1] == []
+
+
+def test_a_refused_run_leaves_the_recipe_standing(whole):
+    before = (whole / "recipe.json").read_bytes()
+    assert run(whole, "--set", "sample.keep=0.3").returncode == 1
+    assert (whole / "recipe.json").read_bytes() == before
+    assert verify(whole)[1] == []
+
+
+@pytest.mark.parametrize("name", ["lm/lm.bin", "lm/lm.spiece.model", "scores/documents.jsonl.item0001.parquet"])
+def test_rebuild_heals_a_damaged_stage(whole, tmp_path, name):
+    import shutil
+
+    out = shutil.copytree(whole, tmp_path / "run")
+    data = bytearray((out / name).read_bytes())
+    data[len(data) // 2] ^= 1
+    (out / name).write_bytes(data)
+    assert verify(out)[1] != []
+    done = run(out, "--rebuild", "--until", "sample")
+    assert done.returncode == 0, done.stderr
+    assert digests(out) == digests(whole)
+
+
+def test_a_ready_language_model_can_be_brought(whole, tmp_path):
+    lm = str(whole / "lm" / "lm.bin")
+    done = run(tmp_path / "run", "--set", f"lm.file={lm}", "--set", "lm.input=", "--until", "score")
+    assert done.returncode == 0, done.stderr
+    mine, theirs = digests(tmp_path / "run" / "scores"), digests(whole / "scores")
+    assert mine == theirs
+
+
+def test_a_foreign_language_model_is_recorded_then_enforced(whole, tmp_path):
+    import shutil
+
+    home = tmp_path / "models"
+    home.mkdir()
+    shutil.copy(whole / "lm" / "lm.bin", home / "es.bin")
+    shutil.copy(whole / "lm" / "lm.spiece.model", home / "es.sp.model")
+    bring = [
+        "--set",
+        f"lm.file={home / 'es.bin'}",
+        "--set",
+        f"lm.tokenizer={home / 'es.sp.model'}",
+        "--set",
+        "lm.input=",
+    ]
+    done = run(tmp_path / "run", *bring, "--until", "score")
+    assert done.returncode == 0, done.stderr
+    assert digests(tmp_path / "run" / "scores") == digests(whole / "scores")
+    data = bytearray((home / "es.bin").read_bytes())
+    data[len(data) // 2] ^= 1
+    (home / "es.bin").write_bytes(data)
+    refused = run(tmp_path / "other", *bring, "--until", "score")
+    assert refused.returncode == 1
+    assert "recorded at first use" in refused.stderr

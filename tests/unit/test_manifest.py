@@ -133,3 +133,42 @@ def test_sha256_is_taken_again_only_if_size_or_time_changed(tmp_path):
     assert manifest.local_identity(path, "a", known).sha256 == "trusted"
     os.utime(path, ns=(1, 1))
     assert manifest.local_identity(path, "a", known).sha256 == first.sha256
+
+
+def test_rebuild_never_clears_another_stage(tmp_path):
+    path = finished(tmp_path / "out")
+    other = MadeFrom(stage="sample", algorithm=1, settings={}, inputs=[])
+    with pytest.raises(StaleOutput, match="holds no output of 'sample'"):
+        manifest.begin(tmp_path / "out", other, rebuild=True)
+    assert path.exists()
+
+
+def test_rebuild_clears_a_folder_whose_manifest_is_damaged(tmp_path):
+    finished(tmp_path / "out")
+    home = tmp_path / "out" / "manifest.json"
+    home.write_bytes(home.read_bytes()[:-20])
+    assert manifest.known_inputs(tmp_path / "out") == {}
+    assert manifest.begin(tmp_path / "out", made_from(), rebuild=True) == "new"
+
+
+def test_a_file_cut_short_is_not_taken_for_finished(tmp_path):
+    path = finished(tmp_path / "out")
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(DamagedFile, match="cut short"):
+        manifest.begin(tmp_path / "out", made_from(order=5))
+
+
+def test_notes_left_by_a_kill_after_the_manifest_are_removed(tmp_path):
+    finished(tmp_path / "out")
+    (tmp_path / "out" / ".progress").mkdir()
+    (tmp_path / "out" / ".progress" / "a.json").write_text("[]")
+    manifest.begin(tmp_path / "out", made_from(order=5))
+    assert verify(tmp_path / "out")[1] == []
+
+
+def test_items_must_add_up_to_the_counts(tmp_path):
+    finished(tmp_path / "out")
+    content = manifest.read(tmp_path / "out")
+    content.items = [{"name": "a", "read": 1, "kept": 1}]
+    manifest.write(tmp_path / "out", content)
+    assert "its items'" in verify(tmp_path / "out")[1][0]
