@@ -47,4 +47,4 @@ def show_filled_span(model: Path) -> None:
     from trainer.fill import fill_span
 
     say(f"masked: {SENTENCE}")
-    say(f"filled: {fill_span(model, SENTENCE)}   (a model of a few hundred steps: expect little)")
+    say(f"filled: {fill_span(model, SENTENCE)}   (seven million parameters, a minute of training: expect little)")

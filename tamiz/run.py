@@ -173,6 +173,7 @@ class Run:
 
         recipe, sampled = self.recipe, manifest.read(self.out / "sampled")
         named = None if recipe.documents.input else SOURCES[recipe.documents.source]
+        own = "tamiz's demo documents" if "demo:documents.jsonl" in (recipe.documents.input or ()) else "own files"
         counts, facts = sampled.counts, sampled.facts
         return {
             "title": recipe.title,
@@ -180,9 +181,7 @@ class Run:
             "licence": recipe.licence,
             "reference": recipe.reference,
             "data": {
-                "source": f"{named.name}: {named.citation}; licence: {named.licence}"
-                if named
-                else "the user's own files",
+                "source": f"{named.name}: {named.citation}; licence: {named.licence}" if named else own,
                 "documents read": count(counts["read"]),
                 "documents kept by the sieve": count(counts["kept"]),
                 "rows rejected": count(sum(counts["rejected"].values())),

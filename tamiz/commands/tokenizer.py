@@ -29,10 +29,9 @@ def command() -> None:
 @rebuild_option
 def train(patterns: tuple[str, ...], out: str, rebuild: bool, max_rejected: float, **values: Any) -> None:
     """Train on the documents that --input names."""
-    from tokenizer_train.settings import TokenizerSettings
-
     from tamiz.stages.common import Context
     from tamiz.stages.tokenizer import tokenizer_stage
+    from tokenizer_train.settings import TokenizerSettings
 
     context = Context(rebuild=rebuild, max_rejected=max_rejected)
     report = tokenizer_stage(list(patterns), Path(out), settings(TokenizerSettings, **values), context)

@@ -46,9 +46,11 @@ def draw_perplexity(sieve: Sieve, path: Path) -> Path:
     axes.set_xlim(low, high)
     axes.set_xlabel("perplexity of the document (log scale)")
     axes.set_ylabel("documents")
-    for name, value in zip(("25%", "median", "75%"), sieve.facts["quartiles"], strict=True):
+    for name, side, value in zip(
+        ("25%", "50%", "75%"), ("right", "center", "left"), sieve.facts["quartiles"], strict=True
+    ):
         axes.axvline(value, color="black", linewidth=0.8, linestyle=":")
-        axes.annotate(name, (value, 1.0), xycoords=("data", "axes fraction"), ha="center", va="bottom", fontsize=8)
+        axes.annotate(name, (value, 1.0), xycoords=("data", "axes fraction"), ha=side, va="bottom", fontsize=8)
     _draw_curve(axes, sieve, np.geomspace(low, high, 400))
     return _save(figure, path)
 
