@@ -34,6 +34,14 @@ def verify(folder: Path) -> tuple[int, list[str]]:
     return checked, problems
 
 
+def check_intact(folder: Path) -> None:
+    """Raises DamagedFile where a folder with a manifest isn't as that says, to the byte."""
+    if (folder / manifest.NAME).exists():
+        problems = verify(folder)[1]
+        if problems:
+            raise DamagedFile(f"{problems[0]}: make {folder} again (--rebuild)")
+
+
 def _verify_folder(home: Path, others: list[Path], models: list[Path]) -> tuple[int, list[str]]:
     try:
         content = manifest.read(home)

@@ -20,6 +20,7 @@ from corpora.manifest import FileRecord, MadeFrom, record
 from corpora.tokens.build import ItemShards, SplitShard, build_item, finish_tails, unigram_entropy_nats
 from corpora.tokens.settings import ShardSettings
 from corpora.tokens.split import SPLITS
+from corpora.verify import check_intact
 from pipelines.once import ItemResult
 from pipelines.runners import Progress, WorkOnItems
 from pipelines.settings import RunnerSettings
@@ -119,6 +120,7 @@ def build_shards(
     Raises BadArgument where the noise spans exceed the sentinels, DamagedFile for a bad tokenizer.
     """
     items = work_items(patterns, ITEM_BYTES)
+    check_intact(Path(tokenizer))
     _load.cache_clear()  # the folder may hold another tokenizer than at the last call
     encoder = _encoder(tokenizer)
     identity = {**settings_dict(settings), "tokenizer_sha256": encoder.sha256}

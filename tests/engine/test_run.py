@@ -208,3 +208,35 @@ def test_a_foreign_language_model_is_recorded_then_enforced(whole, tmp_path):
     refused = run(tmp_path / "other", *bring, "--until", "score")
     assert refused.returncode == 1
     assert "recorded at first use" in refused.stderr
+
+
+@pytest.mark.parametrize("damage", ["flipped", "cut short"])
+@pytest.mark.parametrize("name", ["spiece.model", "tokenizer.json"])
+def test_a_damaged_tokenizer_is_one_line(whole, tmp_path, name, damage):
+    import shutil
+
+    home = shutil.copytree(whole / "tokenizer", tmp_path / "tokenizer")
+    data = bytearray((home / name).read_bytes())
+    if damage == "flipped":
+        data[len(data) // 2] ^= 1
+    else:
+        del data[-100:]
+    (home / name).write_bytes(data)
+    arguments = [
+        "--input",
+        str(whole / "sampled" / "part-*"),
+        "--tokenizer",
+        str(home),
+        "--objective",
+        "span-corruption",
+    ]
+    more = ["--sequence-length", "128", "--out", str(tmp_path / "shards")]
+    done = subprocess.run(
+        [sys.executable, "-m", "tamiz", "shards", "build", *arguments, *more],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert name in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
