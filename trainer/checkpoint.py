@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from corpora import files
-from corpora.errors import DamagedFile, StaleOutput
+from corpora.errors import DamagedFile, StaleOutput, TamizError
 
 FOLDER = "checkpoints"
 KEEP = 2
@@ -18,10 +18,14 @@ _NAME = re.compile(r"step-(\d{8})\.pt")
 
 
 def save(out: Path, step: int, state: dict[str, Any]) -> Path:
-    """Writes OUT/checkpoints/step-NNNNNNNN.pt atomically, then removes all but the last KEEP."""
+    """Writes OUT/checkpoints/step-NNNNNNNN.pt atomically, then removes all but the last KEEP. Raises
+    TamizError where it can't be written."""
     path = out / FOLDER / f"step-{step:08d}.pt"
     with files.atomic_path(path) as temporary:
-        torch.save(state, temporary)
+        try:
+            torch.save(state, temporary)
+        except RuntimeError as error:  # what torch makes of a full disk
+            raise TamizError(f"can't write {path}: {str(error).splitlines()[0]}") from error
     for old in found(out)[:-KEEP]:
         old.unlink(missing_ok=True)
     return path

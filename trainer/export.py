@@ -8,7 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
+
 from corpora import files
+from corpora.errors import TamizError
 from trainer.card import model_card
 from trainer.checkpoint import FOLDER
 from trainer.curve import draw_loss
@@ -29,10 +32,31 @@ def export(
     """Writes OUT: weights, tokenizer, curve, card, metrics. Only README.md and metrics.json hold times and energy.
 
     Everything is first written to a folder within OUT/checkpoints, so that a killed run leaves no half file behind.
+    Raises TamizError where it can't be written.
     """
     staging = out / FOLDER / "export"
-    shutil.rmtree(staging, ignore_errors=True)
-    staging.mkdir(parents=True)
+    try:
+        shutil.rmtree(staging, ignore_errors=True)
+        staging.mkdir(parents=True)
+        _write(model, inputs, staging, shape, settings, metrics, card)
+        mode = (staging / "README.md").stat().st_mode  # safetensors makes files that only their owner reads
+        for path in sorted(staging.iterdir()):
+            path.chmod(mode)
+            _move(path, out / path.name)
+        staging.rmdir()
+    except (OSError, SafetensorError) as error:
+        raise TamizError(f"can't write the model to {out}: {error}") from error
+
+
+def _write(
+    model: Any,
+    inputs: Inputs,
+    staging: Path,
+    shape: ModelSettings,
+    settings: TrainSettings,
+    metrics: Mapping[str, Any],
+    card: Mapping[str, Any],
+) -> None:
     with no_progress_bars():
         model.to("cpu").save_pretrained(staging)
     for path in tokenizer_files(inputs.tokenizer):
@@ -40,8 +64,6 @@ def export(
     draw_loss(metrics, staging / "loss.png")
     (staging / "README.md").write_text(model_card(card, inputs, shape, settings, metrics), encoding="utf-8")
     (staging / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
-    for path in sorted(staging.iterdir()):
-        _move(path, out / path.name)
 
 
 def _move(source: Path, target: Path) -> None:

@@ -48,7 +48,7 @@ class TrainSettings(Config, frozen=True, kw_only=True):
     """How a model is trained.
 
     batch_size: rows per step over all devices. micro_batch_size: rows per forward pass, their gradients summed;
-    None takes 8 on a CPU (it is faster there and needs little memory) and the whole batch on a GPU.
+    None takes 4 on a CPU (as fast there, in less memory) and the whole batch on a GPU.
     schedule: inverse_sqrt (T5's: learning_rate for warmup_steps, then falling with the root of the step) or constant.
     ramp_steps: the first steps, over which the rate grows linearly from 0; T5 has none.
     weight_decay: AdamW's, of matrices only: never of norms, biases or embeddings of positions.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -75,7 +76,7 @@ def test_the_folder_holds_what_is_promised(finished):
     names = {p.name for p in out.iterdir()}
     assert names >= {"config.json", "model.safetensors", "generation_config.json", "tokenizer.json"}
     assert names >= {"tokenizer_config.json", "README.md", "loss.png", "metrics.json"}
-    assert checkpoint.FOLDER not in names
+    assert checkpoint.FOLDER in names  # until the caller has recorded all else
     assert json.loads((out / "metrics.json").read_bytes()) == metrics
     assert (metrics["steps"], metrics["tokens"]) == (12, 12 * 5 * 22)
     assert [p["step"] for p in metrics["history"] if "validation_loss" in p] == [0, 5, 10, 12]
@@ -205,6 +206,20 @@ def test_no_validation_rows_mean_no_validation_loss(tokenizer, tmp_path):
     made = make_shards(tmp_path / "s", tokenizer=tokenizer, rows={"train": 23, "validation": 0})
     metrics = train(made, tokenizer, tmp_path / "m", MODEL, SETTINGS, report=lambda _: None)
     assert (metrics["initial_validation_loss"], metrics["validation_loss"]) == (None, None)
+
+
+@pytest.mark.parametrize("checkpoint_every", [0, 3])
+def test_a_full_disk_is_said(shards, tokenizer, tmp_path, checkpoint_every):
+    """A bound on file sizes stands in for it: model.safetensors has 25 kB, a checkpoint 100 kB."""
+    settings = msgspec.structs.replace(SETTINGS, steps=4, checkpoint_every=checkpoint_every)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))
+    try:
+        with pytest.raises(TamizError, match="can't write"):
+            train(shards, tokenizer, tmp_path, MODEL, settings, report=lambda _: None)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not [p for p in tmp_path.rglob("*") if p.is_file() and p.parent.name != "export"]
 
 
 def test_torch_is_left_as_it_was(shards, tokenizer, tmp_path):

@@ -1,7 +1,7 @@
 """Fine-tunes a trained T5 to name the class of a text, and compares it with always saying the most frequent class.
 
-    python examples/finetune.py OUT/model
-    python examples/finetune.py OUT/model --input 'documents/*.jsonl.zst'
+    python -m trainer.finetune OUT/model
+    python -m trainer.finetune OUT/model --input 'documents/*.jsonl.zst'
 
 Which source is a passage from? The class is what the text's address begins with (the shortest beginning that tells
 the texts apart), or the column named by --label-column. Without --input: the demo's documents, whose addresses tell
@@ -31,10 +31,11 @@ from corpora.documents.items import work_items
 from corpora.documents.reading import read_batches
 from corpora.errors import BadArgument, TamizError
 from corpora.randomness import digest, uniform
+from trainer.quiet import no_progress_bars
 
 DEMO = Path(__file__).resolve().parents[1] / "recipes" / "demo" / "documents.jsonl"
 HELD_OUT = 0.25
-PASSAGE_WORDS = 30
+PASSAGE_WORDS = 45
 PASSAGES = 8  # of one text, at most
 MARGIN = 0.10
 
@@ -178,7 +179,8 @@ def load(folder: Path) -> tuple[Any, Any]:
 
     if not (folder / "config.json").is_file():
         raise BadArgument(f"{folder} holds no trained model: name the folder that `tamiz train` or `run` wrote")
-    return AutoModelForSeq2SeqLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+    with no_progress_bars():
+        return AutoModelForSeq2SeqLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
 
 
 def examples_from(options: argparse.Namespace) -> list[Example]:
@@ -224,7 +226,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--label-column", help="column with the class [default: what the address begins with]")
     parser.add_argument("--classes", type=int, default=3, help="most frequent classes to tell apart")
     parser.add_argument("--rows", type=int, default=1600, help="passages to take, held-out ones included")
-    parser.add_argument("--length", type=int, default=80, help="ids of each passage to read")
+    parser.add_argument("--length", type=int, default=112, help="ids of each passage to read")
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--learning-rate", type=float, default=1e-3)

@@ -1,0 +1,63 @@
+"""The fine-tuning example: how it labels and splits, and that it learns what can be learnt."""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from corpora.errors import BadArgument
+from tests.make_shards import VOCAB_SIZE, make_tokenizer
+from trainer import finetune, model
+from trainer.settings import ModelSettings
+
+TINY = ModelSettings(
+    vocab_size=VOCAB_SIZE, d_model=32, d_ff=32, d_kv=8, num_heads=2, num_layers=1, num_decoder_layers=1
+)
+
+
+def test_the_class_is_the_shortest_beginning_that_tells_apart():
+    documents = [(f"t{n}", f"https://host/{'ab'[n % 2]}/c/{n}") for n in range(10)]
+    assert [label for _, label in finetune.label_by_address(documents)] == ["a", "b"] * 5
+    with pytest.raises(BadArgument, match="--label-column"):
+        finetune.label_by_address([("x", "https://host/a"), ("y", "https://host/a")])
+
+
+def test_classes_are_equal_and_passages_of_a_text_stay_together():
+    long = " ".join(f"w{n}" for n in range(3 * finetune.PASSAGE_WORDS))
+    texts = [(f"{n} {long}", "many" if n % 3 else "few") for n in range(60)]
+    examples = [e for text, label in texts for e in finetune.passages(text, label)]
+    chosen = finetune.choose(examples, num_classes=2, rows=100, seed=0)
+    assert Counter(e.label for e in chosen) == {"many": 50, "few": 50}
+    train, held_out = finetune.split(chosen, seed=0)
+    assert held_out
+    assert not {e.origin for e in train} & {e.origin for e in held_out}
+
+
+def words(draw: random.Random, first: int) -> str:
+    return " ".join(f"palabra{draw.randrange(first, first + 25)}" for _ in range(12))
+
+
+def test_it_learns_and_says_so(tmp_path, capsys):
+    draw = random.Random(0)
+    rows = [{"text": words(draw, 25 * (n % 2)), "class": f"palabra{50 + n % 2}"} for n in range(120)]
+    (tmp_path / "d.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    folder = make_tokenizer(tmp_path / "m")
+    model.build(TINY, seed=0).save_pretrained(folder)
+    told = [str(folder), "--input", str(tmp_path / "d.jsonl"), "--label-column", "class", "--length", "16"]
+    assert finetune.main([*told, "--steps", "60", "--learning-rate", "0.01", "--num-threads", "1"]) == 0
+    assert "always the most frequent class: " in capsys.readouterr().out
+    assert finetune.main([*told, "--steps", "1", "--learning-rate", "1e-9", "--num-threads", "1"]) == 1
+
+
+def test_a_folder_without_a_model_is_named(tmp_path):
+    script = Path(finetune.__file__)
+    done = subprocess.run([sys.executable, "-m", "trainer.finetune", str(tmp_path)], capture_output=True, text=True,
+                          cwd=script.parents[1], check=False)  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr == f"{tmp_path} holds no trained model: name the folder that `tamiz train` or `run` wrote\n"
