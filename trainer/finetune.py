@@ -35,7 +35,7 @@ from trainer.quiet import no_progress_bars
 
 DEMO = Path(__file__).resolve().parents[1] / "recipes" / "demo" / "documents.jsonl"
 HELD_OUT = 0.25
-PASSAGE_WORDS = 45
+PASSAGE_WORDS = 32
 PASSAGES = 8  # of one text, at most
 MARGIN = 0.10
 
@@ -226,9 +226,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--label-column", help="column with the class [default: what the address begins with]")
     parser.add_argument("--classes", type=int, default=3, help="most frequent classes to tell apart")
     parser.add_argument("--rows", type=int, default=1600, help="passages to take, held-out ones included")
-    parser.add_argument("--length", type=int, default=112, help="ids of each passage to read")
-    parser.add_argument("--steps", type=int, default=200)
-    parser.add_argument("--batch-size", type=int, default=16)
+    parser.add_argument("--length", type=int, default=80, help="ids of each passage to read")
+    parser.add_argument("--steps", type=int, default=400)
+    parser.add_argument("--batch-size", type=int, default=8)
     parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--num-threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
