@@ -15,7 +15,7 @@ from corpora.errors import BadArgument
 OFFSET = 3
 BYTE_IDS = OFFSET + 256
 # google's weights take 258, 257, ... as sentinels: bytes 0xFF to 0xF5, which UTF-8 never holds. Eleven are free.
-# (google/seqio ByteVocabulary(extra_ids=0); huggingface/transformers issue 16303)
+# (google/seqio ByteVocabulary(extra_ids=0); huggingface/transformers#16303)
 GOOGLE_SENTINELS = 11
 GOOGLE_VOCAB_SIZE = 384  # rows of google/byt5-*'s embedding
 

@@ -34,7 +34,7 @@ def train_stage(
     state = manifest.begin(out, made_from, rebuild=context.rebuild)
     if state != "finished":
         require_torch()
-        # read when torch loads: threads that wait sleep instead of spinning, 3 times faster where cores are shared
+        # read when torch loads: threads that wait sleep instead of spinning, faster where cores are shared
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         from trainer.train import train
 

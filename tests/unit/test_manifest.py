@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 import pytest
 
-from corpora import manifest
+from corpora import files, manifest
+from corpora.documents.items import work_items
 from corpora.errors import DamagedFile, StaleOutput
 from corpora.manifest import InputIdentity, MadeFrom
 from corpora.verify import verify
@@ -172,3 +174,38 @@ def test_items_must_add_up_to_the_counts(tmp_path):
     content.items = [{"name": "a", "read": 1, "kept": 1}]
     manifest.write(tmp_path / "out", content)
     assert "its items'" in verify(tmp_path / "out")[1][0]
+
+
+def test_the_numbering_of_inputs_depends_on_names_alone(tmp_path):
+    """Part numbers follow the names that outputs carry, wherever the files lie."""
+    numbered = []
+    for layout in ({"x": "a", "y": "b"}, {"x": "b", "y": "a"}):
+        root = tmp_path / "".join(layout.values())
+        for name, folder in layout.items():
+            (root / folder).mkdir(parents=True)
+            (root / folder / f"{name}.jsonl").write_text('{"text":"hola"}\n')
+        patterns = [str(root / folder / "*.jsonl") for folder in ("a", "b")]
+        numbered.append([(item.number, item.name) for item in work_items(patterns)])
+    assert numbered[0] == numbered[1] == [(0, "x.jsonl"), (1, "y.jsonl")]
+
+
+def test_rejected_rows_of_a_language_model_are_verified(tmp_path):
+    (tmp_path / "lm.bin").write_bytes(b"model")
+    rejected = tmp_path / "lm.rejected" / "rejected" / "a.jsonl"
+    rejected.parent.mkdir(parents=True)
+    rejected.write_bytes(b"{}\n")
+    path = rejected.relative_to(tmp_path / "lm.rejected").as_posix()
+    said = {
+        "format": "tamiz-lm",
+        "version": 1,
+        "tokenizer_sha256": None,
+        "lm_sha256": files.sha256(tmp_path / "lm.bin"),
+        "rejected_files": [{"path": path, "bytes": 3, "sha256": files.sha256(rejected)}],
+    }
+    (tmp_path / "lm.json").write_text(json.dumps(said))
+    assert verify(tmp_path)[1] == []
+    rejected.write_bytes(b"[]\n")
+    assert "sha256" in " ".join(verify(tmp_path)[1])
+    rejected.write_bytes(b"{}\n")
+    rejected.with_name("junk.jsonl").write_bytes(b"x")
+    assert "not named" in " ".join(verify(tmp_path)[1])
