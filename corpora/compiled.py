@@ -1,0 +1,108 @@
+"""Kernels compiled by numba, and the few machine instructions that numba has no name for.
+
+A kernel holds no GIL, is compiled once and kept in numba's cache (beside the source, below ~/.cache, or, where
+neither can be written, in a temporary folder: then every process compiles anew). No fastmath: sums are rounded as
+they are written. numba takes a second to import, so modules with kernels are imported where they are used.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import tempfile
+from atexit import register
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+os.environ.setdefault("NUMBA_DISABLE_INTEL_SVML", "1")  # its vector log10 and pow are not libm's
+
+import numba
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+_log = logging.getLogger(__name__)
+
+
+def kernel(function: Function) -> Function:
+    """Compiles `function` at its first call: nogil, unchecked indices, cached on disk.
+
+    An index must be right: nothing checks it. A change in a kernel of another file does not renew the cache of those
+    that call it: after such a change, remove __pycache__/*.nb? of both.
+    """
+    decorate = numba.njit(nogil=True, boundscheck=False, error_model="numpy", cache=True)
+    try:
+        return cast(Function, decorate(function))
+    except RuntimeError as error:
+        if "no locator" not in str(error):
+            raise
+        _cache_in_temporary_folder()
+        return cast(Function, decorate(function))
+
+
+def inlined(function: Function) -> Function:
+    """As `kernel`, but put into the kernels that call it."""
+    return cast(Function, numba.njit(nogil=True, boundscheck=False, error_model="numpy", inline="always")(function))
+
+
+def _cache_in_temporary_folder() -> None:
+    folder = tempfile.mkdtemp(prefix="tamiz-kernels-")
+    register(shutil.rmtree, folder, ignore_errors=True)
+    numba.config.CACHE_DIR = folder  # type: ignore[attr-defined]
+    _log.warning("no folder to keep compiled kernels in: compiled for this process alone; NUMBA_CACHE_DIR names one")
+
+
+@intrinsic
+def prefetch(_typing: Any, array: Any, _index: Any) -> Any:
+    """prefetch(array, index): brings array[index] into the cache. Never faults, whatever the index."""
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        base = context.make_array(signature.args[0])(context, builder, arguments[0])
+        pointer, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+        signature_ = ir.FunctionType(ir.VoidType(), [pointer, number, number, number])
+        function = cgutils.get_or_insert_function(builder.module, signature_, "llvm.prefetch.p0")
+        address = builder.bitcast(builder.gep(base.data, [arguments[1]]), pointer)
+        builder.call(function, [address, number(0), number(3), number(1)])  # to read, into every cache, data
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64), build
+
+
+@intrinsic
+def load_uint64(_typing: Any, array: Any, _index: Any) -> Any:
+    """load_uint64(array, index): the 8 bytes from array[index] on, little-endian, at any alignment."""
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        base = context.make_array(signature.args[0])(context, builder, arguments[0])
+        address = builder.gep(base.data, [arguments[1]])
+        loaded = builder.load(builder.bitcast(address, ir.IntType(64).as_pointer()), typ=ir.IntType(64))
+        loaded.align = 1
+        return loaded
+
+    return types.uint64(array, types.int64), build
+
+
+@intrinsic
+def multiply_high(_typing: Any, _left: Any, _right: Any) -> Any:
+    """multiply_high(a, b): the upper 64 bits of the product of two uint64."""
+
+    def build(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        wide = ir.IntType(128)
+        product = builder.mul(builder.zext(arguments[0], wide), builder.zext(arguments[1], wide))
+        return builder.trunc(builder.lshr(product, wide(64)), ir.IntType(64))
+
+    return types.uint64(types.uint64, types.uint64), build
+
+
+@intrinsic
+def trailing_zeros(_typing: Any, _value: Any) -> Any:
+    """trailing_zeros(x): how many of the lowest bits of a uint64 are 0; x is not 0."""
+
+    def build(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return builder.cttz(arguments[0], ir.IntType(1)(1))
+
+    return types.int64(types.uint64), build
