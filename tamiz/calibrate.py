@@ -1,46 +1,105 @@
-"""Quantiles and a histogram of scores, independent of how the input was partitioned."""
+"""Calibration of scores by language and source, independent of how the input was partitioned."""
 
 from __future__ import annotations
 
-import math
-from collections import Counter
+import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
-import numpy as np
 
 from corpora import files, manifest
-from corpora.errors import DamagedFile
-from tamiz.report.data import read_scores
+from corpora.errors import BadArgument, DamagedFile
+from corpora.perplexity.calibration import Calibration, Per, group_name
+from corpora.sampling.histogram import LogHistogram
+from corpora.sampling.kernels import BERTIN_KEEP, kernel_to_builtins
+from corpora.sampling.recommended import POINTS, Recommendation, recommend
+from corpora.sampling.solve import CCNET_PERCENTILES, quartiles
 from tamiz.report.plots import draw_scores
 
-QUANTILES = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
-BINS_PER_OCTAVE = 8
+FORMAT = "tamiz-calibration"
+QUANTILES = (0.01, 0.05, 0.1, 0.25, 0.3, 0.5, 0.6, 0.75, 0.9, 0.95, 0.99)
+LEVELS: tuple[Per, ...] = get_args(Per)
 
 
-def calibrate(scores: Path) -> dict[str, Any]:
-    """Writes calibration.json and calibration.png into the folder, named as derived in its manifest.
+def calibrate(
+    scores: Path, keeps: Sequence[float] = (), progress: Callable[[int, int], None] | None = None
+) -> tuple[dict[str, Any], list[Path]]:
+    """Writes calibration.json and a plot of each language, named as derived in the manifest of the scores.
 
-    Raises DamagedFile where the folder holds no finished scores, or none at all.
+    keeps: shares that samplers are fitted to keep, besides BERTIN's. Returns what calibration.json holds, and the
+    files. Raises BadArgument for a share outside (0, 1], DamagedFile where the folder holds no finished scores, or
+    none at all.
     """
-    perplexities = read_scores(scores)
-    if len(perplexities) == 0:
+    for keep in keeps:
+        if not 0 < keep <= 1:
+            raise BadArgument(f"keep is {keep}; it must be above 0 and at most 1")
+    content = manifest.read_finished(scores, "score")
+    calibration = Calibration.of_scores(scores, content, progress)
+    if not calibration.total:
         raise DamagedFile(f"{scores} holds no scored document")
-    quantiles = {f"{q:g}": float(np.quantile(perplexities, q)) for q in QUANTILES}
-    facts: dict[str, Any] = {
-        "documents": len(perplexities),
-        "quantiles": quantiles,
-        "histogram": {"bins_per_octave": BINS_PER_OCTAVE, "counts": _histogram(perplexities)},
+    wanted = list(dict.fromkeys([BERTIN_KEEP, *keeps]))
+    facts = {
+        "format": FORMAT,
+        "version": 1,
+        "scores": content.fingerprint,
+        "documents": calibration.total,
+        "per": {level: _groups(calibration, level, wanted) for level in LEVELS},
     }
-    written = [scores / "calibration.json", scores / "calibration.png"]
-    files.write_bytes(written[0], msgspec.json.format(msgspec.json.encode(facts), indent=1) + b"\n")
-    draw_scores(perplexities, quantiles, written[1])
+    path = scores / "calibration.json"
+    files.write_bytes(path, msgspec.json.format(msgspec.json.encode(facts, order="sorted"), indent=1) + b"\n")
+    written = [path, *_draw(scores, calibration, wanted[-1])]
     manifest.add_derived(scores, written)
+    return facts, written
+
+
+def _groups(calibration: Calibration, level: Per, keeps: Sequence[float]) -> dict[str, Any]:
+    """Facts by group; the finest level alone holds the histograms, as the others are their sums."""
+    groups = calibration.by(level)
+    facts = {name: _facts(histogram, keeps) for name, histogram in groups.items()}
+    if level == "language,source":
+        for (language, source), histogram in calibration.groups.items():
+            facts[group_name(level, language, source)] |= {
+                "language": language,
+                "source": source,
+                "histogram": histogram.to_builtins(),
+            }
     return facts
 
 
-def _histogram(perplexities: np.ndarray) -> dict[str, int]:
-    """Documents by floor(BINS_PER_OCTAVE x log2 perplexity): integers, so that histograms add up exactly."""
-    found = Counter(math.floor(BINS_PER_OCTAVE * math.log2(p)) for p in perplexities)
-    return {str(n): found[n] for n in sorted(found)}
+def _facts(histogram: LogHistogram, keeps: Sequence[float]) -> dict[str, Any]:
+    head, middle = (histogram.border(p / 100) for p in CCNET_PERCENTILES)
+    return {
+        "documents": histogram.total,
+        "quantiles": {f"{q:g}": histogram.quantile(q) for q in QUANTILES},
+        "boundaries": list(quartiles(histogram)),
+        "head_below": head,
+        "middle_below": middle,
+        "samplers": {f"{keep:g}": _samplers(histogram, keep) for keep in keeps},
+    }
+
+
+def _samplers(histogram: LogHistogram, keep: float) -> dict[str, Any]:
+    """By label: the kernel, and factor x kernel at POINTS; or why it can't be fitted."""
+    return {label: sampler_facts(found) for label, found in recommend(histogram, keep).items()}
+
+
+def sampler_facts(found: Recommendation | str) -> dict[str, Any]:
+    if isinstance(found, str):
+        return {"not_fitted": found}
+    points = dict(zip(POINTS, found.at_points, strict=True))
+    return {"kernel": kernel_to_builtins(found.kernel), "factor_x_kernel": points}
+
+
+def _draw(scores: Path, calibration: Calibration, keep: float) -> list[Path]:
+    """calibration.png, or calibration-LANGUAGE.png for each of several: under it, the samplers at a kept share."""
+    languages = calibration.by("language")
+    drawn = []
+    for name, histogram in languages.items():
+        safe = re.sub(r"[^\w.]+", "_", name)
+        path = scores / ("calibration.png" if len(languages) == 1 else f"calibration-{safe}.png")
+        found = recommend(histogram, keep).items()
+        curves = [(label, r.kernel) for label, r in found if isinstance(r, Recommendation)]
+        drawn.append(draw_scores(histogram, path, curves))
+    return drawn

@@ -13,6 +13,7 @@ from corpora import files, manifest
 from corpora.documents.sources import SOURCES
 from corpora.errors import BadArgument, DamagedFile, StaleOutput
 from corpora.manifest import MadeFrom
+from corpora.perplexity.routing import LmChoice
 from corpora.verify import verify
 from recipes.load import patterns
 from recipes.schema import STAGES, Recipe
@@ -127,17 +128,20 @@ class Run:
 
         lm = self.recipe.lm
         if lm.file:
-            return foreign_lm(Path(lm.file), Path(lm.tokenizer) if lm.tokenizer else None, self.recipe.score.mode)
+            return foreign_lm(self._lm_choice())
         share = 1.0 if lm.input else lm.source_share
         return lm_stage(self._lm_input(), self.out / "lm" / LM_NAME, lm, context, share)
+
+    def _lm_choice(self) -> LmChoice:
+        lm = self.recipe.lm
+        if lm.file:
+            return LmChoice(lm.file, None, lm.tokenizer, self.recipe.score.mode, lm.trust)
+        return LmChoice(str(self.out / "lm" / LM_NAME), mode=self.recipe.score.mode)
 
     def _score(self, context: Context) -> StageReport:
         from tamiz.stages.score import score_stage
 
-        lm = self.recipe.lm
-        path = Path(lm.file) if lm.file else self.out / "lm" / LM_NAME
-        tokenizer = Path(lm.tokenizer) if lm.file and lm.tokenizer else None
-        return score_stage(self._documents(), path, tokenizer, self.out / "scores", self.recipe.score, context)
+        return score_stage(self._documents(), [self._lm_choice()], self.out / "scores", self.recipe.score, context)
 
     def _sample(self, context: Context) -> StageReport:
         from tamiz.stages.sample import sample_stage
@@ -169,7 +173,7 @@ class Run:
 
     def _card(self) -> dict[str, Any]:
         """What the model's card says of its data: no paths of this machine."""
-        from tamiz.stages.sample import kernel_text
+        from tamiz.stages.sample import kernels_text
 
         recipe, sampled = self.recipe, manifest.read(self.out / "sampled")
         named = None if recipe.documents.input else SOURCES[recipe.documents.source]
@@ -185,7 +189,7 @@ class Run:
                 "documents read": count(counts["read"]),
                 "documents kept by the sieve": count(counts["kept"]),
                 "rows rejected": count(sum(counts["rejected"].values())),
-                "keep probability": kernel_text(facts["kernel"]),
+                "keep probability": kernels_text(facts),
                 "kept share of each perplexity quartile": " / ".join(f"{s:.3f}" for s in facts["kept_shares"]),
             },
         }

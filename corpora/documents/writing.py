@@ -25,7 +25,7 @@ GROUP_ROWS = 10_000
 GROUP_CHARACTERS = 64 << 20  # of text
 _ZSTD_LEVEL = 3
 
-Row = tuple[str, str | None, str | None, float, float]
+Row = tuple[Any, ...]  # text, timestamp, url: str | None, perplexity, keep_probability: float, more: str
 
 
 class _Sink(Protocol):
@@ -37,15 +37,17 @@ class _Sink(Protocol):
 class DocumentWriter:
     """Appends documents to one file, which appears, whole, when the block ends without an exception.
 
-    format: parquet | jsonl.zst | jsonl.gz. Raises TamizError if the file can't be written.
+    format: parquet | jsonl.zst | jsonl.gz. more: names of string columns behind the usual ones. Raises TamizError if
+    the file can't be written.
     """
 
-    def __init__(self, path: str | Path, format: str = "parquet") -> None:
+    def __init__(self, path: str | Path, format: str = "parquet", more: Sequence[str] = ()) -> None:
         if format not in FORMATS:
             raise BadArgument(f"documents can't be written as {format}; formats are {', '.join(FORMATS)}")
         self.path = Path(path)
         self.rows = 0
         self._format = format
+        self._columns = (*COLUMNS, *more)
         self._open = contextlib.ExitStack()
         self._sink: _Sink
         self._pending: list[Row] = []
@@ -58,10 +60,11 @@ class DocumentWriter:
         urls: Sequence[str | None],
         perplexity: ArrayLike,
         keep_probability: ArrayLike,
+        *more: Sequence[str],
     ) -> None:
         """n documents; perplexity and keep_probability are float64[n]."""
         numbers = (np.asarray(values, np.float64).tolist() for values in (perplexity, keep_probability))
-        for row in zip(texts, timestamps, urls, *numbers, strict=True):
+        for row in zip(texts, timestamps, urls, *numbers, *more, strict=True):
             self._pending.append(row)
             self._characters += len(row[0])
             if len(self._pending) >= GROUP_ROWS or self._characters >= GROUP_CHARACTERS:
@@ -76,7 +79,7 @@ class DocumentWriter:
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as stack:
             file = stack.enter_context(open(stack.enter_context(atomic_path(self.path)), "wb"))
-            self._sink = FORMATS[self._format](file)
+            self._sink = FORMATS[self._format](file, self._columns)
             stack.callback(self._sink.close)
             self._open = stack.pop_all()
         return self
@@ -94,18 +97,18 @@ class DocumentWriter:
 class _ParquetSink:
     """One row group a call; zstd; page checksums, so that damage is seen."""
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: IO[bytes], names: Sequence[str]) -> None:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
         numbers = ("perplexity", "keep_probability")
-        self._schema = pa.schema([(name, pa.float64() if name in numbers else pa.string()) for name in COLUMNS])
+        self._schema = pa.schema([(name, pa.float64() if name in numbers else pa.string()) for name in names])
         self._writer = pq.ParquetWriter(
             file,
             self._schema,
             compression="zstd",
             compression_level=_ZSTD_LEVEL,
-            use_dictionary=["timestamp"],  # type: ignore[arg-type]  # texts and addresses hardly repeat
+            use_dictionary=["timestamp", *names[len(COLUMNS) :]],  # type: ignore[arg-type]  # texts and addresses hardly repeat
             write_statistics=list(numbers),  # least and greatest text tell nobody anything
             write_page_checksum=True,
         )
@@ -125,28 +128,29 @@ class _ParquetSink:
 class _LinesSink:
     """One JSON object a line, compressed."""
 
-    def __init__(self, stream: Any) -> None:
+    def __init__(self, stream: Any, names: Sequence[str]) -> None:
         self._stream = stream
+        self._names = names
 
     def write(self, rows: list[Row]) -> None:
-        lines = [msgspec.json.encode(dict(zip(COLUMNS, row, strict=True))) for row in rows]
+        lines = [msgspec.json.encode(dict(zip(self._names, row, strict=True))) for row in rows]
         self._stream.write(b"\n".join(lines) + b"\n")
 
     def close(self) -> None:
         self._stream.close()
 
 
-def _zstd_lines(file: IO[bytes]) -> _Sink:
+def _zstd_lines(file: IO[bytes], names: Sequence[str]) -> _Sink:
     compressor = zstandard.ZstdCompressor(level=_ZSTD_LEVEL, write_checksum=True)
-    return _LinesSink(compressor.stream_writer(file, closefd=False))
+    return _LinesSink(compressor.stream_writer(file, closefd=False), names)
 
 
-def _gzip_lines(file: IO[bytes]) -> _Sink:
+def _gzip_lines(file: IO[bytes], names: Sequence[str]) -> _Sink:
     # neither name nor time in the header; the standard library's, as ISA-L's output varies with the processor
-    return _LinesSink(gzip.GzipFile(filename="", mode="wb", fileobj=file, compresslevel=6, mtime=0))
+    return _LinesSink(gzip.GzipFile(filename="", mode="wb", fileobj=file, compresslevel=6, mtime=0), names)
 
 
-FORMATS: dict[str, Callable[[IO[bytes]], _Sink]] = {
+FORMATS: dict[str, Callable[[IO[bytes], Sequence[str]], _Sink]] = {
     "parquet": _ParquetSink,
     "jsonl.zst": _zstd_lines,
     "jsonl.gz": _gzip_lines,

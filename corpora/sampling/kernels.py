@@ -1,6 +1,7 @@
 """Perplexity to keep probability, with BERTIN's constants (arXiv:2207.06814; bertin/mc4/mc4.py).
 
-A keep probability is min(1, factor x kernel). A NaN perplexity (a rejected row) is never kept.
+A keep probability is min(1, factor x kernel). A NaN perplexity (a rejected row) is never kept. `Buckets` is CCNet's
+(cc_net/mine.py): whole buckets of documents, head, middle and tail.
 
 **BERTIN's published gaussian hardly sieves**: at width 9/2 the kept shares by quartile are .258 / .264 / .262 / .216;
 at 2/9 (its earlier commit's exp(-9/2 x**2)) they are .246 / .370 / .326 / .058.
@@ -9,23 +10,26 @@ at 2/9 (its earlier commit's exp(-9/2 x**2)) they are .246 / .370 / .326 / .058.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from corpora.errors import BadArgument
+from corpora.errors import BadArgument, DamagedFile
 
 Floats = npt.NDArray[np.float64]
 
 BERTIN_GAUSSIAN_FACTOR = 0.78
 BERTIN_GAUSSIAN_WIDTH = 4.5
+BERTIN_EARLY_WIDTH = 2 / 9  # commit 60b6f6bc of bertin-roberta-base-spanish: exp(-9/2 x**2)
 BERTIN_STEPWISE_FACTOR = 1.5e5
 BERTIN_RANDOM_PROBABILITY = 0.5
 # BERTIN's quartiles of mC4-es, scored with raw words: no other model's perplexities compare to them.
 BERTIN_BOUNDARIES = (536394.99320948, 662247.50212365, 919250.87225178)
+BERTIN_KEEP = 0.125  # 50 of 416 million documents, "one eighth" (bertin/README.md)
+BUCKETS = ("head", "middle", "tail")
 
 
 class Kernel(Protocol):
@@ -99,6 +103,61 @@ class Uniform(msgspec.Struct, frozen=True):
 
     def keep_probability(self, perplexity: npt.ArrayLike, /) -> Floats:
         return self.probability * self.kernel(perplexity)
+
+
+class Buckets(msgspec.Struct, frozen=True, kw_only=True):
+    """CCNet's buckets: head where pp < cutoffs[0], middle where pp < cutoffs[1], else tail; `kept` ones are kept.
+
+    factor: the keep probability of a document in a kept bucket.
+    """
+
+    cutoffs: Sequence[float]
+    kept: Sequence[str] = BUCKETS
+    factor: float = 1.0
+
+    def __post_init__(self) -> None:
+        if len(self.cutoffs) != 2 or not 0.0 < self.cutoffs[0] < self.cutoffs[1] < math.inf:
+            listed = ",".join(f"{c:g}" for c in self.cutoffs)
+            raise BadArgument(f"cutoffs are {listed or 'empty'}: give two finite numbers, ascending, from above 0")
+        unknown = [name for name in self.kept if name not in BUCKETS]
+        if unknown or not self.kept:
+            raise BadArgument(f"kept buckets are {','.join(self.kept) or 'none'}: choose of {','.join(BUCKETS)}")
+        _check_positive("factor", self.factor)
+
+    def place(self, perplexity: npt.ArrayLike, /) -> npt.NDArray[np.int64]:
+        """int64[n]: the index in BUCKETS (NaN: tail's)."""
+        return np.searchsorted(np.asarray(self.cutoffs, np.float64), _column(perplexity), side="right")
+
+    def kernel(self, perplexity: npt.ArrayLike, /) -> Floats:
+        values = np.array([float(name in self.kept) for name in BUCKETS])
+        return np.where(np.isnan(_column(perplexity)), 0.0, values[self.place(perplexity)])
+
+    def keep_probability(self, perplexity: npt.ArrayLike, /) -> Floats:
+        return _clip(self.factor, self.kernel(perplexity))
+
+
+_KINDS: dict[str, type[Gaussian] | type[Stepwise] | type[Uniform] | type[Buckets]] = {
+    "gaussian": Gaussian,
+    "stepwise": Stepwise,
+    "uniform": Uniform,
+    "buckets": Buckets,
+}
+
+
+def kernel_to_builtins(kernel: Gaussian | Stepwise | Uniform | Buckets) -> dict[str, Any]:
+    """For JSON: the name and the parameters."""
+    return {"name": type(kernel).__name__.lower(), **msgspec.to_builtins(kernel)}
+
+
+def kernel_from_builtins(values: Mapping[str, Any]) -> Gaussian | Stepwise | Uniform | Buckets:
+    """What `kernel_to_builtins` gave. Raises DamagedFile where it names no kernel or not its parameters."""
+    kind = _KINDS.get(values.get("name", ""))
+    if kind is None:
+        raise DamagedFile(f"the kernel {values.get('name')!r} is unknown; known: {', '.join(_KINDS)}")
+    try:
+        return kind(**{name: value for name, value in values.items() if name != "name"})
+    except (TypeError, BadArgument) as error:
+        raise DamagedFile(f"the kernel {values['name']} can't be read: {error}") from None
 
 
 def quartile(perplexity: Floats, boundaries: Sequence[float]) -> npt.NDArray[np.int64]:

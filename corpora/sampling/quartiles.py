@@ -11,14 +11,17 @@ import numpy.typing as npt
 from corpora.sampling.kernels import Floats, quartile
 
 FLAT_BELOW = 1.5  # highest kept share over lowest
+UNITS = 1 << 36  # of probability: sums of integers don't depend on the order; 134 million documents fit an int64
+
+Four = tuple[int, int, int, int]
 
 
 class QuartileCounts(msgspec.Struct, frozen=True):
-    """Counts by quartile, lowest perplexity first. Those of several parts add up."""
+    """Counts by quartile, lowest perplexity first. Those of several parts add up, exactly and in any order."""
 
-    documents: tuple[int, int, int, int] = (0, 0, 0, 0)
-    expected: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)  # sums of keep probabilities
-    kept: tuple[int, int, int, int] = (0, 0, 0, 0)
+    documents: Four = (0, 0, 0, 0)
+    expected: Four = (0, 0, 0, 0)  # sums of keep probabilities, each rounded to a 2**-36th, times 2**36
+    kept: Four = (0, 0, 0, 0)
 
     def __add__(self, other: QuartileCounts) -> QuartileCounts:
         sums = [
@@ -28,6 +31,11 @@ class QuartileCounts(msgspec.Struct, frozen=True):
         return QuartileCounts(*sums)
 
     @property
+    def expected_share(self) -> float:
+        """The mean keep probability of all documents."""
+        return _share(sum(self.expected) / UNITS, sum(self.documents))
+
+    @property
     def kept_shares(self) -> list[float]:
         """The share of each quartile's documents that was drawn; 0 where a quartile is empty."""
         return [_share(k, d) for k, d in zip(self.kept, self.documents, strict=True)]
@@ -35,7 +43,7 @@ class QuartileCounts(msgspec.Struct, frozen=True):
     @property
     def expected_shares(self) -> list[float]:
         """The mean keep probability of each quartile."""
-        return [_share(e, d) for e, d in zip(self.expected, self.documents, strict=True)]
+        return [_share(e / UNITS, d) for e, d in zip(self.expected, self.documents, strict=True)]
 
     @property
     def composition(self) -> list[float]:
@@ -46,13 +54,14 @@ class QuartileCounts(msgspec.Struct, frozen=True):
 def count_quartiles(
     perplexities: Floats, probabilities: Floats, kept: npt.NDArray[np.bool_], boundaries: Sequence[float]
 ) -> QuartileCounts:
-    """Counts of the scored rows among [n] (NaN: rejected, not counted)."""
+    """Counts of the scored rows among [n], n up to 134 million (NaN: rejected, not counted)."""
     rows = ~np.isnan(perplexities)
     place = quartile(perplexities[rows], boundaries)
+    units = np.rint(probabilities[rows] * UNITS).astype(np.int64)
+    expected = [int(units[place == number].sum()) for number in range(4)]
     documents = np.bincount(place, minlength=4).tolist()
-    expected = np.bincount(place, weights=probabilities[rows], minlength=4).tolist()
     drawn = np.bincount(place[kept[rows]], minlength=4).tolist()
-    return QuartileCounts(tuple(documents), tuple(expected), tuple(drawn))
+    return QuartileCounts(tuple(documents), (expected[0], expected[1], expected[2], expected[3]), tuple(drawn))
 
 
 def flat_warning(counts: QuartileCounts) -> str | None:

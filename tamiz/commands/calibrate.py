@@ -2,20 +2,102 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
-from tamiz.console import say, table
+from tamiz.console import progress, say, table
+
+SHOWN = 24  # groups in a table
+SAMPLERS_SHOWN = 6  # groups whose samplers are printed
 
 
 @click.command()
 @click.argument("scores", type=click.Path(path_type=Path))
-def command(scores: Path) -> None:
-    """Quartiles, histogram and plot of a folder of scores: calibration.json and calibration.png in it."""
+@click.option("--keep", "keeps", type=float, multiple=True, metavar="SHARE",
+              help="Fit the samplers to keep this share too, besides BERTIN's eighth. Repeatable.")  # fmt: skip
+@click.option("--bertin", is_flag=True, help="Show BERTIN's own parameters at BERTIN's own quartiles, to compare.")
+def command(scores: Path, keeps: tuple[float, ...], bertin: bool) -> None:
+    """Quartiles, buckets and fitted samplers of a folder of scores, per language and source.
+
+    Writes calibration.json and a plot of each language into the folder. Head is what lies below the 30th percentile,
+    middle below the 60th, as in CCNet.
+    """
     from tamiz.calibrate import calibrate
 
-    facts = calibrate(scores)
-    rows = [(name, f"{value:,.6g}") for name, value in facts["quantiles"].items()]
-    table(f"{facts['documents']:,} scored documents", ("quantile", "perplexity"), rows)
-    say(f"written: {scores / 'calibration.json'}, {scores / 'calibration.png'}")
+    with progress("calibrate") as update:
+        facts, written = calibrate(scores, keeps, update)
+    levels = facts["per"]
+    _show_groups(facts)
+    for name in _largest(levels["language"])[:SAMPLERS_SHOWN]:
+        for keep, samplers in levels["language"][name]["samplers"].items():
+            of = f" of {name}" if len(levels["language"]) > 1 else ""
+            _show_samplers(f"Samplers that keep {keep}{of}, and the keep probability at", samplers)
+    if len(levels["language"]) > SAMPLERS_SHOWN:
+        say(f"samplers of {len(levels['language']) - SAMPLERS_SHOWN} more languages: in calibration.json")
+    if bertin:
+        _show_bertins()
+    say(f"written: {', '.join(str(path) for path in written)}")
+
+
+def _show_groups(facts: Mapping[str, Any]) -> None:
+    languages, sources, pairs = (facts["per"][level] for level in ("language", "source", "language,source"))
+    rows = _group_rows(languages)
+    if len(sources) > 1:
+        rows += _group_rows(pairs)
+    header = ("group", "documents", "b0 (25%)", "median", "b2 (75%)", "head below", "middle below")
+    table(f"{facts['documents']:,} scored documents", header, rows[:SHOWN])
+    if len(rows) > SHOWN:
+        say(f"{len(rows) - SHOWN} more groups: in calibration.json")
+
+
+def _group_rows(groups: Mapping[str, Any]) -> list[list[str]]:
+    from corpora.perplexity.calibration import UNKNOWN
+
+    rows = []
+    for name in _largest(groups):
+        facts = groups[name]
+        numbers = [*facts["boundaries"], facts["head_below"], facts["middle_below"]]
+        shown = "all" if list(groups) == [UNKNOWN] else name
+        rows.append([shown, f"{facts['documents']:,}", *(f"{number:,.6g}" for number in numbers)])
+    return rows
+
+
+def _largest(groups: Mapping[str, Any]) -> list[str]:
+    return sorted(groups, key=lambda name: (-groups[name]["documents"], name))
+
+
+def _show_samplers(title: str, samplers: Mapping[str, Any]) -> None:
+    from corpora.sampling.recommended import POINTS
+
+    rows = []
+    for label, facts in samplers.items():
+        if "not_fitted" in facts:
+            say(f"{label}: {facts['not_fitted']}")
+            continue
+        points = [_probability(facts["factor_x_kernel"][point]) for point in POINTS]
+        rows.append([label, _parameter(facts["kernel"]), *points])
+    table(title, ("sampler", "factor", *POINTS), rows)
+
+
+def _parameter(kernel: Mapping[str, Any]) -> str:
+    return f"{kernel.get('factor', kernel.get('probability')):.6g}"
+
+
+def _probability(value: float) -> str:
+    """Three digits; what is above 1 is kept always."""
+    if value > 1:
+        return f"1 ({value:.3g})"
+    return f"{value:.3f}" if value >= 0.1 or value < 5e-5 else f"{value:.3g}"
+
+
+def _show_bertins() -> None:
+    from corpora.sampling.kernels import BERTIN_BOUNDARIES
+    from corpora.sampling.recommended import bertins
+    from tamiz.calibrate import sampler_facts
+
+    listed = ", ".join(f"{b:,.0f}" for b in BERTIN_BOUNDARIES)
+    samplers = {label: sampler_facts(found) for label, found in bertins().items()}
+    _show_samplers(f"BERTIN's own, at its quartiles of mC4-es ({listed})", samplers)

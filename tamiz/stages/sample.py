@@ -9,6 +9,8 @@ from pipelines.settings import SampleSettings
 from tamiz.console import count, progress
 from tamiz.stages.common import Context, StageReport, damaged_inputs
 
+SHOWN = 8  # groups in a summary
+
 
 def sample_stage(
     patterns: list[str], scores: Path, out: Path, settings: SampleSettings, context: Context
@@ -24,19 +26,51 @@ def sample_stage(
     rows = [
         ("documents kept", count(counts["kept"])),
         ("sampled out", count(counts["sampled_out"])),
-        ("kept share, expected", f"{facts['expected_share']:.4f}"),
-        ("kept share of each quartile", " / ".join(f"{s:.3f}" for s in facts["kept_shares"])),
-        ("quartiles' share of the sample", " / ".join(f"{s:.3f}" for s in facts["composition"])),
-        ("keep probability", kernel_text(facts["kernel"])),
+        *_share_rows(facts),
     ]
+    groups = facts["groups"]
+    if len(groups) == 1:
+        rows.append(("keep probability", kernel_text(facts["kernel"])))
+    for name in _largest(groups) if len(groups) > 1 else []:
+        rows.append((name, f"{groups[name]['kept']:,} of {groups[name]['documents']:,}"))
+        rows += [(f"  {title}", value) for title, value in _share_rows(groups[name])]
+        rows.append(("  keep probability", kernel_text(groups[name]["kernel"])))
+    if len(groups) > SHOWN:
+        rows.append((f"and {len(groups) - SHOWN} more groups", "in manifest.json"))
     warnings = [facts["flat_warning"]] if facts["flat_warning"] else []
     return StageReport("sample", outcome.state, out, rows, warnings, damaged_inputs(outcome.manifest), many, facts)
 
 
+def _share_rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
+    return [
+        ("kept share, expected", f"{facts['expected_share']:.6g}"),
+        ("kept share of each quartile", " / ".join(f"{s:.3f}" for s in facts["kept_shares"])),
+        ("quartiles' share of the sample", " / ".join(f"{s:.3f}" for s in facts["composition"])),
+    ]
+
+
+def _largest(groups: dict[str, dict[str, Any]]) -> list[str]:
+    """The groups shown: those with most documents, ties by name."""
+    return sorted(groups, key=lambda name: (-groups[name]["documents"], name))[:SHOWN]
+
+
+def kernels_text(facts: dict[str, Any]) -> str:
+    """The keep probability of every group of a sample, from its manifest's facts."""
+    groups = facts["groups"]
+    if len(groups) == 1:
+        return kernel_text(facts["kernel"])
+    shown = [f"{name}: {kernel_text(groups[name]['kernel'])}" for name in _largest(groups)]
+    more = [f"and {len(groups) - SHOWN} more"] if len(groups) > SHOWN else []
+    return "; ".join(shown + more)
+
+
 def kernel_text(kernel: dict[str, Any]) -> str:
-    values = {k: v for k, v in kernel.items() if k != "name"}
-    parts = []
-    for key, value in values.items():
-        shown = ", ".join(f"{v:.6g}" for v in value) if isinstance(value, list) else f"{value:.6g}"
-        parts.append(f"{key} {shown}")
+    """`gaussian: median 530.6, factor 0.196, width 0.222222`."""
+    parts = [f"{key} {_value(value)}" for key, value in kernel.items() if key != "name"]
     return f"{kernel['name']}: " + ", ".join(parts)
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    return ", ".join(_value(v) for v in value) if isinstance(value, list | tuple) else f"{value:.6g}"

@@ -1,0 +1,91 @@
+"""What scores look like, by language and source: histograms, which add up in any order."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+from corpora.manifest import Manifest
+from corpora.perplexity.scores import read_by_language, score_files
+from corpora.sampling.histogram import LogHistogram
+
+Per = Literal["all", "language", "source", "language,source"]
+
+UNKNOWN = "unknown"
+THREADS = 4
+
+_EXTENSIONS = re.compile(r"(\.(jsonl|json|parquet|tsv|txt)(\.(gz|zst))?|\.item\d{4,})+$", re.IGNORECASE)
+_SHARD = re.compile(r"(^|[-_.]+)\d+(-of-\d+(-[0-9a-f]{8,})?)?$")
+
+
+def source_of(name: str) -> str:
+    """The source that an input, a work item or a file of scores belongs to: its name up to the shard number.
+
+    `c4-es.tfrecord-00000-of-01024.json.gz` -> `c4-es.tfrecord`, `wiki__part-00001.parquet` -> `wiki__part`,
+    `books.jsonl` -> `books`. A last number is taken for a shard's, so `wiki-2023.jsonl` belongs to `wiki`.
+    """
+    return _SHARD.sub("", _EXTENSIONS.sub("", name))
+
+
+def group_name(per: Per, language: str, source: str) -> str:
+    """What the group of a document is called: `all`, `es`, `wiki` or `es/wiki`; what is empty is `unknown`."""
+    names = {"all": ["all"], "language": [language], "source": [source], "language,source": [language, source]}[per]
+    return "/".join(name or UNKNOWN for name in names)
+
+
+class Calibration:
+    """A histogram of perplexity for each (language, source); "" where the scores name no language."""
+
+    def __init__(self, groups: Mapping[tuple[str, str], LogHistogram]) -> None:
+        """Groups without a document are left out."""
+        self.groups = {key: groups[key] for key in sorted(groups) if groups[key].total}
+
+    @classmethod
+    def of_scores(
+        cls, scores: Path, content: Manifest, progress: Callable[[int, int], None] | None = None
+    ) -> Calibration:
+        """Of a finished folder of scores. One pass; memory: a few thousand rows and the bins, never the documents."""
+        names, parts = score_files(content), []
+        with ThreadPoolExecutor(THREADS) as pool:
+            for done, part in enumerate(pool.map(partial(_of_file, scores), names), 1):
+                parts.append(part)
+                if len(parts) > THREADS * 16:
+                    parts = [cls.sum(parts)]
+                if progress:
+                    progress(done, len(names))
+        return cls.sum(parts)
+
+    @classmethod
+    def sum(cls, parts: Iterable[Calibration]) -> Calibration:
+        """All of them added up; the order doesn't matter."""
+        found: dict[tuple[str, str], list[LogHistogram]] = {}
+        for part in parts:
+            for key, histogram in part.groups.items():
+                found.setdefault(key, []).append(histogram)
+        return cls({key: LogHistogram.sum(histograms) for key, histograms in found.items()})
+
+    def by(self, per: Per) -> dict[str, LogHistogram]:
+        """The groups' histograms by name, coarser groups summed up. Ascending names."""
+        found: dict[str, list[LogHistogram]] = {}
+        for (language, source), histogram in self.groups.items():
+            found.setdefault(group_name(per, language, source), []).append(histogram)
+        return {name: LogHistogram.sum(found[name]) for name in sorted(found)}
+
+    @property
+    def total(self) -> int:
+        """Scored documents."""
+        return sum(histogram.total for histogram in self.groups.values())
+
+
+def _of_file(scores: Path, name: str) -> Calibration:
+    source = source_of(name)
+    found: dict[tuple[str, str], LogHistogram] = {}
+    for language, perplexities in read_by_language(scores / name):
+        part = LogHistogram.of(perplexities)
+        key = (language, source)
+        found[key] = found[key] + part if key in found else part
+    return Calibration(found)

@@ -1,0 +1,146 @@
+"""Perplexities summed up: integer counts by bins of equal width in the logarithm, near enough.
+
+A bin is the upper 23 bits of the float64: sign, exponent and 11 bits of mantissa. So an octave has 2,048 bins, each
+at most 2**-11 of its lower border wide (below 2**-10 in log2), cut alike on every CPU. Histograms add up exactly, in
+any order: whatever is read off them doesn't depend on how the documents were partitioned.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TypedDict
+
+import numpy as np
+import numpy.typing as npt
+
+from corpora.errors import BadArgument, DamagedFile
+
+DROPPED_BITS = 41
+BIN_WIDTH = 2.0**-11  # at most, relative to the perplexity
+LARGEST_BIN = 0x7FF0_0000_0000_0000 >> DROPPED_BITS  # infinity
+
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+
+
+class Plain(TypedDict):
+    """A histogram as JSON: ascending bins (the first as it is, the others as steps) and documents in each."""
+
+    bin_steps: list[int]
+    counts: list[int]
+
+
+class LogHistogram:
+    """How many documents lie in each bin of perplexity. Rejected rows (NaN) are left out. Memory: 16 bytes a bin."""
+
+    def __init__(self, bins: Integers, counts: Integers) -> None:
+        """Ascending bins int64[b] and their counts int64[b], all above 0."""
+        self._bins, self._counts = bins, counts
+
+    @classmethod
+    def of(cls, perplexities: npt.ArrayLike) -> LogHistogram:
+        """float64[n] -> histogram. Raises BadArgument for a negative perplexity."""
+        column = np.asarray(perplexities, np.float64).reshape(-1)
+        column = column[~np.isnan(column)] + 0.0  # -0.0 becomes 0.0
+        if len(column) and column.min() < 0:
+            raise BadArgument(f"a perplexity is {column.min()}: it can't be negative")
+        bins, counts = np.unique((column.view(np.uint64) >> np.uint64(DROPPED_BITS)), return_counts=True)
+        return cls(bins.astype(np.int64), counts.astype(np.int64))
+
+    @classmethod
+    def sum(cls, parts: Sequence[LogHistogram]) -> LogHistogram:
+        """All of them added up."""
+        empty = np.zeros(0, np.int64)
+        bins, place = np.unique(np.concatenate([empty, *(p._bins for p in parts)]), return_inverse=True)
+        counts = np.zeros(len(bins), np.int64)
+        np.add.at(counts, place, np.concatenate([empty, *(p._counts for p in parts)]))
+        return cls(bins, counts)
+
+    def __add__(self, other: LogHistogram) -> LogHistogram:
+        return LogHistogram.sum([self, other])
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, LogHistogram):
+            return NotImplemented
+        return np.array_equal(self._bins, other._bins) and np.array_equal(self._counts, other._counts)
+
+    __hash__ = None  # type: ignore[assignment]  # holds arrays
+
+    @property
+    def total(self) -> int:
+        """Documents."""
+        return int(self._counts.sum())
+
+    def bins(self) -> Integers:
+        """int64[b], ascending: the numbers of the bins that hold documents."""
+        return self._bins
+
+    def counts(self) -> Integers:
+        """int64[b], all above 0: documents in each."""
+        return self._counts
+
+    def centres(self) -> Floats:
+        """float64[b]: a perplexity in the middle of each bin, at most 2**-12 of it away from any in there."""
+        low, high = _borders(self._bins)
+        return np.where(np.isinf(low), low, low + (high - low) / 2)
+
+    def quantile(self, share: float) -> float:
+        """Within 2**-11 (0.05%) of the exact quantile (linear between neighbours, as numpy's default).
+
+        A bin's documents are taken as evenly spread over it. Raises BadArgument where there are no documents.
+        """
+        if not 0.0 <= share <= 1.0:
+            raise BadArgument(f"the quantile {share} is asked for: it must be from 0 to 1")
+        if not len(self._bins):
+            raise BadArgument("no document has a score: quantiles can't be fitted")
+        position = (self.total - 1) * share
+        below = math.floor(position)
+        low = self._at(below)
+        if position == below:
+            return low
+        return low + (self._at(below + 1) - low) * (position - below)
+
+    def border(self, share: float) -> float:
+        """The border between bins nearest to a quantile: within 0.1% of the exact one, and no bin lies on both sides.
+
+        All of a bin is below the border above it, and none of it below its own.
+        """
+        found = self.quantile(share)
+        low, high = (float(border[0]) for border in _borders(LogHistogram.of([found]).bins()))
+        return low if found - low < high - found else high
+
+    def _at(self, rank: int) -> float:
+        """About the perplexity of the document with so many below it."""
+        ends = np.cumsum(self._counts)
+        place = int(np.searchsorted(ends, rank, side="right"))
+        low, high = (float(border[0]) for border in _borders(self._bins[place : place + 1]))
+        if math.isinf(low):
+            return low
+        count = int(self._counts[place])
+        return low + (high - low) * ((rank - (int(ends[place]) - count) + 0.5) / count)
+
+    def to_builtins(self) -> Plain:
+        """For JSON."""
+        return {"bin_steps": np.diff(self._bins, prepend=0).tolist(), "counts": self._counts.tolist()}
+
+    @classmethod
+    def from_builtins(cls, plain: Mapping[str, Sequence[int]]) -> LogHistogram:
+        """What `to_builtins` gave. Raises DamagedFile where it isn't a histogram."""
+        try:
+            bins = np.cumsum(np.array(plain["bin_steps"], np.int64))
+            counts = np.array(plain["counts"], np.int64)
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            raise DamagedFile(f"the histogram can't be read ({error}): calibrate again") from None
+        steps = np.diff(bins, prepend=-1)
+        fits = bins.shape == counts.shape and (counts > 0).all() and (steps > 0).all()
+        if not fits or (len(bins) and bins[-1] > LARGEST_BIN):
+            raise DamagedFile("the histogram's bins must ascend, with a count above 0 each: calibrate again")
+        return cls(bins, counts)
+
+
+def _borders(bins: Integers) -> tuple[Floats, Floats]:
+    """float64[b] twice: the lowest perplexity of each bin, and that of the next bin."""
+    low = (bins.astype(np.uint64) << np.uint64(DROPPED_BITS)).view(np.float64)
+    high = (np.minimum(bins + 1, LARGEST_BIN).astype(np.uint64) << np.uint64(DROPPED_BITS)).view(np.float64)
+    return low, high
