@@ -11,8 +11,25 @@ from tamiz.console import say
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path))
-def command(folder: Path) -> None:
-    """Write FOLDER/report/index.html, one page with plots of a run of `tamiz run`."""
+@click.option(
+    "--scores",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="What a sample was drawn from. [default: found beside it]",
+)
+@click.option(
+    "--input",
+    "inputs",
+    multiple=True,
+    metavar="PATTERN",
+    help="The scored documents, some of which are shown. [default: what the run's recipe says]",
+)
+def command(folder: Path, scores: Path | None, inputs: tuple[str, ...]) -> None:
+    """Plots and one page of what the sieve did: FOLDER/report/index.html, with its plots beside it as PNG.
+
+    FOLDER is the --out of `tamiz run`, `tamiz score` or `tamiz sample`. The page holds perplexity and length before
+    and after, sources and languages, and the documents nearest each decile of perplexity, read back from the input.
+    """
     from tamiz.report.page import write_report
 
-    say(f"written: {write_report(folder)}")
+    say(f"written: {write_report(folder, scores=scores, inputs=inputs, remote=True)}")

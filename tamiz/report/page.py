@@ -2,121 +2,151 @@
 
 from __future__ import annotations
 
-import base64
-import html
-import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from corpora import files, manifest
 from corpora.errors import DamagedFile
-from tamiz.report.data import read_sieve
-from tamiz.report.plots import draw_perplexity
+from tamiz.console import progress
+from tamiz.report import documents, stages
+from tamiz.report.figures import Figure, length_figures, perplexity_figures, unit_of
+from tamiz.report.folders import Scored, find
+from tamiz.report.group_plots import Named
+from tamiz.report.groups import groups_table, named_groups
+from tamiz.report.html import document, escaped, facts, figure
+from tamiz.report.nearest import DOCUMENTS, Decile, deciles, fill
+from tamiz.report.rows import ItemRows, item_rows
+from tamiz.report.summary import Summary, summarise
+from tamiz.report.texts import ReadBack, Update, read_back
 
-STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #1b1f24 }
-h1 { font-size: 1.6rem } h2 { font-size: 1.15rem; margin-top: 2.2rem; border-bottom: 1px solid #d0d7de }
-img { max-width: 100%; height: auto } table { border-collapse: collapse; margin: .6rem 0 }
-td, th { padding: .2rem .9rem .2rem 0; text-align: left; vertical-align: top; border-bottom: 1px solid #eaeef2 }
-td:first-child { white-space: nowrap }
-td.n { text-align: right; font-variant-numeric: tabular-nums } code { font-size: .9em }
-"""
-TITLES = {
-    "score": "Scores",
-    "sample": "Sample",
-    "tokenizer": "Tokenizer",
-    "shards": "Shards",
-    "train": "Training",
-}
-FOLDERS = {"score": "scores", "sample": "sampled", "tokenizer": "tokenizer", "shards": "shards", "train": "model"}
+MOST_LANGUAGES = 8  # of which documents are shown
+INDEX = "report/index.html"
 
 
-def write_report(run: Path) -> Path:
-    """Writes <run>/report/, index.html and perplexity.png, and names them in the manifest.
+@dataclass(frozen=True)
+class Told:
+    """All that the page tells of."""
 
-    Raises DamagedFile where `run` holds no finished sample.
+    scored: Scored
+    summary: Summary
+    named: list[Named]
+    perplexity: list[Figure]
+    length: list[Figure]
+    deciles: list[Decile]
+    texts: ReadBack
+
+    @property
+    def unit(self) -> str:
+        return unit_of(self.scored)
+
+
+def write_report(
+    folder: Path, *, scores: Path | None = None, inputs: Sequence[str] = (), remote: bool = False
+) -> Path:
+    """Writes <folder>/report/, index.html and the plots, and names them in the folder's manifest.
+
+    folder: of `tamiz run`, `tamiz score` or `tamiz sample`. scores, inputs: what it was made from, where that can't
+    be found. remote: whether inputs that aren't local files are read for the documents shown.
+
+    Raises:
+        DamagedFile: no finished scores, or none of any document.
+        BadArgument, StaleOutput: scores that can't be found, or aren't the sample's.
     """
-    if not (run / manifest.NAME).exists():
-        raise DamagedFile(f"{run} has no {manifest.NAME}: give the --out of a `tamiz run`")
-    folder = run / "report"
-    sieve = read_sieve(run)
-    plots = [("Perplexity before and after the sieve", draw_perplexity(sieve, folder / "perplexity.png"))]
-    loss = run / "model" / "loss.png"
-    if loss.exists():
-        plots.append(("Loss", loss))
-    page = folder / "index.html"
-    files.write_bytes(page, _page(run, plots).encode())
-    manifest.add_derived(run, [page, plots[0][1]])
+    scored = find(folder, scores, inputs)
+    home = folder / "report"
+    with progress("scores") as update:
+        summary = summarise(_counted(item_rows(scored), len(scored.items), update))
+    if not summary.groups:
+        raise DamagedFile(f"{scored.scores} holds no scored document: nothing to report")
+    named = named_groups(summary, scored)
+    perplexity = perplexity_figures(summary, named, home)
+    length = length_figures(summary, unit_of(scored), home)
+    chosen = _deciles(scored, summary)
+    with progress("documents") as update:
+        picks = [pick for decile in chosen for pick in decile.picks]
+        texts = read_back(scored, picks, remote=remote, progress=update)
+    page = folder / INDEX
+    files.write_bytes(page, _page(Told(scored, summary, named, perplexity, length, chosen, texts)).encode())
+    manifest.add_derived(folder, [page, *(f.path for f in (*perplexity, *length))])
     return page
 
 
 def is_written(run: Path) -> bool:
     """Whether the page is named by the manifest and tells of just the stages that are there."""
-    page = run / "report" / "index.html"
-    if "report/index.html" not in {r.path for r in manifest.read(run).derived} or not page.exists():
+    page = run / INDEX
+    if INDEX not in {r.path for r in manifest.read(run).derived} or not page.exists():
         return False
     text = page.read_text(encoding="utf-8")
-    homes = [run / name for name in FOLDERS.values() if (run / name / manifest.NAME).exists()]
-    return all(manifest.read(home).fingerprint in text for home in homes)
+    return all(manifest.read(home).fingerprint in text for home in stages.homes(run).values())
 
 
-def _page(run: Path, plots: Sequence[tuple[str, Path]]) -> str:
-    recipe = json.loads((run / "recipe.json").read_bytes())
-    parts = [f"<h1>{html.escape(recipe['title'])}</h1>", f"<p>{html.escape(recipe['reference'])}</p>"]
-    for title, path in plots:
-        data = base64.b64encode(path.read_bytes()).decode()
-        parts.append(
-            f'<h2>{html.escape(title)}</h2><img alt="{html.escape(title)}" src="data:image/png;base64,{data}">'
-        )
-    for stage, name in FOLDERS.items():
-        if (run / name / manifest.NAME).exists():
-            parts.append(_section(TITLES[stage], manifest.read(run / name)))
-    head = f'<meta charset="utf-8"><title>{html.escape(recipe["title"])}</title><style>{STYLE}</style>'
-    return f'<!doctype html><html lang="en"><head>{head}</head><body>{"".join(parts)}</body></html>\n'
+def _deciles(scored: Scored, summary: Summary) -> list[Decile]:
+    """The documents nearest the deciles of each of the largest languages."""
+    chosen = []
+    for language in summary.languages[:MOST_LANGUAGES]:
+        chosen += deciles(language, summary.language(language).before.perplexity)
+    with progress("deciles") as update:
+        fill(chosen, _counted(item_rows(scored, with_sample=False), len(scored.items), update))
+    return chosen
 
 
-def _section(title: str, content: manifest.Manifest) -> str:
-    rows = [*_counts(content.counts), *_facts(content.facts)]
-    rows.append(("files", f"{len(content.files):,}"))
-    rows.append(("bytes", f"{sum(r.bytes for r in content.files):,}"))
-    rows += [("damaged", f"{d['file']}: {d['damage']}") for d in content.damaged]
-    cells = "".join(f'<tr><td>{html.escape(k)}</td><td class="n">{html.escape(v)}</td></tr>' for k, v in rows)
-    return f"<h2>{title}</h2><table>{cells}</table><p><code>{content.fingerprint}</code></p>"
+def _counted(items: Iterator[ItemRows], total: int, update: Update) -> Iterator[ItemRows]:
+    for done, item in enumerate(items, 1):
+        yield item
+        update(done, total)
 
 
-def _counts(counts: dict[str, Any]) -> list[tuple[str, str]]:
-    rows = [
-        (name.replace("_", " "), f"{counts[name]:,}") for name in ("read", "kept", "sampled_out") if counts.get(name)
-    ]
-    return rows + [(f"rejected: {reason}", f"{n:,}") for reason, n in counts.get("rejected", {}).items()]
+def _page(told: Told) -> str:
+    scored = told.scored
+    parts = [f"<header><h1>{escaped(scored.title)}</h1>"]
+    if scored.reference:
+        parts.append(f'<p class="soft"><bdi>{escaped(scored.reference)}</bdi></p>')
+    parts.append(f"{facts(_headline(told))}</header><main>")
+    parts += _figures(told.perplexity)
+    if len(told.named) == 1:
+        parts.append("<h2>Sources and languages</h2>")
+    parts.append(groups_table(told.named, told.summary, told.unit))
+    parts += _figures(told.length)
+    parts += _documents(told)
+    loss = scored.home / "model" / "loss.png"
+    if loss.exists():
+        parts.append("<h2>Loss</h2>" + figure(loss, "Loss of training and validation by step", "Loss by step."))
+    parts.append("<h2>What the manifests say</h2>")
+    homes = stages.homes(scored.home) or {"Scores": scored.scores}
+    if scored.sampled and "Sample" not in homes:
+        homes = {**homes, "Sample": scored.sampled}
+    parts += [stages.section(title, manifest.read(home)) for title, home in homes.items()]
+    return document(scored.title, [*parts, "</main>"])
 
 
-def _facts(facts: dict[str, Any]) -> list[tuple[str, str]]:
-    """Numbers and short texts; lists of figures joined; anything larger stays in the manifest."""
-    rows = []
-    for name, value in facts.items():
-        shown = None if name == "files" else _shown(value)
-        if shown is not None:
-            rows.append((name.replace("_", " "), shown))
-    return rows
+def _figures(drawn: Sequence[Figure]) -> list[str]:
+    return [f"<h2>{escaped(one.title)}</h2>{figure(one.path, one.alt, one.caption, wide=one.wide)}" for one in drawn]
 
 
-def _shown(value: Any) -> str | None:
-    if isinstance(value, bool) or value is None:
-        return None
-    if isinstance(value, int):
-        return f"{value:,}"
-    if isinstance(value, float):
-        return f"{value:,.4f}"
-    if isinstance(value, str):
-        return value if len(value) <= 80 else None
-    if isinstance(value, list) and 0 < len(value) <= 4 and all(isinstance(v, int | float) for v in value):
-        return " / ".join(f"{v:,.4g}" for v in value)
-    if (
-        isinstance(value, dict)
-        and 0 < len(value) <= 4
-        and all(isinstance(v, int | float | str) for v in value.values())
-    ):
-        return ", ".join(f"{k} {v:,.6g}" if isinstance(v, int | float) else v for k, v in value.items())
-    return None
+def _headline(told: Told) -> list[tuple[str, str]]:
+    total = told.summary.total
+    shown = [("documents scored", f"{total.before.documents:,}")]
+    if total.after:
+        shown += [
+            ("documents kept", f"{total.after.documents:,}"),
+            ("kept", f"{100 * total.kept_share:.3g}%"),
+        ]
+    if len(told.summary.languages) == 1:
+        quartiles = " / ".join(f"{value:,.3g}" for value in total.before.quartiles())
+        shown.append(("quartiles of the perplexity", quartiles))
+    return shown
+
+
+def _documents(told: Told) -> list[str]:
+    languages = told.summary.languages
+    parts = ["<h2>Documents nearest each decile of perplexity</h2>"]
+    parts.append(
+        f'<p class="soft">The {DOCUMENTS} documents whose perplexity is nearest each decile, and the {DOCUMENTS} at '
+        "either end. Only their beginnings are shown; characters that can't be seen or turn the direction of "
+        "writing are shown as \N{REPLACEMENT CHARACTER}.</p>"
+    )
+    if len(languages) > MOST_LANGUAGES:
+        parts.append(f'<p class="soft">Of {len(languages)} languages, the {MOST_LANGUAGES} largest.</p>')
+    parts += [f'<p class="problem"><bdi>{escaped(problem)}</bdi></p>' for problem in told.texts.problems]
+    return parts + documents.section(told.scored, told.deciles, told.texts, told.unit)

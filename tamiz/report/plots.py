@@ -1,83 +1,259 @@
-"""The plots: perplexities, before and after the sieve."""
+"""The plots of one population: perplexity, length, and one against the other."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from corpora import files
-from tamiz.report.data import Sieve
+from corpora.sampling.histogram import LogHistogram
+from corpora.sampling.kernels import Kernel
+from tamiz.report.grid import Grid
+from tamiz.report.style import (
+    AFTER,
+    BEFORE,
+    BEFORE_EDGE,
+    COLUMN,
+    CURVE,
+    CURVES,
+    DASHES,
+    INK,
+    PAGE,
+    drawing,
+    legend_above,
+    log_axis,
+    number,
+)
+from tamiz.report.summary import Group, Tally
 
-BEFORE, AFTER, CURVE = "#9aa5b1", "#1f6feb", "#d9480f"
-BINS = 60
+TAILS = (0.002, 0.998)  # the share of documents on either side that the axes leave out
+SMALLEST = 1e-9  # on a log axis
+KEEP = "keep probability"
+QUARTILES = (0.25, 0.5, 0.75)
+FEW_DOCUMENTS = 3000  # fewer are drawn in coarser cells
+SMALLEST_COLUMN = 20  # documents from which a median is drawn
+
+Edges = np.ndarray
 
 
-def _axes(width: float = 8.0, height: float = 4.2) -> tuple[Any, Any]:
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(figsize=(width, height), dpi=150)
-    axes.spines[["top", "right"]].set_visible(False)
-    return figure, axes
-
-
-def _save(figure: Any, path: Path) -> Path:
-    from matplotlib import pyplot
-
-    with files.atomic_path(path) as temporary:
-        figure.savefig(temporary, format="png", bbox_inches="tight", metadata={"Software": None})
-    pyplot.close(figure)
+def draw_perplexity(group: Group, kernel: Kernel | None, path: Path) -> Path:
+    """Perplexity before and after the sample, quartiles marked, the keep probability over it."""
+    with drawing(path, COLUMN, 2.6) as figure:
+        axes = figure.subplots()
+        handles = draw_group(axes, group, perplexity_edges(group.before.perplexity))
+        axes.set_xlabel("perplexity of the document")
+        axes.set_ylabel("documents (% per bin)")
+        mark_quartiles(axes, group.before.perplexity)
+        if kernel:
+            twin, lines = draw_curves(axes, [(KEEP, kernel)])
+            label_curve_axis(twin)
+            handles += lines
+        legend_above(figure, handles, columns=2)
     return path
 
 
-def draw_perplexity(sieve: Sieve, path: Path) -> Path:
-    """Histograms on a log axis, quartiles marked, the keep probability over them."""
-    figure, axes = _axes()
-    low, high = np.quantile(sieve.before, [0.002, 0.998])
-    low, high = low * 0.9, max(high * 1.1, low * 1.2)
-    edges = np.geomspace(low, high, BINS + 1)
-    axes.hist(sieve.before, edges, color=BEFORE, label=f"before: {len(sieve.before):,} documents")
-    axes.hist(sieve.after, edges, color=AFTER, alpha=0.85, label=f"after: {len(sieve.after):,} documents")
+def draw_scores(histogram: LogHistogram, path: Path, curves: Sequence[tuple[str, Kernel]] = ()) -> Path:
+    """Perplexities on a log axis, quartiles marked, and the keep probability of up to four (label, kernel)."""
+    with drawing(path, COLUMN, 2.5 + 0.15 * (len(curves) // 2)) as figure:
+        axes = figure.subplots()
+        edges = perplexity_edges(histogram)
+        handles = [_filled(axes, histogram, edges, f"{histogram.total:,} documents")]
+        _log_frame(axes, edges)
+        axes.set_xlabel("perplexity of the document")
+        axes.set_ylabel("documents (% per bin)")
+        mark_quartiles(axes, histogram)
+        if curves:
+            twin, lines = draw_curves(axes, curves)
+            label_curve_axis(twin, CURVE if len(curves) == 1 else INK)
+            handles += lines
+        legend_above(figure, handles, columns=2)
+    return path
+
+
+def draw_length(group: Group, unit: str, path: Path) -> Path:
+    """Length before and after the sample, medians marked. unit: what lengths count."""
+    with drawing(path, COLUMN, 2.3) as figure:
+        axes = figure.subplots()
+        handles = []
+        edges = length_edges(group.before.length)
+        for name, tally, fill in (("before", group.before, True), ("after", group.after, False)):
+            if tally and tally.documents:
+                median = float(tally.length.quantile(0.5))
+                label = f"{tally.documents:,} documents, median {number(round(median))}"
+                label = f"{name}: {label}" if group.after else label
+                handles.append((_filled if fill else _stepped)(axes, tally.length, edges, label))
+                axes.axvline(median, color=BEFORE_EDGE if fill else AFTER, linewidth=0.8, linestyle=(0, (2, 2)))
+        _log_frame(axes, edges)
+        axes.set_xlabel(f"length of the document ({unit})")
+        axes.set_ylabel("documents (% per bin)")
+        legend_above(figure, handles, columns=1)
+    return path
+
+
+def draw_perplexity_by_length(group: Group, unit: str, path: Path) -> Path:
+    """Perplexity against length: the share of documents in each cell, the median perplexity of each length."""
+    panels = [("before", group.before)] + ([("after", group.after)] if group.after else [])
+    few = group.before.documents < FEW_DOCUMENTS
+    shown = [(name, _grid(tally, few)) for name, tally in panels if tally and tally.documents]
+    with drawing(path, PAGE if len(shown) > 1 else COLUMN + 0.5, 2.8) as figure:
+        row = figure.subplots(1, len(shown), sharex=True, sharey=True, squeeze=False)[0]
+        norm = _shares_norm([grid for _, grid in shown])
+        for axes, (name, grid) in zip(row, shown, strict=True):
+            mesh, line = _draw_cells(axes, grid, shown[0][1], norm)
+            axes.set_title(f"{name}: {grid.total:,} documents" if group.after else f"{grid.total:,} documents")
+            axes.set_xlabel(f"length ({unit})")
+        row[0].set_ylabel("perplexity")
+        _frame(row, edges_of(group.before.length), edges_of(group.before.perplexity))
+        _colour_bar(figure, mesh, row)
+        if len(line.get_xdata()) > 1:
+            legend_above(figure, [line])
+    return path
+
+
+def _grid(tally: Tally, few: bool) -> Grid:
+    return tally.grid.coarser() if few else tally.grid
+
+
+def _frame(row: Any, x: tuple[float, float], y: tuple[float, float]) -> None:
+    """Limits and ticks of panels that share both axes."""
+    row[0].set_ylim(*y)
+    log_axis(row[0].yaxis, *y)
+    row[0].set_xlim(*x)
+    for axes in row:
+        log_axis(axes.xaxis, *x)
+
+
+def _shares_norm(grids: Sequence[Grid]) -> Any:
+    """A log scale of colours; a cell that holds one document is still seen."""
+    from matplotlib.colors import LogNorm
+
+    least = min(100.0 / grid.total for grid in grids)
+    most = max(100.0 * grid.counts.max() / grid.total for grid in grids)
+    return LogNorm(least / 2, max(most, 2 * least))
+
+
+def _draw_cells(axes: Any, grid: Grid, frame: Grid, norm: Any) -> tuple[Any, Any]:
+    perplexity, length, counts = grid.dense(frame)
+    shares = 100.0 * counts / grid.total
     axes.set_xscale("log")
-    axes.set_xlim(low, high)
-    axes.set_xlabel("perplexity of the document (log scale)")
-    axes.set_ylabel("documents")
-    for name, side, value in zip(
-        ("25%", "50%", "75%"), ("right", "center", "left"), sieve.facts["quartiles"], strict=True
-    ):
-        axes.axvline(value, color="black", linewidth=0.8, linestyle=":")
-        axes.annotate(name, (value, 1.0), xycoords=("data", "axes fraction"), ha=side, va="bottom", fontsize=8)
-    _draw_curve(axes, sieve, np.geomspace(low, high, 400))
-    return _save(figure, path)
+    axes.set_yscale("log")
+    mesh = axes.pcolormesh(length, perplexity, np.ma.masked_equal(shares, 0.0), cmap="Blues", norm=norm)
+    columns = np.flatnonzero(counts.sum(axis=0) >= SMALLEST_COLUMN)
+    middle = np.sqrt(length[:-1] * length[1:])
+    medians = [_median(counts[:, c], perplexity) for c in columns]
+    (line,) = axes.plot(middle[columns], medians, color=CURVE, linewidth=1.2, label="median at that length")
+    return mesh, line
 
 
-def draw_scores(perplexities: np.ndarray, quantiles: dict[str, float], path: Path) -> Path:
-    """A histogram of scores on a log axis, the quartiles marked."""
-    figure, axes = _axes()
-    low, high = (float(q) for q in np.quantile(perplexities, [0.002, 0.998]))
-    edges = np.geomspace(low * 0.9, max(high * 1.1, low * 1.2), BINS + 1)
-    axes.hist(perplexities, edges, color=AFTER, label=f"{len(perplexities):,} documents")
-    axes.set_xscale("log")
-    axes.set_xlabel("perplexity of the document (log scale)")
-    axes.set_ylabel("documents")
-    for q in ("0.25", "0.5", "0.75"):
-        axes.axvline(quantiles[q], color="black", linewidth=0.8, linestyle=":")
-        axes.annotate(f"{quantiles[q]:,.4g}", (quantiles[q], 1.0), xycoords=("data", "axes fraction"), ha="center",
-                      va="bottom", fontsize=8)  # fmt: skip
-    axes.legend(frameon=False, fontsize=8)
-    return _save(figure, path)
+def _median(counts: np.ndarray, edges: Edges) -> float:
+    """Of documents counted between edges, interpolated within the bin."""
+    reached = np.cumsum(counts)
+    half = reached[-1] / 2
+    place = int(np.searchsorted(reached, half))
+    before = reached[place] - counts[place]
+    return float(edges[place] + (edges[place + 1] - edges[place]) * (half - before) / counts[place])
 
 
-def _draw_curve(axes: Any, sieve: Sieve, x: np.ndarray) -> None:
+def _colour_bar(figure: Any, mesh: Any, row: Any) -> None:
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    bar = figure.colorbar(mesh, ax=list(row), pad=0.01, fraction=0.05)
+    narrow = mesh.norm.vmax < 20 * mesh.norm.vmin
+    bar.ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if narrow else (1.0,)))
+    bar.ax.yaxis.set_minor_locator(NullLocator())
+    bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
+    bar.set_label("documents (% per cell)")
+    bar.outline.set_linewidth(0.4)
+
+
+def draw_group(axes: Any, group: Group, edges: Edges) -> list[Any]:
+    """The histograms of perplexity of a group, as shares of its documents; returns their handles."""
+    label = f"{group.before.documents:,} documents"
+    handles = [_filled(axes, group.before.perplexity, edges, f"before: {label}" if group.after else label)]
+    if group.after:
+        label = f"after: {group.after.documents:,} documents"
+        handles.append(_stepped(axes, group.after.perplexity, edges, label))
+    _log_frame(axes, edges)
+    return handles
+
+
+def draw_curves(
+    axes: Any, curves: Sequence[tuple[str, Kernel]], colours: Sequence[str] = CURVES
+) -> tuple[Any, list[Any]]:
+    """The keep probability of each (label, kernel) on a second axis from 0 to 1; returns that axis and the lines."""
     twin = axes.twinx()
-    twin.plot(x, sieve.kernel.keep_probability(x), color=CURVE, linewidth=1.8, label="keep probability")
-    twin.set_ylim(0, 1.05)
-    twin.set_ylabel("keep probability", color=CURVE)
-    twin.spines[["top"]].set_visible(False)
-    handles = [h for a in (axes, twin) for h in a.get_legend_handles_labels()[0]]
-    labels = [n for a in (axes, twin) for n in a.get_legend_handles_labels()[1]]
-    twin.legend(handles, labels, loc="upper right", frameon=False, fontsize=8)
+    low, high = axes.get_xlim()
+    x = np.geomspace(low, high, 800)
+    lines = [
+        twin.plot(x, kernel.keep_probability(x), color=colour, linestyle=dashes, label=label)[0]
+        for (label, kernel), colour, dashes in zip(curves, colours, DASHES, strict=False)
+    ]
+    twin.set_ylim(0, 1.02)
+    twin.set_xlim(low, high)
+    return twin, lines
+
+
+def label_curve_axis(twin: Any, colour: str = CURVE) -> None:
+    twin.set_ylabel(KEEP, color=colour)
+    twin.tick_params(axis="y", colors=colour)
+    twin.spines["right"].set_visible(True)
+    twin.spines["right"].set_color(colour)
+
+
+def mark_quartiles(axes: Any, histogram: LogHistogram) -> None:
+    """Dotted lines, labelled above the frame; the median's label is raised where it would touch another."""
+    values = [float(histogram.quantile(q)) for q in QUARTILES]
+    low, high = axes.get_xlim()
+    width = axes.figure.get_size_inches()[0] * 0.7 / np.log(high / low)  # inches of one unit of ln perplexity
+    gap = width * min(np.log(values[1] / values[0]), np.log(values[2] / values[1]))
+    raised = gap < 0.2
+    for name, value, side in zip(("25%", "50%", "75%"), values, ("right", "center", "left"), strict=True):
+        axes.axvline(value, color=INK, linewidth=0.7, linestyle=(0, (1, 2)))
+        text = f"{name}\n{number(float(f'{value:.3g}'))}"
+        y = 16 if raised and name == "50%" else 1
+        axes.annotate(text, (value, 1.0), xytext=(0, y), xycoords=("data", "axes fraction"),
+                      textcoords="offset points", ha=side, va="bottom", fontsize=6.5, linespacing=1.0)  # fmt: skip
+
+
+def edges_of(histogram: LogHistogram) -> tuple[float, float]:
+    """The range that is drawn: all but the outermost 0.2% on either side, at least a factor of two."""
+    low, high = (max(float(histogram.quantile(q)), SMALLEST) for q in TAILS)
+    widen = max(1.05, (2 * low / high) ** 0.5)
+    return low / widen, high * widen
+
+
+def perplexity_edges(histogram: LogHistogram) -> Edges:
+    """Bins for a plot, equal on a log axis, more of them for more documents."""
+    low, high = edges_of(histogram)
+    return np.geomspace(low, high, int(np.clip(2 * histogram.total ** (1 / 3), 10, 60)) + 1)
+
+
+def length_edges(histogram: LogHistogram) -> Edges:
+    """As perplexity_edges, between whole numbers, so that no bin holds more of them than its width says."""
+    low, high = edges_of(histogram)
+    edges = np.geomspace(max(low, 0.5), max(high, 2.0), int(np.clip(2 * histogram.total ** (1 / 3), 10, 50)) + 1)
+    return np.unique(np.floor(edges) + 0.5)
+
+
+def _density(histogram: LogHistogram, edges: Edges) -> np.ndarray:
+    """Per cent of all documents in each bin; where widths differ, in a bin of the middle width."""
+    counts = np.histogram(histogram.centres(), edges, weights=histogram.counts())[0]
+    widths = np.diff(np.log(edges))
+    density: np.ndarray = 100.0 * counts / max(histogram.total, 1) * (np.median(widths) / widths)
+    return density
+
+
+def _filled(axes: Any, histogram: LogHistogram, edges: Edges, label: str) -> Any:
+    return axes.stairs(_density(histogram, edges), edges, fill=True, color=BEFORE, label=label)
+
+
+def _stepped(axes: Any, histogram: LogHistogram, edges: Edges, label: str) -> Any:
+    return axes.stairs(_density(histogram, edges), edges, color=AFTER, linewidth=1.2, label=label)
+
+
+def _log_frame(axes: Any, edges: Edges) -> None:
+    axes.set_xscale("log")
+    axes.set_xlim(edges[0], edges[-1])
+    log_axis(axes.xaxis, float(edges[0]), float(edges[-1]))

@@ -1,0 +1,118 @@
+"""Which folders a report is about: a run, a folder of scores or a sample, and where their documents lie."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from corpora import manifest
+from corpora.documents.sources import SOURCES
+from corpora.errors import BadArgument, DamagedFile, StaleOutput
+from corpora.manifest import Manifest
+from recipes.load import patterns
+
+RECIPE = "recipe.json"
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A finished folder of scores, and the finished sample drawn from it if there is one.
+
+    inputs: patterns of the scored documents, empty where they are not known.
+    """
+
+    home: Path
+    title: str
+    reference: str
+    scores: Path
+    scored: Manifest
+    sampled: Path | None
+    sample: Manifest | None
+    inputs: list[str]
+    language: str
+
+    @property
+    def items(self) -> list[str]:
+        """Names of the work items told of: the sample's where there is one, in the order of their numbers."""
+        return [str(i["name"]) for i in (self.sample or self.scored).items]
+
+
+def find(folder: Path, scores: Path | None = None, inputs: Sequence[str] = ()) -> Scored:
+    """What `folder` holds. `scores` and `inputs` say what it can't.
+
+    Raises:
+        DamagedFile: no manifest, no finished scores, or another stage's output.
+        StaleOutput: scores that the sample wasn't drawn from.
+        BadArgument: a sample whose scores are not found.
+    """
+    content = manifest.read(folder)
+    if content.stage == "run":
+        return _of(folder, folder / "scores", _sample_of(folder), folder, inputs)
+    if content.stage == "score":
+        return _of(folder, folder, None, folder.parent, inputs)
+    if content.stage == "sample":
+        chosen = scores or _scores_of(folder, content)
+        return _of(folder, chosen, folder, folder.parent, inputs)
+    raise DamagedFile(f"{folder} holds the output of {content.stage!r}: a report tells of a run, scores or a sample")
+
+
+def _of(home: Path, scores: Path, sampled: Path | None, run: Path, inputs: Sequence[str]) -> Scored:
+    scored = manifest.read_finished(scores, "score")
+    sample = manifest.read_finished(sampled, "sample") if sampled else None
+    if sample and sample.made_from.settings["scores"] != scored.fingerprint:
+        raise StaleOutput(f"{sampled} was not drawn from {scores}: name its own with --scores, or sample again")
+    recipe = _recipe(run)
+    return Scored(
+        home=home,
+        title=recipe.get("title") or "/".join(home.resolve().parts[-2:]),
+        reference=recipe.get("reference", ""),
+        scores=scores,
+        scored=scored,
+        sampled=sampled,
+        sample=sample,
+        inputs=list(inputs) or _inputs(recipe),
+        language=recipe.get("language", ""),
+    )
+
+
+def _sample_of(run: Path) -> Path | None:
+    """The run's sample, if it is finished."""
+    home = run / "sampled"
+    return home if (home / manifest.NAME).exists() and manifest.read(home).finished else None
+
+
+def _scores_of(sampled: Path, content: Manifest) -> Path:
+    """The folder beside the sample that it was drawn from."""
+    wanted = content.made_from.settings["scores"]
+    for home in sorted(p.parent for p in sampled.resolve().parent.glob(f"*/{manifest.NAME}")):
+        try:
+            found = manifest.read(home)
+        except DamagedFile:
+            continue
+        if found.stage == "score" and found.fingerprint == wanted:
+            return home
+    raise BadArgument(f"the scores that {sampled} was drawn from don't lie beside it: name them with --scores DIR")
+
+
+def _recipe(run: Path) -> dict[str, Any]:
+    """The run's recipe as resolved; empty where the folder belongs to no run."""
+    path = run / RECIPE
+    if not path.exists() or not (run / manifest.NAME).exists() or manifest.read(run).stage != "run":
+        return {}
+    try:
+        recipe: dict[str, Any] = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+    except msgspec.MsgspecError as error:
+        raise DamagedFile(f"{path} can't be read ({error}): run the recipe again") from None
+    return recipe
+
+
+def _inputs(recipe: dict[str, Any]) -> list[str]:
+    documents = recipe.get("documents", {})
+    if documents.get("input"):
+        return patterns(documents["input"])
+    named = SOURCES.get(documents.get("source", ""))
+    return [named.pattern] if named else []

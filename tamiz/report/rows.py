@@ -1,0 +1,122 @@
+"""Scores read back, one work item at a time, with what the sample kept of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from corpora.documents.items import work_items
+from corpora.documents.reading import read_batches
+from corpora.errors import DamagedFile, StaleOutput
+from tamiz.report.folders import Scored
+
+Floats = npt.NDArray[np.float64]
+_ITEM_SUFFIX = re.compile(r"\.item\d{4,}$")
+
+
+@dataclass(frozen=True)
+class ItemRows:
+    """The scored rows of one work item, in input order.
+
+    file: name of the input that it is all or a part of; rows int64[n] in the whole file; perplexities, lengths
+    (num_tokens) float64[n]; language int64[n], an index into `languages` ("" where the scores name none); kept
+    bool[n], None without a sample.
+    """
+
+    item: str
+    file: str
+    rows: npt.NDArray[np.int64]
+    perplexities: Floats
+    lengths: Floats
+    language: npt.NDArray[np.int64]
+    languages: list[str]
+    kept: npt.NDArray[np.bool_] | None
+
+
+def item_rows(scored: Scored, *, with_sample: bool = True) -> Iterator[ItemRows]:
+    """Every work item's rows, in the order of items. Memory: one item. with_sample: whether `kept` is filled in.
+
+    Raises DamagedFile for a file that can't be read, StaleOutput where sample and scores don't fit.
+    """
+    for number, item in enumerate(scored.items):
+        columns = _columns(scored.scores / f"{item}.parquet")
+        kept = None
+        if scored.sampled and with_sample:
+            path = _part(scored.sampled, number)
+            kept = _kept(columns["perplexity"], _kept_perplexities(path), path)
+        valid = np.isfinite(columns["perplexity"])
+        yield ItemRows(
+            item=item,
+            file=_ITEM_SUFFIX.sub("", item),
+            rows=columns["row"][valid].astype(np.int64),
+            perplexities=columns["perplexity"][valid],
+            lengths=columns["num_tokens"][valid].astype(np.float64),
+            language=columns["language"][valid],
+            languages=columns["languages"],
+            kept=None if kept is None else kept[valid],
+        )
+
+
+def _columns(path: Path) -> dict[str, Any]:
+    """The columns of one file of scores as arrays, the language as a code; rejected rows are NaN."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    try:
+        table: Any = pq.read_table(path, columns=["row", "perplexity", "num_tokens", "language"])
+        named: Any = pc.fill_null(table.column("language").cast(pa.string()), "")
+        language: Any = named.combine_chunks().dictionary_encode()
+    except (OSError, ValueError, KeyError) as error:
+        reason = str(error).splitlines()[0]
+        raise DamagedFile(f"{path} can't be read ({reason}): score again (--rebuild)") from None
+    found: dict[str, Any] = {
+        name: table.column(name).to_numpy(zero_copy_only=False) for name in ("row", "perplexity", "num_tokens")
+    }
+    codes = language.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    return {**found, "language": codes, "languages": language.dictionary.to_pylist()}
+
+
+def _part(sampled: Path, number: int) -> Path:
+    """The sample's file of the item with this number, whatever its format."""
+    found = [p for p in sorted(sampled.glob(f"part-{number:05d}.*")) if p.suffix in (".parquet", ".gz", ".zst")]
+    if len(found) != 1:
+        raise DamagedFile(f"{sampled} has {len(found)} files named part-{number:05d}.*, not 1: sample again")
+    return found[0]
+
+
+def _kept_perplexities(part: Path) -> Floats:
+    """float64[k] of the kept documents, in input order."""
+    if part.suffix == ".parquet":
+        import pyarrow.parquet as pq
+
+        try:
+            column = pq.read_table(part, columns=["perplexity"]).column(0)
+        except (OSError, ValueError, KeyError) as error:
+            raise DamagedFile(f"{part} can't be read ({str(error).splitlines()[0]}): sample again") from None
+        return np.asarray(column.to_numpy(zero_copy_only=False), np.float64)
+    batches = (b for item in work_items([str(part)]) for b in read_batches(item, columns=("perplexity",)))
+    return np.array([float(value or "nan") for b in batches for value in b.extra["perplexity"]], np.float64)
+
+
+def _kept(perplexities: Floats, kept: Floats, part: Path) -> npt.NDArray[np.bool_]:
+    """bool[n]: which rows the kept perplexities [k] are of.
+
+    Where rows share a perplexity to the bit (equal texts, nearly always), the first of them count as the kept ones.
+    """
+    order = np.argsort(perplexities, kind="stable")
+    ascending, wanted = perplexities[order], np.sort(kept)
+    first = np.searchsorted(wanted, wanted, side="left")
+    place = np.searchsorted(ascending, wanted, side="left") + np.arange(len(wanted)) - first
+    fits = bool(np.all(place < len(ascending))) and bool(np.all(ascending[place] == wanted))
+    if not fits:
+        raise StaleOutput(f"{part} holds perplexities that its scores don't: sample again (--rebuild)")
+    mask = np.zeros(len(perplexities), np.bool_)
+    mask[order[place]] = True
+    return mask

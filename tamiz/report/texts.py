@@ -1,0 +1,151 @@
+"""Documents read back from the inputs by file and row, and made fit to be shown."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from corpora import manifest
+from corpora.documents.items import WorkItem, work_items
+from corpora.documents.reading import read_batches
+from corpora.errors import TamizError
+from corpora.files import is_local
+from corpora.manifest import InputIdentity
+from tamiz.report.folders import Scored
+from tamiz.report.nearest import Pick
+
+SHOWN_CHARACTERS = 300
+READ_CHARACTERS = 20 * SHOWN_CHARACTERS  # of a text, before white space is collapsed
+_JOINERS = "\u200c\u200d"  # letters of Persian and emoji need them
+_DROPPED = "\u00ad\u200b\u2060\ufeff"  # invisible and harmless: hyphenation, borders of words, byte order marks
+_HIDDEN = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
+_REPLACEMENT = "\ufffd"
+
+Place = tuple[str, int]  # work item, row
+Update = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Found:
+    """A document of the input."""
+
+    text: str
+    url: str | None
+    timestamp: str | None
+
+
+@dataclass(frozen=True)
+class ReadBack:
+    """The documents that could be read, and one line for each reason why others couldn't."""
+
+    documents: dict[Place, Found]
+    problems: list[str]
+
+
+def read_back(scored: Scored, picks: Iterable[Pick], *, remote: bool, progress: Update) -> ReadBack:
+    """Reads the picked documents; only the files that hold one are opened, and no further than its row.
+
+    Nothing is raised for inputs that are gone or changed: `problems` tells. remote: whether files at other addresses
+    than local paths are read.
+    """
+    rows: dict[str, set[int]] = defaultdict(set)
+    for pick in picks:
+        rows[pick.item].add(pick.row)
+    items, problems = _find_items(scored, remote)
+    known = {identity.name: identity for identity in scored.scored.made_from.inputs}
+    documents: dict[Place, Found] = {}
+    missing = sorted(rows.keys() - items.keys())
+    if missing and items:
+        problems.append(f"{_listed(missing)}: no longer among the inputs")
+    for number, name in enumerate(sorted(rows.keys() & items.keys()), 1):
+        problem = _check_same(items[name], known)
+        if problem is None:
+            problem = _read_item(items[name], rows[name], documents)
+        if problem is not None:
+            problems.append(problem)
+        progress(number, len(rows))
+    return ReadBack(documents, problems)
+
+
+def _find_items(scored: Scored, remote: bool) -> tuple[dict[str, WorkItem], list[str]]:
+    """Work items by name, as the scores were made from."""
+    found: dict[str, WorkItem] = {}
+    problems = (
+        [] if scored.inputs else ["the scores don't say where their documents lie: name them with --input PATTERN"]
+    )
+    for pattern in scored.inputs:
+        if not (remote or is_local(pattern)):
+            problems.append(f"{pattern} lies elsewhere and was not read: `tamiz report` on its own reads it")
+            continue
+        try:
+            items = work_items([pattern], int(scored.scored.made_from.settings["item_bytes"]))
+        except TamizError as error:
+            problems.append(f"{error}; name the documents with --input PATTERN")
+        else:
+            found.update((item.name, item) for item in items)
+    return found, problems
+
+
+def _check_same(item: WorkItem, known: dict[str, InputIdentity]) -> str | None:
+    """A line if the file isn't the one that was scored."""
+    old = known.get(item.input_name)
+    try:
+        new = (
+            manifest.local_identity(Path(item.path), item.input_name, known)
+            if is_local(item.path)
+            else InputIdentity(name=item.input_name, size=item.size, etag=item.etag)
+        )
+    except OSError as error:
+        return f"{item.path} can't be read ({error.strerror})"
+    if old is None or old.content() != new.content():
+        return f"{item.path} is not what was scored: its documents are not shown"
+    return None
+
+
+def _read_item(item: WorkItem, rows: set[int], documents: dict[Place, Found]) -> str | None:
+    """Adds the documents at `rows`; a line if the file can't be read that far."""
+    last = max(rows)
+    try:
+        for batch in read_batches(item):
+            for n, row in enumerate(batch.rows.tolist()):
+                if row in rows:
+                    documents[item.name, row] = Found(batch.texts[n], batch.urls[n], batch.timestamps[n])
+            if len(batch.rows) and batch.rows[-1] >= last:
+                return None
+    except (TamizError, OSError) as error:
+        return f"{item.path} can't be read ({error})"
+    return f"{item.path} is damaged: some of its documents can't be shown"
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def shown(text: str, characters: int = SHOWN_CHARACTERS) -> str:
+    """The beginning of a text, as `visible` makes it, cut at a word if one ends near."""
+    line = visible(text[:READ_CHARACTERS])
+    if len(line) <= characters and len(text) <= READ_CHARACTERS:
+        return line
+    cut = line[:characters]
+    at_word = re.sub(r"\s+\S{0,24}$", "", cut)
+    return f"{at_word or cut} …"
+
+
+def visible(text: str) -> str:
+    """A text on one line, not yet escaped for HTML.
+
+    Control characters, unassigned ones and those that turn the direction of writing become U+FFFD.
+    """
+    return " ".join("".join(map(_visible, text)).split())
+
+
+def _visible(character: str) -> str:
+    if character.isspace() or character in _JOINERS:
+        return character
+    if character in _DROPPED:
+        return ""
+    return _REPLACEMENT if unicodedata.category(character) in _HIDDEN else character
