@@ -33,12 +33,14 @@ class LmSource(LmSettings, frozen=True, kw_only=True):
     """The language model: trained on `input` (or a named source), or a ready KenLM `file` with its `tokenizer`.
 
     source_share: of the named source's documents, drawn by their text; `input` is always taken whole.
+    trust: open a `file` that kenlm loads (a trie, an ARPA file) though no sha256 of it is recorded, and record it.
     """
 
     source: Literal["wikipedia-es"] = "wikipedia-es"
     source_share: float = 1.0
     input: tuple[str, ...] | str | None = None
     file: str | None = None
+    trust: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -1,47 +1,84 @@
-"""The head of a KenLM file, and a check of the file before KenLM opens it.
+"""The head of a KenLM file, and a check of the file before anything opens it.
 
 KenLM maps a binary file and trusts what it reads there: a wrong count or word id is a crash. `check_lm` reads the
-header, and of a probing binary also the size and the vocabulary, and refuses what doesn't add up.
-Source: kpu/kenlm lm/binary_format.cc (Sanity, FixedWidthParameters), lm/vocab.cc, util/probing_hash_table.hh.
+header, compares the file's size with what the counts make, looks through the vocabulary, and refuses what doesn't
+add up. It reads in blocks, so that no count makes it allocate.
+Source: kpu/kenlm lm/binary_format.cc (Sanity, FixedWidthParameters), lm/model_type.hh.
 """
 
 from __future__ import annotations
 
+import os
+import stat
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO
-
-import numpy as np
 
 from corpora.errors import DamagedFile
+from corpora.perplexity.lm_contents import LmFile, check_probing_vocabulary, check_trie_vocabulary, check_words
+from corpora.perplexity.lm_sizes import (
+    LONGEST_ENTRY,
+    MIDDLE_ENTRY,
+    UNIGRAM_ENTRY,
+    VOCABULARY_ENTRY,
+    VOCABULARY_HEADER,
+    ProbingLayout,
+    TrieBits,
+    num_buckets,
+    probing_layout,
+    quantiser_bytes,
+    trie_bytes,
+    trie_unigram_bytes,
+    trie_vocabulary_bytes,
+)
 from corpora.perplexity.settings import MAXIMUM_ORDER, MINIMUM_ORDER
 
+__all__ = [
+    "LONGEST_ENTRY",
+    "MIDDLE_ENTRY",
+    "PROBING_MULTIPLIER",
+    "UNIGRAM_ENTRY",
+    "VOCABULARY_ENTRY",
+    "VOCABULARY_HEADER",
+    "LmHeader",
+    "check_lm",
+    "num_buckets",
+    "pack_header",
+]
+
 PROBING_MULTIPLIER = 1.5
-VOCABULARY_HEADER = struct.Struct("<II")  # version, number of words
-VOCABULARY_ENTRY = np.dtype([("key", "<u8"), ("word", "<u4")])
-UNIGRAM_ENTRY = np.dtype([("probability", "<f4"), ("backoff", "<f4")])
-MIDDLE_ENTRY = np.dtype([("key", "<u8"), ("probability", "<f4"), ("backoff", "<f4")])
-LONGEST_ENTRY = np.dtype([("key", "<u8"), ("probability", "<f4")])
 
 _MAGIC = b"mmap lm http://kheafield.com/code format version 5\n\0"
+_INCOMPLETE = b"mmap lm http://kheafield.com/code incomplete\n"
 # Values that read wrong under another byte order or word size: floats 0, 1, -0.5; words 1, the largest; a 64-bit 1.
 _SANITY = _MAGIC.ljust(56, b"\0") + struct.pack("<fffIIIQ", 0.0, 1.0, -0.5, 1, 0xFFFFFFFF, 0, 1)
-_PARAMETERS = struct.Struct("<B3xfi?3xI")  # order, probing multiplier, type, has vocabulary, search version
+_PARAMETERS = struct.Struct("<B3xfiB3xI")  # order, probing multiplier, type, has vocabulary, search version
 _TYPES = ("probing", "rest_probing", "trie", "quant_trie", "array_trie", "quant_array_trie")
 _PROBING = 0
-_LARGEST_COUNT = 1 << 40  # far above any model, far below overflow
+_QUANTISER_VERSION, _ARRAY_VERSION = 2, 0
+_QUANTISER_BITS = range(1, 26)
+_WORD_IDS = 1 << 32  # KenLM's ids are 32 bits
+_NGRAMS = 1 << 57  # what KenLM's packed pointers hold
+_ARPA_HEAD = 1 << 16  # bytes within which an ARPA file must have told its counts
 
 
 @dataclass(frozen=True)
 class LmHeader:
-    """type: "arpa", or one of KenLM's binary types. counts: n-grams of each order, unigrams first. size: bytes."""
+    """type: "arpa", or one of KenLM's binary types. counts: n-grams of each order, unigrams first. size: bytes.
+
+    Of a binary: multiplier of the hash tables (cells for each entry), has_vocabulary (the words' strings stand at
+    the end), num_words (ids are below it, `<unk>` is 0). layout: where the tables of a probing binary lie.
+    """
 
     type: str
     order: int
     counts: tuple[int, ...]
     size: int
+    multiplier: float = PROBING_MULTIPLIER
+    has_vocabulary: bool = False
+    num_words: int = 0
+    layout: ProbingLayout | None = None
 
 
 def pack_header(counts: Sequence[int]) -> bytes:
@@ -55,105 +92,137 @@ def _header_size(order: int) -> int:
     return (len(_SANITY) + _PARAMETERS.size + 8 * order + 7) // 8 * 8
 
 
-def num_buckets(entries: int, multiplier: float) -> int:
-    """Cells of a hash table, at least one of them free. KenLM multiplies in float32."""
-    return max(entries + 1, int(np.float32(multiplier) * np.float32(entries)))
-
-
 def check_lm(path: str | Path) -> LmHeader:
     """Reads the header of a KenLM binary or an ARPA file, and checks what can be checked without loading it.
 
-    Raises DamagedFile with what was expected and found; OSError if the file can't be read.
+    Of every binary type the exact size; of probing ones also the vocabulary, so that no word id leads outside the
+    unigrams. Raises DamagedFile with what was expected and found; OSError if the file can't be read.
     """
-    with open(path, "rb") as file:
-        size = Path(path).stat().st_size
+    with open(path, "rb", opener=_open_at_once) as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise DamagedFile(f"{path}: not a regular file, so not a language model")
+        opened = LmFile(path, file, status.st_size)
         start = file.read(len(_SANITY))
-        if start.lstrip().startswith(b"\\data\\"):
-            file.seek(0)
-            return _arpa_header(file, path, size)
-        if not start.startswith(_MAGIC[:-2]):
-            raise DamagedFile(f"{path}: not a KenLM binary: it must start with {_MAGIC[:-2]!r}, found {start[:50]!r}")
-        if start != _SANITY:
-            raise DamagedFile(f"{path}: damaged KenLM binary: its test values are not a 64-bit little-endian file's")
-        header, multiplier, has_vocabulary = _read_parameters(file, path, size)
-        if header.type == _TYPES[_PROBING]:
-            _check_probing(file, path, header, multiplier, has_vocabulary)
-    return header
+        if start.lstrip().startswith((b"\\data\\", b"#")):
+            return _arpa_header(opened)
+        _check_start(path, start)
+        header = _read_header(opened)
+        return _check_probing(opened, header) if "probing" in header.type else _check_trie(opened, header)
 
 
-def _read_parameters(file: IO[bytes], path: str | Path, size: int) -> tuple[LmHeader, float, bool]:
-    data = file.read(_PARAMETERS.size)
-    if len(data) < _PARAMETERS.size:
-        raise DamagedFile(f"{path}: truncated KenLM binary: {size} bytes, too short for its header")
-    order, multiplier, type_, has_vocabulary, search_version = _PARAMETERS.unpack(data)
+def _open_at_once(path: str, flags: int) -> int:
+    """Opening a pipe would wait for its writer."""
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
+def _check_start(path: str | Path, start: bytes) -> None:
+    if start.startswith(_INCOMPLETE):
+        raise DamagedFile(f"{path}: unfinished KenLM binary: build_binary was interrupted, build it again")
+    if not start.startswith(_MAGIC[:-2]):
+        raise DamagedFile(f"{path}: not a KenLM binary: it must start with {_MAGIC[:-2]!r}, found {start[:50]!r}")
+    if start != _SANITY:
+        raise DamagedFile(f"{path}: damaged KenLM binary: its test values are not a 64-bit little-endian file's")
+
+
+def _read_header(file: LmFile) -> LmHeader:
+    path = file.path
+    order, multiplier, type_, has_vocabulary, version = file.unpack(_PARAMETERS, len(_SANITY), "its header")
     if not MINIMUM_ORDER <= order <= MAXIMUM_ORDER:
         raise DamagedFile(f"{path}: order {order} in the header: kenlm reads {MINIMUM_ORDER} to {MAXIMUM_ORDER}")
     if not 0 <= type_ < len(_TYPES):
         raise DamagedFile(f"{path}: model type {type_} in the header: KenLM has types 0 to {len(_TYPES) - 1}")
-    if type_ == _PROBING and search_version != 0:
-        raise DamagedFile(f"{path}: search version {search_version} in the header: a probing binary has 0")
+    name = _TYPES[type_]
+    expected = 0 if "probing" in name else 1
+    if version != expected:
+        raise DamagedFile(f"{path}: search version {version} in the header: a {name} binary has {expected}")
     if not 1.0 < multiplier < 100.0:
         raise DamagedFile(f"{path}: probing multiplier {multiplier} in the header: expected 1.5, above 1 in any case")
-    counts_data = file.read(8 * order)
-    if len(counts_data) < 8 * order:
-        raise DamagedFile(f"{path}: truncated KenLM binary: {size} bytes, too short for {order} counts")
-    counts = struct.unpack(f"<{order}Q", counts_data)
-    if max(counts) > _LARGEST_COUNT or counts[0] < 3:
-        raise DamagedFile(f"{path}: counts {counts} in the header: expected 3 words or more, no count above 2**40")
-    return LmHeader(_TYPES[type_], order, counts, size), multiplier, has_vocabulary
+    if has_vocabulary > 1:
+        raise DamagedFile(f"{path}: vocabulary flag {has_vocabulary} in the header: expected 0 or 1")
+    counts = file.unpack(struct.Struct(f"<{order}Q"), len(_SANITY) + _PARAMETERS.size, f"{order} counts")
+    if not 1 <= counts[0] < _WORD_IDS or max(counts) >= _NGRAMS:
+        raise DamagedFile(f"{path}: counts {counts} in the header: expected 1 to 2**32 words, n-grams below 2**57")
+    return LmHeader(name, order, counts, file.size, multiplier, has_vocabulary == 1)
 
 
-def _check_probing(
-    file: IO[bytes], path: str | Path, header: LmHeader, multiplier: float, has_vocabulary: bool
-) -> None:
+def _check_probing(file: LmFile, header: LmHeader) -> LmHeader:
     """Every size in a probing binary follows from its counts."""
-    words = header.counts[0]
-    vocabulary = VOCABULARY_HEADER.size + num_buckets(words, multiplier) * VOCABULARY_ENTRY.itemsize
-    tables = sum(num_buckets(count, multiplier) * MIDDLE_ENTRY.itemsize for count in header.counts[1:-1])
-    tables += num_buckets(header.counts[-1], multiplier) * LONGEST_ENTRY.itemsize
-    size = _header_size(header.order) + vocabulary + (words + 1) * UNIGRAM_ENTRY.itemsize + tables
-    if header.size < size or (header.size > size and not has_vocabulary):
-        raise DamagedFile(f"{path}: {header.size} bytes, but its counts {header.counts} make {size} before the words")
-    bound = _check_vocabulary(file, path, header, num_buckets(words, multiplier))
-    if has_vocabulary:
-        file.seek(size)
-        strings = file.read()
-        found = strings.count(b"\0")
-        if not strings.startswith(b"<unk>\0") or not strings.endswith(b"\0") or found != bound:
-            raise DamagedFile(f"{path}: its last part must be {bound} words from <unk> on, found {found}: truncated?")
+    rest = header.type == "rest_probing"
+    layout = probing_layout(_header_size(header.order), header.counts, header.multiplier, rest=rest)
+    _check_size(file, header, layout.end)
+    words = check_probing_vocabulary(file, layout.vocabulary, header.counts[0])
+    if header.has_vocabulary:
+        check_words(file, layout.end, words)
+    return replace(header, num_words=words, layout=layout)
 
 
-def _check_vocabulary(file: IO[bytes], path: str | Path, header: LmHeader, buckets: int) -> int:
-    """The number of words, `<unk>` included, which KenLM adds to the unigrams of an ARPA file that lacks it.
+def _check_trie(file: LmFile, header: LmHeader) -> LmHeader:
+    """Of a quantised or array-compressed trie the sizes follow from its counts and some bits, told inside it."""
+    start, counts = _header_size(header.order), header.counts
+    quantiser = start + trie_vocabulary_bytes(counts[0])
+    bits = TrieBits()
+    if "quant" in header.type:
+        bits = _quantiser_bits(file, quantiser)
+    if "array" in header.type and header.order > 2:
+        array = quantiser + trie_unigram_bytes(counts[0])
+        bits = replace(bits, array=_array_bits(file, array + _quantiser_bytes(header.order, bits)))
+    end = start + trie_bytes(counts, bits)
+    _check_size(file, header, end)
+    words = check_trie_vocabulary(file, start, counts[0])
+    if header.has_vocabulary:
+        check_words(file, end, words)
+    return replace(header, num_words=words)
 
-    A larger word id would be looked up outside the unigrams; a look-up in a table without a free cell never ends.
-    """
-    file.seek(_header_size(header.order))
-    version, words = VOCABULARY_HEADER.unpack(file.read(VOCABULARY_HEADER.size))
-    table = np.frombuffer(file.read(buckets * VOCABULARY_ENTRY.itemsize), VOCABULARY_ENTRY)
-    if version != 0 or words - header.counts[0] not in (0, 1):
-        raise DamagedFile(f"{path}: vocabulary version {version} of {words} words: expected 0 of {header.counts[0]}")
-    largest = int(table["word"].max())
-    if largest >= words or table["key"].all():
-        raise DamagedFile(f"{path}: damaged vocabulary: word id {largest}, {words} words in {buckets} cells")
-    return int(words)
+
+def _quantiser_bytes(order: int, bits: TrieBits) -> int:
+    return quantiser_bytes(order, bits) if bits.quantised else 0
 
 
-def _arpa_header(file: IO[bytes], path: str | Path, size: int) -> LmHeader:
-    r"""`\data\`, then a line `ngram K=COUNT` for each order."""
+def _quantiser_bits(file: LmFile, offset: int) -> TrieBits:
+    version, probability, backoff = file.unpack(struct.Struct("<BBB"), offset, "its quantiser")
+    if version != _QUANTISER_VERSION or probability not in _QUANTISER_BITS or backoff not in _QUANTISER_BITS:
+        found = f"version {version}, {probability} and {backoff} bits"
+        raise DamagedFile(f"{file.path}: quantiser of {found}: expected version {_QUANTISER_VERSION}, 1 to 25 bits")
+    return TrieBits(probability, backoff, quantised=True)
+
+
+def _array_bits(file: LmFile, offset: int) -> int:
+    version, bits = file.unpack(struct.Struct("<BB"), offset, "its pointer arrays")
+    if version != _ARRAY_VERSION:
+        raise DamagedFile(f"{file.path}: pointer arrays of version {version}: expected {_ARRAY_VERSION}")
+    return int(bits)
+
+
+def _check_size(file: LmFile, header: LmHeader, expected: int) -> None:
+    if file.size < expected or (file.size > expected and not header.has_vocabulary):
+        words = " before the words" if header.has_vocabulary else ""
+        raise DamagedFile(
+            f"{file.path}: {file.size} bytes, but the counts {header.counts} of a {header.type} binary make "
+            f"{expected}{words}"
+        )
+
+
+def _arpa_header(file: LmFile) -> LmHeader:
+    r"""Blank lines and comments, `\data\`, a line `ngram K=COUNT` for each order, a blank line."""
+    head = file.read(0, min(file.size, _ARPA_HEAD), "its counts")
+    _, _, table = head.partition(b"\\data\\")
     counts: list[int] = []
-    for line in file:
+    for line in table.split(b"\n")[1:]:
         text = line.strip()
-        if text in (b"", b"\\data\\"):
-            continue
         if not text.startswith(b"ngram "):
             break
         order, _, count = text[6:].partition(b"=")
-        if order.strip() != str(len(counts) + 1).encode() or not count.strip().isdigit():
+        if order.strip() != str(len(counts) + 1).encode() or not count.strip().isdigit() or len(count) > 20:
             raise DamagedFile(
-                f"{path}: bad ARPA header: expected 'ngram {len(counts) + 1}=COUNT', found {text[:80]!r}"
+                f"{file.path}: bad ARPA header: expected 'ngram {len(counts) + 1}=COUNT', found {text[:80]!r}"
             )
         counts.append(int(count))
     if not MINIMUM_ORDER <= len(counts) <= MAXIMUM_ORDER:
-        raise DamagedFile(f"{path}: ARPA file of order {len(counts)}: kenlm reads {MINIMUM_ORDER} to {MAXIMUM_ORDER}")
-    return LmHeader("arpa", len(counts), tuple(counts), size)
+        bounds = f"{MINIMUM_ORDER} to {MAXIMUM_ORDER}"
+        raise DamagedFile(f"{file.path}: ARPA file of order {len(counts)}: kenlm reads {bounds}")
+    # the shortest line of an n-gram: "0", tab, words of one letter, spaces between them, newline
+    least = sum(count * (2 * order + 2) for order, count in enumerate(counts, 1))
+    if least > file.size or counts[0] >= _WORD_IDS:
+        raise DamagedFile(f"{file.path}: {file.size} bytes, but n-grams of counts {counts} need {least} or more")
+    return LmHeader("arpa", len(counts), tuple(counts), file.size)

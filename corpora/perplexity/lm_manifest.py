@@ -5,6 +5,7 @@ The files of the model `LM.bin`: LM.json (this manifest), LM.spiece.model (its t
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 from pathlib import Path
@@ -12,11 +13,12 @@ from pathlib import Path
 import msgspec
 
 from corpora import files
-from corpora.errors import DamagedFile
+from corpora.errors import BadArgument, DamagedFile
 from corpora.perplexity.settings import ScoringMode
 
 FORMAT = "tamiz-lm"
 VERSION = 1
+SAFE_TYPES = ("probing",)  # that our own reader scores with, bounds checked
 
 
 class LmManifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,10 +57,28 @@ def read_manifest(lm: str | Path) -> LmManifest | None:
 
 def check_sha256(path: Path, expected: str, says: Path) -> str:
     """The file's sha256. Raises DamagedFile if it isn't what `says` expects."""
-    found = files.sha256(path)
+    found = _sha256(path)
     if found != expected:
         raise DamagedFile(f"{path}: sha256 {found[:16]}…, but {says} says {expected[:16]}…: damaged or replaced")
     return found
+
+
+def check_trusted(path: str | Path, header_type: str, *, trust: bool = False) -> str:
+    """The sha256 of a model from elsewhere, recorded before or now, and enforced from then on.
+
+    A probing binary is read by our own code, which no damage leads astray, so its first use records it. Every other
+    type is loaded by kenlm, which trusts offsets and counts inside the file (a trie's pointers, an ARPA file's
+    lines, a hash table's free cell) and may crash, or never return, on a damaged one: with up to 20 bytes changed,
+    every second trie ended the process. A checksum recorded where the file was known to be good is the only
+    protection, so without one it opens only with `trust`, which records it.
+    Raises BadArgument without record or trust, DamagedFile if the file is no longer what was recorded.
+    """
+    path = Path(path)
+    if header_type not in SAFE_TYPES and not trust and not _record_of(path).is_file():
+        told = f"{path} is of type {header_type}: kenlm loads it, and a damaged one can crash it"
+        fix = "pass --trust-lm (in a recipe lm.trust = true), which records its sha256"
+        raise BadArgument(f"{told}; if it comes from where you trust, {fix} in {_record_of(path)}")
+    return recorded_sha256(path)
 
 
 def recorded_sha256(path: str | Path, record: Path | None = None) -> str:
@@ -70,15 +90,27 @@ def recorded_sha256(path: str | Path, record: Path | None = None) -> str:
     path = Path(path)
     record = record or _record_of(path)
     if not record.is_file():
-        digest = files.sha256(path)
+        digest = _sha256(path)
         files.write_bytes(record, f"{digest}  {path.name}\n".encode())
         return digest
-    expected = record.read_text("utf-8", "replace").partition(" ")[0]
-    found = files.sha256(path)
+    with record.open(encoding="utf-8", errors="replace") as lines:
+        expected = lines.read(64).lower()  # sha256sum writes the same line
+    found = _sha256(path)
     if found != expected:
         told = f"{path}: sha256 {found[:16]}…, but {expected[:16]}… was recorded at first use"
         raise DamagedFile(f"{told}: restore the file, or remove {record} if it was meant to change")
     return found
+
+
+def _sha256(path: Path) -> str:
+    """Read once a process while the file stays the same: a model is identified before it is loaded."""
+    status = path.stat()
+    return _sha256_of(str(path.resolve()), status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+
+@functools.lru_cache(maxsize=1024)
+def _sha256_of(path: str, *_state: int) -> str:
+    return files.sha256(path)
 
 
 def _record_of(path: Path) -> Path:

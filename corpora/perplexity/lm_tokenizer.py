@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 
+from corpora.encoding.rounded_scores import with_rounded_scores
 from corpora.errors import BadArgument, TamizError
 from corpora.perplexity.settings import CHARACTER_COVERAGE, SENTENCEPIECE_THREADS
 from corpora.randomness import uniform
@@ -61,8 +62,9 @@ class Spool:
 def train_tokenizer(spool: Spool, vocabulary_size: int) -> bytes:
     """A model of `vocabulary_size` pieces, of fewer if the text can't carry them; the same for the same lines.
 
-    Trained as CCNet's (cc_net/Makefile): unigram, character coverage 0.9995, nmt_nfkc. Of more than SAMPLE_BYTES, a
-    line is taken or left by its own text. Raises BadArgument if the pieces can't hold the text's characters.
+    Trained as CCNet's (cc_net/Makefile): unigram, character coverage 0.9995, nmt_nfkc; then its scores are rounded.
+    Of more than SAMPLE_BYTES, a line is taken or left by its own text. Raises BadArgument if the pieces can't hold
+    the text's characters.
     """
     import sentencepiece
 
@@ -83,7 +85,7 @@ def train_tokenizer(spool: Spool, vocabulary_size: int) -> bytes:
     except (RuntimeError, ValueError) as error:
         reason = " ".join(str(error).split())[-160:]
         raise BadArgument(f"can't train a tokenizer of {vocabulary_size} pieces on this text: {reason}") from None
-    return model.getvalue()
+    return with_rounded_scores(model.getvalue())
 
 
 def _sample(spool: Spool) -> Iterator[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,23 +11,15 @@ from corpora import files
 from corpora.documents.items import WorkItem, work_items
 from corpora.errors import BadArgument, DamagedFile, StaleOutput
 from corpora.manifest import InputIdentity, MadeFrom
+from corpora.perplexity.routing import LmChoice
 from corpora.perplexity.settings import LmSettings
 from tamiz.console import count, progress, size
 from tamiz.stages.common import Context, StageReport
 from tamiz.stages.texts import Texts
 
-ALGORITHM = 1
+ALGORITHM = 2
 ITEM_BYTES = 64 << 20
 NOT_IDENTITY = ("arpa", "memory", "tokenizer")  # where things are and how they are made, not what they are
-
-
-@dataclass(frozen=True)
-class LanguageModel:
-    """What `score` needs: mode and tokenizer are None where LM.json says them."""
-
-    path: Path
-    tokenizer: Path | None = None
-    mode: str | None = None
 
 
 def lm_stage(
@@ -40,9 +31,10 @@ def lm_stage(
     if out.suffix != ".bin":
         raise BadArgument(f"--out {out} must end in .bin: a KenLM binary is written there")
     out.parent.mkdir(parents=True, exist_ok=True)
-    for stale in out.parent.glob(f"{out.stem}.*"):  # of this model alone: several may lie in one folder
-        if files.TEMPORARY.search(stale.name):
-            stale.unlink()
+    for made in (out, *([Path(settings.arpa)] if settings.arpa else [])):
+        for stale in made.parent.glob(f"{made.stem}.*"):  # of this model alone: several may lie in one folder
+            if files.TEMPORARY.search(stale.name):
+                stale.unlink()
     items = work_items(patterns, ITEM_BYTES)
     described = out.with_suffix(".json")
     old = None if context.rebuild else _read(described)
@@ -65,10 +57,11 @@ def rejected_folder(out: Path) -> Path:
 def _train(
     items: list[WorkItem], out: Path, settings: LmSettings, made_from: MadeFrom, share: float
 ) -> dict[str, Any]:
-    from corpora.perplexity.train_lm import train_lm
+    from corpora.perplexity.train_lm import part_of, reading_percent, train_lm
 
     with progress("lm") as update:
-        texts = Texts(items, rejected_folder(out), share=share)
+        reading = part_of(update, 0, reading_percent(settings))
+        texts = Texts(items, rejected_folder(out), reading, share)
         described: dict[str, Any] = train_lm(
             texts,
             out,
@@ -141,17 +134,14 @@ def _rows(content: dict[str, Any], out: Path) -> list[tuple[str, str]]:
     ]
 
 
-def foreign_lm(file: Path, tokenizer: Path | None, mode: str | None) -> StageReport:
+def foreign_lm(choice: LmChoice) -> StageReport:
     """A ready KenLM file: its sha256 is recorded at first use, then enforced."""
-    from corpora.perplexity.lm_header import check_lm
-    from corpora.perplexity.model import recorded_sha256
+    from corpora.perplexity.lm_files import resolve_lm
 
-    if not file.is_file():
-        raise BadArgument(f"lm.file {file}: no such file")
-    if file.with_suffix(".json").is_file():  # tamiz's own: LM.json says the rest
-        return StageReport("lm", "finished", file, [("brought", "with its LM.json")])
-    if mode is None or (tokenizer is None and mode != "bertin"):
+    file = Path(choice.path)
+    own = file.with_suffix(".json").is_file()  # LM.json says the rest
+    if not own and (choice.mode is None or (choice.tokenizer is None and choice.mode != "bertin")):
         raise BadArgument(f"lm.file {file} needs score.mode and, but in mode bertin, lm.tokenizer")
-    check_lm(file)
-    digest = recorded_sha256(file)
-    return StageReport("lm", "finished", file, [("brought, sha256", digest[:16] + "…")])
+    digest = resolve_lm(file, choice.tokenizer, choice.mode, trust=choice.trust).sha256["lm_sha256"] or ""
+    told = ("brought", "with its LM.json") if own else ("brought, sha256", digest[:16] + "…")
+    return StageReport("lm", "finished", file, [told])

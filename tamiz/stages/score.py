@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
+from corpora.perplexity.routing import LmChoice
 from pipelines.settings import ScoreSettings
 from tamiz.console import count, progress
 from tamiz.stages.common import Context, StageReport, damaged_inputs
 
 
 def score_stage(
-    patterns: list[str], lm: Path, tokenizer: Path | None, out: Path, settings: ScoreSettings, context: Context
+    patterns: list[str], models: Sequence[LmChoice], out: Path, settings: ScoreSettings, context: Context
 ) -> StageReport:
-    """Brings `out` to hold the scores of all documents under the language model."""
+    """Brings `out` to hold the scores of all documents under the language model, or under that of their language."""
     from pipelines.score import score
     from pipelines.stage import too_many_rejected
 
     with progress("score") as update:
-        outcome = score(
-            patterns, lm, out, settings, context.runner, tokenizer=tokenizer, rebuild=context.rebuild, progress=update
-        )
+        outcome = score(patterns, models, out, settings, context.runner, rebuild=context.rebuild, progress=update)
     counts = outcome.manifest.counts
     many = too_many_rejected(out / "rejected", counts, context.max_rejected)
+    languages = outcome.manifest.facts.get("languages", {})
     rows = [
         ("documents scored", count(counts["kept"])),
+        *((f"  {language}", count(n)) for language, n in languages.items()),
         ("rows rejected", count(sum(counts["rejected"].values()))),
     ]
     rows += [(f"  {reason}", count(n)) for reason, n in counts["rejected"].items()]

@@ -1,0 +1,90 @@
+"""The files of a language model and how it is used: mode and tokenizer, from LM.json or, for a model from elsewhere,
+from whoever brings it; everything checked, nothing loaded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast, get_args
+
+from corpora.errors import BadArgument
+from corpora.perplexity.lm_header import LmHeader, check_lm
+from corpora.perplexity.lm_manifest import (
+    LmManifest,
+    check_sha256,
+    check_trusted,
+    manifest_path,
+    read_manifest,
+    recorded_sha256,
+    tokenizer_path,
+)
+from corpora.perplexity.settings import ScoringMode
+
+
+@dataclass(frozen=True)
+class LmFiles:
+    """A model that may be opened. tokenizer: None in mode bertin. sha256: of model (lm_sha256), tokenizer_sha256."""
+
+    path: Path
+    header: LmHeader
+    mode: ScoringMode
+    tokenizer: Path | None
+    sha256: dict[str, str | None]
+
+
+def resolve_lm(
+    path: str | Path, tokenizer: str | Path | None = None, mode: str | None = None, *, trust: bool = False
+) -> LmFiles:
+    """What `path`, a KenLM file, must be used with, once its header, size and sha256 are seen to be right.
+
+    With LM.json beside it, tokenizer and mode are taken from there, and others are refused. A model from elsewhere
+    needs `mode`, and a tokenizer (a SentencePiece model) unless that is bertin; their sha256 are recorded at first
+    use. trust: open also a type that kenlm loads (see check_trusted) without a sha256 recorded before.
+    Raises BadArgument for a missing file or a mismatch, DamagedFile for a file that is not what it was.
+    """
+    lm = Path(path)
+    if not lm.is_file():
+        raise BadArgument(f"language model {lm}: no such file")
+    header = check_lm(lm)
+    chosen = None if tokenizer is None else Path(tokenizer)
+    manifest = read_manifest(lm)
+    if manifest is not None:
+        return _described(lm, header, chosen, mode, manifest)
+    return _foreign(lm, header, chosen, mode, trust)
+
+
+def _described(lm: Path, header: LmHeader, tokenizer: Path | None, mode: str | None, manifest: LmManifest) -> LmFiles:
+    """A model with LM.json."""
+    says = manifest_path(lm)
+    if mode not in (None, manifest.mode):
+        raise BadArgument(f"mode is {mode!r}, but {says} says {manifest.mode!r}: leave it out")
+    if manifest.tokenizer_sha256 is None and tokenizer is not None:
+        raise BadArgument(f"tokenizer {tokenizer}: {says} says the model is of raw words: leave it out")
+    sha256: dict[str, str | None] = {
+        "lm_sha256": check_sha256(lm, manifest.lm_sha256, says),
+        "tokenizer_sha256": None,
+    }
+    if manifest.tokenizer_sha256 is None:
+        return LmFiles(lm, header, manifest.mode, None, sha256)
+    tokenizer = tokenizer or tokenizer_path(lm)
+    if not tokenizer.is_file():
+        raise BadArgument(f"tokenizer {tokenizer}: no such file, but {says} says there is one")
+    sha256["tokenizer_sha256"] = check_sha256(tokenizer, manifest.tokenizer_sha256, says)
+    return LmFiles(lm, header, manifest.mode, tokenizer, sha256)
+
+
+def _foreign(lm: Path, header: LmHeader, tokenizer: Path | None, mode: str | None, trust: bool) -> LmFiles:
+    """A model from elsewhere."""
+    modes = get_args(ScoringMode)
+    if mode not in modes:
+        raise BadArgument(f"{lm} has no {manifest_path(lm).name} beside it: mode must be one of {', '.join(modes)}")
+    if (mode == "bertin") != (tokenizer is None):
+        needs = "takes no tokenizer: it scores raw words" if tokenizer else "needs the model's tokenizer"
+        raise BadArgument(f"{lm}: mode {mode} {needs}")
+    if tokenizer is not None and not tokenizer.is_file():
+        raise BadArgument(f"tokenizer {tokenizer}: no such file")
+    sha256 = {
+        "lm_sha256": check_trusted(lm, header.type, trust=trust),
+        "tokenizer_sha256": None if tokenizer is None else recorded_sha256(tokenizer),
+    }
+    return LmFiles(lm, header, cast(ScoringMode, mode), tokenizer, sha256)
