@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import click
 
 from corpora.errors import BadArgument, TamizError
-from tamiz.console import fail
+from tamiz.console import fail, warn
 
 # command -> (module in tamiz.commands, help); named here so that --help imports none of them
 COMMANDS = {
@@ -29,6 +29,7 @@ COMMANDS = {
 }
 # options that take several values: `--input a b c`, as a shell expands a pattern
 SPREAD = ("--input", "--lm")
+LAYERS = ("corpora", "tokenizer_train", "pipelines", "trainer", "recipes", "tamiz")
 
 
 class _Commands(click.Group):
@@ -80,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _run(arguments: list[str], debug: bool) -> int:
     # the Hub's client would draw bars of its own
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    logging.basicConfig(level=logging.WARNING if debug else logging.ERROR)  # Beam warns while it is imported
+    _show_warnings(debug)
     try:
         cli.main(spread(arguments), prog_name="tamiz", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -97,6 +98,31 @@ def _run(arguments: list[str], debug: bool) -> int:
             raise
         return _explain(error)
     return 0
+
+
+class _Warnings(logging.Handler):
+    """Each warning of tamiz's own layers once, as commands show theirs."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._said: set[str] = set()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        line = record.getMessage()
+        if line not in self._said:
+            self._said.add(line)
+            warn(line)
+
+
+def _show_warnings(debug: bool) -> None:
+    others = logging.StreamHandler()
+    others.addFilter(lambda record: record.name.partition(".")[0] not in LAYERS)
+    # Beam warns while it is imported
+    logging.basicConfig(level=logging.WARNING if debug else logging.ERROR, handlers=[others])
+    shown = _Warnings()
+    for layer in LAYERS:
+        logging.getLogger(layer).setLevel(logging.WARNING)
+        logging.getLogger(layer).handlers = [shown]
 
 
 def _explain(error: Exception) -> int:

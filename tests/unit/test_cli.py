@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import pytest
 
 from corpora.errors import BadArgument
@@ -82,3 +84,10 @@ def test_beam_flags_pass():
     assert check_beam_flags(["--flink_version=1.19", "--environment_type", "LOOPBACK"])
     with pytest.raises(BadArgument, match="unexpected argument"):
         check_beam_flags(["stray"])
+
+
+def test_warnings_of_the_layers_are_said_once(capsys):
+    run(capsys, "recipes")
+    for _ in range(2):
+        logging.getLogger("corpora.perplexity.model").warning("a slow path")
+    assert capsys.readouterr().err == "warning: a slow path\n"
