@@ -56,7 +56,12 @@ def _cache_in_temporary_folder() -> None:
     _log.warning("no folder to keep compiled kernels in: compiled for this process alone; NUMBA_CACHE_DIR names one")
 
 
-@intrinsic
+def _instruction(function: Callable[..., Any]) -> Callable[..., Any]:
+    """numba's `intrinsic`, without the typing context that the caller doesn't give."""
+    return cast(Callable[..., Any], intrinsic(function))
+
+
+@_instruction
 def prefetch(_typing: Any, array: Any, _index: Any) -> Any:
     """prefetch(array, index): brings array[index] into the cache. Never faults, whatever the index."""
 
@@ -72,7 +77,7 @@ def prefetch(_typing: Any, array: Any, _index: Any) -> Any:
     return types.void(array, types.int64), build
 
 
-@intrinsic
+@_instruction
 def load_uint64(_typing: Any, array: Any, _index: Any) -> Any:
     """load_uint64(array, index): the 8 bytes from array[index] on, little-endian, at any alignment."""
 
@@ -86,7 +91,7 @@ def load_uint64(_typing: Any, array: Any, _index: Any) -> Any:
     return types.uint64(array, types.int64), build
 
 
-@intrinsic
+@_instruction
 def multiply_high(_typing: Any, _left: Any, _right: Any) -> Any:
     """multiply_high(a, b): the upper 64 bits of the product of two uint64."""
 
@@ -98,7 +103,7 @@ def multiply_high(_typing: Any, _left: Any, _right: Any) -> Any:
     return types.uint64(types.uint64, types.uint64), build
 
 
-@intrinsic
+@_instruction
 def trailing_zeros(_typing: Any, _value: Any) -> Any:
     """trailing_zeros(x): how many of the lowest bits of a uint64 are 0; x is not 0."""
 

@@ -16,8 +16,8 @@ from corpora.encoding.model_proto import (
     encode_piece,
     fields,
 )
+from corpora.encoding.rounded_scores import rounded
 
-SCORE_STEP = 2.0**-5
 _VOCAB_SIZE = 4
 # input, model_prefix, self_test_sample_size, input_format, num_threads: of the machine or the moment
 _CLEARED = frozenset((1, 2, 6, 7, 16))
@@ -30,14 +30,10 @@ def settle(model: bytes, num_pieces: int) -> bytes:
     (tokenizers), so near-ties break alike in both and don't depend on what came before.
     """
     top = list(fields(model))
-    pieces = [_rounded(decode_piece(f.value)) for f in top if f.number == PIECES and isinstance(f.value, bytes)]
+    pieces = [rounded(decode_piece(f.value)) for f in top if f.number == PIECES and isinstance(f.value, bytes)]
     pieces += _unused(pieces, num_pieces - len(pieces))
     rest = [_settled(f, len(pieces)) for f in top if f.number not in (PIECES, SELF_TEST_DATA)]
     return encode([*(Field(PIECES, BYTES, encode_piece(piece)) for piece in pieces), *rest])
-
-
-def _rounded(piece: Piece) -> Piece:
-    return piece._replace(score=round(piece.score / SCORE_STEP) * SCORE_STEP)
 
 
 def _unused(pieces: list[Piece], count: int) -> list[Piece]:

@@ -2,51 +2,78 @@ r"""A model as text, in ARPA's format, as lmplz writes it: `\data\`, the counts,
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from corpora.files import atomic_path
 from corpora.perplexity.kneser_ney import NgramModel
 
-_PART = 1 << 16  # n-grams turned to text at a time
+PART = 1 << 16  # n-grams turned to text at a time
+
+_join: Any = pc.binary_join_element_wise  # their stubs know neither a separator nor one result
+_join_list: Any = pc.binary_join
+
+Float = npt.NDArray[np.float32]
+Block = tuple[npt.NDArray[np.uint32], Float, Float | None]  # word ids [n, order], log10 probabilities, back-offs
+
+
+class ArpaFile:
+    """An ARPA file being written, order after order."""
+
+    def __init__(self, file: IO[bytes], words: Sequence[str]) -> None:
+        self._file = file
+        self._words = pa.array(words, pa.string())
+
+    def write_section(self, order: int, blocks: Iterable[Block]) -> None:
+        """One line an n-gram: log10 probability, words, and below the highest order log10 back-off, between tabs."""
+        self._file.write(f"\\{order}-grams:\n".encode())
+        for ngrams, probabilities, backoffs in blocks:
+            words = [self._words.take(pa.array(column)) for column in ngrams.T]
+            columns = [format_float32(probabilities), _join(*words, " ")]
+            if backoffs is not None:
+                columns.append(format_float32(backoffs))
+            lines = _join(*columns, "\t")
+            whole = pa.ListArray.from_arrays([0, len(lines)], lines)
+            self._file.write(_join_list(whole, "\n")[0].as_buffer())
+            self._file.write(b"\n" if len(lines) else b"")
+        self._file.write(b"\n")
+
+
+@contextmanager
+def new_arpa_file(path: str | Path, counts: Sequence[int], words: Sequence[str]) -> Iterator[ArpaFile]:
+    """A file at `path` if the block succeeds. words: the strings of the model's word ids."""
+    with atomic_path(path) as temporary, open(temporary, "wb") as file:
+        said = "".join(f"ngram {order}={count}\n" for order, count in enumerate(counts, 1))
+        file.write(f"\\data\\\n{said}\n".encode())
+        yield ArpaFile(file, words)
+        file.write(b"\\end\\\n")
 
 
 def write_arpa(path: str | Path, model: NgramModel, words: Sequence[str]) -> None:
     """Writes `model` atomically. words: the strings of the ids in the text that the model was estimated from."""
-    names = np.array([words[word] for word in model.kept_words], object)
-    with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8", newline="\n") as file:
-        counts = "".join(f"ngram {order}={count}\n" for order, count in enumerate(model.counts, 1))
-        file.write(f"\\data\\\n{counts}\n")
+    with new_arpa_file(path, model.counts, [words[word] for word in model.kept_words]) as file:
         for order in range(1, model.order + 1):
-            file.write(f"\\{order}-grams:\n")
-            file.writelines(_lines(model, order, names))
-            file.write("\n")
-        file.write("\\end\\\n")
+            file.write_section(order, _blocks(model, order))
 
 
-def _lines(model: NgramModel, order: int, names: npt.NDArray[np.object_]) -> Iterator[str]:
-    """One line an n-gram: log10 probability, words, and below the highest order log10 back-off, between tabs."""
+def _blocks(model: NgramModel, order: int) -> Iterator[Block]:
     table = model.tables[order - 1]
-    for start in range(0, len(table.ends), _PART):
-        part = slice(start, start + _PART)
-        columns = [format_float32(table.log10_probability[part])]
-        columns.append([" ".join(ngram) for ngram in names[model.ngrams(order, part)].tolist()])
-        if table.log10_backoff is not None:
-            columns.append(format_float32(table.log10_backoff[part]))
-        yield "".join("\t".join(row) + "\n" for row in zip(*columns, strict=True))
+    for start in range(0, len(table.ends), PART):
+        part = slice(start, start + PART)
+        backoffs = None if table.log10_backoff is None else table.log10_backoff[part]
+        yield model.ngrams(order, part), table.log10_probability[part], backoffs
 
 
-def format_float32(values: npt.NDArray[np.float32]) -> list[str]:
-    """The fewest digits that give the float32 back; plain decimals from 1e-6 up; whole numbers without a point."""
-    return [_format(value) for value in values]
+def format_float32(values: Float) -> Any:
+    """An Arrow array of strings: the fewest digits that give the float32 back.
 
-
-def _format(value: np.float32) -> str:
-    if value == 0:
-        return "0"
-    if abs(value) >= 1e-6:
-        return np.format_float_positional(value, trim="-")
-    return np.format_float_scientific(value, trim="-", exp_digits=1)
+    Plain decimals from 1e-6 up; whole numbers without a point.
+    """
+    return pa.array(values + np.float32(0)).cast(pa.string())  # -0.0 + 0.0 is 0.0: lmplz writes no -0

@@ -129,20 +129,26 @@ def _unigrams(text: SortedText, threshold: int) -> tuple[_Level, Indices]:
         sentences = counts.occurrences[END]
         raise BadArgument(f"prune is {threshold} for single words: it must be below the {sentences} sentences")
     kept[: END + 1] = True
-    discounts = _discounts(counts_of_counts(text, counts, 1))
-    one_context = np.zeros(len(kept), np.int64)
-    total, backoff = _context_sums(counts.adjusted, kept, one_context, 1, discounts)
-    uniform = np.float32(1.0 / float(np.float32(np.count_nonzero(kept) - 1)))
-    probability = _discounted(counts.adjusted, discounts) / total + backoff * uniform
-    probability[BEGIN] = 1.0
+    discounts = discounts_of(counts_of_counts(text, counts, 1))
+    probability = unigram_probability(counts.adjusted, kept, discounts)
     return _Level(counts, kept, probability, rank_positions(text, 1)), np.flatnonzero(kept)
+
+
+def unigram_probability(adjusted: npt.NDArray[np.uint32], kept: Mask, discounts: Float) -> Float:
+    """float32[words], before log10."""
+    one_context = np.zeros(len(kept), np.int64)
+    total, backoff = _context_sums(adjusted, kept, one_context, 1, discounts)
+    uniform = np.float32(1.0 / float(np.float32(np.count_nonzero(kept) - 1)))
+    probability = _discounted(adjusted, discounts) / total + backoff * uniform
+    probability[BEGIN] = 1.0
+    return probability
 
 
 def _next_order(text: SortedText, lower: _Level, order: int, threshold: int) -> tuple[_Level, NgramTable]:
     """The n-grams of one order, and the finished table of the order below."""
     counts = count_ngrams(text, order)
     kept = counts.occurrences > threshold
-    discounts = _discounts(counts_of_counts(text, counts, order))
+    discounts = discounts_of(counts_of_counts(text, counts, order))
     contexts = lower.ranks[counts.ends - np.uint32(1)].astype(np.int64)
     total, backoff = _context_sums(counts.adjusted, kept, contexts, len(lower.kept), discounts)
     probability = _discounted(counts.adjusted, discounts)
@@ -152,7 +158,7 @@ def _next_order(text: SortedText, lower: _Level, order: int, threshold: int) -> 
     return _Level(counts, kept, probability, ranks), _finished_table(lower, backoff, kept, contexts)
 
 
-def _discounts(found: list[int]) -> Float:
+def discounts_of(found: list[int]) -> Float:
     """float32[4]: what n-grams counted 0, 1, 2 and 3+ times give up; lmplz's fallback where the text is too odd."""
     if 0 in found[1:4]:
         return np.array(FALLBACK_DISCOUNTS, np.float32)
@@ -209,7 +215,11 @@ def _check_finite(tables: list[NgramTable]) -> None:
     for order, table in enumerate(tables, 1):
         figures = [table.log10_probability, *([] if table.log10_backoff is None else [table.log10_backoff])]
         if not all(np.isfinite(values).all() for values in figures):
-            raise BadArgument(f"too little text for its {order}-grams: some leave no probability for unseen words")
+            raise BadArgument(too_little_text(order))
+
+
+def too_little_text(order: int) -> str:
+    return f"too little text for its {order}-grams: some leave no probability for unseen words"
 
 
 def _log10_probability(level: _Level) -> Float:

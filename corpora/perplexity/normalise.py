@@ -55,11 +55,11 @@ class _Replacements(dict[str, str]):
     def __missing__(self, run: str) -> str:
         if len(run) > 1:  # runs are too many to keep
             return "".join(map(self.__getitem__, run))
-        self[run] = _replace_character(run)
+        self[run] = replace_character(run)
         return self[run]
 
 
-def _replace_character(character: str) -> str:
+def replace_character(character: str) -> str:
     if unicodedata.category(character) == "Mn":
         return ""
     if character.isdecimal():  # what `\d` matches in a str pattern: category Nd
@@ -70,7 +70,7 @@ def _replace_character(character: str) -> str:
 
 
 _replacements = _Replacements()
-_ASCII = {code: _replace_character(chr(code)) for code in range(128)}
+_ASCII = {code: replace_character(chr(code)) for code in range(128)}
 
 
 def normalise(line: str) -> str:

@@ -33,7 +33,7 @@ class LmSettings(Config, frozen=True, kw_only=True):
     mode: what is one sentence: every line, or the whole text with its newlines deleted (ccnet).
     words: raw words, no normaliser and no tokenizer; scored in mode `bertin`.
     tokenizer: a SentencePiece model to use; None trains one of `train_tokenizer` pieces (None: 32,000).
-    arpa: also write the model as text, here. memory: a corpus estimated to need more is refused.
+    arpa: also write the model as text, here. memory: arrays beyond it are temporary files beside the model.
     """
 
     order: int = 5

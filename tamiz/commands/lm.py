@@ -25,7 +25,7 @@ def command() -> None:
 @click.option("--mode", type=click.Choice(["lines", "ccnet"]), help="[default: lines]")
 @click.option("--order", type=int, help="The longest n-gram, 2 to 6. [default: 5]")
 @click.option("--prune", metavar="A,B,..", help="Leave out n-grams seen at most so often, by order.")
-@click.option("--memory", help="Refuse a corpus estimated to need more. [default: 2G]")
+@click.option("--memory", help="Arrays held at most; more go to temporary files. [default: 2G]")
 @click.option("--arpa", metavar="FILE", help="Write the model as text, too.")
 @click.option("--max-rejected", type=click.FloatRange(0, 1), default=MAX_REJECTED, show_default=True)
 @out_option

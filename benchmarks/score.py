@@ -1,0 +1,170 @@
+"""Perplexity: the published Python loop against the product, on one core: python -m benchmarks.score --language es
+
+The loop is that of BERTIN and CCNet: each line is normalised, cut by SentencePiece and scored by kenlm, one at a time.
+Both score the same documents, which the model was not trained on where the corpus has such, in processes that take
+turns. Prints MB of UTF-8 text a second of CPU time, the ratio, the share of documents with equal perplexity, peak
+memory, two threads against one (wall time), and how soon the product is ready. Without --lm a model is trained first,
+by the product, and kept in --cache.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+CORPORA = Path(__file__).resolve().parents[2] / "shared" / "corpora"
+WARMING = 2  # times as many other documents as are scored
+KINDS = ("cold", "second", "warm")
+
+
+@dataclass(frozen=True)
+class Rounds:
+    """Seconds, the least of all rounds; memory in bytes."""
+
+    loop: float
+    product: dict[str, float]
+    loop_memory: float
+    product_memory: float
+    mapped: float
+
+
+def shards(corpora: Path, language: str) -> list[Path]:
+    found = sorted((corpora / language).glob("*.jsonl.zst"))
+    return found or sys.exit(f"no {corpora / language}/*.jsonl.zst: --corpora names a folder of folders of languages")
+
+
+def documents(paths: list[Path]) -> Iterator[str]:
+    import zstandard
+
+    for path in paths:
+        with zstandard.open(path, "rt", encoding="utf-8", newline="\n") as file:
+            for line in file:
+                yield json.loads(line)["text"]
+
+
+def split(texts: Iterator[str], size: int) -> tuple[list[str], list[str]]:
+    """The documents to score, of about `size` bytes together, and those to fill caches with."""
+    chosen: tuple[list[str], list[str]] = ([], [])
+    done = 0
+    for text in texts:
+        chosen[done >= size].append(text)
+        done += len(text.encode())
+        if done >= (1 + WARMING) * size:
+            break
+    return chosen
+
+
+def unseen(paths: list[Path], lm: Path) -> list[Path]:
+    """The shards that LM.json doesn't name, or all if it names all."""
+    manifest = lm.with_suffix(".json")
+    known = manifest.read_text() if manifest.is_file() else ""
+    left = [path for path in paths if path.name not in known]
+    if not left:
+        print(f"note: {lm} was trained on all of these documents")
+    return left or paths
+
+
+def trained(paths: list[Path], language: str, mode: str, cache: Path) -> Path:
+    """A model of all shards but the first quarter (of a single shard, of all)."""
+    from corpora.perplexity.settings import LmSettings
+    from tamiz.stages.common import Context
+    from tamiz.stages.lm import lm_stage
+
+    settings = (
+        LmSettings(words=True) if mode == "bertin" else LmSettings(mode="ccnet" if mode == "ccnet" else "lines")
+    )
+    held_out = len(paths) // 4 or len(paths) - 1
+    lm = cache / f"{language}-{mode}.bin"
+    cache.mkdir(parents=True, exist_ok=True)
+    lm_stage([str(path) for path in paths[held_out:]], lm, settings, Context())
+    return lm
+
+
+def request(lm: Path, tokenizer: Path | None, mode: str, folder: Path) -> None:
+    """A link to the model without LM.json beside it, so that any mode may be asked for."""
+    link = folder / "lm.bin"
+    link.symlink_to(lm.resolve())
+    pieces = None if mode == "bertin" else str((tokenizer or lm.with_suffix(".spiece.model")).resolve())
+    (folder / "request.json").write_text(json.dumps({"lm": str(link), "tokenizer": pieces, "mode": mode}))
+
+
+def work(role: str, folder: Path, kernels: Path | None = None) -> dict[str, float]:
+    environment = dict(os.environ) if kernels is None else {**os.environ, "NUMBA_CACHE_DIR": str(kernels)}
+    command = [sys.executable, "-m", "benchmarks.score_worker", role, str(folder)]
+    subprocess.run(command, check=True, env=environment)
+    measured: dict[str, float] = json.loads((folder / f"{role}.json").read_text())
+    return measured
+
+
+def alternate(folder: Path, rounds: int) -> Rounds:
+    loops, products = [], []
+    for _ in range(rounds):
+        loops.append(work("loop", folder))
+        products.append(work("product", folder))
+    return Rounds(
+        loop=min(loop["seconds"] for loop in loops),
+        product={kind: min(product[kind] for product in products) for kind in KINDS},
+        loop_memory=max(loop["memory"] for loop in loops),
+        product_memory=max(product["memory"] for product in products),
+        mapped=max(product["mapped"] for product in products),
+    )
+
+
+def equal_share(folder: Path) -> float:
+    """Of all documents, those for which every pass gives what the loop gives, bit for bit."""
+    expected = np.load(folder / "loop.npy").view(np.int64)
+    passes = [np.load(path).view(np.int64) for path in sorted(folder.glob("*-*.npy"))]
+    return float(np.mean([(scores == expected) for scores in passes], axis=0).astype(np.int64).mean())
+
+
+def report(folder: Path, megabytes: float, done: Rounds) -> None:
+    print(f"Python loop        {megabytes / done.loop:7.2f} MB/s          peak {done.loop_memory / 1e6:6.0f} MB")
+    for kind in KINDS:
+        seconds = done.product[kind]
+        peak = f"  peak {done.product_memory / 1e6:6.0f} MB" if kind == "cold" else ""
+        print(f"product, {kind:6}    {megabytes / seconds:7.2f} MB/s  {done.loop / seconds:5.1f}x{peak}")
+    print(f"(peaks of resident memory; {done.mapped / 1e6:.0f} MB of the product's are mapped: processes share them)")
+    threads = work("threads", folder)
+    rates = [megabytes / threads[count] for count in ("1", "2")]
+    print(f"threads, warm      {rates[0]:7.2f} MB/s with one, {rates[1]:.2f} with two: {rates[1] / rates[0]:.2f}x")
+    print(f"equal documents    {100 * equal_share(folder):.3f}%")
+    with tempfile.TemporaryDirectory() as kernels:
+        first, later = (work("ready", folder, Path(kernels)) for _ in range(2))
+    print(f"ready              {first['seconds']:.2f} s the first time ever, later {later['seconds']:.2f} s")
+    print(f"                   after {later['reading']:.2f} s of reading and checking the model")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--mode", choices=("lines", "ccnet", "bertin"), default="lines")
+    parser.add_argument("--language", default="es")
+    parser.add_argument("--lm", type=Path, help="a KenLM probing binary; without one, a model is trained")
+    parser.add_argument("--tokenizer", type=Path, help="its SentencePiece model (default: beside it)")
+    parser.add_argument("--megabytes", type=float, default=10)
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--corpora", type=Path, default=CORPORA)
+    parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "tamiz-benchmarks")
+    asked = parser.parse_args()
+    paths = shards(asked.corpora, asked.language)
+    lm = asked.lm or trained(paths, asked.language, asked.mode, asked.cache)
+    texts, warming = split(documents(unseen(paths, lm)), int(asked.megabytes * 1e6))
+    megabytes = sum(len(text.encode()) for text in texts) / 1e6
+    with tempfile.TemporaryDirectory() as folder:
+        for name, chosen in (("texts", texts), ("warming", warming)):
+            (Path(folder) / f"{name}.json").write_text(json.dumps(chosen))
+        request(lm, asked.tokenizer, asked.mode, Path(folder))
+        print(f"{asked.language}, mode {asked.mode}: {len(texts)} documents, {megabytes:.1f} MB, {lm}", flush=True)
+        report(Path(folder), megabytes, alternate(Path(folder), asked.rounds))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,263 @@
+"""Kernels that cut text into words, look these up, and write out their pieces.
+
+A word is the bytes between two separators. Each has an entry: in the cache, or, if it is long, one that lasts for a
+block of text. Words are found by a hash table of uint64 (upper half of the hash, entry + 1), in which 0 is free.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from corpora.compiled import inlined, kernel, load_uint64, prefetch, trailing_zeros
+
+ENTRY = np.dtype(
+    [
+        ("start", np.uint32),  # of the word's bytes in the cache's text
+        ("length", np.uint32),
+        ("head", np.uint64),  # the first eight bytes
+        ("pieces", np.uint32),  # place of the first one in the pool
+        ("count", np.uint32),
+        ("limit", np.float32),  # on the magnitude of the line's score before the word
+        ("cost", np.float32),  # what the word takes from the line's score
+    ]
+)
+LONGEST_CACHED = 64  # bytes
+_MOST_PIECES = 1 << 18  # of a line whose float32 score is bounded by _DRIFT
+_DRIFT = 1.02  # more than (1 + 2**-24) ** _MOST_PIECES, and the rounding of costs
+_AHEAD = 16  # words
+_MULTIPLIER, _LAST_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)
+_LOW_BITS, _HIGH_BITS = np.uint64(0x0101010101010101), np.uint64(0x8080808080808080)
+_ENTRY_MASK = np.uint64(0xFFFFFFFF)
+
+
+class Words(NamedTuple):
+    """A block's words: first byte, bytes, hash, entry. All of one length, the most that a block can have."""
+
+    starts: NDArray[np.int64]
+    lengths: NDArray[np.int64]
+    hashes: NDArray[np.uint64]
+    entries: NDArray[np.int64]
+
+
+class LineEnds(NamedTuple):
+    """Of each line that ends in a block: the block's words up to there, the line's first byte, its end."""
+
+    words: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    stops: NDArray[np.int64]
+
+
+class Cache(NamedTuple):
+    """used: entries and bytes of text in use. As many words as half the table's slots stay; other entries pass."""
+
+    table: NDArray[np.uint64]
+    entries: NDArray[np.void]
+    text: NDArray[np.uint8]
+    used: NDArray[np.int64]
+
+
+class Fresh(NamedTuple):
+    """Entries to be filled and their words: those that are cached from the front, those that pass from the back."""
+
+    entries: NDArray[np.int64]
+    words: NDArray[np.int64]
+
+
+@inlined
+def _eight_bytes(data: NDArray[np.uint8], position: int) -> np.uint64:
+    """The bytes from `position` on, little-endian; zeros past the end of `data`."""
+    if position + 8 <= data.shape[0]:
+        return np.uint64(load_uint64(data, position))
+    loaded = np.uint64(0)
+    for byte in range(data.shape[0] - position):
+        loaded |= np.uint64(data[position + byte]) << np.uint64(8 * byte)
+    return loaded
+
+
+@inlined
+def _lowest_bytes(value: np.uint64, count: int) -> np.uint64:
+    """0 <= count < 8."""
+    return value & ((np.uint64(1) << np.uint64(8 * count)) - np.uint64(1))
+
+
+@inlined
+def _mixed(value: np.uint64) -> np.uint64:
+    product = value * _MULTIPLIER
+    return product ^ (product >> np.uint64(29))
+
+
+@inlined
+def _zero_bytes(value: np.uint64) -> np.uint64:
+    """The high bit of every byte that is 0, up to the first such byte; those after it may have more."""
+    return (value - _LOW_BITS) & ~value & _HIGH_BITS
+
+
+@kernel
+def scan(
+    data: NDArray[np.uint8],
+    offsets: NDArray[np.int64],
+    state: NDArray[np.int64],
+    newline: int,
+    ends_line: bool,
+    most_bytes: int,
+    words: Words,
+    line_ends: LineEnds,
+    lines_of: NDArray[np.int64],
+) -> tuple[int, int]:
+    """Cuts a block of text into words and lines. Returns how many of each; it has `most_bytes` and a word at most.
+
+    Document d is `data[offsets[d]:offsets[d + 1]]`. state: (document, position, start of the line), where this block
+    begins; moved to where the next one does. A space separates words, and so does `newline` (a space: nothing else
+    does), which ends the line, too, if `ends_line`. lines_of[d] counts the document's lines.
+    """
+    spaces, newlines = np.uint64(ord(" ")) * _LOW_BITS, np.uint64(newline) * _LOW_BITS
+    document, position, line_start = state[0], state[1], state[2]
+    begin, count, lines = position, 0, 0
+    while document < offsets.shape[0] - 1:
+        if count == words.starts.shape[0] or lines == line_ends.words.shape[0] or position - begin >= most_bytes:
+            break
+        start, stop, hashed = position, offsets[document + 1], np.uint64(0)
+        while True:
+            loaded = _eight_bytes(data, position)
+            found = _zero_bytes(loaded ^ spaces) | _zero_bytes(loaded ^ newlines)
+            if stop - position < 8:
+                found |= np.uint64(0x80) << np.uint64(8 * (stop - position))
+            if found != 0:
+                bytes_left = trailing_zeros(found) >> 3
+                hashed = _mixed(hashed ^ _lowest_bytes(loaded, bytes_left))
+                position += bytes_left
+                break
+            hashed = _mixed(hashed ^ loaded)
+            position += 8
+        if position > start:
+            hashed = (hashed ^ np.uint64(position - start)) * _LAST_MULTIPLIER
+            words.starts[count], words.lengths[count] = start, position - start
+            words.hashes[count] = hashed ^ (hashed >> np.uint64(32))
+            count += 1
+        document_ends = position >= stop
+        if document_ends or (ends_line and data[position] == newline):
+            line_ends.words[lines], line_ends.starts[lines], line_ends.stops[lines] = count, line_start, position
+            lines += 1
+            lines_of[document] += 1
+            line_start = position + (0 if document_ends else 1)
+        document += 1 if document_ends else 0
+        position += 0 if document_ends else 1
+    state[0], state[1], state[2] = document, position, line_start
+    return count, lines
+
+
+@kernel
+def look_up(data: NDArray[np.uint8], words: Words, count: int, cache: Cache, fresh: Fresh) -> tuple[int, int]:
+    """The entry of each word. One not seen before gets a new one, to be filled. Returns how many stay, how many pass.
+
+    There must be room for `count` entries of both kinds, and for the bytes of all words of at most LONGEST_CACHED.
+    """
+    used, text_end, passing, new = cache.used[0], cache.used[1], 0, 0
+    mask, capacity = np.int64(cache.table.shape[0] - 1), cache.table.shape[0] >> 1
+    for word in range(count):
+        if word + _AHEAD < count:
+            prefetch(cache.table, np.int64(words.hashes[word + _AHEAD]) & mask)
+        if word + _AHEAD // 2 < count:
+            guess = cache.table[np.int64(words.hashes[word + _AHEAD // 2]) & mask]
+            prefetch(cache.entries, np.int64(guess & _ENTRY_MASK) - 1)
+        start, length = words.starts[word], words.lengths[word]
+        if length > LONGEST_CACHED:
+            words.entries[word] = capacity + passing
+            passing += 1
+            fresh.entries[fresh.entries.shape[0] - passing] = words.entries[word]
+            fresh.words[fresh.words.shape[0] - passing] = word
+            continue
+        head = _eight_bytes(data, start)
+        if length < 8:
+            head = _lowest_bytes(head, length)
+        tag, place = words.hashes[word] >> np.uint64(32), np.int64(words.hashes[word]) & mask
+        while True:
+            slot = cache.table[place]
+            place = (place + 1) & mask
+            if slot == 0:
+                cache.table[(place - 1) & mask] = (tag << np.uint64(32)) | np.uint64(used + 1)
+                cache.entries[used].start, cache.entries[used].length = text_end, length
+                cache.entries[used].head = head
+                for byte in range(length):
+                    cache.text[text_end + byte] = data[start + byte]
+                words.entries[word], fresh.entries[new], fresh.words[new] = used, used, word
+                text_end, used, new = text_end + length, used + 1, new + 1
+                break
+            if (slot >> np.uint64(32)) != tag:
+                continue
+            entry = int(np.int64(slot & _ENTRY_MASK)) - 1
+            if cache.entries[entry].head != head or cache.entries[entry].length != length:
+                continue
+            if length <= 8 or _same_tail(data, start, cache.text, int(np.int64(cache.entries[entry].start)), length):
+                words.entries[word] = entry
+                break
+    cache.used[0], cache.used[1] = used, text_end
+    return new, passing
+
+
+@inlined
+def _same_tail(data: NDArray[np.uint8], start: int, text: NDArray[np.uint8], other: int, length: int) -> bool:
+    """Whether two words of a length above 8 are equal after their first 8 bytes."""
+    byte = 8
+    while byte + 8 < length and load_uint64(data, start + byte) == load_uint64(text, other + byte):
+        byte += 8
+    return byte + 8 >= length and load_uint64(data, start + length - 8) == load_uint64(text, other + length - 8)
+
+
+@kernel
+def count_pieces(words: Words, count: int, entries: NDArray[np.void]) -> int:
+    total = 0
+    for word in range(count):
+        if word + _AHEAD < count:
+            prefetch(entries, np.int64(words.entries[word + _AHEAD]))
+        total += int(np.int64(entries[words.entries[word]].count))
+    return total
+
+
+@kernel
+def expand(
+    words: Words,
+    count: int,
+    line_words: NDArray[np.int64],
+    entries: NDArray[np.void],
+    pool: NDArray[np.uint32],
+    carried: NDArray[np.float64],
+    values: NDArray[np.uint32],
+    ends: NDArray[np.int64],
+    unsafe_lines: NDArray[np.int64],
+) -> int:
+    """Writes the values of a block's words, where each line ends among them, and which lines aren't safe.
+
+    line_words: the block's words up to the end of each line. carried: (score's magnitude, pieces so far, unsafe: 1)
+    of the line that goes on from the block before and into the next. That score is exact; SentencePiece's own drifts
+    from it by at most 2**-24 of itself with each piece, as long as its choices are the same, and when they may not
+    be, the line is unsafe. Returns how many are.
+    """
+    cost, pieces, unsafe = carried[0], carried[1], carried[2] != 0
+    word, end, found = 0, 0, 0
+    for line in range(ends.shape[0] + 1):
+        stop = line_words[line] if line < ends.shape[0] else count
+        while word < stop:
+            if word + _AHEAD < count:
+                prefetch(pool, np.int64(entries[words.entries[word + _AHEAD]].pieces))
+            entry = words.entries[word]
+            unsafe |= cost * _DRIFT > entries[entry].limit
+            cost += np.float64(entries[entry].cost)
+            first, length = int(np.int64(entries[entry].pieces)), int(np.int64(entries[entry].count))
+            for piece in range(length):
+                values[end + piece] = pool[first + piece]
+            end += length
+            pieces += length
+            word += 1
+        if line == ends.shape[0]:
+            break
+        ends[line] = end
+        if unsafe or pieces > _MOST_PIECES:
+            unsafe_lines[found] = line
+            found += 1
+        cost, pieces, unsafe = 0.0, 0.0, False
+    carried[0], carried[1], carried[2] = cost, pieces, 1.0 if unsafe else 0.0
+    return found

@@ -1,0 +1,111 @@
+"""Contexts: which one each n-gram has, the sum of its n-grams' counts, and its back-off weight.
+
+In suffix order, the (k-1)-grams come one after the other. The words that follow them fill the suffix order of those
+words, each word's part from its start: the places of a word `w` are sorted by what comes before `w`, which is the
+order in which the text's occurrences of `w` are met here. So one pass over the places meets every k-gram as the next
+one of its last word, context by context: sums need no array, and everything is read front to back.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from corpora.compiled import inlined, kernel
+from corpora.perplexity.estimation.counts import IS_CONTEXT, PRUNED, Counts
+from corpora.perplexity.estimation.neighbours import Bytes, longest_of, shared_of
+from corpora.perplexity.estimation.suffix_order import Ids
+from corpora.perplexity.ngram_counts import BEGIN
+
+Floats = npt.NDArray[np.float32]
+
+BACKOFF, TOTAL = 0, 1  # columns of the weights of a context
+
+
+@kernel
+def next_word_histogram(next_words: Ids, start: int, stop: int, words: int) -> Counts:
+    """uint32[words]: how often each word follows a position of the places start .. stop - 1."""
+    counts = np.zeros(words, np.uint32)
+    for place in range(np.uint64(start), np.uint64(stop)):
+        counts[next_words[place]] += np.uint32(1)
+    return counts
+
+
+@kernel
+def ngrams_before(packed: Bytes, k: int, places: Counts) -> Counts:
+    """uint32[words]: how many k-grams begin before each of the ascending `places`."""
+    found = np.empty(places.shape[0], np.uint32)
+    begun = np.uint32(0)
+    place = np.uint64(0)
+    for word in range(places.shape[0]):
+        while place < places[word]:
+            begun += np.uint32(shared_of(packed[place]) < k <= longest_of(packed[place]))
+            place += np.uint64(1)
+        found[word] = begun
+    return found
+
+
+@inlined
+def _backoff(total: np.int64, freed: np.float32) -> np.float32:
+    """The share that discounts and pruning took; 1 where the context is none."""
+    return freed / np.float32(total) if total else np.float32(1)
+
+
+@kernel
+def weigh_part(
+    packed: Bytes,
+    next_words: Ids,
+    start: int,
+    stop: int,
+    k: int,
+    next_place: Counts,
+    next_ngram: Counts,
+    adjusted: Counts,
+    flags: Bytes,
+    discounts: Floats,
+    first_context: int,
+    contexts: Counts,
+    weights: Floats,
+    context_flags: Bytes,
+) -> None:
+    """Contexts that end at the places start .. stop - 1: writes their `weights` and `context_flags`, and `contexts`.
+
+    next_place, next_ngram: of every word, the place and the k-gram (ending in it) that come next; moved on.
+    adjusted, flags, contexts: of k-grams. weights: float32[n, 2], of (k-1)-grams, the first here `first_context`.
+    float32 in the order of initial_probabilities.cc.
+    """
+    context = first_context - 1
+    total = pruned = np.int64(0)
+    kept = np.zeros(4, np.int64)
+    for place in range(np.uint64(start), np.uint64(stop) + np.uint64(1)):
+        ended = place == np.uint64(stop)
+        if ended or (shared_of(packed[place]) < k - 1 <= longest_of(packed[place])):
+            if context >= first_context:
+                freed = np.float32(0)
+                for few in range(1, 4):
+                    freed += discounts[few] * np.float32(kept[few])
+                freed += np.float32(pruned)
+                weights[context, BACKOFF] = _backoff(total, freed)
+                weights[context, TOTAL] = np.float32(total)
+                if kept[1] + kept[2] + kept[3]:
+                    context_flags[context] |= np.uint8(IS_CONTEXT)
+            total = pruned = np.int64(0)
+            kept[:] = 0
+            context += 1
+        if ended:
+            break
+        word = next_words[place]
+        if word == BEGIN:
+            continue
+        following = packed[next_place[word]]
+        next_place[word] += np.uint32(1)
+        if shared_of(following) < k <= longest_of(following):
+            ngram = next_ngram[word]
+            next_ngram[word] += np.uint32(1)
+            contexts[ngram] = context
+            count = np.int64(adjusted[ngram])
+            total += count
+            if flags[ngram] & np.uint8(PRUNED):
+                pruned += count
+            else:
+                kept[min(count, np.int64(3))] += 1

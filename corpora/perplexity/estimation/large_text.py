@@ -1,0 +1,111 @@
+"""A large text: numbered by compiled code in a thread while the next part is read, then estimated within a memory."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from corpora.errors import BadArgument, TamizError
+from corpora.perplexity.estimation.estimator import Progress, write_model
+from corpora.perplexity.estimation.pieces import PieceNumbers
+from corpora.perplexity.estimation.scratch import Scratch
+from corpora.perplexity.estimation.spool import IdSpool
+from corpora.perplexity.estimation.vocabulary import vocabulary_of
+from corpora.perplexity.estimation.words import WordNumbers
+from corpora.perplexity.kenlm_binary import murmur_hash
+from corpora.perplexity.pieces import batches
+from corpora.perplexity.settings import LmSettings, parse_size
+from corpora.perplexity.small_text import NO_SENTENCE, SPECIAL_WORDS, Written, special_word
+
+Numbered = tuple[npt.NDArray[np.uint32], int]
+
+_BLOCK_BYTES = 4 << 20  # of words numbered at once
+_WAITING = 4  # blocks read ahead of the numbering
+_WORD_BYTES = 64  # what the steps hold of every word
+_POSITION_BYTES = 52  # at most, at the peak, if every n-gram is new
+
+
+def _blocks(data: bytes) -> Iterator[bytes]:
+    """The same bytes, a newline at the end of each block; longer than _BLOCK_BYTES only for a line that is."""
+    start = 0
+    while start < len(data):
+        end = data.rfind(b"\n", start, start + _BLOCK_BYTES) + 1 or data.index(b"\n", start) + 1
+        yield data[start:end]
+        start = end
+
+
+class LargeText:
+    """Sentences, added in order, then written as a model; see `Text`."""
+
+    def __init__(self, out: str | Path, settings: LmSettings) -> None:
+        self.blank_lines = 0
+        self._memory = parse_size(settings.memory)
+        self._spool = IdSpool(out, self._memory // 4)
+        self._vocabulary = vocabulary_of([])
+
+    def add_words(self, texts: Iterable[str]) -> None:
+        """The raw words of every line of the texts."""
+        numbers = WordNumbers()
+        joined = (("\n".join(batch) + "\n").encode() for batch in batches(texts))
+        self._add(numbers.number, (block for data in joined for block in _blocks(data)))
+        self._vocabulary = numbers.vocabulary()
+
+    def add_lines(self, processor: Any, lines: Iterable[str]) -> None:
+        """The pieces of every line."""
+        numbers = PieceNumbers(processor)
+        self._add(numbers.number, batches(lines))
+        self._vocabulary = numbers.vocabulary()
+
+    def _add(self, number: Callable[[Any], Numbered], blocks: Iterator[Any]) -> None:
+        waiting: deque[Future[Numbered]] = deque()
+        with ThreadPoolExecutor(1) as pool:
+            for block in blocks:
+                waiting.append(pool.submit(number, block))
+                if len(waiting) > _WAITING:
+                    self._keep(waiting.popleft().result())
+            while waiting:
+                self._keep(waiting.popleft().result())
+
+    def _keep(self, numbered: Numbered) -> None:
+        ids, blank = numbered
+        self._spool.add(ids)
+        self.blank_lines += blank
+
+    def write_model(self, out: Path, settings: LmSettings, progress: Progress) -> Written:
+        if not self._spool.length:
+            raise BadArgument(NO_SENTENCE)
+        self._check_words()
+        self._check_machine()
+        words = len(self._vocabulary) * _WORD_BYTES + self._vocabulary.data.nbytes
+        with Scratch(out, max(0, self._memory - words)) as scratch:
+            text = self._spool.text(settings.order, len(self._vocabulary), scratch)
+            return write_model(
+                out,
+                text,
+                self._vocabulary,
+                settings.order,
+                settings.prune,
+                scratch,
+                arpa=settings.arpa,
+                progress=progress,
+            )
+
+    def _check_machine(self) -> None:
+        """Less memory never makes a file impossible, more than there is does."""
+        wanted = min(self._memory, self._spool.length * _POSITION_BYTES)
+        if hasattr(os, "sysconf") and wanted > (there := os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")):
+            told = f"{wanted / 1e9:.1f} GB in memory, but this machine has {there / 1e9:.1f} GB"
+            raise BadArgument(f"with so much --memory, this text takes {told}: give less, the rest goes to the disk")
+
+    def _check_words(self) -> None:
+        hashes = set(self._vocabulary.hashes()[len(SPECIAL_WORDS) :].tolist())
+        for word in SPECIAL_WORDS:
+            if murmur_hash(word.encode()) in hashes:
+                raise TamizError(special_word(word))

@@ -1,0 +1,95 @@
+"""Large arrays within a bound of memory: beyond it, they are temporary files, mapped."""
+
+from __future__ import annotations
+
+import errno
+import mmap
+import os
+import uuid
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from corpora.errors import TamizError
+
+Array = npt.NDArray[Any]
+
+
+class Scratch:
+    """Hands out arrays, in memory while they fit into `memory` bytes together, else in files beside `out`.
+
+    Which they are never changes what is computed. A file has no name once it is mapped, so that it is gone when the
+    process is, however it ends; its space is reserved before it is used. One thread asks and releases.
+    """
+
+    def __init__(self, out: str | Path, memory: int) -> None:
+        self.memory = memory
+        self._out = Path(out)
+        self._held: dict[int, int] = {}
+
+    def array(self, shape: int | tuple[int, int], dtype: npt.DTypeLike) -> Array:
+        """An array whose values are anything. Raises TamizError if there is no room for it on the disk."""
+        size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+        if self.held_bytes + size <= self.memory or not size:
+            array = np.empty(shape, dtype)
+        else:
+            array = np.frombuffer(self._file(size), dtype).reshape(shape)
+            size = 0
+        self._held[_address(array)] = size
+        return array
+
+    def zeros(self, shape: int | tuple[int, int], dtype: npt.DTypeLike) -> Array:
+        """As `array`, but all 0."""
+        array = self.array(shape, dtype)
+        array.fill(0)
+        return array
+
+    def release(self, *arrays: Array) -> None:
+        """The memory of these arrays may go to others, once nobody refers to them any longer."""
+        for array in arrays:
+            del self._held[_address(array)]
+
+    @property
+    def held_bytes(self) -> int:
+        """Memory of the arrays handed out and not released, files not counted."""
+        return sum(self._held.values())
+
+    def _file(self, size: int) -> mmap.mmap:
+        path = self._out.with_name(f"{self._out.name}.scratch.tmp-{uuid.uuid4().hex[:12]}")
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+            try:
+                path.unlink()
+                reserve(descriptor, size)
+                return mmap.mmap(descriptor, size)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            wanted = f"a temporary file of {size / 1e9:.2f} GB beside {self._out}"
+            raise TamizError(f"can't write {wanted}: {error.strerror or error}; or give more --memory") from error
+
+    def __enter__(self) -> Scratch:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._held.clear()
+
+
+def reserve(descriptor: int, size: int) -> None:
+    """Makes a file of `size` bytes whose blocks are its own: a full disk is an OSError here, not a SIGBUS later."""
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(descriptor, 0, size)
+        return
+    block = bytes(1 << 20)
+    for start in range(0, size, len(block)):
+        if os.pwrite(descriptor, block[: size - start], start) < min(len(block), size - start):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _address(array: Array) -> int:
+    return int(array.__array_interface__["data"][0])

@@ -1,0 +1,90 @@
+"""The ids of a text of unknown length: in memory, and beyond a bound in a temporary file."""
+
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+import numpy.typing as npt
+
+from corpora.errors import TamizError
+from corpora.perplexity.estimation.scratch import Scratch
+from corpora.perplexity.estimation.suffix_order import Ids
+from corpora.perplexity.ngram_counts import BEGIN
+
+MOST_POSITIONS = (1 << 32) - 64  # positions are uint32
+BLOCK = 1 << 23  # ids; so large that the C library gives each back to the system when it is freed
+
+Block = npt.NDArray[np.uint32]
+
+
+class IdSpool:
+    """Ids in order. One thread adds; then `text` is asked for once."""
+
+    def __init__(self, out: str | Path, memory: int) -> None:
+        """memory: bytes of ids that are held, a block at least; more go to a file beside `out`, which has no name."""
+        self.length = 0
+        self._out = Path(out)
+        self._most_blocks = max(1, memory // (4 * BLOCK))
+        self._blocks: list[Block] = []
+        self._free = 0  # ids that still fit into the last block
+        self._file: IO[bytes] | None = None
+
+    def add(self, ids: Block) -> None:
+        """Appends ids. Raises TamizError beyond MOST_POSITIONS, or where the file can't be written."""
+        self.length += len(ids)
+        if self.length > MOST_POSITIONS:
+            most = f"{MOST_POSITIONS:,} words and sentence ends"
+            raise TamizError(f"the text has more than {most}, which positions of 32 bits can't tell apart: take less")
+        while len(ids):
+            if not self._free:
+                self._new_block()
+            part = ids[: self._free]
+            start = BLOCK - self._free
+            self._blocks[-1][start : start + len(part)] = part
+            self._free -= len(part)
+            ids = ids[len(part) :]
+
+    def _new_block(self) -> None:
+        if len(self._blocks) == self._most_blocks:
+            self._spill()
+        self._blocks.append(np.empty(BLOCK, np.uint32))
+        self._free = BLOCK
+
+    def _spill(self) -> None:
+        path = self._out.with_name(f"{self._out.name}.ids.tmp-{uuid.uuid4().hex[:12]}")
+        try:
+            if self._file is None:
+                self._file = open(path, "w+b", buffering=0)  # noqa: SIM115 - `text` closes it
+                path.unlink()
+            for block in self._blocks:
+                if self._file.write(block.data) < block.nbytes:
+                    raise OSError("the disk is full")
+        except OSError as error:
+            raise TamizError(f"can't write {path}: {error.strerror or error}") from error
+        self._blocks = []
+
+    def text(self, lead: int, words: int, scratch: Scratch) -> Ids:
+        """`lead` times `<s>`, all ids, and one `<s>`; of 16 bits if `words` ids fit. The spool is empty then."""
+        dtype = np.uint16 if words <= 1 << 16 else np.uint32
+        text = scratch.array(lead + self.length + 1, dtype)
+        text[:lead] = BEGIN
+        text[-1] = BEGIN
+        filled = lead
+        if self._file is not None:
+            self._file.seek(0)
+            while data := self._file.read(4 * BLOCK):
+                filled = _append(text, filled, np.frombuffer(data, np.uint32))
+            self._file.close()
+        self._blocks.reverse()
+        while self._blocks:
+            filled = _append(text, filled, self._blocks.pop()[: lead + self.length - filled])
+        assert filled == lead + self.length
+        return text
+
+
+def _append(text: Ids, filled: int, ids: Block) -> int:
+    text[filled : filled + len(ids)] = ids
+    return filled + len(ids)

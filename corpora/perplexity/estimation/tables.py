@@ -1,0 +1,182 @@
+"""The hash tables of a KenLM probing binary, filled where they lie: in the mapped file."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from corpora.compiled import inlined, kernel, prefetch
+from corpora.perplexity.estimation.contexts import BACKOFF, Floats
+from corpora.perplexity.estimation.counts import EXTENDS_LEFT, IS_CONTEXT, PRUNED, Counts
+from corpora.perplexity.estimation.neighbours import Bytes, longest_of, shared_of
+from corpora.perplexity.estimation.suffix_order import Ids
+
+Cells = npt.NDArray[np.uint32]
+Indices = npt.NDArray[np.int64]
+Keys = npt.NDArray[np.uint64]
+
+LAST_WORD_FACTOR = np.uint64(8978948897894561157)  # CombineWordHash, lm/search_hashed.hh
+NEXT_WORD_FACTOR = np.uint64(17894857484156487943)
+_BATCH = 64  # n-grams whose cells are brought into the cache before they are inserted
+_AHEAD = 24  # places: the words there are brought into the cache so long before they are hashed
+_LOW = np.uint64(0xFFFFFFFF)
+
+
+@inlined
+def log10_probability(probability: np.float32) -> np.float32:
+    return np.float32(min(np.log10(probability), np.float32(0)))  # a sum of shares may round to more than 1
+
+
+@inlined
+def log10_backoff(backoff: np.float32, flags: np.uint8) -> np.float32:
+    """-0.0 for an n-gram that is no kept n-gram's context, as KenLM stores it."""
+    value = np.log10(backoff)
+    if value == 0:
+        return np.float32(0.0) if flags & np.uint8(IS_CONTEXT) else np.float32(-0.0)
+    return np.float32(value)
+
+
+@inlined
+def signed(value: np.float32, flags: np.uint8) -> np.float32:
+    """KenLM sets the sign bit where nothing extends the n-gram to the left, else clears it."""
+    return abs(value) if flags & np.uint8(EXTENDS_LEFT) else -abs(value)
+
+
+@inlined
+def free_cell(
+    cells: Cells, bucket: np.int64, first_bucket: int, end_bucket: int, buckets: int, width: int
+) -> np.int64:
+    """Index of the first free bucket from `bucket` on, whose key is 0. -1 beyond the end of a part of the table."""
+    cell, end = bucket * width, end_bucket * width
+    while cells[cell] or cells[cell + 1]:
+        cell += width
+        if cell == end:
+            if end_bucket - first_bucket < buckets:
+                return np.int64(-1)
+            cell = np.int64(0)
+    return cell
+
+
+@inlined
+def _write_entry(
+    cells: Cells,
+    floats: Floats,
+    cell: np.int64,
+    key: np.uint64,
+    ngram: np.int64,
+    probability: Floats,
+    weights: Floats,
+    flags: Bytes,
+    longest_order: bool,
+) -> int:
+    """Returns whether a figure is not finite."""
+    cells[cell] = np.uint32(key & _LOW)
+    cells[cell + 1] = np.uint32(key >> np.uint64(32))
+    value = log10_probability(probability[ngram])
+    floats[cell + 2] = signed(value, flags[ngram])
+    if not longest_order:
+        backoff = log10_backoff(weights[ngram, BACKOFF], flags[ngram])
+        floats[cell + 3] = backoff
+        value += backoff
+    return 0 if np.isfinite(value) else 1
+
+
+@inlined
+def _hash_words(text: Ids, position: np.uint32, shared: np.int64, longest: np.int64, hashes: Keys) -> None:
+    """Sets hashes[n], shared < n <= longest: KenLM's of the n words that end at `position`."""
+    for back in range(shared, longest):
+        word = np.uint64(text[position - np.uint32(back)])
+        if back:
+            hashes[back + 1] = (hashes[back] * LAST_WORD_FACTOR) ^ ((word + np.uint64(1)) * NEXT_WORD_FACTOR)
+        else:
+            hashes[1] = word
+
+
+@kernel
+def fill_table(
+    text: Ids,
+    positions: Counts,
+    packed: Bytes,
+    k: int,
+    longest_order: bool,
+    probability: Floats,
+    weights: Floats,
+    flags: Bytes,
+    cells: Cells,
+    floats: Floats,
+    buckets: int,
+    first_bucket: int,
+    end_bucket: int,
+    carried: Indices,
+) -> tuple[Indices, int]:
+    """Inserts the kept k-grams whose bucket is one of first_bucket .. end_bucket - 1, in suffix order.
+
+    cells, floats: the table as uint32 and as float32, 3 a bucket in the longest order, else 4. weights: of the
+    k-grams as contexts. carried: ascending indices of those that found no free bucket before first_bucket.
+    Returns those that find none free here (none if this is the whole table), and how many figures are not finite.
+    """
+    width = 3 if longest_order else 4
+    hashes = np.zeros(k + 1, np.uint64)
+    keys, homes, chosen = np.empty(_BATCH, np.uint64), np.empty(_BATCH, np.int64), np.empty(_BATCH, np.int64)
+    beyond = np.empty(_BATCH, np.int64)
+    ngram = -1
+    waiting = taken = left = bad = 0
+    for place in range(packed.shape[0] + 1):
+        ended = place == packed.shape[0]
+        if waiting == _BATCH or ended:
+            if left + waiting > beyond.shape[0]:
+                beyond = np.concatenate((beyond, np.empty_like(beyond)))
+            for i in range(waiting):
+                cell = free_cell(cells, homes[i], first_bucket, end_bucket, buckets, width)
+                if cell < 0:
+                    beyond[left] = chosen[i]
+                    left += 1
+                    continue
+                bad += _write_entry(
+                    cells, floats, cell, keys[i], chosen[i], probability, weights, flags, longest_order
+                )
+            waiting = 0
+            if ended:
+                break
+        shared, longest = shared_of(packed[place]), longest_of(packed[place])
+        if shared >= k:
+            continue
+        prefetch(text, np.int64(positions[min(place + _AHEAD, packed.shape[0] - 1)]))
+        _hash_words(text, positions[place], shared, min(np.int64(k), longest), hashes)
+        if longest < k:
+            continue
+        ngram += 1
+        if flags[ngram] & np.uint8(PRUNED):
+            continue
+        bucket = np.int64(hashes[k] % np.uint64(buckets))
+        if taken < carried.shape[0] and carried[taken] == ngram:
+            bucket = np.int64(first_bucket)
+            taken += 1
+        if first_bucket <= bucket < end_bucket:
+            keys[waiting], homes[waiting], chosen[waiting] = hashes[k], bucket, ngram
+            waiting += 1
+            prefetch(cells, bucket * width)
+    return beyond[:left].copy(), bad
+
+
+@kernel
+def fill_vocabulary(hashes: Keys, cells: Cells, buckets: int) -> None:
+    """Inserts the hashes of ids 1, 2, .. with their ids. `<unk>`, 0, is what a failed look-up gives: no entry."""
+    for word in range(1, hashes.shape[0]):
+        cell = free_cell(cells, np.int64(hashes[word] % np.uint64(buckets)), 0, buckets, buckets, 3)
+        cells[cell] = np.uint32(hashes[word] & _LOW)
+        cells[cell + 1] = np.uint32(hashes[word] >> np.uint64(32))
+        cells[cell + 2] = word
+
+
+@kernel
+def fill_unigrams(probability: Floats, weights: Floats, flags: Bytes, floats: Floats) -> int:
+    """Writes the kept words' figures, one after the other. Returns how many are not finite."""
+    bad = 0
+    for word in range(probability.shape[0]):
+        value = log10_probability(probability[word])
+        backoff = log10_backoff(weights[word, BACKOFF], flags[word])
+        floats[2 * word] = signed(value, flags[word])
+        floats[2 * word + 1] = backoff
+        bad += not np.isfinite(value + backoff)
+    return bad

@@ -1,0 +1,151 @@
+"""The ways from a document's bytes to the scores of its lines: fast ones without kenlm, and the plain loop with it.
+
+All give `kenlm.Model.score(line)` and `len(line.split()) + 1` of the same lines, bit for bit; which one serves is
+decided once, by the model file and the tokenizer. All may be called by many threads.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from corpora.perplexity.line_scores import LineScores
+from corpora.perplexity.normalise import normalise
+from corpora.perplexity.pieces import batches
+from corpora.perplexity.probing import ProbingModel
+from corpora.perplexity.raw_words import raw_lines
+from corpora.perplexity.settings import ScoringMode
+
+if TYPE_CHECKING:
+    from corpora.encoding.word_pieces import WordPieces
+
+Bytes = npt.NDArray[np.uint8]
+Offsets = npt.NDArray[np.int64]
+_WORDS_END = b" "
+
+
+class LineScorer(Protocol):
+    def __call__(self, data: Bytes, offsets: Offsets) -> LineScores:
+        """Of the lines of the documents data[offsets[k]:offsets[k + 1]], UTF-8."""
+        ...
+
+
+class RawWordScorer:
+    """Mode bertin: lines as they stand."""
+
+    def __init__(self, ngrams: ProbingModel) -> None:
+        self._ngrams = ngrams
+
+    def __call__(self, data: Bytes, offsets: Offsets) -> LineScores:
+        return _score_raw(self._ngrams, data, offsets, split=True)
+
+
+def _score_raw(ngrams: ProbingModel, data: Bytes, offsets: Offsets, *, split: bool) -> LineScores:
+    lines = raw_lines(ngrams, data, offsets, split=split)
+    return LineScores(ngrams.score_lines(lines.ids, lines.offsets), lines.lengths, lines.lines_per_document)
+
+
+class WordPieceScorer:
+    """Modes lines and ccnet: every thread at work has a word cache of its own, kept for the next one."""
+
+    def __init__(self, ngrams: ProbingModel, model: bytes, processor: Any, mode: ScoringMode) -> None:
+        pieces = [piece.encode() for piece in processor.id_to_piece(list(range(processor.get_piece_size())))]
+        self._ngrams = ngrams
+        self._values = ngrams.word_ids(pieces)
+        self._model = model
+        self._by_line = mode == "lines"
+        self._free: list[WordPieces] = []
+        self._lock = threading.Lock()
+
+    def __call__(self, data: Bytes, offsets: Offsets) -> LineScores:
+        with self._borrowed() as encoder:
+            lines = encoder.encode(data, offsets)
+        scores = self._ngrams.score_lines(lines.values, lines.offsets)
+        return LineScores(scores, np.diff(lines.offsets) + 1, lines.lines_per_document)
+
+    @contextmanager
+    def _borrowed(self) -> Iterator[WordPieces]:
+        """An encoder; given back unless encoding failed."""
+        with self._lock:
+            encoder = self._free.pop() if self._free else None
+        encoder = encoder or self._new()
+        yield encoder
+        with self._lock:
+            self._free.append(encoder)
+
+    def _new(self) -> WordPieces:
+        from corpora.encoding.word_pieces import WordPieces
+
+        return WordPieces(
+            self._model,
+            normaliser="ccnet",
+            separators=_WORDS_END,
+            line_end=self._by_line,
+            values=self._values,
+            unknown_values=lambda surfaces: self._ngrams.word_ids(surfaces).tolist(),
+        )
+
+
+class SentencePieceScorer:
+    """Modes lines and ccnet with a tokenizer that `WordPieces` can't serve: SentencePiece itself cuts every line."""
+
+    def __init__(self, ngrams: ProbingModel, processor: Any, mode: ScoringMode) -> None:
+        self._ngrams = ngrams
+        self._lines = _PieceLines(processor, mode)
+
+    def __call__(self, data: Bytes, offsets: Offsets) -> LineScores:
+        lines_per_document, lines = self._lines(data, offsets)
+        encoded = [line.encode() for line in lines]
+        ends = np.concatenate([np.zeros(1, np.int64), np.cumsum([len(line) for line in encoded], dtype=np.int64)])
+        scored = _score_raw(self._ngrams, np.frombuffer(b"".join(encoded), np.uint8), ends, split=False)
+        return scored._replace(lines_per_document=lines_per_document)
+
+
+class KenlmScorer:
+    """Any mode with kenlm itself, line by line in Python: for what `ProbingModel` can't read."""
+
+    def __init__(self, model: Any, processor: Any | None, mode: ScoringMode) -> None:
+        self._model = model
+        self._lines: _Lines = _raw_text_lines if processor is None else _PieceLines(processor, mode)
+
+    def __call__(self, data: Bytes, offsets: Offsets) -> LineScores:
+        lines_per_document, lines = self._lines(data, offsets)
+        scores = np.fromiter((self._model.score(line) for line in lines), np.float32, len(lines))
+        lengths = np.fromiter((len(line.split()) + 1 for line in lines), np.int64, len(lines))
+        return LineScores(scores, lengths, lines_per_document)
+
+
+_Lines = Callable[[Bytes, Offsets], tuple[Offsets, Sequence[str]]]
+
+
+class _PieceLines:
+    """Documents to lines of pieces joined by spaces, as kenlm takes them, and how many lines each has."""
+
+    def __init__(self, processor: Any, mode: ScoringMode) -> None:
+        self._processor = processor
+        self._split = mode == "lines"
+
+    def __call__(self, data: Bytes, offsets: Offsets) -> tuple[Offsets, list[str]]:
+        documents = [text.split("\n") if self._split else [text] for text in _texts(data, offsets)]
+        normalised = (normalise(line) for lines in documents for line in lines)
+        joined = [
+            " ".join(pieces)
+            for batch in batches(normalised)
+            for pieces in self._processor.encode(batch, out_type=str, num_threads=1)
+        ]
+        return np.fromiter(map(len, documents), np.int64, len(documents)), joined
+
+
+def _raw_text_lines(data: Bytes, offsets: Offsets) -> tuple[Offsets, list[str]]:
+    documents = [text.split("\n") for text in _texts(data, offsets)]
+    return np.fromiter(map(len, documents), np.int64, len(documents)), [line for lines in documents for line in lines]
+
+
+def _texts(data: Bytes, offsets: Offsets) -> Iterator[str]:
+    for start, end in zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True):
+        yield data[start:end].tobytes().decode()

@@ -1,0 +1,26 @@
+"""The kenlm library, for the files that only it reads: ARPA, tries, quantised or with rest costs. An extra."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from corpora.errors import DamagedFile, TamizError
+
+
+def load_kenlm(path: Path) -> Any:
+    """A `kenlm.Model`. Raises TamizError if kenlm isn't installed, DamagedFile if it can't load the file."""
+    try:
+        import kenlm
+    except ImportError:
+        raise TamizError(
+            f"{path} is not a probing binary, and reading it needs kenlm: pip install 'tamiz[kenlm]', or make it one "
+            f"with build_binary"
+        ) from None
+    config = kenlm.Config()
+    config.show_progress = False
+    config.arpa_complain = kenlm.ARPALoadComplain.NONE
+    try:
+        return kenlm.Model(str(path), config)
+    except (OSError, RuntimeError) as error:
+        raise DamagedFile(f"{path}: kenlm can't load it ({' '.join(str(error).split())[:200]})") from None

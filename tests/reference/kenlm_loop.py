@@ -1,0 +1,18 @@
+"""Perplexity as its definition says, a line at a time: the slow twin of `corpora.perplexity.model`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.reference import ccnet_normalise
+
+
+def perplexity(model: Any, tokenizer: Any, mode: str, text: str) -> tuple[float, int]:
+    """(perplexity, N) under a `kenlm.Model`. tokenizer: a SentencePieceProcessor; None in mode bertin."""
+    total, length = 0.0, 0
+    for line in [text] if mode == "ccnet" else text.split("\n"):
+        if mode != "bertin":
+            line = " ".join(tokenizer.encode(ccnet_normalise.normalise(line), out_type=str))
+        total += model.score(line)
+        length += len(line.split()) + 1
+    return 10.0 ** (-total / length), length
