@@ -1,8 +1,8 @@
 """`tamiz lm train` against `lmplz | build_binary` on one file of pieces: python -m benchmarks.lm_train PIECES
 
 Both read the same text (a sentence a line, words between spaces, no blank lines) and write a KenLM probing binary, in
-turn, --runs times each. Prints wall times, their ratio, the peak of anonymous memory (RssAnon of all processes,
-sampled), and whether the files are equal. `--random N` instead compares them on N random tiny corpora.
+turn, --runs times each. Prints wall and CPU times, the ratio of walls, the peak of anonymous memory (RssAnon of all
+processes, sampled), and whether the files are equal. `--random N` instead compares them on N random tiny corpora.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import filecmp
 import os
+import resource
 import shutil
 import statistics
 import subprocess
@@ -27,9 +28,10 @@ SECONDS_BETWEEN_SAMPLES = 0.02
 
 @dataclass(frozen=True)
 class Run:
-    """seconds: wall time. peak: bytes of RssAnon, of all processes together."""
+    """seconds: wall time. cpu: seconds of all processes. peak: bytes of RssAnon, of all processes together."""
 
     seconds: float
+    cpu: float
     peak: int
 
 
@@ -77,7 +79,7 @@ def anonymous_memory(process: psutil.Process) -> int:
 
 def run(command: list[str]) -> Run:
     """Runs it to its end; ends this program if it fails."""
-    begun, peak = time.monotonic(), 0
+    begun, used, peak = time.monotonic(), _cpu_of_children(), 0
     with tempfile.TemporaryFile() as said, subprocess.Popen(command, stdout=said, stderr=said) as process:
         watched = psutil.Process(process.pid)
         while process.poll() is None:
@@ -90,7 +92,12 @@ def run(command: list[str]) -> Run:
         if process.wait():
             said.seek(0)
             sys.exit(f"{' '.join(command)}\nfailed:\n{said.read().decode(errors='replace')[-2000:]}")
-    return Run(seconds, peak)
+    return Run(seconds, _cpu_of_children() - used, peak)
+
+
+def _cpu_of_children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def compare(kenlm: Kenlm, options: argparse.Namespace, folder: Path) -> None:
@@ -110,7 +117,8 @@ def compare(kenlm: Kenlm, options: argparse.Namespace, folder: Path) -> None:
     medians = [statistics.median(one.seconds for one in found) for found in runs.values()]
     for name, found in runs.items():
         times = " ".join(f"{one.seconds:.1f}" for one in found)
-        print(f"{name:22} {times} s; peak RssAnon {max(one.peak for one in found) / 1e6:.0f} MB")
+        cpu = statistics.median(one.cpu for one in found)
+        print(f"{name:22} {times} s; CPU {cpu:.1f} s; peak RssAnon {max(one.peak for one in found) / 1e6:.0f} MB")
     print(f"ratio of medians {medians[1] / medians[0]:.2f}")
     same = filecmp.cmp(ours, theirs, shallow=False)
     print(f"files of {ours.stat().st_size:,} bytes: {'equal byte for byte' if same else 'DIFFERENT'}")

@@ -1,6 +1,6 @@
 """Perplexity: the published Python loop against the product, on one core: python -m benchmarks.score --language es
 
-The loop is that of BERTIN and CCNet: each line is normalised, cut by SentencePiece and scored by kenlm, one at a time.
+The loop is that of BERTIN and CCNet: each line is normalised, cut by SentencePiece and scored by kenlm, one by one.
 Both score the same documents, which the model was not trained on where the corpus has such, in processes that take
 turns. Prints MB of UTF-8 text a second of CPU time, the ratio, the share of documents with equal perplexity, peak
 memory, two threads against one (wall time), and how soon the product is ready. Without --lm a model is trained first,
@@ -28,13 +28,22 @@ KINDS = ("cold", "second", "warm")
 
 @dataclass(frozen=True)
 class Rounds:
-    """Seconds, the least of all rounds; memory in bytes."""
+    """What the workers measured in each round: seconds, and bytes of memory."""
 
-    loop: float
-    product: dict[str, float]
-    loop_memory: float
-    product_memory: float
-    mapped: float
+    loop: list[dict[str, float]]
+    product: list[dict[str, float]]
+
+    def least(self, kind: str) -> float:
+        return min(measured[kind] for measured in (self.loop if kind == "loop" else self.product))
+
+    def memory(self) -> str:
+        peaks = [max(measured["memory"] for measured in role) / 1e6 for role in (self.loop, self.product)]
+        mapped = max(measured["mapped"] for measured in self.product) / 1e6
+        anonymous = max(measured["anonymous"] for measured in self.product) / 1e6
+        ours = (
+            f"product {peaks[1]:.0f} MB ({anonymous:.0f} MB its own, {mapped:.0f} MB mapped, which processes share)"
+        )
+        return f"loop {peaks[0]:.0f} MB, {ours}"
 
 
 def shards(corpora: Path, language: str) -> list[Path]:
@@ -106,17 +115,11 @@ def work(role: str, folder: Path, kernels: Path | None = None) -> dict[str, floa
 
 
 def alternate(folder: Path, rounds: int) -> Rounds:
-    loops, products = [], []
+    done = Rounds([], [])
     for _ in range(rounds):
-        loops.append(work("loop", folder))
-        products.append(work("product", folder))
-    return Rounds(
-        loop=min(loop["seconds"] for loop in loops),
-        product={kind: min(product[kind] for product in products) for kind in KINDS},
-        loop_memory=max(loop["memory"] for loop in loops),
-        product_memory=max(product["memory"] for product in products),
-        mapped=max(product["mapped"] for product in products),
-    )
+        done.loop.append(work("loop", folder))
+        done.product.append(work("product", folder))
+    return done
 
 
 def equal_share(folder: Path) -> float:
@@ -127,16 +130,16 @@ def equal_share(folder: Path) -> float:
 
 
 def report(folder: Path, megabytes: float, done: Rounds) -> None:
-    print(f"Python loop        {megabytes / done.loop:7.2f} MB/s          peak {done.loop_memory / 1e6:6.0f} MB")
+    loop = done.least("loop")
+    print(f"Python loop        {megabytes / loop:7.2f} MB/s")
     for kind in KINDS:
-        seconds = done.product[kind]
-        peak = f"  peak {done.product_memory / 1e6:6.0f} MB" if kind == "cold" else ""
-        print(f"product, {kind:6}    {megabytes / seconds:7.2f} MB/s  {done.loop / seconds:5.1f}x{peak}")
-    print(f"(peaks of resident memory; {done.mapped / 1e6:.0f} MB of the product's are mapped: processes share them)")
+        seconds = done.least(kind)
+        print(f"product, {kind:10}{megabytes / seconds:7.2f} MB/s  {loop / seconds:5.1f}x")
     threads = work("threads", folder)
-    rates = [megabytes / threads[count] for count in ("1", "2")]
-    print(f"threads, warm      {rates[0]:7.2f} MB/s with one, {rates[1]:.2f} with two: {rates[1] / rates[0]:.2f}x")
+    rates = [megabytes / threads["1"], 2 * megabytes / threads["2"]]
+    print(f"product, threads   {rates[0]:7.2f} MB/s with one, {rates[1]:.2f} with two: {rates[1] / rates[0]:.2f}x")
     print(f"equal documents    {100 * equal_share(folder):.3f}%")
+    print(f"peak memory        {done.memory()}")
     with tempfile.TemporaryDirectory() as kernels:
         first, later = (work("ready", folder, Path(kernels)) for _ in range(2))
     print(f"ready              {first['seconds']:.2f} s the first time ever, later {later['seconds']:.2f} s")

@@ -10,7 +10,6 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,8 @@ from typing import Any
 import numpy as np
 
 Result = dict[str, float]
+THREAD_ROUNDS = 5
+MEMORY = {"memory": "VmHWM", "anonymous": "RssAnon", "mapped": "RssFile"}
 
 
 class Request:
@@ -56,38 +57,40 @@ def loop(folder: Path, request: Request) -> Result:
         perplexities.append(10.0 ** (-total / length))
     seconds = time.process_time() - begun
     np.save(folder / "loop.npy", perplexities)
-    return {"seconds": seconds, **_memory()}
+    return {"loop": seconds, **_memory()}
 
 
 def product(folder: Path, request: Request) -> Result:
     """First pass with an empty word cache, second pass, and a first pass after other documents."""
     texts, warming = _texts(folder, "texts"), _texts(folder, "warming")
     request.open().score(texts[:1])  # kernels are loaded
-    cold, warm = request.open(), request.open()
-    seconds = {"cold": _timed(lambda: cold.score(texts), folder / "product-cold.npy")}
-    seconds["memory"] = _memory()["memory"]  # before anything else fills it
-    seconds["second"] = _timed(lambda: cold.score(texts), folder / "product-second.npy")
-    warm.score(warming)
-    seconds["warm"] = _timed(lambda: warm.score(texts), folder / "product-warm.npy")
-    return seconds | {"mapped": _memory()["mapped"]}
+    model = request.open()
+    seconds = {"cold": _timed(model, texts, folder / "product-cold.npy")}
+    seconds["second"] = _timed(model, texts, folder / "product-second.npy")
+    seconds |= _memory()
+    model = request.open()
+    model.score(warming)
+    return seconds | {"warm": _timed(model, texts, folder / "product-warm.npy")}
 
 
 def threads(folder: Path, request: Request) -> Result:
-    """Wall time of all documents with one thread, and of their halves with two, each after other documents."""
-    texts, warming = _texts(folder, "texts"), _texts(folder, "warming")
+    """Wall time of a thread that scores all documents, and of two that each do, caches full: the least of some."""
+    texts = _texts(folder, "texts")
+    model = request.open()
+    half = len(texts) // 2
+    orders = [texts, texts[half:] + texts[:half]]  # so that the two don't do the same at the same time
     seconds = {}
     for count in (1, 2):
-        model = request.open()
-        parts = [texts[n::count] for n in range(count)]
         with ThreadPoolExecutor(count) as pool:
-            list(pool.map(model.score, [warming] * count))
-            begun = time.perf_counter()
-            scores = list(pool.map(model.score, parts))
-            seconds[str(count)] = time.perf_counter() - begun
-        joined = np.empty(len(texts))
-        for n, part in enumerate(scores):
-            joined[n::count] = part
-        np.save(folder / f"threads-{count}.npy", joined)
+            list(pool.map(model.score, orders[:count]))
+            times = []
+            for _ in range(THREAD_ROUNDS):
+                begun = time.perf_counter()
+                scores = list(pool.map(model.score, orders[:count]))
+                times.append(time.perf_counter() - begun)
+            seconds[str(count)] = min(times)
+    np.save(folder / "threads-1.npy", scores[0])
+    np.save(folder / "threads-2.npy", np.roll(scores[1], half))
     return seconds
 
 
@@ -95,13 +98,19 @@ def ready(_folder: Path, request: Request) -> Result:
     """Wall time from this process's start to its first score, without that of reading and checking the model."""
     import psutil
 
-    from corpora.perplexity.lm_files import resolve_lm
+    from corpora.perplexity import model
 
-    begun = time.perf_counter()
-    resolve_lm(request.lm, request.tokenizer, request.mode)  # reads all of it once, for its sha256
-    reading = time.perf_counter() - begun
+    reading, resolve = [], model.resolve_lm
+
+    def timed(*arguments: Any, **options: Any) -> Any:
+        begun = time.perf_counter()
+        resolved = resolve(*arguments, **options)
+        reading.append(time.perf_counter() - begun)
+        return resolved
+
+    model.resolve_lm = timed  # reads all of the model once, for its sha256
     request.open().score(["Una línea.\nY otra: 日本語"])
-    return {"seconds": time.time() - psutil.Process().create_time() - reading, "reading": reading}
+    return {"seconds": time.time() - psutil.Process().create_time() - reading[0], "reading": reading[0]}
 
 
 def _texts(folder: Path, name: str) -> list[str]:
@@ -109,18 +118,18 @@ def _texts(folder: Path, name: str) -> list[str]:
     return texts
 
 
-def _timed(score: Callable[[], Any], path: Path) -> float:
+def _timed(model: Any, texts: list[str], path: Path) -> float:
     begun = time.process_time()
-    scores = score()
+    scores = model.score(texts)
     seconds = time.process_time() - begun
     np.save(path, scores)
     return seconds
 
 
 def _memory() -> Result:
-    """Bytes: the peak of resident memory, and the mapped pages in it now."""
+    """Bytes: the peak of resident memory, and what of it is anonymous and mapped now."""
     lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-    return {"memory": _bytes(lines["VmHWM"]), "mapped": _bytes(lines["RssFile"])}
+    return {name: _bytes(lines[field]) for name, field in MEMORY.items()}
 
 
 def _bytes(field: str) -> float:

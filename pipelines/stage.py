@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,13 +12,14 @@ import apache_beam as beam
 import msgspec
 
 from corpora import manifest
-from corpora.documents.batches import BLANK
 from corpora.documents.items import WorkItem
-from corpora.files import is_local
-from corpora.manifest import FileRecord, InputIdentity, MadeFrom, Manifest, State
+from corpora.manifest import FileRecord, MadeFrom, Manifest, State
+from pipelines.accounts import input_identities, too_many_rejected
 from pipelines.once import ItemResult, ItemWork
 from pipelines.runners import Progress, run_items
 from pipelines.settings import RunnerSettings
+
+__all__ = ["Finish", "Outcome", "input_identities", "run_stage", "settings_dict", "too_many_rejected"]
 
 
 @dataclass(frozen=True)
@@ -36,22 +36,6 @@ class Finish:
 
     files: list[FileRecord]
     facts: dict[str, Any]
-
-
-def input_identities(
-    items: Sequence[WorkItem], folder: Path, known: dict[str, InputIdentity] | None = None
-) -> list[InputIdentity]:
-    """One identity per input file, hashing only what `known` (or the folder's manifest) doesn't know already."""
-    known = manifest.known_inputs(folder) if known is None else known
-    paths = {item.path: item for item in items}
-
-    def identity(item: WorkItem) -> InputIdentity:
-        if is_local(item.path):
-            return manifest.local_identity(Path(item.path), item.input_name, known)
-        return InputIdentity(name=item.input_name, size=item.size, etag=item.etag)
-
-    with ThreadPoolExecutor(4) as pool:
-        return list(pool.map(identity, paths.values()))
 
 
 def run_stage(
@@ -102,19 +86,6 @@ def total_counts(results: Sequence[ItemResult]) -> dict[str, Any]:
         "sampled_out": sum(r.sampled_out for r in results),
         "rejected": dict(sorted(rejected.items())),
     }
-
-
-def too_many_rejected(rejected: Path, counts: dict[str, Any], max_rejected: float) -> str | None:
-    """A line if more than the given share was rejected; blank lines don't count."""
-    blank = counts["rejected"].get(BLANK, 0)
-    bad = sum(counts["rejected"].values()) - blank
-    rows = counts["read"] - blank
-    if not rows or bad / rows <= max_rejected:
-        return None
-    return (
-        f"{bad:,} of {rows:,} rows ({bad / rows:.1%}) were rejected, more than --max-rejected {max_rejected}: "
-        f"see {rejected}, mend the input or raise the bound"
-    )
 
 
 def settings_dict(settings: Any) -> dict[str, Any]:

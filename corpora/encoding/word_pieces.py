@@ -65,7 +65,8 @@ class WordPieces:
     normaliser: what each line goes through before SentencePiece. separators: b" " or b" \\n", between words.
     line_end: whether b"\\n" ends a line; else a document is one. values: uint32[pieces], what each is written as.
     unknown_values: what runs of unknown characters are written as, from their UTF-8, normalised. cache_bytes bounds
-    the words kept (with 10 MB at least for the block of text in work); the cache is emptied when full.
+    what is kept of words seen; it is emptied when full. The block of text in work has another 50 MB reserved, of
+    which ordinary text touches a few.
     """
 
     def __init__(

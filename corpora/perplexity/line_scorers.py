@@ -81,13 +81,14 @@ class WordPieceScorer:
     def _new(self) -> WordPieces:
         from corpora.encoding.word_pieces import WordPieces
 
+        ngrams = self._ngrams  # not self, which holds the encoder: the model would outlive its last use
         return WordPieces(
             self._model,
             normaliser="ccnet",
             separators=_WORDS_END,
             line_end=self._by_line,
             values=self._values,
-            unknown_values=lambda surfaces: self._ngrams.word_ids(surfaces).tolist(),
+            unknown_values=lambda surfaces: ngrams.word_ids(surfaces).tolist(),
         )
 
 

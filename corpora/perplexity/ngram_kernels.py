@@ -148,8 +148,8 @@ def _look_up_middle(
     first: int,
     searched: np.uint64,
     level: int,
-    left: int,
-) -> tuple[np.uint64, int]:
+    left: np.int64,
+) -> tuple[np.uint64, np.int64]:
     """N-grams of order level + 2, not the longest. (number of longer ones to look up, what is left of `left`)"""
     numbers, next_table = tables.numbers, _table(tables, level + 1)
     begin, end = tables.starts[level], tables.starts[level] + tables.cells[level] * _FOUR
@@ -184,7 +184,7 @@ def _look_up_middle(
 
 
 @kernel
-def _look_up_longest(tables: Tables, scratch: Scratch, searched: np.uint64, left: int) -> int:
+def _look_up_longest(tables: Tables, scratch: Scratch, searched: np.uint64, left: np.int64) -> np.int64:
     """N-grams of the model's order. What is left of `left`."""
     numbers, level = tables.numbers, len(tables.starts) - 1
     begin, end = tables.starts[level], tables.starts[level] + tables.cells[level] * _THREE
@@ -251,7 +251,7 @@ def _add_up(
 
 
 @kernel
-def score_lines(tables: Tables, words: Words, offsets: Offsets, scores: Scores, left: int) -> bool:
+def score_lines(tables: Tables, words: Words, offsets: Offsets, scores: Scores, left: np.int64) -> bool:
     """scores[line] = log10 probability of words[offsets[line]:offsets[line + 1]] between `<s>` and `</s>`.
 
     words: ids that the unigrams have. left: how many numbers all look-ups together may pass over until they find

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from corpora.perplexity.ngram_kernels import Tables, score_lines
 from corpora.perplexity.vocabulary_kernels import SPARE, find_words, hash_words
 
 _NUMBER_BYTES = 4
+_LARGEST = 1 << 62
 _LONGEST_WALK = 1024  # times the mean walk: a well-mixed table has none of 100 times, however large
 
 
@@ -33,7 +35,7 @@ class ProbingModel:
         self.num_words = header.num_words
         self._path = path
         self._passed = _most_passed(header)
-        numbers = np.memmap(path, np.uint32, "r", shape=(layout.end // _NUMBER_BYTES,)).view(np.ndarray)
+        numbers = np.frombuffer(_map(path), np.uint32, layout.end // _NUMBER_BYTES)
         self._vocabulary = numbers[layout.vocabulary.offset // _NUMBER_BYTES : layout.vocabulary.end // _NUMBER_BYTES]
         begin, end = self.word_ids([b"<s>", b"</s>"])
         self._tables = _tables(numbers, layout, begin, end)
@@ -59,10 +61,18 @@ class ProbingModel:
         assert bool((offsets[1:] >= offsets[:-1]).all())
         assert not len(words) or int(words.max()) < self.num_words
         scores = np.empty(len(offsets) - 1, np.float32)
-        looked_up = len(words) + 2 * len(scores)
-        if not score_lines(self._tables, words, offsets, scores, self._passed * (looked_up + 1)):
+        looked_up = len(words) + 2 * len(scores) + 1
+        passed = np.int64(min(self._passed * looked_up, _LARGEST))
+        if not score_lines(self._tables, words, offsets, scores, passed):
             raise DamagedFile(f"{self._path}: its n-gram tables are fuller than the header says: damaged")
         return scores
+
+
+def _map(path: str | Path) -> mmap.mmap:
+    """The file, read-only, its pages shared. They are mapped at once: one at a time would cost a fault each."""
+    with open(path, "rb") as file:
+        flags = mmap.MAP_SHARED | getattr(mmap, "MAP_POPULATE", 0)
+        return mmap.mmap(file.fileno(), 0, flags=flags, prot=mmap.PROT_READ)
 
 
 def _tables(numbers: npt.NDArray[np.uint32], layout: ProbingLayout, begin: np.uint32, end: np.uint32) -> Tables:

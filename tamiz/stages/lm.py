@@ -26,7 +26,7 @@ def lm_stage(
     patterns: list[str], out: Path, settings: LmSettings, context: Context, share: float = 1.0
 ) -> StageReport:
     """Brings `out` (LM.bin), LM.spiece.model and LM.json to be a model of the documents, or of a share of them."""
-    from pipelines.stage import input_identities, too_many_rejected
+    from pipelines.accounts import input_identities, too_many_rejected
 
     if out.suffix != ".bin":
         raise BadArgument(f"--out {out} must end in .bin: a KenLM binary is written there")

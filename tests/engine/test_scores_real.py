@@ -1,8 +1,10 @@
-"""Every document of a real shard: the product's scores against the plain Python loop, in each mode."""
+"""Every document of a real shard of each language: the product's scores against the plain Python loop."""
 
 from __future__ import annotations
 
+import itertools
 import json
+from pathlib import Path
 
 import kenlm
 import pytest
@@ -10,39 +12,51 @@ import sentencepiece
 import zstandard
 
 from corpora.perplexity.model import PerplexityModel
-from corpora.perplexity.normalise import normalise
 from corpora.perplexity.settings import LmSettings
-from tamiz.stages.common import Context
-from tamiz.stages.lm import lm_stage
+from corpora.perplexity.train_lm import train_lm
+from tests.conftest import SHARED
+from tests.reference import kenlm_loop
 
 pytestmark = pytest.mark.slow
 
+LANGUAGES = ("en", "es", "ja", "ko", "pt", "zh")
+TRAINED_ON = 700  # documents
 
-@pytest.fixture(scope="module")
-def texts(es_shards) -> list[str]:
-    with zstandard.open(es_shards[4], "rb") as file:
+
+def texts_of(shard: Path) -> list[str]:
+    with zstandard.open(shard, "rb") as file:
         return [json.loads(line)["text"] for line in file.read().splitlines()]
 
 
-def loop(model, tokenizer, texts, mode):
-    """DESIGN's definition, word for word."""
-    scores = []
-    for text in texts:
-        lines = [normalise(text)] if mode == "ccnet" else text.split("\n")
-        total, length = 0.0, 0
-        for line in lines:
-            if mode != "bertin":
-                line = " ".join(tokenizer.encode(normalise(line) if mode == "lines" else line, out_type=str))
-            total += model.score(line)
-            length += len(line.split()) + 1
-        scores.append(10.0 ** (-total / length))
-    return scores
+def check(lm: Path, mode: str, texts: list[str]) -> None:
+    tokenizer = None
+    if mode != "bertin":
+        tokenizer = sentencepiece.SentencePieceProcessor(model_file=str(lm.with_suffix(".spiece.model")))
+    loop = kenlm.Model(str(lm))
+    perplexity, lengths = PerplexityModel(lm).score_with_lengths(texts)
+    found = zip(perplexity.tolist(), lengths.tolist(), strict=True)
+    different = [
+        row
+        for row, (text, scored) in enumerate(zip(texts, found, strict=True))
+        if scored != kenlm_loop.perplexity(loop, tokenizer, mode, text)
+    ]
+    assert different == []
 
 
-@pytest.mark.parametrize("mode", ["lines", "ccnet", "bertin"])
-def test_scores_equal_the_loop(mode, texts, demo, tmp_path):
-    words = {"words": True} if mode == "bertin" else {"train_tokenizer": 1000, "mode": mode}
-    path = tmp_path / "es.bin"
-    lm_stage([str(demo / "clean.jsonl")], path, LmSettings(order=4, **words), Context())
-    tokenizer = None if mode == "bertin" else sentencepiece.SentencePieceProcessor(str(tmp_path / "es.spiece.model"))
-    assert PerplexityModel(path).score(texts).tolist() == loop(kenlm.Model(str(path)), tokenizer, texts, mode)
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_lines_of_every_language(language: str, tmp_path: Path) -> None:
+    shards = sorted((SHARED / "corpora" / language).glob("*.jsonl.zst"))
+    if not shards:
+        pytest.skip(f"no ../shared/corpora/{language} beside the checkout")
+    texts = texts_of(shards[0])
+    settings = LmSettings(order=4, train_tokenizer=8000)
+    train_lm(itertools.islice(texts, TRAINED_ON), tmp_path / "lm.bin", settings=settings)
+    check(tmp_path / "lm.bin", "lines", texts)
+
+
+@pytest.mark.parametrize("mode", ["ccnet", "bertin"])
+def test_other_modes(mode: str, es_shards: list[Path], tmp_path: Path) -> None:
+    texts = texts_of(es_shards[0])
+    settings = LmSettings(order=5, words=True) if mode == "bertin" else LmSettings(mode="ccnet", train_tokenizer=8000)
+    train_lm(itertools.islice(texts, TRAINED_ON), tmp_path / "lm.bin", settings=settings)
+    check(tmp_path / "lm.bin", mode, texts)

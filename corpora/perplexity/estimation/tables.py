@@ -17,8 +17,8 @@ Keys = npt.NDArray[np.uint64]
 
 LAST_WORD_FACTOR = np.uint64(8978948897894561157)  # CombineWordHash, lm/search_hashed.hh
 NEXT_WORD_FACTOR = np.uint64(17894857484156487943)
-_BATCH = 64  # n-grams whose cells are brought into the cache before they are inserted
-_AHEAD = 24  # places: the words there are brought into the cache so long before they are hashed
+_BATCH = 256  # n-grams whose cells are brought into the cache before they are inserted
+_AHEAD = 48  # places: the words there are brought into the cache so long before they are hashed
 _LOW = np.uint64(0xFFFFFFFF)
 
 
@@ -47,14 +47,14 @@ def free_cell(
     cells: Cells, bucket: np.int64, first_bucket: int, end_bucket: int, buckets: int, width: int
 ) -> np.int64:
     """Index of the first free bucket from `bucket` on, whose key is 0. -1 beyond the end of a part of the table."""
-    cell, end = bucket * width, end_bucket * width
-    while cells[cell] or cells[cell + 1]:
-        cell += width
+    cell, end = np.uint64(bucket * width), np.uint64(end_bucket * width)
+    while cells[cell] | cells[cell + np.uint64(1)]:
+        cell += np.uint64(width)
         if cell == end:
             if end_bucket - first_bucket < buckets:
                 return np.int64(-1)
-            cell = np.int64(0)
-    return cell
+            cell = np.uint64(0)
+    return np.int64(cell)
 
 
 @inlined

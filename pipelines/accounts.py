@@ -1,0 +1,43 @@
+"""What stages with and without Beam have in common: what they read, and whether too much of it was rejected."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from corpora import manifest
+from corpora.documents.batches import BLANK
+from corpora.documents.items import WorkItem
+from corpora.files import is_local
+from corpora.manifest import InputIdentity
+
+
+def input_identities(
+    items: Sequence[WorkItem], folder: Path, known: dict[str, InputIdentity] | None = None
+) -> list[InputIdentity]:
+    """One identity per input file, hashing only what `known` (or the folder's manifest) doesn't know already."""
+    known = manifest.known_inputs(folder) if known is None else known
+    paths = {item.path: item for item in items}
+
+    def identity(item: WorkItem) -> InputIdentity:
+        if is_local(item.path):
+            return manifest.local_identity(Path(item.path), item.input_name, known)
+        return InputIdentity(name=item.input_name, size=item.size, etag=item.etag)
+
+    with ThreadPoolExecutor(4) as pool:
+        return list(pool.map(identity, paths.values()))
+
+
+def too_many_rejected(rejected: Path, counts: dict[str, Any], max_rejected: float) -> str | None:
+    """A line if more than the given share was rejected; blank lines don't count."""
+    blank = counts["rejected"].get(BLANK, 0)
+    bad = sum(counts["rejected"].values()) - blank
+    rows = counts["read"] - blank
+    if not rows or bad / rows <= max_rejected:
+        return None
+    return (
+        f"{bad:,} of {rows:,} rows ({bad / rows:.1%}) were rejected, more than --max-rejected {max_rejected}: "
+        f"see {rejected}, mend the input or raise the bound"
+    )
