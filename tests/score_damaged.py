@@ -15,13 +15,12 @@ import sys
 import tempfile
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from corpora.errors import DamagedFile
+from corpora.perplexity import probing
 from corpora.perplexity.lm_header import check_lm
-from corpora.perplexity.probing import ProbingModel
 
 PAGE = mmap.PAGESIZE
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -73,14 +72,14 @@ def score(path: Path, draw: random.Random, at_end: bool) -> str:
         return "refused"
     held: list[Guarded] = []
 
-    def mapped(file: Path, dtype: Any, _mode: str, shape: tuple[int]) -> np.ndarray:
-        held.append(Guarded(shape[0] * np.dtype(dtype).itemsize, at_end))
+    def mapped(file: Path, count: int) -> np.ndarray:
+        held.append(Guarded(4 * count, at_end))
         array = held[0].array
         array[:] = np.fromfile(file, np.uint8, len(array))
-        return array.view(dtype)
+        return array.view(np.uint32)
 
-    np.memmap = mapped  # type: ignore[assignment, misc]
-    model = ProbingModel(path, header)
+    probing.map_numbers = mapped  # type: ignore[assignment]
+    model = probing.ProbingModel(path, header)
     assert len(held) == 1
     ids = np.array(draw.choices(range(header.num_words), k=600), np.uint32)
     ends = np.array(sorted(draw.sample(range(601), 40)), np.int64)

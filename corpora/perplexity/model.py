@@ -117,9 +117,7 @@ def _line_scorer(lm: LmFiles) -> LineScorer:
     processor = None if lm.tokenizer is None else load_tokenizer(lm.tokenizer)
     if lm.header.type != _FAST:
         model = load_kenlm(lm.path)
-        _say(
-            f"{lm.path}: {lm.header.type}, so kenlm scores it line by line: a probing binary is several times as fast"
-        )
+        _say(f"{lm.path}: {lm.header.type}, so kenlm scores it line by line: a probing binary is much faster")
         return line_scorers.KenlmScorer(model, processor, lm.mode)
     ngrams = ProbingModel(lm.path, lm.header)
     if lm.tokenizer is None:

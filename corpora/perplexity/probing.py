@@ -35,7 +35,7 @@ class ProbingModel:
         self.num_words = header.num_words
         self._path = path
         self._passed = _most_passed(header)
-        numbers = np.frombuffer(_map(path), np.uint32, layout.end // _NUMBER_BYTES)
+        numbers = map_numbers(path, layout.end // _NUMBER_BYTES)
         self._vocabulary = numbers[layout.vocabulary.offset // _NUMBER_BYTES : layout.vocabulary.end // _NUMBER_BYTES]
         begin, end = self.word_ids([b"<s>", b"</s>"])
         self._tables = _tables(numbers, layout, begin, end)
@@ -68,11 +68,12 @@ class ProbingModel:
         return scores
 
 
-def _map(path: str | Path) -> mmap.mmap:
-    """The file, read-only, its pages shared. They are mapped at once: one at a time would cost a fault each."""
+def map_numbers(path: str | Path, count: int) -> npt.NDArray[np.uint32]:
+    """The file's first `count` 4-byte numbers: its own pages, all mapped at once instead of by a fault each."""
     with open(path, "rb") as file:
         flags = mmap.MAP_SHARED | getattr(mmap, "MAP_POPULATE", 0)
-        return mmap.mmap(file.fileno(), 0, flags=flags, prot=mmap.PROT_READ)
+        mapped = mmap.mmap(file.fileno(), count * _NUMBER_BYTES, flags=flags, prot=mmap.PROT_READ)
+    return np.frombuffer(mapped, np.uint32)
 
 
 def _tables(numbers: npt.NDArray[np.uint32], layout: ProbingLayout, begin: np.uint32, end: np.uint32) -> Tables:

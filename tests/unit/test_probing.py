@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from corpora.errors import DamagedFile
+from corpora.perplexity import probing
 from corpora.perplexity.lm_header import check_lm
 from corpora.perplexity.ngram_kernels import BLOCK
 from corpora.perplexity.probing import ProbingModel
@@ -74,31 +75,35 @@ def test_a_file_without_the_words_themselves(path: Path, tmp_path: Path) -> None
     assert scores(ProbingModel(tmp_path / "lm.bin", header), made) == expected(path, made)
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(4))
 def test_any_bytes_in_the_tables_score_as_kenlm_scores_them(path: Path, tmp_path: Path, seed: int) -> None:
-    """Probabilities, back-offs, signs and keys at random: contexts that no consistent model has."""
+    """Probabilities, back-offs and keys at random: contexts that no consistent model has."""
     header, draw = check_lm(path), np.random.default_rng(seed)
-    content = np.frombuffer(path.read_bytes(), np.uint8).copy()
-    start, end = header.layout.unigrams.offset, header.layout.end
-    hit = start + draw.integers(0, end - start, (end - start) // 50)
-    content[hit[: len(hit) // 2]] ^= np.uint8(0x80)
-    content[hit[len(hit) // 2 :]] = 0
-    content.tofile(tmp_path / "lm.bin")
+    content = bytearray(path.read_bytes())
+    for table in (header.layout.unigrams, *header.layout.ngrams):
+        cells = np.frombuffer(content, table.entry, table.cells, table.offset)
+        for name in cells.dtype.names:
+            hit = draw.random(table.cells) < (0.02 if name == "key" else 0.2)
+            cells[name][hit] = draw.choice([0.0, -0.0, -1.5, 0.25], np.count_nonzero(hit)) if name != "key" else 1
+    (tmp_path / "lm.bin").write_bytes(content)
     made = lines(300, seed)
     found = scores(ProbingModel(tmp_path / "lm.bin", check_lm(tmp_path / "lm.bin")), made)
-    assert np.array_equal(found, expected(tmp_path / "lm.bin", made), equal_nan=True)
+    assert found == expected(tmp_path / "lm.bin", made)
 
 
-def test_tables_without_a_free_cell_are_told(path: Path, tmp_path: Path) -> None:
-    header = check_lm(path)
+@pytest.mark.parametrize("free", [0, 1])
+def test_tables_that_are_too_full_are_told(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int
+) -> None:
+    monkeypatch.setattr(probing, "_LONGEST_WALK", 1)
     content = bytearray(path.read_bytes())
-    table = header.layout.ngrams[0]
+    table = check_lm(path).layout.ngrams[0]
     cells = np.frombuffer(content, table.entry, table.cells, table.offset)
-    cells["key"][cells["key"] == 0] = 1
+    cells["key"][np.flatnonzero(cells["key"] == 0)[free:]] = 1
     (tmp_path / "lm.bin").write_bytes(content)
     model = ProbingModel(tmp_path / "lm.bin", check_lm(tmp_path / "lm.bin"))
     with pytest.raises(DamagedFile, match="fuller than the header says"):
-        model.score_lines(np.tile(model.word_ids([b"nunca", b"ba"]), 10), np.array([0, 20]))
+        model.score_lines(model.word_ids([word.encode() for word in WORDS[::-1]]), np.array([0, len(WORDS)]))
 
 
 def test_ids_that_no_word_has_are_never_given(path: Path, tmp_path: Path) -> None:
@@ -119,10 +124,11 @@ def test_a_flipped_byte_anywhere_is_refused_or_scored(path: Path, tmp_path: Path
         damaged[place] ^= 1 << draw.randrange(8)
         (tmp_path / "lm.bin").write_bytes(damaged)
         try:
-            model = ProbingModel(tmp_path / "lm.bin", check_lm(tmp_path / "lm.bin"))
-        except (DamagedFile, AssertionError):
+            header = check_lm(tmp_path / "lm.bin")
+        except DamagedFile:
             continue
-        assert len(scores(model, made)) == len(made)
+        if header.type == "probing":
+            assert len(scores(ProbingModel(tmp_path / "lm.bin", header), made)) == len(made)
 
 
 def test_word_ids_are_kenlms(path: Path) -> None:
