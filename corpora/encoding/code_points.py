@@ -20,7 +20,7 @@ Normaliser = Literal["ccnet"] | None
 CODE_POINTS = 0x20000  # the planes above hold rare characters, which are marked
 SPACE = "▁"
 _APART = "\ue000"  # private, so no rule joins anything over it; itself marked
-_SURROGATES = range(0xD800, 0xE000)
+_LEFT_OUT = (range(0xD800, 0xE000), range(0x10000, 0x1F000))  # surrogates; rare scripts, to be ready sooner
 
 
 class Fates(NamedTuple):
@@ -45,15 +45,18 @@ def normalise_function(normaliser: Normaliser) -> Callable[[str], str]:
 
 def fates(processor: Any, rules: Rules, normaliser: Normaliser) -> Fates:
     """`processor`: a SentencePieceProcessor with these rules, for which `why_not` has no objection."""
-    characters = [_APART if code in _SURROGATES else chr(code) for code in range(CODE_POINTS)]
-    normalised = _one_by_one(characters, normaliser)
+    characters = [chr(code) for code in range(CODE_POINTS)]
+    for left_out in _LEFT_OUT:
+        characters[left_out.start : left_out.stop] = [_APART] * len(left_out)
+    decomposed = _decomposed(characters)
+    normalised = characters if normaliser is None else _one_by_one(decomposed)
     final = processor.normalize(_joined(normalised))[1:].split(_APART)[1:-1]
     depends = [
         found[:1] in rules.continuations or character == _APART
         for character, found in zip(characters, normalised, strict=True)
     ]
     if normaliser is not None:
-        depends = [a or b for a, b in zip(depends, _change_places(characters), strict=True)]
+        depends = [a or b for a, b in zip(depends, _change_places(characters, decomposed), strict=True)]
     lengths = np.fromiter(map(len, final), np.int64, CODE_POINTS)
     return Fates(
         np.frombuffer("".join(final).encode("utf-32-le"), np.uint32),
@@ -66,10 +69,8 @@ def _joined(texts: list[str]) -> str:
     return _APART + _APART.join("" if text == _APART else text for text in texts) + _APART
 
 
-def _one_by_one(characters: list[str], normaliser: Normaliser) -> list[str]:
+def _one_by_one(decomposed: str) -> list[str]:
     """Each character normalised alone, without the final strip: spaces at an end are SentencePiece's to remove."""
-    if normaliser is None:
-        return characters
     from corpora.perplexity.normalise import replace_character
 
     class Replacements(dict[int, str]):
@@ -77,19 +78,19 @@ def _one_by_one(characters: list[str], normaliser: Normaliser) -> list[str]:
             self[code] = replace_character(chr(code))
             return self[code]
 
-    return _decomposed(characters).translate(Replacements()).split(_APART)[1:-1]
+    return decomposed.translate(Replacements()).split(_APART)[1:-1]
 
 
 def _decomposed(characters: list[str]) -> str:
     return unicodedata.normalize("NFD", _joined(characters).lower())
 
 
-def _change_places(characters: list[str]) -> list[bool]:
+def _change_places(characters: list[str], decomposed: str) -> list[bool]:
     """Whether the fate depends on the neighbours in CCNet's normaliser.
 
     Capital sigma is lowered by its place in the word. NFD sorts marks by their class; most vanish (category Mn), and
     the order of those that stay can change.
     """
     stay = {c for c in map(chr, range(CODE_POINTS)) if unicodedata.combining(c) and unicodedata.category(c) != "Mn"}
-    parts = _decomposed(characters).split(_APART)[1:-1]
+    parts = decomposed.split(_APART)[1:-1]
     return [c == "Σ" or not stay.isdisjoint(part) for c, part in zip(characters, parts, strict=True)]

@@ -7,6 +7,7 @@ decided once, by the model file and the tokenizer. All may be called by many thr
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 Bytes = npt.NDArray[np.uint8]
 Offsets = npt.NDArray[np.int64]
 _WORDS_END = b" "
+_ALL_CACHES = 1 << 30  # bytes: from where on the caches of a process get smaller, as with many languages and threads
+_caches: weakref.WeakSet[WordPieces] = weakref.WeakSet()
 
 
 class LineScorer(Protocol):
@@ -79,17 +82,20 @@ class WordPieceScorer:
             self._free.append(encoder)
 
     def _new(self) -> WordPieces:
-        from corpora.encoding.word_pieces import WordPieces
+        from corpora.encoding.word_pieces import DEFAULT_CACHE, WordPieces
 
         ngrams = self._ngrams  # not self, which holds the encoder: the model would outlive its last use
-        return WordPieces(
+        encoder = WordPieces(
             self._model,
             normaliser="ccnet",
             separators=_WORDS_END,
             line_end=self._by_line,
             values=self._values,
             unknown_values=lambda surfaces: ngrams.word_ids(surfaces).tolist(),
+            cache_bytes=min(DEFAULT_CACHE, _ALL_CACHES // (len(_caches) + 1)),
         )
+        _caches.add(encoder)
+        return encoder
 
 
 class SentencePieceScorer:
