@@ -16,11 +16,14 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
+from benchmarks.score_worker import BEGUN
 
 CORPORA = Path(__file__).resolve().parents[2] / "shared" / "corpora"
 WARMING = 2  # times as many other documents as are scored
@@ -112,9 +115,9 @@ def request(lm: Path, tokenizer: Path | None, mode: str, folder: Path) -> None:
 
 
 def work(role: str, folder: Path, kernels: Path | None = None) -> dict[str, float]:
-    environment = dict(os.environ) if kernels is None else {**os.environ, "NUMBA_CACHE_DIR": str(kernels)}
+    environment = {**os.environ, **({} if kernels is None else {"NUMBA_CACHE_DIR": str(kernels)})}
     command = [sys.executable, "-m", "benchmarks.score_worker", role, str(folder)]
-    subprocess.run(command, check=True, env=environment)
+    subprocess.run(command, check=True, env={**environment, BEGUN: str(time.time())})
     measured: dict[str, float] = json.loads((folder / f"{role}.json").read_text())
     return measured
 
@@ -152,7 +155,7 @@ def report(folder: Path, megabytes: float, done: Rounds) -> None:
     with tempfile.TemporaryDirectory() as kernels:
         first, later = (work("ready", folder, Path(kernels)) for _ in range(2))
     print(f"ready              {first['seconds']:.2f} s the first time ever, later {later['seconds']:.2f} s")
-    print(f"                   after {later['reading']:.2f} s of reading and checking the model")
+    print(f"                   after {later['reading']:.2f} s of reading, checking and mapping the model")
 
 
 def main() -> None:

@@ -20,7 +20,7 @@ Normaliser = Literal["ccnet"] | None
 CODE_POINTS = 0x20000  # the planes above hold rare characters, which are marked
 SPACE = "▁"
 _APART = "\ue000"  # private, so no rule joins anything over it; itself marked
-_LEFT_OUT = (range(0xD800, 0xE000), range(0x10000, 0x1F000))  # surrogates; rare scripts, to be ready sooner
+LEFT_OUT = (range(0xD800, 0xE000), range(0x10000, 0x1F000))  # surrogates; rare scripts, to be ready sooner
 
 
 class Fates(NamedTuple):
@@ -46,7 +46,7 @@ def normalise_function(normaliser: Normaliser) -> Callable[[str], str]:
 def fates(processor: Any, rules: Rules, normaliser: Normaliser) -> Fates:
     """`processor`: a SentencePieceProcessor with these rules, for which `why_not` has no objection."""
     characters = [chr(code) for code in range(CODE_POINTS)]
-    for left_out in _LEFT_OUT:
+    for left_out in LEFT_OUT:
         characters[left_out.start : left_out.stop] = [_APART] * len(left_out)
     decomposed = _decomposed(characters)
     normalised = characters if normaliser is None else _one_by_one(decomposed)

@@ -50,7 +50,7 @@ class Engine(NamedTuple):
 def engine(model: bytes, normaliser: Normaliser) -> Engine:
     """Raises BadArgument where `why_not` has an objection, DamagedFile where this is no model."""
     parsed, processor = read_model(model, _NAME), _processor(model)
-    objection = _objection(parsed, processor)
+    objection = why_not(model)
     if objection is not None:
         raise BadArgument(f"this tokenizer can't be served by words, {objection}: give its lines to SentencePiece")
     trie = piece_trie(parsed)
@@ -78,6 +78,7 @@ def _fates(rules: _Rules, normaliser: Normaliser) -> Fates:
     return fates(rules.processor, read_rules(rules.charsmap), normaliser)
 
 
+@lru_cache(maxsize=16)
 def why_not(model: bytes) -> str | None:
     """Why a tokenizer can't be served by WordPieces, or None. Raises DamagedFile."""
     return _objection(read_model(model, _NAME), _processor(model))
@@ -87,6 +88,7 @@ def _objection(model: SentencePieceModel, processor: Any) -> str | None:
     return _objection_to_pieces(model) or _objection_to_rules(model, processor)
 
 
+@lru_cache(maxsize=4)
 def _processor(model: bytes) -> Any:
     import sentencepiece
 
