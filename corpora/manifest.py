@@ -27,8 +27,8 @@ NAME = "manifest.json"
 PROGRESS = ".progress"
 FORMAT = "tamiz-manifest"
 PACKAGES = (
-    "apache-beam", "datasets", "kenlm", "numpy", "pyarrow", "sentencepiece", "tamiz", "tokenizers", "torch",
-    "transformers", "xxhash",
+    "apache-beam", "datasets", "kenlm", "llvmlite", "numba", "numpy", "pyarrow", "sentencepiece", "tamiz",
+    "tokenizers", "torch", "transformers", "xxhash",
 )  # fmt: skip
 
 State = Literal["new", "continued", "finished"]

@@ -134,7 +134,7 @@ def _is_lm(path: Path) -> bool:
 def _lm_files(path: Path) -> list[Path]:
     """LM.json, LM.bin, LM.spiece.model and the rejected rows of one language model."""
     stem = path.with_suffix("")
-    names = (".bin", ".spiece.model", ".bin.sha256", ".spiece.model.sha256")
+    names = (".bin", ".spiece.model", ".arpa", ".bin.sha256", ".spiece.model.sha256")
     return [path, *(stem.with_name(stem.name + name) for name in names), *_lm_rejected(path)]
 
 

@@ -83,6 +83,8 @@ class Recipe(Config, frozen=True, kw_only=True):
         mode = self.lm.scoring_mode
         if self.lm.file is None and self.score.mode not in (None, mode):
             raise ValueError(f"score.mode is {self.score.mode!r} but lm scores in {mode!r}: they must be equal")
+        if self.score.language_column is not None:
+            raise ValueError("score.language_column routes to a model per language, but a recipe has one: remove it")
         if self.shards.objective != "span-corruption":
             raise ValueError(
                 f"shards.objective is {self.shards.objective!r}, but model.family t5 needs span-corruption"

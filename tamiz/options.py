@@ -29,6 +29,7 @@ def input_option(function: F) -> F:
 
 
 def out_option(function: F) -> F:
+    """--out, a folder."""
     return click.option("--out", required=True, type=click.Path(), help="Folder of the output.")(function)
 
 

@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import logging
 import os
 from pathlib import Path
 
 import msgspec
 
 from corpora import files
-from corpora.errors import BadArgument, DamagedFile
+from corpora.errors import BadArgument, DamagedFile, TamizError
 from corpora.perplexity.settings import ScoringMode
 
 FORMAT = "tamiz-lm"
 VERSION = 1
+_log = logging.getLogger(__name__)
 SAFE_TYPES = ("probing",)  # that our own reader scores with, bounds checked
 
 
@@ -84,14 +86,18 @@ def check_trusted(path: str | Path, header_type: str, *, trust: bool = False) ->
 def recorded_sha256(path: str | Path, record: Path | None = None) -> str:
     """The sha256 of a file from elsewhere: recorded at first use, enforced from then on.
 
-    record: where; by default `<file>.sha256` beside it, or below ~/.cache/tamiz/lm where that can't be written.
+    record: where; by default `<file>.sha256` beside it, or below ~/.cache/tamiz/lm where that can't be written or a
+    manifest names all files. Where neither can be, a warning says so.
     Raises DamagedFile if the file is no longer what was recorded.
     """
     path = Path(path)
     record = record or _record_of(path)
     if not record.is_file():
         digest = _sha256(path)
-        files.write_bytes(record, f"{digest}  {path.name}\n".encode())
+        try:
+            files.write_bytes(record, f"{digest}  {path.name}\n".encode())
+        except TamizError as error:
+            _log.warning("%s: its sha256 is not recorded, so a change won't be noticed (%s)", path, error)
         return digest
     with record.open(encoding="utf-8", errors="replace") as lines:
         expected = lines.read(64).lower()  # sha256sum writes the same line
@@ -115,8 +121,9 @@ def _sha256_of(path: str, *_state: int) -> str:
 
 def _record_of(path: Path) -> Path:
     beside = path.with_name(path.name + ".sha256")
-    if beside.is_file() or os.access(path.parent, os.W_OK):
+    manifested = (path.parent / "manifest.json").exists()  # which names all that may lie there
+    if beside.is_file() or (os.access(path.parent, os.W_OK) and not manifested):
         return beside
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"))  # noqa: PTH111  # needs no home
     place = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]
     return cache / "tamiz" / "lm" / f"{place}-{path.name}.sha256"

@@ -8,8 +8,9 @@ bertin  every line of the text, as it stands
 
 The figures are those of kenlm and SentencePiece, bit for bit; `line_scorers` has the ways to them. Probing binaries,
 which `build_binary` and `tamiz lm train` write, need no kenlm. Memory: batches of a megabyte (a longer line is one
-batch), and for every thread at work with a model a word cache (`corpora.encoding.word_pieces`) of at most 96 MiB, and
-less from the eleventh in a process on; the model itself is mapped, so processes share its pages.
+batch), and for every thread at work with a model a word cache (`corpora.encoding.word_pieces`) of at most 96 MiB
+besides some 50 MB of its own, and less from the eleventh in a process on; the model itself is mapped, so processes
+share its pages.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ def choose_models(
 ) -> tuple[LmChoice, ...]:
     """`LM.bin`, or `LANGUAGE=LM.bin` for each language; tokenizers alike.
 
-    With languages, mode and a tokenizer without language are those of all models that bring no LM.json.
+    With languages, a tokenizer without language is that of all models that bring no LM.json; mode is that of all.
     Raises BadArgument for names that can't be.
     """
     named = _named("--lm", models)
@@ -50,10 +50,12 @@ def choose_models(
             raise BadArgument(f"--tokenizer {language}={given[language]}: no --lm {language}=LM.bin is given")
     chosen = []
     for language, path in named.items():
-        choice = LmChoice(path, language, given.get(language), trust=trust)
+        choice = LmChoice(path, language, given.get(language), mode, trust)
         if not manifest_path(path).is_file():
-            choice = replace(choice, tokenizer=choice.tokenizer or given.get(None), mode=mode)
+            choice = replace(choice, tokenizer=choice.tokenizer or given.get(None))
         chosen.append(choice)
+    if None in given and all(choice.tokenizer != given[None] for choice in chosen):
+        raise BadArgument(f"--tokenizer {given[None]}: every --lm brings its own with LM.json: leave it out")
     return tuple(chosen)
 
 
@@ -63,6 +65,8 @@ def _named(option: str, values: Iterable[str]) -> dict[str | None, str]:
     for value in values:
         name, equals, path = value.partition("=")
         language = name if equals and _LANGUAGE.fullmatch(name) else None
+        if language is None and language in found:
+            raise BadArgument(f"{option} {value}: name the language of each, as in {option} es=A {option} pt=B")
         if language in found:
             raise BadArgument(f"{option} {value}: {language or 'a file without language'} is given twice")
         found[language] = value if language is None else path

@@ -10,6 +10,7 @@ from corpora.config import Config
 MINIMUM_ORDER = 2
 MAXIMUM_ORDER = 6  # what the kenlm wheel is compiled for (KENLM_MAX_ORDER)
 DEFAULT_VOCABULARY = 32_000
+LEAST_MEMORY = 64 << 20  # bytes
 SENTENCEPIECE_THREADS = 2  # a constant: 1, 2 and 4 threads train three different models
 CHARACTER_COVERAGE = 0.9995  # cc_net/Makefile
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)([KMGT]?)B?", re.IGNORECASE)
@@ -57,7 +58,8 @@ class LmSettings(Config, frozen=True, kw_only=True):
             raise ValueError(f"mode is {self.mode!r}, but words takes every line as it stands: leave one out")
         if self.train_tokenizer is not None and self.train_tokenizer < 8:
             raise ValueError(f"train_tokenizer is {self.train_tokenizer}: a vocabulary has at least 8 pieces")
-        parse_size(self.memory)
+        if parse_size(self.memory) < LEAST_MEMORY:
+            raise ValueError(f"memory is {self.memory!r}: at least 64M, like '4G' (a bare number is bytes)")
 
     @property
     def scoring_mode(self) -> ScoringMode:

@@ -9,7 +9,7 @@ import click
 
 from corpora.errors import BadArgument
 from tamiz.commands._summary import summarise
-from tamiz.options import MAX_REJECTED, input_option, out_option, rebuild_option, settings
+from tamiz.options import MAX_REJECTED, input_option, rebuild_option, settings
 
 
 @click.group()
@@ -28,7 +28,9 @@ def command() -> None:
 @click.option("--memory", help="Arrays held at most; more go to temporary files. [default: 2G]")
 @click.option("--arpa", metavar="FILE", help="Write the model as text, too.")
 @click.option("--max-rejected", type=click.FloatRange(0, 1), default=MAX_REJECTED, show_default=True)
-@out_option
+@click.option(
+    "--out", required=True, type=click.Path(), metavar="LM.bin", help="The model's file; others go beside it."
+)
 @rebuild_option
 def train(
     patterns: tuple[str, ...], prune: str | None, out: str, rebuild: bool, max_rejected: float, **values: Any

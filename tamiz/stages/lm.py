@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +31,10 @@ def lm_stage(
 
     if out.suffix != ".bin":
         raise BadArgument(f"--out {out} must end in .bin: a KenLM binary is written there")
+    if settings.arpa and Path(settings.arpa).resolve() in {p.resolve() for p in _made(out)}:
+        raise BadArgument(f"--arpa {settings.arpa} is a file of --out {out}: name another")
     out.parent.mkdir(parents=True, exist_ok=True)
-    for made in (out, *([Path(settings.arpa)] if settings.arpa else [])):
-        for stale in made.parent.glob(f"{made.stem}.*"):  # of this model alone: several may lie in one folder
-            if files.TEMPORARY.search(stale.name):
-                stale.unlink()
+    _remove_stale(out, settings)
     items = work_items(patterns, ITEM_BYTES)
     described = out.with_suffix(".json")
     old = None if context.rebuild else _read(described)
@@ -50,6 +50,18 @@ def lm_stage(
     return StageReport("lm", state, out, _rows(old, out), (), damaged, many, old)
 
 
+def _remove_stale(out: Path, settings: LmSettings) -> None:
+    """What a killed run left of this model alone: several may lie in one folder."""
+    for path in (*_made(out), *([Path(settings.arpa)] if settings.arpa else [])):
+        for stale in path.parent.iterdir() if path.parent.is_dir() else ():
+            if stale.name.startswith(f"{path.name}.") and files.TEMPORARY.search(stale.name):
+                stale.unlink(missing_ok=True)
+
+
+def _made(out: Path) -> tuple[Path, ...]:
+    return out, out.with_suffix(".json"), out.with_suffix(".spiece.model")
+
+
 def rejected_folder(out: Path) -> Path:
     return out.with_suffix(".rejected")
 
@@ -59,6 +71,7 @@ def _train(
 ) -> dict[str, Any]:
     from corpora.perplexity.train_lm import part_of, reading_percent, train_lm
 
+    shutil.rmtree(rejected_folder(out), ignore_errors=True)  # of another run: LM.json names what lies there
     with progress("lm") as update:
         reading = part_of(update, 0, reading_percent(settings))
         texts = Texts(items, rejected_folder(out), reading, share)
@@ -73,6 +86,7 @@ def _train(
                 "documents": texts.counts(),
                 "items": texts.accounts,
                 "damaged": texts.damaged,
+                **({"arpa_sha256": files.sha256(settings.arpa)} if settings.arpa else {}),
                 "rejected_files": [msgspec.to_builtins(r) for r in texts.records],
             },
         )
@@ -82,12 +96,20 @@ def _train(
 def _made_from(settings: LmSettings, identities: list[InputIdentity], share: float) -> MadeFrom:
     base = {f: getattr(settings, f) for f in LmSettings.__struct_fields__ if f not in NOT_IDENTITY}
     plain: dict[str, Any] = {**msgspec.to_builtins(base), "share": share}
+    plain["train_tokenizer"] = settings.vocabulary_size  # said or not
+    plain["prune"] = _thresholds(settings)
     if settings.tokenizer:
         path = Path(settings.tokenizer)
         if not path.is_file():
             raise BadArgument(f"--tokenizer {path}: no such file")
         plain["tokenizer_sha256"] = files.sha256(path)
     return MadeFrom(stage="lm", algorithm=ALGORITHM, settings=plain, inputs=identities)
+
+
+def _thresholds(settings: LmSettings) -> list[int] | None:
+    """Of every order; None prunes nothing."""
+    given = settings.prune or (0,)
+    return [*given, *[given[-1]] * settings.order][: settings.order] if any(given) else None
 
 
 def _read(described: Path) -> dict[str, Any] | None:
@@ -113,11 +135,16 @@ def _state(old: dict[str, Any], made_from: MadeFrom, out: Path, settings: LmSett
         for path in (out, out.with_suffix(".spiece.model")):
             if not path.is_file() and not (settings.words and path != out):
                 raise DamagedFile(f"{path} is missing, but {described} names it; pass --rebuild to make it again")
-        return "new" if settings.arpa and not Path(settings.arpa).exists() else "finished"
+        return "finished" if settings.arpa is None or _is_arpa(Path(settings.arpa), old) else "new"
     if "made_from" not in old:
         raise StaleOutput(f"{described} was not made by `tamiz lm train`: choose another --out")
     changes = made_from.changes_from(msgspec.convert(old["made_from"], MadeFrom))
     raise StaleOutput(f"{described} was made from something else ({changes}); pass --rebuild to redo it")
+
+
+def _is_arpa(path: Path, old: dict[str, Any]) -> bool:
+    """Whether the file is the one that LM.json tells of."""
+    return path.is_file() and files.sha256(path) == old.get("arpa_sha256")
 
 
 def _damage(entry: dict[str, Any]) -> str:

@@ -29,7 +29,7 @@ from corpora.perplexity.small_text import Written
 
 Progress = Callable[[int, int], None]
 
-LEAST_PART = 1 << 20  # bytes of a table that are filled at once, however little memory there is
+LEAST_PART = 256 << 20  # bytes of a table filled at once, however little memory there is: each part reads all text
 _BLOCK = 1 << 20  # ids
 _NO_WEIGHTS = np.zeros((1, 2), np.float32)
 _NO_COUNTS = np.zeros(0, np.uint32)

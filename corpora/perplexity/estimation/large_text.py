@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -29,7 +31,7 @@ Numbered = tuple[npt.NDArray[np.uint32], int]
 _BLOCK_BYTES = 4 << 20  # of words numbered at once
 _WAITING = 4  # blocks read ahead of the numbering
 _WORD_BYTES = 64  # what the steps hold of every word
-_POSITION_BYTES = 52  # at most, at the peak, if every n-gram is new
+_log = logging.getLogger(__name__)
 
 
 def _blocks(data: bytes) -> Iterator[bytes]:
@@ -41,12 +43,24 @@ def _blocks(data: bytes) -> Iterator[bytes]:
         start = end
 
 
+def _at_hand(memory: int) -> int:
+    """No more than this machine, or the container, has: what is left out goes to the disk, and changes nothing."""
+    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else memory
+    with contextlib.suppress(OSError, ValueError):  # no such file, or "max"
+        there = min(there, int(Path("/sys/fs/cgroup/memory.max").read_text()))
+    if there < memory:
+        _log.warning(
+            "memory is %.1f GB, but there is %.1f GB here: the rest goes to the disk", memory / 1e9, there / 1e9
+        )
+    return min(memory, there)
+
+
 class LargeText:
     """Sentences, added in order, then written as a model; see `Text`."""
 
     def __init__(self, out: str | Path, settings: LmSettings) -> None:
         self.blank_lines = 0
-        self._memory = parse_size(settings.memory)
+        self._memory = _at_hand(parse_size(settings.memory))
         self._spool = IdSpool(out, self._memory // 4)
         self._vocabulary = vocabulary_of([])
 
@@ -82,7 +96,6 @@ class LargeText:
         if not self._spool.length:
             raise BadArgument(NO_SENTENCE)
         self._check_words()
-        self._check_machine()
         words = len(self._vocabulary) * _WORD_BYTES + self._vocabulary.data.nbytes
         with Scratch(out, max(0, self._memory - words)) as scratch:
             text = self._spool.text(settings.order, len(self._vocabulary), scratch)
@@ -97,15 +110,8 @@ class LargeText:
                 progress=progress,
             )
 
-    def _check_machine(self) -> None:
-        """Less memory never makes a file impossible, more than there is does."""
-        wanted = min(self._memory, self._spool.length * _POSITION_BYTES)
-        if hasattr(os, "sysconf") and wanted > (there := os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")):
-            told = f"{wanted / 1e9:.1f} GB in memory, but this machine has {there / 1e9:.1f} GB"
-            raise BadArgument(f"with so much --memory, this text takes {told}: give less, the rest goes to the disk")
-
     def _check_words(self) -> None:
-        hashes = set(self._vocabulary.hashes()[len(SPECIAL_WORDS) :].tolist())
+        hashes = self._vocabulary.hashes()[len(SPECIAL_WORDS) :]
         for word in SPECIAL_WORDS:
-            if murmur_hash(word.encode()) in hashes:
+            if (hashes == np.uint64(murmur_hash(word.encode()))).any():
                 raise TamizError(special_word(word))

@@ -37,7 +37,7 @@ class PieceNumbers:
         lengths = np.fromiter(map(len, encoded), np.int64, len(encoded))
         codes = np.fromiter(itertools.chain.from_iterable(encoded), np.int64, int(lengths.sum()))
         self._name_unknown(codes, lengths, lines)
-        room = self._first_code + len(self._codes) + 1
+        room = self._first_code + len(self._codes) + 1 + len(SPECIAL_WORDS)  # codes, and ids
         if len(self._ids) < room:
             self._ids = np.concatenate([self._ids, np.zeros(room, np.uint32)])
             self._order = np.concatenate([self._order, np.zeros(room, np.int64)])

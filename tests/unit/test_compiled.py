@@ -1,0 +1,77 @@
+"""Kernels: the instructions that numba has no name for, and where compiled code is kept."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from corpora.compiled import kernel, load_uint64, multiply_high, trailing_zeros
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@kernel
+def _instructions(array, index, left, right, out):
+    out[0] = load_uint64(array, index)
+    out[1] = multiply_high(left, right)
+    out[2] = np.uint64(trailing_zeros(left))
+
+
+def test_instructions_are_what_python_says():
+    generator, out = np.random.default_rng(1), np.zeros(3, np.uint64)
+    data = generator.integers(0, 256, 64, np.uint8)
+    for index in range(56):
+        left, right = (int(number) | 1 << index for number in generator.integers(0, 1 << 63, 2))
+        _instructions(data, index, np.uint64(left), np.uint64(right), out)
+        expected = int.from_bytes(data[index : index + 8].tobytes(), "little")
+        assert out.tolist() == [expected, left * right >> 64, (left & -left).bit_length() - 1]
+
+
+@pytest.fixture
+def read_only(tmp_path):
+    """An empty folder that even root can't write to."""
+    folder = tmp_path / "read-only"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "ro,size=64k", "tmpfs", str(folder)]
+    if os.geteuid() or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("mounting a read-only folder needs root")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+SCRIPT = """
+import logging, pathlib, sys
+from importlib.util import module_from_spec, spec_from_file_location
+logging.basicConfig(format="%(message)s")
+import numba
+import corpora.compiled
+source = pathlib.Path(sys.argv[1])
+spec = spec_from_file_location("elsewhere", source)
+module = module_from_spec(spec)
+spec.loader.exec_module(module)
+print(module.one(1) + module.two(1), numba.config.CACHE_DIR)
+"""
+
+
+def test_without_a_folder_to_write_to_kernels_are_kept_in_a_temporary_one(tmp_path, read_only):
+    """As in a container whose site-packages and home are read-only."""
+    subprocess.run(["mount", "-o", "remount,rw", str(read_only)], check=True)
+    source = read_only / "elsewhere.py"
+    functions = "".join(f"@kernel\ndef {name}(x):\n    return x + 1\n" for name in ("one", "two"))
+    source.write_text(f"from corpora.compiled import kernel\n{functions}")
+    subprocess.run(["mount", "-o", "remount,ro", str(read_only)], check=True)
+    environment = {name: value for name, value in os.environ.items() if name not in ("HOME", "NUMBA_CACHE_DIR")}
+    environment |= {"XDG_CACHE_HOME": str(read_only / "cache"), "PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, str(source)], env=environment, capture_output=True, text=True, check=True
+    )
+    result, folder = done.stdout.split()
+    assert result == "4"
+    assert done.stderr.count("compiled for this process alone") == 1
+    assert Path(folder).parent == tmp_path
+    assert not Path(folder).exists()  # removed at the end
