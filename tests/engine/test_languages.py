@@ -232,14 +232,18 @@ def test_names_of_models(tmp_path: Path) -> None:
     assert choose_models(["es=es.bin", "pt=pt.bin"], ["pt=p.model", "e.model"], "ccnet", trust=True) == (
         LmChoice("es.bin", "es", "e.model", "ccnet", True), LmChoice("pt.bin", "pt", "p.model", "ccnet", True),
     )  # fmt: skip
-    (tmp_path / "pt.json").touch()  # a model with LM.json takes neither
-    assert choose_models([f"pt={tmp_path}/pt.bin"], [], "ccnet") == (LmChoice(f"{tmp_path}/pt.bin", "pt"),)
+    (
+        tmp_path / "pt.json"
+    ).touch()  # a model with LM.json takes its own tokenizer, and refuses another mode when opened
+    assert choose_models([f"pt={tmp_path}/pt.bin"], [], "ccnet")[0].mode == "ccnet"
+    with pytest.raises(BadArgument, match="leave it out"):
+        choose_models([f"pt={tmp_path}/pt.bin"], ["t.model"])
 
 
 @pytest.mark.parametrize(
     ("models", "tokenizers", "match"),
     [
-        (["a.bin", "b.bin"], [], "given twice"),
+        (["a.bin", "b.bin"], [], "name the language of each"),
         (["es=a.bin", "es=b.bin"], [], "es is given twice"),
         (["es=a.bin", "b.bin"], [], "name the language of each"),
         (["a.bin"], ["es=t"], "name the language of each"),

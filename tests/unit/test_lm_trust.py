@@ -13,7 +13,7 @@ import pytest
 
 from corpora.errors import BadArgument, DamagedFile
 from corpora.perplexity.lm_files import resolve_lm
-from corpora.perplexity.lm_manifest import check_trusted
+from corpora.perplexity.lm_manifest import check_trusted, recorded_sha256
 from corpora.perplexity.routing import LmChoice
 from recipes.load import load
 from tamiz.cli import main
@@ -176,3 +176,22 @@ def test_training_and_scoring_need_no_kenlm(demo: Path, tmp_path: Path) -> None:
     assert refused.returncode == 1
     assert "tamiz[kenlm]" in refused.stderr
     assert "Traceback" not in refused.stderr
+
+
+def test_a_record_never_lies_where_a_manifest_names_all_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "tokenizer").mkdir()
+    (tmp_path / "tokenizer" / "manifest.json").touch()
+    model = tmp_path / "tokenizer" / "spiece.model"
+    model.write_bytes(b"pieces")
+    digest = recorded_sha256(model)
+    assert {p.name for p in model.parent.iterdir()} == {"manifest.json", "spiece.model"}
+    model.write_bytes(b"others")
+    with pytest.raises(DamagedFile, match="recorded at first use"):
+        recorded_sha256(model)
+    monkeypatch.setenv("XDG_CACHE_HOME", "/proc/nowhere")  # nothing can be recorded: said, and no failure
+    model.write_bytes(b"pieces")
+    assert recorded_sha256(model) == digest
+    assert "not recorded" in caplog.text

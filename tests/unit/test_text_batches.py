@@ -93,3 +93,8 @@ def test_bad_texts_are_named(texts: Any, told: str) -> None:
     with pytest.raises(BadArgument, match=told) as raised:
         gathered(texts)
     assert "\n" not in str(raised.value)
+
+
+def test_one_text_is_not_a_list_of_them() -> None:
+    with pytest.raises(BadArgument, match=r"\[text\]"):
+        text_batches("a text", cut=True)
