@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from corpora.documents.batches import FIRST_BYTES, RejectedRow
+from corpora.documents.columns import refuse_missing_column
 from corpora.documents.items import WorkItem, work_items
 from corpora.documents.reading import DocumentBatch, read_batches
 from corpora.documents.rejected import RejectedWriter
@@ -165,6 +166,8 @@ def score(
         )
     items = work_items(patterns, settings.item_bytes)
     routes = _routes(items, lm) if settings.language_column is None else {}
+    if settings.language_column is not None:
+        refuse_missing_column(items, settings.language_column)
     _load.cache_clear()  # the file may hold another model than at the last call
     made_from = MadeFrom(
         stage="score",

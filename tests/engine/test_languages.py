@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from corpora.documents.columns import refuse_missing_column
 from corpora.documents.items import work_items
 from corpora.errors import BadArgument, DamagedFile, StaleOutput
 from corpora.perplexity.model import PerplexityModel
@@ -253,3 +254,17 @@ def test_names_of_models(tmp_path: Path) -> None:
 def test_names_that_cannot_be(models: list[str], tokenizers: list[str], match: str) -> None:
     with pytest.raises(BadArgument, match=match):
         choose_models(models, tokenizers)
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.tsv", "a.parquet"])
+def test_a_column_that_cannot_be_there_is_told_before_any_work(tmp_path: Path, name: str) -> None:
+    if name == "a.parquet":
+        pq.write_table(pa.table({"text": ["hola"], "lang": ["es"]}), tmp_path / name)
+    else:
+        (tmp_path / name).write_text("1\thola\n")
+    items = work_items([str(tmp_path / name)])
+    with pytest.raises(BadArgument, match=f"{name} has no column language; its columns are text"):
+        refuse_missing_column(items, "language")
+    refuse_missing_column(items, "text")
+    (tmp_path / name).write_bytes(b"PAR1 damaged")
+    refuse_missing_column(items, "text")
