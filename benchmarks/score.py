@@ -92,6 +92,7 @@ def unseen(paths: list[Path], lm: Path) -> list[Path]:
 
 def trained(paths: list[Path], language: str, mode: str, cache: Path) -> Path:
     """A model of all shards but the first quarter (of a single shard, of all)."""
+    from corpora.errors import StaleOutput
     from corpora.perplexity.settings import LmSettings
     from tamiz.stages.common import Context
     from tamiz.stages.lm import lm_stage
@@ -102,7 +103,11 @@ def trained(paths: list[Path], language: str, mode: str, cache: Path) -> Path:
     held_out = len(paths) // 4 or len(paths) - 1
     lm = cache / f"{language}-{mode}.bin"
     cache.mkdir(parents=True, exist_ok=True)
-    lm_stage([str(path) for path in paths[held_out:]], lm, settings, Context())
+    texts = [str(path) for path in paths[held_out:]]
+    try:
+        lm_stage(texts, lm, settings, Context())
+    except StaleOutput:  # an older tamiz's
+        lm_stage(texts, lm, settings, Context(rebuild=True))
     return lm
 
 
