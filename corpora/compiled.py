@@ -2,7 +2,7 @@
 
 A kernel holds no GIL, is compiled once and kept in numba's cache (beside the source, below ~/.cache, or, where
 neither can be written, in a temporary folder: then every process compiles anew). No fastmath: sums are rounded as
-they are written. numba takes a second to import, so modules with kernels are imported where they are used.
+they are written. numba takes a while to import, so modules with kernels are imported where they are used.
 """
 
 from __future__ import annotations

@@ -12,11 +12,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+from typing import Any
 
 APART = "\x01"
 KEPT = "\x02"  # stands for the tilde below while NFKC passes
@@ -98,29 +94,13 @@ def rule_keys(charsmap: bytes) -> list[str]:
     """What the rules replace: the keys of the double-array trie (darts-clone) that a charsmap begins with."""
     import numpy as np
 
+    from corpora.encoding.charsmap import trie_children
+
     size = int.from_bytes(charsmap[:4], "little")
     units = np.frombuffer(charsmap, "<u4", size // 4, 4)
     nodes, keys, found = np.zeros(1, np.int64), [b""], []
     while keys:
         found += [key for key, leaf in zip(keys, (units[nodes] >> 8) & 1, strict=True) if leaf]
-        parents, labels, nodes = _children(units, nodes)
+        parents, labels, nodes = trie_children(units, nodes)
         keys = [keys[p] + bytes((c,)) for p, c in zip(parents.tolist(), labels.tolist(), strict=True)]
     return sorted(key.decode() for key in found)
-
-
-def _children(
-    units: NDArray[np.uint32], nodes: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """For a level of trie nodes: the parent's position in it, the label and the node of each child."""
-    import numpy as np
-
-    unit = units[nodes].astype(np.int64)
-    base = nodes ^ ((unit >> 10) << ((unit & 512) >> 6))
-    parents, labels, children = [], [], []
-    for label in range(1, 256):
-        child = np.minimum(base ^ label, len(units) - 1)
-        here = np.flatnonzero((units[child] & 0x800000FF) == label)
-        parents.append(here)
-        labels.append(np.full(len(here), label))
-        children.append(child[here])
-    return np.concatenate(parents), np.concatenate(labels), np.concatenate(children)

@@ -37,7 +37,7 @@ def read_rules(charsmap: bytes) -> Rules:
     units = np.frombuffer(charsmap, "<u4", size // 4, 4)
     characters, nodes = _next_characters(units, np.zeros(1, np.int64))
     alone = frozenset(c for c, leaf in zip(characters, (units[nodes] >> 8) & 1, strict=True) if leaf)
-    goes_on = set(np.unique(_children(units, nodes)[0]).tolist())
+    goes_on = set(np.unique(trie_children(units, nodes)[0]).tolist())
     starts = frozenset(c for number, c in enumerate(characters) if number in goes_on)
     return Rules(alone, starts, _continuations(units, np.unique(nodes)), charsmap[4 + size :])
 
@@ -59,7 +59,7 @@ def _next_characters(units: NDArray[np.uint32], nodes: NDArray[np.int64]) -> tup
     ends = [np.zeros(0, np.int64)]
     prefixes = [b""] * len(nodes)
     for _ in range(4):
-        parents, labels, nodes = _children(units, nodes)
+        parents, labels, nodes = trie_children(units, nodes)
         prefixes = [prefixes[p] + bytes((c,)) for p, c in zip(parents.tolist(), labels.tolist(), strict=True)]
         whole = np.array([len(p) == _length(p[0]) for p in prefixes], bool)
         characters += [p.decode() for p, is_whole in zip(prefixes, whole.tolist(), strict=True) if is_whole]
@@ -74,7 +74,7 @@ def _length(lead: int) -> int:
     return 1 + (lead >= 0xC0) + (lead >= 0xE0) + (lead >= 0xF0)
 
 
-def _children(
+def trie_children(
     units: NDArray[np.uint32], nodes: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """For each child: the position of its parent in `nodes`, its label, its node."""

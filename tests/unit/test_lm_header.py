@@ -289,8 +289,9 @@ def test_any_damage_is_refused_or_accepted(
     for _ in range(data.draw(st.integers(1, 4))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     path = tmp_path_factory.getbasetemp() / "changed.bin"
-    path.write_bytes(content[: data.draw(st.integers(0, len(content)))] + data.draw(st.binary(max_size=40)))
-    _refused_or_accepted(path)
+    size = data.draw(st.integers(0, len(content)))
+    path.write_bytes(content[:size] + data.draw(st.binary(max_size=40)))
+    assert _accepted(path) or path.read_bytes() != FILES[name].read_bytes()
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -298,21 +299,25 @@ def test_damage_by_the_hundred(tmp_path: Path, name: str) -> None:
     """Most of it in the header, whose every bit matters: accepted files have the size that their header says."""
     draw = random.Random(name)
     original = FILES[name].read_bytes()
+    accepted = 0
     for _ in range(300):
         content = bytearray(original)
         for _ in range(draw.randint(1, 3)):
             place = draw.choice([draw.randrange(len(content)), draw.randrange(ORDER, COUNTS + 40)])
             content[place] ^= 1 << draw.randrange(8)
         (tmp_path / "changed.bin").write_bytes(content)
-        _refused_or_accepted(tmp_path / "changed.bin")
+        accepted += _accepted(tmp_path / "changed.bin")
+    assert accepted < 200 or name == "arpa"  # a change among probabilities, or past an ARPA header, shows nowhere
 
 
-def _refused_or_accepted(path: Path) -> None:
+def _accepted(path: Path) -> bool:
+    """Whether `check_lm` lets the file pass: then all that it says lies in the file."""
     try:
         header = check_lm(path)
     except DamagedFile:
-        return
+        return False
     assert header.size == path.stat().st_size
     if header.layout is not None:
         assert header.layout.end <= header.size
         assert header.num_words <= header.layout.unigrams.cells
+    return True

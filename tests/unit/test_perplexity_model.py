@@ -24,35 +24,14 @@ from corpora.perplexity import PerplexityModel
 from corpora.perplexity.lm_manifest import recorded_sha256
 from corpora.perplexity.settings import LmSettings, parse_size
 from corpora.perplexity.train_lm import train_lm
-from tests.invented import document
 from tests.reference import kenlm_loop
-
-TEXTS = [document(n) for n in range(400)]
-SETTINGS = {
-    "lines": LmSettings(order=4, train_tokenizer=150),
-    "ccnet": LmSettings(order=3, train_tokenizer=150, mode="ccnet"),
-    "bertin": LmSettings(order=5, words=True, prune=(0, 0, 1)),
-}
-ODD = [
-    "",
-    "\n",
-    "\n\n a",
-    "una\r\ndos\r",
-    "nul\0 y\0más",
-    "\ufeffcon BOM",
-    "한국어 y 日本語",
-    " \u2028\x85\x0b\x0c\u3000 ",
-    "a" * 5000,
-]
+from tests.small_models import ODD, SETTINGS, TEXTS, train_models
 
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of lines.bin, ccnet.bin and bertin.bin."""
-    folder = tmp_path_factory.mktemp("models")
-    for mode, settings in SETTINGS.items():
-        train_lm(TEXTS, folder / f"{mode}.bin", settings=settings)
-    return folder
+    return train_models(tmp_path_factory.mktemp("models"))
 
 
 @pytest.fixture

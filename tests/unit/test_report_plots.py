@@ -152,3 +152,8 @@ def test_few_documents_and_none_kept(tmp_path, documents):
         plots.draw_scores(chosen.before.perplexity, tmp_path / "d.png", [("gaussian", Gaussian(median=5.0))])
         draw_bars([Named(1, "x", chosen, None), Named(2, "y", chosen, None)], tmp_path / "e.png")
         draw_groups([Named(1, "x", chosen, None), Named(2, "y", chosen, None)], tmp_path / "f.png")
+        drawn = [path.read_bytes() for path in sorted(tmp_path.glob("*.png"))]
+        assert [png[1:4] for png in drawn] == [b"PNG"] * 6
+        assert min(map(len, drawn)) > 2_000
+        for path in tmp_path.glob("*.png"):
+            path.unlink()
