@@ -23,11 +23,12 @@ from corpora.perplexity.scores import read_languages, read_perplexities
 from corpora.sampling.draw import keep_documents
 from corpora.sampling.kernels import BUCKETS, Buckets, Gaussian, Stepwise, kernel_to_builtins
 from corpora.sampling.quartiles import QuartileCounts, count_quartiles, flat_warning
+from pipelines.accounts import input_identities
 from pipelines.groups import FittedGroup, fit_groups
 from pipelines.once import ItemResult
 from pipelines.runners import Progress, WorkOnItems
 from pipelines.settings import RunnerSettings, SampleSettings
-from pipelines.stage import Finish, Outcome, input_identities, run_stage, settings_dict
+from pipelines.stage import Finish, Outcome, run_stage, settings_dict
 
 ALGORITHM = 2
 

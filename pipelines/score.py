@@ -23,11 +23,12 @@ from corpora.manifest import MadeFrom, record
 from corpora.perplexity.lm_files import resolve_lm
 from corpora.perplexity.model import PerplexityModel
 from corpora.perplexity.routing import LmChoice, language_of_path
+from pipelines.accounts import input_identities
 from pipelines.once import ItemResult
 from pipelines.runners import Progress, WorkOnItems
 from pipelines.score_columns import ScoreColumns
 from pipelines.settings import RunnerSettings, ScoreSettings
-from pipelines.stage import Finish, Outcome, input_identities, run_stage, settings_dict
+from pipelines.stage import Finish, Outcome, run_stage, settings_dict
 
 ALGORITHM = 1
 LANGUAGE_CHARACTERS = 64  # of a language without a model, in its row's reason

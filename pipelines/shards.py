@@ -21,10 +21,11 @@ from corpora.tokens.build import ItemShards, SplitShard, build_item, finish_tail
 from corpora.tokens.settings import ShardSettings
 from corpora.tokens.split import SPLITS
 from corpora.verify import check_intact
+from pipelines.accounts import input_identities
 from pipelines.once import ItemResult
 from pipelines.runners import Progress, WorkOnItems
 from pipelines.settings import RunnerSettings
-from pipelines.stage import Finish, Outcome, input_identities, run_stage, settings_dict
+from pipelines.stage import Finish, Outcome, run_stage, settings_dict
 
 ALGORITHM = 1
 ITEM_BYTES = 64 << 20

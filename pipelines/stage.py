@@ -14,12 +14,9 @@ import msgspec
 from corpora import manifest
 from corpora.documents.items import WorkItem
 from corpora.manifest import FileRecord, MadeFrom, Manifest, State
-from pipelines.accounts import input_identities, too_many_rejected
 from pipelines.once import ItemResult, ItemWork
 from pipelines.runners import Progress, run_items
 from pipelines.settings import RunnerSettings
-
-__all__ = ["Finish", "Outcome", "input_identities", "run_stage", "settings_dict", "too_many_rejected"]
 
 
 @dataclass(frozen=True)

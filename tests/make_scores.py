@@ -15,9 +15,9 @@ from corpora import manifest
 from corpora.documents.items import WorkItem, work_items
 from corpora.documents.reading import read_batches
 from corpora.manifest import FileRecord, MadeFrom
+from pipelines.accounts import input_identities
 from pipelines.sample import sample
 from pipelines.settings import RunnerSettings, SampleSettings
-from pipelines.stage import input_identities
 
 
 class Scored(NamedTuple):

@@ -106,10 +106,10 @@ def _made_from(settings: LmSettings, identities: list[InputIdentity], share: flo
     return MadeFrom(stage="lm", algorithm=ALGORITHM, settings=plain, inputs=identities)
 
 
-def _thresholds(settings: LmSettings) -> list[int] | None:
-    """Of every order; None prunes nothing."""
+def _thresholds(settings: LmSettings) -> list[int]:
+    """Of every order; 0 prunes nothing."""
     given = settings.prune or (0,)
-    return [*given, *[given[-1]] * settings.order][: settings.order] if any(given) else None
+    return [*given, *[given[-1]] * settings.order][: settings.order]
 
 
 def _read(described: Path) -> dict[str, Any] | None:

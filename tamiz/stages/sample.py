@@ -16,8 +16,8 @@ def sample_stage(
     patterns: list[str], scores: Path, out: Path, settings: SampleSettings, context: Context
 ) -> StageReport:
     """Brings `out` to hold the sample."""
+    from pipelines.accounts import too_many_rejected
     from pipelines.sample import sample
-    from pipelines.stage import too_many_rejected
 
     with progress("sample") as update:
         outcome = sample(patterns, scores, out, settings, context.runner, rebuild=context.rebuild, progress=update)

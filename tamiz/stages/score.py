@@ -15,8 +15,8 @@ def score_stage(
     patterns: list[str], models: Sequence[LmChoice], out: Path, settings: ScoreSettings, context: Context
 ) -> StageReport:
     """Brings `out` to hold the scores of all documents under the language model, or under that of their language."""
+    from pipelines.accounts import too_many_rejected
     from pipelines.score import score
-    from pipelines.stage import too_many_rejected
 
     with progress("score") as update:
         outcome = score(patterns, models, out, settings, context.runner, rebuild=context.rebuild, progress=update)

@@ -13,8 +13,8 @@ def shards_stage(
     patterns: list[str], tokenizer: str, out: Path, settings: ShardSettings, context: Context
 ) -> StageReport:
     """Brings `out` to hold the rows of all documents."""
+    from pipelines.accounts import too_many_rejected
     from pipelines.shards import build_shards
-    from pipelines.stage import too_many_rejected
 
     with progress("shards") as update:
         outcome = build_shards(

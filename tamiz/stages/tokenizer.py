@@ -20,7 +20,7 @@ ITEM_BYTES = 64 << 20
 
 def tokenizer_stage(patterns: list[str], out: Path, settings: TokenizerSettings, context: Context) -> StageReport:
     """Brings `out` to hold the trained tokenizer."""
-    from pipelines.stage import input_identities, too_many_rejected
+    from pipelines.accounts import input_identities, too_many_rejected
 
     items = work_items(patterns, ITEM_BYTES)
     made_from = MadeFrom(
