@@ -9,6 +9,7 @@ from itertools import groupby
 import numpy as np
 from numpy.typing import NDArray
 
+from corpora.encoding.flat import FlatIds, Utf8
 from corpora.encoding.sentinels import check_sentinel, sentinel_name
 from corpora.errors import BadArgument
 
@@ -26,6 +27,7 @@ class ByteEncoder:
     google: the convention of google's weights instead: 384 ids, sentinel k is 258 - k.
     """
 
+    bos_id: int | None = None
     eos_id = 1
     pad_id = 0
     unk_id: int | None = 2
@@ -43,6 +45,10 @@ class ByteEncoder:
 
     def encode_batch(self, texts: list[str]) -> list[NDArray[np.int32]]:
         return [np.frombuffer(text.encode(), np.uint8).astype(np.int32) + OFFSET for text in texts]
+
+    def encode_flat(self, texts: Utf8) -> FlatIds:
+        start, stop = texts.offsets[0], texts.offsets[-1]
+        return FlatIds(texts.data[start:stop].astype(np.uint16) + np.uint16(OFFSET), texts.offsets - start)
 
     def id_to_piece(self, number: int) -> str:
         if not 0 <= number < self.vocab_size:

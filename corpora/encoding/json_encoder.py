@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from corpora.encoding.flat import FlatIds, Utf8, flat_ids, id_dtype, texts_of
 from corpora.encoding.sentinels import check_sentinel, sentinel_name
 from corpora.encoding.tokenizer_folder import TokenizerConfig, name
 from corpora.errors import BadArgument, DamagedFile
@@ -28,6 +29,7 @@ class JsonEncoder:
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
         self.vocab_size: int = self._tokenizer.get_vocab_size(with_added_tokens=True)
+        self.bos_id = self._id(name(config.bos_token))
         self.eos_id = self._required(name(config.eos_token))
         pad = self._id(name(config.pad_token))
         self.pad_id = self.eos_id if pad is None else pad
@@ -55,6 +57,9 @@ class JsonEncoder:
     def encode_batch(self, texts: list[str]) -> list[NDArray[np.int32]]:
         found = self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)
         return [np.array(encoding.ids, np.int32) for encoding in found]
+
+    def encode_flat(self, texts: Utf8) -> FlatIds:
+        return flat_ids(self.encode_batch(texts_of(texts)), id_dtype(self.vocab_size))
 
     def id_to_piece(self, number: int) -> str:
         piece: str | None = self._tokenizer.id_to_token(number) if number >= 0 else None

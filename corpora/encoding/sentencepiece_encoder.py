@@ -9,6 +9,7 @@ from itertools import groupby
 import numpy as np
 from numpy.typing import NDArray
 
+from corpora.encoding.flat import FlatIds, Utf8, flat_ids, id_dtype, texts_of
 from corpora.encoding.model_proto import BPE, NORMAL, UNIGRAM, SentencePieceModel, read_model
 from corpora.encoding.sentinels import check_sentinel, identity, sentinel_name
 from corpora.errors import BadArgument, DamagedFile
@@ -36,6 +37,8 @@ class SentencePieceEncoder:
         self.num_pieces = len(parsed.pieces)
         self.num_sentinels = num_sentinels
         self.vocab_size = self.num_pieces + num_sentinels
+        bos: int = self._processor.bos_id()
+        self.bos_id: int | None = bos if bos >= 0 else None
         self.eos_id: int = self._processor.eos_id()
         if self.eos_id < 0:
             raise BadArgument(f"{name} has no end-of-sequence piece: train it with one")
@@ -62,6 +65,9 @@ class SentencePieceEncoder:
             next(encoded) if len(of_text) == 1 else np.concatenate([next(encoded) for _ in of_text])
             for of_text in parts
         ]
+
+    def encode_flat(self, texts: Utf8) -> FlatIds:
+        return flat_ids(self.encode_batch(texts_of(texts)), id_dtype(self.vocab_size))
 
     def _parts(self, text: str) -> list[str]:
         if self._separator is None or len(text) <= self._longest:

@@ -23,6 +23,7 @@ class TokenizerConfig(msgspec.Struct):
     tokenizer_class: str | None = None
     extra_ids: int | None = None
     additional_special_tokens: list[str | _Token] | None = None
+    bos_token: str | _Token | None = None
     eos_token: str | _Token | None = None
     pad_token: str | _Token | None = None
     unk_token: str | _Token | None = None

@@ -15,11 +15,12 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from corpora.encoding.flat import id_dtype
 from corpora.randomness import generator
 from corpora.tokens.concatenate import RowGroup, RowPacker, Tail
 from corpora.tokens.objectives import Vocabulary, objective
 from corpora.tokens.settings import ShardSettings
-from corpora.tokens.shards import ROW_GROUP_ROWS, ShardWriter, token_dtype
+from corpora.tokens.shards import ROW_GROUP_ROWS, ShardWriter
 from corpora.tokens.split import SPLITS, is_validation
 
 
@@ -121,7 +122,7 @@ class _SplitBuilder:
         self._writer = ShardWriter(Path(folder) / self._file, self._objective.columns)
         self._packer = RowPacker(
             self._objective.raw_length,
-            token_dtype(encoder.vocab_size),
+            id_dtype(encoder.vocab_size),
             encoder.eos_id,
             group_rows=ROW_GROUP_ROWS,
         )

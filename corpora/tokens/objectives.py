@@ -9,11 +9,12 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from corpora.encoding.flat import id_dtype
 from corpora.errors import BadArgument
 from corpora.tokens import causal, span_corruption
 from corpora.tokens.concatenate import RowGroup
 from corpora.tokens.settings import ShardSettings
-from corpora.tokens.shards import Column, ColumnSpec, token_dtype
+from corpora.tokens.shards import Column, ColumnSpec
 
 Ids = npt.NDArray[np.unsignedinteger]
 
@@ -112,7 +113,7 @@ def objective(settings: ShardSettings, vocabulary: Vocabulary) -> Objective:
     Raises:
         BadArgument: a row has more noise spans than the vocabulary has sentinels.
     """
-    dtype = token_dtype(vocabulary.vocab_size)
+    dtype = id_dtype(vocabulary.vocab_size)
     if settings.objective == "causal":
         return Causal(settings.sequence_length, dtype)
     shape = span_corruption.row_shape(

@@ -25,11 +25,6 @@ Column = npt.NDArray[Any] | Ragged
 ColumnSpec = tuple[int | None, npt.DTypeLike]
 
 
-def token_dtype(vocab_size: int) -> np.dtype[np.unsignedinteger]:
-    """uint16 up to 65,535 ids, uint32 from 65,536 up."""
-    return np.dtype(np.uint16) if vocab_size < 1 << 16 else np.dtype(np.uint32)
-
-
 class ShardWriter:
     """Writes one shard. A context manager; the file appears at the end, whole, and only if it has a row.
 

@@ -10,11 +10,12 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from corpora.encoding.flat import id_dtype
 from corpora.errors import BadArgument, DamagedFile, TamizError
 from corpora.tokens.build import ItemShards, build_item, finish_tails, unaccounted, unigram_entropy_nats
 from corpora.tokens.causal import Ragged
 from corpora.tokens.settings import ShardSettings
-from corpora.tokens.shards import ShardWriter, read_rows, token_dtype
+from corpora.tokens.shards import ShardWriter, read_rows
 from corpora.tokens.split import is_validation
 from tests.reference import t5_span_corruption as t5
 
@@ -55,8 +56,8 @@ def write(path: Path, rows: int) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize(("vocab_size", "dtype"), [(5000, np.uint16), (65_535, np.uint16), (65_536, np.uint32)])
-def test_token_dtype(vocab_size, dtype):
-    assert token_dtype(vocab_size) == dtype
+def test_id_dtype(vocab_size, dtype):
+    assert id_dtype(vocab_size) == dtype
 
 
 def test_rows_come_back(tmp_path):
