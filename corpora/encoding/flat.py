@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +18,7 @@ class Utf8(NamedTuple):
 
 
 class FlatIds(NamedTuple):
-    """Text k's ids are ids[offsets[k]:offsets[k + 1]]. id_dtype(vocab_size)[ids], int64[texts + 1]; offsets[0] = 0."""
+    """Text k's ids are ids[offsets[k]:offsets[k + 1]]: id_dtype(vocab_size)[ids], int64[texts + 1] from 0 on."""
 
     ids: NDArray[np.unsignedinteger]
     offsets: NDArray[np.int64]
@@ -44,7 +45,7 @@ def offsets_of(lengths: Iterable[int], count: int) -> NDArray[np.int64]:
 def texts_of(joined: Utf8) -> list[str]:
     """The texts as Python strings."""
     data, ends = joined.data.tobytes(), joined.offsets.tolist()
-    return [data[start:stop].decode() for start, stop in zip(ends, ends[1:], strict=False)]
+    return [data[start:stop].decode() for start, stop in pairwise(ends)]
 
 
 def flat_ids(parts: Sequence[NDArray[np.integer]], dtype: DTypeLike) -> FlatIds:
