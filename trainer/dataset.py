@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
 from torch.utils.data import IterableDataset, get_worker_info
 
 from corpora.errors import BadArgument, StaleOutput
 from trainer import order
-from trainer.shards import Rows, SplitReader, read_shards
+from trainer.batches import Batch, BatchReader, Place, Share, uses_pinned_memory
+from trainer.fresh_noise import FreshNoise
+from trainer.prefetch import Prefetcher
+from trainer.settings import SpanCorruptionSettings
+from trainer.shards import SplitReader, read_shards
+from trainer.windows import Windows
 
-Batch = dict[str, torch.Tensor]
+__all__ = ["Batch", "ShardDataset"]
 _LOG = logging.getLogger(__name__)
 
 
@@ -24,17 +28,23 @@ class ShardDataset(IterableDataset[Batch]):
 
     Step s of an epoch takes positions [s * batch_size, (s + 1) * batch_size) of the epoch's order; rank r of
     world_size gets every world_size-th of those from the r-th on. batch_size is global: the ranks' batches together
-    have that many rows. Batches are dicts of int64 tensors: `input_ids` [b, sequence_length], for span corruption
-    `labels` [b, label_length], and `num_tokens` [b] where packing leaves rows short.
+    have that many rows. Batches are dicts of int64 tensors: `input_ids` [b, sequence_length], `labels`
+    [b, label_length] except for causal rows, `denoiser` [b] for ul2, and `num_tokens` [b] where packing leaves rows
+    short.
 
     The rows that an epoch has beyond a whole number of batches are left out of it (other rows in each epoch). A split
     with fewer rows than batch_size makes one batch per epoch, going round its rows again until the batch is full.
 
-    `state_dict` counts the batches handed to the caller. Rows come from memory, so a DataLoader needs no workers;
-    it is refused with `num_workers` above 0, whose prefetched batches would be counted as handed over.
+    span_corruption: noise that turns causal rows into `input_ids` and `labels`, other noise in each epoch; the rows
+    must be as wide as the raw length that it needs. pin_memory: batches lie where a GPU copies from without waiting;
+    None does so where there is a GPU. prefetch: batches made ahead by a thread, while another reads the next rows; 0
+    for no thread.
 
-    Raises BadArgument for a split without rows or a rank, world_size or batch_size out of bounds, DamagedFile for
-    shards that are unfinished or not what their manifest says.
+    `state_dict` counts the batches handed to the caller, not the ones made ahead. A DataLoader needs no workers; it is
+    refused with `num_workers` above 0, whose batches would be counted as handed over.
+
+    Raises BadArgument for a split without rows, a rank, world_size or batch_size out of bounds or noise that doesn't
+    fit the rows, DamagedFile for shards that are unfinished or not what their manifest says.
     """
 
     def __init__(
@@ -46,85 +56,106 @@ class ShardDataset(IterableDataset[Batch]):
         seed: int = 0,
         rank: int = 0,
         world_size: int = 1,
+        span_corruption: SpanCorruptionSettings | None = None,
+        pin_memory: bool | None = None,
+        prefetch: int = 2,
     ) -> None:
-        _check_sizes(batch_size, rank, world_size)
+        _check_sizes(batch_size, rank, world_size, prefetch)
         shards = read_shards(path)
-        self.facts = shards.facts
-        self.batch_size = batch_size
-        self._key = {"fingerprint": shards.fingerprint, "split": split, "batch_size": batch_size, "seed": seed}
-        self._seed, self._rank, self._world_size = seed, rank, world_size
         self._reader = SplitReader(shards, split)
-        self.rows = sum(self._reader.group_rows)
+        self._noise = FreshNoise(span_corruption, shards.facts, self._reader, seed) if span_corruption else None
+        self.facts = self._noise.facts if self._noise else shards.facts
+        self.batch_size, self.rows = batch_size, int(self._reader.group_rows.sum())
         self.steps_per_epoch = max(1, self.rows // batch_size)
-        self._epoch = self._step = 0
-        self._windows: tuple[int, list[order.Window]] | None = None
-        self._loaded: tuple[tuple[int, int], Rows] | None = None
+        self._fingerprint: dict[str, Any] = {
+            "shards": shards.fingerprint,
+            "tokenizer": shards.facts.tokenizer_sha256,
+            "split": split,
+            "seed": seed,
+            "order": order.VERSION,
+            "window_groups": shards.facts.window_groups,
+            "span_corruption": span_corruption.asdict() if span_corruption else None,
+        }
+        self._share = Share(batch_size, rank, world_size)
+        self._pin_memory, self._prefetch = pin_memory, prefetch
+        self._place = Place(0, 0)
+        self._direct: BatchReader | None = None
         if self.rows < batch_size:
             _LOG.warning("%s: split %r has %d rows, fewer than batch_size %d: each batch repeats some",
                          path, split, self.rows, batch_size)  # fmt: skip
 
-    def __iter__(self) -> Iterator[Batch]:
+    def __iter__(self) -> Generator[Batch, None, None]:
         if get_worker_info() is not None:
             raise BadArgument("ShardDataset counts the batches it hands out: use DataLoader(..., num_workers=0)")
-        while True:
-            batch = self.batch(self._epoch, self._step)
-            self._step += 1
-            if self._step == self.steps_per_epoch:
-                self._epoch, self._step = self._epoch + 1, 0
-            yield batch
+        with contextlib.ExitStack() as stack:
+            reader = stack.enter_context(self._batch_reader(read_ahead=self._prefetch > 0))
+            ahead = stack.enter_context(Prefetcher(reader.batch, self._after, self._prefetch, reader.begin_thread))
+            while True:
+                batch = ahead.get(self._place)
+                self._place = self._after(self._place)
+                yield batch
 
     def batch(self, epoch: int, step: int) -> Batch:
         """This rank's rows of one step of one epoch; leaves the state as it is."""
-        first = step * self.batch_size
-        positions = np.arange(first, first + self.batch_size)[self._rank :: self._world_size] % self.rows
-        windows = self._epoch_windows(epoch)
-        parts = []
-        while len(positions):
-            window = windows[np.searchsorted([w.start for w in windows], positions[0], side="right") - 1]
-            inside = (positions >= window.start) & (positions < window.start + window.rows)
-            taken = len(positions) if inside.all() else int(np.argmin(inside))
-            rows = self._window_rows(epoch, window)
-            parts.append({name: array[positions[:taken] - window.start] for name, array in rows.items()})
-            positions = positions[taken:]
-        return {
-            name: torch.from_numpy(np.concatenate([p[name] for p in parts]).astype(np.int64)) for name in parts[0]
-        }
+        if not 0 <= step < self.steps_per_epoch:
+            raise BadArgument(f"step is {step}; an epoch has the steps 0 to {self.steps_per_epoch - 1}")
+        if self._direct is None:
+            self._direct = self._batch_reader(read_ahead=False)
+        return self._direct.batch(Place(epoch, step * self.batch_size))
 
-    def _epoch_windows(self, epoch: int) -> list[order.Window]:
-        if self._windows is None or self._windows[0] != epoch:
-            self._windows = (epoch, order.windows(self._reader.group_rows, self._seed, epoch))
-        return self._windows[1]
+    def _batch_reader(self, *, read_ahead: bool) -> BatchReader:
+        window_groups, seed = self.facts.window_groups, self._fingerprint["seed"]
+        windows = Windows(self._reader, seed, window_groups, read_ahead=read_ahead)
+        pinned = uses_pinned_memory(self._pin_memory)
+        return BatchReader(windows, self.rows, self._share, self._noise, pinned=pinned)
 
-    def _window_rows(self, epoch: int, window: order.Window) -> Rows:
-        """The window's rows in the epoch's order; the last window asked for stays in memory."""
-        if self._loaded is None or self._loaded[0] != (epoch, window.number):
-            self._loaded = None  # frees the old window before the new one is read
-            groups = [self._reader.read(group) for group in window.groups]
-            rows = order.rows_of(window, self._seed, epoch)
-            joined = {name: np.concatenate([g[name] for g in groups])[rows] for name in groups[0]}
-            self._loaded = ((epoch, window.number), joined)
-        return self._loaded[1]
+    def _after(self, place: Place) -> Place:
+        return self._begin(Place(place.epoch, place.row + self.batch_size))
+
+    def _begin(self, place: Place) -> Place:
+        """The place itself, or the next epoch's begin where no whole batch is left."""
+        whole = place.row == 0 or place.row + self.batch_size <= self.rows
+        return place if whole else Place(place.epoch + 1, 0)
 
     def state_dict(self) -> dict[str, Any]:
-        """Where the next batch is, and the fingerprint of the rows and of their order. The same on every rank."""
-        return {"epoch": self._epoch, "step": self._step, **self._key}
+        """Where the next batch begins (`row` is a position of the epoch's order), and what decides rows and order.
+        The same on every rank."""
+        return {**self._place._asdict(), "fingerprint": dict(self._fingerprint)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continues from `state`, on any number of ranks. Raises StaleOutput where the order is another one."""
+        """Continues from `state`, on any number of ranks. With another batch_size too: batches then begin at its row,
+        no row comes twice in the epoch, and the rest of it that makes no whole batch is left out.
+
+        Raises StaleOutput where rows or order are others, naming what differs.
+        """
+        self._require_same(state.get("fingerprint"))
+        epoch, row = state["epoch"], state["row"]
+        if not (epoch >= 0 and 0 <= row < self.rows):
+            raise BadArgument(
+                f"this state is at epoch {epoch}, row {row}; an epoch has the rows 0 to {self.rows - 1}"
+            )
+        self._place = self._begin(Place(int(epoch), int(row)))
+
+    def _require_same(self, fingerprint: Any) -> None:
+        found = fingerprint if isinstance(fingerprint, dict) else {}
         changed = [
-            f"{name}: {state.get(name)!r} -> {value!r}"
-            for name, value in self._key.items()
-            if state.get(name) != value
+            f"{name}: {found.get(name)!r} -> {value!r}"
+            for name, value in self._fingerprint.items()
+            if found.get(name) != value
         ]
         if changed:
-            raise StaleOutput(f"this state belongs to other batches ({'; '.join(changed)}); start anew without it")
-        self._epoch, self._step = int(state["epoch"]), int(state["step"])
+            raise StaleOutput(
+                f"this state belongs to other batches ({'; '.join(changed)}): go on with what it was made from, or "
+                "start anew without it"
+            )
 
 
-def _check_sizes(batch_size: int, rank: int, world_size: int) -> None:
+def _check_sizes(batch_size: int, rank: int, world_size: int, prefetch: int) -> None:
     if batch_size < 1:
         raise BadArgument(f"batch_size is {batch_size}; it must be at least 1")
     if not 1 <= world_size <= batch_size:
         raise BadArgument(f"world_size is {world_size}; it must be from 1 to batch_size ({batch_size})")
     if not 0 <= rank < world_size:
         raise BadArgument(f"rank is {rank}; it must be from 0 to world_size - 1 ({world_size - 1})")
+    if prefetch < 0:
+        raise BadArgument(f"prefetch is {prefetch}; it must be at least 0")

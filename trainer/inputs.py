@@ -8,7 +8,8 @@ import msgspec
 
 from corpora.encoding import load_encoder
 from corpora.errors import BadArgument, DamagedFile
-from trainer.settings import ModelSettings
+from trainer.fresh_noise import corrupted_facts
+from trainer.settings import ModelSettings, SpanCorruptionSettings
 from trainer.shards import ShardFacts, read_shards
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "spiece.model")
@@ -23,14 +24,19 @@ class Inputs(msgspec.Struct, frozen=True, kw_only=True):
     facts: ShardFacts
 
 
-def check_inputs(shards: Path, tokenizer: Path, model: ModelSettings) -> Inputs:
-    """Raises BadArgument where they don't belong together, DamagedFile where one of them is incomplete."""
+def check_inputs(
+    shards: Path, tokenizer: Path, model: ModelSettings, span_corruption: SpanCorruptionSettings | None = None
+) -> Inputs:
+    """Facts are those of the rows that the model sees: with `span_corruption`, of corrupted ones.
+
+    Raises BadArgument where they don't belong together, DamagedFile where one of them is incomplete.
+    """
     read = read_shards(shards)
-    facts = read.facts
+    facts = corrupted_facts(read.facts, span_corruption) if span_corruption else read.facts
     if facts.objective == "causal" or facts.label_length is None:
         raise BadArgument(
             f"{shards} holds {facts.objective} rows, but model.family is {model.family!r}: "
-            "build shards with --objective span-corruption"
+            "build shards with --objective span-corruption, or set train.span_corruption, which corrupts causal rows"
         )
     if facts.vocab_size != model.vocab_size:
         raise BadArgument(

@@ -1,23 +1,30 @@
-"""The order of an epoch's rows: a pure function of (seed, epoch, rows of each row group).
+"""The order of an epoch's rows: a pure function of (seed, epoch, row), whatever the ranks and the batches.
 
-Row groups are permuted; runs of them that reach WINDOW_ROWS make a window; rows are permuted within a window. So a
-split of up to WINDOW_ROWS rows is permuted whole, and a larger one is read once per epoch, a window at a time.
+Row groups first. Each file's groups are permuted and spread evenly over the epoch with jitter: the j-th of n lies
+somewhere in [j/n, (j+1)/n). So neighbours come from as many different files as there can be: of equal files, K
+groups in a row touch all where there are at most K/2, else at least K/2. Runs of at most K groups make the windows,
+which are as even as can be; rows are permuted within their window. K is `window_groups`, of the shards' manifest.
 """
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from corpora import randomness
 
-WINDOW_ROWS = 65_536  # at 626 uint16 ids a row: 82 MB in memory
+VERSION = 2  # of the order; a state of another one is refused
+WINDOW_GROUPS = 256  # where the manifest says none: at 2**18 uint16 ids a group, 134 MB
+
+Ints = npt.NDArray[np.int64]
 
 
 class Window(NamedTuple):
-    """Row groups read together. number: its place in the epoch; start: position of its
+    """Row groups read together. number: its place in the epoch; groups: ascending; start: position of its
     first row; rows: how many it has."""
 
     number: int
@@ -26,28 +33,45 @@ class Window(NamedTuple):
     rows: int
 
 
-def permutation(length: int, seed: int, purpose: str, *identity: int) -> np.ndarray:
+def permutation(length: int, seed: int, purpose: str, *identity: int) -> Ints:
     """A keyed permutation, int64[length]. Sorting PCG64's raw words keeps it the same in every numpy."""
     bits = np.random.PCG64(randomness.digest(seed, purpose, *identity))
     return np.argsort(bits.random_raw(length), kind="stable")
 
 
-def windows(group_rows: Sequence[int], seed: int, epoch: int, window_rows: int = WINDOW_ROWS) -> list[Window]:
-    """The windows of an epoch, in order; together they hold each row group once."""
+def spread(group_files: Sequence[int] | Ints, seed: int, epoch: int) -> Ints:
+    """All groups in the epoch's order, int64[groups]. group_files: each group's file, ascending."""
+    files = np.asarray(group_files, np.int64)
+    raw = np.random.PCG64(randomness.digest(seed, "order-groups", epoch)).random_raw(2 * len(files))
+    permuted = np.lexsort((raw[: len(files)], files))  # by file; within one, in random order
+    _, first, count = np.unique(files, return_index=True, return_counts=True)
+    rank = np.arange(len(files)) - np.repeat(first, count)
+    jitter = (raw[len(files) :] >> np.uint64(11)) * 2.0**-53
+    places = (rank + jitter) / np.repeat(count, count)
+    return permuted[np.argsort(places, kind="stable")]
+
+
+def windows(
+    group_files: Sequence[int] | Ints, group_rows: Sequence[int] | Ints, seed: int, epoch: int, window_groups: int
+) -> list[Window]:
+    """The windows of an epoch, in order; together they hold each row group once. O(groups log groups)."""
+    order = spread(group_files, seed, epoch)
+    count = -(-len(order) // window_groups)
     found: list[Window] = []
-    groups: list[int] = []
-    start = rows = 0
-    for group in permutation(len(group_rows), seed, "order-groups", epoch).tolist():
-        groups.append(group)
-        rows += group_rows[group]
-        if rows >= window_rows:
-            found.append(Window(len(found), tuple(groups), start, rows))
-            groups, start, rows = [], start + rows, 0
-    if rows:
-        found.append(Window(len(found), tuple(groups), start, rows))
+    start = 0
+    for number in range(count):
+        groups = np.sort(order[number * len(order) // count : (number + 1) * len(order) // count])
+        rows = int(np.asarray(group_rows)[groups].sum())
+        found.append(Window(number, tuple(groups.tolist()), start, rows))
+        start += rows
     return found
 
 
-def rows_of(window: Window, seed: int, epoch: int) -> np.ndarray:
+def window_at(epoch: Sequence[Window], position: int) -> Window:
+    """The window that holds a position of the epoch's order."""
+    return epoch[bisect.bisect_right(epoch, position, key=lambda w: w.start) - 1]
+
+
+def rows_of(window: Window, seed: int, epoch: int) -> Ints:
     """The order of the rows within a window, int64[window.rows]: indices into its groups, joined."""
     return permutation(window.rows, seed, "order-rows", epoch, window.number)

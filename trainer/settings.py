@@ -44,6 +44,23 @@ class ModelSettings(Config, frozen=True, kw_only=True):
             raise ValueError(f"dropout is {self.dropout}; it must be at least 0 and below 1")
 
 
+class SpanCorruptionSettings(Config, frozen=True, kw_only=True):
+    """Noise that corrupts causal rows while training, as `tamiz shards build` does once: T5's defaults.
+
+    random_roll: any token may be noise, the first and the last too.
+    """
+
+    noise_density: float = 0.15
+    mean_noise_span_length: float = 3.0
+    random_roll: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.noise_density < 1.0:
+            raise ValueError(f"noise_density is {self.noise_density}; it must be above 0 and below 1")
+        if not 1.0 <= self.mean_noise_span_length < float("inf"):
+            raise ValueError(f"mean_noise_span_length is {self.mean_noise_span_length}; it must be at least 1")
+
+
 class TrainSettings(Config, frozen=True, kw_only=True):
     """How a model is trained.
 
@@ -56,6 +73,7 @@ class TrainSettings(Config, frozen=True, kw_only=True):
     validate_every, checkpoint_every: steps; 0 is only at the start and end (validation) or never (checkpoints).
     validation_batches: at most so many batches of the validation split, always the same rows.
     precision: auto is bfloat16 autocast on a GPU that has it and float32 elsewhere.
+    span_corruption: takes causal shards and corrupts their rows anew in each epoch; None takes rows as they are.
     num_threads: torch's threads on a CPU; another number gives other last bits.
     """
 
@@ -75,6 +93,7 @@ class TrainSettings(Config, frozen=True, kw_only=True):
     checkpoint_every: int = 500
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    span_corruption: SpanCorruptionSettings | None = None
     num_threads: int = 2
     seed: int = 0
 

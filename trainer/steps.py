@@ -99,4 +99,5 @@ class Steps:
 
     def _loss(self, input_ids: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._bfloat16):
-            return summed_loss(self.model, input_ids.to(self.device), labels.to(self.device), self.pad_id)
+            input_ids, labels = (ids.to(self.device, non_blocking=True) for ids in (input_ids, labels))
+            return summed_loss(self.model, input_ids, labels, self.pad_id)

@@ -7,6 +7,7 @@ once all else is recorded.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -50,7 +51,7 @@ def train(
     Raises BadArgument where shards, tokenizer and model don't belong together, StaleOutput for checkpoints of another
     training, DamagedFile for damaged inputs, TamizError where the loss stops being a number.
     """
-    inputs = check_inputs(shards, tokenizer, model)
+    inputs = check_inputs(shards, tokenizer, model, settings.span_corruption)
     files.remove_temporary(out)
     with repeatable(settings):
         run = _Run(inputs, out, model, settings, report)
@@ -75,7 +76,12 @@ class _Run:
         self.steps = Steps(
             built.to(device), settings, device, micro_rows=micro_rows, bfloat16=bfloat16, pad_id=facts.pad_id
         )
-        self._data = ShardDataset(inputs.shards, batch_size=settings.batch_size, seed=settings.seed)
+        self._data = ShardDataset(
+            inputs.shards,
+            batch_size=settings.batch_size,
+            seed=settings.seed,
+            span_corruption=settings.span_corruption,
+        )
         self._made_from = _made_from(inputs, shape, settings)
         self._step, self._seconds, self._history = 0, 0.0, list[dict[str, float]]()
         self._progress = Progress(report, settings.steps)
@@ -119,15 +125,15 @@ class _Run:
         self._energy.start()
         if self._step == 0:
             self._validate()
-        batches = iter(self._data)
-        while self._step < settings.steps:
-            self._one_step(next(batches))
-            self._seconds = before + time.monotonic() - began
-            last = self._step == settings.steps
-            if last or (settings.validate_every and self._step % settings.validate_every == 0):
-                self._validate()
-            if not last and settings.checkpoint_every and self._step % settings.checkpoint_every == 0:
-                self._save()
+        with contextlib.closing(iter(self._data)) as batches:
+            while self._step < settings.steps:
+                self._one_step(next(batches))
+                self._seconds = before + time.monotonic() - began
+                last = self._step == settings.steps
+                if last or (settings.validate_every and self._step % settings.validate_every == 0):
+                    self._validate()
+                if not last and settings.checkpoint_every and self._step % settings.checkpoint_every == 0:
+                    self._save()
 
     def _one_step(self, batch: Batch) -> None:
         settings, step = self._settings, self._step + 1
@@ -150,7 +156,8 @@ class _Run:
     def _validation_batches(self) -> Iterator[Batch]:
         """The same rows at every call, each once."""
         rows = min(self._settings.batch_size, self._inputs.facts.rows["validation"])
-        data = ShardDataset(self._inputs.shards, "validation", batch_size=rows)
+        noise = self._settings.span_corruption
+        data = ShardDataset(self._inputs.shards, "validation", batch_size=rows, span_corruption=noise)
         for step in range(min(self._settings.validation_batches, data.steps_per_epoch)):
             yield data.batch(0, step)
 
