@@ -72,8 +72,7 @@ class BatchReader:
         rows = {name: values[chosen] for name, values in loaded.rows.items()}
         if self._noise is None:
             return rows
-        keys = self._noise.keys(epoch, loaded.files[chosen], loaded.numbers[chosen])
-        return self._noise.corrupt(rows["input_ids"], keys)
+        return self._noise.corrupt(rows["input_ids"], self._noise.keys(epoch, loaded.window)[chosen])
 
     def _widened(self, parts: list[np.ndarray]) -> torch.Tensor:
         shape = (sum(len(part) for part in parts), *parts[0].shape[1:])

@@ -41,7 +41,7 @@ class ShardDataset(IterableDataset[Batch]):
     for no thread.
 
     `state_dict` counts the batches handed to the caller, not the ones made ahead. A DataLoader needs no workers; it is
-    refused with `num_workers` above 0, whose batches would be counted as handed over.
+    is refused with `num_workers` above 0, whose batches would be counted as handed over.
 
     Raises BadArgument for a split without rows, a rank, world_size or batch_size out of bounds or noise that doesn't
     fit the rows, DamagedFile for shards that are unfinished or not what their manifest says.

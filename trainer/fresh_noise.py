@@ -15,12 +15,12 @@ from corpora import randomness
 from corpora.errors import BadArgument
 from corpora.tokens import span_corruption
 from corpora.tokens.span_corruption import RowShape
+from trainer.order import Window
 from trainer.settings import SpanCorruptionSettings
 from trainer.shards import Rows, ShardFacts, SplitReader
 
 Ids = npt.NDArray[np.unsignedinteger]
 Keys = npt.NDArray[np.uint64]
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
 class FreshNoise:
@@ -35,50 +35,37 @@ class FreshNoise:
         self.facts = corrupted_facts(facts, settings)
         if "num_tokens" in reader.columns:
             raise BadArgument(
-                "span_corruption needs full rows, these are padded where packing left them short: build causal shards "
-                "with --packing concatenate"
+                "span_corruption needs full rows, these are padded where packing left them short: build causal "
+                "shards with --packing concatenate"
             )
-        self._random_roll, self._names, self._seed = settings.random_roll, reader.names, seed
-        self._shape = fitting_shape(facts, settings)
-        self._sentinels, self._eos_id = _sentinels(facts, self._shape.num_noise_spans), facts.eos_id
-        self._file_keys: tuple[int, Keys] | None = None
+        self._shape, self._random_roll = fitting_shape(facts, settings), settings.random_roll
+        self._sentinels = _sentinels(facts, self._shape.num_noise_spans)
+        self._eos_id, self._pad_id = facts.eos_id, facts.pad_id
+        self._reader, self._seed = reader, seed
+        self._keys: tuple[int, Window, Keys] | None = None
 
-    def keys(self, epoch: int, files: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]) -> Keys:
-        """uint64[n], from each row's file and its number there."""
-        if self._file_keys is None or self._file_keys[0] != epoch:
-            digests = [randomness.digest(self._seed, "fresh-noise", epoch, name) for name in self._names]
-            self._file_keys = epoch, np.array([digest & 0xFFFFFFFFFFFFFFFF for digest in digests], np.uint64)
-        return splitmix64(self._file_keys[1][files] + rows.astype(np.uint64) * _GOLDEN)
+    def keys(self, epoch: int, window: Window) -> Keys:
+        """uint64[window.rows], of a window's rows as stored; the last window's are kept."""
+        if self._keys is None or self._keys[:2] != (epoch, window):
+            keys = [
+                randomness.keys(randomness.digest(self._seed, "fresh-noise", epoch, name), first, count)
+                for name, first, count in map(self._reader.identity, window.groups)
+            ]
+            self._keys = epoch, window, np.concatenate(keys)
+        return self._keys[2]
 
     def corrupt(self, rows: Ids, keys: Keys) -> Rows:
-        """Columns of rows [n, raw_length], of the same dtype."""
-        input_ids, labels = corrupted(
-            rows, keys, self._shape, self._sentinels.astype(rows.dtype), self._eos_id, self._random_roll
+        """Columns of rows [n, raw_length], of the same dtype; row i's noise depends on keys[i] alone."""
+        input_ids, labels = span_corruption.corrupt_keyed(
+            rows,
+            keys,
+            self._shape,
+            sentinels=self._sentinels,
+            eos_id=self._eos_id,
+            pad_id=self._pad_id,
+            random_roll=self._random_roll,
         )
         return {"input_ids": input_ids, "labels": labels}
-
-
-def corrupted(
-    rows: Ids, keys: Keys, shape: RowShape, sentinels: Ids, eos_id: int, random_roll: bool
-) -> tuple[Ids, Ids]:
-    """Row i's noise depends on keys[i] alone."""
-    input_ids = np.empty((len(rows), shape.input_length), rows.dtype)
-    labels = np.empty((len(rows), shape.label_length), rows.dtype)
-    for i, key in enumerate(keys.tolist()):
-        generator = np.random.Generator(np.random.PCG64(key))
-        one = span_corruption.corrupt_rows(
-            rows[i : i + 1], generator, shape, sentinels=sentinels, eos_id=eos_id, random_roll=random_roll
-        )
-        input_ids[i], labels[i] = one[0][0], one[1][0]
-    return input_ids, labels
-
-
-def splitmix64(state: Keys) -> Keys:
-    """SplitMix64's output for each state (Steele, Lea and Flood 2014)."""
-    z = state + _GOLDEN
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))
 
 
 def corrupted_facts(facts: ShardFacts, settings: SpanCorruptionSettings) -> ShardFacts:
@@ -130,7 +117,9 @@ def _raw_length(sequence_length: int, density: float, mean: float) -> int:
 def _sentinels(facts: ShardFacts, spans: int) -> Ids:
     known = facts.sentinel_ids
     if known is None:
-        raise BadArgument("these shards don't say which ids are sentinels: build them again with this version")
+        raise BadArgument(
+            "these shards name no sentinels: their tokenizer has none (--extra-ids), or they are of an older version"
+        )
     if known.count < spans:
         raise BadArgument(
             f"a row would have {spans} noise spans, the tokenizer of these shards has {known.count} sentinels: raise "

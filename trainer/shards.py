@@ -106,7 +106,7 @@ class SplitReader:
             known = ", ".join(f"{name} ({rows} rows)" for name, rows in sorted(shards.facts.rows.items()))
             raise BadArgument(f"{shards.folder} has no rows in split {split!r}; it has {known}")
         self._paths = [path for path, _ in files]
-        self.names = [path.relative_to(shards.folder).as_posix() for path in self._paths]
+        self._names = [path.relative_to(shards.folder).as_posix() for path in self._paths]
         self._footers = [_footer(path, rows) for path, rows in files]
         _require_one_schema(self._paths, self._footers)
         rows = [[m.row_group(g).num_rows for g in range(m.num_row_groups)] for m in self._footers]
@@ -128,13 +128,9 @@ class SplitReader:
                 place += len(table)
         return rows
 
-    def identity(self, groups: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
-        """Of each row that `read` gives: the number of its file, int64[rows], and its row there, int64[rows]."""
-        counts = self.group_rows[list(groups)]
-        inside = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-        return np.repeat(self.group_files[list(groups)], counts), np.repeat(
-            self._first_row[list(groups)], counts
-        ) + inside
+    def identity(self, group: int) -> tuple[str, int, int]:
+        """What a group's rows are, whatever the order: their file, the first one's number there, their count."""
+        return self._names[self.group_files[group]], int(self._first_row[group]), int(self.group_rows[group])
 
     def _tables(self, file: int, groups: list[int]) -> Iterator[pa.Table]:
         """Row groups of one file. Not mapped: that is no faster, and a file cut short meanwhile would be a signal."""

@@ -14,16 +14,11 @@ ReadWindows = Callable[[int], Sequence[Window]]
 
 
 class Loaded(NamedTuple):
-    """One window's rows, as stored, and the order to take them in: row i of the window is at order[i].
-
-    files, numbers: each stored row's file and its number there.
-    """
+    """One window's rows, as stored, and the order to take them in: row i of the window is at order[i]."""
 
     epoch: int
     window: Window
     rows: Rows
-    files: Ints
-    numbers: Ints
     order: Ints
 
 
@@ -93,6 +88,4 @@ class Windows:
 
     def _load(self, epoch: int, window: Window, known: Rows | None) -> Loaded:
         rows = self._reader.read(window.groups) if known is None else known
-        return Loaded(
-            epoch, window, rows, *self._reader.identity(window.groups), order.rows_of(window, self._seed, epoch)
-        )
+        return Loaded(epoch, window, rows, order.rows_of(window, self._seed, epoch))
