@@ -111,7 +111,9 @@ def report(bench: Bench, names: list[str], rows: int, rounds: int) -> None:
         for name in names:
             results[name].append(bench.run(name))
     cpu = {name: statistics.median(r["cpu"] for r in found) for name, found in results.items()}
-    print(f"{'':16}{'M ids/s: CPU':>14}{'wall':>8}{'x datasets':>12}{'peak MB':>9}{'first batch':>13}  every row once")
+    print(
+        f"{'':16}{'M ids/s: CPU':>14}{'wall':>8}{'x datasets':>12}{'peak MB':>9}{'first batch':>13}  every row once"
+    )
     for name, found in results.items():
         wall = statistics.median(r["seconds"] for r in found)
         whole = all(sorted(r["rows"]) == list(range(rows)) for r in found)
@@ -133,7 +135,9 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=128)
     parser.add_argument("--buffer-size", type=int, default=1000, help="of datasets' shuffle")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--mds-python", default=sys.executable, help="a Python with mosaicml-streaming (needs numpy<2.2)")
+    parser.add_argument(
+        "--mds-python", default=sys.executable, help="a Python with mosaicml-streaming (needs numpy<2.2)"
+    )
     parser.add_argument("--folder", help="for the files written [default: a temporary one]")
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(dir=options.folder))

@@ -10,7 +10,7 @@ import torch
 from corpora.errors import BadArgument
 from trainer.fresh_noise import FreshNoise
 from trainer.order import Ints
-from trainer.shards import Rows
+from trainer.split_reader import Rows
 from trainer.windows import Windows
 
 Batch = dict[str, torch.Tensor]

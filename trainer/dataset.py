@@ -16,7 +16,8 @@ from trainer.batches import Batch, BatchReader, Place, Share, uses_pinned_memory
 from trainer.fresh_noise import FreshNoise
 from trainer.prefetch import Prefetcher
 from trainer.settings import SpanCorruptionSettings
-from trainer.shards import SplitReader, read_shards
+from trainer.shards import read_shards
+from trainer.split_reader import SplitReader
 from trainer.windows import Windows
 
 __all__ = ["Batch", "ShardDataset"]
@@ -40,8 +41,8 @@ class ShardDataset(IterableDataset[Batch]):
     None does so where there is a GPU. prefetch: batches made ahead by a thread, while another reads the next rows; 0
     for no thread.
 
-    `state_dict` counts the batches handed to the caller, not the ones made ahead. A DataLoader needs no workers; it is
-    is refused with `num_workers` above 0, whose batches would be counted as handed over.
+    `state_dict` counts the batches handed to the caller, not the ones made ahead. A DataLoader needs no workers, and
+    is refused with `num_workers` above 0: its batches would be counted as handed over.
 
     Raises BadArgument for a split without rows, a rank, world_size or batch_size out of bounds or noise that doesn't
     fit the rows, DamagedFile for shards that are unfinished or not what their manifest says.

@@ -17,7 +17,8 @@ from corpora.tokens import span_corruption
 from corpora.tokens.span_corruption import RowShape
 from trainer.order import Window
 from trainer.settings import SpanCorruptionSettings
-from trainer.shards import Rows, ShardFacts, SplitReader
+from trainer.shards import ShardFacts
+from trainer.split_reader import Rows, SplitReader
 
 Ids = npt.NDArray[np.unsignedinteger]
 Keys = npt.NDArray[np.uint64]

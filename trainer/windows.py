@@ -8,7 +8,7 @@ from typing import NamedTuple, Self
 
 from trainer import order
 from trainer.order import Ints, Window
-from trainer.shards import Rows, SplitReader
+from trainer.split_reader import Rows, SplitReader
 
 ReadWindows = Callable[[int], Sequence[Window]]
 
