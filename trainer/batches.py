@@ -10,6 +10,7 @@ import torch
 from corpora.errors import BadArgument
 from trainer.fresh_noise import FreshNoise
 from trainer.order import Ints
+from trainer.recycling import Recycler
 from trainer.split_reader import Rows
 from trainer.windows import Windows
 
@@ -39,6 +40,7 @@ class BatchReader:
 
     def __init__(self, windows: Windows, rows: int, share: Share, noise: FreshNoise | None, *, pinned: bool) -> None:
         self._windows, self._rows, self._share, self._noise = windows, rows, share, noise
+        self._memory = Recycler()
         self._device = torch.cuda.current_device() if pinned else None
 
     def __enter__(self) -> Self:
@@ -76,7 +78,10 @@ class BatchReader:
 
     def _widened(self, parts: list[np.ndarray]) -> torch.Tensor:
         shape = (sum(len(part) for part in parts), *parts[0].shape[1:])
-        whole = torch.empty(shape, dtype=torch.int64, pin_memory=self._device is not None)
+        if self._device is None:
+            whole = self._memory.empty(shape)
+        else:  # torch recycles pinned memory itself
+            whole = torch.empty(shape, dtype=torch.int64, pin_memory=True)
         np.concatenate(parts, out=whole.numpy())
         return whole
 

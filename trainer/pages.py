@@ -42,7 +42,7 @@ def column_index(schema: pq.ParquetSchema, name: str) -> int | None:
 
 
 def can_read(chunk: pq.ColumnChunkMetaData, num_values: int) -> bool:
-    """Whether `read_ids` reads this column chunk, of a column that has an index."""
+    """Whether `PageReader` reads this column chunk, of a column that has an index."""
     return (
         chunk.compression == "ZSTD"
         and set(chunk.encodings) == {"RLE", "BYTE_STREAM_SPLIT"}
@@ -51,29 +51,49 @@ def can_read(chunk: pq.ColumnChunkMetaData, num_values: int) -> bool:
     )
 
 
-def read_ids(file: BinaryIO, chunk: pq.ColumnChunkMetaData, out: Ids) -> None:
-    """Fills `out`, flat, contiguous, uint16 or uint32, with a column chunk's values.
+class PageReader:
+    """Reads column chunks, through memory that it keeps: fresh pages of the system are dear."""
 
-    Raises ValueError where the pages aren't what `can_read` was told, OSError where the file can't be read.
-    """
-    file.seek(chunk.data_page_offset)
-    pages = file.read(chunk.total_compressed_size)
-    if len(pages) < chunk.total_compressed_size:
-        raise ValueError(f"{len(pages)} bytes of {chunk.total_compressed_size}")
-    decompressor, place, filled = zstandard.ZstdDecompressor(), 0, 0
-    while place < len(pages):
-        header = page_header(pages, place)
+    def __init__(self) -> None:
+        self._decompressor = zstandard.ZstdDecompressor()
+        self._compressed, self._page = bytearray(), bytearray()
+
+    def read_ids(self, file: BinaryIO, chunk: pq.ColumnChunkMetaData, out: Ids) -> None:
+        """Fills `out`, flat, contiguous, uint16 or uint32, with a column chunk's values.
+
+        Raises ValueError where the pages aren't what `can_read` was told, OSError where the file can't be read.
+        """
+        size = chunk.total_compressed_size
+        self._compressed = _at_least(self._compressed, size)
+        pages = memoryview(self._compressed)[:size]
+        file.seek(chunk.data_page_offset)
+        if (found := file.readinto(pages)) < size:  # type: ignore[attr-defined]
+            raise ValueError(f"{found} bytes of {size}")
+        place = filled = 0
+        while place < size:
+            header = page_header(pages, place)
+            _join(_streams(self._decompressed(pages, header), header), out[filled : filled + header.num_values])
+            filled, place = filled + header.num_values, header.end
+        if filled != out.size:
+            raise ValueError(f"{filled} ids of {out.size}")
+
+    def _decompressed(self, pages: memoryview, header: PageHeader) -> memoryview:
+        self._page = _at_least(self._page, header.size)
+        page = memoryview(self._page)[: header.size]
         try:
-            page = decompressor.decompress(memoryview(pages)[header.body : header.end], max_output_size=header.size)
+            found = self._decompressor.stream_reader(pages[header.body : header.end]).readinto(page)
         except zstandard.ZstdError as error:
             raise ValueError(str(error)) from None
-        _join(_streams(page, header), out[filled : filled + header.num_values])
-        filled, place = filled + header.num_values, header.end
-    if filled != out.size:
-        raise ValueError(f"{filled} ids of {out.size}")
+        if found < header.size:
+            raise ValueError(f"a page of {found} bytes, not {header.size}")
+        return page
 
 
-def _streams(page: bytes, header: PageHeader) -> npt.NDArray[np.uint8]:
+def _at_least(buffer: bytearray, size: int) -> bytearray:
+    return buffer if len(buffer) >= size else bytearray(size)
+
+
+def _streams(page: memoryview, header: PageHeader) -> npt.NDArray[np.uint8]:
     """uint8[4, n]: the k-th bytes of a page's values. Before them lie two blocks of levels, each after its length."""
     levels = 0
     for _ in range(2):
@@ -92,7 +112,7 @@ def _join(streams: npt.NDArray[np.uint8], out: Ids) -> None:
         np.bitwise_or(out, lower, out=out)
 
 
-def page_header(pages: bytes, place: int) -> PageHeader:
+def page_header(pages: memoryview, place: int) -> PageHeader:
     """The header of the data page at `place`. Raises ValueError where there is none of the kind read here."""
     try:
         fields, body = _thrift_struct(pages, place)
@@ -106,7 +126,7 @@ def page_header(pages: bytes, place: int) -> PageHeader:
     return header
 
 
-def _thrift_struct(data: bytes, place: int) -> tuple[dict[int, Any], int]:
+def _thrift_struct(data: memoryview, place: int) -> tuple[dict[int, Any], int]:
     """A struct of Thrift's compact protocol: its fields by number, and where it ends. Headers hold no lists."""
     fields: dict[int, Any] = {}
     number = 0
@@ -119,7 +139,7 @@ def _thrift_struct(data: bytes, place: int) -> tuple[dict[int, Any], int]:
             fields[number], place = _zigzag(data, place)
         elif kind == 8:
             length, place = _varint(data, place)
-            fields[number], place = data[place : place + length], place + length
+            fields[number], place = bytes(data[place : place + length]), place + length
         elif kind == 12:
             fields[number], place = _thrift_struct(data, place)
         else:
@@ -127,7 +147,7 @@ def _thrift_struct(data: bytes, place: int) -> tuple[dict[int, Any], int]:
     return fields, place + 1
 
 
-def _varint(data: bytes, place: int) -> tuple[int, int]:
+def _varint(data: memoryview, place: int) -> tuple[int, int]:
     value = shift = 0
     while data[place] & 128:
         value |= (data[place] & 127) << shift
@@ -135,6 +155,6 @@ def _varint(data: bytes, place: int) -> tuple[int, int]:
     return value | data[place] << shift, place + 1
 
 
-def _zigzag(data: bytes, place: int) -> tuple[int, int]:
+def _zigzag(data: memoryview, place: int) -> tuple[int, int]:
     value, place = _varint(data, place)
     return (value >> 1) ^ -(value & 1), place

@@ -52,14 +52,16 @@ class SplitReader:
         """
         total = int(self.group_rows[list(groups)].sum())
         rows = {name: np.empty((total, *shape), dtype) for name, (shape, dtype) in self.columns.items()}
-        place = 0
+        reader, place = pages.PageReader(), 0
         for number, chosen in itertools.groupby(groups, lambda group: int(self.group_files[group])):
             path = self._paths[number]
             try:
                 with path.open("rb") as file:
                     for group in chosen:
                         end = place + int(self.group_rows[group])
-                        self._read_group(file, group, {name: whole[place:end] for name, whole in rows.items()})
+                        self._read_group(
+                            reader, file, group, {name: whole[place:end] for name, whole in rows.items()}
+                        )
                         place = end
             except (pa.ArrowException, OSError, ValueError) as error:
                 raise DamagedFile(f"{path}: rows can't be read ({error}); build the shards again") from None
@@ -69,7 +71,7 @@ class SplitReader:
         """What a group's rows are, whatever the order: their file, the first one's number there, their count."""
         return self._names[self.group_files[group]], int(self._first_row[group]), int(self.group_rows[group])
 
-    def _read_group(self, file: BinaryIO, group: int, out: Rows) -> None:
+    def _read_group(self, reader: pages.PageReader, file: BinaryIO, group: int, out: Rows) -> None:
         number = int(self.group_files[group])
         inside, footer = group - int(self._first_group[number]), self._footers[number]
         left = []
@@ -77,7 +79,7 @@ class SplitReader:
             index = self._list_columns[name]
             chunk = footer.row_group(inside).column(index) if index is not None else None
             if chunk is not None and pages.can_read(chunk, values.size):
-                pages.read_ids(file, chunk, values.reshape(-1))
+                reader.read_ids(file, chunk, values.reshape(-1))
             else:
                 left.append(name)
         if left:
