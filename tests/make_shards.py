@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from corpora import files, manifest
 from corpora.manifest import MadeFrom
+from corpora.tokens.shards import SCALAR, ShardWriter
 
 VOCAB_SIZE = 64
 NUM_SENTINELS = 4
@@ -37,13 +36,11 @@ def make_tokenizer(folder: Path, salt: str = "") -> Path:
 
 
 def write_part(path: Path, columns: dict[str, np.ndarray], group_rows: int) -> None:
-    """Columns [rows, width] as fixed-size lists."""
-    arrays = {
-        name: pa.FixedSizeListArray.from_arrays(pa.array(matrix.reshape(-1)), matrix.shape[1])
-        for name, matrix in columns.items()
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(pa.table(arrays), path, row_group_size=group_rows)
+    """Columns [rows, width], or [rows], in row groups."""
+    specs = {name: (c.shape[1] if c.ndim == 2 else SCALAR, c.dtype) for name, c in columns.items()}
+    with ShardWriter(path, specs) as writer:
+        for first in range(0, len(columns["input_ids"]), group_rows):
+            writer.write({name: c[first : first + group_rows] for name, c in columns.items()})
 
 
 def make_shards(
@@ -58,10 +55,12 @@ def make_shards(
     seed: int = 0,
     dtype: type = np.uint16,
     objective: str = "span-corruption",
+    scalars: dict[str, int] | None = None,
     **facts: object,
 ) -> Path:
     """Finished shards of `parts` files a split. The first two ids of a row's input are its number: n // 50 + 3 and
-    n % 50 + 3; its labels repeat the first ids of its input, so that there is something to learn."""
+    n % 50 + 3; its labels repeat the first ids of its input, so that there is something to learn. `scalars` are
+    columns of one value."""
     rows = rows or {"train": 23, "validation": 7}
     generator = np.random.default_rng(seed)
     made = MadeFrom(stage="shards", algorithm=1, settings={"seed": seed}, inputs=[])
@@ -77,6 +76,9 @@ def make_shards(
             columns = {"input_ids": inputs[chosen]}
             if objective != "causal":
                 columns["labels"] = labels[chosen]
+            columns |= {name: np.full(len(chosen), value, np.int32) for name, value in (scalars or {}).items()}
+            if not len(chosen):
+                continue
             write_part(path, columns, group_rows)
             records.append(manifest.record(folder, path, rows=len(chosen)))
     known: dict[str, object] = {
@@ -88,6 +90,7 @@ def make_shards(
         "label_length": widths[1] if objective != "causal" else None,
         "pad_id": 0,
         "eos_id": 1,
+        "sentinel_ids": {"first": vocab_size - 1, "step": -1, "count": NUM_SENTINELS},
         "rows": rows,
         "target_unigram_entropy_nats": 3.5,
     }

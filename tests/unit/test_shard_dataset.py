@@ -13,7 +13,8 @@ from torch.utils.data import DataLoader
 
 from corpora.errors import BadArgument, DamagedFile, StaleOutput
 from tests.make_shards import make_shards, row_numbers
-from trainer import ShardDataset, order
+from tests.reference.epoch_order import rows_in_order
+from trainer import ShardDataset
 from trainer.shards import read_facts
 
 
@@ -75,27 +76,26 @@ def test_ranks_share_out_the_same_global_batches(shards, world_size):
             assert ranks[rank][step] == batch[rank::world_size]
 
 
-@pytest.mark.parametrize("window_rows", [1, 12, 40])
-def test_small_windows_still_take_each_row_once(shards, monkeypatch, window_rows):
-    plain = order.windows
-    monkeypatch.setattr(order, "windows", lambda rows, seed, epoch: plain(rows, seed, epoch, window_rows))
-    whole = numbers(ShardDataset(shards, batch_size=7), 29)
+@pytest.mark.parametrize("window_groups", [1, 3, 8, 30])
+def test_small_windows_still_take_each_row_once(tmp_path, window_groups):
+    made = make_shards(tmp_path / "s", rows={"train": 103}, window_groups=window_groups)
+    whole = numbers(ShardDataset(made, batch_size=7), 29)
     assert len(set(itertools.chain(*whole[:14]))) == 98
-    halves = [numbers(ShardDataset(shards, batch_size=7, rank=r, world_size=2), 29) for r in range(2)]
+    halves = [numbers(ShardDataset(made, batch_size=7, rank=r, world_size=2), 29) for r in range(2)]
     assert [sorted(a + b) for a, b in zip(*halves, strict=True)] == [sorted(batch) for batch in whole]
 
 
-def test_windows_hold_every_row_group_once_and_adjoin():
-    windows = order.windows([10, 3, 7, 12, 1], seed=3, epoch=2, window_rows=11)
-    assert sorted(itertools.chain(*(w.groups for w in windows))) == [0, 1, 2, 3, 4]
-    starts = list(itertools.accumulate((w.rows for w in windows), initial=0))
-    assert [w.start for w in windows] == starts[:-1]
-    assert starts[-1] == 33
-
-
-def test_the_permutation_is_pinned():
-    """A change of it changes every training: it needs a new seed purpose, and a word in the changelog."""
-    assert order.permutation(8, 0, "order-rows", 0, 0).tolist() == [4, 6, 5, 3, 7, 1, 0, 2]
+def test_the_order_of_rows_equals_its_twin(tmp_path):
+    made = make_shards(tmp_path / "s", rows={"train": 103}, parts=3, group_rows=4, window_groups=5)
+    counts = [len(part) for part in np.array_split(np.arange(103), 3)]
+    groups = [(file, first, min(4, n - first)) for file, n in enumerate(counts) for first in range(0, n, 4)]
+    starts = np.cumsum([0, *counts])
+    for epoch in range(2):
+        places = rows_in_order([f for f, _, _ in groups], [n for _, _, n in groups], 3, epoch, 5)
+        expected = [int(starts[groups[g][0]]) + groups[g][1] + row for g, row in places]
+        dataset = ShardDataset(made, batch_size=1, seed=3)
+        dataset.load_state_dict({**dataset.state_dict(), "epoch": epoch})
+        assert list(itertools.chain(*numbers(dataset, 103))) == expected
 
 
 @pytest.mark.parametrize("taken", [0, 1, 9, 10, 11, 25])
@@ -112,23 +112,53 @@ def test_resuming_is_exact_on_any_number_of_ranks(shards, taken, world_size):
 
 
 def test_the_state_counts_batches_handed_out(shards):
-    dataset = ShardDataset(shards, batch_size=10)
-    batches = iter(dataset)
-    assert (dataset.state_dict()["epoch"], dataset.state_dict()["step"]) == (0, 0)
-    for _ in range(12):
-        next(batches)
-    assert (dataset.state_dict()["epoch"], dataset.state_dict()["step"]) == (1, 2)
+    for prefetch in (0, 1, 5):
+        dataset = ShardDataset(shards, batch_size=10, prefetch=prefetch)
+        places = []
+        for _ in zip(range(13), dataset, strict=False):
+            places.append((dataset.state_dict()["epoch"], dataset.state_dict()["row"]))
+        assert places == [*((0, 10 * n) for n in range(1, 10)), (1, 0), (1, 10), (1, 20), (1, 30)]
+
+
+def test_the_state_is_small_and_plain(shards):
+    state = ShardDataset(shards, batch_size=4).state_dict()
+    assert list(state) == ["epoch", "row", "fingerprint"]
+    assert json.loads(json.dumps(state)) == state
+    assert len(json.dumps(state)) < 400
 
 
 def test_a_state_of_other_shards_or_another_order_is_refused(shards, tmp_path):
     state = ShardDataset(shards, batch_size=4).state_dict()
-    other = make_shards(tmp_path / "other", rows={"train": 103, "validation": 7}, seed=1)
-    with pytest.raises(StaleOutput, match="fingerprint"):
+    other = make_shards(tmp_path / "other", rows={"train": 103, "validation": 7}, seed=1, tokenizer_sha256="1" * 64)
+    with pytest.raises(StaleOutput, match=r"shards: '\w+' -> '\w+'; tokenizer: '0+' -> '1+'\)"):
         ShardDataset(other, batch_size=4).load_state_dict(state)
-    with pytest.raises(StaleOutput, match=r"batch_size: 4 -> 5"):
-        ShardDataset(shards, batch_size=5).load_state_dict(state)
-    with pytest.raises(StaleOutput, match=r"seed: 0 -> 7"):
+    with pytest.raises(StaleOutput, match=r"\(seed: 0 -> 7\)"):
         ShardDataset(shards, batch_size=4, seed=7).load_state_dict(state)
+    with pytest.raises(StaleOutput, match=r"\(split: 'train' -> 'validation'\)"):
+        ShardDataset(shards, "validation", batch_size=4).load_state_dict(state)
+    older = {"epoch": 0, "step": 3, "fingerprint": "abc", "split": "train", "batch_size": 4, "seed": 0}
+    with pytest.raises(StaleOutput, match="order: None -> 2"):
+        ShardDataset(shards, batch_size=4).load_state_dict(older)
+    with pytest.raises(BadArgument, match="row 103; an epoch has the rows 0 to 102"):
+        ShardDataset(shards, batch_size=4).load_state_dict(state | {"row": 103})
+
+
+def test_a_state_loaded_while_iterating_is_where_the_next_batch_is_from(shards):
+    dataset = ShardDataset(shards, batch_size=10)
+    batches = iter(dataset)
+    first, state = row_numbers(next(batches)), dataset.state_dict()
+    second = row_numbers(next(batches))
+    dataset.load_state_dict(state)
+    assert row_numbers(next(batches)) == second != first
+    assert row_numbers(next(iter(dataset))) == numbers(ShardDataset(shards, batch_size=10), 3)[2]
+
+
+def test_batch_gives_any_step_and_leaves_the_state(shards):
+    dataset = ShardDataset(shards, batch_size=10)
+    assert row_numbers(dataset.batch(1, 2)) == numbers(ShardDataset(shards, batch_size=10), 13)[12]
+    assert dataset.state_dict()["row"] == 0
+    with pytest.raises(BadArgument, match="step is 10; an epoch has the steps 0 to 9"):
+        dataset.batch(0, 10)
 
 
 def test_a_split_smaller_than_a_batch_goes_round(shards, caplog):
@@ -151,10 +181,30 @@ def test_causal_rows_have_no_labels(tmp_path):
     assert {name: t.shape for name, t in batch.items()} == {"input_ids": (3, 16)}
 
 
+def test_columns_of_one_value(tmp_path):
+    made = make_shards(tmp_path / "s", objective="causal", scalars={"num_tokens": 9, "denoiser": 2, "other": 1})
+    batch = next(iter(ShardDataset(made, batch_size=3)))
+    assert {name: (t.tolist(), t.dtype) for name, t in batch.items() if name != "input_ids"} == {
+        "num_tokens": ([9, 9, 9], torch.int64),
+        "denoiser": ([2, 2, 2], torch.int64),
+    }
+
+
+def test_batches_keep_their_rows_while_anything_holds_them(shards):
+    """Memory of batches is used again, once nobody holds it."""
+    kept, copies = [], []
+    for number, batch in zip(range(60), ShardDataset(shards, batch_size=10), strict=False):
+        ids = batch["input_ids"]
+        held = [ids, ids[2:4], ids.numpy()[::2], ids.flatten()[5:]][number % 4]
+        kept.append(held)
+        copies.append(np.asarray(held).copy())
+    assert all(np.array_equal(held, copy) for held, copy in zip(kept, copies, strict=True))
+
+
 def test_a_data_loader_without_workers_is_fine_and_with_workers_refused(shards):
     dataset = ShardDataset(shards, batch_size=4)
     loaded = list(itertools.islice(DataLoader(dataset, batch_size=None), 3))
-    assert dataset.state_dict()["step"] == 3
+    assert dataset.state_dict()["row"] == 12
     assert [row_numbers(b) for b in loaded] == numbers(ShardDataset(shards, batch_size=4), 3)
     with pytest.raises(BadArgument, match="num_workers=0"):
         next(iter(DataLoader(dataset, batch_size=None, num_workers=1)))
@@ -166,6 +216,7 @@ def test_a_data_loader_without_workers_is_fine_and_with_workers_refused(shards):
         ({"batch_size": 0}, "batch_size is 0"),
         ({"batch_size": 2, "world_size": 3}, "world_size is 3"),
         ({"batch_size": 4, "rank": 2, "world_size": 2}, "rank is 2"),
+        ({"batch_size": 4, "prefetch": -1}, "prefetch is -1"),
         ({"batch_size": 4, "split": "test"}, r"no rows in split 'test'.*train \(103 rows\)"),
     ],
 )
@@ -181,10 +232,36 @@ def test_bad_shards_are_named(tmp_path):
     with pytest.raises(DamagedFile, match="pad_id"):
         read_facts(missing)
     short = make_shards(tmp_path / "short")
+    part, other = short / "train/part-00000.parquet", short / "train/part-00001.parquet"
     make_shards(tmp_path / "shorter", rows={"train": 9, "validation": 7})
-    (tmp_path / "shorter/train/part-00000.parquet").replace(short / "train/part-00000.parquet")
+    content = part.read_bytes()
+    (tmp_path / "shorter/train/part-00000.parquet").replace(part)
     with pytest.raises(DamagedFile, match=r"has 5 rows, its manifest says 12"):
         ShardDataset(short, batch_size=2)
-    (short / "train/part-00000.parquet").write_bytes(b"PAR1 not")
+    part.write_bytes(b"PAR1 not")
     with pytest.raises(DamagedFile, match="not a Parquet file"):
         ShardDataset(short, batch_size=2)
+    make_shards(tmp_path / "narrow", widths=(12, 6))
+    part.write_bytes((tmp_path / "narrow/train/part-00000.parquet").read_bytes())
+    with pytest.raises(DamagedFile, match=r"input_ids has .*\[12\], its manifest says 16 ids"):
+        ShardDataset(short, batch_size=2)
+    part.write_bytes(content)
+    other.write_bytes((tmp_path / "narrow/train/part-00001.parquet").read_bytes())
+    with pytest.raises(DamagedFile, match=r"part-00001.parquet: rows can't be read"):
+        next(iter(ShardDataset(short, batch_size=2)))
+
+
+def test_a_file_cut_short_meanwhile_is_named(tmp_path):
+    made = make_shards(tmp_path / "s", rows={"train": 400}, group_rows=10, window_groups=4)
+    dataset = ShardDataset(made, batch_size=10)
+    batches = iter(dataset)
+    next(batches)
+    for path in (made / "train").iterdir():
+        path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(DamagedFile, match=r"part-0000[01].parquet: rows can't be read"):
+        for _ in range(40):
+            state = dataset.state_dict()
+            next(batches)
+    assert dataset.state_dict() == state
+    with pytest.raises(StopIteration):
+        next(batches)
