@@ -45,13 +45,17 @@ class SplitReader:
         self.columns = _columns(self._paths[0], shards.facts)
         self._list_columns = {name: pages.column_index(self._footers[0].schema, name) for name in self.columns}
 
-    def read(self, groups: Sequence[int]) -> Rows:
+    def read(self, groups: Sequence[int], memory: Rows) -> Rows:
         """The rows of some groups, given in ascending order: [rows, width] or [rows], in the stored dtype.
 
+        They lie in `memory`, whose arrays are replaced by larger ones where they are too small or missing.
         Raises DamagedFile where a group can't be read.
         """
         total = int(self.group_rows[list(groups)].sum())
-        rows = {name: np.empty((total, *shape), dtype) for name, (shape, dtype) in self.columns.items()}
+        for name, (shape, dtype) in self.columns.items():
+            if name not in memory or len(memory[name]) < total:
+                memory[name] = np.empty((total, *shape), dtype)
+        rows = {name: whole[:total] for name, whole in memory.items()}
         reader, place = pages.PageReader(), 0
         for number, chosen in itertools.groupby(groups, lambda group: int(self.group_files[group])):
             path = self._paths[number]
@@ -129,8 +133,8 @@ def _columns(path: Path, facts: ShardFacts) -> dict[str, Column]:
 
 def _column(kind: Any) -> Column:
     if pa.types.is_fixed_size_list(kind):
-        return (kind.list_size,), np.dtype(kind.value_type.to_pandas_dtype())
-    return (), np.dtype(kind.to_pandas_dtype())
+        return (kind.list_size,), np.dtype(str(kind.value_type))
+    return (), np.dtype(str(kind))  # to_pandas_dtype would import pandas
 
 
 def _matrix(column: Any) -> np.ndarray:

@@ -14,10 +14,14 @@ ReadWindows = Callable[[int], Sequence[Window]]
 
 
 class Loaded(NamedTuple):
-    """One window's rows, as stored, and the order to take them in: row i of the window is at order[i]."""
+    """One window's rows, as stored, and the order to take them in: row i of the window is at order[i].
+
+    memory: what the rows lie in; the next but one window is read into it.
+    """
 
     epoch: int
     window: Window
+    memory: Rows
     rows: Rows
     order: Ints
 
@@ -25,7 +29,7 @@ class Loaded(NamedTuple):
 class Windows:
     """Gives the window of a position. A context manager where `read_ahead` is set: it holds a thread then.
 
-    At most two windows are in memory. For one thread at a time.
+    At most two windows are in memory, each read into that of one before. For one thread at a time.
     """
 
     def __init__(self, reader: SplitReader, seed: int, window_groups: int, *, read_ahead: bool) -> None:
@@ -46,9 +50,12 @@ class Windows:
     def at(self, epoch: int, position: int) -> Loaded:
         """The window that holds a position of an epoch. Raises DamagedFile where it can't be read."""
         window = order.window_at(self._plan(epoch), position)
-        if self._current is None or (self._current.epoch, self._current.window.number) != (epoch, window.number):
-            self._current = self._take(epoch, window)
-            self._begin_next(self._current)
+        last, self._current = self._current, None
+        if last is not None and (last.epoch, last.window.number) == (epoch, window.number):
+            self._current = last
+            return last
+        self._current = self._take(epoch, window, last)
+        self._begin_next(self._current, last)
         return self._current
 
     def _plan(self, epoch: int) -> list[Window]:
@@ -61,31 +68,27 @@ class Windows:
             )
         return self._plans[epoch]
 
-    def _take(self, epoch: int, window: Window) -> Loaded:
+    def _take(self, epoch: int, window: Window, last: Loaded | None) -> Loaded:
         begun, self._next = self._next, None
         if begun is not None and begun[0] == (epoch, window.number):
             return begun[1].result()
         if begun is not None and not begun[1].cancel():
             begun[1].exception()  # it ends first: a third window must not be in memory
-        known = self._known(window)
-        self._current = None
-        return self._load(epoch, window, known)
+        return self._load(epoch, window, last, {} if last is None else last.memory)
 
-    def _begin_next(self, current: Loaded) -> None:
+    def _begin_next(self, current: Loaded, last: Loaded | None) -> None:
         if self._pool is None:
             return
         plan, number, epoch = self._plan(current.epoch), current.window.number + 1, current.epoch
         if number == len(plan):
             epoch, number = epoch + 1, 0
             plan = self._plan(epoch)
-        known = self._known(plan[number])
-        self._next = (epoch, number), self._pool.submit(self._load, epoch, plan[number], known)
+        spare = last.memory if last is not None and last.memory is not current.memory else {}
+        self._next = (epoch, number), self._pool.submit(self._load, epoch, plan[number], current, spare)
 
-    def _known(self, window: Window) -> Rows | None:
-        """The rows of a window with the groups of the current one, as each epoch of few groups has."""
-        current = self._current
-        return current.rows if current is not None and current.window.groups == window.groups else None
-
-    def _load(self, epoch: int, window: Window, known: Rows | None) -> Loaded:
-        rows = self._reader.read(window.groups) if known is None else known
-        return Loaded(epoch, window, rows, order.rows_of(window, self._seed, epoch))
+    def _load(self, epoch: int, window: Window, known: Loaded | None, memory: Rows) -> Loaded:
+        """Reads a window into `memory`, unless it has the groups of the `known` one: with few groups, all have."""
+        shuffled = order.rows_of(window, self._seed, epoch)
+        if known is not None and known.window.groups == window.groups:
+            return Loaded(epoch, window, known.memory, known.rows, shuffled)
+        return Loaded(epoch, window, memory, self._reader.read(window.groups, memory), shuffled)

@@ -259,9 +259,7 @@ def test_a_file_cut_short_meanwhile_is_named(tmp_path):
     for path in (made / "train").iterdir():
         path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(DamagedFile, match=r"part-0000[01].parquet: rows can't be read"):
-        for _ in range(40):
-            state = dataset.state_dict()
-            next(batches)
-    assert dataset.state_dict() == state
+        list(batches)
+    assert 0 < dataset.state_dict()["row"] < 100  # where the batch that can't be made begins
     with pytest.raises(StopIteration):
         next(batches)
