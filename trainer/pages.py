@@ -72,6 +72,8 @@ class PageReader:
         place = filled = 0
         while place < size:
             header = page_header(pages, place)
+            if header.size > chunk.total_uncompressed_size:
+                raise ValueError(f"a page of {header.size} bytes in {chunk.total_uncompressed_size}")
             _join(_streams(self._decompressed(pages, header), header), out[filled : filled + header.num_values])
             filled, place = filled + header.num_values, header.end
         if filled != out.size:
@@ -119,9 +121,10 @@ def page_header(pages: memoryview, place: int) -> PageHeader:
         data = fields[_DATA_PAGE_HEADER]
         kind = fields[_TYPE], data[_ENCODING]
         header = PageHeader(fields[_SIZE], data[_NUM_VALUES], body, body + fields[_COMPRESSED_SIZE])
-    except (IndexError, KeyError, TypeError) as error:
+    except (IndexError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"no page header at byte {place}") from error
-    if kind != (_DATA_PAGE, _BYTE_STREAM_SPLIT) or not body < header.end <= len(pages) or header.num_values < 0:
+    whole = body < header.end <= len(pages) and min(header.size, header.num_values) >= 0
+    if kind != (_DATA_PAGE, _BYTE_STREAM_SPLIT) or not whole:
         raise ValueError(f"no data page of split bytes at byte {place}")
     return header
 

@@ -16,7 +16,7 @@ from tamiz.console import count, say
 from tamiz.stages.common import Context, StageReport
 from trainer.settings import ModelSettings, TrainSettings
 
-ALGORITHM = 1
+ALGORITHM = 2  # the order of rows: order.VERSION
 CHECKPOINTS = "checkpoints"
 
 
