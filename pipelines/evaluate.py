@@ -164,7 +164,7 @@ def evaluate(
 ) -> Outcome:
     """Evaluates every tokenizer on the documents that the patterns name, and writes eval.json.
 
-    Raises BadArgument for a tokenizer that can't be found or a path that tells no language, DamagedFile for a bad one.
+    Raises BadArgument for a tokenizer that isn't there or a path that tells no language, DamagedFile for a bad one.
     """
     items = work_items(patterns, ITEM_BYTES)
     if settings.language_column is not None:

@@ -27,8 +27,12 @@ SHOWN = 24  # groups in a table
     "language alone says it (es/, ko-00001.jsonl).",
 )
 @click.option("--documents", type=int, help="Look at so many documents only (a keyed draw).")
-@click.option("--auto/--no-auto", "compare_auto", default=True,
-              help="Hold tokenizer.json against the engine of record (the slowest part). [default: auto]")  # fmt: skip
+@click.option(
+    "--auto/--no-auto",
+    "compare_auto",
+    default=True,
+    help="Hold tokenizer.json against the engine of record (the slowest part). [default: auto]",
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the draw.")
 @click.option("--out", type=click.Path(), help="Folder for eval.json and eval.png. Default: only the tables.")
 @pipeline_options

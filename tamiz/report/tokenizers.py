@@ -30,7 +30,7 @@ UNSPACED = 0.25  # share of characters of scripts without spaces from which word
 
 
 def draw_tokenizers(facts: Mapping[str, Any], path: Path) -> Path:
-    """Fertility, tokens per 1,000 characters and continued words, by language (by source where no language is known)."""
+    """Fertility, tokens per 1,000 characters and continued words, by language (or source, where none is known)."""
     groups = plotted_groups(facts)
     names = [tokenizer["name"] for tokenizer in facts["tokenizers"]][:MOST_TOKENIZERS]
     height = 0.85 + len(groups) * (0.16 * len(names) + 0.14)

@@ -37,7 +37,7 @@ def load_candidate(path_or_name: str, name: str, *, compare_auto: bool = True) -
 
 
 def names_of(tokenizers: Sequence[str]) -> list[str]:
-    """A name for each: the end of its path, as long as it takes to tell them apart. Raises BadArgument for a repeat."""
+    """A name for each: the end of its path, long enough to tell them apart. Raises BadArgument for a repeat."""
     parts = [PurePath(path).parts[::-1] for path in tokenizers]
     repeated = [path for n, path in enumerate(tokenizers) if parts[n] in parts[:n]]
     if repeated:

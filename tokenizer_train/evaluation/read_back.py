@@ -58,8 +58,8 @@ class SentencePieceText:
         self._suffix = read_model(model, name).whitespace_as_suffix
 
     def decode(self, ids: FlatIds) -> list[str]:
-        signed = ids.ids.astype(np.int32)
-        found: list[str] = self._processor.decode([signed[a:b] for a, b in pairwise(ids.offsets.tolist())])
+        parts = [ids.ids[a:b].tolist() for a, b in pairwise(ids.offsets.tolist())]
+        found: list[str] = self._processor.decode(parts)
         return found
 
     def normalise(self, texts: list[str]) -> list[str]:
@@ -115,7 +115,7 @@ class PlainText:
         self._encoder = encoder
 
     def decode(self, ids: FlatIds) -> list[str]:
-        return [self._encoder.decode(ids.ids[a:b]) for a, b in pairwise(ids.offsets.tolist())]
+        return [self._encoder.decode(ids.ids[a:b].astype(np.int32)) for a, b in pairwise(ids.offsets.tolist())]
 
     def normalise(self, texts: list[str]) -> list[str]:
         return texts

@@ -15,7 +15,7 @@ Key = tuple[int, str, str]  # number of the tokenizer, language, source; "" wher
 
 
 def summarise(tallies: Mapping[Key, Tally], candidates: Sequence[Candidate]) -> dict[str, Any]:
-    """Figures per level, group and tokenizer: `per[level][group][tokenizer]`, levels and groups as in calibration.json.
+    """Figures as `per[level][group][tokenizer]`, levels and groups as in calibration.json.
 
     Groups of a coarser level are the sums of the finer ones.
     """

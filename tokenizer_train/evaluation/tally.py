@@ -1,4 +1,4 @@
-"""What is counted of one tokenizer on one group of documents: whole numbers, so the order of adding doesn't matter."""
+"""What is counted of a tokenizer on a group of documents: whole numbers, so the order of adding doesn't matter."""
 
 from __future__ import annotations
 
