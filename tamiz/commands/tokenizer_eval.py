@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -70,10 +69,9 @@ def command(
     context = Context(runner_settings(ctx, runner, workers), rebuild, max_rejected)
     named = tuple(name.strip() for name in languages.split(",")) if languages is not None else None
     asked = settings(EvaluationSettings, languages=named, **values)
-    with tempfile.TemporaryDirectory() as scratch:
-        report = evaluation_stage(paths, list(patterns), Path(out or scratch), asked, context)
-        show(report.facts)
-        summarise([report], "Evaluation")
+    report = evaluation_stage(paths, list(patterns), Path(out) if out else None, asked, context)
+    show(report.facts)
+    summarise([report], "Evaluation")
 
 
 def _split_flags(ctx: click.Context, given: Sequence[str]) -> list[str]:

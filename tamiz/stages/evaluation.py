@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -16,9 +18,20 @@ PLOT = "eval.png"
 
 
 def evaluation_stage(
+    tokenizers: Sequence[str], patterns: list[str], out: Path | None, settings: EvaluationSettings, context: Context
+) -> StageReport:
+    """Brings `out` to hold eval.json and its plot; facts is what eval.json holds. None: nothing is kept."""
+    if out is not None:
+        return _evaluate(tokenizers, patterns, out, settings, context)
+    with tempfile.TemporaryDirectory() as scratch:
+        report = _evaluate(tokenizers, patterns, Path(scratch), settings, context)
+    many = report.too_many and report.too_many.replace(f"{scratch}/rejected", "DIR/rejected (with --out DIR)")
+    return replace(report, folder=Path("not kept: no --out"), too_many=many)
+
+
+def _evaluate(
     tokenizers: Sequence[str], patterns: list[str], out: Path, settings: EvaluationSettings, context: Context
 ) -> StageReport:
-    """Brings `out` to hold eval.json and its plot; facts is what eval.json holds."""
     from pipelines.accounts import too_many_rejected
     from pipelines.evaluate import NAME, evaluate
     from tamiz.report.tokenizers import draw_tokenizers
