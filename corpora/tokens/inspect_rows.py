@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -102,18 +102,20 @@ def find_tokenizer(folder: Path, facts: Mapping[str, Any], given: str | None) ->
                 "name the one that made the shards"
             )
         return FoundTokenizer(encoder, given)
-    beside = [str(path) for path in _beside(folder) if path.is_dir()]
-    for name in ("byt5", *beside):
-        encoder = load_encoder(name)
+    if (encoder := load_encoder("byt5")).sha256 == wanted:
+        return FoundTokenizer(encoder, "byt5")
+    return _beside(folder.absolute().parent / "tokenizer", wanted)
+
+
+def _beside(path: Path, wanted: str) -> FoundTokenizer:
+    try:
+        encoder = load_encoder(str(path))
         if encoder.sha256 == wanted:
-            return FoundTokenizer(encoder, name)
-    other = f"{beside[0]} is another tokenizer" if beside else f"no tokenizer lies beside {folder}"
-    return FoundTokenizer(None, f"{other}: ids are shown; name the one with sha256 {wanted[:12]}... by --tokenizer")
-
-
-def _beside(folder: Path) -> Iterator[Path]:
-    yield folder / "tokenizer"
-    yield folder.resolve().parent / "tokenizer"
+            return FoundTokenizer(encoder, str(path))
+        why = f"{path} (sha256 {encoder.sha256[:12]}) is not the tokenizer of the shards ({wanted[:12]})"
+    except (BadArgument, DamagedFile) as error:
+        why = str(error) if path.exists() else f"there is no {path}"
+    return FoundTokenizer(None, f"{why}: ids are shown; name the tokenizer by --tokenizer")
 
 
 def vocabulary(facts: Mapping[str, Any], encoder: Encoder | None) -> Vocabulary:

@@ -70,7 +70,7 @@ class Reader:
 
     def _text(self, run: Sequence[int], kind: Kind) -> list[Segment]:
         if self._surface is None:
-            return [Segment(" ".join(map(str, run)), kind)] if run else []
+            return [Segment("".join(f" {token}" for token in run), kind)] if run else []
         found: list[Segment] = []
         for n, unit in enumerate(_units(map(self._surface, run))):
             if n and self._joint and not unit[0].text.startswith((" ", "\n")):
