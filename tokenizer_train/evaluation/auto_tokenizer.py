@@ -32,10 +32,12 @@ class AutoForm:
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
         self._special = sorted({token.content for token in self._tokenizer.get_added_tokens_decoder().values()})
+        self._first = {special[0] for special in self._special}
 
     def has_special(self, text: str) -> bool:
         """Whether the text holds a string that AutoTokenizer takes for a special id."""
-        return any(special in text for special in self._special)
+        # most texts hold none of the one or two characters that such strings begin with
+        return any(first in text for first in self._first) and any(special in text for special in self._special)
 
     def encode(self, texts: list[str]) -> Iterator[npt.NDArray[np.int64]]:
         """The ids of each text, in bounded memory."""
