@@ -43,15 +43,26 @@ def draw_tokenizers(facts: Mapping[str, Any], path: Path) -> Path:
         panels[0].set_yticks(np.arange(len(groups)), [_label(group) for group, _ in groups])
         panels[0].set_ylim(len(groups) - 0.5, -0.5)
         legend_above(figure, handles, columns=min(len(names), 4))
+        left_out = _left_out(facts, len(names), len(groups))
+        if left_out:
+            figure.supxlabel(f"not drawn, but in eval.json: {left_out}", fontsize=6, color=BEFORE_EDGE)
     return path
 
 
 def plotted_groups(facts: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
     """(name, figures by tokenizer): languages, or sources where no language is known, those with most bytes first."""
-    level = facts["per"]["language"]
-    if list(level) == ["unknown"]:
-        level = facts["per"]["source"]
-    return sorted(level.items(), key=lambda item: (-_first(item[1])["bytes"], item[0]))[:MOST_GROUPS]
+    return sorted(_level(facts).items(), key=lambda item: (-_first(item[1])["bytes"], item[0]))[:MOST_GROUPS]
+
+
+def _level(facts: Mapping[str, Any]) -> Mapping[str, Any]:
+    languages: Mapping[str, Any] = facts["per"]["language"]
+    sources: Mapping[str, Any] = facts["per"]["source"]
+    return sources if list(languages) == ["unknown"] else languages
+
+
+def _left_out(facts: Mapping[str, Any], tokenizers: int, groups: int) -> str:
+    more = (len(facts["tokenizers"]) - tokenizers, max(len(_level(facts)) - groups, 0))
+    return " and ".join(f"{n} more {what}" for n, what in zip(more, ("tokenizers", "rows"), strict=True) if n)
 
 
 def words_mean_little(figures: Mapping[str, Any]) -> bool:
@@ -94,7 +105,7 @@ def _bars(axes: Any, groups: Sequence[tuple[str, Mapping[str, Any]]], names: Seq
         for bar, v, (_, by) in zip(bars, row, groups, strict=True):
             _mark(axes, bar, v, by[name], most / 60, middle=n == len(names) // 2)
     axes.set_xlim(0, most * 1.4)
-    axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.set_xticks([tick for tick in MaxNLocator(5).tick_values(0, most) if tick <= 1.05 * most])
     axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: number(v)))
     axes.tick_params(axis="y", length=0)
     return handles

@@ -18,6 +18,7 @@ from transformers import AutoTokenizer
 from corpora.encoding import load_encoder
 from corpora.encoding.flat import utf8
 from corpora.errors import BadArgument, DamagedFile
+from tamiz.report.tokenizers import draw_tokenizers, plotted_groups, words_mean_little
 from tests.make_tokenizers import KINDS, make_tokenizer
 from tests.reference.slow_evaluation import is_unspaced, slow_figures
 from tokenizer_train.evaluation.auto_tokenizer import AutoForm
@@ -26,7 +27,7 @@ from tokenizer_train.evaluation.languages import language_of
 from tokenizer_train.evaluation.measure import Texts, measure
 from tokenizer_train.evaluation.read_back import read_back
 from tokenizer_train.evaluation.tally import COUNTS, Tally, bits, figures
-from tokenizer_train.evaluation.words import continued, count_unspaced, word_prefix
+from tokenizer_train.evaluation.words import continued, count_unspaced, count_words, word_prefix
 
 ODD = [
     " dos  espacios\ty\ntres\n\nlíneas ",
@@ -155,6 +156,13 @@ def test_scripts_without_spaces(text):
     assert count_unspaced(np.frombuffer(text.encode(), np.uint8)) == sum(map(is_unspaced, text))
 
 
+@given(st.text(alphabet="ab \t\n\u00a0\x1c"), st.integers(1, 4))
+def test_words_of_long_texts_are_counted_in_parts(text, most):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tokenizer_train.evaluation.words.MOST_SPLIT", most)
+        assert count_words([text, "a b"]) == Counter([*text.split(), "a", "b"])
+
+
 def test_tallies_add_up_in_any_order(made, texts):
     candidate = load_candidate(made["unigram"], "unigram")
     parts = [measure(candidate, Texts(texts[n : n + 7])) for n in range(0, 70, 7)]
@@ -216,3 +224,22 @@ def test_names():
     ]
     with pytest.raises(BadArgument, match="given twice"):
         names_of(["a/t", "b", "a/t/"])
+
+
+def test_the_plot_takes_what_there_is(tmp_path):
+    """More tokenizers than colours, more languages than rows, a name that matplotlib can't write, much unknown."""
+    tally = measure(load_candidate("byt5", "byt5"), Texts(["una casa", "中文"]))
+    tally.unknown = 3
+    by = {name: figures(tally, 384, has_unknown=True, has_auto=False) for name in [*map(str, range(9)), "한국"]}
+    facts = {
+        "tokenizers": [{"name": name} for name in by],
+        "per": {"language": {f"l{n}": by for n in range(14)}, "source": {}},
+    }
+    drawn = [draw_tokenizers(facts, tmp_path / name).read_bytes() for name in ("a.png", "b.png")]
+    assert drawn[0] == drawn[1]
+    assert drawn[0][:4] == b"\x89PNG"
+    unknown = {"per": {"language": {"unknown": by}, "source": {"b": by, "a": by}}}
+    assert [name for name, _ in plotted_groups(unknown)] == ["a", "b"]
+    assert words_mean_little(by["0"]) is False
+    assert words_mean_little(figures(measure(load_candidate("byt5", "x"), Texts(["日本語です", "a b"])), 384,
+                                     has_unknown=True, has_auto=False))  # fmt: skip

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from corpora.encoding import Encoder
 from corpora.encoding.flat import utf8
 
+MOST_SPLIT = 1 << 17  # words at once: those of a document of 50 MB take half a gigabyte
 SPACES = ("▁", "Ġ", " ")  # how pieces spell a space: SentencePiece, byte-level BPE, plain
 
 
@@ -24,7 +25,11 @@ def count_words(texts: Iterable[str]) -> Counter[str]:
     """Distinct words and how often each occurs."""
     counts: Counter[str] = Counter()
     for text in texts:
-        counts.update(text.split())
+        rest = text
+        while len(parts := rest.split(None, MOST_SPLIT)) > MOST_SPLIT:
+            rest = parts.pop()
+            counts.update(parts)
+        counts.update(parts)
     return counts
 
 
