@@ -72,8 +72,9 @@ class Reader:
         if self._surface is None:
             return [Segment("".join(f" {token}" for token in run), kind)] if run else []
         found: list[Segment] = []
-        for n, unit in enumerate(_units(map(self._surface, run))):
-            if n and self._joint and not unit[0].text.startswith((" ", "\n")):
+        for unit in _units(map(self._surface, run)):
+            apart = not found or found[-1].text.endswith("\n") or unit[0].text.startswith(" ")
+            if self._joint and not apart:
                 found.append(Segment(self._joint, "joint"))
             found += [Segment(s.text, kind if s.kind == "text" else s.kind) for s in unit]
         return found

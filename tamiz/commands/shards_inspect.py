@@ -34,9 +34,9 @@ PLAIN_WIDTH = 120
 def command(folder: Path, row: int | None, split: str, tokenizer: str | None) -> None:
     """Show one row of DIR as a person reads it.
 
-    A dot stands between the pieces of a word. Masked spans stand where they were cut out, as
-    [<extra_id_0> -> what the labels hold]; each document of a causal row has a line of its own above it. Bytes that
-    are only a part of a character are shown as <0xE1>.
+    A dot stands between the pieces of a word; pieces that only together hold a character are shown as one. Masked
+    spans stand where they were cut out, as [<extra_id_0> -> what the labels hold]; each document of a causal row has
+    a line of its own above it. Bytes that are only a part of a character are shown as <0xE1>.
     """
     from corpora import manifest
     from corpora.tokens.inspect_rows import find_tokenizer, read_row, vocabulary

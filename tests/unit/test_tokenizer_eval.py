@@ -235,10 +235,10 @@ def test_the_plot_takes_what_there_is(tmp_path):
         "tokenizers": [{"name": name} for name in by],
         "per": {"language": {f"l{n}": by for n in range(14)}, "source": {}},
     }
-    drawn = [draw_tokenizers(facts, tmp_path / name).read_bytes() for name in ("a.png", "b.png")]
+    assert draw_tokenizers(facts, tmp_path / "many.png").read_bytes()[:4] == b"\x89PNG"
+    unknown = {"tokenizers": [{"name": "0"}], "per": {"language": {"unknown": by}, "source": {"b": by, "a": by}}}
+    drawn = [draw_tokenizers(unknown, tmp_path / name).read_bytes() for name in ("a.png", "b.png")]
     assert drawn[0] == drawn[1]
-    assert drawn[0][:4] == b"\x89PNG"
-    unknown = {"per": {"language": {"unknown": by}, "source": {"b": by, "a": by}}}
     assert [name for name, _ in plotted_groups(unknown)] == ["a", "b"]
     assert words_mean_little(by["0"]) is False
     assert words_mean_little(figures(measure(load_candidate("byt5", "x"), Texts(["日本語です", "a b"])), 384,
