@@ -57,7 +57,7 @@ def test_ul2_rows_give_back_the_stream_and_say_their_denoiser(texts, tmp_path):
         raw += t5.reassemble(unpadded(inputs), own, SENTINELS, eos_id=1)
         if UL2[kind].name == "S":
             assert inputs[-2:] == [259, 1]  # a prefix to go on from
-    assert raw + item.splits["train"].tail.ids == stream(texts)
+    assert raw + item.splits["train"].tail.array.tolist() == stream(texts)
     assert item.splits["train"].row_kinds == np.bincount(kinds, minlength=7).tolist()
 
 
@@ -108,7 +108,7 @@ def test_separators_by_choice(texts, tmp_path, bos, eos, packing):
     split = item.splits["train"]
     documents = len(texts)
     assert (split.documents, split.separators) == (documents, documents * (bos + eos))
-    ids, tail = rows["input_ids"], np.array(split.tail.ids)
+    ids, tail = rows["input_ids"], split.tail.array
     for mark, wanted in ((2, bos), (1, eos)):
         assert int((ids == mark).sum() + (tail == mark).sum()) == documents * wanted
 
@@ -133,7 +133,7 @@ def test_rows_on_character_borders_begin_with_a_character(texts, tmp_path):
                 ids = t5.reassemble(unpadded(ids), unpadded(rows["labels"][row].tolist()), SENTINELS, eos_id=1)
             assert ids[0] not in CONTINUATION_IDS
             raw += ids
-        assert raw + item.splits["train"].tail.ids == stream(texts)
+        assert raw + item.splits["train"].tail.array.tolist() == stream(texts)
         facts = shard_facts([item], ENCODER, settings)
         assert row_ids(tmp_path / objective_ / "train/p.parquet", facts) == item.splits["train"].row_ids
 
