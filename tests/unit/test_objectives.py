@@ -190,7 +190,7 @@ def test_rows_that_cannot_be_are_told(texts, tmp_path, column, value, named):
     [
         ({"objective": "ul2", "packing": "best-fit"}, "best-fit is for causal rows"),
         ({"objective": "causal", "packing": "best-fit", "character_borders": True}, "packing concatenate"),
-        ({"objective": "ul2", "denoisers": []}, "there are 0 denoisers"),
+        ({"denoisers": [{"name": "R", "noise_density": 0.1, "mean_noise_span_length": 3.0}]}, "for ul2, not span"),
         ({"objective": "ul2", "sequence_length": 64}, "denoiser X: sequence_length=64, .* make no span"),
         ({"window_groups": 0}, "window_groups is 0"),
     ],
