@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import xxhash
+from numpy.typing import NDArray
 
 Part = str | bytes | int | None
 
@@ -29,6 +32,32 @@ def uniform(seed: int, purpose: str, *identity: Part) -> float:
     return (digest(seed, purpose, *identity) >> 75) / float(1 << 53)
 
 
+def text_uniforms(
+    seed: int, purpose: str, data: NDArray[np.uint8], offsets: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """`uniform(seed, purpose, text)` of each text data[offsets[k]:offsets[k + 1]], without copying it."""
+    begun = xxhash.xxh3_128(_encode(seed) + _encode(purpose))
+    view, ends = memoryview(data.data), offsets.tolist()
+    draws = np.empty(len(ends) - 1, np.float64)
+    for number, (start, stop) in enumerate(pairwise(ends)):
+        state = begun.copy()
+        state.update(b"s%d:" % (stop - start))
+        state.update(view[start:stop])
+        draws[number] = (state.intdigest() >> 75) / float(1 << 53)
+    return draws
+
+
 def generator(seed: int, purpose: str, *identity: Part) -> np.random.Generator:
     """A PCG64 stream of its own for one identity."""
     return np.random.Generator(np.random.PCG64(digest(seed, purpose, *identity)))
+
+
+GOLDEN, MIX_1, MIX_2 = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB  # SplitMix64's
+
+
+def keys(base: int, first: int, count: int) -> NDArray[np.uint64]:
+    """uint64[count]: keys of the elements first, first + 1, ... of what `base` (a digest) identifies."""
+    state = np.arange(first + 1, first + count + 1, dtype=np.uint64) * np.uint64(GOLDEN) + np.uint64(base % 2**64)
+    state = (state ^ (state >> np.uint64(30))) * np.uint64(MIX_1)
+    state = (state ^ (state >> np.uint64(27))) * np.uint64(MIX_2)
+    return state ^ (state >> np.uint64(31))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from corpora import files, manifest
 from corpora.errors import DamagedFile
@@ -112,13 +113,40 @@ def _rows_expected(content: manifest.Manifest) -> dict[str, int]:
 
 
 def _bad_token_account(home: Path, content: manifest.Manifest) -> list[str]:
-    problems = []
-    for split, account in content.facts.get("account", {}).items():
-        into = account.get("ids", 0) + account.get("separators", 0)
-        out = account.get("rows", 0) * account.get("raw_length", 0) + account.get("remainder", 0)
-        if into != out:
-            problems.append(f"{home}: {split}: {into} ids in, {out} ids out")
+    """Of shards: ids in = ids in rows + ids left over, of each part and in all; the rows' ids are counted again."""
+    facts, problems = content.facts, list[str]()
+    for split, account in facts.get("account", {}).items():
+        parts = facts.get("parts", {}).get(split)
+        if parts is None:
+            return [f"{home}: an older tamiz built these shards: its account can't be counted again; build them anew"]
+        sums = {**account, "carried": 0, "left_over": account["remainder"]}
+        problems += _bad_balance(f"{home}: {split}", sums)
+        problems += [line for part in parts for line in _bad_balance(f"{home}: {split}, {part['file']}", part)]
+        problems += [
+            f"{home}: {split}: {key} is {account[key]}, its parts' {sum(part[key] for part in parts)}"
+            for key in ("documents", "ids", "separators", "rows", "row_ids")
+            if account[key] != sum(part[key] for part in parts)
+        ]
+        problems += [line for part in parts if part["file"] for line in _bad_rows(home / part["file"], part, facts)]
     return problems
+
+
+def _bad_balance(where: str, part: dict[str, Any]) -> list[str]:
+    into = part["ids"] + part["separators"] + part["carried"]
+    out = part["row_ids"] + part["left_over"]
+    return [] if into == out else [f"{where}: {into} ids in, {out} ids out"]
+
+
+def _bad_rows(path: Path, part: dict[str, Any], facts: dict[str, Any]) -> list[str]:
+    from corpora.tokens.recount import row_ids
+
+    if not path.is_file():
+        return []  # told already
+    try:
+        counted = row_ids(path, facts)
+    except DamagedFile as error:
+        return [str(error)]
+    return [] if counted == part["row_ids"] else [f"{path}: its rows hold {counted} ids, not {part['row_ids']}"]
 
 
 def _is_lm(path: Path) -> bool:

@@ -7,19 +7,17 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import msgspec
-import numpy as np
 
 from corpora.documents.items import WorkItem, work_items
 from corpora.documents.reading import read_batches
 from corpora.documents.rejected import RejectedWriter
 from corpora.encoding import Encoder, load_encoder
 from corpora.manifest import FileRecord, MadeFrom, record
-from corpora.tokens.build import ItemShards, SplitShard, build_item, finish_tails, unigram_entropy_nats
+from corpora.tokens.build import ItemShards, build_item, check_settings, finish_tails
+from corpora.tokens.facts import shard_facts
 from corpora.tokens.settings import ShardSettings
-from corpora.tokens.split import SPLITS
 from corpora.verify import check_intact
 from pipelines.accounts import input_identities
 from pipelines.once import ItemResult
@@ -27,7 +25,7 @@ from pipelines.runners import Progress, WorkOnItems
 from pipelines.settings import RunnerSettings
 from pipelines.stage import Finish, Outcome, run_stage, settings_dict
 
-ALGORITHM = 1
+ALGORITHM = 2
 ITEM_BYTES = 64 << 20
 
 
@@ -118,12 +116,14 @@ def build_shards(
 ) -> Outcome:
     """Builds the rows of every document that the patterns name.
 
-    Raises BadArgument where the noise spans exceed the sentinels, DamagedFile for a bad tokenizer.
+    Raises BadArgument for settings that the tokenizer can't serve (too few sentinels, no bos), DamagedFile for a bad
+    tokenizer: before any work.
     """
     items = work_items(patterns, ITEM_BYTES)
     check_intact(Path(tokenizer))
     _load.cache_clear()  # the folder may hold another tokenizer than at the last call
     encoder = _encoder(tokenizer)
+    check_settings(settings, encoder)
     identity = {**settings_dict(settings), "tokenizer_sha256": encoder.sha256}
     made_from = MadeFrom(stage="shards", algorithm=ALGORITHM, settings=identity, inputs=input_identities(items, out))
     work = ShardWork(out=str(out), fingerprint=made_from.fingerprint(), tokenizer=tokenizer, settings=settings)
@@ -148,46 +148,4 @@ def _finish(results: list[ItemResult], encoder: Encoder, settings: ShardSettings
     """Packs the tails, in item order, into a last part; adds up the account."""
     built = [msgspec.convert(r.facts["shards"], ItemShards) for r in results]
     last = finish_tails(built, encoder, settings, folder=out, part=f"part-{len(built):05d}")
-    every = [*built, last]
-    return Finish(_records(out, last), _facts(every, encoder, settings))
-
-
-def _facts(built: list[ItemShards], encoder: Encoder, settings: ShardSettings) -> dict[str, Any]:
-    splits = {name: [b.splits[name] for b in built] for name in SPLITS}
-    counts = np.sum([s.target_counts for s in splits["train"]], axis=0)
-    facts: dict[str, Any] = {
-        "tokenizer_sha256": encoder.sha256,
-        "vocab_size": encoder.vocab_size,
-        "objective": settings.objective,
-        "packing": settings.packing,
-        "separator": "one EOS after every document",
-        "sentinels": f"{encoder.num_sentinels} at the top ids, the first the highest"
-        if encoder.num_sentinels
-        else "none",
-        "pad_id": encoder.pad_id,
-        "eos_id": encoder.eos_id,
-        "seed": settings.seed,
-        "sequence_length": settings.sequence_length,
-        "raw_length": splits["train"][0].raw_length,
-        "rows": {name: sum(s.rows for s in parts) for name, parts in splits.items()},
-        "account": {name: _account(parts) for name, parts in splits.items()},
-        "target_unigram_entropy_nats": unigram_entropy_nats(counts),
-    }
-    if settings.objective == "span-corruption":
-        from corpora.tokens.span_corruption import lengths
-
-        raw_and_label = lengths(settings.sequence_length, settings.noise_density, settings.mean_noise_span_length)
-        facts["label_length"] = raw_and_label[1]
-    return facts
-
-
-def _account(parts: list[SplitShard]) -> dict[str, int]:
-    """ids + separators = rows x raw_length + remainder; `tamiz verify` adds it up again."""
-    return {
-        "documents": sum(s.documents for s in parts),
-        "ids": sum(s.ids_encoded for s in parts),
-        "separators": sum(s.separators for s in parts),
-        "rows": sum(s.rows for s in parts),
-        "raw_length": parts[0].raw_length,
-        "remainder": len(parts[-1].tail.ids),
-    }
+    return Finish(_records(out, last), shard_facts([*built, last], encoder, settings))

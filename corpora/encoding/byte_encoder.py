@@ -15,6 +15,7 @@ from corpora.errors import BadArgument
 
 OFFSET = 3
 BYTE_IDS = OFFSET + 256
+CONTINUATION_IDS = range(OFFSET + 0x80, OFFSET + 0xC0)  # bytes inside a character, never its first
 # google's weights take 258, 257, ... as sentinels: bytes 0xFF to 0xF5, which UTF-8 never holds. Eleven are free.
 # (google/seqio ByteVocabulary(extra_ids=0); huggingface/transformers#16303)
 GOOGLE_SENTINELS = 11

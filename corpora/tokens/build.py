@@ -1,13 +1,14 @@
 """Texts to shards: the work on one item, and the last part that takes what the items' rows left over.
 
-Account of a split: ids encoded + separators = rows x raw length + remainder (`unaccounted`).
+Account of every part of a split: ids encoded + separators + ids carried in = ids in rows + ids left over
+(`unaccounted`). In rows, sentinels, the EOS of inputs and labels, and padding don't count.
 """
 
 from __future__ import annotations
 
 import contextlib
-import math
-from collections.abc import Iterable, Sequence
+import zlib
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Protocol, Self
 
@@ -15,19 +16,24 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from corpora.encoding.flat import id_dtype
-from corpora.randomness import generator
-from corpora.tokens.concatenate import RowGroup, RowPacker, Tail
+from corpora.encoding.byte_encoder import CONTINUATION_IDS, ByteEncoder
+from corpora.encoding.flat import FlatIds, Utf8, id_dtype, utf8
+from corpora.errors import BadArgument
+from corpora.randomness import digest
+from corpora.tokens.best_fit import BestFit
+from corpora.tokens.concatenate import Concatenation, Separators, Stream
 from corpora.tokens.objectives import Vocabulary, objective
+from corpora.tokens.packing_kernels import NO_ID, count_ids
+from corpora.tokens.rows import Rows, Tail, group_rows
 from corpora.tokens.settings import ShardSettings
-from corpora.tokens.shards import ROW_GROUP_ROWS, ShardWriter
-from corpora.tokens.split import SPLITS, is_validation
+from corpora.tokens.shards import ShardWriter
+from corpora.tokens.split import SPLITS, validation_mask
 
 
 class TextEncoder(Vocabulary, Protocol):
     """A vocabulary that encodes: no special ids come out of text, none are added."""
 
-    def encode_batch(self, texts: list[str], /) -> Sequence[npt.NDArray[np.integer]]: ...
+    def encode_flat(self, texts: Utf8, /) -> FlatIds: ...
 
 
 class SplitShard(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,11 +42,16 @@ class SplitShard(msgspec.Struct, frozen=True, kw_only=True):
     documents: int
     ids_encoded: int
     separators: int
+    carried: int  # ids of other parts' tails
     rows: int
-    raw_length: int  # ids of the stream that a row takes
+    row_ids: int  # ids of the stream that the rows hold
+    row_kinds: list[int]  # rows of each kind (ul2: denoiser)
     file: str | None  # relative to the shards' folder; None where there is no row
     tail: Tail
-    target_counts: list[int]  # by id, over the rows written: [vocab_size]
+    target_counts: bytes  # of each id in the rows written: little-endian int64[vocab_size], zlib
+
+    def counts(self) -> npt.NDArray[np.int64]:
+        return np.frombuffer(zlib.decompress(self.target_counts), "<i8")
 
 
 class ItemShards(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,21 +74,20 @@ def build_item(
 ) -> ItemShards:
     """Writes FOLDER/{train,validation}/PART.parquet from batches of texts, where they have a row.
 
-    Streams: holds one batch and, per split, one row group. Equal texts in equal order give equal bytes, however
-    they are batched. Noise is keyed by (split, part, row group).
+    Streams: holds one batch and, per split, one row group (best-fit: one window). Equal texts in equal order give
+    equal bytes, however they are batched. Noise is keyed by (split, part, row).
 
     Raises:
-        BadArgument: more noise spans in a row than the encoder has sentinels (before any text is read).
+        BadArgument: settings that this encoder can't serve (before any text is read).
     """
     with contextlib.ExitStack() as stack:
         builders = _builders(stack, encoder, settings, folder, part)
         for texts in batches:
-            documents: dict[str, list[npt.NDArray[np.integer]]] = {split: [] for split in SPLITS}
-            for text, ids in zip(texts, encoder.encode_batch(texts), strict=True):
-                held_out = is_validation(text, settings.validation_fraction, settings.seed)
-                documents["validation" if held_out else "train"].append(ids)
+            joined = utf8(texts)
+            ids = encoder.encode_flat(joined)
+            held_out = validation_mask(joined, settings.validation_fraction, settings.seed)
             for split, builder in builders.items():
-                builder.add(documents[split])
+                builder.add(ids, held_out if split == "validation" else ~held_out)
         return ItemShards(part=part, splits={split: builder.finish() for split, builder in builders.items()})
 
 
@@ -87,28 +97,27 @@ def finish_tails(
     """Packs the items' tails, in the order given, into a last part per split.
 
     Its `documents`, `ids_encoded` and `separators` are 0: the items counted them. Its tails are the run's remainder,
-    less than one row a split.
+    less than one row a split (best-fit: none).
     """
     with contextlib.ExitStack() as stack:
         builders = _builders(stack, encoder, settings, folder, part)
         for item in items:
             for split, builder in builders.items():
                 builder.add_tail(item.splits[split].tail)
-        return ItemShards(part=part, splits={split: builder.finish() for split, builder in builders.items()})
+        return ItemShards(part=part, splits={split: builder.finish(last=True) for split, builder in builders.items()})
 
 
-def unaccounted(parts: Sequence[SplitShard]) -> int:
-    """Ids of one split lost (> 0) or made up (< 0): 0 when all is right. The last part comes last."""
-    entered = sum(part.ids_encoded + part.separators for part in parts)
-    stored = sum(part.rows * part.raw_length for part in parts)
-    return entered - stored - (len(parts[-1].tail.ids) if parts else 0)
+def check_settings(settings: ShardSettings, vocabulary: Vocabulary) -> None:
+    """Raises BadArgument for settings that the vocabulary can't serve."""
+    objective(settings, vocabulary)
+    separators(settings, vocabulary)
+    if settings.character_borders:
+        _inside_characters(vocabulary)
 
 
-def unigram_entropy_nats(counts: Sequence[int] | npt.NDArray[np.integer]) -> float:
-    """Entropy of the distribution with these counts: the loss of a model that knows only how often each id occurs."""
-    present = [int(count) for count in counts if count]
-    total = sum(present)
-    return -math.fsum(n / total * math.log(n / total) for n in present) if total else 0.0
+def unaccounted(part: SplitShard) -> int:
+    """Ids of one part lost (> 0) or made up (< 0): 0 when all is right."""
+    return part.ids_encoded + part.separators + part.carried - part.row_ids - part.tail.num_ids
 
 
 class _SplitBuilder:
@@ -120,15 +129,24 @@ class _SplitBuilder:
         self._objective = objective(settings, encoder)
         self._file = f"{split}/{part}.parquet"
         self._writer = ShardWriter(Path(folder) / self._file, self._objective.columns)
-        self._packer = RowPacker(
-            self._objective.raw_length,
-            id_dtype(encoder.vocab_size),
-            encoder.eos_id,
-            group_rows=ROW_GROUP_ROWS,
-        )
-        self._noise_key = (settings.seed, split, part)
-        self._groups = 0
+        self._base = digest(settings.seed, "rows", split, part)
+        self._stream = Stream(id_dtype(encoder.vocab_size), separators(settings, encoder))
+        self._packer = self._packing(settings, encoder)
+        self._row_ids = 0
+        self._row_kinds = np.zeros(len(self._objective.widths), np.int64)
+        self._pad_id = encoder.pad_id
         self._target_counts = np.zeros(encoder.vocab_size, np.int64)
+
+    def _packing(self, settings: ShardSettings, encoder: Vocabulary) -> Concatenation | BestFit:
+        chosen = self._objective
+        stored = sum(width or 0 for width, _ in chosen.columns.values())
+        if settings.packing == "best-fit":
+            return BestFit(self._stream, settings.sequence_length, group_rows(stored), self._base)
+        inside = _inside_characters(encoder) if settings.character_borders else (0, 0)
+        return Concatenation(
+            self._stream, lambda first, count: chosen.kinds(self._base, first, count), chosen.widths,
+            group_rows(stored), inside,
+        )  # fmt: skip
 
     def __enter__(self) -> Self:
         self._writer.__enter__()
@@ -137,37 +155,56 @@ class _SplitBuilder:
     def __exit__(self, *error: object) -> None:
         self._writer.__exit__(*error)  # type: ignore[arg-type]
 
-    def add(self, documents: list[npt.NDArray[np.integer]]) -> None:
-        for group in self._packer.add(documents):
-            self._write(group)
+    def add(self, documents: FlatIds, chosen: npt.NDArray[np.bool_]) -> None:
+        self._stream.add(documents, chosen)
+        self._write(self._packer.groups())
 
     def add_tail(self, tail: Tail) -> None:
-        for group in self._packer.add_tail(tail):
-            self._write(group)
+        self._stream.add_tail(tail)
+        self._write(self._packer.groups())
 
-    def finish(self) -> SplitShard:
-        group, tail = self._packer.finish()
-        self._write(group)
+    def finish(self, *, last: bool = False) -> SplitShard:
+        groups, tail = self._packer.finish(last=last)
+        self._write(groups)
+        stream = self._stream
         return SplitShard(
-            documents=self._packer.separators,
-            ids_encoded=self._packer.ids,
-            separators=self._packer.separators,
+            documents=stream.documents,
+            ids_encoded=stream.ids,
+            separators=stream.separators,
+            carried=stream.carried,
             rows=self._writer.rows,
-            raw_length=self._objective.raw_length,
+            row_ids=self._row_ids,
+            row_kinds=self._row_kinds.tolist(),
             file=self._file if self._writer.rows else None,
             tail=tail,
-            target_counts=self._target_counts.tolist(),
+            target_counts=zlib.compress(self._target_counts.astype("<i8").tobytes(), 1),
         )
 
-    def _write(self, group: RowGroup) -> None:
-        if not len(group.rows):
-            return
-        seed, split, part = self._noise_key
-        columns = self._objective.store(group, generator(seed, "noise", split, part, self._groups))
-        self._writer.write(columns)
-        self._groups += 1
-        targets = self._objective.targets(columns).reshape(-1)
-        self._target_counts += np.bincount(targets, minlength=len(self._target_counts))
+    def _write(self, groups: Iterator[Rows]) -> None:
+        for rows in groups:
+            if not rows.num_rows:
+                continue
+            columns = self._objective.store(rows, self._base, self._writer.rows)
+            self._writer.write(columns)
+            self._row_ids += rows.num_ids
+            self._row_kinds += np.bincount(rows.kinds, minlength=len(self._row_kinds))
+            targets, padding = self._objective.targets(columns, rows)
+            count_ids(targets, self._target_counts)
+            self._target_counts[self._pad_id] -= padding
+
+
+def separators(settings: ShardSettings, vocabulary: Vocabulary) -> Separators:
+    """What stands before and after every document. Raises BadArgument for a bos that the vocabulary lacks."""
+    if settings.bos and vocabulary.bos_id is None:
+        raise BadArgument("the tokenizer has no bos_token, so --bos can't be: leave it out, or use another tokenizer")
+    bos_id = vocabulary.bos_id if settings.bos else None
+    return Separators(NO_ID if bos_id is None else bos_id, vocabulary.eos_id if settings.eos else NO_ID)
+
+
+def _inside_characters(encoder: Vocabulary) -> tuple[int, int]:
+    if not isinstance(encoder, ByteEncoder):
+        raise BadArgument("--character-borders is for byte tokenizers, whose rows can cut a character: leave it out")
+    return CONTINUATION_IDS.start, CONTINUATION_IDS.stop
 
 
 def _builders(

@@ -1,4 +1,4 @@
-"""Causal language modelling rows: a stream of documents cut at a fixed width, document borders kept beside it."""
+"""Causal language modelling rows: document borders kept beside them, short rows padded."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 Ids = npt.NDArray[np.unsignedinteger]
+Positions = npt.NDArray[np.int64]
 
 
 class Ragged(NamedTuple):
@@ -17,14 +18,22 @@ class Ragged(NamedTuple):
     values: npt.NDArray[np.int32]
 
 
-def document_starts(starts: npt.NDArray[np.int64], num_rows: int, width: int) -> Ragged:
-    """Positions in each row where a document begins, from ascending positions in the rows' joined stream.
+def document_starts(starts: Positions, offsets: Positions) -> Ragged:
+    """Positions in each row where a document begins, from ascending positions in the rows' joined ids.
 
     0 is among a row's only if a document begins there, not where one goes on from the row before.
     """
-    borders = np.arange(num_rows + 1, dtype=np.int64) * width
-    offsets = np.searchsorted(starts, borders)
-    return Ragged(offsets.astype(np.int32), (starts % width).astype(np.int32))
+    borders = np.searchsorted(starts, offsets)
+    row_begins = np.repeat(offsets[:-1], np.diff(borders))
+    return Ragged(borders.astype(np.int32), (starts - row_begins).astype(np.int32))
+
+
+def padded(ids: Ids, offsets: Positions, width: int, pad_id: int) -> Ids:
+    """[n, width] from rows ids[offsets[i]:offsets[i + 1]] of at most `width` ids, padded on the right."""
+    lengths = np.diff(offsets)
+    rows = np.full((len(lengths), width), pad_id, ids.dtype)
+    rows[np.arange(width) < lengths[:, None]] = ids
+    return rows
 
 
 def inputs_and_targets(rows: Ids) -> tuple[Ids, Ids]:

@@ -1,97 +1,154 @@
-"""Documents to rows of fixed width by concatenation: each document, one separator, the next document."""
+"""Documents to rows by concatenation: each document between its separators, cut where a row is full."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 
-Ids = npt.NDArray[np.unsignedinteger]
-Positions = npt.NDArray[np.int64]
+from corpora.encoding.flat import FlatIds
+from corpora.tokens.packing_kernels import NO_ID, append, cut
+from corpora.tokens.rows import Ids, Positions, Rows, Tail, tail
+
+Kinds = Callable[[int, int], npt.NDArray[np.uint8]]
 
 
-class Tail(msgspec.Struct, frozen=True):
-    """What is left of a stream after its last whole row: fewer ids than one row."""
+class Separators(NamedTuple):
+    """Ids put before and after every document, or NO_ID."""
 
-    ids: list[int] = []
-    document_starts: list[int] = []  # positions in `ids`, ascending
+    bos_id: int
+    eos_id: int
 
-
-class RowGroup(NamedTuple):
-    """Whole rows in stream order."""
-
-    rows: Ids  # [n, width]
-    starts: Positions  # [m] positions in rows.reshape(-1) where a document begins, ascending
+    @property
+    def per_document(self) -> int:
+        return (self.bos_id != NO_ID) + (self.eos_id != NO_ID)
 
 
-class RowPacker:
-    """Cuts one stream of ids into groups of `group_rows` whole rows; only the last group may be shorter.
+class Stream:
+    """Documents one after the other in a buffer that grows as needed.
 
-    Account at any time: ids + separators (+ ids of tails added) = ids in the groups yielded + ids held. Holds less
-    than one group and one batch of documents.
+    ids, documents: of what was added, without separators and without tails, whose ids are `carried`.
+    starts, rests: ascending positions in `held` where a document begins, and where the rest of one does.
     """
 
-    def __init__(self, width: int, dtype: npt.DTypeLike, separator_id: int, *, group_rows: int = 1024) -> None:
-        self.width = width
-        self.dtype = np.dtype(dtype)
-        self.ids = 0
-        self.separators = 0
-        self._separator = np.array([separator_id], self.dtype)
-        self._group_ids = width * group_rows
-        self._held: list[Ids] = []
-        self._held_ids = 0
-        self._starts: list[Positions] = []
+    def __init__(self, dtype: npt.DTypeLike, separators: Separators) -> None:
+        self.ids = self.documents = self.carried = 0
+        self._marks = separators
+        self._buffer: Ids = np.empty(1 << 16, dtype)
+        self._begin = self._end = 0
+        self._new_starts: list[Positions] = []  # in the buffer, like _starts
+        self._starts = self._rests = np.empty(0, np.int64)
 
-    def add(self, documents: Sequence[npt.NDArray[np.integer]]) -> Iterator[RowGroup]:
-        """Appends each document and a separator (an empty document is a separator alone)."""
-        if documents:
-            lengths = np.fromiter((len(d) + 1 for d in documents), np.int64, len(documents))
-            starts = self._held_ids + np.cumsum(lengths) - lengths
-            pieces = [piece for document in documents for piece in (document, self._separator)]
-            self._hold(self._cast(np.concatenate(pieces)), starts)
-            self.separators += len(documents)
-            self.ids += int(lengths.sum()) - len(documents)
-        yield from self._whole_groups()
+    @property
+    def separators(self) -> int:
+        return self.documents * self._marks.per_document
 
-    def add_tail(self, tail: Tail) -> Iterator[RowGroup]:
-        """Appends the rest of another stream: its separators are among its ids."""
-        starts = np.array(tail.document_starts, np.int64) + self._held_ids
-        self._hold(np.array(tail.ids, self.dtype), starts)
-        yield from self._whole_groups()
+    @property
+    def held(self) -> Ids:
+        return self._buffer[self._begin : self._end]
 
-    def finish(self) -> tuple[RowGroup, Tail]:
-        """The rows still held (fewer than a group, perhaps none), and what fills no row. The packer is then empty."""
-        stream, starts = self._joined()
-        whole = len(stream) // self.width * self.width
-        rest = starts[starts >= whole] - whole
-        group = RowGroup(stream[:whole].reshape(-1, self.width), starts[starts < whole])
-        self._held, self._held_ids, self._starts = [], 0, []
-        return group, Tail(ids=stream[whole:].tolist(), document_starts=rest.tolist())
+    @property
+    def starts(self) -> Positions:
+        self._starts = np.concatenate([self._starts, *self._new_starts])
+        self._new_starts = []
+        return self._starts - self._begin
 
-    def _cast(self, ids: npt.NDArray[np.integer]) -> Ids:
-        assert ids.dtype == self.dtype or ids.max() <= np.iinfo(self.dtype).max, "an id outside the vocabulary"
-        return ids.astype(self.dtype, copy=False)
+    @property
+    def rests(self) -> Positions:
+        return self._rests - self._begin
 
-    def _hold(self, ids: Ids, starts: Positions) -> None:
-        self._held.append(ids)
-        self._starts.append(starts)
-        self._held_ids += len(ids)
+    def add(self, documents: FlatIds, chosen: npt.NDArray[np.bool_]) -> None:
+        """Appends the chosen documents (one without ids is its separators alone)."""
+        count = int(np.count_nonzero(chosen))
+        own = int(np.diff(documents.offsets)[chosen].sum())
+        self._reserve(own + count * self._marks.per_document)
+        starts = np.empty(count, np.int64)
+        self._end, begun = append(*documents, chosen, *self._marks, self._buffer, self._end, starts)
+        self._new_starts.append(starts[:begun])
+        self.ids += own
+        self.documents += count
 
-    def _joined(self) -> tuple[Ids, Positions]:
-        empty = np.empty(0, self.dtype)
-        return np.concatenate([empty, *self._held]), np.concatenate([np.empty(0, np.int64), *self._starts])
+    def add_tail(self, tail: Tail) -> None:
+        """Appends what another stream left over; its separators are among its ids."""
+        self.put(tail)
+        self.carried += tail.num_ids
 
-    def _whole_groups(self) -> Iterator[RowGroup]:
-        if self._held_ids < self._group_ids:
+    def put(self, tail: Tail) -> None:
+        """As `add_tail`, of ids of this stream's own."""
+        self._reserve(tail.num_ids)
+        self._new_starts.append(np.array(tail.document_starts, np.int64) + self._end)
+        self._rests = np.concatenate([self._rests, np.array(tail.rests, np.int64) + self._end])
+        self._buffer[self._end : self._end + tail.num_ids] = tail.array
+        self._end += tail.num_ids
+
+    def cut(self, widths: Positions, inside: tuple[int, int], *, finish: bool) -> tuple[Ids, Positions, Positions]:
+        """(ids, offsets, starts) of the next rows: as many as there are ids for, at most one for each width."""
+        offsets = np.empty(len(widths) + 1, np.int64)
+        rows = cut(self._buffer, self._begin, self._end, widths, inside, finish, offsets)
+        offsets = offsets[: rows + 1] - self._begin
+        starts, size = self.starts, int(offsets[-1])
+        taken = int(np.searchsorted(starts, size))
+        ids = self.held[:size]
+        self._starts, self._begin = self._starts[taken:], self._begin + size
+        return ids, offsets, starts[:taken]
+
+    def tail(self) -> Tail:
+        """All that is held."""
+        return tail(self.held, self.starts, self.rests)
+
+    def clear(self) -> None:
+        self._begin = self._end = 0
+        self._new_starts = []
+        self._starts = self._rests = np.empty(0, np.int64)
+
+    def _reserve(self, more: int) -> None:
+        """Makes room: views of the buffer are void then."""
+        if self._end + more <= len(self._buffer):
             return
-        stream, starts = self._joined()
-        whole = len(stream) // self._group_ids * self._group_ids
-        self._held, self._starts = [stream[whole:].copy()], [starts[starts >= whole] - whole]
-        self._held_ids = len(stream) - whole
-        for begin in range(0, whole, self._group_ids):
-            end = begin + self._group_ids
-            first, last = np.searchsorted(starts, [begin, end])
-            yield RowGroup(stream[begin:end].reshape(-1, self.width), starts[first:last] - begin)
+        held, starts, rests = self.held, self.starts, self.rests
+        if len(held) + more > len(self._buffer):
+            self._buffer = np.empty(2 * (len(held) + more), self._buffer.dtype)
+        self._buffer[: len(held)] = held.copy()
+        self._starts, self._rests, self._begin, self._end = starts, rests, 0, len(held)
+
+
+class Concatenation:
+    """Cuts one stream into groups of `group_rows` rows; only the last group may be shorter.
+
+    kinds(first, count): the kinds of rows first, first + 1, ...; widths: ids of a row, by kind. inside: ids that no
+    row begins with (bytes inside a character), as (first, end); (0, 0) for none. Holds less than one group and one
+    batch of documents.
+    """
+
+    def __init__(
+        self, stream: Stream, kinds: Kinds, widths: Positions, group_rows: int, inside: tuple[int, int] = (0, 0)
+    ) -> None:
+        self._stream, self._kinds, self._widths, self._inside = stream, kinds, widths, inside
+        self._group_rows = group_rows
+        self._rows = 0
+        self._next = self._next_kinds()
+
+    def _next_kinds(self) -> npt.NDArray[np.uint8]:
+        found = self._kinds(self._rows, self._group_rows)
+        self._needed = int(self._widths[found].sum()) + 1
+        return found
+
+    def groups(self) -> Iterator[Rows]:
+        """The whole groups that the stream holds by now. Each is void once the next is asked for."""
+        while len(self._stream.held) >= self._needed:
+            yield self._cut(finish=False)
+
+    def finish(self, *, last: bool) -> tuple[Iterator[Rows], Tail]:
+        """The rows still held (fewer than a group, perhaps none), and what fills no row, in a last part, too."""
+        del last
+        rows = self._cut(finish=True)
+        return iter([rows]), self._stream.tail()
+
+    def _cut(self, *, finish: bool) -> Rows:
+        ids, offsets, starts = self._stream.cut(self._widths[self._next], self._inside, finish=finish)
+        rows = Rows(ids, offsets, starts, self._next[: len(offsets) - 1])
+        self._rows += rows.num_rows
+        self._next = self._next_kinds()
+        return rows

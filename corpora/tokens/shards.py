@@ -7,7 +7,7 @@ that are always zero side by side, and zstd removes them.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -19,17 +19,17 @@ from corpora.errors import DamagedFile
 from corpora.files import atomic_path
 from corpora.tokens.causal import Ragged
 
-ROW_GROUP_ROWS = 1024
+SCALAR = 0
 Column = npt.NDArray[Any] | Ragged
-# Width of a fixed-size list, or None for a list of any length; and the dtype of its values.
+# Width of a fixed-size list, None for a list of any length, SCALAR for no list; and the dtype of the values.
 ColumnSpec = tuple[int | None, npt.DTypeLike]
 
 
 class ShardWriter:
     """Writes one shard. A context manager; the file appears at the end, whole, and only if it has a row.
 
-    `columns` maps names to specs, like {"input_ids": (512, np.uint16), "labels": (114, np.uint16)}. Give `write`
-    groups of ROW_GROUP_ROWS rows; the last may be shorter.
+    `columns` maps names to specs, like {"input_ids": (512, np.uint16), "labels": (114, np.uint16)}. Every call of
+    `write` makes a row group.
     """
 
     def __init__(self, path: str | Path, columns: Mapping[str, ColumnSpec]) -> None:
@@ -48,7 +48,7 @@ class ShardWriter:
         self._open.__exit__(kind, error, trace)
 
     def write(self, columns: Mapping[str, Column]) -> None:
-        """One row group: arrays [n, width], or `Ragged`, for each column."""
+        """One row group: arrays [n, width], arrays [n], or `Ragged`, for each column."""
         import pyarrow as pa
 
         schema = _schema(self._columns)
@@ -63,7 +63,7 @@ class ShardWriter:
             import pyarrow.parquet as pq
 
             temporary = self._open.enter_context(atomic_path(self.path))
-            encodings = {f"{name}.list.element": "BYTE_STREAM_SPLIT" for name in schema.names}
+            encodings = {_path(field): "BYTE_STREAM_SPLIT" for field in schema}
             writer = pq.ParquetWriter(
                 str(temporary),
                 schema,
@@ -83,14 +83,24 @@ def _schema(columns: Mapping[str, ColumnSpec]) -> Any:
     fields = []
     for name, (width, dtype) in columns.items():
         item = pa.field("element", pa.from_numpy_dtype(np.dtype(dtype)), nullable=False)
-        kind = pa.list_(item) if width is None else pa.list_(item, width)
+        kind = item.type if width == SCALAR else pa.list_(item) if width is None else pa.list_(item, width)
         fields.append(pa.field(name, kind, nullable=False))
     return pa.schema(fields)
+
+
+def _path(field: Any) -> str:
+    """A column's name in Parquet."""
+    import pyarrow as pa
+
+    return f"{field.name}.list.element" if pa.types.is_nested(field.type) else str(field.name)
 
 
 def _array(column: Column, kind: Any) -> Any:
     import pyarrow as pa
 
+    nested: bool = pa.types.is_nested(kind)
+    if not nested:
+        return pa.array(column, kind)
     if isinstance(column, Ragged):
         offsets: Any = pa.array(column.offsets)
         return pa.ListArray.from_arrays(offsets, pa.array(column.values), type=kind)
@@ -99,18 +109,38 @@ def _array(column: Column, kind: Any) -> Any:
 
 
 def read_rows(path: str | Path) -> dict[str, Any]:
-    """All rows: an array [n, width] for each fixed-size column, a `Ragged` for each other.
+    """All rows: an array [n, width] for each fixed-size list, [n] for numbers, a `Ragged` for other lists.
 
     Raises:
         DamagedFile: not a whole Parquet file.
     """
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    try:
+    with _reading(path):
         table = pq.read_table(path, use_threads=False)
+        return _columns(table)
+
+
+def read_groups(path: str | Path) -> Iterator[dict[str, Any]]:
+    """As `read_rows`, one row group at a time."""
+    import pyarrow.parquet as pq
+
+    with _reading(path), pq.ParquetFile(path) as file:
+        for group in range(file.num_row_groups):
+            yield _columns(file.read_row_group(group, use_threads=False))
+
+
+@contextlib.contextmanager
+def _reading(path: str | Path) -> Iterator[None]:
+    import pyarrow as pa
+
+    try:
+        yield
     except (pa.ArrowException, OSError) as error:
         raise DamagedFile(f"{path} can't be read as a shard: {error}") from error
+
+
+def _columns(table: Any) -> dict[str, Any]:
     return {name: _column(table.column(name).combine_chunks()) for name in table.column_names}
 
 
@@ -120,4 +150,7 @@ def _column(array: Any) -> Column:
     if pa.types.is_fixed_size_list(array.type):
         rows: npt.NDArray[Any] = array.flatten().to_numpy().reshape(-1, array.type.list_size)
         return rows
+    if not pa.types.is_nested(array.type):
+        numbers: npt.NDArray[Any] = array.to_numpy(zero_copy_only=False)
+        return numbers
     return Ragged(array.offsets.to_numpy(), array.values.to_numpy())

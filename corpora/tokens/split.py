@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from corpora.randomness import uniform
+import numpy as np
+from numpy.typing import NDArray
+
+from corpora.encoding.flat import Utf8
+from corpora.randomness import text_uniforms
 
 SPLITS = ("train", "validation")
 
 
-def is_validation(text: str, fraction: float, seed: int = 0) -> bool:
-    """True for `fraction` of all distinct texts. The same text under two URLs falls on one side."""
-    return fraction > 0.0 and uniform(seed, "validation", text) < fraction
+def validation_mask(texts: Utf8, fraction: float, seed: int = 0) -> NDArray[np.bool_]:
+    """bool[texts], true for `fraction` of all distinct texts. The same text under two URLs falls on one side."""
+    if fraction <= 0.0:
+        return np.zeros(len(texts.offsets) - 1, np.bool_)
+    return text_uniforms(seed, "validation", texts.data, texts.offsets) < fraction

@@ -19,15 +19,29 @@ def command() -> None:
 
 @command.command(context_settings=BEAM)
 @input_option
-@click.option("--tokenizer", required=True, help="A tokenizer's folder, or byt5.")
-@click.option("--objective", type=click.Choice(["span-corruption", "causal"]), required=True)
+@click.option("--tokenizer", required=True, help="A folder, a .model or tokenizer.json file, GPT-2's files, or byt5.")
+@click.option("--objective", type=click.Choice(["span-corruption", "causal", "ul2"]), required=True)
 @click.option("--sequence-length", type=int, required=True, help="Width of the model's input (causal: of the row).")
-@click.option("--packing", type=click.Choice(["concatenate"]), default="concatenate", show_default=True)
+@click.option(
+    "--packing",
+    type=click.Choice(["concatenate", "best-fit"]),
+    default="concatenate",
+    show_default=True,
+    help="best-fit (causal): cut only documents longer than a row; rows may be short.",
+)
 @click.option("--noise-density", type=float, help="[default: 0.15]")
 @click.option("--mean-noise-span-length", type=float, help="[default: 3]")
 @click.option(
-    "--random-roll", is_flag=True, default=None, help="Roll the mask, so that the last id isn't always noise."
+    "--random-roll/--no-random-roll",
+    default=None,
+    help="Noise anywhere in the row, not always at its end. [default: only for ul2]",
 )
+@click.option("--bos/--no-bos", default=False, show_default=True, help="BOS before every document.")
+@click.option("--eos/--no-eos", default=True, show_default=True, help="EOS after every document.")
+@click.option(
+    "--character-borders", is_flag=True, help="Byte tokenizers: rows end between characters, up to three ids short."
+)
+@click.option("--window-groups", type=int, help="Row groups that training mixes at a time. [default: 256]")
 @click.option("--validation-fraction", type=float, help="Share of the documents held out. [default: 0.01]")
 @click.option("--seed", type=int, default=0, show_default=True)
 @out_option

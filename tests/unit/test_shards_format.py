@@ -10,30 +10,24 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from corpora.encoding.flat import id_dtype
+from corpora import randomness
+from corpora.encoding.byte_encoder import ByteEncoder
+from corpora.encoding.flat import id_dtype, utf8
 from corpora.errors import BadArgument, DamagedFile, TamizError
-from corpora.tokens.build import ItemShards, build_item, finish_tails, unaccounted, unigram_entropy_nats
+from corpora.tokens.build import ItemShards, build_item, finish_tails, unaccounted
 from corpora.tokens.causal import Ragged
+from corpora.tokens.facts import unigram_entropy_nats
 from corpora.tokens.settings import ShardSettings
+from corpora.tokens.shapes import lengths
 from corpora.tokens.shards import ShardWriter, read_rows
-from corpora.tokens.split import is_validation
+from corpora.tokens.split import validation_mask
 from tests.reference import t5_span_corruption as t5
 
 COLUMNS = {"input_ids": (8, np.uint16), "labels": (3, np.uint16)}
 
 
-class ByteEncoder:
-    """ByT5's ids: byte + 3, EOS 1; sentinels from the top."""
-
-    vocab_size = 384
-    eos_id = 1
-    num_sentinels = 100
-
-    def sentinel_id(self, k: int) -> int:
-        return 383 - k
-
-    def encode_batch(self, texts: list[str]) -> list[np.ndarray]:
-        return [np.frombuffer(t.encode(), np.uint8).astype(np.uint16) + 3 for t in texts]
+ENCODER = ByteEncoder(100)
+SENTINELS = set(range(259, 359))
 
 
 def texts(count: int, seed: int = 0) -> list[str]:
@@ -137,7 +131,7 @@ def test_batches_do_not_change_the_bytes_and_every_id_is_accounted(tmp_path, obj
     settings = ShardSettings(objective=objective, sequence_length=128, validation_fraction=0.2)
     corpus = texts(1500)
     results = [
-        build_item(batches(corpus, size), ByteEncoder(), settings, folder=tmp_path / str(size), part="part-00000")
+        build_item(batches(corpus, size), ENCODER, settings, folder=tmp_path / str(size), part="part-00000")
         for size in (1, 400)
     ]
     assert results[0] == results[1]
@@ -148,8 +142,10 @@ def test_batches_do_not_change_the_bytes_and_every_id_is_accounted(tmp_path, obj
     assert item.documents == 1500
     for split in item.splits.values():
         assert split.separators == split.documents
-        assert unaccounted([split]) == 0
-    held_out = [t for t in corpus if is_validation(t, 0.2, 0)]
+        assert unaccounted(split) == 0
+        assert split.row_ids == split.rows * (128 if objective == "causal" else lengths(128)[0])
+    held_out = [t for t in corpus if randomness.uniform(0, "validation", t) < 0.2]
+    assert [*validation_mask(utf8(corpus), 0.2)] == [t in held_out for t in corpus]
     assert item.splits["validation"].documents == len(held_out)
     assert item.splits["validation"].ids_encoded == sum(len(t.encode()) for t in held_out)
     assert msgspec.json.decode(msgspec.json.encode(item), type=ItemShards) == item
@@ -158,44 +154,43 @@ def test_batches_do_not_change_the_bytes_and_every_id_is_accounted(tmp_path, obj
 def test_rows_hold_the_documents_in_order(tmp_path):
     settings = ShardSettings(sequence_length=64, validation_fraction=0.0, random_roll=True)
     corpus = texts(600)
-    item = build_item([corpus], ByteEncoder(), settings, folder=tmp_path, part="p")
+    item = build_item([corpus], ENCODER, settings, folder=tmp_path, part="p")
     rows = read_rows(tmp_path / "train/p.parquet")
     raw = [
-        t5.reassemble(inputs, labels, set(range(284, 384)), eos_id=1)
+        t5.reassemble(inputs, labels, SENTINELS, eos_id=1)
         for inputs, labels in zip(rows["input_ids"].tolist(), rows["labels"].tolist(), strict=True)
     ]
-    stream = [i for row in raw for i in row] + item.splits["train"].tail.ids
+    stream = [i for row in raw for i in row] + item.splits["train"].tail.array.tolist()
     assert stream == [i for t in corpus for i in [*(b + 3 for b in t.encode()), 1]]
-    counts = np.bincount(rows["labels"].reshape(-1), minlength=384).tolist()
-    assert item.splits["train"].target_counts == counts
+    counts = np.bincount(rows["labels"].reshape(-1), minlength=359).tolist()
+    assert item.splits["train"].counts().tolist() == counts
     assert item.splits["validation"].file is None
 
 
 def test_causal_rows_know_where_documents_begin(tmp_path):
     settings = ShardSettings(objective="causal", sequence_length=65, validation_fraction=0.0)
-    item = build_item([texts(300)], ByteEncoder(), settings, folder=tmp_path, part="p")
+    item = build_item([texts(300)], ENCODER, settings, folder=tmp_path, part="p")
     rows = read_rows(tmp_path / "train/p.parquet")
     stream = rows["input_ids"].reshape(-1)
     expected = np.flatnonzero(np.concatenate([[1], stream[:-1]]) == 1)
     starts = rows["document_starts"]
     row = np.repeat(np.arange(len(rows["input_ids"])), np.diff(starts.offsets))
     assert (row * 65 + starts.values).tolist() == expected.tolist()
-    assert sum(item.splits["train"].target_counts) == len(rows["input_ids"]) * 64
+    assert item.splits["train"].counts().sum() == len(rows["input_ids"]) * 64
 
 
 def test_tails_become_a_last_part_and_leave_less_than_a_row(tmp_path):
     settings = ShardSettings(sequence_length=128, validation_fraction=0.3)
     items = [
-        build_item([texts(40, seed)], ByteEncoder(), settings, folder=tmp_path, part=f"part-{seed:05}")
-        for seed in range(7)
+        build_item([texts(40, seed)], ENCODER, settings, folder=tmp_path, part=f"part-{seed:05}") for seed in range(7)
     ]
-    last = finish_tails(items, ByteEncoder(), settings, folder=tmp_path, part="part-00007")
+    last = finish_tails(items, ENCODER, settings, folder=tmp_path, part="part-00007")
     for split in ("train", "validation"):
         parts = [i.splits[split] for i in [*items, last]]
-        assert unaccounted(parts) == 0
+        assert [unaccounted(part) for part in parts] == [0] * 8
+        assert parts[-1].carried == sum(part.tail.num_ids for part in parts[:-1])
         assert parts[-1].rows > 0
-        assert len(parts[-1].tail.ids) < parts[-1].raw_length
-        assert unaccounted([parts[0], *parts]) != 0
+        assert parts[-1].tail.num_ids < lengths(128)[0]
     assert last.documents == 0
     assert (tmp_path / "train/part-00007.parquet").exists()
 
@@ -205,7 +200,7 @@ def test_noise_differs_by_part_and_seed(tmp_path):
     labels = []
     for part, seed in [("a", 0), ("b", 0), ("c", 1)]:
         settings = ShardSettings(sequence_length=128, validation_fraction=0.0, seed=seed)
-        build_item([corpus], ByteEncoder(), settings, folder=tmp_path, part=part)
+        build_item([corpus], ENCODER, settings, folder=tmp_path, part=part)
         labels.append(read_rows(tmp_path / f"train/{part}.parquet")["labels"].tolist())
     assert len({str(rows) for rows in labels}) == 3
 
@@ -215,8 +210,10 @@ def test_too_few_sentinels_are_named_before_any_text_is_read(tmp_path):
         raise AssertionError("read")
         yield []
 
-    with pytest.raises(BadArgument, match=r"114 noise spans, the tokenizer has 100 sentinels: .*--extra-ids 114"):
-        build_item(unread(), ByteEncoder(), ShardSettings(sequence_length=2048), folder=tmp_path, part="p")
+    with pytest.raises(
+        BadArgument, match=r"114 noise spans at .*, the tokenizer has 100 sentinels: .*--extra-ids 114"
+    ):
+        build_item(unread(), ENCODER, ShardSettings(sequence_length=2048), folder=tmp_path, part="p")
 
 
 @pytest.mark.parametrize(
