@@ -120,12 +120,15 @@ def _beside(path: Path, wanted: str) -> FoundTokenizer:
 
 def vocabulary(facts: Mapping[str, Any], encoder: Encoder | None) -> Vocabulary:
     """The ids that mean something by themselves: as the manifest says, and failing that the encoder."""
+    bos_id = facts.get("bos_id", encoder.bos_id if encoder else None)
+    special = {facts["pad_id"], facts["eos_id"], bos_id, encoder.unk_id if encoder else None} - {None}
     return Vocabulary(
         pad_id=facts["pad_id"],
         eos_id=facts["eos_id"],
-        bos_id=facts.get("bos_id", encoder.bos_id if encoder else None),
+        bos_id=bos_id,
         unk_id=encoder.unk_id if encoder else None,
         sentinels=_sentinels(facts.get("sentinel_ids"), encoder),
+        pieces={token: encoder.id_to_piece(token) for token in special} if encoder else {},
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
@@ -26,13 +26,14 @@ class Segment(NamedTuple):
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """Ids that aren't text. sentinels: the id of each, `<extra_id_0>` first."""
+    """Ids that aren't text. sentinels: the id of each, `<extra_id_0>` first. pieces: the tokenizer's own names."""
 
     pad_id: int
     eos_id: int
     bos_id: int | None = None
     unk_id: int | None = None
     sentinels: Sequence[int] = ()
+    pieces: Mapping[int, str] = field(default_factory=dict)
     number: dict[int, int] = field(init=False, repr=False)  # sentinel id -> its number
 
     def __post_init__(self) -> None:
@@ -43,7 +44,7 @@ class Vocabulary:
         if token in self.number:
             return sentinel_name(self.number[token])
         names = {self.unk_id: "<unk>", self.bos_id: "<s>", self.pad_id: "<pad>", self.eos_id: "</s>"}
-        return names.get(token)
+        return self.pieces.get(token, names[token]) if token in names else None
 
 
 class Reader:

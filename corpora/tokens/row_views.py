@@ -32,14 +32,15 @@ def spans_view(row: Row, facts: Mapping[str, Any], reader: Reader) -> View:
     segments: list[Segment] = []
     for chunk in found.chunks:
         segments += reader.read(chunk.ids or []) if chunk.sentinel is None else _masked(chunk, reader)
-    segments.append(Segment("</s>", "special"))
-    segments += _padding(len(inputs) - found.input_length)
+    end = reader.vocabulary.name(reader.vocabulary.eos_id) or ""
+    segments.append(Segment(end, "special"))
+    segments += _padding(len(inputs) - found.input_length, _name(reader.vocabulary.pad_id, reader))
     problems = [f"{_name(s, reader)} is in the input, not in the labels" for ids, s in found.chunks if ids is None]
     problems += [f"{_name(s, reader)} is in the labels, not in the input" for s in found.unplaced]
     if not reader.vocabulary.sentinels:
         problems.append("the manifest doesn't say which ids are sentinels: name the tokenizer")
     return View(
-        _without_first_spaces(_with_line_ends(segments, "</s>")),
+        _without_first_spaces(_with_line_ends(segments, end)),
         _span_facts(row, facts, found, inputs, labels),
         problems,
     )
@@ -71,35 +72,40 @@ def _span_facts(
 ) -> list[tuple[str, str]]:
     spans = [ids or [] for ids, sentinel in found.chunks if sentinel is not None]
     noise, raw = sum(map(len, spans)), sum(len(ids or []) for ids, _ in found.chunks)
+    noun = "span" if len(spans) == 1 else "spans"
     listed = [("denoiser", denoiser_name(row.columns["denoiser"], facts))] if "denoiser" in row.columns else []
     return [
         *listed,
-        ("raw length", f"{raw:,} ids{_expected(raw, facts)}"),
-        ("masked", f"{noise:,} ids ({noise / max(raw, 1):.1%}) in {len(spans):,} spans"),
+        ("raw length", f"{raw:,} ids{_expected(raw, row, facts)}"),
+        ("masked", f"{noise:,} ids ({noise / max(raw, 1):.1%}) in {len(spans):,} {noun}"),
         ("input", _filled(found.input_length, len(inputs))),
         ("labels", _filled(found.label_length, len(labels))),
     ]
 
 
-def _expected(raw: int, facts: Mapping[str, Any]) -> str:
-    said = facts.get("raw_length")
-    return (
-        f", the manifest says {said:,}" if isinstance(said, int) and said != raw and "denoisers" not in facts else ""
-    )
+def _expected(raw: int, row: Row, facts: Mapping[str, Any]) -> str:
+    """A remark where the manifest says another length."""
+    said = (_denoiser(row.columns.get("denoiser"), facts) or facts).get("raw_length")
+    return "" if said is None or said == raw else f", the manifest says {said:,}"
 
 
 def _filled(length: int, width: int) -> str:
     return f"{length:,} ids" + (f" of {width:,}; {width - length:,} padding" if length < width else ", </s> included")
 
 
+def _denoiser(number: Any, facts: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    named = facts.get("denoisers") or []
+    return named[number] if number is not None and 0 <= number < len(named) else None
+
+
 def denoiser_name(number: Any, facts: Mapping[str, Any]) -> str:
     """Its number, name, density and mean span, as far as the manifest says."""
-    named = facts.get("denoisers") or []
-    if not 0 <= number < len(named):
+    chosen = _denoiser(number, facts)
+    if chosen is None:
         return f"{number}, of which the manifest says nothing"
-    chosen = named[number]
     more = [f"noise density {chosen['noise_density']:g}"] if "noise_density" in chosen else []
-    more += [f"mean span {chosen['mean_noise_span_length']:g}"] if "mean_noise_span_length" in chosen else []
+    mean = chosen.get("mean_noise_span_length", 0)
+    more += ["one span, at the end"] if mean is None else [f"mean span {mean:g}"] if mean else []
     return f"{number} {chosen.get('name', '')}".rstrip() + (f" ({', '.join(more)})" if more else "")
 
 
@@ -113,7 +119,7 @@ def documents_view(row: Row, reader: Reader) -> View:
         title = f"a document begins at {begin:,}" if begin in starts else "goes on from the row before"
         segments.append(Segment(f"── {title} ──\n", "border"))
         segments += [*reader.read(ids[begin:end].tolist()), Segment("\n", "text")]
-    segments += _padding(len(ids) - length)
+    segments += _padding(len(ids) - length, _name(reader.vocabulary.pad_id, reader))
     known = "document_starts" in row.columns
     listed = [
         ("documents that begin here", f"{len(starts):,}" if known else "not recorded"),
@@ -131,8 +137,8 @@ def shift(width: int) -> str:
     return f"the same {width:,} ids, each predicted from those before it"
 
 
-def _padding(number: int) -> list[Segment]:
-    return [Segment(f" <pad> x {number:,}", "special")] if number > 0 else []
+def _padding(number: int, name: str) -> list[Segment]:
+    return [Segment(f" {name} x {number:,}", "special")] if number > 0 else []
 
 
 def _with_line_ends(segments: list[Segment], name: str) -> list[Segment]:
