@@ -114,9 +114,11 @@ def _rows_expected(content: manifest.Manifest) -> dict[str, int]:
 
 def _bad_token_account(home: Path, content: manifest.Manifest) -> list[str]:
     """Of shards: ids in = ids in rows + ids left over, of each part and in all; the rows' ids are counted again."""
-    problems, facts = [], content.facts
+    facts, problems = content.facts, list[str]()
     for split, account in facts.get("account", {}).items():
-        parts = facts["parts"][split]
+        parts = facts.get("parts", {}).get(split)
+        if parts is None:
+            return [f"{home}: an older tamiz built these shards: its account can't be counted again; build them anew"]
         sums = {**account, "carried": 0, "left_over": account["remainder"]}
         problems += _bad_balance(f"{home}: {split}", sums)
         problems += [line for part in parts for line in _bad_balance(f"{home}: {split}, {part['file']}", part)]

@@ -17,7 +17,7 @@ from corpora.encoding.flat import offsets_of
 from corpora.randomness import keys
 from corpora.tokens.concatenate import Stream
 from corpora.tokens.packing_kernels import best_fit, gather
-from corpora.tokens.rows import Ids, Positions, Rows, Tail
+from corpora.tokens.rows import Ids, Positions, Rows, Tail, tail
 
 WINDOW_IDS = 1 << 23
 NEARLY_FULL = 0.97  # of a row; emptier ones wait
@@ -38,15 +38,15 @@ class BestFit:
     def groups(self) -> Iterator[Rows]:
         """Packs a window once the stream holds one."""
         if len(self._stream.held) >= self._window_ids:
-            rows, tail = self._pack()
+            rows, left = self._pack()
             self._stream.clear()
-            self._stream.put(tail)
+            self._stream.put(left)
             yield from self._grouped(rows)
 
     def finish(self, *, last: bool) -> tuple[Iterator[Rows], Tail]:
         """The rows of all that is held. last: none is left over, however short its row."""
-        rows, tail = self._pack(last=last)
-        return self._grouped(rows), tail
+        rows, left = self._pack(last=last)
+        return self._grouped(rows), left
 
     def _pack(self, *, last: bool = False) -> tuple[Rows, Tail]:
         parts = _parts(self._stream, self._width)
@@ -121,4 +121,4 @@ def _rows(held: Ids, parts: _Parts, order: Positions, place: Positions) -> Rows:
 def _tail(held: Ids, parts: _Parts, chosen: Positions) -> Tail:
     ids, ends = _gathered(held, parts, chosen)
     whole = parts.whole[chosen]
-    return Tail(ids=ids.tolist(), document_starts=ends[:-1][whole].tolist(), rests=ends[:-1][~whole].tolist())
+    return tail(ids, ends[:-1][whole], ends[:-1][~whole])

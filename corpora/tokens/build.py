@@ -7,6 +7,7 @@ Account of every part of a split: ids encoded + separators + ids carried in = id
 from __future__ import annotations
 
 import contextlib
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Protocol, Self
@@ -47,7 +48,10 @@ class SplitShard(msgspec.Struct, frozen=True, kw_only=True):
     row_kinds: list[int]  # rows of each kind (ul2: denoiser)
     file: str | None  # relative to the shards' folder; None where there is no row
     tail: Tail
-    target_counts: list[int]  # by id, over the rows written: [vocab_size]
+    target_counts: bytes  # of each id in the rows written: little-endian int64[vocab_size], zlib
+
+    def counts(self) -> npt.NDArray[np.int64]:
+        return np.frombuffer(zlib.decompress(self.target_counts), "<i8")
 
 
 class ItemShards(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,7 +117,7 @@ def check_settings(settings: ShardSettings, vocabulary: Vocabulary) -> None:
 
 def unaccounted(part: SplitShard) -> int:
     """Ids of one part lost (> 0) or made up (< 0): 0 when all is right."""
-    return part.ids_encoded + part.separators + part.carried - part.row_ids - len(part.tail.ids)
+    return part.ids_encoded + part.separators + part.carried - part.row_ids - part.tail.num_ids
 
 
 class _SplitBuilder:
@@ -173,7 +177,7 @@ class _SplitBuilder:
             row_kinds=self._row_kinds.tolist(),
             file=self._file if self._writer.rows else None,
             tail=tail,
-            target_counts=self._target_counts.tolist(),
+            target_counts=zlib.compress(self._target_counts.astype("<i8").tobytes(), 1),
         )
 
     def _write(self, groups: Iterator[Rows]) -> None:

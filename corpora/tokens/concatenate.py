@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from corpora.encoding.flat import FlatIds
 from corpora.tokens.packing_kernels import NO_ID, append, cut
-from corpora.tokens.rows import Ids, Positions, Rows, Tail
+from corpora.tokens.rows import Ids, Positions, Rows, Tail, tail
 
 Kinds = Callable[[int, int], npt.NDArray[np.uint8]]
 
@@ -73,15 +73,15 @@ class Stream:
     def add_tail(self, tail: Tail) -> None:
         """Appends what another stream left over; its separators are among its ids."""
         self.put(tail)
-        self.carried += len(tail.ids)
+        self.carried += tail.num_ids
 
     def put(self, tail: Tail) -> None:
         """As `add_tail`, of ids of this stream's own."""
-        self._reserve(len(tail.ids))
+        self._reserve(tail.num_ids)
         self._new_starts.append(np.array(tail.document_starts, np.int64) + self._end)
         self._rests = np.concatenate([self._rests, np.array(tail.rests, np.int64) + self._end])
-        self._buffer[self._end : self._end + len(tail.ids)] = tail.ids
-        self._end += len(tail.ids)
+        self._buffer[self._end : self._end + tail.num_ids] = tail.array
+        self._end += tail.num_ids
 
     def cut(self, widths: Positions, inside: tuple[int, int], *, finish: bool) -> tuple[Ids, Positions, Positions]:
         """(ids, offsets, starts) of the next rows: as many as there are ids for, at most one for each width."""
@@ -96,7 +96,7 @@ class Stream:
 
     def tail(self) -> Tail:
         """All that is held."""
-        return Tail(ids=self.held.tolist(), document_starts=self.starts.tolist(), rests=self.rests.tolist())
+        return tail(self.held, self.starts, self.rests)
 
     def clear(self) -> None:
         self._begin = self._end = 0
@@ -108,12 +108,9 @@ class Stream:
         if self._end + more <= len(self._buffer):
             return
         held, starts, rests = self.held, self.starts, self.rests
-        needed = len(held) + more
-        if needed > len(self._buffer) // 2:
-            self._buffer = np.empty(2 * needed, self._buffer.dtype)
-            self._buffer[: len(held)] = held
-        else:
-            self._buffer[: len(held)] = held.copy()
+        if len(held) + more > len(self._buffer):
+            self._buffer = np.empty(2 * (len(held) + more), self._buffer.dtype)
+        self._buffer[: len(held)] = held.copy()
         self._starts, self._rests, self._begin, self._end = starts, rests, 0, len(held)
 
 

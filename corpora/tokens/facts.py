@@ -22,7 +22,9 @@ from corpora.tokens.split import SPLITS
 def shard_facts(built: Sequence[ItemShards], encoder: Encoder, settings: ShardSettings) -> dict[str, Any]:
     """Of all parts, the last one last."""
     splits = {name: [item.splits[name] for item in built] for name in SPLITS}
-    counts = np.sum([part.target_counts for part in splits["train"]], axis=0)
+    counts = np.zeros(encoder.vocab_size, np.int64)
+    for part in splits["train"]:
+        counts += part.counts()
     return {
         "tokenizer_sha256": encoder.sha256,
         "vocab_size": encoder.vocab_size,
@@ -102,7 +104,7 @@ def _account(parts: list[SplitShard], settings: ShardSettings) -> dict[str, Any]
         "separators": sum(part.separators for part in parts),
         "rows": sum(part.rows for part in parts),
         "row_ids": sum(part.row_ids for part in parts),
-        "remainder": len(parts[-1].tail.ids),
+        "remainder": parts[-1].tail.num_ids,
     }
     if settings.objective == "ul2":
         account["rows_by_denoiser"] = np.sum([part.row_kinds for part in parts], axis=0).tolist()
@@ -121,7 +123,7 @@ def _parts(splits: dict[str, list[SplitShard]]) -> dict[str, list[dict[str, Any]
                 "carried": part.carried,
                 "rows": part.rows,
                 "row_ids": part.row_ids,
-                "left_over": len(part.tail.ids),
+                "left_over": part.tail.num_ids,
             }
             for part in parts
         ]

@@ -15,8 +15,8 @@ _ONE = np.uint64(1)
 def _copied(
     source: NDArray[np.unsignedinteger], begin: int, stop: int, target: NDArray[np.unsignedinteger], end: int
 ) -> int:
-    """Copies source[begin:stop] to target[end:]; returns where that ends. Unsigned places: compiled to moves of blocks."""
-    first, to, count = np.uint64(begin), np.uint64(end), np.uint64(stop - begin)
+    """Copies source[begin:stop] to target[end:]; returns where that ends."""
+    first, to, count = np.uint64(begin), np.uint64(end), np.uint64(stop - begin)  # unsigned: moves of whole blocks
     for place in range(count):
         target[to + place] = source[first + place]
     return end + stop - begin

@@ -39,12 +39,26 @@ class Rows(NamedTuple):
 class Tail(msgspec.Struct, frozen=True):
     """Ids that are in no row yet: less than one row (best-fit: a few rows' worth).
 
-    document_starts: ascending positions in `ids` where a document begins; rests: where the rest of a cut one does.
+    ids: little-endian uint32 each, since a run has a tail for every item. document_starts: ascending positions
+    where a document begins; rests: where the rest of a cut one does.
     """
 
-    ids: list[int] = []
+    ids: bytes = b""
     document_starts: list[int] = []
     rests: list[int] = []
+
+    @property
+    def num_ids(self) -> int:
+        return len(self.ids) // 4
+
+    @property
+    def array(self) -> npt.NDArray[np.uint32]:
+        return np.frombuffer(self.ids, "<u4")
+
+
+def tail(ids: Ids, document_starts: Positions, rests: Positions) -> Tail:
+    """From arrays."""
+    return Tail(ids.astype("<u4").tobytes(), document_starts.tolist(), rests.tolist())
 
 
 def group_rows(width: int) -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+import msgspec
+
 from corpora.config import Config
 
 MOST_DENOISERS = 255  # a column of uint8 says which
@@ -46,7 +48,7 @@ class ShardSettings(Config, frozen=True, kw_only=True):
 
     objective, sequence_length: span-corruption and ul2, the width of `input_ids`, EOS included; causal, the stored
     row's width (2,049 for inputs and targets of 2,048).
-    noise_density, mean_noise_span_length: span corruption only (T5's defaults). denoisers: ul2 only.
+    noise_density, mean_noise_span_length: span corruption only (T5's defaults). denoisers: ul2 only; none: UL2's own.
     random_roll: noise may stand anywhere in the row; None: in ul2, whose single spans would always be the row's end,
     but not in span corruption, as in T5.
     packing: "concatenate" joins documents and cuts the stream into rows; "best-fit" (causal) cuts only documents
@@ -62,7 +64,7 @@ class ShardSettings(Config, frozen=True, kw_only=True):
     noise_density: float = 0.15
     mean_noise_span_length: float = 3.0
     random_roll: bool | None = None
-    denoisers: tuple[Denoiser, ...] = UL2
+    denoisers: tuple[Denoiser, ...] = ()
     packing: Literal["concatenate", "best-fit"] = "concatenate"
     bos: bool = False
     eos: bool = True
@@ -78,13 +80,20 @@ class ShardSettings(Config, frozen=True, kw_only=True):
             raise ValueError(f"validation_fraction is {self.validation_fraction}: it must be at least 0 and below 1")
         if self.window_groups < 1:
             raise ValueError(f"window_groups is {self.window_groups}: it must be at least 1")
-        if not 1 <= len(self.denoisers) <= MOST_DENOISERS:
-            raise ValueError(f"there are {len(self.denoisers)} denoisers: there must be 1 to {MOST_DENOISERS}")
+        self._check_denoisers()
         if self.packing == "best-fit" and self.objective != "causal":
             raise ValueError(f"packing best-fit is for causal rows, not {self.objective}: use concatenate")
         if self.packing == "best-fit" and self.character_borders:
             raise ValueError("character_borders is for rows cut out of a stream: use packing concatenate with it")
         self._check_shapes()
+
+    def _check_denoisers(self) -> None:
+        if self.objective == "ul2" and not self.denoisers:
+            msgspec.structs.force_setattr(self, "denoisers", UL2)  # so that the manifest names them
+        if self.denoisers and self.objective != "ul2":
+            raise ValueError(f"denoisers are for ul2, not {self.objective}: remove them")
+        if len(self.denoisers) > MOST_DENOISERS:
+            raise ValueError(f"there are {len(self.denoisers)} denoisers: there may be {MOST_DENOISERS}")
 
     def _check_shapes(self) -> None:
         from corpora.tokens.shapes import denoiser_shape, row_shape

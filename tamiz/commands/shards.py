@@ -8,12 +8,13 @@ from typing import Any
 import click
 
 from tamiz.commands._summary import summarise
+from tamiz.commands.shards_inspect import command as inspect_command
 from tamiz.options import BEAM, input_option, out_option, pipeline_options, runner_settings, settings
 
 
 @click.group()
 def command() -> None:
-    """Build training rows from documents."""
+    """Build training rows from documents; look at them."""
 
 
 @command.command(context_settings=BEAM)
@@ -64,3 +65,6 @@ def build(
     context = Context(runner_settings(ctx, runner, workers), rebuild, max_rejected)
     report = shards_stage(list(patterns), tokenizer, Path(out), settings(ShardSettings, **values), context)
     summarise([report], "Shards")
+
+
+command.add_command(inspect_command)

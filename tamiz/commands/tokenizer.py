@@ -8,12 +8,13 @@ from typing import Any
 import click
 
 from tamiz.commands._summary import summarise
+from tamiz.commands.tokenizer_eval import command as eval_command
 from tamiz.options import MAX_REJECTED, input_option, out_option, rebuild_option, settings
 
 
 @click.group()
 def command() -> None:
-    """Train a tokenizer that AutoTokenizer loads."""
+    """Train a tokenizer that AutoTokenizer loads; compare tokenizers."""
 
 
 @command.command()
@@ -36,3 +37,6 @@ def train(patterns: tuple[str, ...], out: str, rebuild: bool, max_rejected: floa
     context = Context(rebuild=rebuild, max_rejected=max_rejected)
     report = tokenizer_stage(list(patterns), Path(out), settings(TokenizerSettings, **values), context)
     summarise([report], "Tokenizer")
+
+
+command.add_command(eval_command)

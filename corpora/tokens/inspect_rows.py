@@ -1,0 +1,138 @@
+"""One row of finished shards, found by its number: one row group is read, never a whole split."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from corpora import manifest
+from corpora.encoding import Encoder, load_encoder
+from corpora.errors import BadArgument, DamagedFile
+from corpora.tokens.readable import Vocabulary
+
+Value = np.ndarray | int
+
+
+class Row(NamedTuple):
+    """columns: ids [width] of a list, a number of a plain column. place: index in the row group."""
+
+    number: int
+    rows: int  # of the split
+    file: str
+    group: int
+    groups: int
+    place: int
+    columns: dict[str, Value]
+
+
+def read_row(folder: Path, content: manifest.Manifest, split: str, number: int) -> Row:
+    """Row `number` of a split, from 0 in the order of its files.
+
+    Raises BadArgument where there is no such split or row, DamagedFile where its file isn't as the manifest says.
+    """
+    files = [(r.path, r.rows or 0) for r in sorted(content.files, key=lambda r: r.path) if _is_shard(r.path)]
+    rows: dict[str, int] = {}
+    for path, count in files:
+        rows[path.split("/")[0]] = rows.get(path.split("/")[0], 0) + count
+    if not rows.get(split):
+        listed = ", ".join(f"{name} ({count:,} rows)" for name, count in rows.items()) or "no rows at all"
+        raise BadArgument(f"{folder} has no rows in split {split!r}; it has {listed}")
+    if not 0 <= number < rows[split]:
+        raise BadArgument(f"row is {number}, but split {split} has {rows[split]:,} rows: 0 to {rows[split] - 1}")
+    left = number
+    for path, count in files:
+        if path.startswith(f"{split}/"):
+            if left < count:
+                return _from_file(folder, path, count, left)._replace(number=number, rows=rows[split])
+            left -= count
+    raise AssertionError("rows are those of the files")
+
+
+def _is_shard(path: str) -> bool:
+    return path.endswith(".parquet") and "/" in path
+
+
+def _from_file(folder: Path, path: str, rows: int, place: int) -> Row:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(folder / path) as file:
+            if file.metadata.num_rows != rows:
+                raise DamagedFile(
+                    f"{folder / path} has {file.metadata.num_rows} rows, its manifest says {rows}; "
+                    "build the shards again"
+                )
+            groups, group = file.metadata.num_row_groups, 0
+            while place >= file.metadata.row_group(group).num_rows:
+                place -= file.metadata.row_group(group).num_rows
+                group += 1
+            table = file.read_row_group(group, use_threads=False).slice(place, 1)
+    except (pa.ArrowException, OSError) as error:
+        raise DamagedFile(f"{folder / path} can't be read ({error}); build the shards again") from None
+    columns = {name: _value(table.column(name)[0].as_py()) for name in table.column_names}
+    return Row(place, rows, path, group, groups, place, columns)
+
+
+def _value(found: Any) -> Value:
+    return np.array(found, np.int64) if isinstance(found, list) else int(found)
+
+
+class FoundTokenizer(NamedTuple):
+    """The tokenizer that made the shards; None, and why, where it isn't found."""
+
+    encoder: Encoder | None
+    note: str
+
+
+def find_tokenizer(folder: Path, facts: Mapping[str, Any], given: str | None) -> FoundTokenizer:
+    """What is given, else byt5 or the folder `tokenizer` beside the shards: whichever has the recorded sha256.
+
+    Raises BadArgument where what is given has another.
+    """
+    wanted = facts["tokenizer_sha256"]
+    if given is not None:
+        encoder = load_encoder(given)
+        if encoder.sha256 != wanted:
+            raise BadArgument(
+                f"{given} (sha256 {encoder.sha256[:12]}) is not the tokenizer of {folder} ({wanted[:12]}): "
+                "name the one that made the shards"
+            )
+        return FoundTokenizer(encoder, given)
+    if (encoder := load_encoder("byt5")).sha256 == wanted:
+        return FoundTokenizer(encoder, "byt5")
+    return _beside(folder.absolute().parent / "tokenizer", wanted)
+
+
+def _beside(path: Path, wanted: str) -> FoundTokenizer:
+    try:
+        encoder = load_encoder(str(path))
+        if encoder.sha256 == wanted:
+            return FoundTokenizer(encoder, str(path))
+        why = f"{path} (sha256 {encoder.sha256[:12]}) is not the tokenizer of the shards ({wanted[:12]})"
+    except (BadArgument, DamagedFile) as error:
+        why = str(error) if path.exists() else f"there is no {path}"
+    return FoundTokenizer(None, f"{why}: ids are shown; name the tokenizer by --tokenizer")
+
+
+def vocabulary(facts: Mapping[str, Any], encoder: Encoder | None) -> Vocabulary:
+    """The ids that mean something by themselves: as the manifest says, and failing that the encoder."""
+    bos_id = facts.get("bos_id", encoder.bos_id if encoder else None)
+    special = {facts["pad_id"], facts["eos_id"], bos_id, encoder.unk_id if encoder else None} - {None}
+    return Vocabulary(
+        pad_id=facts["pad_id"],
+        eos_id=facts["eos_id"],
+        bos_id=bos_id,
+        unk_id=encoder.unk_id if encoder else None,
+        sentinels=_sentinels(facts.get("sentinel_ids"), encoder),
+        pieces={token: encoder.id_to_piece(token) for token in special} if encoder else {},
+    )
+
+
+def _sentinels(ids: Mapping[str, int] | None, encoder: Encoder | None) -> Sequence[int]:
+    if ids is not None:
+        return [ids["first"] + k * ids["step"] for k in range(ids["count"])]
+    return [encoder.sentinel_id(k) for k in range(encoder.num_sentinels)] if encoder else []

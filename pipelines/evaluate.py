@@ -1,0 +1,223 @@
+"""Evaluate: tokenizers on documents -> counts by language and source, which add up to eval.json."""
+
+from __future__ import annotations
+
+import functools
+import heapq
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from corpora import files, manifest
+from corpora.documents.columns import refuse_missing_column
+from corpora.documents.items import WorkItem, work_items
+from corpora.documents.reading import DocumentBatch, read_batches
+from corpora.documents.rejected import RejectedWriter
+from corpora.manifest import MadeFrom, record
+from corpora.perplexity.calibration import source_of
+from corpora.randomness import uniform
+from corpora.verify import check_intact
+from pipelines.accounts import input_identities
+from pipelines.once import ItemResult
+from pipelines.runners import Progress, WorkOnItems
+from pipelines.settings import RunnerSettings
+from pipelines.stage import Finish, Outcome, run_stage, settings_dict
+from tokenizer_train.evaluation.candidate import Candidate, load_candidate, names_of
+from tokenizer_train.evaluation.languages import language_of
+from tokenizer_train.evaluation.measure import Texts, measure
+from tokenizer_train.evaluation.settings import EvaluationSettings
+from tokenizer_train.evaluation.summary import Key, summarise
+from tokenizer_train.evaluation.tally import Tally
+
+ALGORITHM = 1
+ITEM_BYTES = 64 << 20
+NAME = "eval.json"
+
+
+@dataclass(frozen=True)
+class EvaluateWork:
+    """Counts what each tokenizer makes of one work item's documents; the counts wait in the result.
+
+    tokenizers: (name, path). below: documents whose draw is at most this are looked at; None: all.
+    """
+
+    out: str
+    fingerprint: str
+    tokenizers: tuple[tuple[str, str], ...]
+    settings: EvaluationSettings
+    below: float | None = None
+
+    def __call__(self, item: WorkItem) -> ItemResult:
+        out, counting = Path(self.out), _Counting(self, item)
+        with RejectedWriter(out / "rejected" / f"{item.name}.jsonl") as rejected:
+            for batch in read_batches(item, columns=counting.columns):
+                rejected.write(batch.rejected)
+                counting.add(batch)
+        return ItemResult(
+            name=item.name,
+            number=item.number,
+            read=counting.read,
+            kept=counting.kept,
+            sampled_out=counting.read - counting.kept - rejected.rows,
+            rejected=dict(sorted(rejected.counts.items())),
+            damage=counting.damage,
+            files=[record(out, rejected.path, rows=rejected.rows)] if rejected.rows else [],
+            facts={"tallies": [[*key, msgspec.to_builtins(t)] for key, t in sorted(counting.tallies.items())]},
+        )
+
+
+class EvaluateTokenizers(WorkOnItems):
+    """PCollection[WorkItem] -> PCollection[ItemResult]. Memory is bounded by workers x one batch."""
+
+    def __init__(self, work: EvaluateWork) -> None:
+        super().__init__(work)
+
+
+class _Counting:
+    """The counts of one item, batch by batch."""
+
+    def __init__(self, work: EvaluateWork, item: WorkItem) -> None:
+        self._work = work
+        self._candidates = _candidates(work.tokenizers, work.settings.compare_auto)
+        self._source = source_of(item.name)
+        self._column = work.settings.language_column
+        self._language = "" if self._column else language_of(item.path, work.settings.languages)
+        self.columns = (self._column,) if self._column else ()
+        self.read = self.kept = 0
+        self.damage: str | None = None
+        self.tallies: dict[Key, Tally] = {}
+
+    def add(self, batch: DocumentBatch) -> None:
+        self.read += batch.total
+        self.damage = batch.damage or self.damage
+        chosen = [
+            n for n, u in enumerate(_draws(batch, self._work)) if self._work.below is None or u <= self._work.below
+        ]
+        self.kept += len(chosen)
+        by_language: dict[str, list[str]] = {}
+        for n in chosen:
+            language = (batch.extra[self._column][n] or "") if self._column else self._language
+            by_language.setdefault(language, []).append(batch.texts[n])
+        for language, texts in by_language.items():
+            self._measure(language, Texts(texts))
+
+    def _measure(self, language: str, texts: Texts) -> None:
+        for number, candidate in enumerate(self._candidates):
+            key = (number, language, self._source)
+            self.tallies[key] = Tally.sum([self.tallies.get(key, Tally()), measure(candidate, texts)])
+
+
+def _draws(batch: DocumentBatch, work: EvaluateWork) -> Iterable[float]:
+    if work.below is None:
+        return [0.0] * len(batch.texts)
+    return _drawn(batch, work.settings.seed)
+
+
+def _drawn(batch: DocumentBatch, seed: int) -> Iterator[float]:
+    """A draw for each document, keyed by it alone."""
+    for url, timestamp, text in zip(batch.urls, batch.timestamps, batch.texts, strict=True):
+        yield uniform(seed, "evaluation", url, timestamp, text)
+
+
+def _bound(items: Sequence[WorkItem], settings: EvaluationSettings) -> float | None:
+    """The draw of the last of the documents that are looked at: reads all of them, holds as many numbers."""
+    if settings.documents is None:
+        return None
+    smallest: list[float] = []  # negated: the largest first
+    for item in items:
+        for batch in read_batches(item):
+            for draw in _drawn(batch, settings.seed):
+                if len(smallest) < settings.documents:
+                    heapq.heappush(smallest, -draw)
+                elif draw < -smallest[0]:
+                    heapq.heapreplace(smallest, -draw)
+    return -smallest[0] if smallest else 0.0
+
+
+@functools.lru_cache(maxsize=1)
+def _load(tokenizers: tuple[tuple[str, str], ...], compare_auto: bool) -> tuple[Candidate, ...]:
+    return tuple(load_candidate(path, name, compare_auto=compare_auto) for name, path in tokenizers)
+
+
+_loading = threading.Lock()
+
+
+def _candidates(tokenizers: tuple[tuple[str, str], ...], compare_auto: bool) -> tuple[Candidate, ...]:
+    """The tokenizers, once per process, shared by its threads."""
+    with _loading:
+        return _load(tokenizers, compare_auto)
+
+
+def evaluate(
+    tokenizers: Sequence[str],
+    patterns: list[str],
+    out: Path,
+    settings: EvaluationSettings,
+    runner: RunnerSettings,
+    *,
+    rebuild: bool = False,
+    progress: Progress | None = None,
+) -> Outcome:
+    """Evaluates every tokenizer on the documents that the patterns name, and writes eval.json.
+
+    Raises BadArgument for a tokenizer that isn't there or a path that tells no language, DamagedFile for a bad one.
+    """
+    items = work_items(patterns, ITEM_BYTES)
+    if settings.language_column is not None:
+        refuse_missing_column(items, settings.language_column)
+    languages = {} if settings.language_column else _languages(items, settings)
+    named = tuple(zip(names_of(tokenizers), tokenizers, strict=True))
+    for path in tokenizers:
+        check_intact(Path(path))
+    _load.cache_clear()  # a folder may hold another tokenizer than at the last call
+    candidates = _candidates(named, settings.compare_auto)
+    identity = {
+        **settings_dict(settings),
+        "tokenizers": {c.name: _identity(c) for c in candidates},
+        "inputs_by_language": languages,
+    }
+    made_from = MadeFrom(
+        stage="evaluation", algorithm=ALGORITHM, settings=identity, inputs=input_identities(items, out)
+    )
+    nothing_to_do = manifest.is_finished(out, made_from) and not rebuild
+    below = None if nothing_to_do else _bound(items, settings)
+    work = EvaluateWork(str(out), made_from.fingerprint(), named, settings, below)
+    return run_stage(
+        out,
+        made_from,
+        work,
+        lambda: EvaluateTokenizers(work),
+        items,
+        runner,
+        rebuild=rebuild,
+        progress=progress,
+        finish=lambda results: _finish(results, candidates, out),
+    )
+
+
+def _identity(candidate: Candidate) -> list[str | None]:
+    """sha256 of the engine and of the tokenizer.json that it is compared with."""
+    return [candidate.encoder.sha256, candidate.auto.sha256 if candidate.auto else None]
+
+
+def _languages(items: Sequence[WorkItem], settings: EvaluationSettings) -> dict[str, list[str]]:
+    """Language -> inputs: a folder's name may say it, and is no part of an input's. Raises BadArgument."""
+    found: dict[str, set[str]] = {}
+    for item in items:
+        found.setdefault(language_of(item.path, settings.languages), set()).add(item.input_name)
+    return {language: sorted(names) for language, names in sorted(found.items())}
+
+
+def _finish(results: list[ItemResult], candidates: Sequence[Candidate], out: Path) -> Finish:
+    tallies: dict[Key, list[Tally]] = {}
+    for result in results:
+        for number, language, source, counts in result.facts["tallies"]:
+            tallies.setdefault((number, language, source), []).append(msgspec.convert(counts, Tally))
+    facts: dict[str, Any] = summarise({key: Tally.sum(parts) for key, parts in tallies.items()}, candidates)
+    path = out / NAME
+    files.write_bytes(path, msgspec.json.format(msgspec.json.encode(facts), indent=1) + b"\n")
+    return Finish([record(out, path)], {"tokenizers": facts["tokenizers"]})

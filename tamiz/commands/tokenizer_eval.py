@@ -1,0 +1,168 @@
+"""tamiz tokenizer eval"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tamiz.commands._summary import summarise
+from tamiz.console import say, table
+from tamiz.options import BEAM, input_option, pipeline_options, runner_settings, settings
+
+SHOWN = 24  # groups in a table
+
+
+@click.command(name="eval", context_settings=BEAM)
+@click.argument("tokenizers", nargs=-1, required=True, metavar="TOKENIZER...")
+@input_option
+@click.option("--language-column", metavar="C", help="Column or field that says a document's language.")
+@click.option(
+    "--languages",
+    metavar="A,B",
+    help="Languages to find in the paths of the inputs (es in c4-es.jsonl). Default: a folder or file named for a "
+    "language alone says it (es/, ko-00001.jsonl).",
+)
+@click.option("--documents", type=int, help="Look at so many documents only (a keyed draw).")
+@click.option(
+    "--auto/--no-auto",
+    "compare_auto",
+    default=True,
+    help="Hold tokenizer.json against the engine of record (the slowest part). [default: auto]",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the draw.")
+@click.option("--out", type=click.Path(), help="Folder for eval.json and eval.png. Default: only the tables.")
+@pipeline_options
+def command(
+    ctx: click.Context,
+    tokenizers: tuple[str, ...],
+    patterns: tuple[str, ...],
+    languages: str | None,
+    out: str | None,
+    workers: int,
+    runner: str,
+    rebuild: bool,
+    max_rejected: float,
+    **values: Any,
+) -> None:
+    """Compare tokenizers on the documents that --input names, per language and source.
+
+    TOKENIZER is a tokenizer's folder, a .model file of SentencePiece, or byt5.
+
+    \b
+    fertility       tokens per word; a word is what stands between white space
+    bytes/token     bytes of UTF-8 per token
+    unknown         tokens that are <unk>
+    continued       words that are more than one token, each encoded by itself as after a space
+    ids used        share of all ids, special ones included, that occur at least once
+    not restored    documents that decode to something else than their text, once normalised or as it came
+    AutoTokenizer   documents that tokenizer.json encodes otherwise; those that hold a literal </s> or the like are
+                    counted apart
+    """
+    from tamiz.stages.common import Context
+    from tamiz.stages.evaluation import evaluation_stage
+    from tokenizer_train.evaluation.settings import EvaluationSettings
+
+    paths = _split_flags(ctx, tokenizers)
+    context = Context(runner_settings(ctx, runner, workers), rebuild, max_rejected)
+    named = tuple(name.strip() for name in languages.split(",")) if languages is not None else None
+    asked = settings(EvaluationSettings, languages=named, **values)
+    report = evaluation_stage(paths, list(patterns), Path(out) if out else None, asked, context)
+    show(report.facts)
+    summarise([report], "Evaluation")
+
+
+def _split_flags(ctx: click.Context, given: Sequence[str]) -> list[str]:
+    """The tokenizers; flags that may be Beam's, and what follows them, go where `runner_settings` looks."""
+    first = next((n for n, text in enumerate(given) if text.startswith("-")), len(given))
+    ctx.args = [*given[first:], *ctx.args]
+    if not first:
+        raise click.UsageError("name a tokenizer before other arguments")
+    return list(given[:first])
+
+
+def show(facts: Mapping[str, Any]) -> None:
+    """Prints the tables."""
+    groups = _groups(facts)
+    shown = groups[:SHOWN]
+    _show_text(shown)
+    _show_lengths(shown)
+    _show_losses(shown)
+    if len(groups) > SHOWN:
+        say(f"{len(groups) - SHOWN} more groups: in eval.json")
+
+
+Groups = Sequence[tuple[str, Mapping[str, Any]]]
+
+
+def _groups(facts: Mapping[str, Any]) -> Groups:
+    """Languages, each followed by its sources where it has several; all of them first, where there are several."""
+    per = facts["per"]
+    languages = sorted(per["language"].items(), key=_by_bytes)
+    found = [*per["all"].items()] if len(languages) > 1 or len(per["source"]) > 1 else []
+    pairs = sorted(per["language,source"].items(), key=_by_bytes)
+    for language, figures in languages:
+        sources = [(name, f) for name, f in pairs if name.startswith(f"{language}/")]
+        known = language != "unknown"
+        if known or not found:
+            found.append((language if known else "all", figures))
+        if len(sources) > 1 or not known:
+            found += [(name if known else name.removeprefix("unknown/"), f) for name, f in sources]
+    return found
+
+
+def _by_bytes(item: tuple[str, Mapping[str, Any]]) -> tuple[int, str]:
+    return -next(iter(item[1].values()))["bytes"], item[0]
+
+
+def _show_text(groups: Groups) -> None:
+    rows = []
+    for name, by in groups:
+        f = next(iter(by.values()))
+        rows.append([name, *(f"{f[key]:,}" for key in ("documents", "bytes", "characters", "words"))])
+    table("Text", ("", "documents", "bytes", "characters", "words"), rows)
+
+
+def _show_lengths(groups: Groups) -> None:
+    header = ("", "tokenizer", "tokens", "fertility", "bytes/token", "tokens/1,000 chars", "continued", "unknown")
+    rows = []
+    for name, by in groups:
+        for n, (tokenizer, f) in enumerate(by.items()):
+            ratios = (f["fertility"], f["bytes_per_token"], f["tokens_per_1000_characters"])
+            digits = (3, 3, 1)
+            numbers = ["-" if v is None else f"{v:,.{d}f}" for v, d in zip(ratios, digits, strict=True)]
+            shares = (_share(f["continued_word_share"]), _share(f["unknown_rate"]))
+            rows.append(["" if n else name, tokenizer, f"{f['tokens']:,}", *numbers, *shares])
+    table("Length", header, rows)
+
+
+def _show_losses(groups: Groups) -> None:
+    header = ("", "tokenizer", "ids used", "not restored (normalised)", "not restored (raw)", "AutoTokenizer differs")
+    rows = []
+    for name, by in groups:
+        for n, (tokenizer, f) in enumerate(by.items()):
+            trip = f["round_trip"]
+            lost = [_of(trip[key], f["documents"]) for key in ("differs_from_normalised", "differs_from_raw")]
+            used = f"{f['ids_used']:,} ({_share(f['vocabulary_use'])})"
+            rows.append(["" if n else name, tokenizer, used, *lost, _auto(f["auto_tokenizer"])])
+    table("Vocabulary and round trip (documents)", header, rows)
+
+
+def _share(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.4%}" if 0 < value < 0.001 else f"{value:.1%}" if value > 0.1 else f"{value:.2%}"
+
+
+def _of(number: int, documents: int) -> str:
+    return f"{number:,} ({_share(number / documents if documents else None)})" if number else "0"
+
+
+def _auto(facts: Mapping[str, int] | None) -> str:
+    if facts is None:
+        return "-"
+    apart = [f"{facts['special']:,} with specials"] if facts["special"] else []
+    apart += [f"{facts['too_long']:,} too long"] if facts["too_long"] else []
+    return f"{facts['differs']:,} of {facts['compared']:,}" + (f"; {', '.join(apart)}" if apart else "")

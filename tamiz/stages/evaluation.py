@@ -1,0 +1,53 @@
+"""Stage `evaluation`: tokenizers side by side."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+
+from corpora import manifest
+from tamiz.console import count, progress
+from tamiz.stages.common import Context, StageReport, damaged_inputs
+from tokenizer_train.evaluation.settings import EvaluationSettings
+
+PLOT = "eval.png"
+
+
+def evaluation_stage(
+    tokenizers: Sequence[str], patterns: list[str], out: Path | None, settings: EvaluationSettings, context: Context
+) -> StageReport:
+    """Brings `out` to hold eval.json and its plot; facts is what eval.json holds. None: nothing is kept."""
+    if out is not None:
+        return _evaluate(tokenizers, patterns, out, settings, context)
+    with tempfile.TemporaryDirectory() as scratch:
+        report = _evaluate(tokenizers, patterns, Path(scratch), settings, context)
+    many = report.too_many and report.too_many.replace(f"{scratch}/rejected", "DIR/rejected (with --out DIR)")
+    return replace(report, folder=Path("not kept: no --out"), too_many=many)
+
+
+def _evaluate(
+    tokenizers: Sequence[str], patterns: list[str], out: Path, settings: EvaluationSettings, context: Context
+) -> StageReport:
+    from pipelines.accounts import too_many_rejected
+    from pipelines.evaluate import NAME, evaluate
+    from tamiz.report.tokenizers import draw_tokenizers
+
+    with progress("evaluate") as update:
+        outcome = evaluate(
+            tokenizers, patterns, out, settings, context.runner, rebuild=context.rebuild, progress=update
+        )
+    facts = msgspec.json.decode((out / NAME).read_bytes())
+    if not (out / PLOT).is_file() and outcome.manifest.counts["kept"]:
+        manifest.add_derived(out, [draw_tokenizers(facts, out / PLOT)])
+    counts = outcome.manifest.counts
+    rows = [("documents", count(counts["kept"]))]
+    if counts["sampled_out"]:
+        rows.append(("documents not drawn", count(counts["sampled_out"])))
+    rows += [("rows rejected", count(sum(counts["rejected"].values())))]
+    rows += [(f"  {reason}", count(n)) for reason, n in counts["rejected"].items()]
+    many = too_many_rejected(out / "rejected", counts, context.max_rejected)
+    return StageReport("evaluation", outcome.state, out, rows, (), damaged_inputs(outcome.manifest), many, facts)

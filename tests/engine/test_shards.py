@@ -1,0 +1,140 @@
+"""`tamiz shards build` whole: the same bytes on every runner and however often it is killed; the account holds."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from corpora import manifest
+from corpora.tokens.settings import ShardSettings
+from corpora.verify import verify
+from pipelines.settings import RunnerSettings
+from pipelines.shards import build_shards
+from tests.conftest import digests
+
+PORTABLE = ("--job_endpoint=embed", "--environment_type=LOOPBACK")
+RUNNERS = {
+    "two threads": RunnerSettings(workers=2),
+    "portable": RunnerSettings(runner="PortableRunner", beam_flags=PORTABLE),
+}
+OBJECTIVES = {
+    "span-corruption": ShardSettings(sequence_length=256, mean_noise_span_length=20.0, validation_fraction=0.1),
+    "concatenated": ShardSettings(objective="causal", sequence_length=257, character_borders=True),
+    "best-fit": ShardSettings(objective="causal", sequence_length=256, packing="best-fit", validation_fraction=0.1),
+}
+
+
+@pytest.fixture(scope="module")
+def many(demo, tmp_path_factory) -> str:
+    """The demo's documents in twelve files."""
+    folder = tmp_path_factory.mktemp("many")
+    lines = (demo / "documents.jsonl").read_bytes().splitlines(keepends=True)
+    for number in range(12):
+        (folder / f"{number:02}.jsonl").write_bytes(b"".join(lines[number::12]) + b"broken\n")
+    return str(folder / "*.jsonl")
+
+
+@pytest.fixture(scope="module")
+def built(many, tmp_path_factory) -> dict[str, Path]:
+    """Shards of each objective, by one worker."""
+    out = tmp_path_factory.mktemp("built")
+    for name, settings in OBJECTIVES.items():
+        build_shards([many], "byt5", out / name, settings, RunnerSettings())
+    return {name: out / name for name in OBJECTIVES}
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+@pytest.mark.parametrize("runner", RUNNERS)
+def test_the_bytes_are_the_same_on_every_runner(many, built, tmp_path, name, runner):
+    build_shards([many], "byt5", tmp_path / "out", OBJECTIVES[name], RUNNERS[runner])
+    assert digests(tmp_path / "out") == digests(built[name])
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_every_id_is_accounted_for(built, name):
+    content = manifest.read(built[name])
+    assert content.counts["read"] == 243 + 12
+    assert content.counts["kept"] == 243
+    assert verify(built[name])[1] == []
+    for split, account in content.facts["account"].items():
+        parts = content.facts["parts"][split]
+        assert len(parts) == 13
+        assert account["ids"] + account["separators"] == account["row_ids"] + account["remainder"]
+        assert account["remainder"] < 294
+        assert sum(p["left_over"] for p in parts[:-1]) == parts[-1]["carried"]
+
+
+def change(folder: Path, edit) -> list[str]:
+    """What verify says once the manifest's facts are edited."""
+    path = folder / "manifest.json"
+    whole = path.read_bytes()
+    content = json.loads(whole)
+    edit(content["facts"])
+    path.write_text(json.dumps(content))
+    problems = verify(folder)[1]
+    path.write_bytes(whole)
+    return problems
+
+
+def test_verify_counts_the_rows_and_adds_the_account_up_again(built):
+    folder = built["best-fit"]
+
+    def lose_ids_in_a_part(facts):
+        part = facts["parts"]["train"][0]
+        part["row_ids"] -= 5
+        part["left_over"] += 5
+        facts["account"]["train"]["row_ids"] -= 5
+        facts["account"]["train"]["remainder"] += 5
+
+    assert any("its rows hold" in p for p in change(folder, lose_ids_in_a_part))
+    assert any("ids in" in p for p in change(folder, lambda f: f["account"]["train"].update(ids=1)))
+    assert any("its parts'" in p for p in change(folder, lambda f: f["account"]["train"].update(documents=1)))
+    assert any("can't be counted" in p for p in change(folder, lambda f: f.pop("parts")))
+
+
+def start(many: str, out: Path, *more: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "tamiz", "shards", "build", "--input", many, "--tokenizer", "byt5"]
+    command += ["--objective", "span-corruption", "--sequence-length", "256", "--mean-noise-span-length", "20"]
+    return subprocess.Popen([*command, "--validation-fraction", "0.1", "--out", str(out), *more])
+
+
+def test_killed_again_and_again_it_ends_with_the_same_bytes(many, built, tmp_path):
+    out = tmp_path / "out"
+    for kill_at in (1, 4, 8):  # items done
+        with start(many, out, "--workers", "2") as process:
+            begun = time.monotonic()
+            while process.poll() is None and time.monotonic() - begun < 60:
+                if len(list(out.glob(".progress/*.json"))) >= kill_at:
+                    os.kill(process.pid, signal.SIGKILL)
+                    break
+                time.sleep(0.001)
+    with start(many, out) as process:
+        assert process.wait(60) == 0
+    assert digests(out) == digests(built["span-corruption"])
+    assert not list(out.glob("**/*.tmp-*"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["--tokenizer", "byt5", "--objective", "ul2"], "denoiser X (3, 0.5) has 128 noise spans"),
+        (["--tokenizer", "byt5", "--objective", "causal", "--bos"], "no bos_token"),
+        (["--tokenizer", "nowhere", "--objective", "causal"], "nowhere"),
+        (["--tokenizer", "byt5", "--objective", "span-corruption", "--packing", "best-fit"], "for causal rows"),
+        (["--tokenizer", "byt5", "--objective", "span-corruption"], "28 noise spans"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_any_work(many, tmp_path, arguments, named):
+    command = [sys.executable, "-m", "tamiz", "shards", "build", "--input", many, "--sequence-length", "512"]
+    done = subprocess.run([*command, *arguments, "--out", str(tmp_path / "out")], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert named in done.stderr
+    assert done.stderr.count("\n") <= 2
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,51 @@
+"""A tokenizer with all that its evaluation asks of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+
+from corpora.encoding import Encoder, load_encoder
+from corpora.errors import BadArgument
+from tokenizer_train.evaluation.auto_tokenizer import AutoForm, auto_form
+from tokenizer_train.evaluation.read_back import ReadBack, read_back
+from tokenizer_train.evaluation.words import word_prefix
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """name: for tables. prefix: what stands before a word, see `words`. auto: None where nothing is compared."""
+
+    name: str
+    encoder: Encoder
+    text: ReadBack
+    prefix: str
+    auto: AutoForm | None
+
+
+def load_candidate(path_or_name: str, name: str, *, compare_auto: bool = True) -> Candidate:
+    """Raises BadArgument or DamagedFile where the tokenizer can't be loaded."""
+    encoder = load_encoder(path_or_name)
+    return Candidate(
+        name=name,
+        encoder=encoder,
+        text=read_back(path_or_name, encoder),
+        prefix=word_prefix(encoder),
+        auto=auto_form(path_or_name) if compare_auto else None,
+    )
+
+
+def names_of(tokenizers: Sequence[str]) -> list[str]:
+    """A name for each: the end of its path, long enough to tell them apart. Raises BadArgument for a repeat."""
+    parts = [PurePath(path).parts[::-1] for path in tokenizers]
+    repeated = [path for n, path in enumerate(tokenizers) if parts[n] in parts[:n]]
+    if repeated:
+        raise BadArgument(f"the tokenizer {repeated[0]} is given twice: name each once")
+    names = []
+    for own in parts:
+        length = 1
+        while length < len(own) and sum(own[:length] == other[:length] for other in parts) > 1:
+            length += 1
+        names.append("/".join(own[:length][::-1]).lstrip("/"))
+    return names
