@@ -130,12 +130,12 @@ class ShardDataset(IterableDataset[Batch]):
         Raises StaleOutput where rows or order are others, naming what differs.
         """
         self._require_same(state.get("fingerprint"))
-        epoch, row = state["epoch"], state["row"]
-        if not (epoch >= 0 and 0 <= row < self.rows):
+        epoch, row = state.get("epoch"), state.get("row")
+        if not (isinstance(epoch, int) and isinstance(row, int) and epoch >= 0 and 0 <= row < self.rows):
             raise BadArgument(
                 f"this state is at epoch {epoch}, row {row}; an epoch has the rows 0 to {self.rows - 1}"
             )
-        self._place = self._begin(Place(int(epoch), int(row)))
+        self._place = self._begin(Place(epoch, row))
 
     def _require_same(self, fingerprint: Any) -> None:
         found = fingerprint if isinstance(fingerprint, dict) else {}

@@ -51,25 +51,26 @@ class SplitReader:
         They lie in `memory`, whose arrays are replaced by larger ones where they are too small or missing.
         Raises DamagedFile where a group can't be read.
         """
-        total = int(self.group_rows[list(groups)].sum())
-        for name, (shape, dtype) in self.columns.items():
-            if name not in memory or len(memory[name]) < total:
-                memory[name] = np.empty((total, *shape), dtype)
-        rows = {name: whole[:total] for name, whole in memory.items()}
-        reader, place = pages.PageReader(), 0
+        rows, reader, place = self._room(groups, memory), pages.PageReader(), 0
         for number, chosen in itertools.groupby(groups, lambda group: int(self.group_files[group])):
             path = self._paths[number]
             try:
                 with path.open("rb") as file:
                     for group in chosen:
                         end = place + int(self.group_rows[group])
-                        self._read_group(
-                            reader, file, group, {name: whole[place:end] for name, whole in rows.items()}
-                        )
+                        into = {name: whole[place:end] for name, whole in rows.items()}
+                        self._read_group(reader, file, group, into)
                         place = end
             except (pa.ArrowException, OSError, ValueError) as error:
                 raise DamagedFile(f"{path}: rows can't be read ({error}); build the shards again") from None
         return rows
+
+    def _room(self, groups: Sequence[int], memory: Rows) -> Rows:
+        total = int(self.group_rows[list(groups)].sum())
+        for name, (shape, dtype) in self.columns.items():
+            if name not in memory or len(memory[name]) < total:
+                memory[name] = np.empty((total, *shape), dtype)
+        return {name: whole[:total] for name, whole in memory.items()}
 
     def identity(self, group: int) -> tuple[str, int, int]:
         """What a group's rows are, whatever the order: their file, the first one's number there, their count."""

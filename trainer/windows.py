@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple, Self
 
 from trainer import order
 from trainer.order import Ints, Window
 from trainer.split_reader import Rows, SplitReader
-
-ReadWindows = Callable[[int], Sequence[Window]]
 
 
 class Loaded(NamedTuple):
