@@ -76,8 +76,8 @@ def _rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
         ("validation loss, before", _nats(facts["initial_validation_loss"])),
         ("validation loss, after", _nats(facts["validation_loss"])),
     ]
-    rows.append(("entropy of the targets' unigrams", _nats(facts.get("target_unigram_entropy_nats"))))
-    return rows
+    entropy = facts.get("target_unigram_entropy_nats")
+    return rows if entropy is None else [*rows, ("entropy of the targets' unigrams", _nats(entropy))]
 
 
 def _nats(value: float | None) -> str:
