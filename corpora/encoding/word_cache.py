@@ -224,8 +224,9 @@ def expand(
     line_words: NDArray[np.int64],
     entries: NDArray[np.void],
     pool: NDArray[np.uint32],
+    alone: bool,
     carried: NDArray[np.float64],
-    values: NDArray[np.uint32],
+    values: NDArray[np.unsignedinteger],
     ends: NDArray[np.int64],
     unsafe_lines: NDArray[np.int64],
 ) -> int:
@@ -234,7 +235,7 @@ def expand(
     line_words: the block's words up to the end of each line. carried: (score's magnitude, pieces so far, unsafe: 1)
     of the line that goes on from the block before and into the next. That score is exact; SentencePiece's own drifts
     from it by at most 2**-24 of itself with each piece, as long as its choices are the same, and when they may not
-    be, the line is unsafe. Returns how many are.
+    be, the line is unsafe. alone: no word depends on that score. Returns how many are unsafe.
     """
     cost, pieces, unsafe = carried[0], carried[1], carried[2] != 0
     word, end, found = 0, 0, 0
@@ -245,7 +246,7 @@ def expand(
                 prefetch(pool, np.int64(entries[words.entries[word + _AHEAD]].pieces))
             entry = words.entries[word]
             unsafe |= cost * _DRIFT > entries[entry].limit
-            cost += np.float64(entries[entry].cost)
+            cost += 0.0 if alone else np.float64(entries[entry].cost)
             first, length = int(np.int64(entries[entry].pieces)), int(np.int64(entries[entry].count))
             for piece in range(length):
                 values[end + piece] = pool[first + piece]
@@ -255,7 +256,7 @@ def expand(
         if line == ends.shape[0]:
             break
         ends[line] = end
-        if unsafe or pieces > _MOST_PIECES:
+        if unsafe or (pieces > _MOST_PIECES and not alone):
             unsafe_lines[found] = line
             found += 1
         cost, pieces, unsafe = 0.0, 0.0, False
