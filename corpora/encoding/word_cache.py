@@ -67,7 +67,7 @@ class Fresh(NamedTuple):
 
 
 @inlined
-def _eight_bytes(data: NDArray[np.uint8], position: int) -> np.uint64:
+def eight_bytes(data: NDArray[np.uint8], position: int) -> np.uint64:
     """The bytes from `position` on, little-endian; zeros past the end of `data`."""
     if position + 8 <= data.shape[0]:
         return np.uint64(load_uint64(data, position))
@@ -78,15 +78,22 @@ def _eight_bytes(data: NDArray[np.uint8], position: int) -> np.uint64:
 
 
 @inlined
-def _lowest_bytes(value: np.uint64, count: int) -> np.uint64:
+def lowest_bytes(value: np.uint64, count: int) -> np.uint64:
     """0 <= count < 8."""
     return value & ((np.uint64(1) << np.uint64(8 * count)) - np.uint64(1))
 
 
 @inlined
-def _mixed(value: np.uint64) -> np.uint64:
+def mixed(value: np.uint64) -> np.uint64:
     product = value * _MULTIPLIER
     return product ^ (product >> np.uint64(29))
+
+
+@inlined
+def finished(hashed: np.uint64, length: int) -> np.uint64:
+    """A word's hash, from that of its eights of bytes and its length."""
+    product = (hashed ^ np.uint64(length)) * _LAST_MULTIPLIER
+    return product ^ (product >> np.uint64(32))
 
 
 @inlined
@@ -121,21 +128,20 @@ def scan(
             break
         start, stop, hashed = position, offsets[document + 1], np.uint64(0)
         while True:
-            loaded = _eight_bytes(data, position)
+            loaded = eight_bytes(data, position)
             found = _zero_bytes(loaded ^ spaces) | _zero_bytes(loaded ^ newlines)
             if stop - position < 8:
                 found |= np.uint64(0x80) << np.uint64(8 * (stop - position))
             if found != 0:
                 bytes_left = trailing_zeros(found) >> 3
-                hashed = _mixed(hashed ^ _lowest_bytes(loaded, bytes_left))
+                hashed = mixed(hashed ^ lowest_bytes(loaded, bytes_left))
                 position += bytes_left
                 break
-            hashed = _mixed(hashed ^ loaded)
+            hashed = mixed(hashed ^ loaded)
             position += 8
         if position > start:
-            hashed = (hashed ^ np.uint64(position - start)) * _LAST_MULTIPLIER
             words.starts[count], words.lengths[count] = start, position - start
-            words.hashes[count] = hashed ^ (hashed >> np.uint64(32))
+            words.hashes[count] = finished(hashed, position - start)
             count += 1
         document_ends = position >= stop
         if document_ends or (ends_line and data[position] == newline):
@@ -170,9 +176,9 @@ def look_up(data: NDArray[np.uint8], words: Words, count: int, cache: Cache, fre
             fresh.entries[fresh.entries.shape[0] - passing] = words.entries[word]
             fresh.words[fresh.words.shape[0] - passing] = word
             continue
-        head = _eight_bytes(data, start)
+        head = eight_bytes(data, start)
         if length < 8:
-            head = _lowest_bytes(head, length)
+            head = lowest_bytes(head, length)
         tag, place = words.hashes[word] >> np.uint64(32), np.int64(words.hashes[word]) & mask
         while True:
             slot = cache.table[place]

@@ -15,7 +15,7 @@ RUN_BITS = 5  # of the length of a run
 
 
 @inlined
-def _code_point(data: NDArray[np.uint8], position: int, size: int) -> int:
+def code_point(data: NDArray[np.uint8], position: int, size: int) -> int:
     """The character of `size` bytes at `position`."""
     code = int(np.int64(data[position])) & (0x7F if size == 1 else 0x7F >> size)
     for byte in range(1, size):
@@ -53,7 +53,7 @@ def normalised(
         while position < stop and why == 0:
             first = data[position]
             size = 1 + (first >= 0xC0) + (first >= 0xE0) + (first >= 0xF0)
-            code = _code_point(data, position, size)
+            code = code_point(data, position, size)
             position += size
             fate = np.int64(table[code]) if code < table.shape[0] else SLOW
             if fate == SLOW:
