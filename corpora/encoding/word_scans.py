@@ -8,25 +8,24 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from corpora.compiled import inlined, kernel
+from corpora.compiled import inlined, kernel, load_uint64, trailing_zeros
 from corpora.encoding.word_cache import LineEnds, Words, eight_bytes, finished, lowest_bytes, mixed
 from corpora.encoding.word_symbols import code_point
 
 OTHER, LETTER, NUMBER, WHITE = 0, 1, 2, 3  # classes of characters
+_EACH, _HIGH_BITS, _LOW_SEVEN = (np.uint64(byte * 0x0101010101010101) for byte in (0x01, 0x80, 0x7F))
 _SPACE, _APOSTROPHE = ord(" "), ord("'")
 _S, _T, _M, _D, _R, _E, _V, _L = map(ord, "stmdrevl")
 
 
-@inlined
-def _add(data: NDArray[np.uint8], words: Words, count: int, start: int, stop: int) -> None:
-    """Writes word `count`, of the bytes from `start` to `stop`."""
-    hashed, position = np.uint64(0), start
+@kernel
+def _hash(data: NDArray[np.uint8], position: int, stop: int) -> np.uint64:
+    """Of the bytes from `position` to `stop`, by eights; see `finished`."""
+    hashed = np.uint64(0)
     while stop - position >= 8:
         hashed = mixed(hashed ^ eight_bytes(data, position))
         position += 8
-    hashed = mixed(hashed ^ lowest_bytes(eight_bytes(data, position), stop - position))
-    words.starts[count], words.lengths[count] = start, stop - start
-    words.hashes[count] = finished(hashed, stop - start)
+    return np.uint64(mixed(hashed ^ lowest_bytes(eight_bytes(data, position), stop - position)))
 
 
 @kernel
@@ -55,7 +54,8 @@ def scan_spaced(
         while position < stop and data[position] != _SPACE:
             position += 1
         if stop > offsets[document]:
-            _add(data, words, count, start, position)
+            words.starts[count], words.lengths[count] = start, position - start
+            words.hashes[count] = finished(_hash(data, start, position), position - start)
             count += 1
         if position < stop:
             position += 1
@@ -81,6 +81,21 @@ def _class(data: NDArray[np.uint8], position: int, classes: NDArray[np.uint8]) -
 
 
 @inlined
+def _latin_letters(loaded: np.uint64) -> int:
+    """How many of eight bytes, from the lowest on, are letters a-z, A-Z, or whole letters U+00C0 to U+00FF."""
+    lowered = (loaded | _EACH * np.uint64(0x20)) & (_EACH * np.uint64(0x7F))
+    from_a = lowered + _EACH * np.uint64(0x80 - ord("a"))  # the high bit of a byte says so
+    after_z = lowered + _EACH * np.uint64(0x80 - ord("z") - 1)
+    letters = from_a & ~after_z & ~loaded
+    not_c3 = ((loaded ^ _EACH * np.uint64(0xC3)) & _LOW_SEVEN) + _LOW_SEVEN | (loaded ^ _EACH * np.uint64(0xC3))
+    signs = (loaded & _EACH * np.uint64(0x5F)) ^ _EACH * np.uint64(0x17)  # 0 in 0x97 and 0xB7: U+00D7 and U+00F7
+    continues = loaded & ~(loaded << np.uint64(1)) & (signs + _LOW_SEVEN)
+    pairs = ~not_c3 & _HIGH_BITS & (continues >> np.uint64(8))
+    others = ~(letters | pairs | (pairs << np.uint64(8))) & _HIGH_BITS
+    return trailing_zeros(others) >> 3 if others != 0 else 8
+
+
+@inlined
 def _contraction(data: NDArray[np.uint8], position: int, stop: int) -> int:
     """Bytes of 's 't 'm 'd 're 've 'll at `position`; 0: none is there."""
     if data[position] != _APOSTROPHE or position + 1 >= stop:
@@ -93,6 +108,25 @@ def _contraction(data: NDArray[np.uint8], position: int, stop: int) -> int:
     third = data[position + 2]
     long = (second == _R or second == _V) and third == _E
     return 3 if long or (second == _L and third == _L) else 0
+
+
+@kernel  # not inlined: what is rare would slow down the loop
+def _word_end(data: NDArray[np.uint8], start: int, stop: int, classes: NDArray[np.uint8]) -> int:
+    """The end of the word that begins at `start`, character by character."""
+    short = _contraction(data, start, stop)
+    if short > 0:
+        return start + short
+    position, kind = start, _class(data, start, classes)
+    if data[start] == _SPACE and start + 1 < stop:
+        after = _class(data, start + 1, classes)
+        position += 1 if after != WHITE else 0
+        kind = after
+    last = position
+    while position < stop and _class(data, position, classes) == kind:
+        last = position
+        position += _size(data[position])
+    # The last space of several goes with what follows, or stands alone.
+    return last if kind == WHITE and position < stop and last > start else position
 
 
 @kernel
@@ -122,23 +156,18 @@ def scan_gpt2(
             lines += 1
             document += 1
             continue
-        kind = _class(data, position, classes)
-        short = _contraction(data, position, stop)
-        if kind == WHITE and data[position] == _SPACE and position + 1 < stop:
-            after = _class(data, position + 1, classes)
-            if after != WHITE:
-                kind = after
-                position += 1
-        if short > 0:
-            position += short
-        else:
-            last = position
-            while position < stop and _class(data, position, classes) == kind:
-                last = position
-                position += _size(data[position])
-            if kind == WHITE and position < stop and last > start:
-                position = last  # the last space of several goes with what follows, or stands alone
-        _add(data, words, count, start, position)
+        body = start + (1 if data[start] == _SPACE else 0)
+        position, hashed, found = body, np.uint64(0), 8
+        while found == 8 and position + 8 <= data.shape[0]:
+            loaded = np.uint64(load_uint64(data, position))
+            found = _latin_letters(loaded)
+            hashed = mixed(hashed ^ (loaded if found == 8 else lowest_bytes(loaded, found)))
+            position += found
+        if found == 8 or position == body or position > stop or (position < stop and data[position] >= 0x80):
+            position = _word_end(data, start, stop, classes)
+            hashed = _hash(data, body, position)
+        words.starts[count], words.lengths[count] = start, position - start
+        words.hashes[count] = finished(hashed, position - start)
         count += 1
     state[0], state[1] = document, position
     return count, lines
