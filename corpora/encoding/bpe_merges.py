@@ -14,10 +14,10 @@ from corpora.compiled import inlined, kernel
 
 PAIR = np.dtype([("key", np.uint64), ("merge", np.int64)])
 _FREE = np.uint64(0xFFFFFFFFFFFFFFFF)
-_NONE = np.int64(0x7FFFFFFFFFFFFFFF)
+_NONE = 0x7FFFFFFFFFFFFFFF
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 _SHORT = 48  # symbols; longer words are merged by a heap
-_HALF, _LOW = np.int64(32), np.int64(0xFFFFFFFF)
+_HALF, _LOW = 32, 0xFFFFFFFF
 
 
 class Surfaces(NamedTuple):
@@ -44,12 +44,12 @@ def pair_table(
 @inlined
 def _place(key: np.uint64, mask: int) -> int:
     product = key * _MULTIPLIER
-    return np.int64(product ^ (product >> np.uint64(32))) & mask
+    return int(np.int64(product ^ (product >> np.uint64(32)))) & mask
 
 
 @kernel
 def _insert(table: NDArray[np.void], keys: NDArray[np.uint64], merges: NDArray[np.int64]) -> None:
-    mask = np.int64(table.shape[0] - 1)
+    mask = table.shape[0] - 1
     for number in range(keys.shape[0]):
         place = _place(keys[number], mask)
         while table[place].key != _FREE and table[place].key != keys[number]:
@@ -61,11 +61,11 @@ def _insert(table: NDArray[np.void], keys: NDArray[np.uint64], merges: NDArray[n
 def _merge(table: NDArray[np.void], left: int, right: int) -> int:
     """rank << 32 | merged of a pair, or _NONE."""
     key = np.uint64(left) << np.uint64(32) | np.uint64(right)
-    mask = np.int64(table.shape[0] - 1)
+    mask = table.shape[0] - 1
     place = _place(key, mask)
     while table[place].key != key and table[place].key != _FREE:
         place = (place + 1) & mask
-    return np.int64(table[place].merge) if table[place].key == key else _NONE
+    return int(np.int64(table[place].merge)) if table[place].key == key else _NONE
 
 
 @inlined
@@ -191,9 +191,9 @@ def merge_words(
     Word w is `symbols[starts[w]:starts[w + 1]]` and its entry `entries[words[w]]`. One that might not fit gets
     limit -1.
     """
-    size = np.int64(1)
+    size = 1
     for word in range(words.shape[0]):
-        size = max(size, starts[word + 1] - starts[word])
+        size = max(size, int(starts[word + 1] - starts[word]))
     line, work = np.empty(size, np.int64), np.empty(5 * max(size, _SHORT), np.int64)
     known = surfaces.ids.shape[0]
     for word in range(words.shape[0]):

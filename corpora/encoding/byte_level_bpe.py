@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from corpora.encoding.bpe_merges import Surfaces, bytes_as_symbols, merge_words, pair_table
-from corpora.encoding.cached_words import DEFAULT_CACHE, Bytes, CachedWords, Offsets, Value
+from corpora.encoding.cached_words import DEFAULT_CACHE, Bytes, CachedWords, Offsets
 from corpora.encoding.word_pieces import ByEngine
 from corpora.encoding.word_scans import LETTER, NUMBER, OTHER, WHITE, scan_gpt2
 from corpora.encoding.word_symbols import LONGEST_WORD
@@ -64,13 +64,13 @@ class Engine(NamedTuple):
     surfaces: Surfaces
 
 
-class ByteLevelBpe(CachedWords[Value]):
+class ByteLevelBpe(CachedWords):
     """Serves one thread at a time. `data` is a tokenizer.json that `why_not` has no objection to.
 
     by_engine: the ids of texts, for those that words can't serve.
     """
 
-    def __init__(self, data: bytes, dtype: type[Value], by_engine: ByEngine, cache_bytes: int = DEFAULT_CACHE) -> None:
+    def __init__(self, data: bytes, dtype: np.dtype[np.unsignedinteger], by_engine: ByEngine, cache_bytes: int = DEFAULT_CACHE) -> None:
         super().__init__(dtype, expansion=1, alone=True, cache_bytes=cache_bytes)
         self._engine, self._classes, self._given_engine = engine(data), classes(), by_engine
 
@@ -168,8 +168,7 @@ def _asked(characters: list[str]) -> list[int]:
     found = []
     for character in characters:
         parts = [len(range(*span)) for _, span in _until_mark(words)]
-        found.append({(1, 2): LETTER, (2, 1): NUMBER}.get(tuple(parts), OTHER))
-        assert sum(parts) == 2 + len(character)
+        found.append(LETTER if parts == [1, 2] else NUMBER if parts == [2, 1] else OTHER)
     return found
 
 

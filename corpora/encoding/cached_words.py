@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,6 @@ from corpora.encoding.word_cache import (
 from corpora.encoding.word_symbols import LONGEST_WORD
 
 Number = TypeVar("Number", np.uint8, np.int64)
-Value = TypeVar("Value", np.uint16, np.uint32)
 Bytes = NDArray[np.uint8]
 Offsets = NDArray[np.int64]
 DEFAULT_CACHE = 96 << 20  # bytes: a million words
@@ -32,23 +31,23 @@ _BYTES_A_WORD = 8  # of a block, for each word that it can hold
 _BATCH_BYTES = 1 << 20  # of lines that the engine encodes in one call
 
 
-class Lines(NamedTuple, Generic[Value]):
+class Lines(NamedTuple):
     """Line l's values are `values[offsets[l]:offsets[l + 1]]`; document d has `lines_per_document[d]` lines."""
 
-    values: NDArray[Value]
+    values: NDArray[Any]  # of the dtype that was asked for
     offsets: Offsets
     lines_per_document: NDArray[np.int64]
 
 
-class _Block(NamedTuple, Generic[Value]):
+class _Block(NamedTuple):
     """A block's values, where its lines end among them, and (line, first byte, end) of each that is not safe."""
 
-    values: NDArray[Value]
+    values: NDArray[Any]
     line_ends: Offsets
     unsafe: NDArray[np.int64]
 
 
-class CachedWords(Generic[Value]):
+class CachedWords:
     """Serves one thread at a time. What a word is, and its values, is for a subclass to say.
 
     dtype: of the values. expansion: symbols that a byte of text can become. alone: whether a word's values never
@@ -56,7 +55,7 @@ class CachedWords(Generic[Value]):
     full. The block of text in work has another 50 MB reserved, of which ordinary text touches a few.
     """
 
-    def __init__(self, dtype: type[Value], *, expansion: int, alone: bool, cache_bytes: int) -> None:
+    def __init__(self, dtype: np.dtype[np.unsignedinteger], *, expansion: int, alone: bool, cache_bytes: int) -> None:
         self._dtype, self._alone = dtype, alone
         capacity = 1 << min(max(10, (cache_bytes // _ENTRY_BYTES).bit_length() - 1), 26)
         words = min(_MOST_WORDS, capacity // 4)
@@ -93,7 +92,7 @@ class CachedWords(Generic[Value]):
         """The values of whole lines."""
         raise NotImplementedError
 
-    def encode(self, data: Bytes, offsets: Offsets) -> Lines[Value]:
+    def encode(self, data: Bytes, offsets: Offsets) -> Lines:
         """Document d is `data[offsets[d]:offsets[d + 1]]`, which must be valid UTF-8. Takes some 10 bytes a byte."""
         data, offsets = _read_only(data), _read_only(offsets)
         lines_of = np.zeros(len(offsets) - 1, np.int64)
@@ -109,7 +108,7 @@ class CachedWords(Generic[Value]):
         values.clear()
         return self._encoded_again(found, data, np.concatenate(unsafe))
 
-    def _blocks(self, data: Bytes, offsets: Offsets, lines_of: NDArray[np.int64]) -> Iterator[_Block[Value]]:
+    def _blocks(self, data: Bytes, offsets: Offsets, lines_of: NDArray[np.int64]) -> Iterator[_Block]:
         state = np.array([0, offsets[0], offsets[0]], np.int64)
         carried = np.zeros(3)
         while state[0] < len(lines_of):
@@ -134,7 +133,7 @@ class CachedWords(Generic[Value]):
             self._cache.used[:] = 0
             self._pool_next = 0
 
-    def _expanded(self, words: int, lines: int, carried: NDArray[np.float64]) -> _Block[Value]:
+    def _expanded(self, words: int, lines: int, carried: NDArray[np.float64]) -> _Block:
         ends, unsafe = np.empty(lines, np.int64), np.empty(lines, np.int64)
         entries = self._cache.entries
         values = np.empty(count_pieces(self._words, words, entries), self._dtype)
@@ -145,7 +144,7 @@ class CachedWords(Generic[Value]):
         spans = (rows, self._line_ends.starts[rows], self._line_ends.stops[rows])
         return _Block(values, ends, np.stack(spans, axis=1))
 
-    def _encoded_again(self, lines: Lines[Value], data: Bytes, unsafe: NDArray[np.int64]) -> Lines[Value]:
+    def _encoded_again(self, lines: Lines, data: Bytes, unsafe: NDArray[np.int64]) -> Lines:
         """The lines with the unsafe ones, rows of (line, first byte, end), encoded by the engine."""
         if not len(unsafe):
             return lines

@@ -31,6 +31,11 @@ class Encoder(Protocol):
     num_sentinels: int
     sha256: str
 
+    @property
+    def engine(self) -> str:
+        """What serves `encode_flat`: `word cache`, `bytes`, or the engine of record and its version."""
+        ...
+
     def sentinel_id(self, number: int) -> int:
         """The id of sentinel `number`, 0 <= number < num_sentinels. Raises BadArgument outside."""
         ...

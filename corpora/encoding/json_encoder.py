@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from corpora.encoding.flat import FlatIds, Utf8, flat_ids, id_dtype, texts_of
+from corpora.encoding.flat import FlatIds, Utf8, id_dtype
+from corpora.encoding.flat_encoder import FlatEncoder, Make
 from corpora.encoding.sentinels import check_sentinel, sentinel_name
 from corpora.encoding.tokenizer_folder import TokenizerConfig, name
 from corpora.errors import BadArgument, DamagedFile
@@ -18,7 +21,7 @@ class JsonEncoder:
     """See Encoder. Special strings are encoded as text, unless the model's own vocabulary spells them."""
 
     def __init__(self, data: bytes, config: TokenizerConfig, path: str = "tokenizer.json") -> None:
-        from tokenizers import Tokenizer
+        from tokenizers import Tokenizer, __version__
 
         self._data, self._config, self._path = data, config, path
         try:
@@ -35,6 +38,12 @@ class JsonEncoder:
         self.pad_id = self.eos_id if pad is None else pad
         self.unk_id = self._id(name(config.unk_token))
         self.num_sentinels = config.num_sentinels
+        self._flat = FlatEncoder(
+            f"tokenizers {__version__}",
+            partial(_encode, self._tokenizer),
+            id_dtype(self.vocab_size),
+            partial(_words, data, self._tokenizer, id_dtype(self.vocab_size)),
+        )
         self.sha256 = hashlib.sha256(data).hexdigest()
 
     def __reduce__(self) -> tuple[type[JsonEncoder], tuple[bytes, TokenizerConfig, str]]:
@@ -55,11 +64,14 @@ class JsonEncoder:
         return self._required(sentinel_name(number))
 
     def encode_batch(self, texts: list[str]) -> list[NDArray[np.int32]]:
-        found = self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)
-        return [np.array(encoding.ids, np.int32) for encoding in found]
+        return _encode(self._tokenizer, texts)
 
     def encode_flat(self, texts: Utf8) -> FlatIds:
-        return flat_ids(self.encode_batch(texts_of(texts)), id_dtype(self.vocab_size))
+        return self._flat.encode(texts)
+
+    @property
+    def engine(self) -> str:
+        return self._flat.engine
 
     def id_to_piece(self, number: int) -> str:
         piece: str | None = self._tokenizer.id_to_token(number) if number >= 0 else None
@@ -71,3 +83,18 @@ class JsonEncoder:
         kept = [n for n in map(int, ids) if n not in (self.pad_id, self.eos_id)]
         text: str = self._tokenizer.decode(kept, skip_special_tokens=False)
         return text
+
+
+def _encode(tokenizer: Any, texts: list[str]) -> list[NDArray[np.int32]]:
+    found = tokenizer.encode_batch_fast(texts, add_special_tokens=False)
+    return [np.array(encoding.ids, np.int32) for encoding in found]
+
+
+def _words(data: bytes, tokenizer: Any, dtype: np.dtype[np.unsignedinteger]) -> Make | None:
+    """What makes cached words of this file, where these are exact."""
+    from corpora.encoding import byte_level_bpe
+
+    if byte_level_bpe.why_not(data) is not None:
+        return None
+    record = partial(_encode, tokenizer)
+    return lambda cache_bytes: byte_level_bpe.ByteLevelBpe(data, dtype, record, cache_bytes)

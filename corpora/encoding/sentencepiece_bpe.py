@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from corpora.encoding.bpe_merges import Surfaces, merge_words, pair_table
-from corpora.encoding.cached_words import DEFAULT_CACHE, Bytes, Offsets, Value
+from corpora.encoding.cached_words import DEFAULT_CACHE, Bytes, Offsets
 from corpora.encoding.charsmap import read_rules
 from corpora.encoding.code_points import SPACE
 from corpora.encoding.model_proto import BPE, BYTE, NORMAL, UNUSED, USER_DEFINED, SentencePieceModel, read_model
@@ -43,14 +43,14 @@ class Engine(NamedTuple):
     surfaces: Surfaces
 
 
-class SentencePieceBpe(SentencePieceWords[Value]):
+class SentencePieceBpe(SentencePieceWords):
     """Serves one thread at a time. `model` is one that `why_not` has no objection to.
 
     by_engine: SentencePiece's ids of texts, for those that words can't serve.
     """
 
     def __init__(
-        self, model: bytes, dtype: type[Value], by_engine: ByEngine, cache_bytes: int = DEFAULT_CACHE
+        self, model: bytes, dtype: np.dtype[np.unsignedinteger], by_engine: ByEngine, cache_bytes: int = DEFAULT_CACHE
     ) -> None:
         made = engine(model)
         super().__init__(

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from corpora.encoding.cached_words import Bytes, CachedWords, Offsets, Value
+from corpora.encoding.cached_words import Bytes, CachedWords, Offsets
 from corpora.encoding.word_symbols import BY_HAND, TOO_LONG, normalised
 
 
@@ -22,12 +22,12 @@ class Tables(NamedTuple):
     symbols: Callable[[str], NDArray[np.int32]]
 
 
-class SentencePieceWords(CachedWords[Value]):
+class SentencePieceWords(CachedWords):
     """normalise: what a line goes through before SentencePiece. keeps_spaces: whether the model doesn't collapse them."""
 
     def __init__(
         self,
-        dtype: type[Value],
+        dtype: np.dtype[np.unsignedinteger],
         tables: Tables,
         *,
         normalise: Callable[[str], str],
@@ -65,6 +65,6 @@ class SentencePieceWords(CachedWords[Value]):
     def _normalised_by_hand(self, data: Bytes, words: NDArray[np.int64]) -> tuple[NDArray[np.int32], Offsets]:
         spans = zip(self._words.starts[words].tolist(), self._words.lengths[words].tolist(), strict=True)
         raw = [data[start : start + length].tobytes().decode() for start, length in spans]
-        texts = self._tables.processor.normalize([self._normalise(text) for text in raw])
+        texts: list[str] = self._tables.processor.normalize([self._normalise(text) for text in raw])
         starts = np.cumsum([0, *map(len, texts)], dtype=np.int64)
         return self._tables.symbols("".join(texts)), starts

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from corpora.encoding.cached_words import DEFAULT_CACHE, Bytes, Lines, Offsets, Value
+from corpora.encoding.cached_words import DEFAULT_CACHE, Bytes, Lines, Offsets
 from corpora.encoding.code_points import SPACE, Normaliser, normalise_function
 from corpora.encoding.sentencepiece_words import SentencePieceWords, Tables
 from corpora.encoding.unigram_engine import Engine, engine, why_not
@@ -25,7 +25,7 @@ UnknownValues = Callable[[list[bytes]], Sequence[int]]
 ByEngine = Callable[[list[str]], Iterable[NDArray[np.integer]]]
 
 
-class WordPieces(SentencePieceWords[Value]):
+class WordPieces(SentencePieceWords):
     """Serves one thread at a time; the tables are shared by all of the same model. Raises BadArgument, DamagedFile.
 
     normaliser: what each line goes through before SentencePiece. separators: b" " or b" \\n", between words.
@@ -42,7 +42,7 @@ class WordPieces(SentencePieceWords[Value]):
         normaliser: Normaliser,
         separators: bytes,
         line_end: bool,
-        values: NDArray[Value],
+        values: NDArray[np.unsignedinteger],
         unknown_values: UnknownValues,
         by_engine: ByEngine | None = None,
         cache_bytes: int = DEFAULT_CACHE,
@@ -55,7 +55,7 @@ class WordPieces(SentencePieceWords[Value]):
             raise BadArgument(f"{len(values)} values for {pieces} pieces: give one each")
         tables = Tables(made.processor, made.table, made.runs, made.trie.symbols[SPACE], made.symbols)
         super().__init__(
-            values.dtype.type,
+            values.dtype,
             tables,
             normalise=normalise_function(normaliser),
             keeps_spaces=False,

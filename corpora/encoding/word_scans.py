@@ -77,7 +77,7 @@ def _size(first: int) -> int:
 @inlined
 def _class(data: NDArray[np.uint8], position: int, classes: NDArray[np.uint8]) -> int:
     first = data[position]
-    return classes[first] if first < 0x80 else classes[code_point(data, position, _size(first))]
+    return int(classes[first if first < 0x80 else code_point(data, position, _size(first))])
 
 
 @inlined

@@ -115,7 +115,7 @@ def test_long_texts_get_the_ids_of_their_words(encoder, texts):
     (ids,) = encoder.encode_batch([text])
     assert ids.tolist() == words
     lowest = min(piece.score for piece in read_model(encoder._model, "m").pieces)
-    assert encoder._longest * (10 - lowest) <= 2**24 / 32, "a float32 sum of 32nds is exact up to here"
+    assert encoder._record.longest * (10 - lowest) <= 2**24 / 32, "a float32 sum of 32nds is exact up to here"
 
 
 def test_a_giant_document_takes_seconds(encoder):
