@@ -12,19 +12,13 @@ from numpy.typing import NDArray
 
 from corpora.encoding.bpe_merges import Surfaces, bytes_as_symbols, merge_words, pair_table
 from corpora.encoding.cached_words import DEFAULT_CACHE, Bytes, CachedWords, Offsets
+from corpora.encoding.gpt2_files import byte_characters
 from corpora.encoding.word_pieces import ByEngine
 from corpora.encoding.word_scans import LETTER, NUMBER, OTHER, WHITE, scan_gpt2
 from corpora.encoding.word_symbols import LONGEST_WORD
 
 _CODE_POINTS = 0x110000
 _PLANES = 0x40000  # those in which Unicode may yet assign characters
-
-
-def byte_characters() -> dict[int, str]:
-    """GPT-2's printable character for each byte (openai/gpt-2 src/encoder.py, `bytes_to_unicode`)."""
-    printable = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
-    others = [byte for byte in range(256) if byte not in printable]
-    return {byte: chr(byte) for byte in printable} | {byte: chr(256 + n) for n, byte in enumerate(others)}
 
 
 class _Model(msgspec.Struct):

@@ -16,6 +16,12 @@ from corpora.encoding.sentinels import check_sentinel, sentinel_name
 from corpora.encoding.tokenizer_folder import TokenizerConfig, name
 from corpora.errors import BadArgument, DamagedFile
 
+_GPT2 = "<|endoftext|>"
+_EOS = ("</s>", _GPT2, "<eos>", "<|end_of_text|>", "<|im_end|>", "[SEP]")
+_BOS = ("<s>", "<|startoftext|>", "<bos>", "<|begin_of_text|>", "[CLS]")
+_PAD = ("<pad>", "[PAD]", "<|padding|>", "<|finetune_right_pad_id|>")
+_UNK = ("<unk>", "[UNK]", "<|unk|>")
+
 
 class JsonEncoder:
     """See Encoder. Special strings are encoded as text, unless the model's own vocabulary spells them."""
@@ -32,11 +38,13 @@ class JsonEncoder:
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
         self.vocab_size: int = self._tokenizer.get_vocab_size(with_added_tokens=True)
-        self.bos_id = self._id(name(config.bos_token))
-        self.eos_id = self._required(name(config.eos_token))
-        pad = self._id(name(config.pad_token))
+        self.eos_id = self._eos_id(name(config.eos_token))
+        self.bos_id = self._id_of(name(config.bos_token), _BOS)
+        if self.bos_id is None and config.eos_token is None and self.eos_id == self._id(_GPT2):
+            self.bos_id = self.eos_id
+        pad = self._id_of(name(config.pad_token), _PAD)
         self.pad_id = self.eos_id if pad is None else pad
-        self.unk_id = self._id(name(config.unk_token))
+        self.unk_id = self._id_of(name(config.unk_token), _UNK)
         self.num_sentinels = config.num_sentinels
         self._flat = FlatEncoder(
             f"tokenizers {__version__}",
@@ -53,15 +61,24 @@ class JsonEncoder:
         found: int | None = self._tokenizer.token_to_id(token) if token is not None else None
         return found
 
-    def _required(self, token: str | None) -> int:
-        found = self._id(token)
+    def _id_of(self, token: str | None, usual: Sequence[str]) -> int | None:
+        """Of the token that the folder names; where it names none, of the first of the usual ones that there is."""
+        names = usual if token is None else (token,)
+        return next((found for found in map(self._id, names) if found is not None), None)
+
+    def _eos_id(self, token: str | None) -> int:
+        found = self._id_of(token, _EOS)
         if found is None:
-            raise BadArgument(f"{self._path}: eos_token {token!r} has no id: name it in tokenizer_config.json")
+            which = f"none of {', '.join(_EOS)}" if token is None else f"{token!r}, which has no id,"
+            raise BadArgument(f"{self._path}: its eos_token is {which}: name it in tokenizer_config.json beside it")
         return found
 
     def sentinel_id(self, number: int) -> int:
         check_sentinel(number, self.num_sentinels)
-        return self._required(sentinel_name(number))
+        found = self._id(sentinel_name(number))
+        if found is None:
+            raise BadArgument(f"{self._path} has no {sentinel_name(number)}, but tokenizer_config.json counts it")
+        return found
 
     def encode_batch(self, texts: list[str]) -> list[NDArray[np.int32]]:
         return _encode(self._tokenizer, texts)

@@ -227,9 +227,10 @@ def test_byte_level_bpe(texts, tmp_path):
     )
     bpe.train_from_iterator(texts[:50], trainer)
     bpe.save(str(tmp_path / "tokenizer.json"))
-    with pytest.raises(BadArgument, match="eos_token None has no id"):
+    (tmp_path / "tokenizer_config.json").write_text('{"eos_token": {"content": "<|endofdoc|>"}}')
+    with pytest.raises(BadArgument, match=r"its eos_token is '<\|endofdoc\|>', which has no id,"):
         load_encoder(str(tmp_path))
-    (tmp_path / "tokenizer_config.json").write_text('{"eos_token": {"content": "<|endoftext|>"}}')
+    (tmp_path / "tokenizer_config.json").unlink()
     encoder = load_encoder(str(tmp_path))
     (ids,) = encoder.encode_batch(["Año <|endoftext|>\0 x"])
     assert encoder.eos_id not in ids
