@@ -62,9 +62,9 @@ def _merge(table: NDArray[np.void], left: int, right: int) -> int:
     """rank << 32 | merged of a pair, or _NONE."""
     key = np.uint64(left) << np.uint64(32) | np.uint64(right)
     mask = table.shape[0] - 1
-    place = _place(key, mask)
+    place = np.uint64(_place(key, mask))
     while table[place].key != key and table[place].key != _FREE:
-        place = (place + 1) & mask
+        place = (place + np.uint64(1)) & np.uint64(mask)
     return int(np.int64(table[place].merge)) if table[place].key == key else _NONE
 
 

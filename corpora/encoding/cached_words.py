@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from corpora.encoding.word_cache import (
     ENTRY,
     LONGEST_CACHED,
+    WRITTEN,
     Cache,
     Fresh,
     LineEnds,
@@ -68,7 +69,8 @@ class CachedWords:
             np.zeros(2, np.int64),
         )
         self._cached_pieces = max(4 * capacity, 2 * most_symbols)
-        self._pool = np.empty(self._cached_pieces + 2 * most_symbols, np.uint32)
+        self._pool_end = self._cached_pieces + 2 * most_symbols
+        self._pool = np.empty(self._pool_end + WRITTEN, np.uint32)
         self._pool_next = 0
         places = [np.empty(words, np.int64) for _ in range(8)]
         self._words = Words(places[0], places[1], np.empty(words, np.uint64), places[2])
@@ -118,7 +120,7 @@ class CachedWords:
             if new:
                 self._pool_next = self._fill(data, slice(0, new), self._pool_next, self._cached_pieces)
             if passing:
-                self._fill(data, slice(-passing, None), self._cached_pieces, len(self._pool))
+                self._fill(data, slice(-passing, None), self._cached_pieces, self._pool_end)
             yield self._expanded(words, lines, carried)
 
     def _make_room(self) -> None:
@@ -136,13 +138,14 @@ class CachedWords:
     def _expanded(self, words: int, lines: int, carried: NDArray[np.float64]) -> _Block:
         ends, unsafe = np.empty(lines, np.int64), np.empty(lines, np.int64)
         entries = self._cache.entries
-        values = np.empty(count_pieces(self._words, words, entries), self._dtype)
+        count = count_pieces(self._words, words, entries)
+        values = np.empty(count + WRITTEN, self._dtype)
         found = expand(
             self._words, words, self._line_ends.words, entries, self._pool, self._alone, carried, values, ends, unsafe
         )
         rows = unsafe[:found]
         spans = (rows, self._line_ends.starts[rows], self._line_ends.stops[rows])
-        return _Block(values, ends, np.stack(spans, axis=1))
+        return _Block(values[:count], ends, np.stack(spans, axis=1))
 
     def _encoded_again(self, lines: Lines, data: Bytes, unsafe: NDArray[np.int64]) -> Lines:
         """The lines with the unsafe ones, rows of (line, first byte, end), encoded by the engine."""

@@ -27,6 +27,7 @@ ENTRY = np.dtype(
 LONGEST_CACHED = 64  # bytes
 _MOST_PIECES = 1 << 18  # of a line whose float32 score is bounded by _DRIFT
 _DRIFT = 1.02  # more than (1 + 2**-24) ** _MOST_PIECES, and the rounding of costs
+WRITTEN = 4  # pieces of each word, if it has them or not
 _AHEAD = 16  # words
 _MULTIPLIER, _LAST_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)
 _LOW_BITS, _HIGH_BITS = np.uint64(0x0101010101010101), np.uint64(0x8080808080808080)
@@ -236,7 +237,7 @@ def expand(
     ends: NDArray[np.int64],
     unsafe_lines: NDArray[np.int64],
 ) -> int:
-    """Writes the values of a block's words, where each line ends among them, and which lines aren't safe.
+    """Writes the values of a block's words (and up to WRITTEN places after them), where each line ends among them, and which lines aren't safe.
 
     line_words: the block's words up to the end of each line. carried: (score's magnitude, pieces so far, unsafe: 1)
     of the line that goes on from the block before and into the next. That score is exact; SentencePiece's own drifts
@@ -254,7 +255,9 @@ def expand(
             unsafe |= cost * _DRIFT > entries[entry].limit
             cost += 0.0 if alone else np.float64(entries[entry].cost)
             first, length = int(np.int64(entries[entry].pieces)), int(np.int64(entries[entry].count))
-            for piece in range(length):
+            for piece in range(WRITTEN):  # most words have no more, and a fixed number is faster than a loop to length
+                values[end + piece] = pool[first + piece]
+            for piece in range(WRITTEN, length):
                 values[end + piece] = pool[first + piece]
             end += length
             pieces += length

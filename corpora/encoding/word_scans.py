@@ -157,12 +157,19 @@ def scan_gpt2(
             document += 1
             continue
         body = start + (1 if data[start] == _SPACE else 0)
-        position, hashed, found = body, np.uint64(0), 8
+        position, hashed, loaded, found = body, np.uint64(0), np.uint64(0), 8
         while found == 8 and position + 8 <= data.shape[0]:
             loaded = np.uint64(load_uint64(data, position))
             found = _latin_letters(loaded)
             hashed = mixed(hashed ^ (loaded if found == 8 else lowest_bytes(loaded, found)))
             position += found
+        if found == 0 and position == body and body + 8 <= stop and data[body] < 0x80 and data[start] != _APOSTROPHE:
+            kind = classes[data[body]]
+            while position < body + 7 and data[position] < 0x80 and classes[data[position]] == kind:
+                position += 1
+            if position == body + 7 or (kind == WHITE and position > start + 1):
+                position = body
+            hashed = mixed(lowest_bytes(loaded, position - body))
         if found == 8 or position == body or position > stop or (position < stop and data[position] >= 0x80):
             position = _word_end(data, start, stop, classes)
             hashed = _hash(data, body, position)
