@@ -18,7 +18,8 @@ from corpora.encoding.word_scans import LETTER, NUMBER, OTHER, WHITE, scan_gpt2
 from corpora.encoding.word_symbols import LONGEST_WORD
 
 _CODE_POINTS = 0x110000
-_PLANES = 0x40000  # those in which Unicode may yet assign characters
+_PLANES = 0x40000  # those with letters and numbers, now or one day
+_RUN = 64
 
 
 class _Model(msgspec.Struct):
@@ -139,35 +140,38 @@ def _objection_to_model(model: _Model) -> str | None:
 def classes() -> NDArray[np.uint8]:
     """Of each code point, as the installed `tokenizers` sees it: characters newer than Python's are looked up there."""
     kinds = {"L": LETTER, "N": NUMBER}
-    found = np.zeros(_CODE_POINTS, np.uint8)
-    unassigned = []
-    for code in range(_CODE_POINTS):
-        category = unicodedata.category(chr(code))
-        if category == "Cn" and code < _PLANES:
-            unassigned.append(chr(code))
-        elif category[0] in kinds:
-            found[code] = kinds[category[0]]
+    categories = [unicodedata.category(chr(code)) for code in range(_PLANES)]
+    found = np.full(_CODE_POINTS, OTHER, np.uint8)
+    found[:_PLANES] = [kinds.get(category[0], OTHER) for category in categories]
     found[[code for code in range(0x3001) if chr(code).isspace() and not 0x1C <= code <= 0x1F]] = WHITE
-    found[[ord(character) for character in unassigned]] = _asked(unassigned)
+    runs = _runs(np.flatnonzero(np.array(categories) == "Cn"))
+    newer = [code for run in _not_all_other(runs) for code in run]
+    found[newer] = [_asked(chr(code)) for code in newer]
     return found
 
 
-def _asked(characters: list[str]) -> list[int]:
-    """Classes of characters that are no spaces: what `1ca` is cut into."""
+def _runs(codes: NDArray[np.int64]) -> list[range]:
+    """Consecutive ones, in parts that are not long."""
+    breaks = np.flatnonzero((np.diff(codes) != 1) | (codes[1:] % _RUN == 0)) + 1
+    return [range(int(run[0]), int(run[-1]) + 1) for run in np.split(codes, breaks)]
+
+
+def _not_all_other(runs: list[range]) -> list[range]:
+    """Those that have a letter or a number: the others are one word with the exclamation mark before them."""
+    text = "".join("1!" + "".join(map(chr, run)) for run in runs)
+    spans = {span for _, span in _cut(text)}
+    ends = np.cumsum([len(run) + 2 for run in runs]).tolist()
+    return [run for run, end in zip(runs, ends, strict=True) if (end - len(run) - 1, end) not in spans]
+
+
+def _asked(character: str) -> int:
+    """The class of a character that is no space."""
+    spans = [span for _, span in _cut(f"1{character}a")]
+    return {(0, 1): LETTER, (0, 2): NUMBER}[spans[0]] if len(spans) == 2 else OTHER
+
+
+def _cut(text: str) -> list[tuple[str, tuple[int, int]]]:
     from tokenizers import pre_tokenizers
 
-    text = "".join(f"!1{character}a" for character in characters)
-    words = iter(pre_tokenizers.ByteLevel(add_prefix_space=False).pre_tokenize_str(text))
-    next(words)
-    found = []
-    for character in characters:
-        parts = [len(range(*span)) for _, span in _until_mark(words)]
-        found.append(LETTER if parts == [1, 2] else NUMBER if parts == [2, 1] else OTHER)
-    return found
-
-
-def _until_mark(words: Any) -> Any:
-    for word in words:
-        if word[0] == "!":
-            return
-        yield word
+    words: list[tuple[str, tuple[int, int]]] = pre_tokenizers.ByteLevel(add_prefix_space=False).pre_tokenize_str(text)
+    return words
