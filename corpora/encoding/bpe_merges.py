@@ -1,6 +1,6 @@
-"""Byte-pair merges of words: the best-ranked pair first, of equals the leftmost, as `tokenizers` and SentencePiece.
+"""Byte-pair merges of words: the pair of lowest rank first, of equals the leftmost, as `tokenizers` and SentencePiece.
 
-Pairs are found by a hash table of (left << 32 | right, rank << 32 | merged), in which a key of all ones is free.
+Pairs are found by a hash table of uint64: left symbol, right symbol (21 bits each), rank (22 bits); all ones is free.
 """
 
 from __future__ import annotations
@@ -12,12 +12,21 @@ from numpy.typing import NDArray
 
 from corpora.compiled import inlined, kernel
 
-PAIR = np.dtype([("key", np.uint64), ("merge", np.int64)])
+MOST_SYMBOLS, MOST_RANKS = 1 << 21, (1 << 22) - 1
+_RIGHT, _LEFT = np.uint64(22), np.uint64(43)  # where they begin
+_RANK = np.uint64(MOST_RANKS)
 _FREE = np.uint64(0xFFFFFFFFFFFFFFFF)
-_NONE = 0x7FFFFFFFFFFFFFFF
+_NONE = MOST_RANKS  # the rank of what is no pair
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 _SHORT = 48  # symbols; longer words are merged by a heap
 _HALF, _LOW = 32, 0xFFFFFFFF
+
+
+class Merges(NamedTuple):
+    """slots: the table. merged: int32[ranks], the symbol that a pair of this rank becomes."""
+
+    slots: NDArray[np.uint64]
+    merged: NDArray[np.int32]
 
 
 class Surfaces(NamedTuple):
@@ -31,65 +40,63 @@ class Surfaces(NamedTuple):
     unknown: int
 
 
-def pair_table(
-    lefts: NDArray[np.int64], rights: NDArray[np.int64], ranks: NDArray[np.int64], merged: NDArray[np.int64]
-) -> NDArray[np.void]:
-    """At most half full. Of equal pairs the last one counts."""
-    table = np.zeros(1 << max(4, (2 * len(lefts)).bit_length()), PAIR)
-    table["key"] = _FREE
-    _insert(table, (lefts << 32 | rights).astype(np.uint64), ranks << 32 | merged)
-    return table
+def merges_of(pairs: NDArray[np.int64], merged: NDArray[np.int32]) -> Merges:
+    """pairs: int64[pairs, 3] of (left, right, rank), each below its bound; of equal pairs the last one counts."""
+    slots = np.full(1 << max(4, (len(pairs) * 3 // 2).bit_length()), _FREE)  # a third is free at least
+    left, right, rank = pairs.astype(np.uint64).T
+    _insert(slots, left << _LEFT | right << _RIGHT | rank)
+    return Merges(slots, merged)
 
 
 @inlined
-def _place(key: np.uint64, mask: int) -> int:
-    product = key * _MULTIPLIER
-    return int(np.int64(product ^ (product >> np.uint64(32)))) & mask
+def _place(pair: np.uint64, mask: np.uint64) -> np.uint64:
+    product = pair * _MULTIPLIER
+    return (product >> np.uint64(40)) & mask
 
 
 @kernel
-def _insert(table: NDArray[np.void], keys: NDArray[np.uint64], merges: NDArray[np.int64]) -> None:
-    mask = table.shape[0] - 1
-    for number in range(keys.shape[0]):
-        place = _place(keys[number], mask)
-        while table[place].key != _FREE and table[place].key != keys[number]:
-            place = (place + 1) & mask
-        table[place].key, table[place].merge = keys[number], merges[number]
+def _insert(slots: NDArray[np.uint64], pairs: NDArray[np.uint64]) -> None:
+    mask = np.uint64(slots.shape[0] - 1)
+    for number in range(pairs.shape[0]):
+        place = _place(pairs[number] >> _RIGHT, mask)
+        while slots[place] != _FREE and slots[place] >> _RIGHT != pairs[number] >> _RIGHT:
+            place = (place + np.uint64(1)) & mask
+        slots[place] = pairs[number]
 
 
 @inlined
-def _merge(table: NDArray[np.void], left: int, right: int) -> int:
-    """rank << 32 | merged of a pair, or _NONE."""
-    key = np.uint64(left) << np.uint64(32) | np.uint64(right)
-    mask = table.shape[0] - 1
-    place = np.uint64(_place(key, mask))
-    while table[place].key != key and table[place].key != _FREE:
-        place = (place + np.uint64(1)) & np.uint64(mask)
-    return int(np.int64(table[place].merge)) if table[place].key == key else _NONE
+def _rank_of(slots: NDArray[np.uint64], left: int, right: int) -> int:
+    """Of a pair of symbols, or _NONE."""
+    pair = np.uint64(left) << np.uint64(21) | np.uint64(right)
+    mask = np.uint64(slots.shape[0] - 1)
+    place = _place(pair, mask)
+    slot = slots[place]
+    while slot >> _RIGHT != pair and slot != _FREE:
+        place = (place + np.uint64(1)) & mask
+        slot = slots[place]
+    return int(np.int64(slot & _RANK))  # of a free slot: _NONE
 
 
 @inlined
-def _merge_short(line: NDArray[np.int64], length: int, merges: NDArray[np.int64], table: NDArray[np.void]) -> int:
+def _merge_short(line: NDArray[np.int64], length: int, ranks: NDArray[np.int64], merges: Merges) -> int:
     """Merges `line[:length]` in place. Returns how many symbols are left."""
-    for place in range(length - 1):
-        merges[place] = _merge(table, line[place], line[place + 1])
-    while length > 1:
-        best = 0
-        for place in range(1, length - 1):
-            if merges[place] >> _HALF < merges[best] >> _HALF:
-                best = place
-        if merges[best] == _NONE:
-            break
-        line[best] = merges[best] & _LOW
+    slots, merged = merges.slots, merges.merged
+    first, stop = 0, length - 1  # the pairs that are new
+    while True:
+        for place in range(first, stop):
+            ranks[place] = _rank_of(slots, line[place], line[place + 1])
+        best, lowest = 0, _NONE
+        for place in range(length - 1):
+            if ranks[place] < lowest:
+                best, lowest = place, ranks[place]
+        if lowest == _NONE:
+            return length
+        line[best] = merged[lowest]
         length -= 1
         for place in range(best + 1, length):
             line[place] = line[place + 1]
-            merges[place - 1] = merges[place]
-        if best > 0:
-            merges[best - 1] = _merge(table, line[best - 1], line[best])
-        if best < length - 1:
-            merges[best] = _merge(table, line[best], line[best + 1])
-    return length
+            ranks[place - 1] = ranks[place]
+        first, stop = max(best - 1, 0), min(best + 1, length - 1)
 
 
 @inlined
@@ -116,16 +123,17 @@ def _pop(heap: NDArray[np.int64], size: int) -> None:
     heap[place] = moved
 
 
-@inlined
-def _merge_long(line: NDArray[np.int64], length: int, work: NDArray[np.int64], table: NDArray[np.void]) -> int:
+@kernel
+def _merge_long(line: NDArray[np.int64], length: int, work: NDArray[np.int64], merges: Merges) -> int:
     """The same by a heap of rank << 32 | place, places linked. work: int64[at least 5 * length]."""
+    slots, merged = merges.slots, merges.merged
     after, before, heap = work[:length], work[length : 2 * length], work[2 * length :]
     size = 0
     for place in range(length):
         after[place], before[place] = place + 1, place - 1
-        found = _merge(table, line[place], line[place + 1]) if place < length - 1 else _NONE
-        if found != _NONE:
-            _push(heap, size, (found & ~_LOW) | place)
+        rank = _rank_of(slots, line[place], line[place + 1]) if place < length - 1 else _NONE
+        if rank != _NONE:
+            _push(heap, size, rank << _HALF | place)
             size += 1
     while size > 0:
         top = heap[0]
@@ -135,21 +143,20 @@ def _merge_long(line: NDArray[np.int64], length: int, work: NDArray[np.int64], t
         right = after[left]
         if line[left] < 0 or right >= length:
             continue
-        found = _merge(table, line[left], line[right])
-        if found == _NONE or found >> _HALF != top >> _HALF:
+        if _rank_of(slots, line[left], line[right]) != top >> _HALF:
             continue  # a pair that is no more
-        line[left], line[right] = found & _LOW, -1
+        line[left], line[right] = merged[top >> _HALF], -1
         after[left] = after[right]
         if after[left] < length:
             before[after[left]] = left
-            found = _merge(table, line[left], line[after[left]])
-            if found != _NONE:
-                _push(heap, size, (found & ~_LOW) | left)
+            rank = _rank_of(slots, line[left], line[after[left]])
+            if rank != _NONE:
+                _push(heap, size, rank << _HALF | left)
                 size += 1
         if before[left] >= 0:
-            found = _merge(table, line[before[left]], line[left])
-            if found != _NONE:
-                _push(heap, size, (found & ~_LOW) | before[left])
+            rank = _rank_of(slots, line[before[left]], line[left])
+            if rank != _NONE:
+                _push(heap, size, rank << _HALF | before[left])
                 size += 1
     kept, place = 0, 0
     while place < length:
@@ -159,7 +166,7 @@ def _merge_long(line: NDArray[np.int64], length: int, work: NDArray[np.int64], t
     return kept
 
 
-@inlined
+@kernel
 def _write_unknown(code: int, surfaces: Surfaces, pool: NDArray[np.uint32], pool_next: int) -> int:
     """The bytes of a character. Returns how many."""
     bytes_of = surfaces.bytes_of
@@ -180,7 +187,7 @@ def merge_words(
     starts: NDArray[np.int64],
     words: NDArray[np.int64],
     entries: NDArray[np.void],
-    table: NDArray[np.void],
+    merges: Merges,
     surfaces: Surfaces,
     pool: NDArray[np.uint32],
     pool_next: int,
@@ -207,9 +214,9 @@ def merge_words(
         for place in range(length):
             line[place] = symbols[first + place]
         if length <= _SHORT:
-            length = _merge_short(line, length, work, table)
+            length = _merge_short(line, length, work, merges)
         else:
-            length = _merge_long(line, length, work, table)
+            length = _merge_long(line, length, work, merges)
         in_run = False
         for place in range(length):
             symbol = line[place]

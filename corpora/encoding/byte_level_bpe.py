@@ -10,7 +10,15 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from corpora.encoding.bpe_merges import Surfaces, bytes_as_symbols, merge_words, pair_table
+from corpora.encoding.bpe_merges import (
+    MOST_RANKS,
+    MOST_SYMBOLS,
+    Merges,
+    Surfaces,
+    bytes_as_symbols,
+    merge_words,
+    merges_of,
+)
 from corpora.encoding.cached_words import DEFAULT_CACHE, Bytes, CachedWords, Offsets
 from corpora.encoding.gpt2_files import byte_characters
 from corpora.encoding.word_pieces import ByEngine
@@ -55,7 +63,7 @@ class Engine(NamedTuple):
     """What all ByteLevelBpe of a file share. symbol_of: the id of each byte."""
 
     symbol_of: NDArray[np.int32]
-    pairs: NDArray[np.void]
+    merges: Merges
     surfaces: Surfaces
 
 
@@ -82,7 +90,7 @@ class ByteLevelBpe(CachedWords):
         bytes_as_symbols(data, *spans, words, made.symbol_of, LONGEST_WORD, self._symbols, starts)
         to = (self._pool, pool_next, pool_end)
         pool_next = merge_words(
-            self._symbols, starts, entries, self._cache.entries, made.pairs, made.surfaces, *to
+            self._symbols, starts, entries, self._cache.entries, made.merges, made.surfaces, *to
         )
         self._cache.entries["limit"][entries[starts[1:] == starts[:-1]]] = -1  # too long
         return pool_next
@@ -98,10 +106,11 @@ def engine(data: bytes) -> Engine:
     assert isinstance(vocab, dict)
     symbol_of = np.array([vocab[character] for _, character in sorted(byte_characters().items())], np.int32)
     pairs = [merge.split(" ") if isinstance(merge, str) else merge for merge in model.merges]
-    rows = [(vocab[left], vocab[right], rank, vocab[left + right]) for rank, (left, right) in enumerate(pairs)]
+    rows = [(vocab[left], vocab[right], rank) for rank, (left, right) in enumerate(pairs)]
+    merged = np.array([vocab[left + right] for left, right in pairs], np.int32)
     ids = np.arange(max(vocab.values()) + 1, dtype=np.int32)
     surfaces = Surfaces(ids, np.full(256, -1, np.int32), 0)
-    return Engine(symbol_of, pair_table(*np.array(rows, np.int64).reshape(-1, 4).T), surfaces)
+    return Engine(symbol_of, merges_of(np.array(rows, np.int64).reshape(-1, 3), merged), surfaces)
 
 
 @lru_cache(maxsize=8)
@@ -131,6 +140,7 @@ def _objection_to_model(model: _Model) -> str | None:
         "it has dropout": bool(model.dropout),
         "it marks parts of words": bool(model.continuing_subword_prefix or model.end_of_word_suffix),
         "it ignores merges": model.ignore_merges,
+        "it has too many tokens": max(model.vocab.values(), default=0) >= MOST_SYMBOLS or len(model.merges) > MOST_RANKS,
         "it lacks some bytes": not model.vocab.keys() >= set(byte_characters().values()),
     }
     return next((reason for reason, holds in objections.items() if holds), None)

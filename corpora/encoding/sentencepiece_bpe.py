@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from corpora.encoding.bpe_merges import Surfaces, merge_words, pair_table
+from corpora.encoding.bpe_merges import MOST_RANKS, MOST_SYMBOLS, Merges, Surfaces, merge_words, merges_of
 from corpora.encoding.cached_words import DEFAULT_CACHE, Bytes, Offsets
 from corpora.encoding.charsmap import read_rules
 from corpora.encoding.code_points import SPACE
@@ -39,7 +39,7 @@ class Engine(NamedTuple):
     tables: Tables
     expansion: int
     keeps_spaces: bool
-    pairs: NDArray[np.void]
+    merges: Merges
     surfaces: Surfaces
 
 
@@ -62,7 +62,7 @@ class SentencePieceBpe(SentencePieceWords):
             alone=True,
             cache_bytes=cache_bytes,
         )
-        self._pairs, self._surfaces, self._given_engine = made.pairs, made.surfaces, by_engine
+        self._merges, self._surfaces, self._given_engine = made.merges, made.surfaces, by_engine
 
     def _cut(
         self, data: Bytes, offsets: Offsets, state: NDArray[np.int64], lines_of: NDArray[np.int64]
@@ -76,7 +76,7 @@ class SentencePieceBpe(SentencePieceWords):
         self, symbols: NDArray[np.int32], starts: Offsets, entries: NDArray[np.int64], pool_next: int, pool_end: int
     ) -> int:
         return merge_words(
-            symbols, starts, entries, self._cache.entries, self._pairs, self._surfaces, self._pool, pool_next, pool_end
+            symbols, starts, entries, self._cache.entries, self._merges, self._surfaces, self._pool, pool_next, pool_end
         )
 
     def _by_engine(self, texts: list[str]) -> list[NDArray[np.integer]]:
@@ -100,7 +100,7 @@ def engine(model: bytes) -> Engine:
 
     tables = Tables(processor, table, runs, int(symbol_of[ord(SPACE)]), symbols)
     surfaces = Surfaces(np.arange(pieces, dtype=np.int32), _byte_ids(parsed), processor.unk_id())
-    return Engine(tables, expansion(found), not parsed.collapses_spaces, _pairs(parsed, own), surfaces)
+    return Engine(tables, expansion(found), not parsed.collapses_spaces, _merges(parsed, own), surfaces)
 
 
 def _byte_ids(model: SentencePieceModel) -> NDArray[np.int32]:
@@ -122,15 +122,15 @@ def _splits(text: str, own: dict[str, int], pieces: int) -> list[tuple[int, int]
     return [pair for pair in pairs if min(pair) >= 0]
 
 
-def _pairs(model: SentencePieceModel, own: dict[str, int]) -> NDArray[np.void]:
-    scores = np.array([model.pieces[number].score for number in own.values()], np.float64)
-    ranks = np.unique(-scores, return_inverse=True)[1].tolist()
+def _merges(model: SentencePieceModel, own: dict[str, int]) -> Merges:
+    ranked = sorted(own.items(), key=lambda item: -model.pieces[item[1]].score)
     rows = [
-        (left, right, rank, number)
-        for (text, number), rank in zip(own.items(), ranks, strict=True)
+        (left, right, rank)
+        for rank, (text, _) in enumerate(ranked)
         for left, right in _splits(text, own, len(model.pieces))
     ]
-    return pair_table(*np.array(rows, np.int64).reshape(-1, 4).T)
+    merged = np.array([number for _, number in ranked], np.int32)
+    return merges_of(np.array(rows, np.int64).reshape(-1, 3), merged)
 
 
 @lru_cache(maxsize=8)
@@ -144,6 +144,7 @@ def _objection_to_pieces(model: SentencePieceModel) -> str | None:
     own = {piece.text: number for number, piece in enumerate(model.pieces) if piece.type == NORMAL}
     kinds = {piece.type for piece in model.pieces}
     unused = [piece.text for piece in model.pieces if piece.type == UNUSED]
+    scores = [model.pieces[number].score for text, number in own.items() if len(text) > 1]
     objections = {
         "it is not a BPE model": model.model_type != BPE,
         "its words don't begin with a space": not model.dummy_prefix or model.whitespace_as_suffix,
@@ -152,7 +153,8 @@ def _objection_to_pieces(model: SentencePieceModel) -> str | None:
         "text can reach its unused pieces": any(len(t) == 1 or _splits(t, own, len(model.pieces)) for t in unused),
         "its pieces reach over spaces": any(_INSIDE.search(text) for text in [*own, *unused]),
         "it has no piece for the space": SPACE not in own and BYTE not in kinds,
-        "a piece's score is no number": not all(np.isfinite(model.pieces[number].score) for number in own.values()),
+        "pieces of several characters have equal scores": len({*scores}) < len(scores) or not np.all(np.isfinite(scores)),
+        "it has too many pieces": len(model.pieces) > min(MOST_RANKS, MOST_SYMBOLS - _CODE_POINTS),
         "a piece holds U+0000": any("\0" in text for text in own),
     }
     return next((reason for reason, holds in objections.items() if holds), None)
