@@ -73,7 +73,9 @@ class ByteLevelBpe(CachedWords):
     by_engine: the ids of texts, for those that words can't serve.
     """
 
-    def __init__(self, data: bytes, dtype: np.dtype[np.unsignedinteger], by_engine: ByEngine, cache_bytes: int = DEFAULT_CACHE) -> None:
+    def __init__(
+        self, data: bytes, dtype: np.dtype[np.unsignedinteger], by_engine: ByEngine, cache_bytes: int = DEFAULT_CACHE
+    ) -> None:
         super().__init__(dtype, expansion=1, alone=True, cache_bytes=cache_bytes)
         self._engine, self._classes, self._given_engine = engine(data), classes(), by_engine
 
@@ -89,9 +91,7 @@ class ByteLevelBpe(CachedWords):
         spans = (self._words.starts, self._words.lengths)
         bytes_as_symbols(data, *spans, words, made.symbol_of, LONGEST_WORD, self._symbols, starts)
         to = (self._pool, pool_next, pool_end)
-        pool_next = merge_words(
-            self._symbols, starts, entries, self._cache.entries, made.merges, made.surfaces, *to
-        )
+        pool_next = merge_words(self._symbols, starts, entries, self._cache.entries, made.merges, made.surfaces, *to)
         self._cache.entries["limit"][entries[starts[1:] == starts[:-1]]] = -1  # too long
         return pool_next
 
@@ -127,7 +127,10 @@ def _objection_to_words(file: _File) -> str | None:
     cut = file.pre_tokenizer
     objections = {
         "it has a normalizer": file.normalizer is not None,
-        "its words are not GPT-2's": cut is None or cut.type != "ByteLevel" or cut.add_prefix_space or not cut.use_regex,
+        "its words are not GPT-2's": cut is None
+        or cut.type != "ByteLevel"
+        or cut.add_prefix_space
+        or not cut.use_regex,
         "it has added tokens that are not special": not all(token.special for token in file.added_tokens),
     }
     return next((reason for reason, holds in objections.items() if holds), None)
@@ -140,7 +143,8 @@ def _objection_to_model(model: _Model) -> str | None:
         "it has dropout": bool(model.dropout),
         "it marks parts of words": bool(model.continuing_subword_prefix or model.end_of_word_suffix),
         "it ignores merges": model.ignore_merges,
-        "it has too many tokens": max(model.vocab.values(), default=0) >= MOST_SYMBOLS or len(model.merges) > MOST_RANKS,
+        "it has too many tokens": max(model.vocab.values(), default=0) >= MOST_SYMBOLS
+        or len(model.merges) > MOST_RANKS,
         "it lacks some bytes": not model.vocab.keys() >= set(byte_characters().values()),
     }
     return next((reason for reason, holds in objections.items() if holds), None)
@@ -148,7 +152,7 @@ def _objection_to_model(model: _Model) -> str | None:
 
 @lru_cache(maxsize=1)
 def classes() -> NDArray[np.uint8]:
-    """Of each code point, as the installed `tokenizers` sees it: characters newer than Python's are looked up there."""
+    """Of each code point, as the installed `tokenizers` sees it; characters newer than Python's are asked of it."""
     kinds = {"L": LETTER, "N": NUMBER}
     categories = [unicodedata.category(chr(code)) for code in range(_PLANES)]
     found = np.full(_CODE_POINTS, OTHER, np.uint8)

@@ -29,6 +29,7 @@ DEFAULT_CACHE = 96 << 20  # bytes: a million words
 _ENTRY_BYTES = 80  # two slots of the table, the entry, 16 bytes of text, 4 pieces
 _MOST_WORDS = 1 << 15  # of a block
 _BYTES_A_WORD = 8  # of a block, for each word that it can hold
+_TOO_MUCH_AGAIN = 0.45  # of the text, encoded by the engine, too, takes longer than the engine alone
 _BATCH_BYTES = 1 << 20  # of lines that the engine encodes in one call
 
 
@@ -76,6 +77,12 @@ class CachedWords:
         self._words = Words(places[0], places[1], np.empty(words, np.uint64), places[2])
         self._line_ends, self._fresh = LineEnds(*places[3:6]), Fresh(*places[6:])
         self._symbols = np.empty(most_symbols, np.int32)
+        self._bytes_seen = self._bytes_again = 0
+
+    @property
+    def seldom_serve(self) -> bool:
+        """Whether the engine alone would be faster: nearly half of the text came to it in the end."""
+        return self._bytes_seen > _BATCH_BYTES and self._bytes_again > _TOO_MUCH_AGAIN * self._bytes_seen
 
     def _cut(
         self, data: Bytes, offsets: Offsets, state: NDArray[np.int64], lines_of: NDArray[np.int64]
@@ -108,6 +115,7 @@ class CachedWords:
             lines += len(block.line_ends)
         found = Lines(np.concatenate(values), np.concatenate(ends), lines_of)
         values.clear()
+        self._bytes_seen += int(offsets[-1] - offsets[0])
         return self._encoded_again(found, data, np.concatenate(unsafe))
 
     def _blocks(self, data: Bytes, offsets: Offsets, lines_of: NDArray[np.int64]) -> Iterator[_Block]:
@@ -151,6 +159,7 @@ class CachedWords:
         """The lines with the unsafe ones, rows of (line, first byte, end), encoded by the engine."""
         if not len(unsafe):
             return lines
+        self._bytes_again += int(np.sum(unsafe[:, 2] - unsafe[:, 1]))
         parts, lengths, done = [], np.diff(lines.offsets), 0
         for (line, _, _), values in zip(unsafe.tolist(), self._in_batches(data, unsafe), strict=True):
             parts += [lines.values[done : lines.offsets[line]], values.astype(self._dtype, copy=False)]

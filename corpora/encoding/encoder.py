@@ -60,8 +60,8 @@ class Encoder(Protocol):
 def load_encoder(path_or_name: str) -> Encoder:
     """An encoder from a tokenizer folder, a file of one, or the name `byt5` (google's ByT5).
 
-    A folder holds spiece.model, or tokenizer.json, or vocab.json and merges.txt (or encoder.json and vocab.bpe: GPT-2's),
-    or tokenizer.model, the first of these that is there. A file is one of SentencePiece or a tokenizer.json.
+    A folder holds spiece.model, or tokenizer.json, or vocab.json and merges.txt (in GPT-2's own: encoder.json and
+    vocab.bpe), or tokenizer.model, the first of these that is there. A file is SentencePiece's or a tokenizer.json.
 
     Raises BadArgument where nothing can be loaded from there, DamagedFile where a file is not what it must be.
     """

@@ -38,7 +38,8 @@ SAMPLE = [
     "<s> </s><pad> <unk><|endoftext|> <|end_of_text|> <extra_id_0> <mask> [CLS] <0x41> ▁a ▁▁",
     "a\0b \0 \x01\x02\x7f",
     "ÀÉîöÜß ×÷ ſ ŒŸ e\u0301 n\u0303 A\u0316\u0301 \u1112\u1161\u11ab ﬁ ﷺ ½ ⅷ ² ٣ १ Ω Σς Жд שלום مرحبا हिन्दी ไทย",
-    "x" * 300 + " " + "ab" * 100 + " " + "é" * 40 + " 1234567890" * 9 + "!" * 70 + "-=" * 40 + " " * 50 + "\n" * 20 + ".",
+    "x" * 300 + " " + "ab" * 100 + " " + "é" * 40 + " 1234567890" * 9 + "!" * 70 + "-=" * 40,
+    "a" + " " * 50 + "\n" * 20 + ".",
     "https://ejemplo.es/a_b?c=%C3%B1&d=#e {\"k\": [1, -2.5e3]} for(i=0;i<n;++i){\n\treturn x->y;}  // ok",
 ]  # fmt: skip
 
@@ -70,6 +71,8 @@ class FlatEncoder:
         if make is None:
             return self._by_record(texts)
         with self._borrowed(make) as words:
+            if words.seldom_serve:
+                return self._by_record(texts)
             lines = words.encode(texts.data, texts.offsets)
         return FlatIds(lines.values, lines.offsets)
 
@@ -105,7 +108,9 @@ class FlatEncoder:
             parts.append(flat_ids(self._record(texts_of(batch)), self._dtype))
         ends = np.cumsum([0, *(part.offsets[-1] for part in parts)])
         offsets = [part.offsets[1:] + end for part, end in zip(parts, ends[:-1], strict=True)]
-        return FlatIds(np.concatenate([part.ids for part in parts]), np.concatenate([np.zeros(1, np.int64), *offsets]))
+        return FlatIds(
+            np.concatenate([part.ids for part in parts]), np.concatenate([np.zeros(1, np.int64), *offsets])
+        )
 
     @contextmanager
     def _borrowed(self, make: Make) -> Iterator[CachedWords]:

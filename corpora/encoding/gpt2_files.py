@@ -1,4 +1,4 @@
-"""GPT-2's two files, vocab.json and merges.txt (openai/gpt-2 named them encoder.json and vocab.bpe), as a tokenizer.json."""
+"""GPT-2's two files as a tokenizer.json: vocab.json and merges.txt, or encoder.json and vocab.bpe (openai/gpt-2)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,12 @@ def tokenizer_json(vocabulary: Path, merges: Path) -> bytes:
             "version": "1.0",
             "added_tokens": [],
             "normalizer": None,
-            "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True},
+            "pre_tokenizer": {
+                "type": "ByteLevel",
+                "add_prefix_space": False,
+                "trim_offsets": True,
+                "use_regex": True,
+            },
             "post_processor": None,
             "decoder": {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True, "use_regex": True},
             "model": {
@@ -80,6 +85,8 @@ def _read_merges(path: Path, vocab: dict[str, int]) -> list[tuple[str, str]]:
             continue
         left, _, right = line.partition(" ")
         if not {left, right, left + right} <= vocab.keys():
-            raise DamagedFile(f"{path} line {number} merges {line!r}, which the vocabulary lacks: copy both files again")
+            raise DamagedFile(
+                f"{path} line {number} merges {line!r}, which the vocabulary lacks: copy both files again"
+            )
         merges.append((left, right))
     return merges

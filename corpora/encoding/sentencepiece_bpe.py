@@ -76,7 +76,15 @@ class SentencePieceBpe(SentencePieceWords):
         self, symbols: NDArray[np.int32], starts: Offsets, entries: NDArray[np.int64], pool_next: int, pool_end: int
     ) -> int:
         return merge_words(
-            symbols, starts, entries, self._cache.entries, self._merges, self._surfaces, self._pool, pool_next, pool_end
+            symbols,
+            starts,
+            entries,
+            self._cache.entries,
+            self._merges,
+            self._surfaces,
+            self._pool,
+            pool_next,
+            pool_end,
         )
 
     def _by_engine(self, texts: list[str]) -> list[NDArray[np.integer]]:
@@ -153,7 +161,8 @@ def _objection_to_pieces(model: SentencePieceModel) -> str | None:
         "text can reach its unused pieces": any(len(t) == 1 or _splits(t, own, len(model.pieces)) for t in unused),
         "its pieces reach over spaces": any(_INSIDE.search(text) for text in [*own, *unused]),
         "it has no piece for the space": SPACE not in own and BYTE not in kinds,
-        "pieces of several characters have equal scores": len({*scores}) < len(scores) or not np.all(np.isfinite(scores)),
+        "pieces of several characters have equal scores": len({*scores}) < len(scores)
+        or not np.all(np.isfinite(scores)),
         "it has too many pieces": len(model.pieces) > min(MOST_RANKS, MOST_SYMBOLS - _CODE_POINTS),
         "a piece holds U+0000": any("\0" in text for text in own),
     }

@@ -97,9 +97,7 @@ class SentencePieceEncoder:
 
             return unigram
         if sentencepiece_bpe.why_not(model) is None:
-            return lambda cache_bytes: sentencepiece_bpe.SentencePieceBpe(
-                model, dtype, record.encode, cache_bytes
-            )
+            return lambda cache_bytes: sentencepiece_bpe.SentencePieceBpe(model, dtype, record.encode, cache_bytes)
         return None
 
     def id_to_piece(self, number: int) -> str:

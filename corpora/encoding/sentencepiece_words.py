@@ -23,7 +23,7 @@ class Tables(NamedTuple):
 
 
 class SentencePieceWords(CachedWords):
-    """normalise: what a line goes through before SentencePiece. keeps_spaces: whether the model doesn't collapse them."""
+    """normalise: what a line goes through before SentencePiece. keeps_spaces: whether the model collapses none."""
 
     def __init__(
         self,

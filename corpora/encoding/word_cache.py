@@ -237,8 +237,9 @@ def expand(
     ends: NDArray[np.int64],
     unsafe_lines: NDArray[np.int64],
 ) -> int:
-    """Writes the values of a block's words (and up to WRITTEN places after them), where each line ends among them, and which lines aren't safe.
+    """Writes the values of a block's words, where each line ends among them, and which lines aren't safe.
 
+    There must be room for WRITTEN values after the last, and so many must follow in the pool.
     line_words: the block's words up to the end of each line. carried: (score's magnitude, pieces so far, unsafe: 1)
     of the line that goes on from the block before and into the next. That score is exact; SentencePiece's own drifts
     from it by at most 2**-24 of itself with each piece, as long as its choices are the same, and when they may not
@@ -255,7 +256,7 @@ def expand(
             unsafe |= cost * _DRIFT > entries[entry].limit
             cost += 0.0 if alone else np.float64(entries[entry].cost)
             first, length = int(np.int64(entries[entry].pieces)), int(np.int64(entries[entry].count))
-            for piece in range(WRITTEN):  # most words have no more, and a fixed number is faster than a loop to length
+            for piece in range(WRITTEN):  # a fixed number, and most words have no more
                 values[end + piece] = pool[first + piece]
             for piece in range(WRITTEN, length):
                 values[end + piece] = pool[first + piece]

@@ -101,13 +101,14 @@ def _contraction(data: NDArray[np.uint8], position: int, stop: int) -> int:
     if data[position] != _APOSTROPHE or position + 1 >= stop:
         return 0
     second = data[position + 1]
-    if second == _S or second == _T or second == _M or second == _D:
+    if second == _S or second == _T or second == _M or second == _D:  # noqa: SIM109 (kernels have no tuples)
         return 2
     if position + 2 >= stop:
         return 0
     third = data[position + 2]
-    long = (second == _R or second == _V) and third == _E
-    return 3 if long or (second == _L and third == _L) else 0
+    if third == _E:
+        return 3 if second == _R or second == _V else 0  # noqa: SIM109
+    return 3 if second == _L and third == _L else 0
 
 
 @kernel  # not inlined: what is rare would slow down the loop

@@ -36,7 +36,9 @@ def normalised(
     starts: NDArray[np.int64],
     why_slow: NDArray[np.uint8],
 ) -> int:
-    """The symbols of the chosen words, one space before each; spaces collapsed, but if `keeps_spaces`. Returns how many words are slow.
+    """The symbols of the chosen words, a space before each; spaces collapsed, but if `keeps_spaces`.
+
+    Returns how many words are slow.
 
     table: by code point SLOW, 2 * symbol, or 2 * (start << RUN_BITS | length) + 1 of a run of symbols in `runs`.
     space: the symbol of a space. Word w gets `symbols[starts[w]:starts[w + 1]]`: none if nothing is left of it, or if

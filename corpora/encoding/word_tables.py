@@ -37,7 +37,7 @@ def fates_of(processor: Any, charsmap: bytes, normaliser: Normaliser) -> Fates:
 
 
 class _Named(NamedTuple):
-    """Equal where the charsmaps are: nothing else in processors that are served by words decides how they normalise."""
+    """Equal where the charsmaps are: in processors that words serve nothing else decides how a character ends."""
 
     charsmap: bytes
     processor: Any
@@ -98,5 +98,3 @@ def expansion(found: Fates) -> int:
     """Symbols that a byte of text can become."""
     bytes_each = np.repeat([1, 2, 3, 4], [0x80, 0x780, 0xF800, CODE_POINTS - 0x10000])
     return int(np.max(-(-np.diff(found.starts) // bytes_each)))
-
-
