@@ -32,6 +32,7 @@ class ByteEncoder:
     eos_id = 1
     pad_id = 0
     unk_id: int | None = 2
+    engine = "bytes"
 
     def __init__(self, extra_ids: int = 0, *, google: bool = False) -> None:
         self.vocab_size = GOOGLE_VOCAB_SIZE if google else BYTE_IDS + extra_ids

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from corpora.encoding import tokenizer_folder
+from corpora.encoding import gpt2_files, tokenizer_folder
 from corpora.encoding.flat import FlatIds, Utf8
 from corpora.encoding.tokenizer_folder import TokenizerConfig
 from corpora.errors import BadArgument
@@ -30,6 +30,11 @@ class Encoder(Protocol):
     unk_id: int | None
     num_sentinels: int
     sha256: str
+
+    @property
+    def engine(self) -> str:
+        """What serves `encode_flat`: `word cache`, `bytes`, or the engine of record and its version."""
+        ...
 
     def sentinel_id(self, number: int) -> int:
         """The id of sentinel `number`, 0 <= number < num_sentinels. Raises BadArgument outside."""
@@ -53,7 +58,10 @@ class Encoder(Protocol):
 
 
 def load_encoder(path_or_name: str) -> Encoder:
-    """An encoder from a tokenizer folder, a SentencePiece model file, or the name `byt5` (google's ByT5).
+    """An encoder from a tokenizer folder, a file of one, or the name `byt5` (google's ByT5).
+
+    A folder holds spiece.model, or tokenizer.json, or vocab.json and merges.txt (in GPT-2's own: encoder.json and
+    vocab.bpe), or tokenizer.model, the first of these that is there. A file is SentencePiece's or a tokenizer.json.
 
     Raises BadArgument where nothing can be loaded from there, DamagedFile where a file is not what it must be.
     """
@@ -63,9 +71,9 @@ def load_encoder(path_or_name: str) -> Encoder:
 
         return ByteEncoder(google=True)
     if path.is_file():
-        return _sentencepiece(path, TokenizerConfig())
+        return _from_file(path)
     if not path.is_dir():
-        raise BadArgument(f"no tokenizer {path_or_name!r}: give a folder, a .model file of SentencePiece, or byt5")
+        raise BadArgument(f"no tokenizer {path_or_name!r}: give a folder, a .model or tokenizer.json file, or byt5")
     return _from_folder(path, tokenizer_folder.read_config(path))
 
 
@@ -77,10 +85,30 @@ def _from_folder(path: Path, config: TokenizerConfig) -> Encoder:
     if (path / "spiece.model").is_file():
         return _sentencepiece(path / "spiece.model", config)
     if (path / "tokenizer.json").is_file():
+        return _json(path / "tokenizer.json", config)
+    if (files := gpt2_files.find_files(path)) is not None:
         from corpora.encoding.json_encoder import JsonEncoder
 
-        return JsonEncoder(tokenizer_folder.read_file(path / "tokenizer.json"), config, str(path / "tokenizer.json"))
-    raise BadArgument(f"{path} holds no tokenizer: neither spiece.model nor tokenizer.json")
+        return JsonEncoder(gpt2_files.tokenizer_json(*files), config, str(files[0]))
+    if (path / "tokenizer.model").is_file():
+        return _sentencepiece(path / "tokenizer.model", config)
+    raise BadArgument(
+        f"{path} holds no tokenizer: neither spiece.model nor tokenizer.json, nor vocab.json with merges.txt"
+    )
+
+
+def _from_file(path: Path) -> Encoder:
+    with path.open("rb") as file:
+        is_json = file.read(64).lstrip().startswith(b"{")
+    if is_json:
+        return _json(path, tokenizer_folder.read_config(path.parent))
+    return _sentencepiece(path, TokenizerConfig())
+
+
+def _json(path: Path, config: TokenizerConfig) -> Encoder:
+    from corpora.encoding.json_encoder import JsonEncoder
+
+    return JsonEncoder(tokenizer_folder.read_file(path), config, str(path))
 
 
 def _sentencepiece(path: Path, config: TokenizerConfig) -> Encoder:

@@ -44,7 +44,8 @@ def offsets_of(lengths: Iterable[int], count: int) -> NDArray[np.int64]:
 
 def texts_of(joined: Utf8) -> list[str]:
     """The texts as Python strings."""
-    data, ends = joined.data.tobytes(), joined.offsets.tolist()
+    first, last = int(joined.offsets[0]), int(joined.offsets[-1])
+    data, ends = joined.data[first:last].tobytes(), (joined.offsets - first).tolist()
     return [data[start:stop].decode() for start, stop in pairwise(ends)]
 
 

@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from corpora.encoding.flat import FlatIds, Utf8, flat_ids, id_dtype, texts_of
+from corpora.encoding.flat import FlatIds, Utf8, id_dtype
+from corpora.encoding.flat_encoder import FlatEncoder, Make
 from corpora.encoding.sentinels import check_sentinel, sentinel_name
 from corpora.encoding.tokenizer_folder import TokenizerConfig, name
 from corpora.errors import BadArgument, DamagedFile
+
+_GPT2 = "<|endoftext|>"
+_EOS = ("</s>", _GPT2, "<eos>", "<|end_of_text|>", "<|im_end|>", "[SEP]")
+_BOS = ("<s>", "<|startoftext|>", "<bos>", "<|begin_of_text|>", "[CLS]")
+_PAD = ("<pad>", "[PAD]", "<|padding|>", "<|finetune_right_pad_id|>")
+_UNK = ("<unk>", "[UNK]", "<|unk|>")
 
 
 class JsonEncoder:
     """See Encoder. Special strings are encoded as text, unless the model's own vocabulary spells them."""
 
     def __init__(self, data: bytes, config: TokenizerConfig, path: str = "tokenizer.json") -> None:
-        from tokenizers import Tokenizer
+        from tokenizers import Tokenizer, __version__
 
         self._data, self._config, self._path = data, config, path
         try:
@@ -29,12 +38,20 @@ class JsonEncoder:
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
         self.vocab_size: int = self._tokenizer.get_vocab_size(with_added_tokens=True)
-        self.bos_id = self._id(name(config.bos_token))
-        self.eos_id = self._required(name(config.eos_token))
-        pad = self._id(name(config.pad_token))
+        self.eos_id = self._eos_id(name(config.eos_token))
+        self.bos_id = self._id_of(name(config.bos_token), _BOS)
+        if self.bos_id is None and config.eos_token is None and self.eos_id == self._id(_GPT2):
+            self.bos_id = self.eos_id
+        pad = self._id_of(name(config.pad_token), _PAD)
         self.pad_id = self.eos_id if pad is None else pad
-        self.unk_id = self._id(name(config.unk_token))
+        self.unk_id = self._id_of(name(config.unk_token), _UNK)
         self.num_sentinels = config.num_sentinels
+        self._flat = FlatEncoder(
+            f"tokenizers {__version__}",
+            partial(_encode, self._tokenizer),
+            id_dtype(self.vocab_size),
+            partial(_words, data, self._tokenizer, id_dtype(self.vocab_size)),
+        )
         self.sha256 = hashlib.sha256(data).hexdigest()
 
     def __reduce__(self) -> tuple[type[JsonEncoder], tuple[bytes, TokenizerConfig, str]]:
@@ -44,22 +61,34 @@ class JsonEncoder:
         found: int | None = self._tokenizer.token_to_id(token) if token is not None else None
         return found
 
-    def _required(self, token: str | None) -> int:
-        found = self._id(token)
+    def _id_of(self, token: str | None, usual: Sequence[str]) -> int | None:
+        """Of the token that the folder names; where it names none, of the first of the usual ones that there is."""
+        names = usual if token is None else (token,)
+        return next((found for found in map(self._id, names) if found is not None), None)
+
+    def _eos_id(self, token: str | None) -> int:
+        found = self._id_of(token, _EOS)
         if found is None:
-            raise BadArgument(f"{self._path}: eos_token {token!r} has no id: name it in tokenizer_config.json")
+            which = f"none of {', '.join(_EOS)}" if token is None else f"{token!r}, which has no id,"
+            raise BadArgument(f"{self._path}: its eos_token is {which}: name it in tokenizer_config.json beside it")
         return found
 
     def sentinel_id(self, number: int) -> int:
         check_sentinel(number, self.num_sentinels)
-        return self._required(sentinel_name(number))
+        found = self._id(sentinel_name(number))
+        if found is None:
+            raise BadArgument(f"{self._path} has no {sentinel_name(number)}, but tokenizer_config.json counts it")
+        return found
 
     def encode_batch(self, texts: list[str]) -> list[NDArray[np.int32]]:
-        found = self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)
-        return [np.array(encoding.ids, np.int32) for encoding in found]
+        return _encode(self._tokenizer, texts)
 
     def encode_flat(self, texts: Utf8) -> FlatIds:
-        return flat_ids(self.encode_batch(texts_of(texts)), id_dtype(self.vocab_size))
+        return self._flat.encode(texts)
+
+    @property
+    def engine(self) -> str:
+        return self._flat.engine
 
     def id_to_piece(self, number: int) -> str:
         piece: str | None = self._tokenizer.id_to_token(number) if number >= 0 else None
@@ -71,3 +100,18 @@ class JsonEncoder:
         kept = [n for n in map(int, ids) if n not in (self.pad_id, self.eos_id)]
         text: str = self._tokenizer.decode(kept, skip_special_tokens=False)
         return text
+
+
+def _encode(tokenizer: Any, texts: list[str]) -> list[NDArray[np.int32]]:
+    found = tokenizer.encode_batch_fast(texts, add_special_tokens=False)
+    return [np.array(encoding.ids, np.int32) for encoding in found]
+
+
+def _words(data: bytes, tokenizer: Any, dtype: np.dtype[np.unsignedinteger]) -> Make | None:
+    """What makes cached words of this file, where these are exact."""
+    from corpora.encoding import byte_level_bpe
+
+    if byte_level_bpe.why_not(data) is not None:
+        return None
+    record = partial(_encode, tokenizer)
+    return lambda cache_bytes: byte_level_bpe.ByteLevelBpe(data, dtype, record, cache_bytes)

@@ -5,14 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from itertools import groupby
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from corpora.encoding.flat import FlatIds, Utf8, flat_ids, id_dtype, texts_of
+from corpora.encoding.flat import FlatIds, Utf8, id_dtype
+from corpora.encoding.flat_encoder import FlatEncoder, Make
 from corpora.encoding.model_proto import BPE, NORMAL, UNIGRAM, SentencePieceModel, read_model
 from corpora.encoding.sentinels import check_sentinel, identity, sentinel_name
 from corpora.errors import BadArgument, DamagedFile
+
+if TYPE_CHECKING:
+    from corpora.encoding.cached_words import CachedWords
 
 SPACE = "▁"
 _UNKNOWN_PENALTY = 10.0  # SentencePiece: an unknown character scores so much below the lowest piece
@@ -45,8 +50,10 @@ class SentencePieceEncoder:
         self.pad_id: int = max(self._processor.pad_id(), 0)
         self.unk_id: int | None = self._processor.unk_id()
         self.sha256 = identity(model, num_sentinels)
-        self._longest = longest_part(parsed)
-        self._separator = re.compile(self._spaces()) if self._longest else None
+        self._record = _Parts(self._processor, longest_part(parsed))
+        self._flat = FlatEncoder(
+            f"sentencepiece {sentencepiece.__version__}", self._record.encode, id_dtype(self.vocab_size), self._words
+        )
 
     def __reduce__(self) -> tuple[type[SentencePieceEncoder], tuple[bytes, int, str]]:
         return type(self), (self._model, self.num_sentinels, self._name)
@@ -58,26 +65,40 @@ class SentencePieceEncoder:
 
     def encode_batch(self, texts: list[str]) -> list[NDArray[np.int32]]:
         """Releases the GIL while SentencePiece works. Long texts are encoded in parts; see `longest_part`."""
-        parts = [self._parts(text) for text in texts]
-        flat = [part for of_text in parts for part in of_text]
-        encoded = iter(self._processor.encode(flat, return_type="numpy", num_threads=1))
-        return [
-            next(encoded) if len(of_text) == 1 else np.concatenate([next(encoded) for _ in of_text])
-            for of_text in parts
-        ]
+        return self._record.encode(texts)
 
     def encode_flat(self, texts: Utf8) -> FlatIds:
-        return flat_ids(self.encode_batch(texts_of(texts)), id_dtype(self.vocab_size))
+        return self._flat.encode(texts)
 
-    def _parts(self, text: str) -> list[str]:
-        if self._separator is None or len(text) <= self._longest:
-            return [text]
-        return split_at_spaces(text, self._longest, self._separator)
+    @property
+    def engine(self) -> str:
+        return self._flat.engine
 
-    def _spaces(self) -> str:
-        """What the normaliser takes as a space, out of space and newline."""
-        normalize = self._processor.normalize
-        return "[ \n]" if normalize("a\nb") == normalize("a b") else " "
+    def _words(self) -> Make | None:
+        """What makes cached words of this model, where these are exact."""
+        from corpora.encoding import sentencepiece_bpe, word_pieces
+
+        model, record, unknown = self._model, self._record, int(self._processor.unk_id())
+        dtype = id_dtype(self.vocab_size)
+        if word_pieces.why_not(model) is None:
+            values = np.arange(self.num_pieces, dtype=dtype)
+
+            def unigram(cache_bytes: int) -> CachedWords:
+                return word_pieces.WordPieces(
+                    model,
+                    normaliser=None,
+                    separators=b" \n",
+                    line_end=False,
+                    values=values,
+                    unknown_values=lambda surfaces: [unknown] * len(surfaces),
+                    by_engine=record.encode if record.longest else None,
+                    cache_bytes=cache_bytes,
+                )
+
+            return unigram
+        if sentencepiece_bpe.why_not(model) is None:
+            return lambda cache_bytes: sentencepiece_bpe.SentencePieceBpe(model, dtype, record.encode, cache_bytes)
+        return None
 
     def id_to_piece(self, number: int) -> str:
         if not 0 <= number < self.vocab_size:
@@ -93,6 +114,33 @@ class SentencePieceEncoder:
             numbers = list(run)
             parts += [self._processor.decode(numbers)] if own else map(self.id_to_piece, numbers)
         return " ".join(parts)
+
+
+class _Parts:
+    """SentencePiece, with long texts in parts of at most `longest` characters, where that isn't 0."""
+
+    def __init__(self, processor: Any, longest: int) -> None:
+        self._processor, self.longest = processor, longest
+        self._separator = re.compile(self._spaces()) if longest else None
+
+    def encode(self, texts: list[str]) -> list[NDArray[np.int32]]:
+        parts = [self._cut(text) for text in texts]
+        flat = [part for of_text in parts for part in of_text]
+        encoded = iter(self._processor.encode(flat, return_type="numpy", num_threads=1))
+        return [
+            next(encoded) if len(of_text) == 1 else np.concatenate([next(encoded) for _ in of_text])
+            for of_text in parts
+        ]
+
+    def _cut(self, text: str) -> list[str]:
+        if self._separator is None or len(text) <= self.longest:
+            return [text]
+        return split_at_spaces(text, self.longest, self._separator)
+
+    def _spaces(self) -> str:
+        """What the normaliser takes as a space, out of space and newline."""
+        normalize = self._processor.normalize
+        return "[ \n]" if normalize("a\nb") == normalize("a b") else " "
 
 
 def longest_part(model: SentencePieceModel) -> int:

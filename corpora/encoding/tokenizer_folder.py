@@ -42,8 +42,18 @@ def name(token: str | _Token | None) -> str | None:
 
 
 def read_config(folder: Path) -> TokenizerConfig:
-    """An absent file reads as an empty one. Raises DamagedFile."""
-    path = folder / "tokenizer_config.json"
+    """tokenizer_config.json, and what special_tokens_map.json names beside; absent files read as empty ones.
+
+    Raises DamagedFile.
+    """
+    config, named = (_read_config(folder / name) for name in ("tokenizer_config.json", "special_tokens_map.json"))
+    for field in ("bos_token", "eos_token", "pad_token", "unk_token", "additional_special_tokens"):
+        if getattr(config, field) is None:
+            setattr(config, field, getattr(named, field))
+    return config
+
+
+def _read_config(path: Path) -> TokenizerConfig:
     if not path.is_file():
         return TokenizerConfig()
     try:

@@ -27,6 +27,7 @@ ENTRY = np.dtype(
 LONGEST_CACHED = 64  # bytes
 _MOST_PIECES = 1 << 18  # of a line whose float32 score is bounded by _DRIFT
 _DRIFT = 1.02  # more than (1 + 2**-24) ** _MOST_PIECES, and the rounding of costs
+WRITTEN = 4  # pieces of each word, if it has them or not
 _AHEAD = 16  # words
 _MULTIPLIER, _LAST_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)
 _LOW_BITS, _HIGH_BITS = np.uint64(0x0101010101010101), np.uint64(0x8080808080808080)
@@ -67,7 +68,7 @@ class Fresh(NamedTuple):
 
 
 @inlined
-def _eight_bytes(data: NDArray[np.uint8], position: int) -> np.uint64:
+def eight_bytes(data: NDArray[np.uint8], position: int) -> np.uint64:
     """The bytes from `position` on, little-endian; zeros past the end of `data`."""
     if position + 8 <= data.shape[0]:
         return np.uint64(load_uint64(data, position))
@@ -78,15 +79,22 @@ def _eight_bytes(data: NDArray[np.uint8], position: int) -> np.uint64:
 
 
 @inlined
-def _lowest_bytes(value: np.uint64, count: int) -> np.uint64:
+def lowest_bytes(value: np.uint64, count: int) -> np.uint64:
     """0 <= count < 8."""
     return value & ((np.uint64(1) << np.uint64(8 * count)) - np.uint64(1))
 
 
 @inlined
-def _mixed(value: np.uint64) -> np.uint64:
+def mixed(value: np.uint64) -> np.uint64:
     product = value * _MULTIPLIER
     return product ^ (product >> np.uint64(29))
+
+
+@inlined
+def finished(hashed: np.uint64, length: int) -> np.uint64:
+    """A word's hash, from that of its eights of bytes and its length."""
+    product = (hashed ^ np.uint64(length)) * _LAST_MULTIPLIER
+    return product ^ (product >> np.uint64(32))
 
 
 @inlined
@@ -121,21 +129,20 @@ def scan(
             break
         start, stop, hashed = position, offsets[document + 1], np.uint64(0)
         while True:
-            loaded = _eight_bytes(data, position)
+            loaded = eight_bytes(data, position)
             found = _zero_bytes(loaded ^ spaces) | _zero_bytes(loaded ^ newlines)
             if stop - position < 8:
                 found |= np.uint64(0x80) << np.uint64(8 * (stop - position))
             if found != 0:
                 bytes_left = trailing_zeros(found) >> 3
-                hashed = _mixed(hashed ^ _lowest_bytes(loaded, bytes_left))
+                hashed = mixed(hashed ^ lowest_bytes(loaded, bytes_left))
                 position += bytes_left
                 break
-            hashed = _mixed(hashed ^ loaded)
+            hashed = mixed(hashed ^ loaded)
             position += 8
         if position > start:
-            hashed = (hashed ^ np.uint64(position - start)) * _LAST_MULTIPLIER
             words.starts[count], words.lengths[count] = start, position - start
-            words.hashes[count] = hashed ^ (hashed >> np.uint64(32))
+            words.hashes[count] = finished(hashed, position - start)
             count += 1
         document_ends = position >= stop
         if document_ends or (ends_line and data[position] == newline):
@@ -170,9 +177,9 @@ def look_up(data: NDArray[np.uint8], words: Words, count: int, cache: Cache, fre
             fresh.entries[fresh.entries.shape[0] - passing] = words.entries[word]
             fresh.words[fresh.words.shape[0] - passing] = word
             continue
-        head = _eight_bytes(data, start)
+        head = eight_bytes(data, start)
         if length < 8:
-            head = _lowest_bytes(head, length)
+            head = lowest_bytes(head, length)
         tag, place = words.hashes[word] >> np.uint64(32), np.int64(words.hashes[word]) & mask
         while True:
             slot = cache.table[place]
@@ -224,17 +231,19 @@ def expand(
     line_words: NDArray[np.int64],
     entries: NDArray[np.void],
     pool: NDArray[np.uint32],
+    alone: bool,
     carried: NDArray[np.float64],
-    values: NDArray[np.uint32],
+    values: NDArray[np.unsignedinteger],
     ends: NDArray[np.int64],
     unsafe_lines: NDArray[np.int64],
 ) -> int:
     """Writes the values of a block's words, where each line ends among them, and which lines aren't safe.
 
+    There must be room for WRITTEN values after the last, and so many must follow in the pool.
     line_words: the block's words up to the end of each line. carried: (score's magnitude, pieces so far, unsafe: 1)
     of the line that goes on from the block before and into the next. That score is exact; SentencePiece's own drifts
     from it by at most 2**-24 of itself with each piece, as long as its choices are the same, and when they may not
-    be, the line is unsafe. Returns how many are.
+    be, the line is unsafe. alone: no word depends on that score. Returns how many are unsafe.
     """
     cost, pieces, unsafe = carried[0], carried[1], carried[2] != 0
     word, end, found = 0, 0, 0
@@ -245,9 +254,11 @@ def expand(
                 prefetch(pool, np.int64(entries[words.entries[word + _AHEAD]].pieces))
             entry = words.entries[word]
             unsafe |= cost * _DRIFT > entries[entry].limit
-            cost += np.float64(entries[entry].cost)
+            cost += 0.0 if alone else np.float64(entries[entry].cost)
             first, length = int(np.int64(entries[entry].pieces)), int(np.int64(entries[entry].count))
-            for piece in range(length):
+            for piece in range(WRITTEN):  # a fixed number, and most words have no more
+                values[end + piece] = pool[first + piece]
+            for piece in range(WRITTEN, length):
                 values[end + piece] = pool[first + piece]
             end += length
             pieces += length
@@ -255,7 +266,7 @@ def expand(
         if line == ends.shape[0]:
             break
         ends[line] = end
-        if unsafe or pieces > _MOST_PIECES:
+        if unsafe or (pieces > _MOST_PIECES and not alone):
             unsafe_lines[found] = line
             found += 1
         cost, pieces, unsafe = 0.0, 0.0, False

@@ -15,7 +15,7 @@ RUN_BITS = 5  # of the length of a run
 
 
 @inlined
-def _code_point(data: NDArray[np.uint8], position: int, size: int) -> int:
+def code_point(data: NDArray[np.uint8], position: int, size: int) -> int:
     """The character of `size` bytes at `position`."""
     code = int(np.int64(data[position])) & (0x7F if size == 1 else 0x7F >> size)
     for byte in range(1, size):
@@ -31,11 +31,14 @@ def normalised(
     table: NDArray[np.int32],
     runs: NDArray[np.int32],
     space: int,
+    keeps_spaces: bool,
     symbols: NDArray[np.int32],
     starts: NDArray[np.int64],
     why_slow: NDArray[np.uint8],
 ) -> int:
-    """The symbols of the chosen words, spaces collapsed, one before each. Returns how many words are slow.
+    """The symbols of the chosen words, a space before each; spaces collapsed, but if `keeps_spaces`.
+
+    Returns how many words are slow.
 
     table: by code point SLOW, 2 * symbol, or 2 * (start << RUN_BITS | length) + 1 of a run of symbols in `runs`.
     space: the symbol of a space. Word w gets `symbols[starts[w]:starts[w + 1]]`: none if nothing is left of it, or if
@@ -52,23 +55,23 @@ def normalised(
         while position < stop and why == 0:
             first = data[position]
             size = 1 + (first >= 0xC0) + (first >= 0xE0) + (first >= 0xF0)
-            code = _code_point(data, position, size)
+            code = code_point(data, position, size)
             position += size
             fate = np.int64(table[code]) if code < table.shape[0] else SLOW
             if fate == SLOW:
                 why = BY_HAND
             elif fate & 1 == 0:
                 symbols[end] = fate >> 1
-                end += 0 if fate >> 1 == space and symbols[end - 1] == space else 1
+                end += 0 if fate >> 1 == space and symbols[end - 1] == space and not keeps_spaces else 1
             else:
                 run = fate >> (1 + RUN_BITS)
                 for place in range(run, run + ((fate >> 1) & ((1 << RUN_BITS) - 1))):
                     symbols[end] = runs[place]
-                    end += 0 if runs[place] == space and symbols[end - 1] == space else 1
+                    end += 0 if runs[place] == space and symbols[end - 1] == space and not keeps_spaces else 1
         if why != 0:
             end = begin
             slow += 1
-        while end > begin and symbols[end - 1] == space:
+        while end > begin and symbols[end - 1] == space and not keeps_spaces:
             end -= 1
         why_slow[number] = why
         starts[number + 1] = end

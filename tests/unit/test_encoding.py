@@ -115,7 +115,7 @@ def test_long_texts_get_the_ids_of_their_words(encoder, texts):
     (ids,) = encoder.encode_batch([text])
     assert ids.tolist() == words
     lowest = min(piece.score for piece in read_model(encoder._model, "m").pieces)
-    assert encoder._longest * (10 - lowest) <= 2**24 / 32, "a float32 sum of 32nds is exact up to here"
+    assert encoder._record.longest * (10 - lowest) <= 2**24 / 32, "a float32 sum of 32nds is exact up to here"
 
 
 def test_a_giant_document_takes_seconds(encoder):
@@ -227,9 +227,10 @@ def test_byte_level_bpe(texts, tmp_path):
     )
     bpe.train_from_iterator(texts[:50], trainer)
     bpe.save(str(tmp_path / "tokenizer.json"))
-    with pytest.raises(BadArgument, match="eos_token None has no id"):
+    (tmp_path / "tokenizer_config.json").write_text('{"eos_token": {"content": "<|endofdoc|>"}}')
+    with pytest.raises(BadArgument, match=r"its eos_token is '<\|endofdoc\|>', which has no id,"):
         load_encoder(str(tmp_path))
-    (tmp_path / "tokenizer_config.json").write_text('{"eos_token": {"content": "<|endoftext|>"}}')
+    (tmp_path / "tokenizer_config.json").unlink()
     encoder = load_encoder(str(tmp_path))
     (ids,) = encoder.encode_batch(["Año <|endoftext|>\0 x"])
     assert encoder.eos_id not in ids

@@ -1,0 +1,256 @@
+"""Byte-pair merges of words: the pair of lowest rank first, of equals the leftmost, as both engines of BPE have it.
+
+Pairs are found by a hash table of uint64: left symbol, right symbol (21 bits each), rank (22 bits); all ones is free.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from corpora.compiled import inlined, kernel
+
+MOST_SYMBOLS, MOST_RANKS = 1 << 21, (1 << 22) - 1
+_RIGHT, _LEFT = np.uint64(22), np.uint64(43)  # where they begin
+_RANK = np.uint64(MOST_RANKS)
+_FREE = np.uint64(0xFFFFFFFFFFFFFFFF)
+_NONE = MOST_RANKS  # the rank of what is no pair
+_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
+_SHORT = 48  # symbols; longer words are merged by a heap
+_HALF, _LOW = 32, 0xFFFFFFFF
+
+
+class Merges(NamedTuple):
+    """slots: the table. merged: int32[ranks], the symbol that a pair of this rank becomes."""
+
+    slots: NDArray[np.uint64]
+    merged: NDArray[np.int32]
+
+
+class Surfaces(NamedTuple):
+    """What symbols are written as. `ids[symbol]`; symbols from len(ids) on are code points that no piece has.
+
+    These are written as `bytes_of[byte]` of each byte, or, if `bytes_of[0]` is negative, a run of them as `unknown`.
+    """
+
+    ids: NDArray[np.int32]
+    bytes_of: NDArray[np.int32]
+    unknown: int
+
+
+def merges_of(pairs: NDArray[np.int64], merged: NDArray[np.int32]) -> Merges:
+    """pairs: int64[pairs, 3] of (left, right, rank), each below its bound; of equal pairs the last one counts."""
+    slots = np.full(1 << max(4, (len(pairs) * 3 // 2).bit_length()), _FREE)  # a third is free at least
+    left, right, rank = pairs.astype(np.uint64).T
+    _insert(slots, left << _LEFT | right << _RIGHT | rank)
+    return Merges(slots, merged)
+
+
+@inlined
+def _place(pair: np.uint64, mask: np.uint64) -> np.uint64:
+    product = pair * _MULTIPLIER
+    return (product >> np.uint64(40)) & mask
+
+
+@kernel
+def _insert(slots: NDArray[np.uint64], pairs: NDArray[np.uint64]) -> None:
+    mask = np.uint64(slots.shape[0] - 1)
+    for number in range(pairs.shape[0]):
+        place = _place(pairs[number] >> _RIGHT, mask)
+        while slots[place] != _FREE and slots[place] >> _RIGHT != pairs[number] >> _RIGHT:
+            place = (place + np.uint64(1)) & mask
+        slots[place] = pairs[number]
+
+
+@inlined
+def _rank_of(slots: NDArray[np.uint64], left: int, right: int) -> int:
+    """Of a pair of symbols, or _NONE."""
+    pair = np.uint64(left) << np.uint64(21) | np.uint64(right)
+    mask = np.uint64(slots.shape[0] - 1)
+    place = _place(pair, mask)
+    slot = slots[place]
+    while slot >> _RIGHT != pair and slot != _FREE:
+        place = (place + np.uint64(1)) & mask
+        slot = slots[place]
+    return int(np.int64(slot & _RANK))  # of a free slot: _NONE
+
+
+@inlined
+def _merge_short(line: NDArray[np.int64], length: int, ranks: NDArray[np.int64], merges: Merges) -> int:
+    """Merges `line[:length]` in place. Returns how many symbols are left."""
+    slots, merged = merges.slots, merges.merged
+    first, stop = 0, length - 1  # the pairs that are new
+    while True:
+        for place in range(first, stop):
+            ranks[place] = _rank_of(slots, line[place], line[place + 1])
+        best, lowest = 0, _NONE
+        for place in range(length - 1):
+            if ranks[place] < lowest:
+                best, lowest = place, ranks[place]
+        if lowest == _NONE:
+            return length
+        line[best] = merged[lowest]
+        length -= 1
+        for place in range(best + 1, length):
+            line[place] = line[place + 1]
+            ranks[place - 1] = ranks[place]
+        first, stop = max(best - 1, 0), min(best + 1, length - 1)
+
+
+@inlined
+def _push(heap: NDArray[np.int64], size: int, key: int) -> None:
+    place = size
+    while place > 0 and heap[(place - 1) >> 1] > key:
+        heap[place] = heap[(place - 1) >> 1]
+        place = (place - 1) >> 1
+    heap[place] = key
+
+
+@inlined
+def _pop(heap: NDArray[np.int64], size: int) -> None:
+    """Takes the least of `heap[:size]` away."""
+    moved, place = heap[size - 1], 0
+    while 2 * place + 1 < size - 1:
+        child = 2 * place + 1
+        if child + 1 < size - 1 and heap[child + 1] < heap[child]:
+            child += 1
+        if heap[child] >= moved:
+            break
+        heap[place] = heap[child]
+        place = child
+    heap[place] = moved
+
+
+@kernel
+def _merge_long(line: NDArray[np.int64], length: int, work: NDArray[np.int64], merges: Merges) -> int:
+    """The same by a heap of rank << 32 | place, places linked. work: int64[at least 5 * length]."""
+    slots, merged = merges.slots, merges.merged
+    after, before, heap = work[:length], work[length : 2 * length], work[2 * length :]
+    size = 0
+    for place in range(length):
+        after[place], before[place] = place + 1, place - 1
+        rank = _rank_of(slots, line[place], line[place + 1]) if place < length - 1 else _NONE
+        if rank != _NONE:
+            _push(heap, size, rank << _HALF | place)
+            size += 1
+    while size > 0:
+        top = heap[0]
+        _pop(heap, size)
+        size -= 1
+        left = top & _LOW
+        right = after[left]
+        if line[left] < 0 or right >= length:
+            continue
+        if _rank_of(slots, line[left], line[right]) != top >> _HALF:
+            continue  # a pair that is no more
+        line[left], line[right] = merged[top >> _HALF], -1
+        after[left] = after[right]
+        if after[left] < length:
+            before[after[left]] = left
+            rank = _rank_of(slots, line[left], line[after[left]])
+            if rank != _NONE:
+                _push(heap, size, rank << _HALF | left)
+                size += 1
+        if before[left] >= 0:
+            rank = _rank_of(slots, line[before[left]], line[left])
+            if rank != _NONE:
+                _push(heap, size, rank << _HALF | before[left])
+                size += 1
+    kept, place = 0, 0
+    while place < length:
+        line[kept] = line[place]
+        kept += 1
+        place = after[place]
+    return kept
+
+
+@kernel
+def _write_unknown(code: int, surfaces: Surfaces, pool: NDArray[np.uint32], pool_next: int) -> int:
+    """The bytes of a character. Returns how many."""
+    bytes_of = surfaces.bytes_of
+    if code < 0x80:
+        pool[pool_next] = bytes_of[code]
+        return 1
+    size = 2 + (code >= 0x800) + (code >= 0x10000)
+    lead = (0xF00 >> size) & 0xFF
+    pool[pool_next] = bytes_of[lead | (code >> (6 * (size - 1)))]
+    for byte in range(1, size):
+        pool[pool_next + byte] = bytes_of[0x80 | ((code >> (6 * (size - 1 - byte))) & 63)]
+    return size
+
+
+@kernel
+def merge_words(
+    symbols: NDArray[np.int32],
+    starts: NDArray[np.int64],
+    words: NDArray[np.int64],
+    entries: NDArray[np.void],
+    merges: Merges,
+    surfaces: Surfaces,
+    pool: NDArray[np.uint32],
+    pool_next: int,
+    pool_end: int,
+) -> int:
+    """Writes each word's ids to the pool, and where they are to its entry. Returns the pool's next free place.
+
+    Word w is `symbols[starts[w]:starts[w + 1]]` and its entry `entries[words[w]]`. One that might not fit gets
+    limit -1.
+    """
+    size = 1
+    for word in range(words.shape[0]):
+        size = max(size, int(starts[word + 1] - starts[word]))
+    line, work = np.empty(size, np.int64), np.empty(5 * max(size, _SHORT), np.int64)
+    known = surfaces.ids.shape[0]
+    for word in range(words.shape[0]):
+        first, length = starts[word], starts[word + 1] - starts[word]
+        entry, begin = words[word], pool_next
+        entries[entry].pieces, entries[entry].count = pool_next, 0
+        entries[entry].cost, entries[entry].limit = 0.0, np.inf
+        if pool_next + 4 * length > pool_end:
+            entries[entry].limit = -1.0
+            continue
+        for place in range(length):
+            line[place] = symbols[first + place]
+        if length <= _SHORT:
+            length = _merge_short(line, length, work, merges)
+        else:
+            length = _merge_long(line, length, work, merges)
+        in_run = False
+        for place in range(length):
+            symbol = line[place]
+            if symbol < known:
+                pool[pool_next] = surfaces.ids[symbol]
+                pool_next += 1
+                in_run = False
+            elif surfaces.bytes_of[0] >= 0:
+                pool_next += _write_unknown(symbol - known, surfaces, pool, pool_next)
+            else:
+                pool[pool_next] = surfaces.unknown
+                pool_next += 0 if in_run else 1
+                in_run = True
+        entries[entry].count = pool_next - begin
+    return pool_next
+
+
+@kernel
+def bytes_as_symbols(
+    data: NDArray[np.uint8],
+    word_starts: NDArray[np.int64],
+    word_lengths: NDArray[np.int64],
+    chosen: NDArray[np.int64],
+    symbol_of: NDArray[np.int32],
+    longest: int,
+    symbols: NDArray[np.int32],
+    starts: NDArray[np.int64],
+) -> None:
+    """The symbols of the chosen words' bytes: word w gets `symbols[starts[w]:starts[w + 1]]`, none if too long."""
+    end = 0
+    starts[0] = 0
+    for number in range(chosen.shape[0]):
+        start, length = word_starts[chosen[number]], word_lengths[chosen[number]]
+        for place in range(length if length <= longest else 0):
+            symbols[end + place] = symbol_of[data[start + place]]
+        end += length if length <= longest else 0
+        starts[number + 1] = end

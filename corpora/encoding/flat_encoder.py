@@ -1,0 +1,135 @@
+"""`encode_flat` of any encoder: by cached words where these are exact, else by the engine of record."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from corpora.encoding.flat import FlatIds, Utf8, flat_ids, texts_of, utf8
+
+if TYPE_CHECKING:
+    from corpora.encoding.cached_words import CachedWords
+
+OfRecord = Callable[[list[str]], Sequence[NDArray[np.integer]]]
+Make = Callable[[int], "CachedWords"]
+WORDS = "word cache"
+_BATCH_BYTES = 1 << 20  # of texts that the engine gets in one call: its results take many times the ids
+_DEFAULT_CACHE = 96 << 20
+_ALL_CACHES = 1 << 30  # bytes: from where on the caches of a process get smaller, as with many threads
+_caches: weakref.WeakSet[CachedWords] = weakref.WeakSet()
+_log = logging.getLogger(__name__)
+
+# What tokenizers get wrong first. Both ways must agree on all of it before the fast one serves.
+SAMPLE = [
+    "",
+    " ",
+    "\n",
+    "El niño comió 1.234,56 piñas; ¿cuántas?  ¡Adiós!\nDon't we'll I'VE 'S x's  's",
+    "東京は日本の首都。人口は1400万人。 서울은 대한민국의 수도이다. 你好，世界！ ﾊﾞ ｶﾞ 한글",
+    "👨‍👩‍👧‍👦 🏳️‍🌈 🇪🇸 ☕️ 👍🏽 a🙂b \U0001f9ff\U0001fae0 \U0002f800 \U00020000b \U0010fffd",
+    "  a   b \t c\r\nd \n\n  e\n  f \x0b\x0c\x1c\x1f\x85\xa0\u2028\u3000x\u200b\u200d\ufeff ",
+    "<s> </s><pad> <unk><|endoftext|> <|end_of_text|> <extra_id_0> <mask> [CLS] <0x41> ▁a ▁▁",
+    "a\0b \0 \x01\x02\x7f",
+    "ÀÉîöÜß ×÷ ſ ŒŸ e\u0301 n\u0303 A\u0316\u0301 \u1112\u1161\u11ab ﬁ ﷺ ½ ⅷ ² ٣ १ Ω Σς Жд שלום مرحبا हिन्दी ไทย",
+    "x" * 300 + " " + "ab" * 100 + " " + "é" * 40 + " 1234567890" * 9 + "!" * 70 + "-=" * 40,
+    "a" + " " * 50 + "\n" * 20 + ".",
+    "https://ejemplo.es/a_b?c=%C3%B1&d=#e {\"k\": [1, -2.5e3]} for(i=0;i<n;++i){\n\treturn x->y;}  // ok",
+]  # fmt: skip
+
+
+class FlatEncoder:
+    """Threads may share one: each at work has a word cache of its own, kept for the next.
+
+    record: the engine of record, named `name`. make: cached words with caches of so many bytes, or None: there are
+    none for this tokenizer. It is asked for at the first use. Where its ids differ from the record's on SAMPLE, or it
+    fails, the engine serves, which is logged once.
+    """
+
+    def __init__(
+        self, name: str, record: OfRecord, dtype: np.dtype[np.unsignedinteger], make: Callable[[], Make | None]
+    ) -> None:
+        self._name, self._record, self._dtype, self._find = name, record, dtype, make
+        self._make: Make | None = None
+        self._decided = False
+        self._free: list[CachedWords] = []
+        self._lock = threading.Lock()
+
+    @property
+    def engine(self) -> str:
+        """What serves: `word cache`, or the engine of record and its version."""
+        return self._name if self._decide() is None else WORDS
+
+    def encode(self, texts: Utf8) -> FlatIds:
+        make = self._decide()
+        if make is None:
+            return self._by_record(texts)
+        with self._borrowed(make) as words:
+            if words.seldom_serve:
+                return self._by_record(texts)
+            lines = words.encode(texts.data, texts.offsets)
+        return FlatIds(lines.values, lines.offsets)
+
+    def _decide(self) -> Make | None:
+        with self._lock:
+            if not self._decided:
+                self._make = self._checked(self._find())
+                self._decided = True
+        return self._make
+
+    def _checked(self, make: Make | None) -> Make | None:
+        if make is None:
+            return None
+        sample = utf8(SAMPLE)
+        try:
+            words = make(1 << 16)
+            found = [words.encode(sample.data, sample.offsets) for _ in range(2)]  # new words, then cached ones
+        except Exception as error:
+            return self._refused(f"failed ({type(error).__name__}: {error})")
+        expected = self._by_record(sample)
+        for lines in found:
+            if not np.array_equal(lines.values, expected.ids) or not np.array_equal(lines.offsets, expected.offsets):
+                return self._refused("gave other ids")
+        return make
+
+    def _refused(self, why: str) -> Make | None:
+        _log.warning("encoding word by word %s on a sample: %s itself encodes, slower", why, self._name)
+        return None
+
+    def _by_record(self, texts: Utf8) -> FlatIds:
+        parts = [flat_ids([], self._dtype)]
+        for batch in _batches(texts):
+            parts.append(flat_ids(self._record(texts_of(batch)), self._dtype))
+        ends = np.cumsum([0, *(part.offsets[-1] for part in parts)])
+        offsets = [part.offsets[1:] + end for part, end in zip(parts, ends[:-1], strict=True)]
+        return FlatIds(
+            np.concatenate([part.ids for part in parts]), np.concatenate([np.zeros(1, np.int64), *offsets])
+        )
+
+    @contextmanager
+    def _borrowed(self, make: Make) -> Iterator[CachedWords]:
+        """Cached words; given back unless encoding failed."""
+        with self._lock:
+            words = self._free.pop() if self._free else None
+        if words is None:
+            words = make(min(_DEFAULT_CACHE, _ALL_CACHES // (len(_caches) + 1)))
+            _caches.add(words)
+        yield words
+        with self._lock:
+            self._free.append(words)
+
+
+def _batches(texts: Utf8) -> Iterator[Utf8]:
+    """Parts of the texts of about _BATCH_BYTES, one text at least."""
+    start, count = 0, len(texts.offsets) - 1
+    while start < count:
+        stop = int(np.searchsorted(texts.offsets, texts.offsets[start] + _BATCH_BYTES, "right")) - 1
+        stop = min(max(stop, start + 1), count)
+        yield Utf8(texts.data, texts.offsets[start : stop + 1])
+        start = stop

@@ -1,0 +1,254 @@
+"""`encode_flat`: the ids of the engine of record, whatever the tokenizer, the document's length, the thread."""
+
+from __future__ import annotations
+
+import json
+import logging
+import pickle
+import random
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from corpora.encoding import byte_level_bpe, flat_encoder, sentencepiece_bpe
+from corpora.encoding.cached_words import CachedWords, Lines
+from corpora.encoding.flat import Utf8, utf8
+from corpora.encoding.flat_encoder import FlatEncoder
+from corpora.encoding.json_encoder import JsonEncoder
+from corpora.encoding.model_proto import NORMALIZER_SPEC, UNUSED, USER_DEFINED, Piece, read_model
+from corpora.encoding.sentencepiece_bpe import SentencePieceBpe
+from corpora.encoding.sentencepiece_encoder import SentencePieceEncoder
+from corpora.encoding.tokenizer_folder import TokenizerConfig
+from corpora.encoding.word_pieces import WordPieces
+from tests.encoders import (
+    ENGINES,
+    KINDS,
+    ODD,
+    WORDS,
+    demo_texts,
+    encoder,
+    flat,
+    of_record,
+    sentencepiece_model,
+    tokenizer_json,
+)
+from tests.reference.sentencepiece_lines import normal, with_pieces, with_setting
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_ids_are_those_of_the_engine_of_record(kind: str) -> None:
+    found = encoder(kind)
+    texts = [*demo_texts(), *ODD]
+    expected = of_record(found, texts)
+    for _ in range(2):  # the second time from the cache
+        assert flat(found, texts) == expected
+    assert flat(found, ODD[::-1]) == expected[: -len(ODD) - 1 : -1]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_serves_is_said(kind: str) -> None:
+    engine = encoder(kind).engine
+    library = "tokenizers" if kind == "metaspace" else "sentencepiece"
+    assert engine == "word cache" if kind in WORDS else engine.startswith(library if kind in ENGINES else "bytes")
+
+
+@pytest.mark.parametrize("kind", WORDS)
+def test_giant_documents(kind: str) -> None:
+    """A line of megabytes, which goes over many blocks; words that are too long to be looked at; all among others."""
+    drawn = random.Random(0)
+    words = [*" ".join(demo_texts()[:20]).split(" "), "", "☃", "\n", "don't", "日本語" * 40]
+    line = " ".join(drawn.choices(words, k=400_000))
+    texts = ["uno", line, "", "b " + "xy" * 120_000 + " c", "ñ" * 1000, "fin"]
+    found = encoder(kind)
+    assert flat(found, texts) == of_record(found, texts)
+
+
+def test_a_word_of_a_megabyte() -> None:
+    texts = ["a", "x" * 1_000_000, "b"]
+    for kind in ("unigram, rounded", "byte-level"):
+        found = encoder(kind)
+        assert flat(found, texts) == of_record(found, texts)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_empty_texts_and_parts_of_a_buffer(kind: str) -> None:
+    found = encoder(kind)
+    assert [array.tolist() for array in found.encode_flat(utf8([]))] == [[], [0]]
+    assert [array.tolist() for array in found.encode_flat(utf8(["", ""]))] == [[], [0, 0, 0]]
+    data, offsets = utf8(["uno dos", "", "tres\ncuatro ", "cinco"])
+    ids, bounds = found.encode_flat(Utf8(data, offsets[1:4]))
+    expected = of_record(found, ["", "tres\ncuatro "])
+    assert ids.tolist() == expected[1]
+    assert bounds.tolist() == [0, 0, len(expected[1])]
+    assert ids.dtype == np.uint16
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_threads_and_pickles(kind: str) -> None:
+    texts = demo_texts()[:60] + ODD
+    expected = of_record(encoder(kind), texts)
+    copy = pickle.loads(pickle.dumps(encoder(kind)))
+    rotated = [texts[k:] + texts[:k] for k in range(8)]
+    with ThreadPoolExecutor(4) as pool:
+        for k, ids in enumerate(pool.map(lambda some: flat(copy, some), rotated)):
+            assert ids == expected[k:] + expected[:k]
+
+
+def test_ids_past_65535_take_32_bits() -> None:
+    file = json.loads(tokenizer_json("byte-level"))
+    file["model"]["vocab"] |= {f"unused{number}": number for number in range(1500, 70_000)}
+    found = JsonEncoder(json.dumps(file).encode(), TokenizerConfig())
+    ids, _ = found.encode_flat(utf8(ODD))
+    assert (found.engine, ids.dtype) == ("word cache", np.uint32)
+    assert flat(found, ODD) == of_record(encoder("byte-level"), ODD)
+
+
+def test_words_past_exact_sums_are_the_engines() -> None:
+    """Of a rounded model each word stands alone, in a document of any length, unless its own score is too large."""
+    pieces = {"▁": -1.0, "a": -3.0, "bc": -4.0, "ab": -4.0, "c": -3.0, "b": -9.0, "▁x": -2.0 - 2.0**-8}
+    found = SentencePieceEncoder(with_pieces(sentencepiece_model("unigram"), normal(pieces)))
+    texts = ["abc " * 50_000, "abc" * 6000 + " x abc", "abc " * 100 + "abc" * 30_000 + " abc" * 100]
+    assert found.engine == "word cache"
+    assert flat(found, texts) == of_record(found, texts)
+
+
+def test_words_that_seldom_serve_are_left_out(monkeypatch) -> None:
+    """Long lines of a model of near-ties go to SentencePiece anyway: from then on without looking at their words."""
+    pieces = {"▁": -1.0, "a": -3.1, "bc": -4.3, "ab": -4.1, "c": -3.3000012, "b": -9.0, "▁x": -1.7}
+    found = SentencePieceEncoder(with_pieces(sentencepiece_model("unigram"), normal(pieces)))
+    texts = ["abc " * 300_000, "x abc"]
+    expected = of_record(found, texts)
+    assert flat(found, texts) == expected
+    monkeypatch.setattr(WordPieces, "encode", lambda *_: pytest.fail("words were looked at"))
+    assert flat(found, texts) == expected
+    assert found.engine == "word cache"
+
+
+def test_the_cache_never_grows(monkeypatch) -> None:
+    """Megabytes of words that are all different, more than it holds."""
+    monkeypatch.setattr(flat_encoder, "_DEFAULT_CACHE", 1 << 18)
+    drawn = random.Random(0)
+    documents = [" ".join(f"{drawn.getrandbits(48):x}" for _ in range(5000)) for _ in range(20)]
+    for kind in ("unigram, rounded", "bpe", "byte-level"):
+        found = pickle.loads(pickle.dumps(encoder(kind)))
+        flat(found, documents[:1])
+        (words,) = found._flat._free
+        before = _array_bytes(words)
+        assert flat(found, documents) == of_record(found, documents)
+        assert found._flat._free == [words]
+        assert _array_bytes(words) == before < 40 << 20
+
+
+def _array_bytes(words: CachedWords) -> int:
+    parts = [part for value in vars(words).values() for part in (value if isinstance(value, tuple) else (value,))]
+    return sum(part.nbytes for part in parts if isinstance(part, np.ndarray))
+
+
+class WrongWords(CachedWords):
+    """Gives every text the ids of the others, but one."""
+
+    def __init__(self, right: CachedWords) -> None:
+        self._right = right
+
+    def encode(self, data, offsets) -> Lines:
+        lines = self._right.encode(data, offsets)
+        lines.values[-1:] += 1
+        return lines
+
+
+class Failing(WrongWords):
+    def encode(self, _data, _offsets) -> Lines:
+        raise RuntimeError("no such instruction")
+
+
+@pytest.mark.parametrize(("words", "message"), [(WrongWords, "gave other ids"), (Failing, "no such instruction")])
+def test_words_that_disagree_with_the_engine_do_not_serve(words, message, caplog) -> None:
+    good = encoder("byte-level")
+    right = good._flat._find()
+    record = good.encode_batch
+    with caplog.at_level(logging.WARNING):
+        found = FlatEncoder("engine 1.0", record, np.dtype(np.uint16), lambda: lambda size: words(right(size)))
+        for _ in range(3):
+            ids, _ = found.encode(utf8(ODD))
+            assert ids.tolist() == [number for text in of_record(good, ODD) for number in text]
+    assert found.engine == "engine 1.0"
+    assert [message in entry.getMessage() for entry in caplog.records] == [True]
+    assert "engine 1.0 itself encodes" in caplog.text
+
+
+def test_an_engine_gets_texts_in_batches(monkeypatch) -> None:
+    monkeypatch.setattr(flat_encoder, "_BATCH_BYTES", 20)
+    sizes: list[int] = []
+    good = encoder("metaspace")
+
+    def record(texts: list[str]) -> list[np.ndarray]:
+        sizes.append(sum(len(text.encode()) for text in texts))
+        return good.encode_batch(texts)
+
+    texts = ["uno", "dos", "una línea mucho más larga", "", "tres", "x" * 19, "y", "z"]
+    ids, offsets = FlatEncoder("e", record, np.dtype(np.uint16), lambda: None).encode(utf8(texts))
+    assert sizes == [6, 27, 4, 20, 1]
+    assert [part.tolist() for part in np.split(ids, offsets[1:-1])] == of_record(good, texts)
+
+
+BPE_OBJECTIONS = {
+    "not a BPE": lambda _: sentencepiece_model("unigram"),
+    "don't begin with a space": lambda m: with_setting(m, NORMALIZER_SPEC, 3, 0),
+    "doesn't write spaces": lambda m: with_setting(m, NORMALIZER_SPEC, 5, 0),
+    "user-defined": lambda m: with_pieces(m, [*_own(m), Piece("<a>", 0, USER_DEFINED)]),
+    "unused pieces": lambda m: with_pieces(m, [*_own(m), Piece("deza", 0, UNUSED)]),
+    "reach over spaces": lambda m: with_pieces(m, [*_own(m), Piece("de▁la", -99.5)]),
+    "no piece for the space": lambda m: with_pieces(m, [piece for piece in _own(m) if piece.text != "▁"]),
+    "equal scores": lambda m: with_pieces(m, [*_own(m), Piece("deqwa", -7.0)]),
+}
+
+
+def _own(model: bytes) -> list[Piece]:
+    return read_model(model, "m").pieces[3:]
+
+
+@pytest.mark.parametrize("reason", BPE_OBJECTIONS)
+def test_bpe_models_that_words_cannot_serve(reason: str) -> None:
+    model = sentencepiece_model("bpe, no bytes")
+    assert sentencepiece_bpe.why_not(model) is None
+    changed = BPE_OBJECTIONS[reason](model)
+    assert reason in (sentencepiece_bpe.why_not(changed) or "")
+
+
+def _changed(**changes) -> bytes:
+    file = json.loads(tokenizer_json("byte-level"))
+    for path, value in changes.items():
+        part, _, key = path.partition("__")
+        if key:
+            file[part][key] = value
+        else:
+            file[part] = value
+    return json.dumps(file).encode()
+
+
+BYTE_LEVEL_OBJECTIONS = {
+    "has a normalizer": {"normalizer": {"type": "NFC"}},
+    "not GPT-2's": {"pre_tokenizer__add_prefix_space": True},
+    "added tokens": {"added_tokens": [{"id": 1500, "content": "  ", "special": False}]},
+    "dropout": {"model__dropout": 0.1},
+    "marks parts": {"model__end_of_word_suffix": "</w>"},
+    "ignores merges": {"model__ignore_merges": True},
+    "lacks some bytes": {"model__vocab": {"a": 0}},
+    "WordPiece": {"model__type": "WordPiece"},
+    "no file of byte-level BPE": {"model": None},
+}
+
+
+@pytest.mark.parametrize("reason", BYTE_LEVEL_OBJECTIONS)
+def test_files_that_words_cannot_serve(reason: str) -> None:
+    assert byte_level_bpe.why_not(tokenizer_json("byte-level")) is None
+    assert reason in (byte_level_bpe.why_not(_changed(**BYTE_LEVEL_OBJECTIONS[reason])) or "")
+
+
+def test_one_implementation_serves_scoring_and_shards() -> None:
+    unigram = encoder("unigram, rounded")
+    bpe = encoder("bpe")
+    flat(unigram, ["a"])
+    flat(bpe, ["a"])
+    assert {type(encoder._flat._free[0]) for encoder in (unigram, bpe)} == {WordPieces, SentencePieceBpe}
