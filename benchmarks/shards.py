@@ -137,15 +137,15 @@ def compare(case: Case, corpora: Path, cache: Path, megabytes: float, rounds: in
         ours, theirs = [], []
         for number in range(rounds):
             times = [
-                build(folder / f"{n}.jsonl.zst", tokenizer, case, folder / f"{n}-{number}") for n in ("all", "one")
+                build(folder / f"{n}.jsonl.zst", tokenizer, case, folder / f"{n}-{number}") for n in ("one", "all")
             ]
-            ours.append(times[0] - times[1])
+            ours.append(times[1] - times[0])
             if case.peer:
                 times = [
                     peer(folder / f"{n}.jsonl.zst", tokenizer, case, folder / f"peer-{n}-{number}", vocab_size)
-                    for n in ("all", "one")
+                    for n in ("one", "all")
                 ]
-                theirs.append(times[0] - times[1])
+                theirs.append(times[1] - times[0])
         report(case, size, ours, theirs)
         if case.peer:
             peer(folder / "all.jsonl.zst", tokenizer, case, folder / "kept", vocab_size, keep=True)

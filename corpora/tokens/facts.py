@@ -27,6 +27,7 @@ def shard_facts(built: Sequence[ItemShards], encoder: Encoder, settings: ShardSe
         counts += part.counts()
     return {
         "tokenizer_sha256": encoder.sha256,
+        "encoder": encoder.engine,
         "vocab_size": encoder.vocab_size,
         "objective": settings.objective,
         "packing": settings.packing,
