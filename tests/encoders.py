@@ -14,10 +14,12 @@ from corpora.encoding.byte_encoder import ByteEncoder
 from corpora.encoding.encoder import Encoder
 from corpora.encoding.flat import utf8
 from corpora.encoding.json_encoder import JsonEncoder
+from corpora.encoding.model_proto import read_model
 from corpora.encoding.rounded_scores import with_rounded_scores
 from corpora.encoding.sentencepiece_encoder import SentencePieceEncoder
 from corpora.encoding.tokenizer_folder import TokenizerConfig
 from tests.conftest import DEMO
+from tests.reference.sentencepiece_lines import normal, with_pieces
 
 OTHER_SCRIPTS = (
     "東京は日本の首都である。人口は約1400万人。 서울은 대한민국의 수도이다. Москва — столица России. 👍🏽 x\u0301"
@@ -27,15 +29,11 @@ SENTENCEPIECE: dict[str, dict[str, Any]] = {
     "unigram": {"model_type": "unigram", "vocab_size": 900},
     "unigram, rounded": {"model_type": "unigram", "vocab_size": 900},
     "bpe": {"model_type": "bpe", "vocab_size": 1200, "byte_fallback": True, **IDENTITY},
-    "bpe, runs of spaces": {
-        "model_type": "bpe", "vocab_size": 1200, "byte_fallback": True, "allow_whitespace_only_pieces": True,
-        **IDENTITY,
-    },
     "bpe, nfkc": {"model_type": "bpe", "vocab_size": 1200, "byte_fallback": True},
     "bpe, no bytes": {"model_type": "bpe", "vocab_size": 700, "character_coverage": 0.98},
     "bpe, nfkc, every space": {"model_type": "bpe", "vocab_size": 700, "remove_extra_whitespaces": False},
 }  # fmt: skip
-WORDS = [*SENTENCEPIECE, "byte-level"]  # served by the word cache
+WORDS = [*SENTENCEPIECE, "bpe, runs of spaces", "byte-level"]  # served by the word cache
 ENGINES = ["unigram, bytes", "symbols", "metaspace"]  # by the engine itself
 KINDS = [*WORDS, *ENGINES, "bytes"]
 ODD = [
@@ -66,10 +64,14 @@ def demo_texts() -> list[str]:
 
 @lru_cache
 def sentencepiece_model(kind: str) -> bytes:
+    if kind == "bpe, runs of spaces":  # as Llama's has
+        runs = {"▁▁": -0.5, "▁▁▁▁": -1.5, "▁▁de": -2.5, "▁▁▁▁▁▁▁▁": -3.5, "▁▁▁": -900.5}
+        model = sentencepiece_model("bpe")
+        return with_pieces(model, [*read_model(model, kind).pieces[3:], *normal(runs)])
     lines = [line for text in demo_texts() for line in text.split("\n") if line.strip()] + [OTHER_SCRIPTS] * 40
     out = io.BytesIO()
     settings: dict[str, Any] = {"hard_vocab_limit": False, "max_sentence_length": 10_000, "minloglevel": 2}
-    if kind not in ("bpe", "bpe, runs of spaces"):
+    if kind != "bpe":
         lines = [line.strip() for line in lines]
     if kind == "unigram, bytes":
         settings |= {"vocab_size": 900, "byte_fallback": True}

@@ -189,6 +189,7 @@ def merge_words(
     entries: NDArray[np.void],
     merges: Merges,
     surfaces: Surfaces,
+    no_end: int,
     pool: NDArray[np.uint32],
     pool_next: int,
     pool_end: int,
@@ -196,7 +197,7 @@ def merge_words(
     """Writes each word's ids to the pool, and where they are to its entry. Returns the pool's next free place.
 
     Word w is `symbols[starts[w]:starts[w + 1]]` and its entry `entries[words[w]]`. One that might not fit gets
-    limit -1.
+    limit -1, and so does one that ends with the symbol `no_end`.
     """
     size = 1
     for word in range(words.shape[0]):
@@ -208,7 +209,7 @@ def merge_words(
         entry, begin = words[word], pool_next
         entries[entry].pieces, entries[entry].count = pool_next, 0
         entries[entry].cost, entries[entry].limit = 0.0, np.inf
-        if pool_next + 4 * length > pool_end:
+        if pool_next + 4 * length > pool_end or (length > 0 and symbols[first + length - 1] == no_end):
             entries[entry].limit = -1.0
             continue
         for place in range(length):

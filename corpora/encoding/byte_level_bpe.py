@@ -90,7 +90,7 @@ class ByteLevelBpe(CachedWords):
         starts, made = np.empty(len(entries) + 1, np.int64), self._engine
         spans = (self._words.starts, self._words.lengths)
         bytes_as_symbols(data, *spans, words, made.symbol_of, LONGEST_WORD, self._symbols, starts)
-        to = (self._pool, pool_next, pool_end)
+        to = (-1, self._pool, pool_next, pool_end)
         pool_next = merge_words(self._symbols, starts, entries, self._cache.entries, made.merges, made.surfaces, *to)
         self._cache.entries["limit"][entries[starts[1:] == starts[:-1]]] = -1  # too long
         return pool_next

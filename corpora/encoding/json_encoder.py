@@ -37,7 +37,8 @@ class JsonEncoder:
         self._tokenizer.encode_special_tokens = True
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
-        self.vocab_size: int = self._tokenizer.get_vocab_size(with_added_tokens=True)
+        ids = self._tokenizer.get_vocab(with_added_tokens=True).values()
+        self.vocab_size: int = max(ids, default=-1) + 1  # ids may have gaps
         self.eos_id = self._eos_id(name(config.eos_token))
         self.bos_id = self._id_of(name(config.bos_token), _BOS)
         if self.bos_id is None and config.eos_token is None and self.eos_id == self._id(_GPT2):

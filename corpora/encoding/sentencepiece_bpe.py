@@ -34,13 +34,18 @@ _INSIDE = re.compile("[^▁]▁| ")
 
 
 class Engine(NamedTuple):
-    """What all SentencePieceBpe of a model share. See `bpe_merges.merge_words`."""
+    """What all SentencePieceBpe of a model share. See `bpe_merges.merge_words`.
+
+    no_end: the space, if there are pieces of several. A word ends with it where the text has U+2581 (or another
+    character that becomes a space) before a space: then a piece may reach over both.
+    """
 
     tables: Tables
     expansion: int
     keeps_spaces: bool
     merges: Merges
     surfaces: Surfaces
+    no_end: int
 
 
 class SentencePieceBpe(SentencePieceWords):
@@ -62,7 +67,7 @@ class SentencePieceBpe(SentencePieceWords):
             alone=True,
             cache_bytes=cache_bytes,
         )
-        self._merges, self._surfaces, self._given_engine = made.merges, made.surfaces, by_engine
+        self._made, self._given_engine = made, by_engine
 
     def _cut(
         self, data: Bytes, offsets: Offsets, state: NDArray[np.int64], lines_of: NDArray[np.int64]
@@ -75,17 +80,9 @@ class SentencePieceBpe(SentencePieceWords):
     def _settle(
         self, symbols: NDArray[np.int32], starts: Offsets, entries: NDArray[np.int64], pool_next: int, pool_end: int
     ) -> int:
-        return merge_words(
-            symbols,
-            starts,
-            entries,
-            self._cache.entries,
-            self._merges,
-            self._surfaces,
-            self._pool,
-            pool_next,
-            pool_end,
-        )
+        made, to = self._made, (self._pool, pool_next, pool_end)
+        how = (made.merges, made.surfaces, made.no_end)
+        return merge_words(symbols, starts, entries, self._cache.entries, *how, *to)
 
     def _by_engine(self, texts: list[str]) -> list[NDArray[np.integer]]:
         return list(self._given_engine(texts))
@@ -108,7 +105,8 @@ def engine(model: bytes) -> Engine:
 
     tables = Tables(processor, table, runs, int(symbol_of[ord(SPACE)]), symbols)
     surfaces = Surfaces(np.arange(pieces, dtype=np.int32), _byte_ids(parsed), processor.unk_id())
-    return Engine(tables, expansion(found), not parsed.collapses_spaces, _merges(parsed, own), surfaces)
+    no_end = tables.space if any(2 * SPACE in text for text in own) else -1
+    return Engine(tables, expansion(found), not parsed.collapses_spaces, _merges(parsed, own), surfaces, no_end)
 
 
 def _byte_ids(model: SentencePieceModel) -> NDArray[np.int32]:

@@ -62,7 +62,7 @@ def test_any_merges(pairs: list[tuple[int, int]], words: list[list[int]], data) 
     starts = np.cumsum([0, *map(len, words)])
     surfaces = Surfaces(np.arange(50, dtype=np.int32), np.full(256, -1, np.int32), 0)
     order = np.arange(len(words))
-    merge_words(symbols, starts, order, entries, table, surfaces, pool, 0, len(pool))
+    merge_words(symbols, starts, order, entries, table, surfaces, -1, pool, 0, len(pool))
     found = [pool[e["pieces"] : e["pieces"] + e["count"]].tolist() for e in entries]
     assert found == [merge(word, ranks, merged) for word in words]
 

@@ -104,6 +104,15 @@ def test_ids_past_65535_take_32_bits() -> None:
     assert flat(found, ODD) == of_record(encoder("byte-level"), ODD)
 
 
+def test_gaps_in_ids_count() -> None:
+    file = json.loads(tokenizer_json("byte-level"))
+    file["model"]["vocab"]["a"] = 70_000
+    found = JsonEncoder(json.dumps(file).encode(), TokenizerConfig())
+    assert found.vocab_size == 70_001
+    assert flat(found, ["b a"]) == of_record(found, ["b a"])
+    assert 70_000 in flat(found, ["a"])[0]
+
+
 def test_words_past_exact_sums_are_the_engines() -> None:
     """Of a rounded model each word stands alone, in a document of any length, unless its own score is too large."""
     pieces = {"▁": -1.0, "a": -3.0, "bc": -4.0, "ab": -4.0, "c": -3.0, "b": -9.0, "▁x": -2.0 - 2.0**-8}
