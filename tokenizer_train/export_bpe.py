@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from corpora.encoding.model_proto import NORMAL, Piece, SentencePieceModel, read_model
-from tokenizer_train.export import EOS, PAD, UNK, as_json, sentinel_names, write_files
+from tokenizer_train.export import BOS, EOS, PAD, UNK, as_json, sentinel_names, write_files
 from tokenizer_train.normalizer import SPACE, normalizer
 
-BOS = "<s>"
 SPECIALS = {"unk_token": UNK, "bos_token": BOS, "eos_token": EOS, "pad_token": PAD}  # ids 0 to 3
 CAUSAL_MAX_LENGTH = 2048
 
