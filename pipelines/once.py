@@ -17,8 +17,8 @@ from corpora.manifest import FileRecord
 class ItemResult(msgspec.Struct, frozen=True, kw_only=True):
     """What became of one work item: small, whatever the item's size.
 
-    counts: read = kept + sampled_out + rejected (by reason). scratch: files that the stage needs until it is finished,
-    below `.progress`. facts: whatever the stage adds.
+    counts: read = kept + sampled_out + rejected (by reason). scratch: files below `.progress` that the stage
+    needs until it is finished. facts: whatever the stage adds.
     """
 
     name: str

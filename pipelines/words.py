@@ -126,8 +126,16 @@ def train_on_corpus(
         return Finish([record(out, out / name) for name in facts["files"]], facts)
 
     return run_stage(
-        out, made_from, work, lambda: CountWords(work), items, runner, rebuild=rebuild, progress=progress, finish=finish
-    )  # fmt: skip
+        out,
+        made_from,
+        work,
+        lambda: CountWords(work),
+        items,
+        runner,
+        rebuild=rebuild,
+        progress=progress,
+        finish=finish,
+    )
 
 
 def _corpus(results: list[ItemResult], out: Path, settings: TokenizerSettings) -> Corpus:

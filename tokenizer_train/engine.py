@@ -45,7 +45,7 @@ def train_engine(lines: Iterable[str], settings: TokenizerSettings, **options: A
 
 
 def weighted(selected: Selected) -> Iterator[str]:
-    """Lines of SentencePiece's input_format tsv: the words, and each character of the corpus that none of them has."""
+    """Lines of SentencePiece's input_format tsv: the words, and each character of the corpus that none has."""
     for word, count in selected.words:
         yield f"{word.translate(RESERVED)}\t{count}"
     present = {c for word, _ in selected.words for c in word}

@@ -22,8 +22,8 @@ class TokenizerSettings(Config, frozen=True, kw_only=True):
     vocab_size: every id, the `extra_ids` sentinels at the top included; kind `bytes` has 259 + extra_ids.
     lowercase: inside the normaliser (case folding), so that text needs none.
     character_coverage: share of the corpus's characters that get a piece of their own; the rest become <unk> in a
-    unigram, bytes in bpe. None: 0.9995 for a unigram (SentencePiece's own), 0.9999 for bpe, where the rest costs two to
-    four ids each and some hundred pieces of 32,000 cost little.
+    unigram, bytes in bpe. None: 0.9995 for a unigram (SentencePiece's own), 0.9999 for bpe, where a character without
+    a piece costs two to four ids, and some dozens of pieces more cost little of 32,000.
     most_words: distinct words to learn from; of more, the rarer ones by a keyed draw, their counts scaled up. None:
     300,000 for a unigram (time grows with them: 40 s for all 750,000 of 189 MB), 2,000,000 for bpe (4 s for 500,000).
     sample: None: learn from the words of all documents. A number: from the lines of so many documents at most, by a
@@ -102,5 +102,5 @@ class TokenizerSettings(Config, frozen=True, kw_only=True):
 
     @property
     def num_unlearned(self) -> int:
-        """Ids at the beginning that are the same whatever the text (a byte is as good as learned where all are bytes)."""
+        """Ids at the beginning that are the same whatever the text (kind bytes counts its bytes as learned)."""
         return BPE_BYTE_IDS if self.kind == "bpe" else NUM_SPECIAL

@@ -1,6 +1,6 @@
-"""Counts of words on disk: a Parquet file per work item, its words parted by their hash, and the sum over all files.
+"""Counts of words on disk: a Parquet file per work item, its words parted by their hash; and the sum over all files.
 
-Part p of every file holds the same words, so the sum needs one part at a time in memory: a 64th of the corpus's words.
+A word is in the same part of every file, so the sum holds one part at a time: a 64th of the corpus's distinct words.
 """
 
 from __future__ import annotations
@@ -55,14 +55,18 @@ class CountsFile:
 def _schema() -> Any:
     import pyarrow as pa
 
-    return pa.schema([pa.field("word", pa.binary(), nullable=False), pa.field("count", pa.int64(), nullable=False)])
+    fields: list[pa.Field[Any]] = [
+        pa.field("word", pa.binary(), nullable=False),
+        pa.field("count", pa.int64(), nullable=False),
+    ]
+    return pa.schema(fields)
 
 
 def _binary(words: Words) -> Any:
     import pyarrow as pa
 
-    offsets = pa.py_buffer(words.offsets.astype(np.int32))
-    return pa.BinaryArray.from_buffers(pa.binary(), len(words), [None, offsets, pa.py_buffer(words.data)])
+    offsets, data = words.offsets.astype(np.int32).tobytes(), words.data.tobytes()
+    return pa.BinaryArray.from_buffers(pa.binary(), len(words), [None, pa.py_buffer(offsets), pa.py_buffer(data)])
 
 
 def summed(paths: Sequence[Path]) -> Iterator[HashedWords]:
@@ -93,4 +97,3 @@ def _words(table: Any) -> Words:
     _, offsets, data = column.buffers()
     ends = np.frombuffer(offsets, np.int32)[column.offset : column.offset + len(column) + 1].astype(np.int64)
     return Words(np.frombuffer(data, np.uint8), ends, table.column("count").to_numpy())
-

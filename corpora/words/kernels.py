@@ -29,7 +29,7 @@ def _equal(a: Bytes, a_start: int, b: Bytes, b_start: int, length: int) -> bool:
         return True
     mask = (np.uint64(1) << np.uint64(8 * rest)) - np.uint64(1)
     different = load_uint64(a, a_start + position) ^ load_uint64(b, b_start + position)
-    return (different & mask) == np.uint64(0)
+    return bool((different & mask) == np.uint64(0))
 
 
 @inlined
@@ -51,10 +51,10 @@ def _add(
     cell = key & mask
     while cells[cell] != FREE:
         word = cells[cell]
-        if hashes[word] == key and ends[word + 1] - ends[word] == length:
-            if _equal(names, ends[word], text, start, length):
-                counts[word] += count
-                return words
+        same = hashes[word] == key and ends[word + 1] - ends[word] == length
+        if same and _equal(names, ends[word], text, start, length):
+            counts[word] += count
+            return words
         cell = (cell + np.uint64(1)) & mask
     cells[cell] = words
     hashes[words], counts[words] = key, count

@@ -114,7 +114,8 @@ def _uniform(hashes: NDArray[np.uint64]) -> NDArray[np.float64]:
     mixed = mixed * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     mixed ^= mixed >> np.uint64(31)
-    return ((mixed >> np.uint64(11)) + np.uint64(1)).astype(np.float64) / 2.0**53
+    draws: NDArray[np.float64] = ((mixed >> np.uint64(11)) + np.uint64(1)).astype(np.float64) / 2.0**53
+    return draws
 
 
 def _joined(parts: list[Words]) -> Words:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 from corpora.words.kernels import FREE, LINE, SKIP, SPACE, SPARE, add_words, count_words, fill_cells
 
 LONGEST_WORD = 3000  # bytes; SentencePiece leaves out what is longer than 4192
+Number = TypeVar("Number", bound=np.generic)
 _Arrays = tuple[NDArray[np.int32], NDArray[np.uint64], NDArray[np.int64], NDArray[np.int64], NDArray[np.uint8]]
 _FIRST_WORDS = 1 << 14
 _NAME_BYTES = 16  # room for a word's bytes, on average, at first
 
 
 class Words(NamedTuple):
-    """Word k is data[offsets[k]:offsets[k + 1]] and occurs counts[k] times. uint8, int64[n + 1] from 0 on, int64[n]."""
+    """Word k is data[offsets[k]:offsets[k + 1]] and occurs counts[k] times. uint8, int64[n + 1] from 0, int64[n]."""
 
     data: NDArray[np.uint8]
     offsets: NDArray[np.int64]
@@ -110,7 +111,7 @@ class WordTable:
         return HashedWords(words, self._hashes[: len(self)])
 
 
-def _longer(array: NDArray[np.generic], length: int) -> NDArray[np.generic]:
+def _longer(array: NDArray[Number], length: int) -> NDArray[Number]:
     longer = np.empty(length, array.dtype)
     longer[: len(array)] = array
     return longer

@@ -23,8 +23,14 @@ def command() -> None:
 @click.option("--lowercase/--no-lowercase", default=False, help="Lowercase inside the normaliser.")
 @click.option("--extra-ids", type=int, default=0, show_default=True, help="Sentinels, at the top ids.")
 @click.option("--character-coverage", type=float, help="[default: 0.9995; bpe: 0.9999]")
-@click.option("--most-words", type=int, help="Distinct words to learn from; rarer ones are drawn. [default: 300000; bpe: 2000000]")
-@click.option("--sample", type=int, help="Learn from lines of so many documents at most (a keyed draw), not from words.")
+@click.option(
+    "--most-words",
+    type=int,
+    help="Distinct words to learn from; rarer ones are drawn. [default: 300000; bpe: 2000000]",
+)
+@click.option(
+    "--sample", type=int, help="Learn from lines of so many documents at most (a keyed draw), not from words."
+)
 @out_option
 @pipeline_options
 def train(
