@@ -144,7 +144,7 @@ def _corpus(results: list[ItemResult], out: Path, settings: TokenizerSettings) -
 
     parts = summed([_counts_path(out, r.name) for r in results])
     return Corpus(
-        selected=select(parts, most=settings.words, seed=settings.seed, compose=not settings.keeps_spaces),
+        selected=select(parts, **settings.selection()),
         texts=_draw(_texts(results, out), settings.seed).texts,
         documents=sum(r.kept for r in results),
         bytes=sum(r.facts["bytes"] for r in results),

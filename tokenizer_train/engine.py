@@ -14,6 +14,7 @@ from tokenizer_train.settings import TokenizerSettings
 LONGEST_SENTENCE = 4000  # bytes of UTF-8; SentencePiece leaves longer ones out
 RESERVED = str.maketrans("\0\u2585", "  ")  # SentencePiece refuses the first and leaves out lines with the second
 SPACE = "▁"
+NO_TEXT = "there is no text to train a tokenizer on: every document is blank"
 UNTRAINABLE = frozenset("\0\t ▁\u2585")
 _TOO_HIGH = re.compile(r"Vocabulary size too high \(\d+\)\. Please set it to a value <= (\d+)")
 _TOO_LOW = re.compile(r"Vocabulary size is smaller than required_chars\. \d+ vs (\d+)")
@@ -45,13 +46,18 @@ def train_engine(lines: Iterable[str], settings: TokenizerSettings, **options: A
 
 
 def weighted(selected: Selected) -> Iterator[str]:
-    """Lines of SentencePiece's input_format tsv: the words, and each character of the corpus that none has."""
+    """Lines of SentencePiece's input_format tsv: the words, and each character of the corpus that none has.
+
+    Raises TamizError where there is no word.
+    """
+    if not any(word.strip() for word, _ in selected.words):
+        raise TamizError(NO_TEXT)
     for word, count in selected.words:
         yield f"{word.translate(RESERVED)}\t{count}"
     present = {c for word, _ in selected.words for c in word}
     for character, count in selected.characters.items():
         if character not in present and character not in UNTRAINABLE:
-            yield f"{character}\t{count}"
+            yield f"{character}\t{max(1, count // selected.unit)}"
 
 
 def alphabet(selected: Selected, settings: TokenizerSettings, normalize: Any, spaces: int) -> dict[str, Any]:
@@ -89,5 +95,5 @@ def _reason(message: str, settings: TokenizerSettings) -> TamizError:
             "raise it, or lower character_coverage"
         )
     if "sentences_.empty()" in message:
-        return TamizError("there is no text to train a tokenizer on: every document is blank")
+        return TamizError(NO_TEXT)
     return TamizError(f"can't train a tokenizer on this text: {' '.join(message.split())[-200:]}")

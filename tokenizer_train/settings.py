@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from corpora.config import Config
 
@@ -10,6 +10,7 @@ NUM_SPECIAL = 3  # <pad> 0, </s> 1, <unk> 2, as T5
 BYTE_IDS = NUM_SPECIAL + 256
 BPE_BYTE_IDS = 4 + 256  # <unk> 0, <s> 1, </s> 2, <pad> 3, as Llama and TeenyTinyLlama, then the bytes
 COVERAGE = {"unigram": 0.9995, "bpe": 0.9999, "bytes": 1.0}
+MOST_OCCURRENCES = {"unigram": 5_000_000, "bpe": 1 << 62, "bytes": 1}  # SentencePiece spells them all out: 700 MB
 MOST_WORDS = {"unigram": 300_000, "bpe": 2_000_000, "bytes": 1}
 FEWEST_PIECES = 8  # the special ones and a few characters
 MOST_IDS = 1 << 20
@@ -24,8 +25,8 @@ class TokenizerSettings(Config, frozen=True, kw_only=True):
     character_coverage: share of the corpus's characters that get a piece of their own; the rest become <unk> in a
     unigram, bytes in bpe. None: 0.9995 for a unigram (SentencePiece's own), 0.9999 for bpe, where a character without
     a piece costs two to four ids, and some dozens of pieces more cost little of 32,000.
-    most_words: distinct words to learn from; of more, the rarer ones by a keyed draw, their counts scaled up. None:
-    300,000 for a unigram (time grows with them: 40 s for all 750,000 of 189 MB), 2,000,000 for bpe (4 s for 500,000).
+    most_words: distinct words to learn from; of more, counts are divided and the rare words drawn by key (see
+    corpora.words.selection). None: 300,000 for a unigram, 2,000,000 for bpe, which takes seconds.
     sample: None: learn from the words of all documents. A number: from the lines of so many documents at most, by a
     keyed draw. sample_bytes: of their text at most, by the same draw.
     fill_unused: where the text can't carry the vocabulary, fill it up with pieces that no text yields; else refuse.
@@ -89,6 +90,11 @@ class TokenizerSettings(Config, frozen=True, kw_only=True):
     def words(self) -> int:
         """`most_words`, or what the kind has."""
         return MOST_WORDS[self.kind] if self.most_words is None else self.most_words
+
+    def selection(self) -> dict[str, Any]:
+        """What corpora.words.selection.select takes."""
+        bounds = {"most": self.words, "most_occurrences": MOST_OCCURRENCES[self.kind]}
+        return {**bounds, "seed": self.seed, "compose": not self.keeps_spaces}
 
     @property
     def keeps_spaces(self) -> bool:

@@ -73,7 +73,7 @@ def train_on_words(corpus: Corpus, out: Path, settings: TokenizerSettings) -> di
         "counted": selected.occurrences,
         "distinct": selected.distinct,
         "learned_from": len(selected.words),
-        "counts_raised_to": selected.threshold,
+        "unit": selected.unit,
         "cut": corpus.words_cut,
     }
     return {**facts, "documents": corpus.documents, "words": words}
@@ -85,7 +85,7 @@ def _words(texts: list[str], settings: TokenizerSettings) -> Selected:
 
     table = WordTable(settings.keeps_spaces)
     table.count(texts)
-    return select([table.words()], most=settings.words, seed=settings.seed, compose=not settings.keeps_spaces)
+    return select([table.words()], **settings.selection())
 
 
 def _bpe(selected: Selected, settings: TokenizerSettings) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -10,14 +11,15 @@ from numpy.typing import NDArray
 
 from corpora.words.kernels import FREE, LINE, SKIP, SPACE, SPARE, add_words, count_words, fill_cells
 
-LONGEST_WORD = 3000  # bytes; SentencePiece leaves out what is longer than 4192
+LONGEST_WORD = 384  # bytes, 128 characters of CJK; finding pieces takes the square of a word's length
 Number = TypeVar("Number", bound=np.generic)
 _Arrays = tuple[NDArray[np.int32], NDArray[np.uint64], NDArray[np.int64], NDArray[np.int64], NDArray[np.uint8]]
 _FIRST_WORDS = 1 << 14
 _NAME_BYTES = 16  # room for a word's bytes, on average, at first
 
 
-class Words(NamedTuple):
+@dataclass(frozen=True)
+class Words:
     """Word k is data[offsets[k]:offsets[k + 1]] and occurs counts[k] times. uint8, int64[n + 1] from 0, int64[n]."""
 
     data: NDArray[np.uint8]
