@@ -11,7 +11,7 @@ BYTE_IDS = NUM_SPECIAL + 256
 BPE_BYTE_IDS = 4 + 256  # <unk> 0, <s> 1, </s> 2, <pad> 3, as Llama and TeenyTinyLlama, then the bytes
 COVERAGE = {"unigram": 0.9995, "bpe": 0.9999, "bytes": 1.0}
 MOST_OCCURRENCES = {"unigram": 5_000_000, "bpe": 1 << 62, "bytes": 1}  # SentencePiece spells them all out: 700 MB
-MOST_WORDS = {"unigram": 300_000, "bpe": 2_000_000, "bytes": 1}
+MOST_WORDS = {"unigram": 200_000, "bpe": 2_000_000, "bytes": 1}
 FEWEST_PIECES = 8  # the special ones and a few characters
 MOST_IDS = 1 << 20
 LOWEST_COVERAGE = 0.98  # SentencePiece's own bound
@@ -26,7 +26,7 @@ class TokenizerSettings(Config, frozen=True, kw_only=True):
     unigram, bytes in bpe. None: 0.9995 for a unigram (SentencePiece's own), 0.9999 for bpe, where a character without
     a piece costs two to four ids, and some dozens of pieces more cost little of 32,000.
     most_words: distinct words to learn from; of more, counts are divided and the rare words drawn by key (see
-    corpora.words.selection). None: 300,000 for a unigram, 2,000,000 for bpe, which takes seconds.
+    corpora.words.selection). None: 200,000 for a unigram, 2,000,000 for bpe, which takes seconds.
     sample: None: learn from the words of all documents. A number: from the lines of so many documents at most, by a
     keyed draw. sample_bytes: of their text at most, by the same draw.
     fill_unused: where the text can't carry the vocabulary, fill it up with pieces that no text yields; else refuse.

@@ -26,7 +26,7 @@ def command() -> None:
 @click.option(
     "--most-words",
     type=int,
-    help="Distinct words to learn from; rarer ones are drawn. [default: 300000; bpe: 2000000]",
+    help="Distinct words to learn from; rarer ones are drawn. [default: 200000; bpe: 2000000]",
 )
 @click.option(
     "--sample", type=int, help="Learn from lines of so many documents at most (a keyed draw), not from words."
