@@ -17,7 +17,8 @@ from corpora.manifest import FileRecord
 class ItemResult(msgspec.Struct, frozen=True, kw_only=True):
     """What became of one work item: small, whatever the item's size.
 
-    counts: read = kept + sampled_out + rejected (by reason). facts: whatever the stage adds.
+    counts: read = kept + sampled_out + rejected (by reason). scratch: files below `.progress` that the stage
+    needs until it is finished. facts: whatever the stage adds.
     """
 
     name: str
@@ -28,6 +29,7 @@ class ItemResult(msgspec.Struct, frozen=True, kw_only=True):
     rejected: dict[str, int] = {}
     damage: str | None = None
     files: list[FileRecord] = []
+    scratch: list[FileRecord] = []
     facts: dict[str, Any] = {}
 
 
@@ -73,7 +75,7 @@ def once(work: ItemWork, item: WorkItem) -> ItemResult:
     """Answers from the item's verified output, or works and notes the result beside it."""
     out = Path(work.out)
     result = read_note(work, item)
-    if result is not None and all(_intact(out, r) for r in result.files):
+    if result is not None and all(_intact(out, r) for r in (*result.files, *result.scratch)):
         return result
     result = work(item)
     note = msgspec.json.encode((_key(work, item), result))

@@ -11,7 +11,8 @@ from corpora.encoding.model_proto import NORMAL, Piece, SentencePieceModel, read
 from corpora.files import write_bytes
 from tokenizer_train.normalizer import FULLWIDTH_LESS_THAN, SPACE, normalizer
 
-PAD, EOS, UNK = "<pad>", "</s>", "<unk>"  # ids 0, 1, 2
+PAD, EOS, UNK = "<pad>", "</s>", "<unk>"  # ids 0, 1, 2 of a unigram and of bytes
+BOS = "<s>"  # bpe has one
 T5_MAX_LENGTH = 512
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from corpora.encoding.model_proto import (
     BYTES,
     NORMAL,
+    NORMALIZER_SPEC,
     PIECES,
     SELF_TEST_DATA,
     TRAINER_SPEC,
@@ -19,20 +20,26 @@ from corpora.encoding.model_proto import (
 from corpora.encoding.rounded_scores import rounded
 
 _VOCAB_SIZE = 4
-# input, model_prefix, self_test_sample_size, input_format, num_threads: of the machine or the moment
-_CLEARED = frozenset((1, 2, 6, 7, 16))
+# input, model_prefix, self_test_sample_size, input_format, num_threads, required_chars: of the machine or the moment
+_CLEARED = frozenset((1, 2, 6, 7, 16, 36))
+_DUMMY_PREFIX = 3
 
 
-def settle(model: bytes, num_pieces: int) -> bytes:
+def settle(model: bytes, num_pieces: int, *, dummy_prefix: bool = False) -> bytes:
     """The model with rounded scores, filled up to `num_pieces` pieces and free of what depends on paths and threads.
 
     Scores become multiples of 2**-5: sums along a document are then exact in float32 (SentencePiece) and float64
     (tokenizers), so near-ties break alike in both and don't depend on what came before.
+    dummy_prefix: put a space before every text, whatever was done to words in training.
     """
     top = list(fields(model))
     pieces = [rounded(decode_piece(f.value)) for f in top if f.number == PIECES and isinstance(f.value, bytes)]
     pieces += _unused(pieces, num_pieces - len(pieces))
-    rest = [_settled(f, len(pieces)) for f in top if f.number not in (PIECES, SELF_TEST_DATA)]
+    spec: dict[int, int | bytes] = {_VOCAB_SIZE: len(pieces)}
+    rest = [f for f in top if f.number not in (PIECES, SELF_TEST_DATA)]
+    rest = [_changed(f, TRAINER_SPEC, spec, _CLEARED) for f in rest]
+    if dummy_prefix:
+        rest = [_changed(f, NORMALIZER_SPEC, {_DUMMY_PREFIX: 1}) for f in rest]
     return encode([*(Field(PIECES, BYTES, encode_piece(piece)) for piece in pieces), *rest])
 
 
@@ -45,9 +52,11 @@ def _unused(pieces: list[Piece], count: int) -> list[Piece]:
     return [Piece(f"<unused_{n}>", lowest, UNUSED) for n in range(count)]
 
 
-def _settled(field: Field, num_pieces: int) -> Field:
-    if field.number != TRAINER_SPEC or not isinstance(field.value, bytes):
+def _changed(
+    field: Field, number: int, values: dict[int, int | bytes], cleared: frozenset[int] = frozenset()
+) -> Field:
+    """The field, or if it is the message of this number, that with these values where it has them."""
+    if field.number != number or not isinstance(field.value, bytes):
         return field
-    kept = [f for f in fields(field.value) if f.number not in _CLEARED]
-    spec = [f._replace(value=num_pieces) if f.number == _VOCAB_SIZE else f for f in kept]
-    return Field(TRAINER_SPEC, BYTES, encode(spec))
+    kept = [f for f in fields(field.value) if f.number not in cleared]
+    return Field(number, BYTES, encode(f._replace(value=values.get(f.number, f.value)) for f in kept))

@@ -28,14 +28,16 @@ INSIDE = (
 JOINS_A_GRAPHEME = r"[\p{M}\p{Cf}\p{Cn}\x{1F3FB}-\x{1F3FF}]"
 
 
-def normalizer(charsmap: bytes) -> Any:
+def normalizer(charsmap: bytes, *, hide_less_than: bool = True) -> Any:
     """A `tokenizers` normaliser equal to SentencePiece's with these rules (nmt_nfkc or nmt_nfkc_cf), spaces as `▁`.
 
+    hide_less_than: put FULLWIDTH_LESS_THAN for `<`.
     Not equal: 393 sequences that begin with letters newer than Unicode 12, unknown to the NFKC of `tokenizers`.
     """
     from tokenizers import Regex, normalizers
 
     guard = composition_guard(key for key in rule_keys(charsmap) if len(key) > 1)
+    hidden = [normalizers.Replace("<", FULLWIDTH_LESS_THAN)] if hide_less_than else []
     return normalizers.Sequence(
         [
             normalizers.Replace(Regex(f"{INSIDE}{guard}|{KEPT}"), APART),
@@ -47,7 +49,7 @@ def normalizer(charsmap: bytes) -> Any:
             normalizers.Prepend(" "),
             normalizers.Replace(Regex(" +"), SPACE),
             normalizers.Replace(Regex(rf"{SPACE}\z"), ""),
-            normalizers.Replace("<", FULLWIDTH_LESS_THAN),
+            *hidden,
         ]
     )
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from corpora.config import Config
 
 NUM_SPECIAL = 3  # <pad> 0, </s> 1, <unk> 2, as T5
 BYTE_IDS = NUM_SPECIAL + 256
+BPE_BYTE_IDS = 4 + 256  # <unk> 0, <s> 1, </s> 2, <pad> 3, as Llama and TeenyTinyLlama, then the bytes
+COVERAGE = {"unigram": 0.9995, "bpe": 0.9999, "bytes": 1.0}
+MOST_OCCURRENCES = {"unigram": 5_000_000, "bpe": 1 << 62, "bytes": 1}  # SentencePiece spells them all out: 700 MB
+MOST_WORDS = {"unigram": 200_000, "bpe": 2_000_000, "bytes": 1}
 FEWEST_PIECES = 8  # the special ones and a few characters
 MOST_IDS = 1 << 20
 LOWEST_COVERAGE = 0.98  # SentencePiece's own bound
@@ -18,8 +22,13 @@ class TokenizerSettings(Config, frozen=True, kw_only=True):
 
     vocab_size: every id, the `extra_ids` sentinels at the top included; kind `bytes` has 259 + extra_ids.
     lowercase: inside the normaliser (case folding), so that text needs none.
-    character_coverage: share of the characters that get a piece of their own; the rest become <unk>.
-    sample: documents at most, by a keyed draw; None: all. sample_bytes: bytes of text at most, by the same draw.
+    character_coverage: share of the corpus's characters that get a piece of their own; the rest become <unk> in a
+    unigram, bytes in bpe. None: 0.9995 for a unigram (SentencePiece's own), 0.9999 for bpe, where a character without
+    a piece costs two to four ids, and some dozens of pieces more cost little of 32,000.
+    most_words: distinct words to learn from; of more, counts are divided and the rare words drawn by key (see
+    corpora.words.selection). None: 200,000 for a unigram, 2,000,000 for bpe, which takes seconds.
+    sample: None: learn from the words of all documents. A number: from the lines of so many documents at most, by a
+    keyed draw. sample_bytes: of their text at most, by the same draw.
     fill_unused: where the text can't carry the vocabulary, fill it up with pieces that no text yields; else refuse.
     num_threads: the trained model depends on it, so it belongs to the recipe.
     """
@@ -28,7 +37,8 @@ class TokenizerSettings(Config, frozen=True, kw_only=True):
     vocab_size: int = 5000
     lowercase: bool = True
     extra_ids: int = 100
-    character_coverage: float = 0.9995
+    character_coverage: float | None = None
+    most_words: int | None = None
     sample: int | None = None
     sample_bytes: int = 30_000_000
     fill_unused: bool = False
@@ -36,13 +46,13 @@ class TokenizerSettings(Config, frozen=True, kw_only=True):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.kind == "bpe":
-            raise ValueError("kind is 'bpe', which isn't available yet: use 'unigram' or 'bytes'")
         if self.extra_ids < 0:
             raise ValueError(f"extra_ids is {self.extra_ids}: it must be 0 or more")
         self._check_vocabulary()
-        if not LOWEST_COVERAGE <= self.character_coverage <= 1:
+        if not LOWEST_COVERAGE <= self.coverage <= 1:
             raise ValueError(f"character_coverage is {self.character_coverage}: it must be {LOWEST_COVERAGE} to 1")
+        if self.words < 1:
+            raise ValueError(f"most_words is {self.most_words}: it must be at least 1")
         if self.sample is not None and self.sample < 1:
             raise ValueError(f"sample is {self.sample}: it must be at least 1 document")
         if self.sample_bytes < 1:
@@ -59,13 +69,44 @@ class TokenizerSettings(Config, frozen=True, kw_only=True):
                 f"vocab_size is {self.vocab_size}, but kind 'bytes' with {self.extra_ids} extra_ids has {ids} ids: "
                 f"set vocab_size to {ids}"
             )
-        if not FEWEST_PIECES <= self.num_pieces <= MOST_IDS - self.extra_ids:
+        fewest = FEWEST_PIECES + (BPE_BYTE_IDS if self.kind == "bpe" else 0)
+        if not fewest <= self.num_pieces <= MOST_IDS - self.extra_ids:
             raise ValueError(
                 f"vocab_size is {self.vocab_size}: with {self.extra_ids} extra_ids it must be "
-                f"{FEWEST_PIECES + self.extra_ids} to {MOST_IDS}"
+                f"{fewest + self.extra_ids} to {MOST_IDS}"
             )
 
     @property
     def num_pieces(self) -> int:
         """Ids that the trained engine has: all but the sentinels."""
         return self.vocab_size - self.extra_ids
+
+    @property
+    def coverage(self) -> float:
+        """`character_coverage`, or what the kind has."""
+        return COVERAGE[self.kind] if self.character_coverage is None else self.character_coverage
+
+    @property
+    def words(self) -> int:
+        """`most_words`, or what the kind has."""
+        return MOST_WORDS[self.kind] if self.most_words is None else self.most_words
+
+    def selection(self) -> dict[str, Any]:
+        """What corpora.words.selection.select takes."""
+        bounds = {"most": self.words, "most_occurrences": MOST_OCCURRENCES[self.kind]}
+        return {**bounds, "seed": self.seed, "compose": not self.keeps_spaces}
+
+    @property
+    def keeps_spaces(self) -> bool:
+        """Whether text is encoded as it stands, so that decoding gives it back."""
+        return self.kind == "bpe" and not self.lowercase
+
+    @property
+    def learns_from_words(self) -> bool:
+        """Of the whole corpus, as against a draw of documents, or nothing at all."""
+        return self.kind != "bytes" and self.sample is None
+
+    @property
+    def num_unlearned(self) -> int:
+        """Ids at the beginning that are the same whatever the text (kind bytes counts its bytes as learned)."""
+        return BPE_BYTE_IDS if self.kind == "bpe" else NUM_SPECIAL

@@ -1,8 +1,9 @@
-"""From documents to a tokenizer folder."""
+"""From documents, or the words of a corpus, to a tokenizer folder."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,28 @@ from corpora.encoding.json_encoder import JsonEncoder
 from corpora.encoding.tokenizer_folder import read_config
 from corpora.errors import TamizError
 from corpora.files import sha256
-from tokenizer_train.export import EOS, PAD, UNK, export_unigram, sentinel_names
+from corpora.words.selection import Selected
+from tokenizer_train.export import BOS, EOS, PAD, UNK, export_unigram, sentinel_names
 from tokenizer_train.sample import Sample, draw
-from tokenizer_train.settings import NUM_SPECIAL, TokenizerSettings
+from tokenizer_train.settings import TokenizerSettings
 
 CHECKED_DOCUMENTS = 300
 CHECKED_BYTES = 2_000_000
+_SPECIAL_STRINGS = (PAD, EOS, UNK, BOS)
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """What a tokenizer learns from. texts: some, to hold the engines against each other; bytes: of all documents.
+
+    words_cut: parts of words longer than LONGEST_WORD, counted as words.
+    """
+
+    selected: Selected
+    texts: list[str]
+    documents: int
+    bytes: int
+    words_cut: int
 
 
 def train_tokenizer(documents: Callable[[], Iterable[str]], out: Path, settings: TokenizerSettings) -> dict[str, Any]:
@@ -30,14 +47,60 @@ def train_tokenizer(documents: Callable[[], Iterable[str]], out: Path, settings:
     if settings.kind == "bytes":
         from tokenizer_train.bytes import export_bytes
 
-        return _facts(
-            out, export_bytes(settings.extra_ids, out), settings, Sample(), settings.num_pieces - NUM_SPECIAL
-        )
-    from tokenizer_train.unigram import train_unigram
-
+        return _facts(out, export_bytes(settings.extra_ids, out), settings, Sample(), 256)
     sample = draw(documents(), seed=settings.seed, most=settings.sample, most_bytes=settings.sample_bytes)
-    model = train_unigram(sample.texts, settings)
-    files = export_unigram(model, settings.extra_ids, out)
+    if settings.kind == "bpe":
+        model = _bpe(_words(sample.texts, settings), settings)
+    else:
+        from tokenizer_train.unigram import train_unigram
+
+        model = train_unigram(sample.texts, settings)
+    return _exported(model, sample, out, settings)
+
+
+def train_on_words(corpus: Corpus, out: Path, settings: TokenizerSettings) -> dict[str, Any]:
+    """The same from the words of a whole corpus. Facts say how many there were and how many it learned from."""
+    if settings.kind == "bpe":
+        model = _bpe(corpus.selected, settings)
+    else:
+        from tokenizer_train.unigram import train_unigram_on_words
+
+        model = train_unigram_on_words(corpus.selected, settings)
+    sample = Sample(corpus.texts, corpus.documents, corpus.bytes, corpus.bytes, 0)
+    facts = _exported(model, sample, out, settings)
+    selected = corpus.selected
+    words = {
+        "counted": selected.occurrences,
+        "distinct": selected.distinct,
+        "learned_from": len(selected.words),
+        "unit": selected.unit,
+        "cut": corpus.words_cut,
+    }
+    return {**facts, "documents": corpus.documents, "words": words}
+
+
+def _words(texts: list[str], settings: TokenizerSettings) -> Selected:
+    from corpora.words.selection import select
+    from corpora.words.table import WordTable
+
+    table = WordTable(settings.keeps_spaces)
+    table.count(texts)
+    return select([table.words()], **settings.selection())
+
+
+def _bpe(selected: Selected, settings: TokenizerSettings) -> bytes:
+    from tokenizer_train.bpe import train_bpe
+
+    return train_bpe(selected, settings)
+
+
+def _exported(model: bytes, sample: Sample, out: Path, settings: TokenizerSettings) -> dict[str, Any]:
+    if settings.kind == "bpe":
+        from tokenizer_train.export_bpe import export_bpe
+
+        files = export_bpe(model, settings.extra_ids, out)
+    else:
+        files = export_unigram(model, settings.extra_ids, out)
     facts = _facts(out, files, settings, sample, _num_normal(model))
     return {**facts, "self_check": check_engines_agree(out, sample.texts, settings.extra_ids)}
 
@@ -49,12 +112,13 @@ def _num_normal(model: bytes) -> int:
 
 
 def _facts(out: Path, files: list[str], settings: TokenizerSettings, sample: Sample, pieces: int) -> dict[str, Any]:
+    """pieces: learned ones."""
     return {
         "kind": settings.kind,
         "vocab_size": settings.vocab_size,
         "extra_ids": settings.extra_ids,
         "pieces": pieces,
-        "unused_pieces": settings.num_pieces - NUM_SPECIAL - pieces,
+        "unused_pieces": settings.num_pieces - settings.num_unlearned - pieces,
         "documents": len(sample.texts),
         "documents_seen": sample.seen,
         "documents_cut": sample.cut,
@@ -85,7 +149,7 @@ def check_engines_agree(out: Path, texts: list[str], extra_ids: int) -> dict[str
             f"{path} gives other ids than spiece.model for {different} of {len(checked)} documents: "
             "install the versions of tokenizers and sentencepiece that constraints.txt names"
         )
-    specials = [PAD, EOS, UNK, *sentinel_names(extra_ids)]
+    specials = [*_SPECIAL_STRINGS, *sentinel_names(extra_ids)]
     return {
         "documents": len(checked),
         "different": different,

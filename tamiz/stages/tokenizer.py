@@ -7,14 +7,14 @@ from pathlib import Path
 import msgspec
 
 from corpora import manifest
-from corpora.documents.items import work_items
-from corpora.manifest import MadeFrom
+from corpora.documents.items import WorkItem, work_items
+from corpora.manifest import MadeFrom, Manifest, State
 from tamiz.console import count, progress
 from tamiz.stages.common import Context, StageReport, damaged_inputs
 from tamiz.stages.texts import Texts
 from tokenizer_train.settings import TokenizerSettings
 
-ALGORITHM = 1
+ALGORITHM = 2
 ITEM_BYTES = 64 << 20
 
 
@@ -29,26 +29,55 @@ def tokenizer_stage(patterns: list[str], out: Path, settings: TokenizerSettings,
         settings=msgspec.to_builtins(settings),
         inputs=input_identities(items, out),
     )
-    state = manifest.begin(out, made_from, rebuild=context.rebuild)
-    done = manifest.read(out)
-    if state != "finished":
-        from tokenizer_train.train import train_tokenizer
-
-        with progress("tokenizer") as update:
-            texts = Texts(items, out, update)
-            facts = train_tokenizer(texts, out, settings)
-        records = [manifest.record(out, out / name) for name in facts["files"]]
-        done = manifest.finish(
-            out,
-            records=[*records, *texts.records],
-            counts=texts.counts(),
-            facts=facts,
-            items=texts.accounts,
-            damaged=texts.damaged,
-        )
+    make = _from_words if settings.learns_from_words else _from_documents
+    state, done = make(items, out, made_from, settings, context)
     many = too_many_rejected(out / "rejected", done.counts, context.max_rejected)
+    return StageReport("tokenizer", state, out, _rows(done), (), damaged_inputs(done), many, done.facts)
+
+
+def _rows(done: Manifest) -> list[tuple[str, str]]:
     rows = [
         ("ids", count(done.facts["vocab_size"])),
         ("documents it learned from", count(done.facts["documents"])),
     ]
-    return StageReport("tokenizer", state, out, rows, (), damaged_inputs(done), many, done.facts)
+    words = done.facts.get("words")
+    if words:
+        learned = f"{count(words['learned_from'])} of {count(words['distinct'])}"
+        rows.append(("distinct words it learned from", learned))
+    return rows
+
+
+def _from_words(
+    items: list[WorkItem], out: Path, made_from: MadeFrom, settings: TokenizerSettings, context: Context
+) -> tuple[State, Manifest]:
+    """From the words of all documents, counted by a pipeline."""
+    from pipelines.words import train_on_corpus
+
+    with progress("words") as update:
+        outcome = train_on_corpus(
+            items, out, made_from, settings, context.runner, rebuild=context.rebuild, progress=update
+        )
+    return outcome.state, outcome.manifest
+
+
+def _from_documents(
+    items: list[WorkItem], out: Path, made_from: MadeFrom, settings: TokenizerSettings, context: Context
+) -> tuple[State, Manifest]:
+    """From a draw of the documents, or from none of them."""
+    state = manifest.begin(out, made_from, rebuild=context.rebuild)
+    if state == "finished":
+        return state, manifest.read(out)
+    from tokenizer_train.train import train_tokenizer
+
+    with progress("tokenizer") as update:
+        texts = Texts(items, out, update)
+        facts = train_tokenizer(texts, out, settings)
+    records = [manifest.record(out, out / name) for name in facts["files"]]
+    return state, manifest.finish(
+        out,
+        records=[*records, *texts.records],
+        counts=texts.counts(),
+        facts=facts,
+        items=texts.accounts,
+        damaged=texts.damaged,
+    )

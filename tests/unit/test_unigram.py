@@ -155,7 +155,6 @@ def test_a_draw_takes_all_or_none_of_a_repeated_document():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"kind": "bpe"}, "kind is 'bpe', which isn't available yet"),
         ({"vocab_size": 100}, "vocab_size is 100: with 100 extra_ids it must be 108 to"),
         ({"kind": "bytes"}, "vocab_size is 5000, but kind 'bytes' with 100 extra_ids has 359 ids"),
         ({"extra_ids": -1}, "extra_ids is -1"),

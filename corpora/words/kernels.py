@@ -1,0 +1,150 @@
+"""Compiled: words of a text into a hash table. See WordTable for what the arrays hold."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from corpora.compiled import inlined, kernel, load_uint64
+from corpora.perplexity.estimation.murmur import murmur
+
+WORD, SKIP, LINE, SPACE = 0, 1, 2, 3  # classes of bytes
+FREE = -1
+SPARE = 8  # bytes that may be read behind the end of a text
+
+Bytes = NDArray[np.uint8]
+Longs = NDArray[np.int64]
+
+
+@inlined
+def _equal(a: Bytes, a_start: int, b: Bytes, b_start: int, length: int) -> bool:
+    """Whether two stretches are equal; both arrays go on for SPARE bytes."""
+    position = 0
+    while position + 8 <= length:
+        if load_uint64(a, a_start + position) != load_uint64(b, b_start + position):
+            return False
+        position += 8
+    rest = length - position
+    if rest == 0:
+        return True
+    mask = (np.uint64(1) << np.uint64(8 * rest)) - np.uint64(1)
+    different = load_uint64(a, a_start + position) ^ load_uint64(b, b_start + position)
+    return bool((different & mask) == np.uint64(0))
+
+
+@inlined
+def _add(
+    text: Bytes,
+    start: int,
+    length: int,
+    count: int,
+    cells: NDArray[np.int32],
+    hashes: NDArray[np.uint64],
+    counts: Longs,
+    ends: Longs,
+    names: Bytes,
+    words: int,
+) -> int:
+    """Adds `count` to the word text[start:start + length]; returns how many words there are then."""
+    key = murmur(text, start, length)
+    mask = np.uint64(cells.shape[0] - 1)
+    cell = key & mask
+    while cells[cell] != FREE:
+        word = cells[cell]
+        same = hashes[word] == key and ends[word + 1] - ends[word] == length
+        if same and _equal(names, ends[word], text, start, length):
+            counts[word] += count
+            return words
+        cell = (cell + np.uint64(1)) & mask
+    cells[cell] = words
+    hashes[words], counts[words] = key, count
+    place = ends[words]
+    for i in range(length):
+        names[place + i] = text[start + i]
+    ends[words + 1] = place + length
+    return words + 1
+
+
+@kernel
+def count_words(
+    text: Bytes,
+    position: int,
+    length: int,
+    longest: int,
+    classes: Bytes,
+    cells: NDArray[np.int32],
+    hashes: NDArray[np.uint64],
+    counts: Longs,
+    ends: Longs,
+    names: Bytes,
+    state: Longs,
+) -> int:
+    """Counts the words of text[position:length], whose last byte is of class SKIP; returns where it stopped.
+
+    It stops early when the table has no room. A word is a run of LINE, or a run of SPACE and then one of WORD (one
+    of the two may be empty); a longer one is cut, at a character's border, into words of at most `longest` bytes.
+    state: distinct words, words counted, words cut.
+    """
+    words, counted, cut = state[0], state[1], state[2]
+    while position < length:
+        kind = classes[text[position]]
+        if kind == SKIP:
+            position += 1
+            continue
+        if words == counts.shape[0] or ends[words] + longest > names.shape[0] - SPARE:
+            break
+        start = position
+        if kind == LINE:
+            while classes[text[position]] == LINE:
+                position += 1
+        else:
+            while classes[text[position]] == SPACE:
+                position += 1
+            while classes[text[position]] == WORD:
+                position += 1
+        if position - start > longest:
+            position = start + longest
+            while text[position] & 0xC0 == 0x80:
+                position -= 1
+            cut += 1
+        words = _add(text, start, position - start, 1, cells, hashes, counts, ends, names, words)
+        counted += 1
+    state[0], state[1], state[2] = words, counted, cut
+    return position
+
+
+@kernel
+def add_words(
+    text: Bytes,
+    offsets: Longs,
+    numbers: Longs,
+    first: int,
+    cells: NDArray[np.int32],
+    hashes: NDArray[np.uint64],
+    counts: Longs,
+    ends: Longs,
+    names: Bytes,
+    state: Longs,
+) -> int:
+    """Adds numbers[k] to word k, text[offsets[k]:offsets[k + 1]], from `first` on; returns the first without room."""
+    words = state[0]
+    k = first
+    while k < numbers.shape[0]:
+        length = offsets[k + 1] - offsets[k]
+        if words == counts.shape[0] or ends[words] + length > names.shape[0] - SPARE:
+            break
+        words = _add(text, offsets[k], length, numbers[k], cells, hashes, counts, ends, names, words)
+        k += 1
+    state[0] = words
+    return k
+
+
+@kernel
+def fill_cells(hashes: NDArray[np.uint64], words: int, cells: NDArray[np.int32]) -> None:
+    """Puts the first `words` words into an empty table of another size."""
+    mask = np.uint64(cells.shape[0] - 1)
+    for word in range(words):
+        cell = hashes[word] & mask
+        while cells[cell] != FREE:
+            cell = (cell + np.uint64(1)) & mask
+        cells[cell] = word

@@ -1,0 +1,62 @@
+"""SentencePiece BPE with byte fallback, as causal models use it: the words of a corpus in, spiece.model out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from corpora.words.selection import Selected
+from tokenizer_train.engine import alphabet, train_engine, weighted
+from tokenizer_train.model_proto import settle
+from tokenizer_train.settings import TokenizerSettings
+
+
+def train_bpe(selected: Selected, settings: TokenizerSettings) -> bytes:
+    """A BPE model of `settings.num_pieces` pieces: <unk> 0, <s> 1, </s> 2, <pad> 3, bytes 4 to 259, then its own.
+
+    Without `lowercase`, text is encoded as it stands, spaces and line ends kept, and the selected words must be those
+    of WordTable(keep_spaces=True), which hold the spaces before them. With it, the normaliser is nmt_nfkc_cf. Raises
+    TamizError where the text can't carry the vocabulary, or the vocabulary not the text's characters.
+    """
+    normaliser = collapsing() if settings.lowercase else keeping()
+    characters = alphabet(selected, settings, _normalize(settings.lowercase), _spaces(selected, settings.lowercase))
+    model = train_engine(
+        weighted(selected),
+        settings,
+        model_type="bpe",
+        input_format="tsv",
+        byte_fallback=True,
+        unk_id=0,
+        bos_id=1,
+        eos_id=2,
+        pad_id=3,
+        **normaliser,
+        **characters,
+    )
+    return settle(model, settings.num_pieces, dummy_prefix=True)
+
+
+def collapsing() -> dict[str, Any]:
+    """As a unigram's: case folded, white space of any kind and number one space."""
+    return {"normalization_rule_name": "nmt_nfkc_cf"}
+
+
+def keeping() -> dict[str, Any]:
+    """Nothing changed. The words bring the spaces that they have in use, the dummy prefix among them."""
+    return {
+        "normalization_rule_name": "identity",
+        "remove_extra_whitespaces": False,
+        "allow_whitespace_only_pieces": True,
+        "add_dummy_prefix": False,
+    }
+
+
+def _normalize(lowercase: bool) -> Any:
+    import sentencepiece
+
+    if not lowercase:
+        return str
+    return sentencepiece.SentencePieceNormalizer(rule_name="nmt_nfkc_cf").normalize
+
+
+def _spaces(selected: Selected, lowercase: bool) -> int:
+    return selected.occurrences if lowercase else selected.characters.get(" ", 0)

@@ -1,0 +1,99 @@
+"""SentencePiece's trainer, with its errors in the terms that a user sets."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from corpora.errors import TamizError
+from corpora.words.selection import Selected
+from tokenizer_train.settings import TokenizerSettings
+
+LONGEST_SENTENCE = 4000  # bytes of UTF-8; SentencePiece leaves longer ones out
+RESERVED = str.maketrans("\0\u2585", "  ")  # SentencePiece refuses the first and leaves out lines with the second
+SPACE = "▁"
+NO_TEXT = "there is no text to train a tokenizer on: every document is blank"
+UNTRAINABLE = frozenset("\0\t ▁\u2585")
+_TOO_HIGH = re.compile(r"Vocabulary size too high \(\d+\)\. Please set it to a value <= (\d+)")
+_TOO_LOW = re.compile(r"Vocabulary size is smaller than required_chars\. \d+ vs (\d+)")
+
+
+def train_engine(lines: Iterable[str], settings: TokenizerSettings, **options: Any) -> bytes:
+    """A model of `settings.num_pieces` pieces, as SentencePiece saves it; the same for the same lines in this order.
+
+    Raises TamizError where the text can't carry the vocabulary, or the vocabulary not the text's characters.
+    """
+    import sentencepiece
+
+    model = io.BytesIO()
+    try:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter(lines),
+            model_writer=model,
+            vocab_size=settings.num_pieces,
+            hard_vocab_limit=not settings.fill_unused,
+            shuffle_input_sentence=False,
+            max_sentence_length=LONGEST_SENTENCE,
+            num_threads=settings.num_threads,
+            minloglevel=2,
+            **options,
+        )
+    except RuntimeError as error:
+        raise _reason(str(error), settings) from None
+    return model.getvalue()
+
+
+def weighted(selected: Selected) -> Iterator[str]:
+    """Lines of SentencePiece's input_format tsv: the words, and each character of the corpus that none has.
+
+    Raises TamizError where there is no word.
+    """
+    if not any(word.strip() for word, _ in selected.words):
+        raise TamizError(NO_TEXT)
+    for word, count in selected.words:
+        yield f"{word.translate(RESERVED)}\t{count}"
+    present = {c for word, _ in selected.words for c in word}
+    for character, count in selected.characters.items():
+        if character not in present and character not in UNTRAINABLE:
+            yield f"{character}\t{max(1, count // selected.unit)}"
+
+
+def alphabet(selected: Selected, settings: TokenizerSettings, normalize: Any, spaces: int) -> dict[str, Any]:
+    """Options that give a piece to the characters that cover the corpus, whichever words were selected.
+
+    Those that SentencePiece would take from the selected words' counts alone come after them. normalize: what the
+    model does to a text; spaces: how many it makes of all words.
+    """
+    counts = {SPACE: spaces}
+    for character, count in selected.characters.items():
+        for c in normalize(character):
+            if c not in UNTRAINABLE:
+                counts[c] = counts.get(c, 0) + count
+    total, covered, required = sum(counts.values()), 0, []
+    for c, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
+        if covered >= settings.coverage * total:
+            break
+        covered += count
+        required.append(c)
+    return {"required_chars": "".join(required), "character_coverage": settings.coverage}
+
+
+def _reason(message: str, settings: TokenizerSettings) -> TamizError:
+    """SentencePiece's message, with the numbers that a user sets."""
+    asked = f"vocab_size is {settings.vocab_size} ({settings.extra_ids} extra_ids included)"
+    if found := _TOO_HIGH.search(message):
+        most = int(found[1]) + settings.extra_ids
+        return TamizError(
+            f"{asked}, but the text can carry {most} at most: "
+            f"set it to {most} or less, give more text, or set fill_unused = true"
+        )
+    if found := _TOO_LOW.search(message):
+        return TamizError(
+            f"{asked}, but the text's characters alone need more than {int(found[1]) + settings.extra_ids}: "
+            "raise it, or lower character_coverage"
+        )
+    if "sentences_.empty()" in message:
+        return TamizError(NO_TEXT)
+    return TamizError(f"can't train a tokenizer on this text: {' '.join(message.split())[-200:]}")
