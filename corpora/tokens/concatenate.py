@@ -141,10 +141,15 @@ class Concatenation:
             yield self._cut(finish=False)
 
     def finish(self, *, last: bool) -> tuple[Iterator[Rows], Tail]:
-        """The rows still held (fewer than a group, perhaps none), and what fills no row, in a last part, too."""
+        """The rows still held, and what fills no row, in a last part, too.
+
+        These are fewer than a group, except where rows fall short of their widths: then they may be a few more.
+        """
         del last
-        rows = self._cut(finish=True)
-        return iter([rows]), self._stream.tail()
+        found = []
+        while (rows := self._cut(finish=True)).num_rows:
+            found.append(rows)
+        return iter(found), self._stream.tail()
 
     def _cut(self, *, finish: bool) -> Rows:
         ids, offsets, starts = self._stream.cut(self._widths[self._next], self._inside, finish=finish)

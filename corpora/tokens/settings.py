@@ -96,13 +96,16 @@ class ShardSettings(Config, frozen=True, kw_only=True):
             raise ValueError(f"there are {len(self.denoisers)} denoisers: there may be {MOST_DENOISERS}")
 
     def _check_shapes(self) -> None:
-        from corpora.tokens.shapes import denoiser_shape, row_shape
+        from corpora.tokens.shapes import check_short_row, denoiser_shape, row_shape
 
+        shapes = []
         if self.objective == "span-corruption":
-            row_shape(self.sequence_length, self.noise_density, self.mean_noise_span_length)
+            shapes = [row_shape(self.sequence_length, self.noise_density, self.mean_noise_span_length)]
         elif self.objective == "ul2":
-            for denoiser in self.denoisers:
-                denoiser_shape(self.sequence_length, denoiser)
+            shapes = [denoiser_shape(self.sequence_length, denoiser) for denoiser in self.denoisers]
+        if self.character_borders:
+            for shape in shapes:
+                check_short_row(shape)
 
     @property
     def rolls(self) -> bool:

@@ -138,6 +138,37 @@ def test_rows_on_character_borders_begin_with_a_character(texts, tmp_path):
         assert row_ids(tmp_path / objective_ / "train/p.parquet", facts) == item.splits["train"].row_ids
 
 
+@pytest.mark.parametrize("objective_", ["causal", "span-corruption"])
+def test_rows_that_fall_short_leave_less_than_a_row_all_the_same(tmp_path, objective_):
+    """Of many rows two thirds are a byte or two short: more of them are left at the end than a group has."""
+    settings = ShardSettings(objective=objective_, sequence_length=16, character_borders=True, validation_fraction=0.0)
+    raw = objective(settings, ENCODER).widths[0]
+    group = 2**18 // 16 if objective_ == "causal" else 2**18 // (16 + shapes_of(settings)[0].label_length)
+    item = build_item([["한" * (group * raw // 3)]], ENCODER, settings, folder=tmp_path, part="p")
+    split = item.splits["train"]
+    assert split.rows > group
+    assert split.tail.num_ids < raw
+    assert len(read_rows(tmp_path / "train/p.parquet")["input_ids"]) == split.rows
+
+
+def test_rows_between_characters_have_room_for_their_noise(tmp_path):
+    with pytest.raises(msgspec.ValidationError, match="rows of 15 ids: 9 noise spans need as many gaps, 6 tokens"):
+        msgspec.convert(SHORT | {"noise_density": 0.5, "mean_noise_span_length": 1.0}, ShardSettings)
+    tightest = {"noise_density": 0.4, "mean_noise_span_length": 1.0, "validation_fraction": 0.0}
+    settings = msgspec.convert(SHORT | tightest, ShardSettings)
+    (shape,) = shapes_of(settings)
+    assert shape.raw_length - 3 - shape.num_noise_tokens == shape.num_noise_spans == 8
+    corpus = ["한a😀é" * 400]
+    item = build_item([corpus], ENCODER, settings, folder=tmp_path, part="p")
+    rows = read_rows(tmp_path / "train/p.parquet")
+    pairs = zip(rows["input_ids"].tolist(), rows["labels"].tolist(), strict=True)
+    raw = [i for row, spans in pairs for i in t5.reassemble(unpadded(row), unpadded(spans), SENTINELS, eos_id=1)]
+    assert raw + item.splits["train"].tail.array.tolist() == stream(corpus)
+
+
+SHORT = {"objective": "span-corruption", "sequence_length": 20, "character_borders": True}
+
+
 def test_character_borders_are_for_bytes():
     class Other:
         vocab_size, bos_id, eos_id, pad_id, num_sentinels = 100, None, 1, 0, 0
