@@ -29,6 +29,7 @@ class JsonEncoder:
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
         self.vocab_size: int = self._tokenizer.get_vocab_size(with_added_tokens=True)
+        self._check_ids()
         self.bos_id = self._id(name(config.bos_token))
         self.eos_id = self._required(name(config.eos_token))
         pad = self._id(name(config.pad_token))
@@ -39,6 +40,13 @@ class JsonEncoder:
 
     def __reduce__(self) -> tuple[type[JsonEncoder], tuple[bytes, TokenizerConfig, str]]:
         return type(self), (self._data, self._config, self._path)
+
+    def _check_ids(self) -> None:
+        highest = max(self._tokenizer.get_vocab(with_added_tokens=True).values(), default=-1)
+        if highest != self.vocab_size - 1:
+            raise DamagedFile(
+                f"{self._path} has {self.vocab_size} tokens, but ids up to {highest}: number them from 0 without gaps"
+            )
 
     def _id(self, token: str | None) -> int | None:
         found: int | None = self._tokenizer.token_to_id(token) if token is not None else None

@@ -129,7 +129,9 @@ def check_segments(raw_length: int, noise: int, spans: int, settings: str) -> No
 
 def check_short_row(shape: RowShape) -> None:
     """Raises ValueError where a row that ends between characters may be too short for its noise."""
-    settings = f"character_borders, sequence_length={shape.input_length}, rows of {shape.raw_length - SHORTEST_BY} ids"
+    settings = (
+        f"character_borders, sequence_length={shape.input_length}, rows of {shape.raw_length - SHORTEST_BY} ids"
+    )
     check_segments(shape.raw_length - SHORTEST_BY, shape.num_noise_tokens, shape.num_noise_spans, settings)
 
 

@@ -51,7 +51,8 @@ def unpacked(group) -> list[tuple[list[int], list[int]]]:
 @settings(max_examples=150, deadline=None)
 @given(
     documents=DOCUMENTS, marks=MARKS, size=st.integers(1, 30), group=st.integers(1, 5),
-    widths=st.lists(st.integers(1, 30), min_size=1, max_size=3), inside=st.sampled_from([range(0), range(20, 40), range(10, 60)]),
+    widths=st.lists(st.integers(1, 30), min_size=1, max_size=3),
+    inside=st.sampled_from([range(0), range(20, 40), range(10, 60)]),
 )  # fmt: skip
 def test_concatenation_equals_its_twin(documents, marks, size, group, widths, inside):
     def packer(held):

@@ -141,7 +141,9 @@ def test_rows_on_character_borders_begin_with_a_character(texts, tmp_path):
 @pytest.mark.parametrize("objective_", ["causal", "span-corruption"])
 def test_rows_that_fall_short_leave_less_than_a_row_all_the_same(tmp_path, objective_):
     """Of many rows two thirds are a byte or two short: more of them are left at the end than a group has."""
-    settings = ShardSettings(objective=objective_, sequence_length=16, character_borders=True, validation_fraction=0.0)
+    settings = ShardSettings(
+        objective=objective_, sequence_length=16, character_borders=True, validation_fraction=0.0
+    )
     raw = objective(settings, ENCODER).widths[0]
     group = 2**18 // 16 if objective_ == "causal" else 2**18 // (16 + shapes_of(settings)[0].label_length)
     item = build_item([["한" * (group * raw // 3)]], ENCODER, settings, folder=tmp_path, part="p")
@@ -197,6 +199,19 @@ def test_the_rows_are_counted_again(texts, tmp_path, chosen):
     assert account["ids"] + account["separators"] == account["row_ids"] + account["remainder"] == len(stream(texts))
     assert account["rows"] == facts["rows"]["train"]
     assert sum(facts["account"]["train"].get("rows_by_denoiser", [account["rows"]])) == account["rows"]
+
+
+def test_rows_are_counted_where_text_yields_the_id_of_padding(texts, tmp_path):
+    """As of SentencePiece's default, a model without a pad piece: 0 is unknown, too."""
+
+    class WithoutPad(ByteEncoder):
+        pad_id = ord("a") + 3
+
+    encoder = WithoutPad(128)
+    for chosen in ({"objective": "ul2", "sequence_length": 256}, {"sequence_length": 128}):
+        settings, item, _ = build(texts, tmp_path / str(len(chosen)), encoder=encoder, **chosen)
+        path = tmp_path / str(len(chosen)) / "train/p.parquet"
+        assert row_ids(path, shard_facts([item], encoder, settings)) == item.splits["train"].row_ids
 
 
 @pytest.mark.parametrize(
