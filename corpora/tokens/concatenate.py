@@ -98,6 +98,16 @@ class Stream:
         """All that is held."""
         return tail(self.held, self.starts, self.rests)
 
+    def cut_off(self, place: int) -> Tail:
+        """Takes away what begins at `place` or behind it, so that what goes on there stays whole."""
+        starts, rests = self.starts, self.rests
+        later = [begins[begins >= place] for begins in (starts, rests)]
+        border = min([len(self.held), *(int(begins[0]) for begins in later if len(begins))])
+        cut = tail(self.held[border:], later[0] - border, later[1] - border)
+        self._starts, self._rests = self._starts[: len(starts) - len(later[0])], rests[rests < place] + self._begin
+        self._end = self._begin + border
+        return cut
+
     def clear(self) -> None:
         self._begin = self._end = 0
         self._new_starts = []

@@ -136,9 +136,12 @@ def test_datasets_reads_shards(tmp_path, monkeypatch):
     assert loaded[7] == {name: array[7].tolist() for name, array in columns.items()}
 
 
-@pytest.mark.parametrize("objective", ["span-corruption", "causal"])
-def test_batches_do_not_change_the_bytes_and_every_id_is_accounted(tmp_path, objective):
-    settings = ShardSettings(objective=objective, sequence_length=128, validation_fraction=0.2)
+@pytest.mark.parametrize(
+    ("objective", "packing"), [("span-corruption", "concatenate"), ("causal", "concatenate"), ("causal", "best-fit")]
+)
+def test_batches_do_not_change_the_bytes_and_every_id_is_accounted(tmp_path, monkeypatch, objective, packing):
+    monkeypatch.setattr("corpora.tokens.best_fit.WINDOW_IDS", 1 << 14)
+    settings = ShardSettings(objective=objective, packing=packing, sequence_length=128, validation_fraction=0.2)
     corpus = texts(1500)
     results = [
         build_item(batches(corpus, size), ENCODER, settings, folder=tmp_path / str(size), part="part-00000")
@@ -153,7 +156,8 @@ def test_batches_do_not_change_the_bytes_and_every_id_is_accounted(tmp_path, obj
     for split in item.splits.values():
         assert split.separators == split.documents
         assert unaccounted(split) == 0
-        assert split.row_ids == split.rows * (128 if objective == "causal" else lengths(128)[0])
+        width = 128 if objective == "causal" else lengths(128)[0]
+        assert split.row_ids == split.rows * width or (packing == "best-fit" and split.row_ids < split.rows * width)
     held_out = [t for t in corpus if randomness.uniform(0, "validation", t) < 0.2]
     assert [*validation_mask(utf8(corpus), 0.2)] == [t in held_out for t in corpus]
     assert item.splits["validation"].documents == len(held_out)
