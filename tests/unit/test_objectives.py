@@ -17,6 +17,7 @@ from corpora.tokens.objectives import objective, shapes_of
 from corpora.tokens.recount import row_ids
 from corpora.tokens.settings import UL2, Denoiser, ShardSettings
 from corpora.tokens.shards import ShardWriter, read_rows
+from tests.reference import keyed_spans
 from tests.reference import t5_span_corruption as t5
 
 ENCODER = ByteEncoder(128)
@@ -111,6 +112,53 @@ def test_separators_by_choice(texts, tmp_path, bos, eos, packing):
     ids, tail = rows["input_ids"], split.tail.array
     for mark, wanted in ((2, bos), (1, eos)):
         assert int((ids == mark).sum() + (tail == mark).sum()) == documents * wanted
+
+
+def test_sentinels_that_are_no_run_are_named():
+    class Scattered(ByteEncoder):
+        def sentinel_id(self, number):
+            return super().sentinel_id(number) + (number > 3)
+
+    with pytest.raises(BadArgument, match="<extra_id_0> is id 259 and <extra_id_4> is id 264"):
+        check_settings(ShardSettings(sequence_length=128), Scattered(100))
+
+
+@pytest.mark.parametrize("chosen", [{}, {"objective": "ul2"}])
+def test_noise_and_denoisers_are_keyed_by_split_part_and_row(texts, tmp_path, monkeypatch, chosen):
+    """Whatever the row groups: row 20 of the file has the noise of row 20, not of the first of its group."""
+    monkeypatch.setattr("corpora.tokens.build.group_rows", lambda _: 16)
+    settings, _, rows = build(texts, tmp_path, sequence_length=256, random_roll=False, **chosen)
+    base, shapes = digest(settings.seed, "rows", "train", "p"), shapes_of(settings)
+    count = len(rows["input_ids"])
+    draws = [key / 2**64 for key in keyed_spans.keys(digest(base, "denoiser"), 0, count)]
+    kinds = [int(draw * len(shapes)) for draw in draws]
+    assert count > 32
+    assert rows.get("denoiser", np.zeros(count)).tolist() == kinds
+    for row, key, kind in zip(rows["input_ids"].tolist(), keyed_spans.keys(base, 0, count), kinds, strict=True):
+        shape = shapes[kind]
+        mask = keyed_spans.mask(key, shape.raw_length, shape.num_noise_tokens, shape.num_noise_spans, False)
+        kept_or_begun = [i for i, masked in enumerate(mask) if not masked or not mask[i - 1]]
+        assert [i in SENTINELS for i in unpadded(row)] == [*(mask[i] for i in kept_or_begun), False]
+
+
+@pytest.mark.parametrize("chosen", [{"objective": "ul2"}, {"objective": "causal", "packing": "best-fit"}])
+def test_padding_is_no_target(texts, tmp_path, chosen):
+    _, item, rows = build(texts, tmp_path, sequence_length=256, **chosen)
+    targets = rows["labels"] if "labels" in rows else rows["input_ids"][:, 1:]
+    expected = np.bincount(targets.reshape(-1), minlength=ENCODER.vocab_size)
+    assert expected[ENCODER.pad_id] > 0
+    expected[ENCODER.pad_id] = 0  # of which the text has none
+    assert item.splits["train"].counts().tolist() == expected.tolist()
+
+
+def test_best_fit_rows_stand_in_an_order_of_their_own_in_each_window(tmp_path, monkeypatch):
+    monkeypatch.setattr("corpora.tokens.best_fit.WINDOW_IDS", 64 * 64)
+    corpus = [chr(97 + i % 26) * 63 for i in range(64)] * 2  # each fills a row: two equal windows
+    _, _, rows = build(corpus, tmp_path, objective="causal", packing="best-fit", sequence_length=64)
+    first, second = rows["input_ids"][:64, 0].tolist(), rows["input_ids"][64:, 0].tolist()
+    came = [97 + i % 26 + 3 for i in range(64)]
+    assert sorted(first) == sorted(second) == sorted(came)
+    assert came != first != second
 
 
 def test_bos_needs_a_tokenizer_that_has_one():
@@ -231,6 +279,9 @@ def test_rows_that_cannot_be_are_told(texts, tmp_path, column, value, named):
         row_ids(tmp_path / "bad.parquet", facts)
 
 
+R = {"name": "R", "noise_density": 0.15, "mean_noise_span_length": 3.0}
+
+
 @pytest.mark.parametrize(
     ("options", "named"),
     [
@@ -239,6 +290,8 @@ def test_rows_that_cannot_be_are_told(texts, tmp_path, column, value, named):
         ({"denoisers": [{"name": "R", "noise_density": 0.1, "mean_noise_span_length": 3.0}]}, "for ul2, not span"),
         ({"objective": "ul2", "sequence_length": 64}, "denoiser X: sequence_length=64, .* make no span"),
         ({"window_groups": 0}, "window_groups is 0"),
+        ({"objective": "causal", "random_roll": True}, "random_roll is for corrupted rows"),
+        ({"objective": "ul2", "denoisers": [R | {"share": 1e308}] * 2}, "shares of the denoisers add up to more"),
     ],
 )
 def test_bad_settings_are_named(options, named):
