@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+
+import msgspec
 
 from corpora import files, manifest
 from corpora.errors import DamagedFile
+from corpora.tokens.account import bad_account
 
 LM_FORMAT = "tamiz-lm"
 
@@ -74,30 +76,53 @@ def _bad_file(path: Path, size: int, digest: str) -> list[str]:
     return []
 
 
+class _Counts(msgspec.Struct):
+    """Of one input, or in all."""
+
+    read: int | None = None
+    kept: int = 0
+    sampled_out: int = 0
+    rejected: dict[str, int] = {}
+    name: str = "in all"
+
+    @property
+    def accounted(self) -> int:
+        return self.kept + self.sampled_out + sum(self.rejected.values())
+
+
 def _bad_counts(home: Path, content: manifest.Manifest) -> list[str]:
     """read = kept + sampled out + rejected, per input and in all; and the fingerprint is the settings'."""
     problems = []
     if content.made_from.fingerprint() != content.fingerprint:
         problems.append(f"{home}: the fingerprint is not that of the manifest's settings and inputs")
-    for counts in (content.counts, *content.items):
-        if "read" not in counts:
-            continue
-        accounted = counts.get("kept", 0) + counts.get("sampled_out", 0)
-        accounted += sum(counts.get("rejected", {}).values())
-        if counts["read"] != accounted:
-            problems.append(f"{home}: {counts.get('name', 'in all')}: read {counts['read']} != {accounted}")
-    return problems + _bad_sums(home, content) + _bad_token_account(home, content)
+    if content.made_from.stage != content.stage:
+        problems.append(f"{home}: the stage is {content.stage!r}, its fingerprint is of {content.made_from.stage!r}")
+    try:
+        whole = msgspec.convert(content.counts, _Counts)
+        items = msgspec.convert(content.items, list[_Counts])
+    except msgspec.ValidationError as error:
+        return [*problems, f"{home}: the manifest's counts are damaged ({error})"]
+    for counts in (whole, *items):
+        if counts.read is not None and counts.read != counts.accounted:
+            problems.append(f"{home}: {counts.name}: read {counts.read} != {counts.accounted}")
+    problems += _bad_sums(home, whole, items) + _bad_rows(home, content, whole)
+    return problems + (bad_account(home, content) if content.stage == "shards" else [])
 
 
-def _bad_sums(home: Path, content: manifest.Manifest) -> list[str]:
-    """Counts against the items' counts, and against the rows of the files."""
+def _bad_sums(home: Path, whole: _Counts, items: list[_Counts]) -> list[str]:
+    """Counts against the items' counts."""
     problems = []
     for key in ("read", "kept", "sampled_out"):
-        parts = sum(item.get(key, 0) for item in content.items)
-        if content.items and content.counts.get(key, 0) != parts:
-            problems.append(f"{home}: {key} is {content.counts.get(key)}, its items' {parts}")
-    rejected = sum(content.counts.get("rejected", {}).values())
-    expected = {"rejected/": rejected, **_rows_expected(content)}
+        parts = sum(getattr(item, key) or 0 for item in items)
+        if items and (getattr(whole, key) or 0) != parts:
+            problems.append(f"{home}: {key} is {getattr(whole, key)}, its items' {parts}")
+    return problems
+
+
+def _bad_rows(home: Path, content: manifest.Manifest, whole: _Counts) -> list[str]:
+    """Counts against the rows of the files."""
+    problems = []
+    expected = {"rejected/": sum(whole.rejected.values()), **_rows_expected(content, whole)}
     for prefix, number in expected.items():
         rows = sum(r.rows or 0 for r in content.files if r.path.startswith(prefix))
         if rows != number:
@@ -105,48 +130,13 @@ def _bad_sums(home: Path, content: manifest.Manifest) -> list[str]:
     return problems
 
 
-def _rows_expected(content: manifest.Manifest) -> dict[str, int]:
+def _rows_expected(content: manifest.Manifest, whole: _Counts) -> dict[str, int]:
     """Rows that the counts promise, by the beginning of the files' names."""
     if content.stage == "sample":
-        return {"part-": content.counts["kept"]}
-    return {f"{split}/": account["rows"] for split, account in content.facts.get("account", {}).items()}
-
-
-def _bad_token_account(home: Path, content: manifest.Manifest) -> list[str]:
-    """Of shards: ids in = ids in rows + ids left over, of each part and in all; the rows' ids are counted again."""
-    facts, problems = content.facts, list[str]()
-    for split, account in facts.get("account", {}).items():
-        parts = facts.get("parts", {}).get(split)
-        if parts is None:
-            return [f"{home}: an older tamiz built these shards: its account can't be counted again; build them anew"]
-        sums = {**account, "carried": 0, "left_over": account["remainder"]}
-        problems += _bad_balance(f"{home}: {split}", sums)
-        problems += [line for part in parts for line in _bad_balance(f"{home}: {split}, {part['file']}", part)]
-        problems += [
-            f"{home}: {split}: {key} is {account[key]}, its parts' {sum(part[key] for part in parts)}"
-            for key in ("documents", "ids", "separators", "rows", "row_ids")
-            if account[key] != sum(part[key] for part in parts)
-        ]
-        problems += [line for part in parts if part["file"] for line in _bad_rows(home / part["file"], part, facts)]
-    return problems
-
-
-def _bad_balance(where: str, part: dict[str, Any]) -> list[str]:
-    into = part["ids"] + part["separators"] + part["carried"]
-    out = part["row_ids"] + part["left_over"]
-    return [] if into == out else [f"{where}: {into} ids in, {out} ids out"]
-
-
-def _bad_rows(path: Path, part: dict[str, Any], facts: dict[str, Any]) -> list[str]:
-    from corpora.tokens.recount import row_ids
-
-    if not path.is_file():
-        return []  # told already
-    try:
-        counted = row_ids(path, facts)
-    except DamagedFile as error:
-        return [str(error)]
-    return [] if counted == part["row_ids"] else [f"{path}: its rows hold {counted} ids, not {part['row_ids']}"]
+        return {"part-": whole.kept}
+    if content.stage != "shards" or not isinstance(rows := content.facts.get("rows"), dict):
+        return {}
+    return {f"{split}/": number for split, number in rows.items()}
 
 
 def _is_lm(path: Path) -> bool:

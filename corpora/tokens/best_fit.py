@@ -36,11 +36,13 @@ class BestFit:
         self._windows = 0
 
     def groups(self) -> Iterator[Rows]:
-        """Packs a window once the stream holds one."""
-        if len(self._stream.held) >= self._window_ids:
+        """Packs a window once the stream holds one: all up to the document that fills it, however these came."""
+        while len(self._stream.held) >= self._window_ids:
+            later = self._stream.cut_off(self._window_ids)
             rows, left = self._pack()
             self._stream.clear()
             self._stream.put(left)
+            self._stream.put(later)
             yield from self._grouped(rows)
 
     def finish(self, *, last: bool) -> tuple[Iterator[Rows], Tail]:

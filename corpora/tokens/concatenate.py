@@ -98,6 +98,16 @@ class Stream:
         """All that is held."""
         return tail(self.held, self.starts, self.rests)
 
+    def cut_off(self, place: int) -> Tail:
+        """Takes away what begins at `place` or behind it, so that what goes on there stays whole."""
+        starts, rests = self.starts, self.rests
+        later = [begins[begins >= place] for begins in (starts, rests)]
+        border = min([len(self.held), *(int(begins[0]) for begins in later if len(begins))])
+        cut = tail(self.held[border:], later[0] - border, later[1] - border)
+        self._starts, self._rests = self._starts[: len(starts) - len(later[0])], rests[rests < place] + self._begin
+        self._end = self._begin + border
+        return cut
+
     def clear(self) -> None:
         self._begin = self._end = 0
         self._new_starts = []
@@ -141,10 +151,15 @@ class Concatenation:
             yield self._cut(finish=False)
 
     def finish(self, *, last: bool) -> tuple[Iterator[Rows], Tail]:
-        """The rows still held (fewer than a group, perhaps none), and what fills no row, in a last part, too."""
+        """The rows still held, and what fills no row, in a last part, too.
+
+        These are fewer than a group, except where rows fall short of their widths: then they may be a few more.
+        """
         del last
-        rows = self._cut(finish=True)
-        return iter([rows]), self._stream.tail()
+        found = []
+        while (rows := self._cut(finish=True)).num_rows:
+            found.append(rows)
+        return iter(found), self._stream.tail()
 
     def _cut(self, *, finish: bool) -> Rows:
         ids, offsets, starts = self._stream.cut(self._widths[self._next], self._inside, finish=finish)

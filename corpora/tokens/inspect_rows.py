@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
+import msgspec
 import numpy as np
 
 from corpora import manifest
@@ -14,6 +15,7 @@ from corpora.errors import BadArgument, DamagedFile
 from corpora.tokens.readable import Vocabulary
 
 Value = np.ndarray | int
+LISTS = ("input_ids", "labels", "document_starts")
 
 
 class Row(NamedTuple):
@@ -28,11 +30,49 @@ class Row(NamedTuple):
     columns: dict[str, Value]
 
 
+class _Sentinels(msgspec.Struct):
+    first: int
+    step: int
+    count: Annotated[int, msgspec.Meta(ge=0, le=1 << 24)]
+
+
+class _Denoiser(msgspec.Struct):
+    name: str = ""
+    noise_density: float = 0.0
+    mean_noise_span_length: float | None = None
+    raw_length: int | None = None
+
+
+class _Facts(msgspec.Struct):
+    """What is asked of a manifest; older ones lack some."""
+
+    tokenizer_sha256: str
+    objective: str
+    pad_id: int
+    eos_id: int
+    bos_id: int | None = None
+    raw_length: int | None = None
+    sentinel_ids: _Sentinels | None = None
+    denoisers: list[_Denoiser] | None = None
+
+
+def check_facts(folder: Path, content: manifest.Manifest) -> None:
+    """Raises DamagedFile where the manifest doesn't say what it must, or says what can't be."""
+    try:
+        msgspec.convert(content.facts, _Facts)
+    except msgspec.ValidationError as error:
+        raise DamagedFile(
+            f"{folder / manifest.NAME}: the facts are damaged ({error}); build the shards again"
+        ) from None
+
+
 def read_row(folder: Path, content: manifest.Manifest, split: str, number: int) -> Row:
     """Row `number` of a split, from 0 in the order of its files.
 
-    Raises BadArgument where there is no such split or row, DamagedFile where its file isn't as the manifest says.
+    Raises BadArgument where there is no such split or row, DamagedFile where its file isn't as the manifest says, or
+    that is damaged itself.
     """
+    check_facts(folder, content)
     files = [(r.path, r.rows or 0) for r in sorted(content.files, key=lambda r: r.path) if _is_shard(r.path)]
     rows: dict[str, int] = {}
     for path, count in files:
@@ -71,14 +111,19 @@ def _from_file(folder: Path, path: str, rows: int, place: int) -> Row:
                 place -= file.metadata.row_group(group).num_rows
                 group += 1
             table = file.read_row_group(group, use_threads=False).slice(place, 1)
-    except (pa.ArrowException, OSError) as error:
+        columns = {name: _value(name, table.column(name)[0].as_py()) for name in table.column_names}
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise DamagedFile(f"{folder / path} can't be read ({error}); build the shards again") from None
-    columns = {name: _value(table.column(name)[0].as_py()) for name in table.column_names}
     return Row(place, rows, path, group, groups, place, columns)
 
 
-def _value(found: Any) -> Value:
-    return np.array(found, np.int64) if isinstance(found, list) else int(found)
+def _value(name: str, found: Any) -> Value:
+    """Raises ValueError where a column isn't what it is in shards."""
+    if name in LISTS and isinstance(found, list) and all(isinstance(number, int) for number in found):
+        return np.array(found, np.int64)
+    if name not in LISTS and isinstance(found, int):
+        return found
+    raise ValueError(f"column {name} holds {str(found)[:40]}")
 
 
 class FoundTokenizer(NamedTuple):

@@ -151,7 +151,7 @@ def objective(settings: ShardSettings, vocabulary: Vocabulary) -> Objective:
         raise BadArgument(
             f"pad and eos are both id {vocabulary.eos_id}, but labels need both: name another pad_token"
         )
-    sentinels = np.array([vocabulary.sentinel_id(k) for k in range(spans)], dtype)
+    sentinels = np.array(_run_of_sentinels(vocabulary)[:spans], dtype)
     rolls = tuple(settings.rolls and not _is_suffix(settings, kind) for kind in range(len(shapes)))
     denoising = span_corruption.Denoising(shapes, rolls, sentinels, vocabulary.eos_id, vocabulary.pad_id)
     shares = [denoiser.share for denoiser in settings.denoisers] if settings.objective == "ul2" else None
@@ -167,6 +167,21 @@ def shapes_of(settings: ShardSettings) -> tuple[RowShape, ...]:
 
 def _is_suffix(settings: ShardSettings, kind: int) -> bool:
     return settings.objective == "ul2" and settings.denoisers[kind].mean_noise_span_length is None
+
+
+def _run_of_sentinels(vocabulary: Vocabulary) -> list[int]:
+    """Raises BadArgument for ids that aren't a run, up or down: readers of shards tell sentinels by their first and
+    last.
+    """
+    found = [vocabulary.sentinel_id(k) for k in range(vocabulary.num_sentinels)]
+    step = 1 if found[0] < found[-1] else -1
+    for number, own in enumerate(found):
+        if own != found[0] + step * number:
+            raise BadArgument(
+                f"<extra_id_0> is id {found[0]} and <extra_id_{number}> is id {own}: sentinels must follow each "
+                "other upwards or downwards; number them so in the tokenizer"
+            )
+    return found
 
 
 def _check_sentinels(spans: int, sentinels: int, settings: ShardSettings) -> None:

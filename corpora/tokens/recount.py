@@ -30,11 +30,12 @@ def row_ids(path: Path, facts: dict[str, Any]) -> int:
 
 
 def _causal(columns: dict[str, Any], facts: dict[str, Any]) -> int:
-    ids = columns["input_ids"]
-    _check_ids(ids, facts)
+    ids = _ids(columns, "input_ids", facts)
     if "num_tokens" not in columns:
         return int(ids.size)
     lengths = columns["num_tokens"]
+    if np.shape(lengths) != (len(ids),):
+        raise ValueError("num_tokens isn't one number a row")
     if len(lengths) and not 0 < lengths.min() <= lengths.max() <= ids.shape[1]:
         raise ValueError(f"num_tokens from {lengths.min()} to {lengths.max()} in rows of {ids.shape[1]}")
     beyond = np.arange(ids.shape[1]) >= lengths[:, None]
@@ -45,23 +46,39 @@ def _causal(columns: dict[str, Any], facts: dict[str, Any]) -> int:
 
 def _corrupted(columns: dict[str, Any], facts: dict[str, Any]) -> int:
     """Each sentinel of the inputs must be in the labels, in the same order."""
-    inputs, labels = columns["input_ids"], columns["labels"]
-    _check_ids(inputs, facts)
-    _check_ids(labels, facts)
+    inputs, labels = _ids(columns, "input_ids", facts), _ids(columns, "labels", facts)
     found = [_sentinels(rows, facts["sentinel_ids"]) for rows in (inputs, labels)]
     if not np.array_equal(inputs[found[0]], labels[found[1]]) or np.any(found[0].sum(1) != found[1].sum(1)):
         raise ValueError("a row's inputs and labels have other sentinels")
-    own = int(np.count_nonzero(inputs != facts["pad_id"]) + np.count_nonzero(labels != facts["pad_id"]))
-    return own - 2 * int(np.count_nonzero(found[0])) - 2 * len(inputs)
+    own = sum(_before_end(rows, facts) for rows in (inputs, labels))
+    return own - 2 * int(np.count_nonzero(found[0]))
 
 
-def _sentinels(rows: npt.NDArray[Any], known: dict[str, int]) -> npt.NDArray[np.bool_]:
+def _before_end(rows: npt.NDArray[Any], facts: dict[str, Any]) -> int:
+    """Ids before the EOS that ends each row; behind it stands padding alone. (Text may yield the id of padding.)"""
+    ends = rows == facts["eos_id"]
+    if not ends.any(1).all():
+        raise ValueError("a row without EOS")
+    lengths = rows.shape[1] - np.argmax(ends[:, ::-1], axis=1)
+    if np.any(rows[np.arange(rows.shape[1]) >= lengths[:, None]] != facts["pad_id"]):
+        raise ValueError("ids other than padding after a row's EOS")
+    return int(lengths.sum()) - len(rows)
+
+
+def _sentinels(rows: npt.NDArray[Any], known: dict[str, int] | None) -> npt.NDArray[np.bool_]:
     """Sentinels are a run of ids."""
+    if known is None:
+        raise ValueError("corrupted rows, but the manifest names no sentinels")
     ends = (known["first"], known["first"] + (known["count"] - 1) * known["step"])
     found: npt.NDArray[np.bool_] = (rows >= min(ends)) & (rows <= max(ends))
     return found
 
 
-def _check_ids(rows: npt.NDArray[Any], facts: dict[str, Any]) -> None:
-    if rows.size and rows.max() >= facts["vocab_size"]:
-        raise ValueError(f"id {rows.max()} in a vocabulary of {facts['vocab_size']}")
+def _ids(columns: dict[str, Any], name: str, facts: dict[str, Any]) -> npt.NDArray[Any]:
+    rows: npt.NDArray[Any] = columns[name]
+    if not isinstance(rows, np.ndarray) or rows.ndim != 2:
+        raise ValueError(f"column {name} isn't lists of one length")
+    if rows.size and not 0 <= rows.min() <= rows.max() < facts["vocab_size"]:
+        wrong = rows.min() if rows.min() < 0 else rows.max()
+        raise ValueError(f"id {wrong} in a vocabulary of {facts['vocab_size']}")
+    return rows

@@ -85,6 +85,8 @@ class ShardSettings(Config, frozen=True, kw_only=True):
             raise ValueError(f"packing best-fit is for causal rows, not {self.objective}: use concatenate")
         if self.packing == "best-fit" and self.character_borders:
             raise ValueError("character_borders is for rows cut out of a stream: use packing concatenate with it")
+        if self.random_roll is not None and self.objective == "causal":
+            raise ValueError("random_roll is for corrupted rows, not causal: leave it out")
         self._check_shapes()
 
     def _check_denoisers(self) -> None:
@@ -94,15 +96,20 @@ class ShardSettings(Config, frozen=True, kw_only=True):
             raise ValueError(f"denoisers are for ul2, not {self.objective}: remove them")
         if len(self.denoisers) > MOST_DENOISERS:
             raise ValueError(f"there are {len(self.denoisers)} denoisers: there may be {MOST_DENOISERS}")
+        if sum(denoiser.share for denoiser in self.denoisers) == float("inf"):
+            raise ValueError("the shares of the denoisers add up to more than a float64 holds: divide them all")
 
     def _check_shapes(self) -> None:
-        from corpora.tokens.shapes import denoiser_shape, row_shape
+        from corpora.tokens.shapes import check_short_row, denoiser_shape, row_shape
 
+        shapes = []
         if self.objective == "span-corruption":
-            row_shape(self.sequence_length, self.noise_density, self.mean_noise_span_length)
+            shapes = [row_shape(self.sequence_length, self.noise_density, self.mean_noise_span_length)]
         elif self.objective == "ul2":
-            for denoiser in self.denoisers:
-                denoiser_shape(self.sequence_length, denoiser)
+            shapes = [denoiser_shape(self.sequence_length, denoiser) for denoiser in self.denoisers]
+        if self.character_borders:
+            for shape in shapes:
+                check_short_row(shape)
 
     @property
     def rolls(self) -> bool:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from corpora.tokens.settings import Denoiser
 
 LONGEST_RAW_ROW = 1 << 20
+SHORTEST_BY = 3  # bytes of a character behind its first: so much shorter is a row that ends between characters
 
 
 class RowShape(NamedTuple):
@@ -124,6 +125,14 @@ def check_segments(raw_length: int, noise: int, spans: int, settings: str) -> No
             f"{settings}: {spans} noise spans need as many gaps, {room} tokens are left between them; "
             "lower noise_density or raise mean_noise_span_length"
         )
+
+
+def check_short_row(shape: RowShape) -> None:
+    """Raises ValueError where a row that ends between characters may be too short for its noise."""
+    settings = (
+        f"character_borders, sequence_length={shape.input_length}, rows of {shape.raw_length - SHORTEST_BY} ids"
+    )
+    check_segments(shape.raw_length - SHORTEST_BY, shape.num_noise_tokens, shape.num_noise_spans, settings)
 
 
 def mask_counts(length: int, noise_density: float, mean_noise_span_length: float) -> tuple[int, int, int]:

@@ -136,19 +136,23 @@ def _reading(path: str | Path) -> Iterator[None]:
 
     try:
         yield
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, ValueError) as error:  # ValueError: among others, a name that isn't UTF-8
         raise DamagedFile(f"{path} can't be read as a shard: {error}") from error
 
 
 def _columns(table: Any) -> dict[str, Any]:
-    return {name: _column(table.column(name).combine_chunks()) for name in table.column_names}
+    return {name: _column(name, table.column(name).combine_chunks()) for name in table.column_names}
 
 
-def _column(array: Any) -> Column:
+def _column(name: str, array: Any) -> Column:
     import pyarrow as pa
 
+    lists = pa.types.is_list(array.type) or pa.types.is_fixed_size_list(array.type)
+    values = array.flatten() if lists else array
+    if not pa.types.is_integer(values.type) or array.null_count or values.null_count:
+        raise ValueError(f"column {name} holds {array.type}, not whole numbers or lists of them")
     if pa.types.is_fixed_size_list(array.type):
-        rows: npt.NDArray[Any] = array.flatten().to_numpy().reshape(-1, array.type.list_size)
+        rows: npt.NDArray[Any] = values.to_numpy().reshape(-1, array.type.list_size)
         return rows
     if not pa.types.is_nested(array.type):
         numbers: npt.NDArray[Any] = array.to_numpy(zero_copy_only=False)

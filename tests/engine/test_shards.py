@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from corpora import manifest
+from corpora.errors import DamagedFile
+from corpora.tokens.inspect_rows import read_row
+from corpora.tokens.recount import row_ids
 from corpora.tokens.settings import ShardSettings
 from corpora.verify import verify
 from pipelines.settings import RunnerSettings
@@ -97,6 +103,55 @@ def test_verify_counts_the_rows_and_adds_the_account_up_again(built):
     assert any("ids in" in p for p in change(folder, lambda f: f["account"]["train"].update(ids=1)))
     assert any("its parts'" in p for p in change(folder, lambda f: f["account"]["train"].update(documents=1)))
     assert any("can't be counted" in p for p in change(folder, lambda f: f.pop("parts")))
+
+
+@pytest.mark.parametrize("name", ["span-corruption", "best-fit"])
+def test_verify_tells_of_a_manifest_that_lost_or_changed_its_account(built, name):
+    assert verify(built[name])[1] == []
+    for edit in (
+        lambda f: f.clear(),
+        lambda f: f.pop("account"),
+        lambda f: f["account"].pop("train"),
+        lambda f: f["account"]["train"].pop("ids"),
+        lambda f: f["parts"]["train"][0].update(rows="x"),
+        lambda f: f["parts"]["train"][0].update(file=None),
+        lambda f: f["parts"]["train"][0].update(file="elsewhere"),
+        lambda f: f["parts"].update(train=-1),
+        lambda f: f["rows"].update(train=1),
+        lambda f: f.update(tokenizer_sha256="0" * 64),
+        lambda f: f.update(sequence_length=512),
+        lambda f: f.update(pad_id=None),
+    ):
+        assert change(built[name], edit)
+
+
+@pytest.mark.parametrize("edit", [{"counts": {"read": "x"}}, {"items": []}, {"items": [7]}, {"stage": "other"}])
+def test_verify_tells_of_damaged_counts(built, edit):
+    path = built["best-fit"] / "manifest.json"
+    whole = path.read_bytes()
+    path.write_text(json.dumps(json.loads(whole) | edit))
+    problems = verify(built["best-fit"])[1]
+    path.write_bytes(whole)
+    assert problems
+
+
+def test_a_shard_of_other_columns_is_told_by_verify_and_by_inspect(built, tmp_path):
+    folder = tmp_path / "shards"
+    shutil.copytree(built["span-corruption"], folder)
+    path = sorted((folder / "train").glob("*.parquet"))[0]
+    table = pq.read_table(path)
+    count, content = len(table), manifest.read(folder)
+    for column in (
+        pa.array(["x"] * count), pa.nulls(count), pa.array([1] * count), pa.array([{"a": 1}] * count),
+        pa.array([[1.5] * 4] * count, pa.list_(pa.float64(), 4)),
+        pa.array([[None] * 4] * count, pa.list_(pa.int32(), 4)),
+    ):  # fmt: skip
+        pq.write_table(table.set_column(0, "input_ids", column), path)
+        with pytest.raises(DamagedFile, match="input_ids"):
+            row_ids(path, content.facts)
+        with pytest.raises(DamagedFile, match="input_ids"):
+            read_row(folder, content, "train", 0)
+        assert any("input_ids" in line for line in verify(folder)[1])
 
 
 def start(many: str, out: Path, *more: str) -> subprocess.Popen[bytes]:

@@ -51,7 +51,8 @@ def unpacked(group) -> list[tuple[list[int], list[int]]]:
 @settings(max_examples=150, deadline=None)
 @given(
     documents=DOCUMENTS, marks=MARKS, size=st.integers(1, 30), group=st.integers(1, 5),
-    widths=st.lists(st.integers(1, 30), min_size=1, max_size=3), inside=st.sampled_from([range(0), range(20, 40)]),
+    widths=st.lists(st.integers(1, 30), min_size=1, max_size=3),
+    inside=st.sampled_from([range(0), range(20, 40), range(10, 60)]),
 )  # fmt: skip
 def test_concatenation_equals_its_twin(documents, marks, size, group, widths, inside):
     def packer(held):
@@ -85,12 +86,12 @@ def test_best_fit_equals_its_twin(lengths, width):
 @settings(max_examples=150, deadline=None)
 @given(
     documents=DOCUMENTS, marks=MARKS, size=st.integers(1, 30), width=st.integers(1, 30), last=st.booleans(),
-    window=st.sampled_from([50, 10_000]),
+    window=st.sampled_from([5, 1000]),
 )  # fmt: skip
 def test_best_fit_rows_hold_every_document_once_and_cut_only_long_ones(documents, marks, size, width, last, window):
     def packer(held):
         pack = BestFit(held, width, 4, base=7)
-        pack._window_ids = window
+        pack._window_ids = window * width  # above what may wait
         return pack
 
     held, (groups, tail) = filled(documents, marks, size, packer)

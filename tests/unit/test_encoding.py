@@ -14,6 +14,7 @@ import pytest
 import sentencepiece
 
 from corpora.encoding import load_encoder
+from corpora.encoding.flat import utf8
 from corpora.encoding.model_proto import (
     BYTES,
     NORMALIZER_SPEC,
@@ -249,3 +250,16 @@ def test_byt5_as_googles_weights_have_it():
     assert encoder.decode([*ids, 258, 257, 1, 0]) == "aÑ\0<extra_id_0><extra_id_1>"
     assert [encoder.id_to_piece(i) for i in (1, 258, ord("a") + 3, 3)] == ["</s>", "<extra_id_0>", "a", "<0x00>"]
     assert pickle.loads(pickle.dumps(encoder)).sha256 == encoder.sha256
+
+
+def test_a_vocabulary_with_gaps_counts_the_ids_between(tmp_path):
+    """vocab_size would else be too small for its ids, which uint16 would change."""
+    from tokenizers import Tokenizer, models
+
+    Tokenizer(models.WordLevel({"<unk>": 0, "</s>": 1, "hola": 70_000}, unk_token="<unk>")).save(
+        str(tmp_path / "tokenizer.json")
+    )
+    (tmp_path / "tokenizer_config.json").write_text('{"eos_token": "</s>"}')
+    encoder = load_encoder(str(tmp_path))
+    assert encoder.vocab_size == 70_001
+    assert encoder.encode_flat(utf8(["hola"])).ids.tolist() == [70_000]

@@ -17,6 +17,7 @@ from corpora.tokens.objectives import objective, shapes_of
 from corpora.tokens.recount import row_ids
 from corpora.tokens.settings import UL2, Denoiser, ShardSettings
 from corpora.tokens.shards import ShardWriter, read_rows
+from tests.reference import keyed_spans
 from tests.reference import t5_span_corruption as t5
 
 ENCODER = ByteEncoder(128)
@@ -113,6 +114,53 @@ def test_separators_by_choice(texts, tmp_path, bos, eos, packing):
         assert int((ids == mark).sum() + (tail == mark).sum()) == documents * wanted
 
 
+def test_sentinels_that_are_no_run_are_named():
+    class Scattered(ByteEncoder):
+        def sentinel_id(self, number):
+            return super().sentinel_id(number) + (number > 3)
+
+    with pytest.raises(BadArgument, match="<extra_id_0> is id 259 and <extra_id_4> is id 264"):
+        check_settings(ShardSettings(sequence_length=128), Scattered(100))
+
+
+@pytest.mark.parametrize("chosen", [{}, {"objective": "ul2"}])
+def test_noise_and_denoisers_are_keyed_by_split_part_and_row(texts, tmp_path, monkeypatch, chosen):
+    """Whatever the row groups: row 20 of the file has the noise of row 20, not of the first of its group."""
+    monkeypatch.setattr("corpora.tokens.build.group_rows", lambda _: 16)
+    settings, _, rows = build(texts, tmp_path, sequence_length=256, random_roll=False, **chosen)
+    base, shapes = digest(settings.seed, "rows", "train", "p"), shapes_of(settings)
+    count = len(rows["input_ids"])
+    draws = [key / 2**64 for key in keyed_spans.keys(digest(base, "denoiser"), 0, count)]
+    kinds = [int(draw * len(shapes)) for draw in draws]
+    assert count > 32
+    assert rows.get("denoiser", np.zeros(count)).tolist() == kinds
+    for row, key, kind in zip(rows["input_ids"].tolist(), keyed_spans.keys(base, 0, count), kinds, strict=True):
+        shape = shapes[kind]
+        mask = keyed_spans.mask(key, shape.raw_length, shape.num_noise_tokens, shape.num_noise_spans, False)
+        kept_or_begun = [i for i, masked in enumerate(mask) if not masked or not mask[i - 1]]
+        assert [i in SENTINELS for i in unpadded(row)] == [*(mask[i] for i in kept_or_begun), False]
+
+
+@pytest.mark.parametrize("chosen", [{"objective": "ul2"}, {"objective": "causal", "packing": "best-fit"}])
+def test_padding_is_no_target(texts, tmp_path, chosen):
+    _, item, rows = build(texts, tmp_path, sequence_length=256, **chosen)
+    targets = rows["labels"] if "labels" in rows else rows["input_ids"][:, 1:]
+    expected = np.bincount(targets.reshape(-1), minlength=ENCODER.vocab_size)
+    assert expected[ENCODER.pad_id] > 0
+    expected[ENCODER.pad_id] = 0  # of which the text has none
+    assert item.splits["train"].counts().tolist() == expected.tolist()
+
+
+def test_best_fit_rows_stand_in_an_order_of_their_own_in_each_window(tmp_path, monkeypatch):
+    monkeypatch.setattr("corpora.tokens.best_fit.WINDOW_IDS", 64 * 64)
+    corpus = [chr(97 + i % 26) * 63 for i in range(64)] * 2  # each fills a row: two equal windows
+    _, _, rows = build(corpus, tmp_path, objective="causal", packing="best-fit", sequence_length=64)
+    first, second = rows["input_ids"][:64, 0].tolist(), rows["input_ids"][64:, 0].tolist()
+    came = [97 + i % 26 + 3 for i in range(64)]
+    assert sorted(first) == sorted(second) == sorted(came)
+    assert came != first != second
+
+
 def test_bos_needs_a_tokenizer_that_has_one():
     with pytest.raises(BadArgument, match="no bos_token"):
         check_settings(ShardSettings(objective="causal", bos=True), ENCODER)
@@ -136,6 +184,39 @@ def test_rows_on_character_borders_begin_with_a_character(texts, tmp_path):
         assert raw + item.splits["train"].tail.array.tolist() == stream(texts)
         facts = shard_facts([item], ENCODER, settings)
         assert row_ids(tmp_path / objective_ / "train/p.parquet", facts) == item.splits["train"].row_ids
+
+
+@pytest.mark.parametrize("objective_", ["causal", "span-corruption"])
+def test_rows_that_fall_short_leave_less_than_a_row_all_the_same(tmp_path, objective_):
+    """Of many rows two thirds are a byte or two short: more of them are left at the end than a group has."""
+    settings = ShardSettings(
+        objective=objective_, sequence_length=16, character_borders=True, validation_fraction=0.0
+    )
+    raw = objective(settings, ENCODER).widths[0]
+    group = 2**18 // 16 if objective_ == "causal" else 2**18 // (16 + shapes_of(settings)[0].label_length)
+    item = build_item([["한" * (group * raw // 3)]], ENCODER, settings, folder=tmp_path, part="p")
+    split = item.splits["train"]
+    assert split.rows > group
+    assert split.tail.num_ids < raw
+    assert len(read_rows(tmp_path / "train/p.parquet")["input_ids"]) == split.rows
+
+
+def test_rows_between_characters_have_room_for_their_noise(tmp_path):
+    with pytest.raises(msgspec.ValidationError, match="rows of 15 ids: 9 noise spans need as many gaps, 6 tokens"):
+        msgspec.convert(SHORT | {"noise_density": 0.5, "mean_noise_span_length": 1.0}, ShardSettings)
+    tightest = {"noise_density": 0.4, "mean_noise_span_length": 1.0, "validation_fraction": 0.0}
+    settings = msgspec.convert(SHORT | tightest, ShardSettings)
+    (shape,) = shapes_of(settings)
+    assert shape.raw_length - 3 - shape.num_noise_tokens == shape.num_noise_spans == 8
+    corpus = ["한a😀é" * 400]
+    item = build_item([corpus], ENCODER, settings, folder=tmp_path, part="p")
+    rows = read_rows(tmp_path / "train/p.parquet")
+    pairs = zip(rows["input_ids"].tolist(), rows["labels"].tolist(), strict=True)
+    raw = [i for row, spans in pairs for i in t5.reassemble(unpadded(row), unpadded(spans), SENTINELS, eos_id=1)]
+    assert raw + item.splits["train"].tail.array.tolist() == stream(corpus)
+
+
+SHORT = {"objective": "span-corruption", "sequence_length": 20, "character_borders": True}
 
 
 def test_character_borders_are_for_bytes():
@@ -168,6 +249,19 @@ def test_the_rows_are_counted_again(texts, tmp_path, chosen):
     assert sum(facts["account"]["train"].get("rows_by_denoiser", [account["rows"]])) == account["rows"]
 
 
+def test_rows_are_counted_where_text_yields_the_id_of_padding(texts, tmp_path):
+    """As of SentencePiece's default, a model without a pad piece: 0 is unknown, too."""
+
+    class WithoutPad(ByteEncoder):
+        pad_id = ord("a") + 3
+
+    encoder = WithoutPad(128)
+    for chosen in ({"objective": "ul2", "sequence_length": 256}, {"sequence_length": 128}):
+        settings, item, _ = build(texts, tmp_path / str(len(chosen)), encoder=encoder, **chosen)
+        path = tmp_path / str(len(chosen)) / "train/p.parquet"
+        assert row_ids(path, shard_facts([item], encoder, settings)) == item.splits["train"].row_ids
+
+
 @pytest.mark.parametrize(
     ("column", "value", "named"),
     [("labels", 5, "other sentinels"), ("input_ids", 999, "id 999 in a vocabulary of 387"), (None, 0, "no column")],
@@ -185,6 +279,9 @@ def test_rows_that_cannot_be_are_told(texts, tmp_path, column, value, named):
         row_ids(tmp_path / "bad.parquet", facts)
 
 
+R = {"name": "R", "noise_density": 0.15, "mean_noise_span_length": 3.0}
+
+
 @pytest.mark.parametrize(
     ("options", "named"),
     [
@@ -193,6 +290,8 @@ def test_rows_that_cannot_be_are_told(texts, tmp_path, column, value, named):
         ({"denoisers": [{"name": "R", "noise_density": 0.1, "mean_noise_span_length": 3.0}]}, "for ul2, not span"),
         ({"objective": "ul2", "sequence_length": 64}, "denoiser X: sequence_length=64, .* make no span"),
         ({"window_groups": 0}, "window_groups is 0"),
+        ({"objective": "causal", "random_roll": True}, "random_roll is for corrupted rows"),
+        ({"objective": "ul2", "denoisers": [R | {"share": 1e308}] * 2}, "shares of the denoisers add up to more"),
     ],
 )
 def test_bad_settings_are_named(options, named):

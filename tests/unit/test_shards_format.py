@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from corpora import randomness
 from corpora.encoding.byte_encoder import ByteEncoder
 from corpora.encoding.flat import id_dtype, utf8
 from corpora.errors import BadArgument, DamagedFile, TamizError
+from corpora.tokens import causal
 from corpora.tokens.build import ItemShards, build_item, finish_tails, unaccounted
 from corpora.tokens.causal import Ragged
 from corpora.tokens.facts import unigram_entropy_nats
@@ -116,6 +118,14 @@ def test_a_truncated_shard_is_damaged(tmp_path):
         read_rows(tmp_path / "a.parquet")
 
 
+def test_a_shard_with_a_name_that_is_no_text_is_damaged(tmp_path):
+    write(tmp_path / "a.parquet", 100)
+    data = (tmp_path / "a.parquet").read_bytes()
+    (tmp_path / "a.parquet").write_bytes(data.replace(b"labels", b"lab\xf9ls"))
+    with pytest.raises(DamagedFile, match="a\\.parquet can't be read"):
+        read_rows(tmp_path / "a.parquet")
+
+
 def test_datasets_reads_shards(tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     datasets = pytest.importorskip("datasets")
@@ -126,9 +136,12 @@ def test_datasets_reads_shards(tmp_path, monkeypatch):
     assert loaded[7] == {name: array[7].tolist() for name, array in columns.items()}
 
 
-@pytest.mark.parametrize("objective", ["span-corruption", "causal"])
-def test_batches_do_not_change_the_bytes_and_every_id_is_accounted(tmp_path, objective):
-    settings = ShardSettings(objective=objective, sequence_length=128, validation_fraction=0.2)
+@pytest.mark.parametrize(
+    ("objective", "packing"), [("span-corruption", "concatenate"), ("causal", "concatenate"), ("causal", "best-fit")]
+)
+def test_batches_do_not_change_the_bytes_and_every_id_is_accounted(tmp_path, monkeypatch, objective, packing):
+    monkeypatch.setattr("corpora.tokens.best_fit.WINDOW_IDS", 1 << 14)
+    settings = ShardSettings(objective=objective, packing=packing, sequence_length=128, validation_fraction=0.2)
     corpus = texts(1500)
     results = [
         build_item(batches(corpus, size), ENCODER, settings, folder=tmp_path / str(size), part="part-00000")
@@ -143,7 +156,8 @@ def test_batches_do_not_change_the_bytes_and_every_id_is_accounted(tmp_path, obj
     for split in item.splits.values():
         assert split.separators == split.documents
         assert unaccounted(split) == 0
-        assert split.row_ids == split.rows * (128 if objective == "causal" else lengths(128)[0])
+        width = 128 if objective == "causal" else lengths(128)[0]
+        assert split.row_ids == split.rows * width or (packing == "best-fit" and split.row_ids < split.rows * width)
     held_out = [t for t in corpus if randomness.uniform(0, "validation", t) < 0.2]
     assert [*validation_mask(utf8(corpus), 0.2)] == [t in held_out for t in corpus]
     assert item.splits["validation"].documents == len(held_out)
@@ -230,6 +244,23 @@ def test_bad_settings_are_named(options, named):
         msgspec.convert(options, ShardSettings)
     if "noise_density" in options:
         ShardSettings(objective="causal", **options)
+
+
+def test_the_split_is_by_text_and_seed():
+    corpus = utf8([f"documento {i}" for i in range(20_000)])
+    held_out = validation_mask(corpus, 0.1)
+    assert abs(held_out.sum() - 2000) < 200
+    assert not np.array_equal(held_out, validation_mask(corpus, 0.1, 1))
+    assert not (held_out & ~validation_mask(corpus, 0.2)).any()  # a larger fraction only adds documents
+    assert not validation_mask(corpus, 0.0).any()
+
+
+def test_document_starts_of_each_row():
+    # Rows of 4; documents begin at 0, 3, 4 and 13: row 2 has none, row 1 begins with one.
+    starts = causal.document_starts(np.array([0, 3, 4, 13]), np.arange(5) * 4)
+    rows = [starts.values[a:b].tolist() for a, b in itertools.pairwise(starts.offsets)]
+    assert rows == [[0, 3], [0], [], [1]]
+    assert starts.values.dtype == starts.offsets.dtype == np.int32
 
 
 def test_entropy_of_unigrams():
