@@ -43,6 +43,9 @@ UL2 = (
 )
 
 
+_DEFAULT_NOISE = {"noise_density": 0.15, "mean_noise_span_length": 3.0}
+
+
 class ShardSettings(Config, frozen=True, kw_only=True):
     """How documents become rows.
 
@@ -61,8 +64,8 @@ class ShardSettings(Config, frozen=True, kw_only=True):
 
     objective: Literal["span-corruption", "causal", "ul2"] = "span-corruption"
     sequence_length: int = 512
-    noise_density: float = 0.15
-    mean_noise_span_length: float = 3.0
+    noise_density: float = _DEFAULT_NOISE["noise_density"]
+    mean_noise_span_length: float = _DEFAULT_NOISE["mean_noise_span_length"]
     random_roll: bool | None = None
     denoisers: tuple[Denoiser, ...] = ()
     packing: Literal["concatenate", "best-fit"] = "concatenate"
@@ -85,9 +88,19 @@ class ShardSettings(Config, frozen=True, kw_only=True):
             raise ValueError(f"packing best-fit is for causal rows, not {self.objective}: use concatenate")
         if self.packing == "best-fit" and self.character_borders:
             raise ValueError("character_borders is for rows cut out of a stream: use packing concatenate with it")
-        if self.random_roll is not None and self.objective == "causal":
-            raise ValueError("random_roll is for corrupted rows, not causal: leave it out")
+        self._check_noise()
         self._check_shapes()
+
+    def _check_noise(self) -> None:
+        """What would be left aside without a word."""
+        if self.random_roll and self.objective == "causal":
+            raise ValueError("random_roll is for corrupted rows, not causal: leave it out")
+        for name in ("noise_density", "mean_noise_span_length"):
+            given = getattr(self, name)
+            if self.objective != "span-corruption" and given != _DEFAULT_NOISE[name]:
+                raise ValueError(
+                    f"{name} is {given}, but it is for span-corruption, not {self.objective}: leave it out"
+                )
 
     def _check_denoisers(self) -> None:
         if self.objective == "ul2" and not self.denoisers:
