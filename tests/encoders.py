@@ -34,8 +34,13 @@ SENTENCEPIECE: dict[str, dict[str, Any]] = {
     "bpe, nfkc, every space": {"model_type": "bpe", "vocab_size": 700, "remove_extra_whitespaces": False},
 }  # fmt: skip
 WORDS = [*SENTENCEPIECE, "bpe, runs of spaces", "byte-level"]  # served by the word cache
+LIBRARY = ["byte-level, fastokens", "byte-level, Llama 3's words"]  # by fastokens
 ENGINES = ["unigram, bytes", "symbols", "metaspace"]  # by the engine itself
-KINDS = [*WORDS, *ENGINES, "bytes"]
+KINDS = [*WORDS, *LIBRARY, *ENGINES, "bytes"]
+LLAMA_3 = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|"
+    r"\s*[\r\n]+|\s+(?!\S)|\s+"
+)
 ODD = [
     "",
     " ",
@@ -86,13 +91,18 @@ def sentencepiece_model(kind: str) -> bytes:
 
 @lru_cache
 def tokenizer_json(kind: str) -> bytes:
-    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+    from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
 
-    tokenizer = Tokenizer(models.BPE(unk_token=None if kind == "byte-level" else "<unk>"))
+    of_bytes = kind.startswith("byte-level")
+    tokenizer = Tokenizer(models.BPE(unk_token=None if of_bytes else "<unk>"))
     specials, alphabet = ["<|endoftext|>"], []
-    if kind == "byte-level":
-        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    if of_bytes:
         alphabet = pre_tokenizers.ByteLevel.alphabet()
+        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        if "Llama" in kind:
+            cut = pre_tokenizers.Split(Regex(LLAMA_3), "isolated")
+            bytes_only = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+            tokenizer.pre_tokenizer = pre_tokenizers.Sequence([cut, bytes_only])
     else:
         tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
         specials.append("<unk>")
@@ -104,11 +114,21 @@ def tokenizer_json(kind: str) -> bytes:
     return found
 
 
+class ByWords(JsonEncoder):
+    """As where fastokens is not installed."""
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self._flat._ways = self._flat._ways[-1:]
+
+
 @lru_cache
 def encoder(kind: str) -> Encoder:
     if kind == "bytes":
         return ByteEncoder(100)
-    if kind in ("byte-level", "metaspace"):
+    if kind == "byte-level":
+        return ByWords(tokenizer_json(kind), TokenizerConfig())
+    if kind in LIBRARY or kind == "metaspace":
         return JsonEncoder(tokenizer_json(kind), TokenizerConfig())
     return SentencePieceEncoder(sentencepiece_model(kind), 50)
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from corpora.encoding.flat import FlatIds, Utf8
 from corpora.encoding.word_cache import (
     ENTRY,
     LONGEST_CACHED,
@@ -56,6 +57,8 @@ class CachedWords:
     depend on what stands before it in the line. cache_bytes bounds what is kept of words seen; it is emptied when
     full. The block of text in work has another 50 MB reserved, of which ordinary text touches a few.
     """
+
+    engine = "word cache"
 
     def __init__(self, dtype: np.dtype[np.unsignedinteger], *, expansion: int, alone: bool, cache_bytes: int) -> None:
         self._dtype, self._alone = dtype, alone
@@ -117,6 +120,11 @@ class CachedWords:
         values.clear()
         self._bytes_seen += int(offsets[-1] - offsets[0])
         return self._encoded_again(found, data, np.concatenate(unsafe))
+
+    def encode_flat(self, texts: Utf8) -> FlatIds:
+        """Where a line is a document."""
+        lines = self.encode(texts.data, texts.offsets)
+        return FlatIds(lines.values, lines.offsets)
 
     def _blocks(self, data: Bytes, offsets: Offsets, lines_of: NDArray[np.int64]) -> Iterator[_Block]:
         state = np.array([0, offsets[0], offsets[0]], np.int64)

@@ -1,4 +1,4 @@
-"""`encode_flat` of any encoder: by cached words where these are exact, else by the engine of record."""
+"""`encode_flat` of any encoder: by the first fast way that is exact, else by the engine of record."""
 
 from __future__ import annotations
 
@@ -7,23 +7,33 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from corpora.encoding.flat import FlatIds, Utf8, flat_ids, texts_of, utf8
-
-if TYPE_CHECKING:
-    from corpora.encoding.cached_words import CachedWords
+from corpora.encoding.flat import FlatIds, Utf8, flat_ids, utf8
 
 OfRecord = Callable[[list[str]], Sequence[NDArray[np.integer]]]
-Make = Callable[[int], "CachedWords"]
-WORDS = "word cache"
+
+
+class FastWay(Protocol):
+    """Serves one thread at a time. seldom_serve: whether the engine alone would be faster by now."""
+
+    @property
+    def engine(self) -> str: ...
+    @property
+    def seldom_serve(self) -> bool: ...
+    def encode_flat(self, texts: Utf8, /) -> FlatIds:
+        """Raises ValueError for texts that it can't serve."""
+
+
+Make = Callable[[int], FastWay]
+Find = Callable[[], Make | None]
 _BATCH_BYTES = 1 << 20  # of texts that the engine gets in one call: its results take many times the ids
 _DEFAULT_CACHE = 96 << 20
 _ALL_CACHES = 1 << 30  # bytes: from where on the caches of a process get smaller, as with many threads
-_caches: weakref.WeakSet[CachedWords] = weakref.WeakSet()
+_caches: weakref.WeakSet[FastWay] = weakref.WeakSet()
 _log = logging.getLogger(__name__)
 
 # What tokenizers get wrong first. Both ways must agree on all of it before the fast one serves.
@@ -45,67 +55,75 @@ SAMPLE = [
 
 
 class FlatEncoder:
-    """Threads may share one: each at work has a word cache of its own, kept for the next.
+    """Threads may share one: each at work has a fast way, and so a word cache, of its own, kept for the next.
 
-    record: the engine of record, named `name`. make: cached words with caches of so many bytes, or None: there are
-    none for this tokenizer. It is asked for at the first use. Where its ids differ from the record's on SAMPLE, or it
-    fails, the engine serves, which is logged once.
+    record: the engine of record, named `name`. ways: each finds what makes a fast way with a cache of so many bytes,
+    or None: there is none for this tokenizer. They are asked in turn, at the first use. One whose ids differ from the
+    record's on SAMPLE, or that fails, does not serve, which is logged once; where none is left the engine does.
     """
 
     def __init__(
-        self, name: str, record: OfRecord, dtype: np.dtype[np.unsignedinteger], make: Callable[[], Make | None]
+        self, name: str, record: OfRecord, dtype: np.dtype[np.unsignedinteger], ways: Sequence[Find]
     ) -> None:
-        self._name, self._record, self._dtype, self._find = name, record, dtype, make
+        self._name, self._record, self._dtype, self._ways = name, record, dtype, ways
         self._make: Make | None = None
-        self._decided = False
-        self._free: list[CachedWords] = []
+        self._chosen = ""
+        self._free: list[FastWay] = []
         self._lock = threading.Lock()
 
     @property
     def engine(self) -> str:
-        """What serves: `word cache`, or the engine of record and its version."""
-        return self._name if self._decide() is None else WORDS
+        """What serves: `word cache`, `fastokens 0.3.5`, or the engine of record and its version."""
+        self._decide()
+        return self._chosen
 
     def encode(self, texts: Utf8) -> FlatIds:
         make = self._decide()
         if make is None:
             return self._by_record(texts)
-        with self._borrowed(make) as words:
-            if words.seldom_serve:
+        with self._borrowed(make) as way:
+            if way.seldom_serve:
                 return self._by_record(texts)
-            lines = words.encode(texts.data, texts.offsets)
-        return FlatIds(lines.values, lines.offsets)
+            try:
+                return way.encode_flat(texts)
+            except ValueError as error:
+                _log.warning("%s can't encode some texts (%s): %s does", way.engine, error, self._name)
+        return self._by_record(texts)
 
     def _decide(self) -> Make | None:
         with self._lock:
-            if not self._decided:
-                self._make = self._checked(self._find())
-                self._decided = True
+            if not self._chosen:
+                self._chosen = self._name
+                for find in self._ways:
+                    make = find()
+                    if make is not None and self._agrees(make):
+                        self._make = make
+                        break
         return self._make
 
-    def _checked(self, make: Make | None) -> Make | None:
-        if make is None:
-            return None
+    def _agrees(self, make: Make) -> bool:
+        """With the engine of record, on SAMPLE."""
         sample = utf8(SAMPLE)
         try:
-            words = make(1 << 16)
-            found = [words.encode(sample.data, sample.offsets) for _ in range(2)]  # new words, then cached ones
+            way = make(1 << 16)
+            found = [way.encode_flat(sample) for _ in range(2)]  # new words, then cached ones
         except Exception as error:
             return self._refused(f"failed ({type(error).__name__}: {error})")
         expected = self._by_record(sample)
-        for lines in found:
-            if not np.array_equal(lines.values, expected.ids) or not np.array_equal(lines.offsets, expected.offsets):
-                return self._refused("gave other ids")
-        return make
+        for ids, offsets in found:
+            if not np.array_equal(ids, expected.ids) or not np.array_equal(offsets, expected.offsets):
+                return self._refused(f"({way.engine}) gave other ids")
+        self._chosen = way.engine
+        return True
 
-    def _refused(self, why: str) -> Make | None:
-        _log.warning("encoding word by word %s on a sample: %s itself encodes, slower", why, self._name)
-        return None
+    def _refused(self, why: str) -> bool:
+        _log.warning("a fast way to encode %s on a sample: %s itself encodes, or a slower way", why, self._name)
+        return False
 
     def _by_record(self, texts: Utf8) -> FlatIds:
         parts = [flat_ids([], self._dtype)]
         for batch in _batches(texts):
-            parts.append(flat_ids(self._record(texts_of(batch)), self._dtype))
+            parts.append(flat_ids(self._record(batch.strings), self._dtype))
         ends = np.cumsum([0, *(part.offsets[-1] for part in parts)])
         offsets = [part.offsets[1:] + end for part, end in zip(parts, ends[:-1], strict=True)]
         return FlatIds(
@@ -113,16 +131,16 @@ class FlatEncoder:
         )
 
     @contextmanager
-    def _borrowed(self, make: Make) -> Iterator[CachedWords]:
-        """Cached words; given back unless encoding failed."""
+    def _borrowed(self, make: Make) -> Iterator[FastWay]:
+        """A fast way; given back unless encoding failed."""
         with self._lock:
-            words = self._free.pop() if self._free else None
-        if words is None:
-            words = make(min(_DEFAULT_CACHE, _ALL_CACHES // (len(_caches) + 1)))
-            _caches.add(words)
-        yield words
+            way = self._free.pop() if self._free else None
+        if way is None:
+            way = make(min(_DEFAULT_CACHE, _ALL_CACHES // (len(_caches) + 1)))
+            _caches.add(way)
+        yield way
         with self._lock:
-            self._free.append(words)
+            self._free.append(way)
 
 
 def _batches(texts: Utf8) -> Iterator[Utf8]:

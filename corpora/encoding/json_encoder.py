@@ -51,7 +51,7 @@ class JsonEncoder:
             f"tokenizers {__version__}",
             partial(_encode, self._tokenizer),
             id_dtype(self.vocab_size),
-            partial(_words, data, self._tokenizer, id_dtype(self.vocab_size)),
+            [partial(way, data, self._tokenizer, id_dtype(self.vocab_size)) for way in (_fastokens, _words)],
         )
         self.sha256 = hashlib.sha256(data).hexdigest()
 
@@ -106,6 +106,15 @@ class JsonEncoder:
 def _encode(tokenizer: Any, texts: list[str]) -> list[NDArray[np.int32]]:
     found = tokenizer.encode_batch_fast(texts, add_special_tokens=False)
     return [np.array(encoding.ids, np.int32) for encoding in found]
+
+
+def _fastokens(data: bytes, tokenizer: Any, dtype: np.dtype[np.unsignedinteger]) -> Make | None:
+    """One for all threads."""
+    from corpora.encoding.fast_bpe import fastokens
+
+    del tokenizer
+    shared = fastokens(data, dtype)
+    return None if shared is None else lambda _: shared
 
 
 def _words(data: bytes, tokenizer: Any, dtype: np.dtype[np.unsignedinteger]) -> Make | None:

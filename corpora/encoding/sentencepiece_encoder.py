@@ -52,7 +52,10 @@ class SentencePieceEncoder:
         self.sha256 = identity(model, num_sentinels)
         self._record = _Parts(self._processor, longest_part(parsed))
         self._flat = FlatEncoder(
-            f"sentencepiece {sentencepiece.__version__}", self._record.encode, id_dtype(self.vocab_size), self._words
+            f"sentencepiece {sentencepiece.__version__}",
+            self._record.encode,
+            id_dtype(self.vocab_size),
+            [self._words],
         )
 
     def __reduce__(self) -> tuple[type[SentencePieceEncoder], tuple[bytes, int, str]]:

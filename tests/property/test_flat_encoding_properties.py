@@ -68,7 +68,8 @@ def test_any_merges(pairs: list[tuple[int, int]], words: list[list[int]], data) 
 
 
 def _words(text: str) -> list[str]:
-    data, offsets = utf8([text])
+    joined = utf8([text])
+    data, offsets = joined.data, joined.offsets
     places = [np.empty(len(data) + 1, np.int64) for _ in range(7)]
     words = Words(places[0], places[1], np.empty(len(data) + 1, np.uint64), places[2])
     count, lines = scan_gpt2(

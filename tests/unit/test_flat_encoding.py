@@ -13,7 +13,8 @@ import pytest
 
 from corpora.encoding import byte_level_bpe, flat_encoder, sentencepiece_bpe
 from corpora.encoding.cached_words import CachedWords, Lines
-from corpora.encoding.flat import Utf8, utf8
+from corpora.encoding.fast_bpe import Fastokens
+from corpora.encoding.flat import FlatIds, Utf8, utf8
 from corpora.encoding.flat_encoder import FlatEncoder
 from corpora.encoding.json_encoder import JsonEncoder
 from corpora.encoding.model_proto import NORMALIZER_SPEC, UNUSED, USER_DEFINED, Piece, read_model
@@ -24,8 +25,10 @@ from corpora.encoding.word_pieces import WordPieces
 from tests.encoders import (
     ENGINES,
     KINDS,
+    LIBRARY,
     ODD,
     WORDS,
+    ByWords,
     demo_texts,
     encoder,
     flat,
@@ -50,10 +53,15 @@ def test_ids_are_those_of_the_engine_of_record(kind: str) -> None:
 def test_what_serves_is_said(kind: str) -> None:
     engine = encoder(kind).engine
     library = "tokenizers" if kind == "metaspace" else "sentencepiece"
-    assert engine == "word cache" if kind in WORDS else engine.startswith(library if kind in ENGINES else "bytes")
+    if kind in WORDS:
+        assert engine == "word cache"
+    elif kind in LIBRARY:
+        assert engine.startswith("fastokens ")
+    else:
+        assert engine.startswith(library if kind in ENGINES else "bytes")
 
 
-@pytest.mark.parametrize("kind", WORDS)
+@pytest.mark.parametrize("kind", [*WORDS, *LIBRARY])
 def test_giant_documents(kind: str) -> None:
     """A line of megabytes, which goes over many blocks; words that are too long to be looked at; all among others."""
     drawn = random.Random(0)
@@ -76,8 +84,8 @@ def test_empty_texts_and_parts_of_a_buffer(kind: str) -> None:
     found = encoder(kind)
     assert [array.tolist() for array in found.encode_flat(utf8([]))] == [[], [0]]
     assert [array.tolist() for array in found.encode_flat(utf8(["", ""]))] == [[], [0, 0, 0]]
-    data, offsets = utf8(["uno dos", "", "tres\ncuatro ", "cinco"])
-    ids, bounds = found.encode_flat(Utf8(data, offsets[1:4]))
+    whole = utf8(["uno dos", "", "tres\ncuatro ", "cinco"])
+    ids, bounds = found.encode_flat(Utf8(whole.data, whole.offsets[1:4]))
     expected = of_record(found, ["", "tres\ncuatro "])
     assert ids.tolist() == expected[1]
     assert bounds.tolist() == [0, 0, len(expected[1])]
@@ -98,7 +106,7 @@ def test_threads_and_pickles(kind: str) -> None:
 def test_ids_past_65535_take_32_bits() -> None:
     file = json.loads(tokenizer_json("byte-level"))
     file["model"]["vocab"] |= {f"unused{number}": number for number in range(1500, 70_000)}
-    found = JsonEncoder(json.dumps(file).encode(), TokenizerConfig())
+    found = ByWords(json.dumps(file).encode(), TokenizerConfig())
     ids, _ = found.encode_flat(utf8(ODD))
     assert (found.engine, ids.dtype) == ("word cache", np.uint32)
     assert flat(found, ODD) == of_record(encoder("byte-level"), ODD)
@@ -174,16 +182,35 @@ class Failing(WrongWords):
 @pytest.mark.parametrize(("words", "message"), [(WrongWords, "gave other ids"), (Failing, "no such instruction")])
 def test_words_that_disagree_with_the_engine_do_not_serve(words, message, caplog) -> None:
     good = encoder("byte-level")
-    right = good._flat._find()
+    right = good._flat._ways[-1]()
     record = good.encode_batch
     with caplog.at_level(logging.WARNING):
-        found = FlatEncoder("engine 1.0", record, np.dtype(np.uint16), lambda: lambda size: words(right(size)))
+        found = FlatEncoder("engine 1.0", record, np.dtype(np.uint16), [lambda: lambda size: words(right(size))])
         for _ in range(3):
             ids, _ = found.encode(utf8(ODD))
             assert ids.tolist() == [number for text in of_record(good, ODD) for number in text]
     assert found.engine == "engine 1.0"
     assert [message in entry.getMessage() for entry in caplog.records] == [True]
     assert "engine 1.0 itself encodes" in caplog.text
+
+
+def test_texts_that_a_fast_way_refuses_are_the_engines(caplog) -> None:
+    good = encoder("byte-level, fastokens")
+
+    class Choosy(Fastokens):
+        def encode_flat(self, texts: Utf8) -> FlatIds:
+            if "paciencia" in texts.strings:
+                raise ValueError("match limit exceeded")
+            return super().encode_flat(texts)
+
+    choosy = Choosy(tokenizer_json("byte-level, fastokens"), np.dtype(np.uint16))
+    found = FlatEncoder("engine 1.0", good.encode_batch, np.dtype(np.uint16), [lambda: lambda _: choosy])
+    for texts in (["a b"], ["con", "paciencia"], ["y más"]):
+        ids, offsets = found.encode(utf8(texts))
+        assert [part.tolist() for part in np.split(ids, offsets[1:-1])] == of_record(good, texts)
+    assert [entry.getMessage() for entry in caplog.records] == [
+        f"{choosy.engine} can't encode some texts (match limit exceeded): engine 1.0 does"
+    ]
 
 
 def test_an_engine_gets_texts_in_batches(monkeypatch) -> None:
@@ -196,7 +223,7 @@ def test_an_engine_gets_texts_in_batches(monkeypatch) -> None:
         return good.encode_batch(texts)
 
     texts = ["uno", "dos", "una línea mucho más larga", "", "tres", "x" * 19, "y", "z"]
-    ids, offsets = FlatEncoder("e", record, np.dtype(np.uint16), lambda: None).encode(utf8(texts))
+    ids, offsets = FlatEncoder("e", record, np.dtype(np.uint16), [lambda: None]).encode(utf8(texts))
     assert sizes == [6, 27, 4, 20, 1]
     assert [part.tolist() for part in np.split(ids, offsets[1:-1])] == of_record(good, texts)
 
