@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -31,7 +31,7 @@ class Leaf(NamedTuple):
     """A column: numbers of uint8, uint16, uint32 or int32, or lists of them."""
 
     name: str
-    dtype: np.dtype[np.integer]
+    dtype: np.dtype[Any]
     nested: bool
 
     @property
@@ -41,7 +41,7 @@ class Leaf(NamedTuple):
 
 @contextlib.contextmanager
 def parquet_file(path: Path, leaves: Sequence[Leaf], metadata: Mapping[str, str]) -> Iterator[ParquetFile]:
-    """A file to write row groups to. It is whole only once the block has ended well. OSError as `open` and `write`."""
+    """A file to write row groups to, whole once the block has ended well. Raises OSError as `open` and `write` do."""
     with path.open("wb") as file:
         written = ParquetFile(file, leaves, metadata)
         yield written
@@ -51,6 +51,7 @@ def parquet_file(path: Path, leaves: Sequence[Leaf], metadata: Mapping[str, str]
 class ParquetFile:
     def __init__(self, file: BinaryIO, leaves: Sequence[Leaf], metadata: Mapping[str, str]) -> None:
         self._file, self._leaves, self._metadata = file, leaves, metadata
+        self._schema = _schema(leaves)
         self._compressor = PageCompressor()
         self._constant = {leaf.name: _constant(leaf) for leaf in leaves}
         self._groups: list[Value] = []
@@ -93,7 +94,7 @@ class ParquetFile:
         pairs = [struct({1: string(key), 2: string(value)}) for key, value in self._metadata.items()]
         footer = {
             1: i32(_VERSION),
-            2: array(_schema(self._leaves)),
+            2: array(self._schema),
             3: i64(self._rows),
             4: array(self._groups),
             5: array(pairs),
@@ -127,10 +128,12 @@ def _elements(leaf: Leaf) -> list[Value]:
     return [group, struct({3: i32(_REPEATED), 4: string("list"), 5: i32(1)}), number]
 
 
-def _kind(dtype: np.dtype[np.integer]) -> dict[int, Value]:
-    """ConvertedType and LogicalType; int32 has none."""
+def _kind(dtype: np.dtype[Any]) -> dict[int, Value]:
+    """ConvertedType and LogicalType; int32 has none. Raises ValueError for what isn't written here."""
     if dtype == np.int32:
         return {}
     bits = 8 * dtype.itemsize
+    if dtype.kind != "u" or not dtype.isnative or bits not in _CONVERTED_UINT:
+        raise ValueError(f"a column of {dtype}")
     integer = struct({1: i8(bits), 2: thrift.boolean(False)})
     return {6: i32(_CONVERTED_UINT[bits]), 10: struct({10: integer})}
