@@ -6,11 +6,12 @@ that are always zero side by side, and zstd removes them.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,9 @@ import numpy.typing as npt
 from corpora.errors import DamagedFile
 from corpora.files import atomic_path
 from corpora.tokens.causal import Ragged
+
+if TYPE_CHECKING:
+    from corpora.tokens.parquet_file import ParquetFile
 
 SCALAR = 0
 Column = npt.NDArray[Any] | Ragged
@@ -37,7 +41,7 @@ class ShardWriter:
         self.rows = 0
         self._columns = dict(columns)
         self._open = contextlib.ExitStack()
-        self._parquet: Any = None
+        self._parquet: ParquetFile | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -48,36 +52,43 @@ class ShardWriter:
         self._open.__exit__(kind, error, trace)
 
     def write(self, columns: Mapping[str, Column]) -> None:
-        """One row group: arrays [n, width], arrays [n], or `Ragged`, for each column."""
-        import pyarrow as pa
+        """One row group: arrays [n, width], arrays [n], or `Ragged`, for each column.
 
-        schema = _schema(self._columns)
-        arrays = [_array(columns[field.name], field.type) for field in schema]
-        batch = pa.RecordBatch.from_arrays(arrays, schema=schema)
-        if batch.num_rows:
-            self._writer(schema).write_batch(batch, row_group_size=batch.num_rows)
-            self.rows += batch.num_rows
+        Raises ValueError for a column of another dtype, width or number of rows.
+        """
+        from corpora.tokens.parquet_pages import num_rows
 
-    def _writer(self, schema: Any) -> Any:
+        chosen = {name: _checked(name, columns[name], spec) for name, spec in self._columns.items()}
+        counts = {name: num_rows(column) for name, column in chosen.items()}
+        if len(set(counts.values())) != 1:
+            raise ValueError(f"columns of {counts} rows")
+        count = next(iter(counts.values()))
+        if count:
+            self._file().write(chosen)
+            self.rows += count
+
+    def _file(self) -> ParquetFile:
         if self._parquet is None:
-            import pyarrow.parquet as pq
+            from corpora.tokens.parquet_file import Leaf, parquet_file
 
+            leaves = [Leaf(name, np.dtype(dtype), width != SCALAR) for name, (width, dtype) in self._columns.items()]
             temporary = self._open.enter_context(atomic_path(self.path))
-            encodings = {_path(field): "BYTE_STREAM_SPLIT" for field in schema}
-            writer = pq.ParquetWriter(
-                str(temporary),
-                schema,
-                compression="zstd",
-                compression_level=1,
-                use_dictionary=False,
-                column_encoding=encodings,
-                write_statistics=False,
-            )
-            self._parquet = self._open.enter_context(writer)
+            opened = parquet_file(temporary, leaves, {"ARROW:schema": _arrow_schema(self._columns)})
+            self._parquet = self._open.enter_context(opened)
         return self._parquet
 
 
-def _schema(columns: Mapping[str, ColumnSpec]) -> Any:
+def _checked(name: str, column: Column, spec: ColumnSpec) -> Column:
+    width, dtype = spec
+    values = column.values if isinstance(column, Ragged) else column
+    shape = None if isinstance(column, Ragged) else SCALAR if column.ndim == 1 else column.shape[1]
+    if values.dtype != dtype or shape != width:
+        raise ValueError(f"column {name} holds {values.dtype} of width {shape}, not {np.dtype(dtype)} of {width}")
+    return column
+
+
+def _arrow_schema(columns: Mapping[str, ColumnSpec]) -> str:
+    """What Arrow keeps beside Parquet's schema, which knows no lists of a fixed size."""
     import pyarrow as pa
 
     fields = []
@@ -85,27 +96,7 @@ def _schema(columns: Mapping[str, ColumnSpec]) -> Any:
         item = pa.field("element", pa.from_numpy_dtype(np.dtype(dtype)), nullable=False)
         kind = item.type if width == SCALAR else pa.list_(item) if width is None else pa.list_(item, width)
         fields.append(pa.field(name, kind, nullable=False))
-    return pa.schema(fields)
-
-
-def _path(field: Any) -> str:
-    """A column's name in Parquet."""
-    import pyarrow as pa
-
-    return f"{field.name}.list.element" if pa.types.is_nested(field.type) else str(field.name)
-
-
-def _array(column: Column, kind: Any) -> Any:
-    import pyarrow as pa
-
-    nested: bool = pa.types.is_nested(kind)
-    if not nested:
-        return pa.array(column, kind)
-    if isinstance(column, Ragged):
-        offsets: Any = pa.array(column.offsets)
-        return pa.ListArray.from_arrays(offsets, pa.array(column.values), type=kind)
-    flat = pa.array(np.ascontiguousarray(column).reshape(-1))
-    return pa.FixedSizeListArray.from_arrays(flat, type=kind)
+    return base64.b64encode(pa.schema(fields).serialize().to_pybytes()).decode()
 
 
 def read_rows(path: str | Path) -> dict[str, Any]:
