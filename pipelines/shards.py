@@ -25,7 +25,7 @@ from pipelines.runners import Progress, WorkOnItems
 from pipelines.settings import RunnerSettings
 from pipelines.stage import Finish, Outcome, run_stage, settings_dict
 
-ALGORITHM = 3
+ALGORITHM = 4
 ITEM_BYTES = 64 << 20
 
 

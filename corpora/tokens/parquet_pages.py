@@ -1,9 +1,9 @@
 """Parquet data pages of whole numbers and of lists of them: BYTE_STREAM_SPLIT, zstd level 1.
 
-Nothing here is ever null, so a list's levels say no more than where rows begin and which lists are empty. An id of
-16 bits has two of Parquet's four streams of bytes; the other two are zeros, which the compressor need not see.
+Nothing here is ever null, so a list's levels say no more than where rows begin and which lists are empty. Of Parquet's
+four streams of bytes an id of 16 bits fills two.
 
-Source: the Parquet format, `parquet.thrift` and Encodings.md; RFC 8878 (zstd's frames and blocks).
+Source: the Parquet format, `parquet.thrift` and Encodings.md.
 """
 
 from __future__ import annotations
@@ -21,13 +21,10 @@ from corpora.tokens.causal import Ragged
 
 Column = npt.NDArray[Any] | Ragged
 Bytes = npt.NDArray[np.uint8]
-Buffer = bytes | memoryview
 
 PAGE_VALUES = 1 << 18  # of a page, unless a row has more
 _DATA_PAGE, _RLE, _BYTE_STREAM_SPLIT = map(thrift.i32, (0, 3, 9))  # of the enums PageType and Encoding
 _STREAMS = 4  # bytes of Parquet's INT32
-_RLE_BLOCK, _BLOCK_BYTES = 1, 1 << 17  # zstd's
-_SINGLE_SEGMENT = b"\x28\xb5\x2f\xfd\xa0"  # zstd's magic number; a size of 4 bytes follows and no window's
 
 
 class Page(NamedTuple):
@@ -99,21 +96,20 @@ class PageCompressor:
 
     def __init__(self) -> None:
         self._compressor = zstandard.ZstdCompressor(level=1)
-        self._seen: Bytes = np.empty(0, np.uint8)
+        self._body: Bytes = np.empty(0, np.uint8)
 
-    def compressed(self, page: Page) -> tuple[list[Buffer], int]:
-        """A page's bytes in pieces, its header first, and the size of it all if the body weren't compressed."""
+    def compressed(self, page: Page) -> tuple[bytes, bytes, int]:
+        """A page's header, its body, and the size of both if the body weren't compressed."""
         levels, values = page.levels, page.values
-        seen = len(levels) + values.nbytes
-        if len(self._seen) < seen:
-            self._seen = np.empty(seen, np.uint8)
-        self._seen[: len(levels)] = np.frombuffer(levels, np.uint8)
-        _split(values, self._seen[len(levels) : seen])
-        frame = self._compressor.compress(self._seen[:seen].data)
-        zeros = (_STREAMS - values.itemsize) * values.size
-        body = followed_by_zeros(frame, seen, zeros) if zeros else [frame]
-        header = _header(page.num_values, seen + zeros, sum(map(len, body)))
-        return [header, *body], len(header) + seen + zeros
+        size = len(levels) + _STREAMS * values.size
+        if len(self._body) < size:
+            self._body = np.empty(size, np.uint8)
+        self._body[: len(levels)] = np.frombuffer(levels, np.uint8)
+        _split(values, self._body[len(levels) : len(levels) + values.nbytes])
+        self._body[len(levels) + values.nbytes : size] = 0  # the upper bytes of a 32-bit value
+        body = self._compressor.compress(self._body[:size].data)
+        header = _header(page.num_values, size, len(body))
+        return header, body, len(header) + size
 
 
 def _split(values: npt.NDArray[Any], out: Bytes) -> None:
@@ -125,29 +121,6 @@ def _split(values: npt.NDArray[Any], out: Bytes) -> None:
         split_16(values.view(np.uint16), out)
     else:
         split_32(values.view(np.uint32), out)
-
-
-def followed_by_zeros(frame: bytes, size: int, zeros: int) -> list[Buffer]:
-    """The zstd frame of `size` bytes of content, without checksum, and `zeros` bytes 0 after them, in pieces.
-
-    They are blocks that repeat a byte: the compressor would spend a twentieth of its time on them.
-    """
-    begin = place = zstandard.frame_header_size(frame)
-    last = begin
-    while place < len(frame):
-        last, header = place, int.from_bytes(frame[place : place + 3], "little")
-        place += 3 + (1 if header >> 1 & 3 == _RLE_BLOCK else header >> 3)
-    no_longer_last = bytes([frame[last] & ~1])
-    blocks = memoryview(frame)
-    start = _SINGLE_SEGMENT + (size + zeros).to_bytes(4, "little")
-    return [start, blocks[begin:last], no_longer_last, blocks[last + 1 :], _zero_blocks(zeros)]
-
-
-def _zero_blocks(zeros: int) -> bytes:
-    sizes = [min(_BLOCK_BYTES, zeros - done) for done in range(0, zeros, _BLOCK_BYTES)]
-    headers = [size << 3 | _RLE_BLOCK << 1 for size in sizes]
-    headers[-1] |= 1  # the last
-    return b"".join(header.to_bytes(3, "little") + b"\0" for header in headers)
 
 
 def _header(num_values: int, size: int, compressed_size: int) -> bytes:

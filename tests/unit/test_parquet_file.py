@@ -7,7 +7,6 @@ import resource
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-import zstandard
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -175,19 +174,6 @@ def test_a_full_disk_is_told(tmp_path, groups):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("size", [0, 1, 255, 256, 70_000, 1 << 17, 400_000])
-@pytest.mark.parametrize("zeros", [1, (1 << 17) - 1, 1 << 17, (1 << 17) + 1, 700_000])
-def test_zeros_behind_a_frame(size, zeros):
-    random = np.random.default_rng(size)
-    for content in (bytes(size), random.bytes(size), random.integers(0, 20, size, np.uint8).tobytes()):
-        frame = zstandard.ZstdCompressor(level=1).compress(content)
-        longer = b"".join(parquet_pages.followed_by_zeros(frame, size, zeros))
-        assert len(longer) <= len(frame) + 3 + 4 * (1 + zeros // (1 << 17)) + 4
-        assert zstandard.ZstdDecompressor().decompress(longer) == content + bytes(zeros)
-        assert zstandard.ZstdDecompressor().stream_reader(longer).read() == content + bytes(zeros)
-        assert zstandard.get_frame_parameters(longer).content_size == size + zeros
 
 
 def test_numbers_of_thrift():
