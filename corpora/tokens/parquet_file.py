@@ -1,7 +1,7 @@
 """A Parquet file of whole numbers and lists of them, none null: row groups as they come, then the footer.
 
-It is the file that Arrow writes of these columns, without statistics, 1.6 to 2 times as fast (`benchmarks.write`). Source: the Parquet format,
-`parquet.thrift` (FileMetaData and what it holds) and LogicalTypes.md.
+It is the file that Arrow writes of these columns, without statistics, in about half the time (`benchmarks.write`).
+Source: the Parquet format, `parquet.thrift` (FileMetaData and what it holds) and LogicalTypes.md.
 """
 
 from __future__ import annotations

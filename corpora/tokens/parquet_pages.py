@@ -1,7 +1,7 @@
 """Parquet data pages of whole numbers and of lists of them: BYTE_STREAM_SPLIT, zstd level 1.
 
-Nothing here is ever null, so a list's levels say no more than where rows begin and which lists are empty. Of Parquet's
-four streams of bytes an id of 16 bits fills two.
+Nothing here is ever null, so a list's levels say no more than where rows begin and which lists are empty. Of
+Parquet's four streams of bytes an id of 16 bits fills two.
 
 Source: the Parquet format, `parquet.thrift` and Encodings.md.
 """
