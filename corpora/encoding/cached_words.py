@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple, TypeVar
 
@@ -50,7 +51,7 @@ class _Block(NamedTuple):
     unsafe: NDArray[np.int64]
 
 
-class CachedWords:
+class CachedWords(ABC):
     """Serves one thread at a time. What a word is, and its values, is for a subclass to say.
 
     dtype: of the values. expansion: symbols that a byte of text can become. alone: whether a word's values never
@@ -87,22 +88,22 @@ class CachedWords:
         """Whether the engine alone would be faster: nearly half of the text came to it in the end."""
         return self._bytes_seen > _BATCH_BYTES and self._bytes_again > _TOO_MUCH_AGAIN * self._bytes_seen
 
+    @abstractmethod
     def _cut(
         self, data: Bytes, offsets: Offsets, state: NDArray[np.int64], lines_of: NDArray[np.int64]
     ) -> tuple[int, int]:
         """Cuts a block into `_words` and `_line_ends`: how many of each. See `word_cache.scan`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _fill(self, data: Bytes, part: slice, pool_next: int, pool_end: int) -> int:
         """Finds the values of the new words `_fresh[part]`, from `_pool[pool_next]` on. Returns the next free place.
 
         A word that it leaves has limit -1: the engine encodes its line.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def _by_engine(self, texts: list[str]) -> Iterable[NDArray[np.integer]]:
         """The values of whole lines."""
-        raise NotImplementedError
 
     def encode(self, data: Bytes, offsets: Offsets) -> Lines:
         """Document d is `data[offsets[d]:offsets[d + 1]]`, which must be valid UTF-8. Takes some 10 bytes a byte."""

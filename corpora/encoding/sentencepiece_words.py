@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -39,11 +40,11 @@ class SentencePieceWords(CachedWords):
         super().__init__(dtype, expansion=expansion, alone=alone, cache_bytes=cache_bytes)
         self._tables, self._normalise, self._keeps_spaces = tables, normalise, keeps_spaces
 
+    @abstractmethod
     def _settle(
         self, symbols: NDArray[np.int32], starts: Offsets, entries: NDArray[np.int64], pool_next: int, pool_end: int
     ) -> int:
         """Finds the values of words, `symbols[starts[w]:starts[w + 1]]`. Returns the pool's next free place."""
-        raise NotImplementedError
 
     def _fill(self, data: Bytes, part: slice, pool_next: int, pool_end: int) -> int:
         entries, words = self._fresh.entries[part], self._fresh.words[part]
