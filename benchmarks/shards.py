@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,7 @@ CAUSAL = ("--objective", "causal", "--sequence-length", "2049")
 CASES = (
     Case("span-corruption, Spanish 5k unigram", "es", "unigram", SPANS, "hugging_face"),
     Case("causal, Portuguese 32k BPE", "pt", "bpe", CAUSAL, "datatrove"),
-    Case("causal, GPT-2's ids", "es", "gpt2", CAUSAL, "datatrove", "<|endoftext|>"),
+    Case("causal, GPT-2's ids", "pt", "gpt2", CAUSAL, "datatrove", "<|endoftext|>"),
     Case("span-corruption, ByT5's bytes", "ko", "byt5", BYTES, None),
     Case("span-corruption, ByT5's bytes", "es", "byt5", BYTES, None),
 )
@@ -205,6 +205,7 @@ def main() -> None:
     parser.add_argument("--megabytes", type=float, default=24)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--case", type=int, choices=range(len(CASES)), action="append", help="default: all")
+    parser.add_argument("--language", help="of the texts, instead of the cases' own")
     parser.add_argument("--corpora", type=Path, default=CORPORA)
     parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "tamiz-benchmarks")
     asked = parser.parse_args()
@@ -212,7 +213,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         corruption_alone(asked.corpora, asked.cache, Path(folder))
     for number in asked.case or range(len(CASES)):
-        compare(CASES[number], asked.corpora, asked.cache, asked.megabytes, asked.rounds)
+        case = CASES[number] if asked.language is None else replace(CASES[number], language=asked.language)
+        compare(case, asked.corpora, asked.cache, asked.megabytes, asked.rounds)
 
 
 if __name__ == "__main__":
