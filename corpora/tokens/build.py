@@ -48,9 +48,11 @@ class SplitShard(msgspec.Struct, frozen=True, kw_only=True):
     row_kinds: list[int]  # rows of each kind (ul2: denoiser)
     file: str | None  # relative to the shards' folder; None where there is no row
     tail: Tail
-    target_counts: bytes  # of each id in the rows written: little-endian int64[vocab_size], zlib
+    target_counts: bytes  # of each id in the rows written: little-endian int64[vocab_size], zlib; empty without rows
 
-    def counts(self) -> npt.NDArray[np.int64]:
+    def counts(self, vocab_size: int) -> npt.NDArray[np.int64]:
+        if not self.target_counts:
+            return np.zeros(vocab_size, np.int64)
         return np.frombuffer(zlib.decompress(self.target_counts), "<i8")
 
 
@@ -177,7 +179,7 @@ class _SplitBuilder:
             row_kinds=self._row_kinds.tolist(),
             file=self._file if self._writer.rows else None,
             tail=tail,
-            target_counts=zlib.compress(self._target_counts.astype("<i8").tobytes(), 1),
+            target_counts=zlib.compress(self._target_counts.astype("<i8").tobytes(), 1) if self._writer.rows else b"",
         )
 
     def _write(self, groups: Iterator[Rows]) -> None:

@@ -24,7 +24,7 @@ def shard_facts(built: Sequence[ItemShards], encoder: Encoder, settings: ShardSe
     splits = {name: [item.splits[name] for item in built] for name in SPLITS}
     counts = np.zeros(encoder.vocab_size, np.int64)
     for part in splits["train"]:
-        counts += part.counts()
+        counts += part.counts(encoder.vocab_size)
     return {
         "tokenizer_sha256": encoder.sha256,
         "encoder": encoder.engine,

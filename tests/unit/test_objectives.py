@@ -148,7 +148,7 @@ def test_padding_is_no_target(texts, tmp_path, chosen):
     expected = np.bincount(targets.reshape(-1), minlength=ENCODER.vocab_size)
     assert expected[ENCODER.pad_id] > 0
     expected[ENCODER.pad_id] = 0  # of which the text has none
-    assert item.splits["train"].counts().tolist() == expected.tolist()
+    assert item.splits["train"].counts(ENCODER.vocab_size).tolist() == expected.tolist()
 
 
 def test_best_fit_rows_stand_in_an_order_of_their_own_in_each_window(tmp_path, monkeypatch):

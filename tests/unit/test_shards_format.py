@@ -177,7 +177,7 @@ def test_rows_hold_the_documents_in_order(tmp_path):
     stream = [i for row in raw for i in row] + item.splits["train"].tail.array.tolist()
     assert stream == [i for t in corpus for i in [*(b + 3 for b in t.encode()), 1]]
     counts = np.bincount(rows["labels"].reshape(-1), minlength=359).tolist()
-    assert item.splits["train"].counts().tolist() == counts
+    assert item.splits["train"].counts(ENCODER.vocab_size).tolist() == counts
     assert item.splits["validation"].file is None
 
 
@@ -190,7 +190,7 @@ def test_causal_rows_know_where_documents_begin(tmp_path):
     starts = rows["document_starts"]
     row = np.repeat(np.arange(len(rows["input_ids"])), np.diff(starts.offsets))
     assert (row * 65 + starts.values).tolist() == expected.tolist()
-    assert item.splits["train"].counts().sum() == len(rows["input_ids"]) * 64
+    assert item.splits["train"].counts(ENCODER.vocab_size).sum() == len(rows["input_ids"]) * 64
 
 
 def test_tails_become_a_last_part_and_leave_less_than_a_row(tmp_path):
