@@ -33,7 +33,7 @@ class Encoder(Protocol):
 
     @property
     def engine(self) -> str:
-        """What serves `encode_flat`: `word cache`, `bytes`, or the engine of record and its version."""
+        """What serves `encode_flat`: `word cache`, `bytes`, or a library and its version."""
         ...
 
     def sentinel_id(self, number: int) -> int:

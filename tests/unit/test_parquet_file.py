@@ -59,7 +59,7 @@ def write(path, specs, groups):
             writer.write(columns)
 
 
-def both(folder, specs, groups):
+def checked_against_arrow(folder, specs, groups):
     """The file of ours, after all that Arrow says of it was found equal to what it says of its own."""
     ours, arrows = folder / "ours.parquet", folder / "arrows.parquet"
     write(ours, specs, groups)
@@ -105,7 +105,7 @@ def test_arrow_reads_what_it_would_have_written(tmp_path_factory, rows, width, d
     groups = [group(random, count, specs, spread, longest) for count in (rows, 1 + rows // 3)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(parquet_pages, "PAGE_VALUES", page)
-        path = both(tmp_path_factory.mktemp("file"), specs, groups)
+        path = checked_against_arrow(tmp_path_factory.mktemp("file"), specs, groups)
     for found, wanted in zip(read_groups(path), groups, strict=True):
         for name, column in wanted.items():
             if isinstance(column, Ragged):
@@ -119,7 +119,7 @@ def test_arrow_reads_what_it_would_have_written(tmp_path_factory, rows, width, d
 def test_the_schema_is_arrows_to_the_byte(tmp_path):
     """So too ConvertedType, which Arrow reads only where there is no LogicalType."""
     specs = {"input_ids": (8, np.uint16), "wide": (3, np.uint32), **SPECS}
-    path = both(tmp_path, specs, [group(np.random.default_rng(0), 5, specs, "few", 3)])
+    path = checked_against_arrow(tmp_path, specs, [group(np.random.default_rng(0), 5, specs, "few", 3)])
     leaves = [Leaf(name, np.dtype(dtype), width != SCALAR) for name, (width, dtype) in specs.items()]
     schema = thrift.array(parquet_file._schema(leaves)).data
     assert schema in path.read_bytes()
@@ -130,7 +130,7 @@ def test_the_schema_is_arrows_to_the_byte(tmp_path):
 def test_many_columns_and_row_groups(tmp_path):
     specs = {f"columna_ñ_{place}": (1 + place, np.uint16) for place in range(20)}
     random = np.random.default_rng(0)
-    both(tmp_path, specs, [group(random, 1 + place % 3, specs, "whole", 0) for place in range(300)])
+    checked_against_arrow(tmp_path, specs, [group(random, 1 + place % 3, specs, "whole", 0) for place in range(300)])
 
 
 def test_slices_of_arrays_and_of_lists(tmp_path):
@@ -138,7 +138,7 @@ def test_slices_of_arrays_and_of_lists(tmp_path):
     starts = Ragged(np.arange(0, 91, 3, dtype=np.int32)[10:], np.arange(90, dtype=np.int32))
     ids.flags.writeable = False
     columns = {"input_ids": ids[10:, 3:11], "starts": starts, "denoiser": np.arange(60, dtype=np.uint8)[::3]}
-    both(
+    checked_against_arrow(
         tmp_path, {"input_ids": (8, np.uint16), "starts": (None, np.int32), "denoiser": (SCALAR, np.uint8)}, [columns]
     )
 
