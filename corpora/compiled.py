@@ -34,7 +34,17 @@ def kernel(function: Function) -> Function:
     An index must be right: nothing checks it. A change in a kernel of another file does not renew the cache of those
     that call it: after such a change, remove __pycache__/*.nb? of both.
     """
-    decorate = numba.njit(nogil=True, boundscheck=False, error_model="numpy", cache=True)
+    return _cached(function)
+
+
+def uncounted(function: Function) -> Function:
+    """As `kernel`, for a function that makes no arrays; uses of those it is given aren't counted: that takes time."""
+    return _cached(function, _nrt=False)
+
+
+def _cached(function: Function, **more: bool) -> Function:
+    njit: Any = numba.njit
+    decorate = njit(nogil=True, boundscheck=False, error_model="numpy", cache=True, **more)
     try:
         return cast(Function, decorate(function))
     except RuntimeError as error:
@@ -111,3 +121,36 @@ def trailing_zeros(_typing: Any, _value: Any) -> Any:
         return builder.cttz(arguments[0], ir.IntType(1)(1))
 
     return types.int64(types.uint64), build
+
+
+@_instruction
+def leading_zeros(_typing: Any, _value: Any) -> Any:
+    """leading_zeros(x): how many of the highest bits of a uint64 are 0; x is not 0."""
+
+    def build(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return builder.ctlz(arguments[0], ir.IntType(1)(1))
+
+    return types.int64(types.uint64), build
+
+
+@_instruction
+def bytes_between(_typing: Any, array: Any, _index: Any, _low: Any, _high: Any) -> Any:
+    """bytes_between(array, index, low, high): bit i says if low <= array[index + i] <= high, of 64 bytes."""
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        base = context.make_array(signature.args[0])(context, builder, arguments[0])
+        vector, number, lanes = ir.VectorType(ir.IntType(8), 64), ir.IntType(32), ir.VectorType(ir.IntType(32), 64)
+        pointer = builder.bitcast(builder.gep(base.data, [arguments[1]]), vector.as_pointer())
+        loaded = builder.load(pointer, typ=vector)
+        loaded.align = 1
+
+        def each(value: Any) -> Any:
+            byte = builder.trunc(value, ir.IntType(8))
+            first = builder.insert_element(ir.Constant(vector, ir.Undefined), byte, number(0))
+            return builder.shuffle_vector(first, ir.Constant(vector, ir.Undefined), ir.Constant(lanes, [0] * 64))
+
+        low, high = each(arguments[2]), each(arguments[3])
+        inside = builder.icmp_unsigned("<=", builder.sub(loaded, low), builder.sub(high, low))
+        return builder.bitcast(inside, ir.IntType(64))
+
+    return types.uint64(array, types.int64, types.int64, types.int64), build

@@ -11,8 +11,9 @@ import numpy as np
 import sentencepiece
 
 from corpora.encoding.byte_encoder import ByteEncoder
+from corpora.encoding.byte_level_bpe import ByteLevelBpe
 from corpora.encoding.encoder import Encoder
-from corpora.encoding.flat import utf8
+from corpora.encoding.flat import id_dtype, utf8
 from corpora.encoding.json_encoder import JsonEncoder
 from corpora.encoding.model_proto import read_model
 from corpora.encoding.rounded_scores import with_rounded_scores
@@ -114,12 +115,27 @@ def tokenizer_json(kind: str) -> bytes:
     return found
 
 
+def by_words(found: JsonEncoder) -> JsonEncoder:
+    """The same, as where fastokens is not installed."""
+    given = (found._data, id_dtype(found.vocab_size), found.encode_batch)
+    found._flat._ways = [lambda: lambda cache_bytes: ByteLevelBpe(*given, cache_bytes)]
+    return found
+
+
 class ByWords(JsonEncoder):
     """As where fastokens is not installed."""
 
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
-        self._flat._ways = self._flat._ways[-1:]
+        by_words(self)
+
+
+class ByLibrary(JsonEncoder):
+    """As where the words of the tokenizer are not GPT-2's."""
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self._flat._ways = self._flat._ways[1:]
 
 
 @lru_cache
@@ -128,6 +144,8 @@ def encoder(kind: str) -> Encoder:
         return ByteEncoder(100)
     if kind == "byte-level":
         return ByWords(tokenizer_json(kind), TokenizerConfig())
+    if kind == "byte-level, fastokens":
+        return ByLibrary(tokenizer_json(kind), TokenizerConfig())
     if kind in LIBRARY or kind == "metaspace":
         return JsonEncoder(tokenizer_json(kind), TokenizerConfig())
     return SentencePieceEncoder(sentencepiece_model(kind), 50)

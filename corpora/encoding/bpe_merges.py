@@ -10,15 +10,16 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from corpora.compiled import inlined, kernel
+from corpora.compiled import inlined, kernel, leading_zeros, trailing_zeros, uncounted
 
 MOST_SYMBOLS, MOST_RANKS = 1 << 21, (1 << 22) - 1
 _RIGHT, _LEFT = np.uint64(22), np.uint64(43)  # where they begin
 _RANK = np.uint64(MOST_RANKS)
 _FREE = np.uint64(0xFFFFFFFFFFFFFFFF)
 _NONE = MOST_RANKS  # the rank of what is no pair
+_NO_PAIR = _NONE << 6
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
-_SHORT = 48  # symbols; longer words are merged by a heap
+_SHORT = 64  # symbols; longer words are merged by a heap
 _HALF, _LOW = 32, 0xFFFFFFFF
 
 
@@ -78,25 +79,42 @@ def _rank_of(slots: NDArray[np.uint64], left: int, right: int) -> int:
 
 
 @inlined
-def _merge_short(line: NDArray[np.int64], length: int, ranks: NDArray[np.int64], merges: Merges) -> int:
-    """Merges `line[:length]` in place. Returns how many symbols are left."""
+def _merge_short(line: NDArray[np.int64], length: int, pairs: NDArray[np.int64], merges: Merges) -> int:
+    """Merges `line[:length]`, at most 64 symbols, in place. Returns how many symbols are left.
+
+    pairs: rank << 6 | place of the pair that begins at each place, or _NO_PAIR. A bit of `left` says which symbols
+    are left.
+    """
     slots, merged = merges.slots, merges.merged
-    first, stop = 0, length - 1  # the pairs that are new
+    for place in range(length - 1):
+        pairs[place] = _rank_of(slots, line[place], line[place + 1]) << 6 | place
+    one = np.uint64(1)
+    left = ((one << np.uint64(length)) if length < 64 else np.uint64(0)) - one
     while True:
-        for place in range(first, stop):
-            ranks[place] = _rank_of(slots, line[place], line[place + 1])
-        best, lowest = 0, _NONE
+        lowest = np.int64(_NO_PAIR)
         for place in range(length - 1):
-            if ranks[place] < lowest:
-                best, lowest = place, ranks[place]
-        if lowest == _NONE:
-            return length
-        line[best] = merged[lowest]
-        length -= 1
-        for place in range(best + 1, length):
-            line[place] = line[place + 1]
-            ranks[place - 1] = ranks[place]
-        first, stop = max(best - 1, 0), min(best + 1, length - 1)
+            lowest = min(lowest, pairs[place])
+        if lowest >= _NO_PAIR:
+            break
+        first = int(lowest & 63)
+        after = left >> np.uint64(first) >> one
+        gone = first + 1 + trailing_zeros(after)
+        line[first] = merged[lowest >> 6]
+        left &= ~(one << np.uint64(gone))
+        pairs[first] = pairs[gone] = _NO_PAIR
+        after = left >> np.uint64(first) >> one
+        if after != 0:
+            pairs[first] = _rank_of(slots, line[first], line[first + 1 + trailing_zeros(after)]) << 6 | first
+        before = left & ((one << np.uint64(first)) - one)
+        if before != 0:
+            previous = 63 - leading_zeros(before)
+            pairs[previous] = _rank_of(slots, line[previous], line[first]) << 6 | previous
+    kept = 0
+    while left != 0:
+        line[kept] = line[trailing_zeros(left)]
+        left &= left - one
+        kept += 1
+    return kept
 
 
 @inlined
@@ -123,7 +141,7 @@ def _pop(heap: NDArray[np.int64], size: int) -> None:
     heap[place] = moved
 
 
-@kernel
+@uncounted
 def _merge_long(line: NDArray[np.int64], length: int, work: NDArray[np.int64], merges: Merges) -> int:
     """The same by a heap of rank << 32 | place, places linked. work: int64[at least 5 * length]."""
     slots, merged = merges.slots, merges.merged
@@ -164,6 +182,14 @@ def _merge_long(line: NDArray[np.int64], length: int, work: NDArray[np.int64], m
         kept += 1
         place = after[place]
     return kept
+
+
+@inlined
+def merge(line: NDArray[np.int64], length: int, work: NDArray[np.int64], merges: Merges) -> int:
+    """Merges the symbols `line[:length]` in place. Returns how many are left. work: int64[64 and 5 * length]."""
+    if length <= _SHORT:
+        return _merge_short(line, length, work, merges)
+    return _merge_long(line, length, work, merges)
 
 
 @kernel
@@ -233,25 +259,3 @@ def merge_words(
                 in_run = True
         entries[entry].count = pool_next - begin
     return pool_next
-
-
-@kernel
-def bytes_as_symbols(
-    data: NDArray[np.uint8],
-    word_starts: NDArray[np.int64],
-    word_lengths: NDArray[np.int64],
-    chosen: NDArray[np.int64],
-    symbol_of: NDArray[np.int32],
-    longest: int,
-    symbols: NDArray[np.int32],
-    starts: NDArray[np.int64],
-) -> None:
-    """The symbols of the chosen words' bytes: word w gets `symbols[starts[w]:starts[w + 1]]`, none if too long."""
-    end = 0
-    starts[0] = 0
-    for number in range(chosen.shape[0]):
-        start, length = word_starts[chosen[number]], word_lengths[chosen[number]]
-        for place in range(length if length <= longest else 0):
-            symbols[end + place] = symbol_of[data[start + place]]
-        end += length if length <= longest else 0
-        starts[number + 1] = end

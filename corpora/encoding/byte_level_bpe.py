@@ -10,24 +10,33 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from corpora.encoding.bpe_merges import (
-    MOST_RANKS,
-    MOST_SYMBOLS,
-    Merges,
-    Surfaces,
-    bytes_as_symbols,
-    merge_words,
-    merges_of,
-)
-from corpora.encoding.cached_words import DEFAULT_CACHE, Bytes, CachedWords, Offsets
+from corpora.compiled import trailing_zeros, uncounted
+from corpora.encoding.bpe_merges import MOST_RANKS, MOST_SYMBOLS, merges_of
+from corpora.encoding.cached_words import DEFAULT_CACHE
+from corpora.encoding.flat import FlatIds, Utf8, flat_ids, read_only
 from corpora.encoding.gpt2_files import byte_characters
+from corpora.encoding.gpt2_words import BLOCK, CARRIED, LETTER, NUMBER, OTHER, WHITE, beginnings
 from corpora.encoding.word_pieces import ByEngine
-from corpora.encoding.word_scans import LETTER, NUMBER, OTHER, WHITE, scan_gpt2
 from corpora.encoding.word_symbols import LONGEST_WORD
+from corpora.encoding.word_table import (
+    LONG_SLOT,
+    MERGED,
+    REFUSED,
+    SHORT_SLOT,
+    WRITTEN,
+    ByteModel,
+    Table,
+    Words,
+    new_table,
+    room_for_words,
+    write_words,
+)
 
 _CODE_POINTS = 0x110000
 _PLANES = 0x40000  # those with letters and numbers, now or one day
 _RUN = 64
+_WORDS = 512  # looked up at once
+_ENOUGH, _MUCH = 1 << 20, 0.4  # bytes, and what part of them, from where on merging is what takes the time
 
 
 class _Model(msgspec.Struct):
@@ -59,58 +68,128 @@ class _File(msgspec.Struct):
     added_tokens: list[_Added] = []
 
 
-class Engine(NamedTuple):
-    """What all ByteLevelBpe of a file share. symbol_of: the id of each byte."""
+class Tables(NamedTuple):
+    """The caches of words."""
 
-    symbol_of: NDArray[np.int32]
-    merges: Merges
-    surfaces: Surfaces
+    short: Table
+    long: Table
 
 
-class ByteLevelBpe(CachedWords):
+class Scanning(NamedTuple):
+    """See `gpt2_words.beginnings`. end: a copy of where the data ends, written to as `end_to_write`."""
+
+    classes: NDArray[np.uint8]
+    carried: NDArray[np.uint64]
+    found: NDArray[np.uint64]
+    end: NDArray[np.uint8]
+    end_to_write: NDArray[np.uint8]
+
+
+class ByteLevelBpe:
     """Serves one thread at a time. `data` is a tokenizer.json that `why_not` has no objection to.
 
-    by_engine: the ids of texts, for those that words can't serve.
+    by_engine: the ids of texts, for those that words can't serve. cache_bytes bounds what is kept of words seen; a
+    table is emptied when it is full. library: whether a library stands by, faster where most words are new.
     """
 
+    engine = "word cache"
+
     def __init__(
-        self, data: bytes, dtype: np.dtype[np.unsignedinteger], by_engine: ByEngine, cache_bytes: int = DEFAULT_CACHE
+        self,
+        data: bytes,
+        dtype: np.dtype[np.unsignedinteger],
+        by_engine: ByEngine,
+        cache_bytes: int = DEFAULT_CACHE,
+        *,
+        library: bool = False,
     ) -> None:
-        super().__init__(dtype, expansion=1, alone=True, cache_bytes=cache_bytes)
-        self._engine, self._classes, self._given_engine = engine(data), classes(), by_engine
+        self._model, self._dtype, self._by_engine, self._library = model(data), dtype, by_engine, library
+        self._tables = Tables(new_table(cache_bytes // 2, SHORT_SLOT), new_table(cache_bytes // 2, LONG_SLOT))
+        self._words = room_for_words(_WORDS + BLOCK, LONGEST_WORD)
+        end = np.zeros(BLOCK + 1, np.uint8)
+        carried, found = np.zeros(CARRIED, np.uint64), np.zeros(8, np.uint64)
+        self._scanning = Scanning(classes(), carried, found, read_only(end), end)
+        self._bytes_seen = 0
 
-    def _cut(
-        self, data: Bytes, offsets: Offsets, state: NDArray[np.int64], lines_of: NDArray[np.int64]
-    ) -> tuple[int, int]:
-        to = (self._words, self._line_ends, lines_of)
-        return scan_gpt2(data, offsets, state, self._most_bytes, self._classes, *to)
+    @property
+    def seldom_serve(self) -> bool:
+        """Where a library stands by and much of the text, as in Chinese, is words that weren't seen before."""
+        enough = self._library and self._bytes_seen > _ENOUGH
+        return enough and int(self._words.counts[MERGED]) > _MUCH * self._bytes_seen
 
-    def _fill(self, data: Bytes, part: slice, pool_next: int, pool_end: int) -> int:
-        entries, words = self._fresh.entries[part], self._fresh.words[part]
-        starts, made = np.empty(len(entries) + 1, np.int64), self._engine
-        spans = (self._words.starts, self._words.lengths)
-        bytes_as_symbols(data, *spans, words, made.symbol_of, LONGEST_WORD, self._symbols, starts)
-        to = (-1, self._pool, pool_next, pool_end)
-        pool_next = merge_words(self._symbols, starts, entries, self._cache.entries, made.merges, made.surfaces, *to)
-        self._cache.entries["limit"][entries[starts[1:] == starts[:-1]]] = -1  # too long
-        return pool_next
+    def encode_flat(self, texts: Utf8) -> FlatIds:
+        data, offsets = read_only(texts.data), read_only(texts.offsets)
+        ids, ends = np.empty(len(data) + WRITTEN, self._dtype), np.empty(len(offsets), np.int64)
+        refused = np.zeros(len(texts), np.bool_)
+        encode_texts(data, offsets, self._scanning, self._words, self._tables, self._model, ids, ends, refused)
+        self._bytes_seen += int(offsets[-1] - offsets[0])
+        found = FlatIds(ids[: ends[-1]].copy(), ends)
+        return self._with_the_engines(found, texts, refused) if refused.any() else found
 
-    def _by_engine(self, texts: list[str]) -> list[NDArray[np.integer]]:
-        return list(self._given_engine(texts))
+    def _with_the_engines(self, found: FlatIds, texts: Utf8, refused: NDArray[np.bool_]) -> FlatIds:
+        """Ids of texts with a word that is too long come from the engine."""
+        parts: list[NDArray[np.integer]] = np.split(found.ids, found.offsets[1:-1])
+        for number in np.flatnonzero(refused).tolist():
+            start, stop = texts.offsets[number : number + 2].tolist()
+            (parts[number],) = self._by_engine([texts.data[start:stop].tobytes().decode()])
+        return flat_ids(parts, self._dtype)
+
+
+@uncounted
+def encode_texts(
+    data: NDArray[np.uint8],
+    offsets: NDArray[np.int64],
+    scanning: Scanning,
+    words: Words,
+    tables: Tables,
+    model: ByteModel,
+    ids: NDArray[np.unsignedinteger],
+    ends: NDArray[np.int64],
+    refused: NDArray[np.bool_],
+) -> None:
+    """Writes the ids of texts `data[offsets[k]:offsets[k + 1]]` to ids[ends[k]:ends[k + 1]].
+
+    A text with a word that is too long is refused: it has no ids. No word has more ids than bytes.
+    """
+    end, starts = 0, words.starts
+    ends[0] = 0
+    for text in range(offsets.shape[0] - 1):
+        position, stop, count = offsets[text], offsets[text + 1], 0
+        scanning.carried[:] = 0
+        words.counts[REFUSED] = 0
+        while position < stop:
+            block, at = data, position
+            if position + BLOCK >= data.shape[0]:
+                block, at = scanning.end, 0
+                for place in range(BLOCK + 1):
+                    byte = data[position + place] if position + place < data.shape[0] else 0
+                    scanning.end_to_write[place] = byte
+            bits = beginnings(data, position, stop, block, at, scanning.classes, scanning.carried, scanning.found)
+            while bits != 0:
+                starts[count] = position + trailing_zeros(bits)
+                bits &= bits - np.uint64(1)
+                count += 1
+            position += BLOCK
+            if count > _WORDS:
+                end = write_words(data, words, count - 1, tables.short, tables.long, model, ids, end)
+                starts[0], count = starts[count - 1], 1
+        starts[count] = stop
+        end = write_words(data, words, count, tables.short, tables.long, model, ids, end)
+        if words.counts[REFUSED] > 0:
+            refused[text], end = True, ends[text]
+        ends[text + 1] = end
 
 
 @lru_cache(maxsize=8)
-def engine(data: bytes) -> Engine:
-    model = msgspec.json.decode(data, type=_File).model
-    vocab = model.vocab
+def model(data: bytes) -> ByteModel:
+    read = msgspec.json.decode(data, type=_File).model
+    vocab = read.vocab
     assert isinstance(vocab, dict)
     symbol_of = np.array([vocab[character] for _, character in sorted(byte_characters().items())], np.int32)
-    pairs = [merge.split(" ") if isinstance(merge, str) else merge for merge in model.merges]
+    pairs = [merge.split(" ") if isinstance(merge, str) else merge for merge in read.merges]
     rows = [(vocab[left], vocab[right], rank) for rank, (left, right) in enumerate(pairs)]
     merged = np.array([vocab[left + right] for left, right in pairs], np.int32)
-    ids = np.arange(max(vocab.values()) + 1, dtype=np.int32)
-    surfaces = Surfaces(ids, np.full(256, -1, np.int32), 0)
-    return Engine(symbol_of, merges_of(np.array(rows, np.int64).reshape(-1, 3), merged), surfaces)
+    return ByteModel(symbol_of, merges_of(np.array(rows, np.int64).reshape(-1, 3), merged))
 
 
 @lru_cache(maxsize=8)

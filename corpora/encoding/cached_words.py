@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from corpora.encoding.flat import FlatIds, Utf8
+from corpora.encoding.flat import FlatIds, Utf8, read_only
 from corpora.encoding.word_cache import (
     ENTRY,
     LONGEST_CACHED,
@@ -24,7 +24,6 @@ from corpora.encoding.word_cache import (
 )
 from corpora.encoding.word_symbols import LONGEST_WORD
 
-Number = TypeVar("Number", np.uint8, np.int64)
 Bytes = NDArray[np.uint8]
 Offsets = NDArray[np.int64]
 DEFAULT_CACHE = 96 << 20  # bytes: a million words
@@ -107,7 +106,7 @@ class CachedWords(ABC):
 
     def encode(self, data: Bytes, offsets: Offsets) -> Lines:
         """Document d is `data[offsets[d]:offsets[d + 1]]`, which must be valid UTF-8. Takes some 10 bytes a byte."""
-        data, offsets = _read_only(data), _read_only(offsets)
+        data, offsets = read_only(data), read_only(offsets)
         lines_of = np.zeros(len(offsets) - 1, np.int64)
         values, ends, unsafe = [np.empty(0, self._dtype)], [np.zeros(1, np.int64)], [np.empty((0, 3), np.int64)]
         written = lines = 0
@@ -187,10 +186,3 @@ class CachedWords(ABC):
                 yield from self._by_engine(batch)
                 batch, size = [], 0
         yield from self._by_engine(batch)
-
-
-def _read_only(array: NDArray[Number]) -> NDArray[Number]:
-    """A view that kernels are compiled for once, as Arrow's buffers are."""
-    view = np.ascontiguousarray(array).view()
-    view.flags.writeable = False
-    return view

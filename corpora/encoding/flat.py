@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
+
+Number = TypeVar("Number", np.uint8, np.int64)
 
 
 class Utf8:
@@ -76,3 +78,10 @@ def flat_ids(parts: Sequence[NDArray[np.integer]], dtype: DTypeLike) -> FlatIds:
     """One array of ids a text, joined."""
     joined = np.concatenate([np.empty(0, dtype), *(part.astype(dtype, copy=False) for part in parts)])
     return FlatIds(joined, offsets_of(map(len, parts), len(parts)))
+
+
+def read_only(array: NDArray[Number]) -> NDArray[Number]:
+    """A view that kernels are compiled for once, as Arrow's buffers are."""
+    view = np.ascontiguousarray(array).view()
+    view.flags.writeable = False
+    return view

@@ -7,7 +7,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ OfRecord = Callable[[list[str]], Sequence[NDArray[np.integer]]]
 
 
 class FastWay(Protocol):
-    """Serves one thread at a time. seldom_serve: whether the engine alone would be faster by now."""
+    """Serves one thread at a time. seldom_serve: whether what comes after it would be faster by now."""
 
     @property
     def engine(self) -> str: ...
@@ -54,71 +54,74 @@ SAMPLE = [
 ]  # fmt: skip
 
 
+class _Way(NamedTuple):
+    """free: those made that no thread has at work."""
+
+    engine: str
+    make: Make
+    free: list[FastWay]
+
+
 class FlatEncoder:
     """Threads may share one: each at work has a fast way, and so a word cache, of its own, kept for the next.
 
     record: the engine of record, named `name`. ways: each finds what makes a fast way with a cache of so many bytes,
-    or None: there is none for this tokenizer. They are asked in turn, at the first use. One whose ids differ from the
-    record's on SAMPLE, or that fails, does not serve, which is logged once; where none is left the engine does.
+    or None: there is none for this tokenizer. The first serves; the next where that seldom would or fails; in the end
+    the engine does. One whose ids differ from the record's on SAMPLE does not serve, which is logged once.
     """
 
     def __init__(
         self, name: str, record: OfRecord, dtype: np.dtype[np.unsignedinteger], ways: Sequence[Find]
     ) -> None:
         self._name, self._record, self._dtype, self._ways = name, record, dtype, ways
-        self._make: Make | None = None
-        self._chosen = ""
-        self._free: list[FastWay] = []
+        self._checked: list[_Way | None] = []  # of the ways that were needed so far
         self._lock = threading.Lock()
 
     @property
     def engine(self) -> str:
-        """What serves: `word cache`, `fastokens 0.3.5`, or the engine of record and its version."""
-        self._decide()
-        return self._chosen
+        """What serves at first: `word cache`, `fastokens 0.3.5`, or the engine of record and its version."""
+        return next((way.engine for way in self._serving()), self._name)
 
     def encode(self, texts: Utf8) -> FlatIds:
-        make = self._decide()
-        if make is None:
-            return self._by_record(texts)
-        with self._borrowed(make) as way:
-            if way.seldom_serve:
-                return self._by_record(texts)
-            try:
-                return way.encode_flat(texts)
-            except ValueError as error:
-                _log.warning("%s can't encode some texts (%s): %s does", way.engine, error, self._name)
+        for serving in self._serving():
+            with self._borrowed(serving) as way:
+                if way.seldom_serve:
+                    continue
+                try:
+                    return way.encode_flat(texts)
+                except ValueError as error:
+                    _log.warning("%s can't encode some texts (%s): another way does", way.engine, error)
         return self._by_record(texts)
 
-    def _decide(self) -> Make | None:
-        with self._lock:
-            if not self._chosen:
-                self._chosen = self._name
-                for find in self._ways:
+    def _serving(self) -> Iterator[_Way]:
+        """Each is looked for when it is first needed."""
+        for number, find in enumerate(self._ways):
+            with self._lock:
+                if number == len(self._checked):
                     make = find()
-                    if make is not None and self._agrees(make):
-                        self._make = make
-                        break
-        return self._make
+                    self._checked.append(None if make is None else self._agreeing(make))
+                way = self._checked[number]
+            if way is not None:
+                yield way
 
-    def _agrees(self, make: Make) -> bool:
+    def _agreeing(self, make: Make) -> _Way | None:
         """With the engine of record, on SAMPLE."""
         sample = utf8(SAMPLE)
         try:
             way = make(1 << 16)
             found = [way.encode_flat(sample) for _ in range(2)]  # new words, then cached ones
         except Exception as error:
-            return self._refused(f"failed ({type(error).__name__}: {error})")
+            self._say_why(f"failed ({type(error).__name__}: {error})")
+            return None
         expected = self._by_record(sample)
         for ids, offsets in found:
             if not np.array_equal(ids, expected.ids) or not np.array_equal(offsets, expected.offsets):
-                return self._refused(f"({way.engine}) gave other ids")
-        self._chosen = way.engine
-        return True
+                self._say_why(f"({way.engine}) gave other ids")
+                return None
+        return _Way(way.engine, make, [])
 
-    def _refused(self, why: str) -> bool:
+    def _say_why(self, why: str) -> None:
         _log.warning("a fast way to encode %s on a sample: %s itself encodes, or a slower way", why, self._name)
-        return False
 
     def _by_record(self, texts: Utf8) -> FlatIds:
         parts = [flat_ids([], self._dtype)]
@@ -131,16 +134,16 @@ class FlatEncoder:
         )
 
     @contextmanager
-    def _borrowed(self, make: Make) -> Iterator[FastWay]:
+    def _borrowed(self, serving: _Way) -> Iterator[FastWay]:
         """A fast way; given back unless encoding failed."""
         with self._lock:
-            way = self._free.pop() if self._free else None
+            way = serving.free.pop() if serving.free else None
         if way is None:
-            way = make(min(_DEFAULT_CACHE, _ALL_CACHES // (len(_caches) + 1)))
+            way = serving.make(min(_DEFAULT_CACHE, _ALL_CACHES // (len(_caches) + 1)))
             _caches.add(way)
         yield way
         with self._lock:
-            self._free.append(way)
+            serving.free.append(way)
 
 
 def _batches(texts: Utf8) -> Iterator[Utf8]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from functools import partial
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -51,7 +52,7 @@ class JsonEncoder:
             f"tokenizers {__version__}",
             partial(_encode, self._tokenizer),
             id_dtype(self.vocab_size),
-            [partial(way, data, self._tokenizer, id_dtype(self.vocab_size)) for way in (_fastokens, _words)],
+            [partial(way, data, self._tokenizer, id_dtype(self.vocab_size)) for way in (_words, _fastokens)],
         )
         self.sha256 = hashlib.sha256(data).hexdigest()
 
@@ -123,5 +124,5 @@ def _words(data: bytes, tokenizer: Any, dtype: np.dtype[np.unsignedinteger]) -> 
 
     if byte_level_bpe.why_not(data) is not None:
         return None
-    record = partial(_encode, tokenizer)
-    return lambda cache_bytes: byte_level_bpe.ByteLevelBpe(data, dtype, record, cache_bytes)
+    record, library = partial(_encode, tokenizer), find_spec("fastokens") is not None
+    return lambda cache_bytes: byte_level_bpe.ByteLevelBpe(data, dtype, record, cache_bytes, library=library)

@@ -17,7 +17,7 @@ from corpora.encoding.json_encoder import JsonEncoder
 from corpora.encoding.rounded_scores import with_rounded_scores
 from corpora.encoding.sentencepiece_encoder import SentencePieceEncoder
 from tests.conftest import SHARED
-from tests.encoders import flat, of_record
+from tests.encoders import by_words, flat, of_record
 from tokenizer_train.unigram import sentences
 
 IDENTITY = {"normalization_rule_name": "identity", "remove_extra_whitespaces": False}
@@ -41,9 +41,12 @@ def _shards(language: str) -> list[Path]:
 
 
 def _gpt2_by_words(language: str) -> Encoder:
-    """As where fastokens is not installed."""
+    return by_words(_gpt2(language))
+
+
+def _gpt2_by_library(language: str) -> Encoder:
     found = _gpt2(language)
-    found._flat._ways = found._flat._ways[-1:]
+    found._flat._ways = found._flat._ways[1:]
     return found
 
 
@@ -65,13 +68,14 @@ ENCODERS: dict[str, Callable[[str], Encoder]] = {
     "bpe, nfkc": lambda language: SentencePieceEncoder(_trained(language, **BPE)),
     "gpt2": _gpt2,
     "gpt2, by words": _gpt2_by_words,
+    "gpt2, fastokens": _gpt2_by_library,
 }
 # The engines are slow, so not every kind on all of a language.
 CASES = [
     *(("es", kind, 2) for kind in ("unigram", "rounded")),
-    *(("pt", kind, 1) for kind in ("bpe", "bpe, nfkc", "gpt2")),
+    *(("pt", kind, 1) for kind in ("bpe", "bpe, nfkc", "gpt2", "gpt2, fastokens")),
     *(("ja", kind, 1) for kind in ("unigram", "bpe")),
-    *(("zh", kind, 1) for kind in ("rounded", "gpt2, by words")),
+    *(("zh", kind, 1) for kind in ("rounded", "gpt2", "gpt2, by words")),
     *(("ko", kind, 1) for kind in ("rounded", "bpe")),
 ]
 
@@ -80,7 +84,7 @@ CASES = [
 @pytest.mark.parametrize(("language", "kind", "count"), CASES)
 def test_every_document(language: str, kind: str, count: int) -> None:
     found = ENCODERS[kind](language)
-    assert found.engine.startswith("fastokens" if kind == "gpt2" else "word cache")
+    assert found.engine.startswith("fastokens" if "fastokens" in kind else "word cache")
     texts = documents(_shards(language)[-count:])
     checked = 0
     while batch := list(islice(texts, 1000)):
