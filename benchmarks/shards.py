@@ -1,7 +1,8 @@
 """Shards: text on disk to rows on disk, against the usual ways, on one core: python -m benchmarks.shards
 
 The same .jsonl.zst file goes through `tamiz shards build` and through its peer, in processes that take turns, each
-held to one core; the CPU time that a file of one document takes is subtracted, so that starting doesn't count.
+held to one core; the least CPU time that a file of one document takes is subtracted from the least that all take, so
+that starting doesn't count.
 Prints MB of UTF-8 text a second, the ratio, and whether both gave the same ids (and of span corruption, that inputs
 and targets give back the stream). Peers: `datasets` (tokenize, group, then the collator of transformers' T5 example)
 and datatrove's DocumentTokenizer.
@@ -18,7 +19,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import zstandard
@@ -38,6 +39,20 @@ class Case:
     build: tuple[str, ...]
     peer: str | None
     eos_token: str = "</s>"
+
+
+class Times(NamedTuple):
+    """Seconds of each run, of one document and of all."""
+
+    one: list[float]
+    all: list[float]
+
+    @property
+    def seconds(self) -> float:
+        return min(self.all) - min(self.one)
+
+    def __str__(self) -> str:
+        return "; ".join(f"{name} {', '.join(f'{s:.2f}' for s in times)}" for name, times in self._asdict().items())
 
 
 SPANS = ("--objective", "span-corruption", "--sequence-length", "512")
@@ -134,18 +149,13 @@ def compare(case: Case, corpora: Path, cache: Path, megabytes: float, rounds: in
     with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as name:
         folder = Path(name)
         size = write(folder / "all.jsonl.zst", lines) - write(folder / "one.jsonl.zst", lines[:1])
-        ours, theirs = [], []
+        ours, theirs = Times([], []), Times([], [])
         for number in range(rounds):
-            times = [
-                build(folder / f"{n}.jsonl.zst", tokenizer, case, folder / f"{n}-{number}") for n in ("one", "all")
-            ]
-            ours.append(times[1] - times[0])
-            if case.peer:
-                times = [
-                    peer(folder / f"{n}.jsonl.zst", tokenizer, case, folder / f"peer-{n}-{number}", vocab_size)
-                    for n in ("one", "all")
-                ]
-                theirs.append(times[1] - times[0])
+            for name, ours_of, theirs_of in zip(("one", "all"), ours, theirs, strict=True):
+                source = folder / f"{name}.jsonl.zst"
+                ours_of.append(build(source, tokenizer, case, folder / f"{name}-{number}"))
+                if case.peer:
+                    theirs_of.append(peer(source, tokenizer, case, folder / f"peer-{name}-{number}", vocab_size))
         report(case, size, ours, theirs)
         if case.peer:
             peer(folder / "all.jsonl.zst", tokenizer, case, folder / "kept", vocab_size, keep=True)
@@ -165,12 +175,12 @@ def agree(ours: np.ndarray, theirs: np.ndarray) -> None:
         )
 
 
-def report(case: Case, megabytes: float, ours: list[float], theirs: list[float]) -> None:
-    print(f"{case.name} ({case.language}): {megabytes:.1f} MB, seconds {', '.join(f'{s:.2f}' for s in ours)}")
-    print(f"  tamiz shards build {megabytes / min(ours):7.1f} MB/s")
-    if theirs:
-        ratio = min(theirs) / min(ours)
-        print(f"  {case.peer:18} {megabytes / min(theirs):7.1f} MB/s  {ratio:6.1f}x")
+def report(case: Case, megabytes: float, ours: Times, theirs: Times) -> None:
+    print(f"{case.name} ({case.language}): {megabytes:.1f} MB; seconds {ours}")
+    print(f"  tamiz shards build {megabytes / ours.seconds:7.1f} MB/s")
+    if theirs.all:
+        ratio = theirs.seconds / ours.seconds
+        print(f"  {case.peer:18} {megabytes / theirs.seconds:7.1f} MB/s  {ratio:6.1f}x")
     sys.stdout.flush()
 
 
@@ -186,7 +196,7 @@ def tokenizer_of(case: Case, corpora: Path, cache: Path) -> tuple[str, int]:
 def corruption_alone(corpora: Path, cache: Path, folder: Path) -> None:
     """Of raw rows of 568 ids of Spanish."""
     from corpora.encoding import load_encoder
-    from corpora.encoding.flat import utf8
+    from corpora.texts import utf8
 
     encoder = load_encoder(str(trained("unigram", corpora, "es", cache)))
     texts = [json.loads(line)["text"] for line in documents(corpora, "es", 30_000_000)]

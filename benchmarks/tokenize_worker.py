@@ -70,7 +70,7 @@ def fastokens(folder: Path, request: dict[str, str]) -> Result:
 def product(folder: Path, request: dict[str, str]) -> Result:
     """`encode_flat` with an empty word cache, again, and after other documents. Kernels are loaded before."""
     from corpora.encoding import load_encoder
-    from corpora.encoding.flat import utf8
+    from corpora.texts import utf8
 
     texts, warming = utf8(_texts(folder, "texts")), utf8(_texts(folder, "warming"))
     encoder = load_encoder(request["tokenizer"])

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from benchmarks.score import CORPORA, documents, shards, split
 from corpora.encoding.encoder import load_encoder
-from corpora.encoding.flat import utf8
+from corpora.texts import utf8
 from corpora.tokens.rows import group_rows
 from corpora.tokens.shards import Column, ColumnSpec, ShardWriter
 from tests.reference import arrow_shards

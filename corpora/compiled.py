@@ -154,3 +154,22 @@ def bytes_between(_typing: Any, array: Any, _index: Any, _low: Any, _high: Any) 
         return builder.bitcast(inside, ir.IntType(64))
 
     return types.uint64(array, types.int64, types.int64, types.int64), build
+
+
+@_instruction
+def copy_64(_typing: Any, source: Any, _from: Any, target: Any, _to: Any) -> Any:
+    """copy_64(source, i, target, j): target[j:j + 64] = source[i:i + 64], of bytes that don't overlap."""
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        vector = ir.VectorType(ir.IntType(8), 64)
+        places = []
+        for number in (0, 2):
+            base = context.make_array(signature.args[number])(context, builder, arguments[number])
+            place = builder.gep(base.data, [arguments[number + 1]])
+            places.append(builder.bitcast(place, vector.as_pointer()))
+        loaded = builder.load(places[0], typ=vector)
+        loaded.align = 1
+        builder.store(loaded, places[1], align=1)
+        return context.get_dummy_value()
+
+    return types.void(source, types.int64, target, types.int64), build

@@ -11,10 +11,11 @@ from pathlib import Path
 import msgspec
 
 from corpora.documents.items import WorkItem, work_items
-from corpora.documents.reading import read_batches
+from corpora.documents.reading import read_texts
 from corpora.documents.rejected import RejectedWriter
 from corpora.encoding import Encoder, load_encoder
 from corpora.manifest import FileRecord, MadeFrom, record
+from corpora.texts import Utf8
 from corpora.tokens.build import ItemShards, build_item, check_settings, finish_tails
 from corpora.tokens.facts import shard_facts
 from corpora.tokens.settings import ShardSettings
@@ -77,8 +78,8 @@ class _Reading:
         self.read = 0
         self.damage: str | None = None
 
-    def texts(self, item: WorkItem, rejected: RejectedWriter) -> Iterator[list[str]]:
-        for batch in read_batches(item):
+    def texts(self, item: WorkItem, rejected: RejectedWriter) -> Iterator[Utf8]:
+        for batch in read_texts(item):
             self.read += batch.total
             self.damage = batch.damage or self.damage
             rejected.write(batch.rejected)

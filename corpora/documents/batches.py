@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
+
+from corpora.texts import Utf8, utf8
 
 BLANK = "blank line"
 FIRST_BYTES = 64
@@ -50,6 +53,25 @@ class DocumentBatch:
     rejected: list[RejectedRow]
     bytes_read: int
     damage: str | None = None
+
+    @property
+    def total(self) -> int:
+        """Rows of either kind."""
+        return len(self.texts) + len(self.rejected)
+
+
+@dataclass(frozen=True, slots=True)
+class TextBatch:
+    """As DocumentBatch, of texts alone."""
+
+    texts: Utf8
+    rejected: list[RejectedRow]
+    bytes_read: int
+    damage: str | None = None
+
+    @classmethod
+    def of(cls, found: DocumentBatch) -> Self:
+        return cls(utf8(found.texts), found.rejected, found.bytes_read, found.damage)
 
     @property
     def total(self) -> int:

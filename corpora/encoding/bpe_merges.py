@@ -41,6 +41,25 @@ class Surfaces(NamedTuple):
     unknown: int
 
 
+class ByteMerges(NamedTuple):
+    """Of words that are merged from bytes. symbol_of: int32[256]; ranks: int32[256, 256] of pairs of bytes."""
+
+    symbol_of: NDArray[np.int32]
+    ranks: NDArray[np.int32]
+    merges: Merges
+
+
+def byte_merges(symbol_of: NDArray[np.int32], pairs: NDArray[np.int64], merged: NDArray[np.int32]) -> ByteMerges:
+    """See `merges_of`. symbol_of: each byte's own symbol."""
+    byte_of = np.full(MOST_SYMBOLS, -1)
+    byte_of[symbol_of] = range(256)
+    left, right, rank = pairs.T
+    of_bytes = (byte_of[left] >= 0) & (byte_of[right] >= 0)
+    ranks = np.full((256, 256), _NONE, np.int32)
+    ranks[byte_of[left[of_bytes]], byte_of[right[of_bytes]]] = rank[of_bytes]
+    return ByteMerges(symbol_of, ranks, merges_of(pairs, merged))
+
+
 def merges_of(pairs: NDArray[np.int64], merged: NDArray[np.int32]) -> Merges:
     """pairs: int64[pairs, 3] of (left, right, rank), each below its bound; of equal pairs the last one counts."""
     slots = np.full(1 << max(4, (len(pairs) * 3 // 2).bit_length()), _FREE)  # a third is free at least
@@ -85,10 +104,7 @@ def _merge_short(line: NDArray[np.int64], length: int, pairs: NDArray[np.int64],
     pairs: rank << 6 | place of the pair that begins at each place, or _NO_PAIR. A bit of `left` says which symbols
     are left.
     """
-    slots, merged = merges.slots, merges.merged
-    for place in range(length - 1):
-        pairs[place] = _rank_of(slots, line[place], line[place + 1]) << 6 | place
-    one = np.uint64(1)
+    slots, merged, one = merges.slots, merges.merged, np.uint64(1)
     left = ((one << np.uint64(length)) if length < 64 else np.uint64(0)) - one
     while True:
         lowest = np.int64(_NO_PAIR)
@@ -187,9 +203,31 @@ def _merge_long(line: NDArray[np.int64], length: int, work: NDArray[np.int64], m
 @inlined
 def merge(line: NDArray[np.int64], length: int, work: NDArray[np.int64], merges: Merges) -> int:
     """Merges the symbols `line[:length]` in place. Returns how many are left. work: int64[64 and 5 * length]."""
-    if length <= _SHORT:
-        return _merge_short(line, length, work, merges)
-    return _merge_long(line, length, work, merges)
+    if length > _SHORT:
+        return _merge_long(line, length, work, merges)
+    for place in range(length - 1):
+        work[place] = _rank_of(merges.slots, line[place], line[place + 1]) << 6 | place
+    return _merge_short(line, length, work, merges)
+
+
+@inlined
+def merge_bytes(
+    data: NDArray[np.uint8],
+    start: int,
+    length: int,
+    model: ByteMerges,
+    line: NDArray[np.int64],
+    work: NDArray[np.int64],
+) -> int:
+    """As `merge`, of the symbols of bytes, which it puts into the line."""
+    for place in range(length):
+        line[place] = model.symbol_of[data[start + place]]
+    if length > _SHORT:
+        return _merge_long(line, length, work, model.merges)
+    for place in range(length - 1):
+        rank = model.ranks[data[start + place], data[start + place + 1]]
+        work[place] = int(np.int64(rank)) << 6 | place
+    return _merge_short(line, length, work, model.merges)
 
 
 @kernel
@@ -240,10 +278,7 @@ def merge_words(
             continue
         for place in range(length):
             line[place] = symbols[first + place]
-        if length <= _SHORT:
-            length = _merge_short(line, length, work, merges)
-        else:
-            length = _merge_long(line, length, work, merges)
+        length = merge(line, length, work, merges)
         in_run = False
         for place in range(length):
             symbol = line[place]

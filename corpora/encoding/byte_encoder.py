@@ -9,9 +9,10 @@ from itertools import groupby
 import numpy as np
 from numpy.typing import NDArray
 
-from corpora.encoding.flat import FlatIds, Utf8
+from corpora.encoding.flat import FlatIds
 from corpora.encoding.sentinels import check_sentinel, sentinel_name
 from corpora.errors import BadArgument
+from corpora.texts import Utf8
 
 OFFSET = 3
 BYTE_IDS = OFFSET + 256

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from corpora.compiled import trailing_zeros, uncounted
-from corpora.encoding.bpe_merges import MOST_RANKS, MOST_SYMBOLS, merges_of
+from corpora.encoding.bpe_merges import MOST_RANKS, MOST_SYMBOLS, ByteMerges, byte_merges
 from corpora.encoding.cached_words import DEFAULT_CACHE
-from corpora.encoding.flat import FlatIds, Utf8, flat_ids, read_only
+from corpora.encoding.flat import FlatIds, flat_ids
 from corpora.encoding.gpt2_files import byte_characters
 from corpora.encoding.gpt2_words import BLOCK, CARRIED, LETTER, NUMBER, OTHER, WHITE, beginnings
 from corpora.encoding.word_pieces import ByEngine
@@ -24,13 +24,13 @@ from corpora.encoding.word_table import (
     REFUSED,
     SHORT_SLOT,
     WRITTEN,
-    ByteModel,
     Table,
     Words,
     new_table,
     room_for_words,
     write_words,
 )
+from corpora.texts import Utf8, read_only
 
 _CODE_POINTS = 0x110000
 _PLANES = 0x40000  # those with letters and numbers, now or one day
@@ -103,7 +103,7 @@ class ByteLevelBpe:
         *,
         library: bool = False,
     ) -> None:
-        self._model, self._dtype, self._by_engine, self._library = model(data), dtype, by_engine, library
+        self._merges, self._dtype, self._by_engine, self._library = merges(data), dtype, by_engine, library
         self._tables = Tables(new_table(cache_bytes // 2, SHORT_SLOT), new_table(cache_bytes // 2, LONG_SLOT))
         self._words = room_for_words(_WORDS + BLOCK, LONGEST_WORD)
         end = np.zeros(BLOCK + 1, np.uint8)
@@ -121,7 +121,7 @@ class ByteLevelBpe:
         data, offsets = read_only(texts.data), read_only(texts.offsets)
         ids, ends = np.empty(len(data) + WRITTEN, self._dtype), np.empty(len(offsets), np.int64)
         refused = np.zeros(len(texts), np.bool_)
-        encode_texts(data, offsets, self._scanning, self._words, self._tables, self._model, ids, ends, refused)
+        encode_texts(data, offsets, self._scanning, self._words, self._tables, self._merges, ids, ends, refused)
         self._bytes_seen += int(offsets[-1] - offsets[0])
         found = FlatIds(ids[: ends[-1]].copy(), ends)
         return self._with_the_engines(found, texts, refused) if refused.any() else found
@@ -142,7 +142,7 @@ def encode_texts(
     scanning: Scanning,
     words: Words,
     tables: Tables,
-    model: ByteModel,
+    merges: ByteMerges,
     ids: NDArray[np.unsignedinteger],
     ends: NDArray[np.int64],
     refused: NDArray[np.bool_],
@@ -171,25 +171,25 @@ def encode_texts(
                 count += 1
             position += BLOCK
             if count > _WORDS:
-                end = write_words(data, words, count - 1, tables.short, tables.long, model, ids, end)
+                end = write_words(data, words, count - 1, tables.short, tables.long, merges, ids, end)
                 starts[0], count = starts[count - 1], 1
         starts[count] = stop
-        end = write_words(data, words, count, tables.short, tables.long, model, ids, end)
+        end = write_words(data, words, count, tables.short, tables.long, merges, ids, end)
         if words.counts[REFUSED] > 0:
             refused[text], end = True, ends[text]
         ends[text + 1] = end
 
 
 @lru_cache(maxsize=8)
-def model(data: bytes) -> ByteModel:
-    read = msgspec.json.decode(data, type=_File).model
-    vocab = read.vocab
+def merges(data: bytes) -> ByteMerges:
+    model = msgspec.json.decode(data, type=_File).model
+    vocab = model.vocab
     assert isinstance(vocab, dict)
     symbol_of = np.array([vocab[character] for _, character in sorted(byte_characters().items())], np.int32)
-    pairs = [merge.split(" ") if isinstance(merge, str) else merge for merge in read.merges]
+    pairs = [merge.split(" ") if isinstance(merge, str) else merge for merge in model.merges]
     rows = [(vocab[left], vocab[right], rank) for rank, (left, right) in enumerate(pairs)]
     merged = np.array([vocab[left + right] for left, right in pairs], np.int32)
-    return ByteModel(symbol_of, merges_of(np.array(rows, np.int64).reshape(-1, 3), merged))
+    return byte_merges(symbol_of, np.array(rows, np.int64).reshape(-1, 3), merged)
 
 
 @lru_cache(maxsize=8)

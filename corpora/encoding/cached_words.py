@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from corpora.encoding.flat import FlatIds, Utf8, read_only
+from corpora.encoding.flat import FlatIds
 from corpora.encoding.word_cache import (
     ENTRY,
     LONGEST_CACHED,
@@ -23,6 +23,7 @@ from corpora.encoding.word_cache import (
     look_up,
 )
 from corpora.encoding.word_symbols import LONGEST_WORD
+from corpora.texts import Utf8, read_only
 
 Bytes = NDArray[np.uint8]
 Offsets = NDArray[np.int64]

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from corpora.encoding import gpt2_files, tokenizer_folder
-from corpora.encoding.flat import FlatIds, Utf8
+from corpora.encoding.flat import FlatIds
 from corpora.encoding.tokenizer_folder import TokenizerConfig
 from corpora.errors import BadArgument
+from corpora.texts import Utf8
 
 Ids = NDArray[np.int32]
 

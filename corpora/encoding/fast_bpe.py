@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from corpora.encoding.flat import FlatIds, Utf8
+from corpora.encoding.flat import FlatIds
+from corpora.texts import Utf8
 
 _AT_ONCE = 150  # texts, so that what it makes of them stays in the processor's cache
 

@@ -12,7 +12,8 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from corpora.encoding.flat import FlatIds, Utf8, flat_ids, utf8
+from corpora.encoding.flat import FlatIds, flat_ids
+from corpora.texts import Utf8, utf8
 
 OfRecord = Callable[[list[str]], Sequence[NDArray[np.integer]]]
 

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from corpora.encoding.flat import FlatIds, Utf8, id_dtype
+from corpora.encoding.flat import FlatIds, id_dtype
 from corpora.encoding.flat_encoder import FlatEncoder, Make
 from corpora.encoding.sentinels import check_sentinel, sentinel_name
 from corpora.encoding.tokenizer_folder import TokenizerConfig, name
 from corpora.errors import BadArgument, DamagedFile
+from corpora.texts import Utf8
 
 _GPT2 = "<|endoftext|>"
 _EOS = ("</s>", _GPT2, "<eos>", "<|end_of_text|>", "<|im_end|>", "[SEP]")

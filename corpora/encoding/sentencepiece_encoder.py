@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from corpora.encoding.flat import FlatIds, Utf8, id_dtype
+from corpora.encoding.flat import FlatIds, id_dtype
 from corpora.encoding.flat_encoder import FlatEncoder, Make
 from corpora.encoding.model_proto import BPE, NORMAL, UNIGRAM, SentencePieceModel, read_model
 from corpora.encoding.sentinels import check_sentinel, identity, sentinel_name
 from corpora.errors import BadArgument, DamagedFile
+from corpora.texts import Utf8
 
 if TYPE_CHECKING:
     from corpora.encoding.cached_words import CachedWords

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from corpora.compiled import inlined, load_uint64, prefetch, uncounted
-from corpora.encoding.bpe_merges import Merges, merge
+from corpora.encoding.bpe_merges import ByteMerges, merge_bytes
 from corpora.encoding.word_cache import eight_bytes
 
 # A slot: the word's bytes; its length | ids << 8, or 0 where it is free; the ids, two in each uint64.
@@ -30,13 +30,6 @@ class Table(NamedTuple):
 
     slots: NDArray[np.uint64]
     taken: NDArray[np.int64]  # [1]
-
-
-class ByteModel(NamedTuple):
-    """symbol_of: the id of each byte."""
-
-    symbol_of: NDArray[np.int32]
-    merges: Merges
 
 
 class Words(NamedTuple):
@@ -88,15 +81,13 @@ def _id(slots: NDArray[np.uint64], slot: int, key: int, number: int) -> np.uint6
 
 
 @inlined
-def _merged(data: NDArray[np.uint8], start: int, length: int, model: ByteModel, words: Words) -> int:
+def _merged(data: NDArray[np.uint8], start: int, length: int, merges: ByteMerges, words: Words) -> int:
     """Puts a word's ids into `words.line`. Returns how many."""
     if length > words.line.shape[0]:
         words.counts[REFUSED] += 1
         return 0
     words.counts[MERGED] += length
-    for place in range(length):
-        words.line[place] = model.symbol_of[data[start + place]]
-    return merge(words.line, length, words.work, model.merges)
+    return merge_bytes(data, start, length, merges, words.line, words.work)
 
 
 @inlined
@@ -141,7 +132,7 @@ def _write_long(
     start: int,
     length: int,
     table: Table,
-    model: ByteModel,
+    merges: ByteMerges,
     words: Words,
     out: NDArray[np.unsignedinteger],
     end: int,
@@ -155,7 +146,7 @@ def _write_long(
             for number in range(count):
                 out[end + number] = _id(table.slots, slot, LONG_KEY, number)
             return end + count
-    count = _merged(data, start, length, model, words)
+    count = _merged(data, start, length, merges, words)
     for number in range(count):
         out[end + number] = words.line[number]
     if slot >= 0:
@@ -170,7 +161,7 @@ def write_words(
     count: int,
     short: Table,
     long: Table,
-    model: ByteModel,
+    merges: ByteMerges,
     out: NDArray[np.unsignedinteger],
     end: int,
 ) -> int:
@@ -190,7 +181,7 @@ def write_words(
     for word in range(count):
         start, length = starts[word], starts[word + 1] - starts[word]
         if length > 8 * SHORT_KEY:
-            at = np.uint64(_write_long(data, start, length, long, model, words, out, int(np.int64(at))))
+            at = np.uint64(_write_long(data, start, length, long, merges, words, out, int(np.int64(at))))
             continue
         first, second, place = keys[3 * word], keys[3 * word + 1], keys[3 * word + 2]
         while True:
@@ -201,7 +192,7 @@ def write_words(
             place = place + np.uint64(SHORT_SLOT) & last * np.uint64(SHORT_SLOT)
         slot, size = int(np.int64(place)) // SHORT_SLOT, int(np.int64(known >> np.uint64(8)))
         if known == 0:
-            size = _merged(data, start, length, model, words)
+            size = _merged(data, start, length, merges, words)
             for number in range(size):
                 out[int(np.int64(at)) + number] = words.line[number]
             slots[place], slots[place + one] = first, second

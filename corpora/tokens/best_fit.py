@@ -13,8 +13,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from corpora.encoding.flat import offsets_of
 from corpora.randomness import keys
+from corpora.texts import offsets_of
 from corpora.tokens.concatenate import Stream
 from corpora.tokens.packing_kernels import best_fit, gather
 from corpora.tokens.rows import Ids, Positions, Rows, Tail, tail

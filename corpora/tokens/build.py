@@ -17,9 +17,10 @@ import numpy as np
 import numpy.typing as npt
 
 from corpora.encoding.byte_encoder import CONTINUATION_IDS, ByteEncoder
-from corpora.encoding.flat import FlatIds, Utf8, id_dtype, utf8
+from corpora.encoding.flat import FlatIds, id_dtype
 from corpora.errors import BadArgument
 from corpora.randomness import digest
+from corpora.texts import Utf8
 from corpora.tokens.best_fit import BestFit
 from corpora.tokens.concatenate import Concatenation, Separators, Stream
 from corpora.tokens.objectives import Vocabulary, objective
@@ -72,7 +73,7 @@ class ItemShards(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def build_item(
-    batches: Iterable[list[str]], encoder: TextEncoder, settings: ShardSettings, *, folder: str | Path, part: str
+    batches: Iterable[Utf8], encoder: TextEncoder, settings: ShardSettings, *, folder: str | Path, part: str
 ) -> ItemShards:
     """Writes FOLDER/{train,validation}/PART.parquet from batches of texts, where they have a row.
 
@@ -85,9 +86,8 @@ def build_item(
     with contextlib.ExitStack() as stack:
         builders = _builders(stack, encoder, settings, folder, part)
         for texts in batches:
-            joined = utf8(texts)
-            ids = encoder.encode_flat(joined)
-            held_out = validation_mask(joined, settings.validation_fraction, settings.seed)
+            ids = encoder.encode_flat(texts)
+            held_out = validation_mask(texts, settings.validation_fraction, settings.seed)
             for split, builder in builders.items():
                 builder.add(ids, held_out if split == "validation" else ~held_out)
         return ItemShards(part=part, splits={split: builder.finish() for split, builder in builders.items()})

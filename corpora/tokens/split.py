@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from corpora.encoding.flat import Utf8
 from corpora.randomness import text_uniforms
+from corpora.texts import Utf8
 
 SPLITS = ("train", "validation")
 

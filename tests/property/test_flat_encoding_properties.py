@@ -13,9 +13,9 @@ from tokenizers import pre_tokenizers
 from corpora.compiled import uncounted
 from corpora.encoding.bpe_merges import Surfaces, merge_words, merges_of
 from corpora.encoding.byte_level_bpe import classes
-from corpora.encoding.flat import utf8
 from corpora.encoding.gpt2_words import BLOCK, CARRIED, LETTER, NUMBER, OTHER, WHITE, beginnings
 from corpora.encoding.word_cache import ENTRY
+from corpora.texts import utf8
 from tests.encoders import WORDS, encoder, flat, of_record
 from tests.reference.greedy_merges import merge
 

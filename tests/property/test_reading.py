@@ -8,13 +8,15 @@ from itertools import pairwise
 from pathlib import Path
 from unittest import mock
 
+import numpy as np
 import pytest
 import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from corpora.documents.items import work_items
-from corpora.documents.reading import read_batches
+from corpora.documents.reading import read_batches, read_texts
+from corpora.documents.utf8_kernels import is_utf8
 
 FIELDS = ("text", "url", "timestamp")
 Row = tuple[int, tuple[str | None, ...] | str]  # (row, the document's fields or the kind of rejection)
@@ -60,6 +62,7 @@ def twin(data: bytes) -> list[Row]:
 
 
 def read(path: Path, item_bytes: int = 128 << 20, piece: int = 1 << 20, batch_bytes: int = 4 << 20) -> list[Row]:
+    """As documents; read as texts alone, they are the same."""
     rows: list[Row] = []
     with mock.patch("corpora.documents.streams.PIECE", piece):
         for item in work_items([str(path)], item_bytes):
@@ -70,6 +73,10 @@ def read(path: Path, item_bytes: int = 128 << 20, piece: int = 1 << 20, batch_by
                 kinds = {"invalid UTF-8": "bad characters", "lone surrogate": "bad characters"}
                 batch += [(r.row, kinds.get(r.kind, r.kind)) for r in found.rejected]
                 rows += sorted(batch, key=lambda row: row[0])
+            texts = list(read_texts(item, batch_bytes=batch_bytes))
+            batches = list(read_batches(item, batch_bytes=batch_bytes))
+            assert [batch.texts.strings for batch in texts] == [batch.texts for batch in batches]
+            assert [batch.rejected for batch in texts] == [batch.rejected for batch in batches]
     return rows
 
 
@@ -130,6 +137,43 @@ def test_json_lines_read_as_the_twin_does(
     expected = twin(data)
     assert read(path) == expected
     assert read(path, item_bytes, piece, batch) == expected
+
+
+PIECES_OF_UTF8 = [b"a", b"a" * 59, "ñ".encode(), "日".encode(), "\U0001f600".encode(), b"\xc0", b"\xc1\x80", b"\xc2"]
+PIECES_OF_UTF8 += [
+    b"\xe0\x9f\x80",
+    b"\xe0\xa0\x80",
+    b"\xed\x9f\xbf",
+    b"\xed\xa0\x80",
+    b"\xef\xbf\xbf",
+    b"\x80",
+    b"\xbf",
+]
+PIECES_OF_UTF8 += [
+    b"\xf0\x8f\xbf\xbf",
+    b"\xf0\x90\x80\x80",
+    b"\xf4\x8f\xbf\xbf",
+    b"\xf4\x90\x80\x80",
+    b"\xf5",
+    b"\xff",
+]
+
+
+@settings(max_examples=3000, deadline=None)
+@given(st.lists(st.sampled_from(PIECES_OF_UTF8) | st.binary(max_size=4), max_size=12).map(b"".join))
+def test_utf8_is_what_python_takes(data: bytes) -> None:
+    assert is_utf8(np.frombuffer(data, np.uint8)) == (data.decode("utf-8", "ignore").encode() == data)
+
+
+def test_every_sequence_of_up_to_three_bytes_is_utf8_or_not() -> None:
+    """And of four, by their first two: at the end of a block of 64 bytes, and over it."""
+    for before in (b"", b"a" * 62):
+        for first in range(0x80, 0x100):
+            for second in range(0x100):
+                for rest in (b"", b"\x80", b"\xbf\x80", b"a"):
+                    data = before + bytes([first, second]) + rest
+                    right = data.decode("utf-8", "ignore").encode() == data
+                    assert is_utf8(np.frombuffer(data, np.uint8)) == right, data
 
 
 @anywhere

@@ -17,7 +17,8 @@ import pytest
 import zstandard
 
 from corpora.documents.items import work_items
-from corpora.documents.reading import DocumentBatch, read_batches
+from corpora.documents.json_texts import plain_texts
+from corpora.documents.reading import DocumentBatch, read_batches, read_texts
 
 Compress = Callable[[bytes], bytes]
 COMPRESSIONS: list[tuple[str, Compress]] = [
@@ -28,9 +29,14 @@ COMPRESSIONS: list[tuple[str, Compress]] = [
 
 
 def read(path: Path, columns: tuple[str, ...] = (), batch_bytes: int = 4 << 20) -> DocumentBatch:
-    """All rows of a file as one batch."""
+    """All rows of a file as one batch; read as texts alone, they are the same."""
     (item,) = work_items([str(path)])
     found = list(read_batches(item, columns=columns, batch_bytes=batch_bytes))
+    texts = list(read_texts(item, batch_bytes=batch_bytes))
+    assert [t for b in texts for t in b.texts.strings] == [t for b in found for t in b.texts]
+    assert [r for b in texts for r in b.rejected] == [r for b in found for r in b.rejected]
+    assert [(b.total, b.damage) for b in texts] == [(b.total, b.damage) for b in found]
+    assert columns or [b.bytes_read for b in texts] == [b.bytes_read for b in found]
     return DocumentBatch(
         rows=np.concatenate([np.empty(0, np.int32), *(b.rows for b in found)]),
         texts=[t for b in found for t in b.texts],
@@ -151,6 +157,42 @@ def test_odd_json_lines_are_kept(tmp_path: Path) -> None:
         path.write_bytes(line + b"\n")
         found = read(path)
         assert (found.texts[0], found.urls[0], found.timestamps[0]) == values
+
+
+LONG = "x" * 40
+PLAIN = [
+    b'{"text":"a"}',
+    b'\t{ "x" : -0.5E+3, "text": "a\\n\\u00f1\\ud83d\\ude00\\/" , "y":null, "z":true}\r\n {"w":false,"text":"b"}',
+    ('{"url":"\\"","text":"' + LONG + "ñ日\U0001f600" + LONG + '\\""}\n{"text":"' + 3 * LONG + '"}\n').encode(),
+]
+NOT_PLAIN = [
+    *(line for line, _ in BAD_JSON),
+    *(line for line, _ in KEPT_JSON if b"\\ud800" in line or b"\xff" in line or line.count(b"text") > 1),
+    b'{"text":"a","x":{}}',
+    *(
+        b'{"text":"a","x":' + number + b"}"
+        for number in (b"01", b"1.", b".5", b"1e", b"+1", b"-", b"tru", b"nulll", b"")
+    ),
+    b'{"text":"a",}',
+    b'{"text":"a";"x":1}',
+    b'{"text" "a"}',
+    b'{,"text":"a"}',
+    b'{"text":"a"}}',
+    b'{"text":"a\\x"}',
+    b'{"text":"a\\u12g4"}',
+    b'{"text":"a\\ud83d\\u0041"}',
+    b'{"text":"a\\',
+]
+
+
+def test_what_is_plain_is_read_without_objects() -> None:
+    for block in PLAIN:
+        found = plain_texts(block)
+        assert found is not None
+        assert found.strings == [json.loads(line)["text"] for line in block.splitlines()]
+    for line in NOT_PLAIN:
+        assert plain_texts(line) is None, line
+        assert plain_texts(PLAIN[0] + b"\n" + line + b"\n" + PLAIN[0]) is None, line
 
 
 @pytest.mark.parametrize("suffix", [".jsonl", ".json"])
@@ -304,6 +346,7 @@ MEASURE = r"""
 import re, sys
 from pathlib import Path
 from corpora.documents.items import work_items
+from corpora.documents.json_texts import plain_texts
 from corpora.documents.reading import read_batches
 (item,) = work_items([sys.argv[1]])
 rows = sum(batch.total for batch in read_batches(item))

@@ -14,7 +14,6 @@ import pytest
 import sentencepiece
 
 from corpora.encoding import load_encoder
-from corpora.encoding.flat import utf8
 from corpora.encoding.model_proto import (
     BYTES,
     NORMALIZER_SPEC,
@@ -29,6 +28,7 @@ from corpora.encoding.model_proto import (
 )
 from corpora.encoding.sentencepiece_encoder import SentencePieceEncoder, longest_part, split_at_spaces
 from corpora.errors import BadArgument, DamagedFile
+from corpora.texts import utf8
 from tokenizer_train.settings import TokenizerSettings
 from tokenizer_train.train import train_tokenizer
 

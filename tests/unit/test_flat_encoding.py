@@ -14,7 +14,7 @@ import pytest
 from corpora.encoding import byte_level_bpe, flat_encoder, sentencepiece_bpe
 from corpora.encoding.byte_level_bpe import ByteLevelBpe
 from corpora.encoding.fast_bpe import Fastokens
-from corpora.encoding.flat import FlatIds, Utf8, utf8
+from corpora.encoding.flat import FlatIds
 from corpora.encoding.flat_encoder import Find, FlatEncoder
 from corpora.encoding.json_encoder import JsonEncoder
 from corpora.encoding.model_proto import NORMALIZER_SPEC, UNUSED, USER_DEFINED, Piece, read_model
@@ -22,6 +22,7 @@ from corpora.encoding.sentencepiece_bpe import SentencePieceBpe
 from corpora.encoding.sentencepiece_encoder import SentencePieceEncoder
 from corpora.encoding.tokenizer_folder import TokenizerConfig
 from corpora.encoding.word_pieces import WordPieces
+from corpora.texts import Utf8, utf8
 from tests.encoders import (
     ENGINES,
     KINDS,

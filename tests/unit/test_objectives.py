@@ -11,6 +11,7 @@ import pytest
 from corpora.encoding.byte_encoder import CONTINUATION_IDS, ByteEncoder
 from corpora.errors import BadArgument, DamagedFile
 from corpora.randomness import digest
+from corpora.texts import utf8
 from corpora.tokens.build import build_item, check_settings, finish_tails
 from corpora.tokens.facts import shard_facts
 from corpora.tokens.objectives import objective, shapes_of
@@ -37,7 +38,7 @@ def stream(texts: list[str]) -> list[int]:
 def build(texts, folder, encoder=ENCODER, **settings):
     """(settings, the item, rows of its training split)."""
     chosen = ShardSettings(validation_fraction=0.0, **settings)
-    item = build_item([texts[:99], texts[99:]], encoder, chosen, folder=folder, part="p")
+    item = build_item([utf8(texts[:99]), utf8(texts[99:])], encoder, chosen, folder=folder, part="p")
     return chosen, item, read_rows(folder / "train/p.parquet")
 
 
@@ -194,7 +195,7 @@ def test_rows_that_fall_short_leave_less_than_a_row_all_the_same(tmp_path, objec
     )
     raw = objective(settings, ENCODER).widths[0]
     group = 2**18 // 16 if objective_ == "causal" else 2**18 // (16 + shapes_of(settings)[0].label_length)
-    item = build_item([["한" * (group * raw // 3)]], ENCODER, settings, folder=tmp_path, part="p")
+    item = build_item([utf8(["한" * (group * raw // 3)])], ENCODER, settings, folder=tmp_path, part="p")
     split = item.splits["train"]
     assert split.rows > group
     assert split.tail.num_ids < raw
@@ -209,7 +210,7 @@ def test_rows_between_characters_have_room_for_their_noise(tmp_path):
     (shape,) = shapes_of(settings)
     assert shape.raw_length - 3 - shape.num_noise_tokens == shape.num_noise_spans == 8
     corpus = ["한a😀é" * 400]
-    item = build_item([corpus], ENCODER, settings, folder=tmp_path, part="p")
+    item = build_item([utf8(corpus)], ENCODER, settings, folder=tmp_path, part="p")
     rows = read_rows(tmp_path / "train/p.parquet")
     pairs = zip(rows["input_ids"].tolist(), rows["labels"].tolist(), strict=True)
     raw = [i for row, spans in pairs for i in t5.reassemble(unpadded(row), unpadded(spans), SENTINELS, eos_id=1)]

@@ -13,8 +13,9 @@ import pytest
 
 from corpora import randomness
 from corpora.encoding.byte_encoder import ByteEncoder
-from corpora.encoding.flat import id_dtype, utf8
+from corpora.encoding.flat import id_dtype
 from corpora.errors import BadArgument, DamagedFile, TamizError
+from corpora.texts import utf8
 from corpora.tokens import causal
 from corpora.tokens.build import ItemShards, build_item, finish_tails, unaccounted
 from corpora.tokens.causal import Ragged
@@ -144,7 +145,9 @@ def test_batches_do_not_change_the_bytes_and_every_id_is_accounted(tmp_path, mon
     settings = ShardSettings(objective=objective, packing=packing, sequence_length=128, validation_fraction=0.2)
     corpus = texts(1500)
     results = [
-        build_item(batches(corpus, size), ENCODER, settings, folder=tmp_path / str(size), part="part-00000")
+        build_item(
+            map(utf8, batches(corpus, size)), ENCODER, settings, folder=tmp_path / str(size), part="part-00000"
+        )
         for size in (1, 400)
     ]
     assert results[0] == results[1]
@@ -168,7 +171,7 @@ def test_batches_do_not_change_the_bytes_and_every_id_is_accounted(tmp_path, mon
 def test_rows_hold_the_documents_in_order(tmp_path):
     settings = ShardSettings(sequence_length=64, validation_fraction=0.0, random_roll=True)
     corpus = texts(600)
-    item = build_item([corpus], ENCODER, settings, folder=tmp_path, part="p")
+    item = build_item([utf8(corpus)], ENCODER, settings, folder=tmp_path, part="p")
     rows = read_rows(tmp_path / "train/p.parquet")
     raw = [
         t5.reassemble(inputs, labels, SENTINELS, eos_id=1)
@@ -183,7 +186,7 @@ def test_rows_hold_the_documents_in_order(tmp_path):
 
 def test_causal_rows_know_where_documents_begin(tmp_path):
     settings = ShardSettings(objective="causal", sequence_length=65, validation_fraction=0.0)
-    item = build_item([texts(300)], ENCODER, settings, folder=tmp_path, part="p")
+    item = build_item([utf8(texts(300))], ENCODER, settings, folder=tmp_path, part="p")
     rows = read_rows(tmp_path / "train/p.parquet")
     stream = rows["input_ids"].reshape(-1)
     expected = np.flatnonzero(np.concatenate([[1], stream[:-1]]) == 1)
@@ -196,7 +199,8 @@ def test_causal_rows_know_where_documents_begin(tmp_path):
 def test_tails_become_a_last_part_and_leave_less_than_a_row(tmp_path):
     settings = ShardSettings(sequence_length=128, validation_fraction=0.3)
     items = [
-        build_item([texts(40, seed)], ENCODER, settings, folder=tmp_path, part=f"part-{seed:05}") for seed in range(7)
+        build_item([utf8(texts(40, seed))], ENCODER, settings, folder=tmp_path, part=f"part-{seed:05}")
+        for seed in range(7)
     ]
     last = finish_tails(items, ENCODER, settings, folder=tmp_path, part="part-00007")
     for split in ("train", "validation"):
@@ -214,7 +218,7 @@ def test_noise_differs_by_part_and_seed(tmp_path):
     labels = []
     for part, seed in [("a", 0), ("b", 0), ("c", 1)]:
         settings = ShardSettings(sequence_length=128, validation_fraction=0.0, seed=seed)
-        build_item([corpus], ENCODER, settings, folder=tmp_path, part=part)
+        build_item([utf8(corpus)], ENCODER, settings, folder=tmp_path, part=part)
         labels.append(read_rows(tmp_path / f"train/{part}.parquet")["labels"].tolist())
     assert len({str(rows) for rows in labels}) == 3
 

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
 from corpora.encoding import load_encoder
-from corpora.encoding.flat import utf8
 from corpora.errors import BadArgument, DamagedFile
+from corpora.texts import utf8
 from tamiz.report.tokenizers import draw_tokenizers, plotted_groups, words_mean_little
 from tests.make_tokenizers import KINDS, make_tokenizer
 from tests.reference.slow_evaluation import is_unspaced, slow_figures

@@ -7,7 +7,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from corpora.encoding.flat import FlatIds, Utf8, utf8
+from corpora.encoding.flat import FlatIds
+from corpora.texts import Utf8, utf8
 from tokenizer_train.evaluation.auto_tokenizer import LONGEST, AutoForm
 from tokenizer_train.evaluation.candidate import Candidate
 from tokenizer_train.evaluation.tally import Tally, bits

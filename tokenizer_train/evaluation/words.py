@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from corpora.encoding import Encoder
-from corpora.encoding.flat import utf8
+from corpora.texts import utf8
 
 MOST_SPLIT = 1 << 17  # words at once: those of a document of 50 MB take half a gigabyte
 SPACES = ("▁", "Ġ", " ")  # how pieces spell a space: SentencePiece, byte-level BPE, plain
