@@ -74,7 +74,7 @@ def _place(pair: np.uint64, mask: np.uint64) -> np.uint64:
     return (product >> np.uint64(40)) & mask
 
 
-@kernel
+@uncounted
 def _insert(slots: NDArray[np.uint64], pairs: NDArray[np.uint64]) -> None:
     mask = np.uint64(slots.shape[0] - 1)
     for number in range(pairs.shape[0]):
@@ -230,7 +230,7 @@ def merge_bytes(
     return _merge_short(line, length, work, model.merges)
 
 
-@kernel
+@uncounted
 def _write_unknown(code: int, surfaces: Surfaces, pool: NDArray[np.uint32], pool_next: int) -> int:
     """The bytes of a character. Returns how many."""
     bytes_of = surfaces.bytes_of
@@ -267,6 +267,27 @@ def merge_words(
     for word in range(words.shape[0]):
         size = max(size, int(starts[word + 1] - starts[word]))
     line, work = np.empty(size, np.int64), np.empty(5 * max(size, _SHORT), np.int64)
+    return _merge_all(
+        symbols, starts, words, entries, merges, surfaces, no_end, pool, pool_next, pool_end, line, work
+    )
+
+
+@uncounted
+def _merge_all(
+    symbols: NDArray[np.int32],
+    starts: NDArray[np.int64],
+    words: NDArray[np.int64],
+    entries: NDArray[np.void],
+    merges: Merges,
+    surfaces: Surfaces,
+    no_end: int,
+    pool: NDArray[np.uint32],
+    pool_next: int,
+    pool_end: int,
+    line: NDArray[np.int64],
+    work: NDArray[np.int64],
+) -> int:
+    """See `merge_words`."""
     known = surfaces.ids.shape[0]
     for word in range(words.shape[0]):
         first, length = starts[word], starts[word + 1] - starts[word]

@@ -11,16 +11,17 @@ from numpy.typing import NDArray
 
 from corpora.encoding.flat import FlatIds
 from corpora.encoding.word_cache import (
-    ENTRY,
     LONGEST_CACHED,
+    SLOT,
     WRITTEN,
-    Cache,
     Fresh,
     LineEnds,
     Words,
     count_pieces,
     expand,
+    keep,
     look_up,
+    new_cache,
 )
 from corpora.encoding.word_symbols import LONGEST_WORD
 from corpora.texts import Utf8, read_only
@@ -28,7 +29,7 @@ from corpora.texts import Utf8, read_only
 Bytes = NDArray[np.uint8]
 Offsets = NDArray[np.int64]
 DEFAULT_CACHE = 96 << 20  # bytes: a million words
-_ENTRY_BYTES = 80  # two slots of the table, the entry, 16 bytes of text, 4 pieces
+_LONG_BYTES = 120  # of a word with an entry: two places of the table, the entry, 32 bytes of text, 8 pieces
 _MOST_WORDS = 1 << 15  # of a block
 _BYTES_A_WORD = 8  # of a block, for each word that it can hold
 _TOO_MUCH_AGAIN = 0.45  # of the text, encoded by the engine, too, takes longer than the engine alone
@@ -63,17 +64,15 @@ class CachedWords(ABC):
 
     def __init__(self, dtype: np.dtype[np.unsignedinteger], *, expansion: int, alone: bool, cache_bytes: int) -> None:
         self._dtype, self._alone = dtype, alone
-        capacity = 1 << min(max(10, (cache_bytes // _ENTRY_BYTES).bit_length() - 1), 26)
-        words = min(_MOST_WORDS, capacity // 4)
+        slots, long = (
+            _power_of_two(2 * cache_bytes // 3 // (8 * SLOT)),
+            _power_of_two(cache_bytes // 3 // _LONG_BYTES),
+        )
+        words = min(_MOST_WORDS, slots // 4, long // 4)
         self._most_bytes = words * _BYTES_A_WORD
         most_symbols = expansion * (self._most_bytes + LONGEST_WORD) + 2 * words
-        self._cache = Cache(
-            np.zeros(2 * capacity, np.uint64),
-            np.zeros(capacity + words, ENTRY),
-            np.empty(max(16 * capacity, 4 * self._most_bytes), np.uint8),
-            np.zeros(2, np.int64),
-        )
-        self._cached_pieces = max(4 * capacity, 2 * most_symbols)
+        self._cache = new_cache(slots, long, words, max(32 * long, 4 * self._most_bytes))
+        self._cached_pieces = max(8 * long, 2 * most_symbols)
         self._pool_end = self._cached_pieces + 2 * most_symbols
         self._pool = np.empty(self._pool_end + WRITTEN, np.uint32)
         self._pool_next = 0
@@ -138,28 +137,31 @@ class CachedWords(ABC):
                 self._pool_next = self._fill(data, slice(0, new), self._pool_next, self._cached_pieces)
             if passing:
                 self._fill(data, slice(-passing, None), self._cached_pieces, self._pool_end)
+                to = (self._pool, self._pool_next, self._cached_pieces)
+                self._pool_next = keep(self._words, self._cache, self._fresh, passing, *to)
             yield self._expanded(words, lines, carried)
 
     def _make_room(self) -> None:
         """Empties the cache if a block might not fit."""
-        entries, text = self._cache.used.tolist()
+        entries, text, slots = self._cache.used.tolist()
+        words = len(self._words.starts)
         if (
-            entries + len(self._words.starts) > len(self._cache.table) // 2
+            entries + words > len(self._cache.table) // 2
+            or slots + words > len(self._cache.slots) * 3 // 4
             or text + self._most_bytes + LONGEST_CACHED > len(self._cache.text)
             or self._pool_next + len(self._symbols) > self._cached_pieces
         ):
+            self._cache.slots[:] = 0
             self._cache.table[:] = 0
             self._cache.used[:] = 0
             self._pool_next = 0
 
     def _expanded(self, words: int, lines: int, carried: NDArray[np.float64]) -> _Block:
         ends, unsafe = np.empty(lines, np.int64), np.empty(lines, np.int64)
-        entries = self._cache.entries
-        count = count_pieces(self._words, words, entries)
+        count = count_pieces(self._words, words, self._cache)
         values = np.empty(count + WRITTEN, self._dtype)
-        found = expand(
-            self._words, words, self._line_ends.words, entries, self._pool, self._alone, carried, values, ends, unsafe
-        )
+        of = (self._line_ends.words, self._cache, self._pool, self._alone)
+        found = expand(self._words, words, *of, carried, values, ends, unsafe)
         rows = unsafe[:found]
         spans = (rows, self._line_ends.starts[rows], self._line_ends.stops[rows])
         return _Block(values[:count], ends, np.stack(spans, axis=1))
@@ -187,3 +189,8 @@ class CachedWords(ABC):
                 yield from self._by_engine(batch)
                 batch, size = [], 0
         yield from self._by_engine(batch)
+
+
+def _power_of_two(most: int) -> int:
+    """The largest that is no more than `most`; at least 2**10, at most 2**26."""
+    return 1 << min(max(10, most.bit_length() - 1), 26)

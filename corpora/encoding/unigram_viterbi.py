@@ -34,7 +34,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from corpora.compiled import inlined, kernel
+from corpora.compiled import inlined, kernel, uncounted
 from corpora.encoding.piece_trie import NO_PIECE, ROOT
 
 _WINDOW = 2.0**-3
@@ -105,11 +105,32 @@ def best_pieces(
     whose value stays to be filled in. There must be room for a piece a symbol. Returns the pool's next free place,
     and the number of runs.
     """
-    unknown_score, step, alphabet = scoring[0], scoring[1], np.uint64(scoring[2])
     size = 1 + np.max(starts[1:] - starts[:-1])
-    best, margin = np.empty(size, np.float64), np.empty(size, np.float64)
-    chains, origin = np.empty(size, np.int64), np.empty(size, np.int64)
-    piece, path = np.empty(size, np.int64), np.empty(size, np.int64)
+    floats, places = np.empty((2, size), np.float64), np.empty((4, size), np.int64)
+    return _best_pieces(
+        symbols, starts, words, entries, nodes, scoring, values, pool, pool_next, unknowns, floats, places
+    )
+
+
+@uncounted
+def _best_pieces(
+    symbols: NDArray[np.int32],
+    starts: NDArray[np.int64],
+    words: NDArray[np.int64],
+    entries: NDArray[np.void],
+    nodes: NDArray[np.void],
+    scoring: NDArray[np.float64],
+    values: NDArray[np.uint32],
+    pool: NDArray[np.uint32],
+    pool_next: int,
+    unknowns: NDArray[np.int64],
+    floats: NDArray[np.float64],
+    places: NDArray[np.int64],
+) -> tuple[int, int]:
+    """See `best_pieces`. floats, places: to work in, as long as the longest word has symbols, and 1."""
+    unknown_score, step, alphabet = scoring[0], scoring[1], np.uint64(scoring[2])
+    best, margin = floats[0], floats[1]
+    chains, origin, piece, path = places[0], places[1], places[2], places[3]
     runs = 0
     for word in range(words.shape[0]):
         first, length = starts[word], starts[word + 1] - starts[word]

@@ -1,7 +1,8 @@
 """Kernels that cut text into words, look these up, and write out their pieces.
 
-A word is the bytes between two separators. Each has an entry: in the cache, or, if it is long, one that lasts for a
-block of text. Words are found by a hash table of uint64 (upper half of the hash, entry + 1), in which 0 is free.
+A word is the bytes between two separators. One of at most 16 bytes has a slot, one cache line with all that is known
+of it. A longer one has an entry, found by a hash table of uint64 (upper half of the hash, entry + 1), in which 0 is
+free: in the cache, or, if it is very long, for a block of text, as every word has while it is being settled.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from corpora.compiled import inlined, kernel, load_uint64, prefetch, trailing_zeros
+from corpora.compiled import inlined, load_uint64, prefetch, trailing_zeros, uncounted
 
 ENTRY = np.dtype(
     [
@@ -24,18 +25,22 @@ ENTRY = np.dtype(
         ("cost", np.float32),  # what the word takes from the line's score
     ]
 )
-LONGEST_CACHED = 64  # bytes
+LONGEST_SHORT, LONGEST_CACHED = 16, 64  # bytes
+SLOT = 8  # uint64 of a slot: two of the word; its length | _TAKEN | pieces << 8; float32 cost, limit; uint32 pieces
+_COST, _LIMIT, _PIECES, _INLINE = 6, 7, 8, 8  # places in a slot of 16 float32 or uint32; how many pieces it holds
 _MOST_PIECES = 1 << 18  # of a line whose float32 score is bounded by _DRIFT
 _DRIFT = 1.02  # more than (1 + 2**-24) ** _MOST_PIECES, and the rounding of costs
 WRITTEN = 4  # pieces of each word, if it has them or not
 _AHEAD = 16  # words
 _MULTIPLIER, _LAST_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)
 _LOW_BITS, _HIGH_BITS = np.uint64(0x0101010101010101), np.uint64(0x8080808080808080)
-_ENTRY_MASK = np.uint64(0xFFFFFFFF)
+_ENTRY_MASK, _BYTE, _EIGHT, _TAKEN = map(np.uint64, (0xFFFFFFFF, 0xFF, 8, 0x80))
+
+_KEEP = np.array([(1 << 8 * size) - 1 for size in range(9)], np.uint64)
 
 
 class Words(NamedTuple):
-    """A block's words: first byte, bytes, hash, entry. All of one length, the most that a block can have."""
+    """A block's words: first byte, bytes, hash, and slot or ~entry. As long as the most that a block can have."""
 
     starts: NDArray[np.int64]
     lengths: NDArray[np.int64]
@@ -52,12 +57,27 @@ class LineEnds(NamedTuple):
 
 
 class Cache(NamedTuple):
-    """used: entries and bytes of text in use. As many words as half the table's slots stay; other entries pass."""
+    """slots: uint64[a power of two, SLOT], and views of it. used: entries, bytes of text, and slots in use.
 
+    As many entries as half the table's slots stay; other entries pass. A slot with more than _INLINE pieces holds
+    their place in the pool.
+    """
+
+    slots: NDArray[np.uint64]
+    slot_floats: NDArray[np.float32]
+    slot_numbers: NDArray[np.uint32]
     table: NDArray[np.uint64]
     entries: NDArray[np.void]
     text: NDArray[np.uint8]
     used: NDArray[np.int64]
+
+
+def new_cache(slots: int, entries: int, passing: int, text_bytes: int) -> Cache:
+    """slots, entries: powers of two. passing: entries that pass."""
+    own = np.zeros((slots, SLOT), np.uint64)
+    table, text = np.zeros(2 * entries, np.uint64), np.empty(text_bytes, np.uint8)
+    views = own.view(np.float32), own.view(np.uint32)
+    return Cache(own, *views, table, np.zeros(entries + passing, ENTRY), text, np.zeros(3, np.int64))
 
 
 class Fresh(NamedTuple):
@@ -85,6 +105,16 @@ def lowest_bytes(value: np.uint64, count: int) -> np.uint64:
 
 
 @inlined
+def some_bytes(data: NDArray[np.uint8], position: int, count: int) -> np.uint64:
+    """The first `count` of the 8 bytes from `position` on: none if it is negative, all if it is more. No branches."""
+    if position + 8 <= data.shape[0]:
+        loaded = np.uint64(load_uint64(data, position))
+    else:
+        loaded = eight_bytes(data, min(position, data.shape[0]))
+    return np.uint64(loaded & _KEEP[min(max(count, 0), 8)])
+
+
+@inlined
 def mixed(value: np.uint64) -> np.uint64:
     product = value * _MULTIPLIER
     return product ^ (product >> np.uint64(29))
@@ -103,7 +133,7 @@ def _zero_bytes(value: np.uint64) -> np.uint64:
     return (value - _LOW_BITS) & ~value & _HIGH_BITS
 
 
-@kernel
+@uncounted
 def scan(
     data: NDArray[np.uint8],
     offsets: NDArray[np.int64],
@@ -156,30 +186,50 @@ def scan(
     return count, lines
 
 
-@kernel
-def look_up(data: NDArray[np.uint8], words: Words, count: int, cache: Cache, fresh: Fresh) -> tuple[int, int]:
-    """The entry of each word. One not seen before gets a new one, to be filled. Returns how many stay, how many pass.
+@inlined
+def _slot_of(data: NDArray[np.uint8], start: int, length: int, hashed: np.uint64, slots: NDArray[np.uint64]) -> int:
+    """The slot of a word of at most 16 bytes, or -1 - the free one that was given its bytes."""
+    first, second = some_bytes(data, start, length), some_bytes(data, start + 8, length - 8)
+    mask, taken = np.uint64(slots.shape[0] - 1), np.uint64(length) | _TAKEN
+    slot, two = hashed & mask, np.uint64(2)
+    while True:
+        known = slots[slot, two]
+        differs = slots[slot, np.uint64(0)] ^ first | slots[slot, np.uint64(1)] ^ second
+        if differs | (known ^ taken) & _BYTE == 0:
+            return int(np.int64(slot))
+        if known == 0:
+            slots[slot, np.uint64(0)], slots[slot, np.uint64(1)], slots[slot, two] = first, second, taken
+            return -1 - int(np.int64(slot))
+        slot = (slot + np.uint64(1)) & mask
 
-    There must be room for `count` entries of both kinds, and for the bytes of all words of at most LONGEST_CACHED.
+
+@uncounted
+def look_up(data: NDArray[np.uint8], words: Words, count: int, cache: Cache, fresh: Fresh) -> tuple[int, int]:
+    """The slot or ~entry of each word. A new word gets an entry, to be filled. Returns how many stay, and pass.
+
+    There must be room for `count` slots and entries of both kinds, and for the bytes of words that have entries.
     """
     used, text_end, passing, new = cache.used[0], cache.used[1], 0, 0
+    slots, slot_mask = cache.slots, np.uint64(cache.slots.shape[0] - 1)
     mask, capacity = np.int64(cache.table.shape[0] - 1), cache.table.shape[0] >> 1
     for word in range(count):
         if word + _AHEAD < count:
-            prefetch(cache.table, np.int64(words.hashes[word + _AHEAD]) & mask)
-        if word + _AHEAD // 2 < count:
-            guess = cache.table[np.int64(words.hashes[word + _AHEAD // 2]) & mask]
-            prefetch(cache.entries, np.int64(guess & _ENTRY_MASK) - 1)
+            prefetch(slots, np.int64((words.hashes[word + _AHEAD] & slot_mask) * np.uint64(SLOT)))
         start, length = words.starts[word], words.lengths[word]
-        if length > LONGEST_CACHED:
-            words.entries[word] = capacity + passing
+        if length <= LONGEST_SHORT:
+            own = _slot_of(data, start, length, words.hashes[word], slots)
+            words.entries[word] = own if own >= 0 else -1 - own
+            if own >= 0:
+                continue
+            cache.used[2] += 1
+        if length <= LONGEST_SHORT or length > LONGEST_CACHED:
             passing += 1
-            fresh.entries[fresh.entries.shape[0] - passing] = words.entries[word]
+            fresh.entries[fresh.entries.shape[0] - passing] = capacity + passing - 1
             fresh.words[fresh.words.shape[0] - passing] = word
+            if length > LONGEST_CACHED:
+                words.entries[word] = ~(capacity + passing - 1)
             continue
         head = eight_bytes(data, start)
-        if length < 8:
-            head = lowest_bytes(head, length)
         tag, place = words.hashes[word] >> np.uint64(32), np.int64(words.hashes[word]) & mask
         while True:
             slot = cache.table[place]
@@ -190,7 +240,7 @@ def look_up(data: NDArray[np.uint8], words: Words, count: int, cache: Cache, fre
                 cache.entries[used].head = head
                 for byte in range(length):
                     cache.text[text_end + byte] = data[start + byte]
-                words.entries[word], fresh.entries[new], fresh.words[new] = used, used, word
+                words.entries[word], fresh.entries[new], fresh.words[new] = ~used, used, word
                 text_end, used, new = text_end + length, used + 1, new + 1
                 break
             if (slot >> np.uint64(32)) != tag:
@@ -198,11 +248,47 @@ def look_up(data: NDArray[np.uint8], words: Words, count: int, cache: Cache, fre
             entry = int(np.int64(slot & _ENTRY_MASK)) - 1
             if cache.entries[entry].head != head or cache.entries[entry].length != length:
                 continue
-            if length <= 8 or _same_tail(data, start, cache.text, int(np.int64(cache.entries[entry].start)), length):
-                words.entries[word] = entry
+            if _same_tail(data, start, cache.text, int(np.int64(cache.entries[entry].start)), length):
+                words.entries[word] = ~entry
                 break
     cache.used[0], cache.used[1] = used, text_end
     return new, passing
+
+
+@uncounted
+def keep(
+    words: Words,
+    cache: Cache,
+    fresh: Fresh,
+    passing: int,
+    pool: NDArray[np.uint32],
+    pool_next: int,
+    pool_end: int,
+) -> int:
+    """What was found of the last `passing` new words goes into the slots of the short ones.
+
+    Returns the pool's next free place. For what doesn't fit before `pool_end` the limit is -1.
+    """
+    for place in range(fresh.words.shape[0] - passing, fresh.words.shape[0]):
+        slot, entry = words.entries[fresh.words[place]], fresh.entries[place]
+        if slot < 0:
+            continue
+        first, count = int(np.int64(cache.entries[entry].pieces)), int(np.int64(cache.entries[entry].count))
+        cache.slot_floats[slot, _COST] = cache.entries[entry].cost
+        cache.slot_floats[slot, _LIMIT] = cache.entries[entry].limit
+        cache.slots[slot, 2] |= np.uint64(count << 8)
+        if count <= _INLINE:
+            for piece in range(count):
+                cache.slot_numbers[slot, _PIECES + piece] = pool[first + piece]
+        elif pool_next + count > pool_end:
+            cache.slots[slot, 2] &= _BYTE
+            cache.slot_floats[slot, _LIMIT] = -1.0
+        else:
+            cache.slot_numbers[slot, _PIECES] = pool_next
+            for piece in range(count):
+                pool[pool_next + piece] = pool[first + piece]
+            pool_next += count
+    return pool_next
 
 
 @inlined
@@ -214,22 +300,26 @@ def _same_tail(data: NDArray[np.uint8], start: int, text: NDArray[np.uint8], oth
     return byte + 8 >= length and load_uint64(data, start + length - 8) == load_uint64(text, other + length - 8)
 
 
-@kernel
-def count_pieces(words: Words, count: int, entries: NDArray[np.void]) -> int:
+@uncounted
+def count_pieces(words: Words, count: int, cache: Cache) -> int:
     total = 0
     for word in range(count):
         if word + _AHEAD < count:
-            prefetch(entries, np.int64(words.entries[word + _AHEAD]))
-        total += int(np.int64(entries[words.entries[word]].count))
+            prefetch(cache.slots, words.entries[word + _AHEAD] * SLOT)
+        slot, entry = np.uint64(words.entries[word]), ~words.entries[word]
+        if entry < 0:
+            total += int(np.int64(cache.slots[slot, np.uint64(2)] >> _EIGHT))
+        else:
+            total += int(np.int64(cache.entries[entry].count))
     return total
 
 
-@kernel
+@uncounted
 def expand(
     words: Words,
     count: int,
     line_words: NDArray[np.int64],
-    entries: NDArray[np.void],
+    cache: Cache,
     pool: NDArray[np.uint32],
     alone: bool,
     carried: NDArray[np.float64],
@@ -246,20 +336,33 @@ def expand(
     be, the line is unsafe. alone: no word depends on that score. Returns how many are unsafe.
     """
     cost, pieces, unsafe = carried[0], carried[1], carried[2] != 0
+    entries, slots, floats, numbers = cache.entries, cache.slots, cache.slot_floats, cache.slot_numbers
     word, end, found = 0, 0, 0
     for line in range(ends.shape[0] + 1):
         stop = line_words[line] if line < ends.shape[0] else count
         while word < stop:
             if word + _AHEAD < count:
-                prefetch(pool, np.int64(entries[words.entries[word + _AHEAD]].pieces))
-            entry = words.entries[word]
-            unsafe |= cost * _DRIFT > entries[entry].limit
-            cost += 0.0 if alone else np.float64(entries[entry].cost)
-            first, length = int(np.int64(entries[entry].pieces)), int(np.int64(entries[entry].count))
-            for piece in range(WRITTEN):  # a fixed number, and most words have no more
-                values[end + piece] = pool[first + piece]
-            for piece in range(WRITTEN, length):
-                values[end + piece] = pool[first + piece]
+                prefetch(slots, words.entries[word + _AHEAD] * SLOT)
+            slot, entry = np.uint64(words.entries[word]), ~words.entries[word]
+            if entry < 0:
+                length, limit = int(np.int64(slots[slot, np.uint64(2)] >> _EIGHT)), floats[slot, np.uint64(_LIMIT)]
+                unsafe |= cost * _DRIFT > limit
+                cost += 0.0 if alone else np.float64(floats[slot, np.uint64(_COST)])
+                for piece in range(WRITTEN):  # a fixed number, and most words have no more
+                    values[end + piece] = numbers[slot, np.uint64(_PIECES + piece)]
+                if length > _INLINE:
+                    first = int(np.int64(numbers[slot, np.uint64(_PIECES)]))
+                    for piece in range(length):
+                        values[end + piece] = pool[first + piece]
+                else:
+                    for piece in range(WRITTEN, length):
+                        values[end + piece] = numbers[slot, np.uint64(_PIECES + piece)]
+            else:
+                unsafe |= cost * _DRIFT > entries[entry].limit
+                cost += 0.0 if alone else np.float64(entries[entry].cost)
+                first, length = int(np.int64(entries[entry].pieces)), int(np.int64(entries[entry].count))
+                for piece in range(length):
+                    values[end + piece] = pool[first + piece]
             end += length
             pieces += length
             word += 1

@@ -8,13 +8,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from corpora.compiled import kernel
+from corpora.compiled import uncounted
 from corpora.encoding.word_cache import LineEnds, Words, eight_bytes, finished, lowest_bytes, mixed
 
 _SPACE = ord(" ")
 
 
-@kernel
+@uncounted
 def _hash(data: NDArray[np.uint8], position: int, stop: int) -> np.uint64:
     """Of the bytes from `position` to `stop`, by eights; see `finished`."""
     hashed = np.uint64(0)
@@ -24,7 +24,7 @@ def _hash(data: NDArray[np.uint8], position: int, stop: int) -> np.uint64:
     return np.uint64(mixed(hashed ^ lowest_bytes(eight_bytes(data, position), stop - position)))
 
 
-@kernel
+@uncounted
 def scan_spaced(
     data: NDArray[np.uint8],
     offsets: NDArray[np.int64],

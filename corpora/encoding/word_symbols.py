@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from corpora.compiled import inlined, kernel
+from corpora.compiled import inlined, uncounted
 from corpora.encoding.word_cache import Words
 
 LONGEST_WORD = 1 << 16  # bytes; the line of a longer one is SentencePiece's
@@ -23,7 +23,7 @@ def code_point(data: NDArray[np.uint8], position: int, size: int) -> int:
     return code
 
 
-@kernel
+@uncounted
 def normalised(
     data: NDArray[np.uint8],
     words: Words,

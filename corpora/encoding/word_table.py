@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from corpora.compiled import inlined, load_uint64, prefetch, uncounted
+from corpora.compiled import inlined, prefetch, uncounted
 from corpora.encoding.bpe_merges import ByteMerges, merge_bytes
-from corpora.encoding.word_cache import eight_bytes
+from corpora.encoding.word_cache import some_bytes
 
 # A slot: the word's bytes; its length | ids << 8, or 0 where it is free; the ids, two in each uint64.
 SHORT_KEY, SHORT_SLOT = 2, 8
@@ -22,7 +22,6 @@ REFUSED, MERGED = 0, 1  # places in `Words.counts`
 WRITTEN = 4  # ids of each short word, if it has them or not
 _BYTE, _HALF, _LOW = np.uint64(0xFF), np.uint64(32), np.uint64(0xFFFFFFFF)
 _FIRST, _SECOND, _THIRD = map(np.uint64, (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9))
-_KEEP = np.array([(1 << 8 * size) - 1 for size in range(9)], np.uint64)
 
 
 class Table(NamedTuple):
@@ -56,16 +55,6 @@ def room_for_words(count: int, longest: int) -> Words:
     """longest: symbols of a word, at most."""
     line, work = np.empty(longest, np.int64), np.empty(5 * max(longest, 64), np.int64)
     return Words(np.empty(count + 1, np.int64), np.empty(3 * count, np.uint64), line, work, np.zeros(2, np.int64))
-
-
-@inlined
-def _part(data: NDArray[np.uint8], position: int, length: int) -> np.uint64:
-    """The first `length` of the 8 bytes from `position` on: none if it is negative, all if it is more."""
-    if position + 8 <= data.shape[0]:
-        loaded = np.uint64(load_uint64(data, position))
-    else:
-        loaded = eight_bytes(data, min(position, data.shape[0]))
-    return np.uint64(loaded & _KEEP[min(max(length, 0), 8)])
 
 
 @inlined
@@ -111,18 +100,18 @@ def _find_long(data: NDArray[np.uint8], start: int, length: int, slots: NDArray[
     """The slot of a word of at most 64 bytes, or a free one, into which its bytes are written."""
     hashed, mask = np.uint64(length), slots.shape[0] - 1
     for place in range(LONG_KEY):
-        hashed = (hashed ^ _part(data, start + 8 * place, length - 8 * place)) * _FIRST
+        hashed = (hashed ^ some_bytes(data, start + 8 * place, length - 8 * place)) * _FIRST
         hashed ^= hashed >> _HALF
     slot: int = int(np.int64(hashed * _SECOND >> _HALF)) & mask
     while slots[slot, LONG_KEY] != 0:
         same = np.int64(slots[slot, LONG_KEY] & _BYTE) == length
         for place in range(LONG_KEY):
-            same &= slots[slot, place] == _part(data, start + 8 * place, length - 8 * place)
+            same &= slots[slot, place] == some_bytes(data, start + 8 * place, length - 8 * place)
         if same:
             return slot
         slot = (slot + 1) & mask
     for place in range(LONG_KEY):
-        slots[slot, place] = _part(data, start + 8 * place, length - 8 * place)
+        slots[slot, place] = some_bytes(data, start + 8 * place, length - 8 * place)
     return slot
 
 
@@ -173,7 +162,7 @@ def write_words(
     one, last = np.uint64(1), np.uint64(short.slots.shape[0] - 1)
     for word in range(count):
         start, length = starts[word], starts[word + 1] - starts[word]
-        first, second = _part(data, start, length), _part(data, start + 8, length - 8)
+        first, second = some_bytes(data, start, length), some_bytes(data, start + 8, length - 8)
         place = (_hash(first, second, length) & last) * np.uint64(SHORT_SLOT)
         prefetch(slots, int(np.int64(place)))
         keys[3 * word], keys[3 * word + 1], keys[3 * word + 2] = first, second, place
