@@ -72,9 +72,16 @@ class Cache(NamedTuple):
     used: NDArray[np.int64]
 
 
+def zero_slots(slots: int, width: int) -> NDArray[np.uint64]:
+    """uint64[slots, width], each slot at the beginning of a cache line of 64 bytes."""
+    found = np.zeros(slots * width + 8, np.uint64)
+    first = -found.ctypes.data % 64 // 8
+    return found[first : first + slots * width].reshape(slots, width)
+
+
 def new_cache(slots: int, entries: int, passing: int, text_bytes: int) -> Cache:
     """slots, entries: powers of two. passing: entries that pass."""
-    own = np.zeros((slots, SLOT), np.uint64)
+    own = zero_slots(slots, SLOT)
     table, text = np.zeros(2 * entries, np.uint64), np.empty(text_bytes, np.uint8)
     views = own.view(np.float32), own.view(np.uint32)
     return Cache(own, *views, table, np.zeros(entries + passing, ENTRY), text, np.zeros(3, np.int64))

@@ -8,20 +8,34 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from corpora.compiled import uncounted
-from corpora.encoding.word_cache import LineEnds, Words, eight_bytes, finished, lowest_bytes, mixed
+from corpora.compiled import bytes_between, inlined, trailing_zeros, uncounted
+from corpora.encoding.word_cache import LineEnds, Words, finished, mixed, some_bytes
 
-_SPACE = ord(" ")
+_SPACE, _BLOCK = ord(" "), 64
+_ONE, _LAST = np.uint64(1), np.uint64(_BLOCK - 1)
 
 
-@uncounted
-def _hash(data: NDArray[np.uint8], position: int, stop: int) -> np.uint64:
-    """Of the bytes from `position` to `stop`, by eights; see `finished`."""
-    hashed = np.uint64(0)
-    while stop - position >= 8:
-        hashed = mixed(hashed ^ eight_bytes(data, position))
-        position += 8
-    return np.uint64(mixed(hashed ^ lowest_bytes(eight_bytes(data, position), stop - position)))
+@inlined
+def _hash(data: NDArray[np.uint8], position: int, length: int) -> np.uint64:
+    """Of the bytes from `position` on, by eights; see `finished`. Most words take the one way without branches."""
+    hashed = mixed(some_bytes(data, position, length)) ^ some_bytes(data, position + 8, length - 8)
+    place = 16
+    while place < length:
+        hashed = mixed(hashed) ^ some_bytes(data, position + place, length - place)
+        place += 8
+    return finished(mixed(hashed), length)
+
+
+@inlined
+def _spaces(data: NDArray[np.uint8], position: int, stop: int) -> np.uint64:
+    """Which of 64 bytes are spaces; none from `stop` on."""
+    if position + _BLOCK <= data.shape[0]:
+        found = np.uint64(bytes_between(data, position, _SPACE, _SPACE))
+    else:
+        found = np.uint64(0)
+        for place in range(data.shape[0] - position):
+            found |= np.uint64(data[position + place] == _SPACE) << np.uint64(place)
+    return found & ((_ONE << np.uint64(stop - position)) - _ONE) if stop - position < _BLOCK else found
 
 
 @uncounted
@@ -39,26 +53,30 @@ def scan_spaced(
     The space before a word isn't in it: the first word of a text gets one from SentencePiece. A space that ends the
     text has an empty word after it.
     """
-    document, position = state[0], state[1]
-    begin, count, lines = position, 0, 0
+    document, start, count, lines, begin = state[0], state[1], 0, 0, state[1]
     while document < offsets.shape[0] - 1:
-        if count == words.starts.shape[0] or lines == line_ends.words.shape[0] or position - begin >= most_bytes:
+        if count == words.starts.shape[0] or lines == line_ends.words.shape[0] or start - begin >= most_bytes:
             break
-        start, stop = position, offsets[document + 1]
-        while position < stop and data[position] == _SPACE:
-            position += 1
-        while position < stop and data[position] != _SPACE:
-            position += 1
+        stop, position, before, full = offsets[document + 1], start, _ONE, False
+        while position < stop and not full:
+            spaces = _spaces(data, position, stop)
+            ends = spaces & ~(spaces << _ONE | before)  # spaces after what is none
+            while ends != 0 and not full:
+                end = position + trailing_zeros(ends)
+                ends &= ends - _ONE
+                words.starts[count], words.lengths[count] = start, end - start
+                words.hashes[count] = _hash(data, start, end - start)
+                start, count = end + 1, count + 1
+                full = count == words.starts.shape[0] or start - begin >= most_bytes
+            before, position = spaces >> _LAST, position + _BLOCK
+        if full:
+            break
         if stop > offsets[document]:
-            words.starts[count], words.lengths[count] = start, position - start
-            words.hashes[count] = finished(_hash(data, start, position), position - start)
+            words.starts[count], words.lengths[count] = start, stop - start
+            words.hashes[count] = _hash(data, start, stop - start)
             count += 1
-        if position < stop:
-            position += 1
-            continue
         line_ends.words[lines], line_ends.starts[lines], line_ends.stops[lines] = count, offsets[document], stop
         lines_of[document] = 1
-        lines += 1
-        document += 1
-    state[0], state[1] = document, position
+        lines, document, start = lines + 1, document + 1, stop
+    state[0], state[1] = document, start
     return count, lines

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from corpora.compiled import inlined, prefetch, uncounted
 from corpora.encoding.bpe_merges import ByteMerges, merge_bytes
-from corpora.encoding.word_cache import some_bytes
+from corpora.encoding.word_cache import some_bytes, zero_slots
 
 # A slot: the word's bytes; its length | ids << 8, or 0 where it is free; the ids, two in each uint64.
 SHORT_KEY, SHORT_SLOT = 2, 8
@@ -48,7 +48,7 @@ class Words(NamedTuple):
 def new_table(cache_bytes: int, width: int) -> Table:
     """Of at most so many bytes, and 16 slots at least."""
     slots = 1 << max(4, (cache_bytes // (8 * width)).bit_length() - 1)
-    return Table(np.zeros((slots, width), np.uint64), np.zeros(1, np.int64))
+    return Table(zero_slots(slots, width), np.zeros(1, np.int64))
 
 
 def room_for_words(count: int, longest: int) -> Words:
