@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from corpora.compiled import inlined, kernel, load_uint64, prefetch
+from corpora.compiled import inlined, kernel, load_uint64, prefetch, uncounted
 from corpora.perplexity.vocabulary_kernels import modulo
 
 BLOCK = 256  # words that go through the orders together: their scratch (20 KB) stays in the first cache
@@ -114,7 +114,7 @@ def _ask_for(numbers: Numbers, table: _Table, key: np.uint64) -> np.uint64:
     return place
 
 
-@kernel
+@uncounted
 def _look_up_words(
     tables: Tables, scratch: Scratch, sequence: Words, contexts: npt.NDArray[np.uint8], first: int, last: int
 ) -> np.uint64:
@@ -139,7 +139,7 @@ def _look_up_words(
     return searched
 
 
-@kernel
+@uncounted
 def _look_up_middle(
     tables: Tables,
     scratch: Scratch,
@@ -183,7 +183,7 @@ def _look_up_middle(
     return longer, left
 
 
-@kernel
+@uncounted
 def _look_up_longest(tables: Tables, scratch: Scratch, searched: np.uint64, left: np.int64) -> np.int64:
     """N-grams of the model's order. What is left of `left`."""
     numbers, level = tables.numbers, len(tables.starts) - 1
@@ -214,7 +214,7 @@ def _table(tables: Tables, level: int) -> _Table:
     return tables.starts[level], tables.cells[level], tables.inverses[level], stride
 
 
-@kernel
+@uncounted
 def _add_up(
     scratch: Scratch,
     contexts: npt.NDArray[np.uint8],
