@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from corpora.compiled import inlined, kernel, load_uint64
+from corpora.compiled import inlined, load_uint64, uncounted
 from corpora.perplexity.estimation.murmur import murmur
 
 WORD, SKIP, LINE, SPACE = 0, 1, 2, 3  # classes of bytes
@@ -65,7 +65,7 @@ def _add(
     return words + 1
 
 
-@kernel
+@uncounted
 def count_words(
     text: Bytes,
     position: int,
@@ -113,7 +113,7 @@ def count_words(
     return position
 
 
-@kernel
+@uncounted
 def add_words(
     text: Bytes,
     offsets: Longs,
@@ -139,7 +139,7 @@ def add_words(
     return k
 
 
-@kernel
+@uncounted
 def fill_cells(hashes: NDArray[np.uint64], words: int, cells: NDArray[np.int32]) -> None:
     """Puts the first `words` words into an empty table of another size."""
     mask = np.uint64(cells.shape[0] - 1)
