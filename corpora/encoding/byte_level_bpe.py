@@ -89,10 +89,10 @@ class ByteLevelBpe:
     """Serves one thread at a time. `data` is a tokenizer.json that `why_not` has no objection to.
 
     by_engine: the ids of texts, for those that words can't serve. cache_bytes bounds what is kept of words seen; a
-    table is emptied when it is full. library: whether a library stands by, faster where most words are new.
+    table is emptied when it is full.
     """
 
-    engine = "word cache"
+    engine, seldom_serve = "word cache", False
 
     def __init__(
         self,
@@ -100,10 +100,8 @@ class ByteLevelBpe:
         dtype: np.dtype[np.unsignedinteger],
         by_engine: ByEngine,
         cache_bytes: int = DEFAULT_CACHE,
-        *,
-        library: bool = False,
     ) -> None:
-        self._merges, self._dtype, self._by_engine, self._library = merges(data), dtype, by_engine, library
+        self._merges, self._dtype, self._by_engine = merges(data), dtype, by_engine
         self._tables = Tables(new_table(cache_bytes // 2, SHORT_SLOT), new_table(cache_bytes // 2, LONG_SLOT))
         self._words = room_for_words(_WORDS + BLOCK, LONGEST_WORD)
         end = np.zeros(BLOCK + 1, np.uint8)
@@ -112,10 +110,9 @@ class ByteLevelBpe:
         self._bytes_seen = 0
 
     @property
-    def seldom_serve(self) -> bool:
-        """Where a library stands by and much of the text, as in Chinese, is words that weren't seen before."""
-        enough = self._library and self._bytes_seen > _ENOUGH
-        return enough and int(self._words.counts[MERGED]) > _MUCH * self._bytes_seen
+    def gives_way(self) -> bool:
+        """Where most of the text, as in Chinese, is words that weren't seen before: to fastokens."""
+        return self._bytes_seen > _ENOUGH and int(self._words.counts[MERGED]) > _MUCH * self._bytes_seen
 
     def encode_flat(self, texts: Utf8) -> FlatIds:
         data, offsets = read_only(texts.data), read_only(texts.offsets)
@@ -218,13 +215,14 @@ def _objection_to_words(file: _File) -> str | None:
 def _objection_to_model(model: _Model) -> str | None:
     if model.type != "BPE" or not isinstance(model.vocab, dict):
         return f"it is {model.type}, not BPE"
+    ids_of_bytes = {model.vocab[character] for character in byte_characters().values() if character in model.vocab}
     objections = {
         "it has dropout": bool(model.dropout),
         "it marks parts of words": bool(model.continuing_subword_prefix or model.end_of_word_suffix),
         "it ignores merges": model.ignore_merges,
         "it has too many tokens": max(model.vocab.values(), default=0) >= MOST_SYMBOLS
         or len(model.merges) > MOST_RANKS,
-        "it lacks some bytes": not model.vocab.keys() >= set(byte_characters().values()),
+        "it lacks some bytes, or two have one id": len(ids_of_bytes) < 256,
     }
     return next((reason for reason, holds in objections.items() if holds), None)
 

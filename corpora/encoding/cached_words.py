@@ -60,7 +60,7 @@ class CachedWords(ABC):
     full. The block of text in work has another 50 MB reserved, of which ordinary text touches a few.
     """
 
-    engine = "word cache"
+    engine, gives_way = "word cache", False
 
     def __init__(self, dtype: np.dtype[np.unsignedinteger], *, expansion: int, alone: bool, cache_bytes: int) -> None:
         self._dtype, self._alone = dtype, alone

@@ -24,7 +24,7 @@ class Fastokens:
     Raises ImportError where fastokens is not installed, ValueError where it can't take the file.
     """
 
-    seldom_serve = False
+    seldom_serve = gives_way = False
 
     def __init__(self, data: bytes, dtype: np.dtype[np.unsignedinteger]) -> None:
         # Threads are Beam's to start; read when fastokens loads.

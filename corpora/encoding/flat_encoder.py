@@ -7,6 +7,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -19,12 +20,17 @@ OfRecord = Callable[[list[str]], Sequence[NDArray[np.integer]]]
 
 
 class FastWay(Protocol):
-    """Serves one thread at a time. seldom_serve: whether what comes after it would be faster by now."""
+    """Serves one thread at a time.
+
+    seldom_serve: whether the engine of record would be faster by now. gives_way: whether the next way would be.
+    """
 
     @property
     def engine(self) -> str: ...
     @property
     def seldom_serve(self) -> bool: ...
+    @property
+    def gives_way(self) -> bool: ...
     def encode_flat(self, texts: Utf8, /) -> FlatIds:
         """Raises ValueError for texts that it can't serve."""
 
@@ -67,8 +73,8 @@ class FlatEncoder:
     """Threads may share one: each at work has a fast way, and so a word cache, of its own, kept for the next.
 
     record: the engine of record, named `name`. ways: each finds what makes a fast way with a cache of so many bytes,
-    or None: there is none for this tokenizer. The first serves; the next where that seldom would or fails; in the end
-    the engine does. One whose ids differ from the record's on SAMPLE does not serve, which is logged once.
+    or None: there is none for this tokenizer. The first serves; the next where it gives way or fails; in the end the
+    engine does. One whose ids differ from the record's on SAMPLE does not serve, which is logged once.
     """
 
     def __init__(
@@ -84,14 +90,13 @@ class FlatEncoder:
         return next((way.engine for way in self._serving()), self._name)
 
     def encode(self, texts: Utf8) -> FlatIds:
-        for serving in self._serving():
-            with self._borrowed(serving) as way:
-                if way.seldom_serve:
-                    continue
-                try:
-                    return way.encode_flat(texts)
-                except ValueError as error:
-                    _log.warning("%s can't encode some texts (%s): another way does", way.engine, error)
+        for number, serving in enumerate(self._serving(), 1):
+            try:
+                with self._borrowed(serving) as way:
+                    if not way.seldom_serve and not (way.gives_way and any(islice(self._serving(), number, None))):
+                        return way.encode_flat(texts)
+            except ValueError as error:
+                _log.warning("%s can't encode some texts (%s): another way does", serving.engine, error)
         return self._by_record(texts)
 
     def _serving(self) -> Iterator[_Way]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from functools import partial
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -125,5 +124,5 @@ def _words(data: bytes, tokenizer: Any, dtype: np.dtype[np.unsignedinteger]) -> 
 
     if byte_level_bpe.why_not(data) is not None:
         return None
-    record, library = partial(_encode, tokenizer), find_spec("fastokens") is not None
-    return lambda cache_bytes: byte_level_bpe.ByteLevelBpe(data, dtype, record, cache_bytes, library=library)
+    record = partial(_encode, tokenizer)
+    return lambda cache_bytes: byte_level_bpe.ByteLevelBpe(data, dtype, record, cache_bytes)

@@ -15,7 +15,8 @@ from corpora.encoding import byte_level_bpe, flat_encoder, sentencepiece_bpe
 from corpora.encoding.byte_level_bpe import ByteLevelBpe
 from corpora.encoding.fast_bpe import Fastokens
 from corpora.encoding.flat import FlatIds
-from corpora.encoding.flat_encoder import Find, FlatEncoder
+from corpora.encoding.flat_encoder import FlatEncoder, Make
+from corpora.encoding.gpt2_files import byte_characters
 from corpora.encoding.json_encoder import JsonEncoder
 from corpora.encoding.model_proto import NORMALIZER_SPEC, UNUSED, USER_DEFINED, Piece, read_model
 from corpora.encoding.sentencepiece_bpe import SentencePieceBpe
@@ -167,7 +168,7 @@ def _array_bytes(value: object) -> int:
 class WrongWords:
     """Gives every text the ids of the others, but one."""
 
-    engine, seldom_serve = "wrong words", False
+    engine, seldom_serve, gives_way = "wrong words", False, False
 
     def __init__(self, right: ByteLevelBpe) -> None:
         self._right = right
@@ -217,24 +218,44 @@ def test_texts_that_a_fast_way_refuses_are_the_engines(caplog) -> None:
     ]
 
 
+def test_a_way_that_failed_is_made_anew() -> None:
+    good, made = encoder("byte-level"), []
+
+    class Once(ByteLevelBpe):
+        def encode_flat(self, texts: Utf8) -> FlatIds:
+            if made.index(self) == 1:
+                raise ValueError("in the middle of its work")
+            return super().encode_flat(texts)
+
+    def make(size: int) -> ByteLevelBpe:
+        made.append(Once(tokenizer_json("byte-level"), np.dtype(np.uint16), good.encode_batch, size))
+        return made[-1]
+
+    found = FlatEncoder("e", good.encode_batch, np.dtype(np.uint16), [lambda: make])  # the first one for the sample
+    for _ in range(3):
+        assert found.encode(utf8(ODD)).ids.tolist() == [number for text in of_record(good, ODD) for number in text]
+    assert len(made) == 3
+
+
 def test_new_words_are_the_librarys(monkeypatch) -> None:
     """Runs of Chinese are long words, nearly all new: with a library at hand, after a while they aren't looked up."""
     drawn = random.Random(3)
     texts = ["".join(chr(drawn.randrange(0x4E00, 0x5000)) for _ in range(900)) for _ in range(500)]
     good, data, dtype = encoder("byte-level"), tokenizer_json("byte-level"), np.dtype(np.uint16)
 
-    def words(library: bool) -> Find:
-        return lambda: lambda size: ByteLevelBpe(data, dtype, good.encode_batch, size, library=library)
+    def words() -> Make:
+        return lambda size: ByteLevelBpe(data, dtype, good.encode_batch, size)
 
-    found = FlatEncoder("e", good.encode_batch, dtype, [words(True), lambda: lambda _: Fastokens(data, dtype)])
-    alone = FlatEncoder("e", good.encode_batch, dtype, [words(False)])
+    found = FlatEncoder("e", good.encode_batch, dtype, [words, lambda: lambda _: Fastokens(data, dtype)])
+    alone = FlatEncoder("e", good.encode_batch, dtype, [words, lambda: None])
     expected = [number for ids in of_record(good, texts) for number in ids]
     for encoding in (found, found, alone, alone):
         assert encoding.encode(utf8(texts)).ids.tolist() == expected
-    assert [encoding._checked[0].free[0].seldom_serve for encoding in (found, alone)] == [True, False]
     monkeypatch.setattr(ByteLevelBpe, "encode_flat", lambda *_: pytest.fail("words were looked up"))
     assert found.encode(utf8(texts)).ids.tolist() == expected
     assert found.engine == "word cache"
+    with pytest.raises(pytest.fail.Exception):  # no library: still faster than the engine of record
+        alone.encode(utf8(texts))
 
 
 def test_an_engine_gets_texts_in_batches(monkeypatch) -> None:
@@ -295,6 +316,10 @@ BYTE_LEVEL_OBJECTIONS = {
     "marks parts": {"model__end_of_word_suffix": "</w>"},
     "ignores merges": {"model__ignore_merges": True},
     "lacks some bytes": {"model__vocab": {"a": 0}},
+    "two have one id": {
+        "model__vocab": {character: max(byte, 1) for byte, character in byte_characters().items()},
+        "model__merges": [],
+    },
     "WordPiece": {"model__type": "WordPiece"},
     "no file of byte-level BPE": {"model": None},
 }
