@@ -35,7 +35,6 @@ _AHEAD = 16  # words
 _MULTIPLIER, _LAST_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)
 _LOW_BITS, _HIGH_BITS = np.uint64(0x0101010101010101), np.uint64(0x8080808080808080)
 _ENTRY_MASK, _BYTE, _EIGHT, _TAKEN = map(np.uint64, (0xFFFFFFFF, 0xFF, 8, 0x80))
-
 _KEEP = np.array([(1 << 8 * size) - 1 for size in range(9)], np.uint64)
 
 
