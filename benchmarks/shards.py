@@ -151,11 +151,11 @@ def compare(case: Case, corpora: Path, cache: Path, megabytes: float, rounds: in
         size = write(folder / "all.jsonl.zst", lines) - write(folder / "one.jsonl.zst", lines[:1])
         ours, theirs = Times([], []), Times([], [])
         for number in range(rounds):
-            for name, ours_of, theirs_of in zip(("one", "all"), ours, theirs, strict=True):
-                source = folder / f"{name}.jsonl.zst"
-                ours_of.append(build(source, tokenizer, case, folder / f"{name}-{number}"))
+            for which, ours_of, theirs_of in zip(("one", "all"), ours, theirs, strict=True):
+                source = folder / f"{which}.jsonl.zst"
+                ours_of.append(build(source, tokenizer, case, folder / f"{which}-{number}"))
                 if case.peer:
-                    theirs_of.append(peer(source, tokenizer, case, folder / f"peer-{name}-{number}", vocab_size))
+                    theirs_of.append(peer(source, tokenizer, case, folder / f"peer-{which}-{number}", vocab_size))
         report(case, size, ours, theirs)
         if case.peer:
             peer(folder / "all.jsonl.zst", tokenizer, case, folder / "kept", vocab_size, keep=True)

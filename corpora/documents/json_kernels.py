@@ -13,7 +13,7 @@ from corpora.compiled import bytes_between, copy_64, inlined, trailing_zeros, un
 
 SLACK = 64  # bytes behind the texts that are written, too
 _BAD = -1  # a position: leave the block
-_QUOTE, _BACKSLASH, _NEWLINE, _SPACE = ord('"'), ord("\\"), ord("\n"), ord(" ")
+_QUOTE, _BACKSLASH, _NEWLINE, _SPACE, _TAB, _RETURN = map(ord, '"\\\n \t\r')
 _OPEN, _CLOSE, _COLON, _COMMA = map(ord, "{}:,")
 _MINUS, _PLUS, _POINT, _ZERO, _NINE, _E, _U = map(ord, "-+.09eu")
 _STANDS_FOR = np.zeros(256, np.uint8)  # by what follows a backslash
@@ -34,7 +34,7 @@ def _byte(block: NDArray[np.uint8], position: int) -> int:
 @inlined
 def _past_space(block: NDArray[np.uint8], position: int) -> int:
     byte = _byte(block, position)
-    while byte == _SPACE or byte == 9 or byte == 13:
+    while byte == _SPACE or byte == _TAB or byte == _RETURN:  # noqa: SIM109 (kernels have no tuples)
         position += 1
         byte = _byte(block, position)
     return position
@@ -76,9 +76,9 @@ def _escape(block: NDArray[np.uint8], position: int, out: NDArray[np.uint8], end
     position += 6
     if 0xD800 <= code < 0xDC00:
         low = _code_unit(block, position)
-        position += 6
-        code = 0x10000 + ((code - 0xD800) << 10) + low - 0xDC00 if 0xDC00 <= low < 0xE000 else 1 << 16
-        return position if code >= 0x10000 and low < 0xE000 and low >= 0xDC00 else _BAD, _write(code, out, end)
+        if low < 0xDC00 or low >= 0xE000:
+            return _BAD, end
+        return position + 6, _write(0x10000 + ((code - 0xD800) << 10) + low - 0xDC00, out, end)
     if code >= 1 << 16 or 0xDC00 <= code < 0xE000:
         return _BAD, end
     return position, _write(code, out, end)
@@ -88,7 +88,6 @@ def _escape(block: NDArray[np.uint8], position: int, out: NDArray[np.uint8], end
 def _string(block: NDArray[np.uint8], position: int, out: NDArray[np.uint8], end: int) -> tuple[int, int]:
     """As `_escape`, of the string whose first quote is before `position`."""
     while True:
-        found = 64
         if position + 64 <= block.shape[0]:
             special = bytes_between(block, position, 0, 0x1F) | bytes_between(block, position, _QUOTE, _QUOTE)
             special |= bytes_between(block, position, _BACKSLASH, _BACKSLASH)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from corpora.compiled import inlined, kernel, leading_zeros, trailing_zeros, uncounted
+from corpora.compiled import inlined, leading_zeros, trailing_zeros, uncounted
 
 MOST_SYMBOLS, MOST_RANKS = 1 << 21, (1 << 22) - 1
 _RIGHT, _LEFT = np.uint64(22), np.uint64(43)  # where they begin
@@ -39,6 +39,17 @@ class Surfaces(NamedTuple):
     ids: NDArray[np.int32]
     bytes_of: NDArray[np.int32]
     unknown: int
+
+
+class Room(NamedTuple):
+    """To work in: int64[symbols of the longest word], and int64[64 and five times that]."""
+
+    line: NDArray[np.int64]
+    work: NDArray[np.int64]
+
+
+def room_for(longest: int) -> Room:
+    return Room(np.empty(longest, np.int64), np.empty(5 * max(longest, _SHORT), np.int64))
 
 
 class ByteMerges(NamedTuple):
@@ -201,33 +212,26 @@ def _merge_long(line: NDArray[np.int64], length: int, work: NDArray[np.int64], m
 
 
 @inlined
-def merge(line: NDArray[np.int64], length: int, work: NDArray[np.int64], merges: Merges) -> int:
-    """Merges the symbols `line[:length]` in place. Returns how many are left. work: int64[64 and 5 * length]."""
+def merge(room: Room, length: int, merges: Merges) -> int:
+    """Merges the symbols `room.line[:length]` in place. Returns how many are left."""
     if length > _SHORT:
-        return _merge_long(line, length, work, merges)
+        return _merge_long(room.line, length, room.work, merges)
     for place in range(length - 1):
-        work[place] = _rank_of(merges.slots, line[place], line[place + 1]) << 6 | place
-    return _merge_short(line, length, work, merges)
+        room.work[place] = _rank_of(merges.slots, room.line[place], room.line[place + 1]) << 6 | place
+    return _merge_short(room.line, length, room.work, merges)
 
 
 @inlined
-def merge_bytes(
-    data: NDArray[np.uint8],
-    start: int,
-    length: int,
-    model: ByteMerges,
-    line: NDArray[np.int64],
-    work: NDArray[np.int64],
-) -> int:
+def merge_bytes(data: NDArray[np.uint8], start: int, length: int, model: ByteMerges, room: Room) -> int:
     """As `merge`, of the symbols of bytes, which it puts into the line."""
     for place in range(length):
-        line[place] = model.symbol_of[data[start + place]]
+        room.line[place] = model.symbol_of[data[start + place]]
     if length > _SHORT:
-        return _merge_long(line, length, work, model.merges)
+        return _merge_long(room.line, length, room.work, model.merges)
     for place in range(length - 1):
         rank = model.ranks[data[start + place], data[start + place + 1]]
-        work[place] = int(np.int64(rank)) << 6 | place
-    return _merge_short(line, length, work, model.merges)
+        room.work[place] = int(np.int64(rank)) << 6 | place
+    return _merge_short(room.line, length, room.work, model.merges)
 
 
 @uncounted
@@ -245,7 +249,7 @@ def _write_unknown(code: int, surfaces: Surfaces, pool: NDArray[np.uint32], pool
     return size
 
 
-@kernel
+@uncounted
 def merge_words(
     symbols: NDArray[np.int32],
     starts: NDArray[np.int64],
@@ -257,37 +261,13 @@ def merge_words(
     pool: NDArray[np.uint32],
     pool_next: int,
     pool_end: int,
+    room: Room,
 ) -> int:
     """Writes each word's ids to the pool, and where they are to its entry. Returns the pool's next free place.
 
     Word w is `symbols[starts[w]:starts[w + 1]]` and its entry `entries[words[w]]`. One that might not fit gets
     limit -1, and so does one that ends with the symbol `no_end`.
     """
-    size = 1
-    for word in range(words.shape[0]):
-        size = max(size, int(starts[word + 1] - starts[word]))
-    line, work = np.empty(size, np.int64), np.empty(5 * max(size, _SHORT), np.int64)
-    return _merge_all(
-        symbols, starts, words, entries, merges, surfaces, no_end, pool, pool_next, pool_end, line, work
-    )
-
-
-@uncounted
-def _merge_all(
-    symbols: NDArray[np.int32],
-    starts: NDArray[np.int64],
-    words: NDArray[np.int64],
-    entries: NDArray[np.void],
-    merges: Merges,
-    surfaces: Surfaces,
-    no_end: int,
-    pool: NDArray[np.uint32],
-    pool_next: int,
-    pool_end: int,
-    line: NDArray[np.int64],
-    work: NDArray[np.int64],
-) -> int:
-    """See `merge_words`."""
     known = surfaces.ids.shape[0]
     for word in range(words.shape[0]):
         first, length = starts[word], starts[word + 1] - starts[word]
@@ -298,11 +278,11 @@ def _merge_all(
             entries[entry].limit = -1.0
             continue
         for place in range(length):
-            line[place] = symbols[first + place]
-        length = merge(line, length, work, merges)
+            room.line[place] = symbols[first + place]
+        length = merge(room, length, merges)
         in_run = False
         for place in range(length):
-            symbol = line[place]
+            symbol = room.line[place]
             if symbol < known:
                 pool[pool_next] = surfaces.ids[symbol]
                 pool_next += 1

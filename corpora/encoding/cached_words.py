@@ -22,13 +22,14 @@ from corpora.encoding.word_cache import (
     keep,
     look_up,
     new_cache,
+    power_of_two,
 )
 from corpora.encoding.word_symbols import LONGEST_WORD
 from corpora.texts import Utf8, read_only
 
 Bytes = NDArray[np.uint8]
 Offsets = NDArray[np.int64]
-DEFAULT_CACHE = 96 << 20  # bytes: a million words
+DEFAULT_CACHE = 96 << 20  # bytes: some 800,000 short words, or as many of GPT-2's
 _LONG_BYTES = 120  # of a word with an entry: two places of the table, the entry, 32 bytes of text, 8 pieces
 _MOST_WORDS = 1 << 15  # of a block
 _BYTES_A_WORD = 8  # of a block, for each word that it can hold
@@ -64,10 +65,8 @@ class CachedWords(ABC):
 
     def __init__(self, dtype: np.dtype[np.unsignedinteger], *, expansion: int, alone: bool, cache_bytes: int) -> None:
         self._dtype, self._alone = dtype, alone
-        slots, long = (
-            _power_of_two(2 * cache_bytes // 3 // (8 * SLOT)),
-            _power_of_two(cache_bytes // 3 // _LONG_BYTES),
-        )
+        slots = power_of_two(2 * cache_bytes // 3 // (8 * SLOT), 10)
+        long = power_of_two(cache_bytes // 3 // _LONG_BYTES, 10)
         words = min(_MOST_WORDS, slots // 4, long // 4)
         self._most_bytes = words * _BYTES_A_WORD
         most_symbols = expansion * (self._most_bytes + LONGEST_WORD) + 2 * words
@@ -189,8 +188,3 @@ class CachedWords(ABC):
                 yield from self._by_engine(batch)
                 batch, size = [], 0
         yield from self._by_engine(batch)
-
-
-def _power_of_two(most: int) -> int:
-    """The largest that is no more than `most`; at least 2**10, at most 2**26."""
-    return 1 << min(max(10, most.bit_length() - 1), 26)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from corpora.compiled import bytes_between, inlined, trailing_zeros, uncounted
-from corpora.encoding.word_symbols import code_point
+from corpora.encoding.word_symbols import code_point, utf8_size
 
 OTHER, LETTER, NUMBER, WHITE = 0, 1, 2, 3  # classes of characters
 BLOCK = 64
@@ -25,15 +25,9 @@ _UNFINISHED, _BEFORE, _SPACE_BEFORE, _TAKEN, _ADDED, CARRIED = 0, 4, 8, 9, 10, 1
 
 
 @inlined
-def _size(first: int) -> int:
-    """Of a character in UTF-8, by its first byte."""
-    return 1 + (first >= 0xC0) + (first >= 0xE0) + (first >= 0xF0)
-
-
-@inlined
 def _class(data: NDArray[np.uint8], position: int, classes: NDArray[np.uint8]) -> int:
     first = data[position]
-    return int(classes[first if first < 0x80 else code_point(data, position, _size(first))])
+    return int(classes[first if first < 0x80 else code_point(data, position, utf8_size(first))])
 
 
 @inlined
@@ -71,7 +65,7 @@ def _characters(
         place = trailing_zeros(firsts)
         firsts &= firsts - _ONE
         start = position + place
-        size, kind = _size(data[start]), _class(data, start, classes)
+        size, kind = utf8_size(data[start]), _class(data, start, classes)
         bits = (_ONE << np.uint64(size)) - _ONE
         found[kind] |= bits << np.uint64(place)
         if place + size > BLOCK:

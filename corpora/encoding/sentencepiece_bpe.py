@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from corpora.encoding.bpe_merges import MOST_RANKS, MOST_SYMBOLS, Merges, Surfaces, merge_words, merges_of
+from corpora.encoding.bpe_merges import MOST_RANKS, MOST_SYMBOLS, Merges, Surfaces, merge_words, merges_of, room_for
 from corpora.encoding.cached_words import DEFAULT_CACHE, Bytes, Offsets
 from corpora.encoding.charsmap import read_rules
 from corpora.encoding.code_points import SPACE
@@ -80,9 +80,10 @@ class SentencePieceBpe(SentencePieceWords):
     def _settle(
         self, symbols: NDArray[np.int32], starts: Offsets, entries: NDArray[np.int64], pool_next: int, pool_end: int
     ) -> int:
-        made, to = self._made, (self._pool, pool_next, pool_end)
+        made, entry_of = self._made, self._cache.entries
         how = (made.merges, made.surfaces, made.no_end)
-        return merge_words(symbols, starts, entries, self._cache.entries, *how, *to)
+        room = room_for(int(np.diff(starts).max(initial=1)))
+        return merge_words(symbols, starts, entries, entry_of, *how, self._pool, pool_next, pool_end, room)
 
     def _by_engine(self, texts: list[str]) -> list[NDArray[np.integer]]:
         return list(self._given_engine(texts))

@@ -30,11 +30,12 @@ since candidates come in SentencePiece's order and the first of equals stays. Th
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from corpora.compiled import inlined, kernel, uncounted
+from corpora.compiled import inlined, uncounted
 from corpora.encoding.piece_trie import NO_PIECE, ROOT
 
 _WINDOW = 2.0**-3
@@ -84,7 +85,20 @@ def _limit(by_chains: float, by_length: float, length: int, before: float, worst
     return bound - before - worst
 
 
-@kernel
+class Room(NamedTuple):
+    """To work in: float64[2, symbols of the longest word + 1] and int64[4, the same]."""
+
+    floats: NDArray[np.float64]
+    places: NDArray[np.int64]
+
+
+def room_for(starts: NDArray[np.int64]) -> Room:
+    """For `best_pieces` of words, at least one, that begin there."""
+    size = 1 + int(np.max(np.diff(starts)))
+    return Room(np.empty((2, size), np.float64), np.empty((4, size), np.int64))
+
+
+@uncounted
 def best_pieces(
     symbols: NDArray[np.int32],
     starts: NDArray[np.int64],
@@ -96,6 +110,7 @@ def best_pieces(
     pool: NDArray[np.uint32],
     pool_next: int,
     unknowns: NDArray[np.int64],
+    room: Room,
 ) -> tuple[int, int]:
     """Writes each word's pieces to the pool, and where they are and how they score to its entry.
 
@@ -105,32 +120,9 @@ def best_pieces(
     whose value stays to be filled in. There must be room for a piece a symbol. Returns the pool's next free place,
     and the number of runs.
     """
-    size = 1 + np.max(starts[1:] - starts[:-1])
-    floats, places = np.empty((2, size), np.float64), np.empty((4, size), np.int64)
-    return _best_pieces(
-        symbols, starts, words, entries, nodes, scoring, values, pool, pool_next, unknowns, floats, places
-    )
-
-
-@uncounted
-def _best_pieces(
-    symbols: NDArray[np.int32],
-    starts: NDArray[np.int64],
-    words: NDArray[np.int64],
-    entries: NDArray[np.void],
-    nodes: NDArray[np.void],
-    scoring: NDArray[np.float64],
-    values: NDArray[np.uint32],
-    pool: NDArray[np.uint32],
-    pool_next: int,
-    unknowns: NDArray[np.int64],
-    floats: NDArray[np.float64],
-    places: NDArray[np.int64],
-) -> tuple[int, int]:
-    """See `best_pieces`. floats, places: to work in, as long as the longest word has symbols, and 1."""
     unknown_score, step, alphabet = scoring[0], scoring[1], np.uint64(scoring[2])
-    best, margin = floats[0], floats[1]
-    chains, origin, piece, path = places[0], places[1], places[2], places[3]
+    best, margin = room.floats[0], room.floats[1]
+    chains, origin, piece, path = room.places[0], room.places[1], room.places[2], room.places[3]
     runs = 0
     for word in range(words.shape[0]):
         first, length = starts[word], starts[word + 1] - starts[word]

@@ -71,6 +71,11 @@ class Cache(NamedTuple):
     used: NDArray[np.int64]
 
 
+def power_of_two(most: int, least_exponent: int) -> int:
+    """The largest that is no more than `most`, between 2**least_exponent and 2**26."""
+    return 1 << min(max(least_exponent, most.bit_length() - 1), 26)
+
+
 def zero_slots(slots: int, width: int) -> NDArray[np.uint64]:
     """uint64[slots, width], each slot at the beginning of a cache line of 64 bytes."""
     found = np.zeros(slots * width + 8, np.uint64)

@@ -15,7 +15,7 @@ from corpora.encoding.cached_words import DEFAULT_CACHE, Bytes, Lines, Offsets
 from corpora.encoding.code_points import SPACE, Normaliser, normalise_function
 from corpora.encoding.sentencepiece_words import SentencePieceWords, Tables
 from corpora.encoding.unigram_engine import Engine, engine, why_not
-from corpora.encoding.unigram_viterbi import best_pieces
+from corpora.encoding.unigram_viterbi import best_pieces, room_for
 from corpora.encoding.word_cache import scan
 from corpora.errors import BadArgument
 
@@ -86,7 +86,7 @@ class WordPieces(SentencePieceWords):
         engine = self._engine
         pool_next, runs = best_pieces(
             symbols, starts, entries, self._cache.entries, engine.trie.nodes, engine.scoring, self._values,
-            self._pool, pool_next, self._unknowns,
+            self._pool, pool_next, self._unknowns, room_for(starts),
         )  # fmt: skip
         if runs:
             unknown = self._unknowns[:runs]

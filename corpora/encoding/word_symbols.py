@@ -15,6 +15,12 @@ RUN_BITS = 5  # of the length of a run
 
 
 @inlined
+def utf8_size(first: int) -> int:
+    """Bytes of a character in UTF-8, by the first one."""
+    return 1 + (first >= 0xC0) + (first >= 0xE0) + (first >= 0xF0)
+
+
+@inlined
 def code_point(data: NDArray[np.uint8], position: int, size: int) -> int:
     """The character of `size` bytes at `position`."""
     code = int(np.int64(data[position])) & (0x7F if size == 1 else 0x7F >> size)
@@ -53,8 +59,7 @@ def normalised(
         symbols[end] = space
         end += 1
         while position < stop and why == 0:
-            first = data[position]
-            size = 1 + (first >= 0xC0) + (first >= 0xE0) + (first >= 0xF0)
+            size = utf8_size(data[position])
             code = code_point(data, position, size)
             position += size
             fate = np.int64(table[code]) if code < table.shape[0] else SLOW

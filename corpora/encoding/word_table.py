@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from corpora.compiled import inlined, prefetch, uncounted
-from corpora.encoding.bpe_merges import ByteMerges, merge_bytes
-from corpora.encoding.word_cache import some_bytes, zero_slots
+from corpora.encoding.bpe_merges import ByteMerges, Room, merge_bytes, room_for
+from corpora.encoding.word_cache import power_of_two, some_bytes, zero_slots
 
 # A slot: the word's bytes; its length | ids << 8, or 0 where it is free; the ids, two in each uint64.
 SHORT_KEY, SHORT_SLOT = 2, 8
@@ -34,27 +34,27 @@ class Table(NamedTuple):
 class Words(NamedTuple):
     """Room for a few words. Word k is `data[starts[k]:starts[k + 1]]`; keys: three for each.
 
-    line, work: for the symbols of one. counts: words REFUSED, as they had too many of them (they have no ids), and
+    room: for the symbols of one. counts: words REFUSED, as they had too many of them (they have no ids), and
     bytes MERGED: of words that were in no table.
     """
 
     starts: NDArray[np.int64]
     keys: NDArray[np.uint64]
-    line: NDArray[np.int64]
-    work: NDArray[np.int64]
+    room: Room
     counts: NDArray[np.int64]
 
 
 def new_table(cache_bytes: int, width: int) -> Table:
     """Of at most so many bytes, and 16 slots at least."""
-    slots = 1 << max(4, (cache_bytes // (8 * width)).bit_length() - 1)
+    slots = power_of_two(cache_bytes // (8 * width), 4)
     return Table(zero_slots(slots, width), np.zeros(1, np.int64))
 
 
 def room_for_words(count: int, longest: int) -> Words:
     """longest: symbols of a word, at most."""
-    line, work = np.empty(longest, np.int64), np.empty(5 * max(longest, 64), np.int64)
-    return Words(np.empty(count + 1, np.int64), np.empty(3 * count, np.uint64), line, work, np.zeros(2, np.int64))
+    return Words(
+        np.empty(count + 1, np.int64), np.empty(3 * count, np.uint64), room_for(longest), np.zeros(2, np.int64)
+    )
 
 
 @inlined
@@ -71,12 +71,12 @@ def _id(slots: NDArray[np.uint64], slot: int, key: int, number: int) -> np.uint6
 
 @inlined
 def _merged(data: NDArray[np.uint8], start: int, length: int, merges: ByteMerges, words: Words) -> int:
-    """Puts a word's ids into `words.line`. Returns how many."""
-    if length > words.line.shape[0]:
+    """Puts a word's ids into `words.room.line`. Returns how many."""
+    if length > words.room.line.shape[0]:
         words.counts[REFUSED] += 1
         return 0
     words.counts[MERGED] += length
-    return merge_bytes(data, start, length, merges, words.line, words.work)
+    return merge_bytes(data, start, length, merges, words.room)
 
 
 @inlined
@@ -137,9 +137,9 @@ def _write_long(
             return end + count
     count = _merged(data, start, length, merges, words)
     for number in range(count):
-        out[end + number] = words.line[number]
+        out[end + number] = words.room.line[number]
     if slot >= 0:
-        _keep(table, slot, LONG_KEY, length, words.line, count)
+        _keep(table, slot, LONG_KEY, length, words.room.line, count)
     return end + count
 
 
@@ -183,9 +183,9 @@ def write_words(
         if known == 0:
             size = _merged(data, start, length, merges, words)
             for number in range(size):
-                out[int(np.int64(at)) + number] = words.line[number]
+                out[int(np.int64(at)) + number] = words.room.line[number]
             slots[place], slots[place + one] = first, second
-            _keep(short, slot, SHORT_KEY, length, words.line, size)
+            _keep(short, slot, SHORT_KEY, length, words.room.line, size)
         else:
             ids = place + np.uint64(SHORT_KEY + 1)
             out[at], out[at + one] = slots[ids] & _LOW, slots[ids] >> _HALF

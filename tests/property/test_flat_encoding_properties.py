@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tokenizers import pre_tokenizers
 
 from corpora.compiled import uncounted
-from corpora.encoding.bpe_merges import Surfaces, merge_words, merges_of
+from corpora.encoding.bpe_merges import Surfaces, merge_words, merges_of, room_for
 from corpora.encoding.byte_level_bpe import classes
 from corpora.encoding.gpt2_words import BLOCK, CARRIED, LETTER, NUMBER, OTHER, WHITE, beginnings
 from corpora.encoding.word_cache import ENTRY
@@ -65,7 +65,7 @@ def test_any_merges(pairs: list[tuple[int, int]], words: list[list[int]], data) 
     starts = np.cumsum([0, *map(len, words)])
     surfaces = Surfaces(np.arange(50, dtype=np.int32), np.full(256, -1, np.int32), 0)
     order = np.arange(len(words))
-    merge_words(symbols, starts, order, entries, table, surfaces, -1, pool, 0, len(pool))
+    merge_words(symbols, starts, order, entries, table, surfaces, -1, pool, 0, len(pool), room_for(120))
     found = [pool[e["pieces"] : e["pieces"] + e["count"]].tolist() for e in entries]
     assert found == [merge(word, ranks, merged) for word in words]
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from corpora.encoding.charsmap import read_rules
 from corpora.encoding.model_proto import read_model
 from corpora.encoding.unigram_engine import Engine, engine
-from corpora.encoding.unigram_viterbi import best_pieces
+from corpora.encoding.unigram_viterbi import best_pieces, room_for
 from corpora.encoding.word_cache import ENTRY
 from tests.reference.sentencepiece_lines import Pair, normal, train, with_pieces
 from tests.reference.unigram_margins import best_and_limit
@@ -121,6 +121,7 @@ def _by_kernel(made: Engine, word: str) -> tuple[list[str], np.void]:
     values = np.arange(made.processor.get_piece_size(), dtype=np.uint32)
     starts, words = np.array([0, len(word)]), np.zeros(1, np.int64)
     unknowns = np.empty((len(word), 3), np.int64)
-    end, _ = best_pieces(symbols, starts, words, entries, made.trie.nodes, made.scoring, values, pool, 0, unknowns)
+    given_ = (symbols, starts, words, entries, made.trie.nodes, made.scoring, values, pool, 0, unknowns)
+    end, _ = best_pieces(*given_, room_for(starts))
     known = [int(value) < 2**31 for value in pool[:end]]
     return [made.processor.id_to_piece(int(v)) if k else "?" for v, k in zip(pool, known, strict=False)], entries[0]

@@ -10,7 +10,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from corpora.compiled import kernel, load_uint64, multiply_high, trailing_zeros
+from corpora.compiled import (
+    bytes_between,
+    copy_64,
+    kernel,
+    leading_zeros,
+    load_uint64,
+    multiply_high,
+    trailing_zeros,
+    uncounted,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -20,16 +29,37 @@ def _instructions(array, index, left, right, out):
     out[0] = load_uint64(array, index)
     out[1] = multiply_high(left, right)
     out[2] = np.uint64(trailing_zeros(left))
+    out[3] = np.uint64(leading_zeros(left))
 
 
 def test_instructions_are_what_python_says():
-    generator, out = np.random.default_rng(1), np.zeros(3, np.uint64)
+    generator, out = np.random.default_rng(1), np.zeros(4, np.uint64)
     data = generator.integers(0, 256, 64, np.uint8)
     for index in range(56):
         left, right = (int(number) | 1 << index for number in generator.integers(0, 1 << 63, 2))
         _instructions(data, index, np.uint64(left), np.uint64(right), out)
         expected = int.from_bytes(data[index : index + 8].tobytes(), "little")
-        assert out.tolist() == [expected, left * right >> 64, (left & -left).bit_length() - 1]
+        zeros = [(left & -left).bit_length() - 1, 64 - left.bit_length()]
+        assert out.tolist() == [expected, left * right >> 64, *zeros]
+
+
+@uncounted
+def _on_64_bytes(data, index, low, high, bits, copied, to):
+    bits[0] = bytes_between(data, index, low, high)
+    copy_64(data, index, copied, to)
+
+
+def test_instructions_on_64_bytes_are_what_python_says():
+    generator, bits = np.random.default_rng(2), np.zeros(1, np.uint64)
+    data = generator.integers(0, 256, 200, np.uint8)
+    for index in range(136):
+        low, high = sorted(generator.integers(0, 256, 2).tolist())
+        copied = np.zeros(200, np.uint8)
+        _on_64_bytes(data, index, low, high, bits, copied, 136 - index)
+        expected = [low <= byte <= high for byte in data[index : index + 64].tolist()]
+        assert [int(bits[0]) >> place & 1 for place in range(64)] == expected
+        assert np.flatnonzero(copied).size <= 64
+        assert np.array_equal(copied[136 - index : 200 - index], data[index : index + 64])
 
 
 @pytest.fixture
