@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Generic, Self, TypeVar
 
 from corpora.errors import TamizError
+from trainer.one_thread import OneThread
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
@@ -28,7 +29,7 @@ class Prefetcher(Generic[Key, Value]):
         self, make: Callable[[Key], Value], after: Callable[[Key], Key], depth: int, begin: Callable[[], None]
     ) -> None:
         self._make, self._after, self._depth = make, after, depth
-        self._pool = ThreadPoolExecutor(1, "tamiz-batches", begin) if depth else None
+        self._thread = OneThread("tamiz-batches", begin) if depth else None
         self._begun: deque[tuple[Key, Future[Value]]] = deque()
         self._process = os.getpid()
 
@@ -36,22 +37,22 @@ class Prefetcher(Generic[Key, Value]):
         return self
 
     def __exit__(self, *error: object) -> None:
-        if self._pool is not None and self._process == os.getpid():
-            self._pool.shutdown(cancel_futures=True)
+        if self._thread is not None:
+            self._thread.close()
         self._begun.clear()
 
     def get(self, key: Key) -> Value:
         """The value of a key; the ones after it are begun. A key that wasn't expected starts anew from there."""
-        if self._pool is None:
+        if self._thread is None:
             return self._make(key)
         if self._process != os.getpid():
             raise TamizError("these batches belong to the process that forked: begin a new iteration in this one")
         if not self._begun or self._begun[0][0] != key:
             self._drop()
-            self._begin(self._pool, key)
+            self._begin(self._thread.pool, key)
         _, wanted = self._begun.popleft()
         while len(self._begun) < self._depth:
-            self._begin(self._pool, self._after(self._begun[-1][0] if self._begun else key))
+            self._begin(self._thread.pool, self._after(self._begun[-1][0] if self._begun else key))
         return wanted.result()
 
     def _begin(self, pool: ThreadPoolExecutor, key: Key) -> None:

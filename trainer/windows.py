@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import NamedTuple, Self
 
 from trainer import order
+from trainer.one_thread import OneThread
 from trainer.order import Ints, Window
 from trainer.split_reader import Rows, SplitReader
 
@@ -34,14 +35,14 @@ class Windows:
         self._plans: dict[int, list[Window]] = {}
         self._current: Loaded | None = None
         self._next: tuple[tuple[int, int], Future[Loaded]] | None = None
-        self._pool = ThreadPoolExecutor(1, "tamiz-windows") if read_ahead else None
+        self._thread = OneThread("tamiz-windows") if read_ahead else None
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
+        if self._thread is not None:
+            self._thread.close()
         self._current = self._next = None
 
     def at(self, epoch: int, position: int) -> Loaded:
@@ -74,14 +75,14 @@ class Windows:
         return self._load(epoch, window, last, {} if last is None else last.memory)
 
     def _begin_next(self, current: Loaded, last: Loaded | None) -> None:
-        if self._pool is None:
+        if self._thread is None:
             return
         plan, number, epoch = self._plan(current.epoch), current.window.number + 1, current.epoch
         if number == len(plan):
             epoch, number = epoch + 1, 0
             plan = self._plan(epoch)
         spare = last.memory if last is not None and last.memory is not current.memory else {}
-        self._next = (epoch, number), self._pool.submit(self._load, epoch, plan[number], current, spare)
+        self._next = (epoch, number), self._thread.pool.submit(self._load, epoch, plan[number], current, spare)
 
     def _load(self, epoch: int, window: Window, known: Loaded | None, memory: Rows) -> Loaded:
         """Reads a window into `memory`, unless it has the groups of the `known` one: with few groups, all have."""

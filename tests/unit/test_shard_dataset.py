@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import json
 import logging
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -223,6 +225,19 @@ def test_a_data_loader_without_workers_is_fine_and_with_workers_refused(shards):
 def test_bad_arguments_are_named(shards, arguments, said):
     with pytest.raises(BadArgument, match=said):
         ShardDataset(shards, **arguments)
+
+
+LEFT_OPEN = """
+import sys
+from trainer import ShardDataset
+batches = iter(ShardDataset(sys.argv[1], batch_size=8))
+print(len(next(batches)["input_ids"]))
+"""
+
+
+def test_an_iterator_left_open_ends_quietly_with_the_interpreter(shards):
+    done = subprocess.run([sys.executable, "-c", LEFT_OPEN, str(shards)], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "8\n", "")
 
 
 def test_bad_shards_are_named(tmp_path):

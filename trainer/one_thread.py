@@ -1,0 +1,26 @@
+"""A thread of an object's own, which ends with it: closed, forgotten, or still open when the interpreter ends."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from weakref import finalize
+
+
+class OneThread:
+    """A pool of one thread; `close` shuts it down, once.
+
+    An iterator that is still open when the interpreter ends is closed after `concurrent.futures` has been taken
+    apart; a finalizer is called before.
+    """
+
+    def __init__(self, name: str, begin: Callable[[], None] | None = None) -> None:
+        """begin: called first in the thread."""
+        self.pool = ThreadPoolExecutor(1, name, begin)
+        self.close = finalize(self, _shut_down, self.pool, os.getpid())
+
+
+def _shut_down(pool: ThreadPoolExecutor, process: int) -> None:
+    if process == os.getpid():  # a fork has no thread to wait for
+        pool.shutdown(cancel_futures=True)
