@@ -182,6 +182,7 @@ NOT_PLAIN = [
     b'{"text":"a\\u12g4"}',
     b'{"text":"a\\ud83d\\u0041"}',
     b'{"text":"a\\',
+    *(b'{"text":"a%cb%s"}' % (control, rest) for control in range(32) for rest in (b"", b"x" * 80)),
 ]
 
 
