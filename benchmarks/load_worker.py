@@ -21,7 +21,7 @@ Open = Callable[[dict[str, Any]], tuple[Batches, Callable[[int], Any]]]
 
 
 def ours(request: dict[str, Any]) -> tuple[Batches, Callable[[int], Any]]:
-    from trainer import ShardDataset
+    from tamiz.trainer import ShardDataset
 
     dataset = ShardDataset(request["shards"], batch_size=request["batch_size"], prefetch=request["prefetch"])
     if request["state"]:
@@ -107,7 +107,7 @@ LOADERS: dict[str, Open] = {
     "mosaicml": mosaic,
     "memory map": memory_map,
 }
-MODULES = {"ours": "trainer.dataset", "mosaicml": "streaming", "memory map": "torch"}
+MODULES = {"ours": "tamiz.trainer.dataset", "mosaicml": "streaming", "memory map": "torch"}
 
 
 def epoch(request: dict[str, Any]) -> dict[str, Any]:

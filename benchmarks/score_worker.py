@@ -77,7 +77,7 @@ def loop(folder: Path, request: Request, normalise: Normalise = published_normal
 
 def quick_loop(folder: Path, request: Request) -> Result:
     """The same loop with the product's normaliser."""
-    from corpora.perplexity.normalise import normalise
+    from corpora.text.normalise import normalise
 
     return loop(folder, request, normalise)
 

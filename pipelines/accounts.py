@@ -9,7 +9,7 @@ from typing import Any
 
 from corpora import manifest
 from corpora.documents.batches import BLANK
-from corpora.documents.items import WorkItem
+from corpora.documents.item import WorkItem
 from corpora.files import is_local
 from corpora.manifest import InputIdentity
 

@@ -14,11 +14,12 @@ import msgspec
 
 from corpora import files, manifest
 from corpora.documents.columns import refuse_missing_column
-from corpora.documents.items import WorkItem, work_items
+from corpora.documents.groups import source_of
+from corpora.documents.item import WorkItem
+from corpora.documents.items import work_items
 from corpora.documents.reading import DocumentBatch, read_batches
 from corpora.documents.rejected import RejectedWriter
 from corpora.manifest import MadeFrom, record
-from corpora.perplexity.calibration import source_of
 from corpora.randomness import uniform
 from corpora.verify import check_intact
 from pipelines.accounts import input_identities

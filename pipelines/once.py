@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import msgspec
 
 from corpora import files, manifest
-from corpora.documents.items import WorkItem
+from corpora.documents.item import WorkItem
 from corpora.errors import TamizError
 from corpora.manifest import FileRecord
 

@@ -16,7 +16,7 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from corpora import manifest
-from corpora.documents.items import WorkItem
+from corpora.documents.item import WorkItem
 from corpora.errors import BadArgument, DamagedFile, StaleOutput, TamizError
 from pipelines.once import ItemResult, ItemWork, collect, once
 from pipelines.settings import RunnerSettings

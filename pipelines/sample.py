@@ -12,13 +12,15 @@ import numpy as np
 import numpy.typing as npt
 
 from corpora import manifest
-from corpora.documents.items import WorkItem, work_items
+from corpora.documents.groups import Per, group_name, source_of
+from corpora.documents.item import WorkItem
+from corpora.documents.items import work_items
 from corpora.documents.reading import DocumentBatch, read_batches
 from corpora.documents.rejected import RejectedWriter
 from corpora.documents.writing import DocumentWriter
 from corpora.errors import DamagedFile, StaleOutput
 from corpora.manifest import MadeFrom, Manifest, record
-from corpora.perplexity.calibration import Calibration, Per, group_name, source_of
+from corpora.perplexity.calibration import Calibration
 from corpora.perplexity.scores import read_languages, read_perplexities
 from corpora.sampling.draw import keep_documents
 from corpora.sampling.kernels import BUCKETS, Buckets, Gaussian, Stepwise, kernel_to_builtins

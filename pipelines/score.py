@@ -15,14 +15,16 @@ import numpy as np
 
 from corpora.documents.batches import FIRST_BYTES, RejectedRow
 from corpora.documents.columns import refuse_missing_column
-from corpora.documents.items import WorkItem, work_items
+from corpora.documents.groups import language_of_path
+from corpora.documents.item import WorkItem
+from corpora.documents.items import work_items
 from corpora.documents.reading import DocumentBatch, read_batches
 from corpora.documents.rejected import RejectedWriter
 from corpora.errors import BadArgument, DamagedFile
 from corpora.manifest import MadeFrom, record
 from corpora.perplexity.lm_files import resolve_lm
 from corpora.perplexity.model import PerplexityModel
-from corpora.perplexity.routing import LmChoice, language_of_path
+from corpora.perplexity.routing import LmChoice
 from pipelines.accounts import input_identities
 from pipelines.once import ItemResult
 from pipelines.runners import Progress, WorkOnItems
@@ -132,7 +134,7 @@ _loading = threading.Lock()
 def _model(choice: LmChoice) -> PerplexityModel:
     """One model of each language per process, loaded where its first document is met, shared by its threads.
 
-    The files are mapped; a model has a word cache for every thread at work with it (`corpora.encoding.word_pieces`).
+    The files are mapped; every thread has a word cache of its own (`corpora.encoding.cache.word_pieces`).
     """
     with _loading:
         return _load(choice)

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import msgspec
 
-from corpora.documents.items import WorkItem, work_items
+from corpora.documents.item import WorkItem
+from corpora.documents.items import work_items
 from corpora.documents.reading import read_texts
 from corpora.documents.rejected import RejectedWriter
 from corpora.encoding import Encoder, load_encoder

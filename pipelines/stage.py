@@ -12,7 +12,7 @@ import apache_beam as beam
 import msgspec
 
 from corpora import manifest
-from corpora.documents.items import WorkItem
+from corpora.documents.item import WorkItem
 from corpora.manifest import FileRecord, MadeFrom, Manifest, State
 from pipelines.once import ItemResult, ItemWork
 from pipelines.runners import Progress, run_items

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from corpora import files
-from corpora.documents.items import WorkItem
+from corpora.documents.item import WorkItem
 from corpora.documents.reading import read_batches
 from corpora.documents.rejected import RejectedWriter
 from corpora.manifest import PROGRESS, MadeFrom, record

@@ -10,8 +10,9 @@ from typing import Any, get_args
 import msgspec
 
 from corpora import files, manifest
+from corpora.documents.groups import Per, group_name
 from corpora.errors import BadArgument, DamagedFile
-from corpora.perplexity.calibration import Calibration, Per, group_name
+from corpora.perplexity.calibration import Calibration
 from corpora.sampling.histogram import LogHistogram
 from corpora.sampling.kernels import BERTIN_KEEP, kernel_to_builtins
 from corpora.sampling.recommended import POINTS, Recommendation, recommend

@@ -29,7 +29,7 @@ COMMANDS = {
 }
 # options that take several values: `--input a b c`, as a shell expands a pattern
 SPREAD = ("--input", "--lm")
-LAYERS = ("corpora", "tokenizer_train", "pipelines", "trainer", "recipes", "tamiz")
+LAYERS = ("corpora", "tokenizer_train", "pipelines", "tamiz")
 
 
 class _Commands(click.Group):

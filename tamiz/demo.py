@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 from corpora.documents.items import work_items
 from corpora.documents.reading import read_batches
-from recipes.load import DEMO
 from tamiz.console import say, table
+from tamiz.recipes.load import DEMO
 
 GOOD = "good"
 SENTENCE = "La panadera abre la tienda <extra_id_0> de la mañana."
@@ -44,7 +44,7 @@ def show_classes(folder: Path) -> None:
 
 
 def show_filled_span(model: Path) -> None:
-    from trainer.fill import fill_span
+    from tamiz.trainer.fill import fill_span
 
     say(f"masked: {SENTENCE}")
     say(f"filled: {fill_span(model, SENTENCE)}   (seven million parameters, a minute of training: expect little)")

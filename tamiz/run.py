@@ -15,9 +15,9 @@ from corpora.errors import BadArgument, DamagedFile, StaleOutput
 from corpora.manifest import MadeFrom
 from corpora.perplexity.routing import LmChoice
 from corpora.verify import verify
-from recipes.load import patterns
-from recipes.schema import STAGES, Recipe
 from tamiz.console import count, say, warn
+from tamiz.recipes.load import patterns
+from tamiz.recipes.schema import STAGES, Recipe
 from tamiz.stages.common import Context, StageReport
 from tamiz.stages.train import require_torch
 

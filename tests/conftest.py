@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
-DEMO = ROOT / "recipes" / "demo"
+DEMO = ROOT / "tamiz" / "recipes" / "demo"
 
 
 @pytest.fixture(scope="session")

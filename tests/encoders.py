@@ -11,13 +11,13 @@ import numpy as np
 import sentencepiece
 
 from corpora.encoding.byte_encoder import ByteEncoder
-from corpora.encoding.byte_level_bpe import ByteLevelBpe
 from corpora.encoding.encoder import Encoder
 from corpora.encoding.flat import id_dtype
+from corpora.encoding.gpt2.byte_level_bpe import ByteLevelBpe
 from corpora.encoding.json_encoder import JsonEncoder
-from corpora.encoding.model_proto import read_model
-from corpora.encoding.rounded_scores import with_rounded_scores
-from corpora.encoding.sentencepiece_encoder import SentencePieceEncoder
+from corpora.encoding.sentencepiece.encoder import SentencePieceEncoder
+from corpora.encoding.sentencepiece.model_proto import read_model
+from corpora.encoding.sentencepiece.rounded_scores import with_rounded_scores
 from corpora.encoding.tokenizer_folder import TokenizerConfig
 from corpora.texts import utf8
 from tests.conftest import DEMO

@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from corpora import manifest
-from corpora.documents.items import WorkItem, work_items
+from corpora.documents.item import WorkItem
+from corpora.documents.items import work_items
 from corpora.documents.reading import read_batches
 from corpora.manifest import FileRecord, MadeFrom
 from pipelines.accounts import input_identities

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from corpora.encoding.model_proto import NORMAL, Piece, SentencePieceModel, read_model
+from corpora.encoding.sentencepiece.model_proto import NORMAL, Piece, SentencePieceModel, read_model
 from corpora.files import write_bytes
 from tokenizer_train.normalizer import FULLWIDTH_LESS_THAN, SPACE, normalizer
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from corpora.encoding.model_proto import NORMAL, Piece, SentencePieceModel, read_model
+from corpora.encoding.sentencepiece.model_proto import NORMAL, Piece, SentencePieceModel, read_model
 from tokenizer_train.export import BOS, EOS, PAD, UNK, as_json, sentinel_names, write_files
 from tokenizer_train.normalizer import SPACE, normalizer
 

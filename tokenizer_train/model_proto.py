@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from corpora.encoding.model_proto import (
+from corpora.encoding.sentencepiece.model_proto import (
     BYTES,
     NORMAL,
     NORMALIZER_SPEC,
@@ -17,7 +17,7 @@ from corpora.encoding.model_proto import (
     encode_piece,
     fields,
 )
-from corpora.encoding.rounded_scores import rounded
+from corpora.encoding.sentencepiece.rounded_scores import rounded
 
 _VOCAB_SIZE = 4
 # input, model_prefix, self_test_sample_size, input_format, num_threads, required_chars: of the machine or the moment

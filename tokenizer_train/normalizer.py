@@ -96,7 +96,7 @@ def rule_keys(charsmap: bytes) -> list[str]:
     """What the rules replace: the keys of the double-array trie (darts-clone) that a charsmap begins with."""
     import numpy as np
 
-    from corpora.encoding.charsmap import trie_children
+    from corpora.encoding.sentencepiece.charsmap import trie_children
 
     size = int.from_bytes(charsmap[:4], "little")
     units = np.frombuffer(charsmap, "<u4", size // 4, 4)

@@ -106,7 +106,7 @@ def _exported(model: bytes, sample: Sample, out: Path, settings: TokenizerSettin
 
 
 def _num_normal(model: bytes) -> int:
-    from corpora.encoding.model_proto import NORMAL, read_model
+    from corpora.encoding.sentencepiece.model_proto import NORMAL, read_model
 
     return sum(piece.type == NORMAL for piece in read_model(model, "spiece.model").pieces)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from corpora.documents.items import WorkItem
+from corpora.documents.item import WorkItem
 from corpora.errors import BadArgument
 from corpora.files import open_binary
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from isal import igzip_lib
 
-from corpora.documents.streams import PIECE, Damage, Source
+from corpora.documents.source import PIECE, Damage, Source
 
 _MAGIC = b"\x1f\x8b"
 _CHUNK = 1 << 18  # compressed bytes read at a time

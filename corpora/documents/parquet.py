@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from corpora.documents.batches import BatchBuilder, DocumentBatch, Outcome
-from corpora.documents.items import WorkItem
-from corpora.documents.streams import Damage, unreadable
+from corpora.documents.item import WorkItem
+from corpora.documents.source import Damage, unreadable
 from corpora.errors import BadArgument
 from corpora.files import open_binary
 

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from corpora.documents.batches import BatchBuilder, DocumentBatch, RejectedRow, TextBatch
-from corpora.documents.items import WorkItem
-from corpora.documents.streams import Damage, blocks_of_lines, pieces
+from corpora.documents.item import WorkItem
+from corpora.documents.source import Damage
+from corpora.documents.streams import blocks_of_lines, pieces
 from corpora.texts import utf8
 
 __all__ = ["BATCH_BYTES", "DocumentBatch", "RejectedRow", "TextBatch", "read_batches", "read_texts"]

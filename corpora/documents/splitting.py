@@ -84,7 +84,7 @@ def _count_newlines(file: IO[bytes], start: int, end: int, buffer: bytearray) ->
 def _row_groups(address: str, item_bytes: int) -> list[Range]:
     """Row groups gathered until they hold item_bytes (uncompressed). A damaged file is one range of nothing."""
     from corpora.documents.parquet import ParquetFile
-    from corpora.documents.streams import Damage, unreadable
+    from corpora.documents.source import Damage, unreadable
 
     try:
         file = open_binary(address)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import zstandard
 
-from corpora.documents.streams import PIECE, Damage, Source
+from corpora.documents.source import PIECE, Damage, Source
 
 _MAGIC = zstandard.FRAME_HEADER
 _RLE = 1  # the block type whose content is one byte, repeated

@@ -9,8 +9,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from corpora.encoding import gpt2_files, tokenizer_folder
+from corpora.encoding import tokenizer_folder
 from corpora.encoding.flat import FlatIds
+from corpora.encoding.gpt2 import files as gpt2_files
 from corpora.encoding.tokenizer_folder import TokenizerConfig
 from corpora.errors import BadArgument
 from corpora.texts import Utf8
@@ -113,7 +114,7 @@ def _json(path: Path, config: TokenizerConfig) -> Encoder:
 
 
 def _sentencepiece(path: Path, config: TokenizerConfig) -> Encoder:
-    from corpora.encoding.sentencepiece_encoder import SentencePieceEncoder
+    from corpora.encoding.sentencepiece.encoder import SentencePieceEncoder
 
     model = tokenizer_folder.read_file(path)
     tokenizer_folder.check_sha256(path, model, config.spiece_model_sha256)

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from corpora.encoding.cache.flat_encoder import FlatEncoder, Make
 from corpora.encoding.flat import FlatIds, id_dtype
-from corpora.encoding.flat_encoder import FlatEncoder, Make
 from corpora.encoding.sentinels import check_sentinel, sentinel_name
 from corpora.encoding.tokenizer_folder import TokenizerConfig, name
 from corpora.errors import BadArgument, DamagedFile
@@ -111,7 +111,7 @@ def _encode(tokenizer: Any, texts: list[str]) -> list[NDArray[np.int32]]:
 
 def _fastokens(data: bytes, tokenizer: Any, dtype: np.dtype[np.unsignedinteger]) -> Make | None:
     """One for all threads."""
-    from corpora.encoding.fast_bpe import fastokens
+    from corpora.encoding.gpt2.fast_bpe import fastokens
 
     del tokenizer
     shared = fastokens(data, dtype)
@@ -120,7 +120,7 @@ def _fastokens(data: bytes, tokenizer: Any, dtype: np.dtype[np.unsignedinteger])
 
 def _words(data: bytes, tokenizer: Any, dtype: np.dtype[np.unsignedinteger]) -> Make | None:
     """What makes cached words of this file, where these are exact."""
-    from corpora.encoding import byte_level_bpe
+    from corpora.encoding.gpt2 import byte_level_bpe
 
     if byte_level_bpe.why_not(data) is not None:
         return None

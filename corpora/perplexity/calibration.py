@@ -2,39 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Literal
 
+from corpora.documents.groups import Per, group_name, source_of
 from corpora.manifest import Manifest
 from corpora.perplexity.scores import read_by_language, score_files
 from corpora.sampling.histogram import LogHistogram
 
-Per = Literal["all", "language", "source", "language,source"]
-
-UNKNOWN = "unknown"
 THREADS = 4
-
-_EXTENSIONS = re.compile(r"(\.(jsonl|json|parquet|tsv|txt)(\.(gz|zst))?|\.item\d{4,})+$", re.IGNORECASE)
-_SHARD = re.compile(r"(^|[-_.]+)\d+(-of-\d+(-[0-9a-f]{8,})?)?$")
-
-
-def source_of(name: str) -> str:
-    """The source that an input, a work item or a file of scores belongs to: its name up to the shard number.
-
-    `c4-es.tfrecord-00000-of-01024.json.gz` -> `c4-es.tfrecord`, `wiki__part-00001.parquet` -> `wiki__part`,
-    `books.jsonl` -> `books`. A last number is taken for a shard's, so `wiki-2023.jsonl` belongs to `wiki`.
-    """
-    return _SHARD.sub("", _EXTENSIONS.sub("", name))
-
-
-def group_name(per: Per, language: str, source: str) -> str:
-    """What the group of a document is called: `all`, `es`, `wiki` or `es/wiki`; what is empty is `unknown`."""
-    names = {"all": ["all"], "language": [language], "source": [source], "language,source": [language, source]}[per]
-    return "/".join(name or UNKNOWN for name in names)
 
 
 class Calibration:

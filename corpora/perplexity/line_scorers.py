@@ -16,14 +16,14 @@ import numpy as np
 import numpy.typing as npt
 
 from corpora.perplexity.line_scores import LineScores
-from corpora.perplexity.normalise import normalise
 from corpora.perplexity.pieces import batches
 from corpora.perplexity.probing import ProbingModel
 from corpora.perplexity.raw_words import raw_lines
 from corpora.perplexity.settings import ScoringMode
+from corpora.text.normalise import normalise
 
 if TYPE_CHECKING:
-    from corpora.encoding.word_pieces import WordPieces
+    from corpora.encoding.cache.word_pieces import WordPieces
 
 Bytes = npt.NDArray[np.uint8]
 Offsets = npt.NDArray[np.int64]
@@ -82,7 +82,7 @@ class WordPieceScorer:
             self._free.append(encoder)
 
     def _new(self) -> WordPieces:
-        from corpora.encoding.word_pieces import DEFAULT_CACHE, WordPieces
+        from corpora.encoding.cache.word_pieces import DEFAULT_CACHE, WordPieces
 
         ngrams = self._ngrams  # not self, which holds the encoder: the model would outlive its last use
         encoder = WordPieces(

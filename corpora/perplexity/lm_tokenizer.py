@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 
-from corpora.encoding.rounded_scores import with_rounded_scores
+from corpora.encoding.sentencepiece.rounded_scores import with_rounded_scores
 from corpora.errors import BadArgument, TamizError
 from corpora.perplexity.settings import CHARACTER_COVERAGE, SENTENCEPIECE_THREADS
 from corpora.randomness import uniform

@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from corpora.compiled import kernel
-from corpora.perplexity.estimation.murmur import murmur
 from corpora.perplexity.probing import ProbingModel
 from corpora.perplexity.vocabulary_kernels import SPARE
+from corpora.text.murmur import murmur
 
 _NEWLINE = 10
 _LETTER, _SPACE, _PYTHON_SPACE, _END, _PERHAPS_WIDE = range(5)  # what a byte may be

@@ -1,7 +1,4 @@
-"""Several language models, one a language: how they are named, and which a document is scored with.
-
-A document's language stands in a column of its own, or is told by its file's path.
-"""
+"""Several language models, one a language: how they are named, and which a document is scored with."""
 
 from __future__ import annotations
 
@@ -13,7 +10,6 @@ from corpora.errors import BadArgument
 from corpora.perplexity.lm_manifest import manifest_path
 
 _LANGUAGE = re.compile(r"[A-Za-z][A-Za-z0-9]*([-_][A-Za-z0-9]+)*")
-_WORD = re.compile(r"[^\W_]+")
 
 
 @dataclass(frozen=True)
@@ -71,37 +67,3 @@ def _named(option: str, values: Iterable[str]) -> dict[str | None, str]:
             raise BadArgument(f"{option} {value}: {language or 'a file without language'} is given twice")
         found[language] = value if language is None else path
     return found
-
-
-def language_of_path(path: str, languages: Iterable[str]) -> str:
-    """The one of `languages` that stands in the path as a word (a run of letters and digits, whatever its case).
-
-    The file's name counts first, then its folder, and so on. `pt-BR` there is not also `pt`. Raises BadArgument
-    where none stands there, or several in one place.
-    """
-    asked = {language: _words(language) for language in languages}
-    for part in reversed(path.replace("\\", "/").split("/")):
-        words = _words(part)
-        found = {language: name for language, name in asked.items() if _stands_in(name, words)}
-        longest = [
-            language
-            for language, name in found.items()
-            if not any(len(other) > len(name) and _stands_in(name, other) for other in found.values())
-        ]
-        if len(longest) > 1:
-            raise BadArgument(f"{path}: {' and '.join(sorted(longest))} both stand in {part!r}: name one, {_ADVICE}")
-        if longest:
-            return longest[0]
-    raise BadArgument(f"{path}: none of {', '.join(asked)} stands in its path: put it there, {_ADVICE}")
-
-
-_ADVICE = "or pass --language-column"
-
-
-def _words(text: str) -> list[str]:
-    return _WORD.findall(text.lower())
-
-
-def _stands_in(name: list[str], words: list[str]) -> bool:
-    """Whether `name` is a run of `words`."""
-    return any(words[start : start + len(name)] == name for start in range(len(words) - len(name) + 1))

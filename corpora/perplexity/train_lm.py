@@ -17,10 +17,10 @@ from corpora import files
 from corpora.errors import BadArgument, TamizError
 from corpora.perplexity.lm_manifest import FORMAT, VERSION, manifest_path, tokenizer_path
 from corpora.perplexity.lm_tokenizer import Spool, train_tokenizer
-from corpora.perplexity.normalise import normalise
 from corpora.perplexity.pieces import load_tokenizer
 from corpora.perplexity.settings import SENTENCEPIECE_THREADS, LmSettings
 from corpora.perplexity.small_text import NO_SENTENCE, SmallText, Text
+from corpora.text.normalise import normalise
 
 Progress = Callable[[int, int], None]
 

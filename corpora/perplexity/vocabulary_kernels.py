@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from corpora.compiled import inlined, kernel, load_uint64, multiply_high, prefetch
-from corpora.perplexity.estimation.murmur import murmur
+from corpora.text.murmur import murmur
 
 SPARE = 8  # bytes that must follow the last word
 _AHEAD = 16  # look-ups under way together

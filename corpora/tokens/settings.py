@@ -7,40 +7,11 @@ from typing import Literal
 import msgspec
 
 from corpora.config import Config
+from corpora.tokens.denoisers import UL2, Denoiser
+from corpora.tokens.shapes import check_short_row, denoiser_shape, row_shape
 
 MOST_DENOISERS = 255  # a column of uint8 says which
 MOST_ROW_IDS = 1 << 20
-
-
-class Denoiser(Config, frozen=True, kw_only=True):
-    """One way of corrupting a row in a mixture of denoisers (arXiv:2205.05131 section 3.1.2).
-
-    mean_noise_span_length: None makes one span of all the noise, at the row's end: a prefix to go on from.
-    share: of the rows, beside the other denoisers' shares.
-    """
-
-    name: str
-    noise_density: float
-    mean_noise_span_length: float | None
-    share: float = 1.0
-
-    def __post_init__(self) -> None:
-        if not self.name:
-            raise ValueError("a denoiser's name is empty: give it one, such as R")
-        if not 0 < self.share < float("inf"):
-            raise ValueError(f"denoiser {self.name}: share is {self.share}; it must be above 0")
-
-
-# Source: UL2's table, by theblackcat102/unify-learning-paradigms. Equal shares: assumed.
-UL2 = (
-    Denoiser(name="R", noise_density=0.15, mean_noise_span_length=3.0),
-    Denoiser(name="R", noise_density=0.15, mean_noise_span_length=8.0),
-    Denoiser(name="S", noise_density=0.25, mean_noise_span_length=None),
-    Denoiser(name="X", noise_density=0.5, mean_noise_span_length=3.0),
-    Denoiser(name="X", noise_density=0.5, mean_noise_span_length=8.0),
-    Denoiser(name="X", noise_density=0.15, mean_noise_span_length=64.0),
-    Denoiser(name="X", noise_density=0.5, mean_noise_span_length=64.0),
-)
 
 
 _DEFAULT_NOISE = {"noise_density": 0.15, "mean_noise_span_length": 3.0}
@@ -113,8 +84,6 @@ class ShardSettings(Config, frozen=True, kw_only=True):
             raise ValueError("the shares of the denoisers add up to more than a float64 holds: divide them all")
 
     def _check_shapes(self) -> None:
-        from corpora.tokens.shapes import check_short_row, denoiser_shape, row_shape
-
         shapes = []
         if self.objective == "span-corruption":
             shapes = [row_shape(self.sequence_length, self.noise_density, self.mean_noise_span_length)]

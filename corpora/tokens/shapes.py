@@ -5,10 +5,9 @@ Source: google-research/text-to-text-transfer-transformer, t5/data/preprocessors
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-if TYPE_CHECKING:
-    from corpora.tokens.settings import Denoiser
+from corpora.tokens.denoisers import Denoiser
 
 LONGEST_RAW_ROW = 1 << 20
 SHORTEST_BY = 3  # bytes of a character behind its first: so much shorter is a row that ends between characters

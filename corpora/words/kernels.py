@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from corpora.compiled import inlined, load_uint64, uncounted
-from corpora.perplexity.estimation.murmur import murmur
+from corpora.text.murmur import murmur
 
 WORD, SKIP, LINE, SPACE = 0, 1, 2, 3  # classes of bytes
 FREE = -1

@@ -54,7 +54,7 @@ def _show_groups(facts: Mapping[str, Any]) -> None:
 
 
 def _group_rows(groups: Mapping[str, Any]) -> list[list[str]]:
-    from corpora.perplexity.calibration import UNKNOWN
+    from corpora.documents.groups import UNKNOWN
 
     rows = []
     for name in _largest(groups):

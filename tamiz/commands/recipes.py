@@ -13,7 +13,7 @@ def command(ctx: click.Context) -> None:
     """The bundled recipes; `tamiz recipes show NAME` prints one, resolved, with sources."""
     if ctx.invoked_subcommand:
         return
-    from recipes.load import load, names
+    from tamiz.recipes.load import load, names
 
     rows = [(name, recipe.title) for name, recipe in ((n, load(n)) for n in names())]
     table("Recipes", ("name", "what it rebuilds"), rows)
@@ -25,7 +25,7 @@ def command(ctx: click.Context) -> None:
 @click.option("--demo", is_flag=True, help="The recipe's small variant.")
 def show(name: str, overrides: tuple[str, ...], demo: bool) -> None:
     """Print the recipe NAME, resolved, each number with its source."""
-    from recipes.load import load
+    from tamiz.recipes.load import load
 
     loaded = load(name, overrides=overrides, demo=demo)
     recipe, sources = loaded.asdict(), loaded.sources

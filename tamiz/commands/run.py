@@ -39,7 +39,7 @@ def command(
     Finished stages are skipped, an interrupted one continues; a stage that was made from other settings or inputs
     is refused unless --rebuild.
     """
-    from recipes.load import load
+    from tamiz.recipes.load import load
     from tamiz.run import Run
 
     chosen = load(recipe, overrides=overrides, demo=demo)

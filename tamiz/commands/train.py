@@ -12,7 +12,7 @@ from tamiz.commands._summary import summarise
 from tamiz.options import out_option, rebuild_option, settings
 
 if TYPE_CHECKING:
-    from trainer.settings import ModelSettings, TrainSettings
+    from tamiz.trainer.settings import ModelSettings, TrainSettings
 
 
 @click.command()
@@ -47,8 +47,8 @@ def command(
 
 def _settings(model: str, overrides: tuple[str, ...], steps: int | None) -> tuple[ModelSettings, TrainSettings]:
     """The shape and the training that a recipe, or a TOML file of [model] and [train], asks for."""
-    from recipes.load import load, parse
-    from trainer.settings import ModelSettings, TrainSettings
+    from tamiz.recipes.load import load, parse
+    from tamiz.trainer.settings import ModelSettings, TrainSettings
 
     if not model.endswith(".toml") or "documents" in parse(Path(model)):
         more = (*overrides, f"train.steps={steps}") if steps is not None else overrides

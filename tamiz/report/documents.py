@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from corpora.perplexity.calibration import source_of
+from corpora.documents.groups import source_of
 from corpora.sampling.draw import keep_documents
 from tamiz.report.folders import Scored
 from tamiz.report.html import escaped

@@ -13,7 +13,7 @@ from corpora import manifest
 from corpora.documents.sources import SOURCES
 from corpora.errors import BadArgument, DamagedFile, StaleOutput
 from corpora.manifest import Manifest
-from recipes.load import patterns
+from tamiz.recipes.load import patterns
 
 RECIPE = "recipe.json"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from corpora.perplexity.calibration import group_name
+from corpora.documents.groups import group_name
 from corpora.sampling.kernels import Kernel, kernel_from_builtins
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from corpora.perplexity.calibration import source_of
+from corpora.documents.groups import source_of
 from corpora.sampling.histogram import LogHistogram
 from tamiz.report.grid import Grid
 from tamiz.report.rows import Floats, ItemRows

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from corpora import manifest
-from corpora.documents.items import WorkItem, work_items
+from corpora.documents.item import WorkItem
+from corpora.documents.items import work_items
 from corpora.documents.reading import read_batches
 from corpora.errors import TamizError
 from corpora.files import is_local

@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 
 from corpora import files
-from corpora.documents.items import WorkItem, work_items
+from corpora.documents.item import WorkItem
+from corpora.documents.items import work_items
 from corpora.errors import BadArgument, DamagedFile, StaleOutput
 from corpora.manifest import InputIdentity, MadeFrom
 from corpora.perplexity.routing import LmChoice

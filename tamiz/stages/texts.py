@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from corpora.documents.items import WorkItem
+from corpora.documents.item import WorkItem
 from corpora.documents.reading import read_batches
 from corpora.documents.rejected import RejectedWriter
 from corpora.manifest import FileRecord, record

@@ -7,7 +7,8 @@ from pathlib import Path
 import msgspec
 
 from corpora import manifest
-from corpora.documents.items import WorkItem, work_items
+from corpora.documents.item import WorkItem
+from corpora.documents.items import work_items
 from corpora.manifest import MadeFrom, Manifest, State
 from tamiz.console import count, progress
 from tamiz.stages.common import Context, StageReport, damaged_inputs

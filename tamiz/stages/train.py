@@ -14,7 +14,7 @@ from corpora.errors import BadArgument
 from corpora.manifest import InputIdentity, MadeFrom
 from tamiz.console import count, say
 from tamiz.stages.common import Context, StageReport
-from trainer.settings import ModelSettings, TrainSettings
+from tamiz.trainer.settings import ModelSettings, TrainSettings
 
 ALGORITHM = 2  # the order of rows: order.VERSION
 CHECKPOINTS = "checkpoints"
@@ -36,7 +36,7 @@ def train_stage(
         require_torch()
         # read when torch loads: threads that wait sleep instead of spinning, faster where cores are shared
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-        from trainer.train import train
+        from tamiz.trainer.train import train
 
         metrics = train(shards, tokenizer, out, model, settings, card=card, report=lambda line: say(f"  {line}"))
         manifest.finish(out, records=[manifest.record(out, p) for p in _outputs(out)], facts=metrics)

@@ -14,8 +14,8 @@ import sentencepiece
 from benchmarks.score import documents, shards
 from corpora.encoding import Encoder, load_encoder
 from corpora.encoding.json_encoder import JsonEncoder
-from corpora.encoding.rounded_scores import with_rounded_scores
-from corpora.encoding.sentencepiece_encoder import SentencePieceEncoder
+from corpora.encoding.sentencepiece.encoder import SentencePieceEncoder
+from corpora.encoding.sentencepiece.rounded_scores import with_rounded_scores
 from tests.conftest import SHARED
 from tests.encoders import by_words, flat, of_record
 from tokenizer_train.unigram import sentences

@@ -12,10 +12,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from corpora.documents.columns import refuse_missing_column
+from corpora.documents.groups import language_of_path
 from corpora.documents.items import work_items
 from corpora.errors import BadArgument, DamagedFile, StaleOutput
 from corpora.perplexity.model import PerplexityModel
-from corpora.perplexity.routing import LmChoice, choose_models, language_of_path
+from corpora.perplexity.routing import LmChoice, choose_models
 from corpora.perplexity.settings import LmSettings
 from corpora.perplexity.train_lm import train_lm
 from corpora.verify import verify

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from corpora.verify import verify
-from recipes.schema import STAGES
+from tamiz.recipes.schema import STAGES
 from tests.conftest import ROOT, digests
 
 pytestmark = pytest.mark.slow

@@ -1,4 +1,4 @@
-"""trainer.order: the order equals its plain twin, and mixes files."""
+"""corpora.rows.order: the order equals its plain twin, and mixes files."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from corpora.rows import order
 from tests.reference.epoch_order import groups_in_order, rows_in_order
-from trainer import order
 
 FILES = st.lists(st.lists(st.integers(1, 9), min_size=1, max_size=8), min_size=1, max_size=8)  # rows of their groups
 

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from tokenizers import pre_tokenizers
 
 from corpora.compiled import uncounted
-from corpora.encoding.bpe_merges import Surfaces, merge_words, merges_of, room_for
-from corpora.encoding.byte_level_bpe import classes
-from corpora.encoding.gpt2_words import BLOCK, CARRIED, LETTER, NUMBER, OTHER, WHITE, beginnings
-from corpora.encoding.word_cache import ENTRY
+from corpora.encoding.cache.bpe_merges import Surfaces, merge_words, merges_of, room_for
+from corpora.encoding.cache.word_cache import ENTRY
+from corpora.encoding.gpt2.byte_level_bpe import classes
+from corpora.encoding.gpt2.words import BLOCK, CARRIED, LETTER, NUMBER, OTHER, WHITE, beginnings
 from corpora.texts import utf8
 from tests.encoders import WORDS, encoder, flat, of_record
 from tests.reference.greedy_merges import merge

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tamiz.trainer import ShardDataset
 from tests.make_shards import make_shards, row_numbers
-from trainer import ShardDataset
 
 ROOT = Path(__file__).resolve().parents[2]
 ROWS = 103
@@ -84,7 +84,7 @@ def test_another_batch_size_goes_on_at_the_same_row(shards, before, stopped, aft
 RANK = """
 import json, os, sys, time
 from pathlib import Path
-from trainer import ShardDataset
+from tamiz.trainer import ShardDataset
 sys.path.insert(0, os.getcwd())
 from tests.make_shards import row_numbers
 

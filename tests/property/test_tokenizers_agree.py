@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
 from corpora.encoding import load_encoder
-from corpora.encoding.model_proto import fields
-from corpora.encoding.sentencepiece_encoder import split_at_spaces
+from corpora.encoding.sentencepiece.encoder import split_at_spaces
+from corpora.encoding.sentencepiece.model_proto import fields
 from tokenizer_train.normalizer import FULLWIDTH_LESS_THAN, normalizer, rule_keys
 from tokenizer_train.settings import TokenizerSettings
 from tokenizer_train.train import train_tokenizer

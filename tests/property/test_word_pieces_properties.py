@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from corpora.encoding.charsmap import read_rules
-from corpora.encoding.model_proto import read_model
-from corpora.encoding.unigram_engine import Engine, engine
-from corpora.encoding.unigram_viterbi import best_pieces, room_for
-from corpora.encoding.word_cache import ENTRY
+from corpora.encoding.cache.word_cache import ENTRY
+from corpora.encoding.sentencepiece.charsmap import read_rules
+from corpora.encoding.sentencepiece.model_proto import read_model
+from corpora.encoding.sentencepiece.unigram_engine import Engine, engine
+from corpora.encoding.sentencepiece.unigram_viterbi import best_pieces, room_for
 from tests.reference.sentencepiece_lines import Pair, normal, train, with_pieces
 from tests.reference.unigram_margins import best_and_limit
 

@@ -1,4 +1,4 @@
-"""CCNet's normaliser, one step and one character at a time: the slow twin of `corpora.perplexity.normalise`.
+"""CCNet's normaliser, one step and one character at a time: the slow twin of `corpora.text.normalise`.
 
 Source: facebookresearch/cc_net, cc_net/text_normalizer.py, `normalize` with its default arguments.
 """

@@ -1,4 +1,4 @@
-"""The order of an epoch, one row group and one row at a time: what trainer.order does with arrays."""
+"""The order of an epoch, one row group and one row at a time: what corpora.rows.order does with arrays."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Byte-pair merges as they are defined: the slow twin of `corpora.encoding.bpe_merges`."""
+"""Byte-pair merges as they are defined: the slow twin of `corpora.encoding.cache.bpe_merges`."""
 
 from __future__ import annotations
 

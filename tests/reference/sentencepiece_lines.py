@@ -1,4 +1,4 @@
-"""SentencePiece line by line: the slow twin of `corpora.encoding.word_pieces`; and unigram models made by hand."""
+"""SentencePiece line by line, the slow twin of `corpora.encoding.cache.word_pieces`; unigram models made by hand."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from itertools import pairwise
 import numpy as np
 import sentencepiece
 
-from corpora.encoding.model_proto import (
+from corpora.encoding.cache.word_pieces import WordPieces
+from corpora.encoding.sentencepiece.model_proto import (
     BYTES,
     CONTROL,
     NORMAL,
@@ -24,7 +25,6 @@ from corpora.encoding.model_proto import (
     encode_piece,
     fields,
 )
-from corpora.encoding.word_pieces import WordPieces
 
 UNKNOWNS = 1 << 20  # values of unknown surfaces begin here
 
@@ -73,7 +73,7 @@ class Pair:
     def __init__(
         self, model: bytes, normaliser: str | None = "ccnet", mode: str = "lines", cache_bytes: int = 1
     ) -> None:
-        from corpora.encoding.code_points import normalise_function
+        from corpora.encoding.sentencepiece.code_points import normalise_function
 
         self._normalise: Callable[[str], str] = normalise_function(normaliser)  # type: ignore[arg-type]
         self._by_line = mode == "lines"

@@ -16,7 +16,7 @@ from corpora.documents.items import work_items
 from corpora.documents.reading import read_batches
 from corpora.encoding import load_encoder
 from corpora.encoding.json_encoder import JsonEncoder
-from corpora.encoding.model_proto import BYTE, NORMAL, Piece, fields, read_model
+from corpora.encoding.sentencepiece.model_proto import BYTE, NORMAL, Piece, fields, read_model
 from corpora.encoding.tokenizer_folder import read_config
 from corpora.errors import TamizError
 from tests.conftest import SHARED

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from corpora.encoding import load_encoder
-from corpora.encoding.gpt2_files import tokenizer_json as as_tokenizer_json
+from corpora.encoding.gpt2.files import tokenizer_json as as_tokenizer_json
 from corpora.errors import BadArgument, DamagedFile
 from tests.encoders import ODD, demo_texts, encoder, flat, of_record, sentencepiece_model, tokenizer_json
 

@@ -8,9 +8,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from corpora.documents.groups import group_name, source_of
 from corpora.errors import BadArgument, DamagedFile
 from corpora.manifest import FileRecord, MadeFrom, Manifest
-from corpora.perplexity.calibration import Calibration, group_name, source_of
+from corpora.perplexity.calibration import Calibration
 from corpora.perplexity.scores import read_by_language, read_languages
 from corpora.sampling.histogram import LogHistogram
 from corpora.sampling.kernels import Buckets, Gaussian

@@ -14,7 +14,8 @@ import pytest
 import sentencepiece
 
 from corpora.encoding import load_encoder
-from corpora.encoding.model_proto import (
+from corpora.encoding.sentencepiece.encoder import SentencePieceEncoder, longest_part, split_at_spaces
+from corpora.encoding.sentencepiece.model_proto import (
     BYTES,
     NORMALIZER_SPEC,
     PIECES,
@@ -26,7 +27,6 @@ from corpora.encoding.model_proto import (
     fields,
     read_model,
 )
-from corpora.encoding.sentencepiece_encoder import SentencePieceEncoder, longest_part, split_at_spaces
 from corpora.errors import BadArgument, DamagedFile
 from corpora.texts import utf8
 from tokenizer_train.settings import TokenizerSettings

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from corpora.errors import BadArgument
+from tamiz.trainer import finetune, model
+from tamiz.trainer.settings import ModelSettings
 from tests.make_shards import VOCAB_SIZE, make_tokenizer
-from trainer import finetune, model
-from trainer.settings import ModelSettings
 
 TINY = ModelSettings(
     vocab_size=VOCAB_SIZE, d_model=32, d_ff=32, d_kv=8, num_heads=2, num_layers=1, num_decoder_layers=1
@@ -57,7 +57,7 @@ def test_it_learns_and_says_so(tmp_path, capsys):
 
 def test_a_folder_without_a_model_is_named(tmp_path):
     script = Path(finetune.__file__)
-    done = subprocess.run([sys.executable, "-m", "trainer.finetune", str(tmp_path)], capture_output=True, text=True,
-                          cwd=script.parents[1], check=False)  # fmt: skip
+    command = [sys.executable, "-m", "tamiz.trainer.finetune", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=script.parents[2], check=False)
     assert done.returncode == 2
     assert done.stderr == f"{tmp_path} holds no trained model: name the folder that `tamiz train` or `run` wrote\n"

@@ -11,18 +11,20 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from corpora.encoding import byte_level_bpe, flat_encoder, sentencepiece_bpe
-from corpora.encoding.byte_level_bpe import ByteLevelBpe
-from corpora.encoding.fast_bpe import Fastokens
+from corpora.encoding.cache import flat_encoder
+from corpora.encoding.cache.flat_encoder import FlatEncoder, Make
+from corpora.encoding.cache.word_pieces import WordPieces
 from corpora.encoding.flat import FlatIds
-from corpora.encoding.flat_encoder import FlatEncoder, Make
-from corpora.encoding.gpt2_files import byte_characters
+from corpora.encoding.gpt2 import byte_level_bpe
+from corpora.encoding.gpt2.byte_level_bpe import ByteLevelBpe
+from corpora.encoding.gpt2.fast_bpe import Fastokens
+from corpora.encoding.gpt2.files import byte_characters
 from corpora.encoding.json_encoder import JsonEncoder
-from corpora.encoding.model_proto import NORMALIZER_SPEC, UNUSED, USER_DEFINED, Piece, read_model
-from corpora.encoding.sentencepiece_bpe import SentencePieceBpe
-from corpora.encoding.sentencepiece_encoder import SentencePieceEncoder
+from corpora.encoding.sentencepiece import bpe as sentencepiece_bpe
+from corpora.encoding.sentencepiece.bpe import SentencePieceBpe
+from corpora.encoding.sentencepiece.encoder import SentencePieceEncoder
+from corpora.encoding.sentencepiece.model_proto import NORMALIZER_SPEC, UNUSED, USER_DEFINED, Piece, read_model
 from corpora.encoding.tokenizer_folder import TokenizerConfig
-from corpora.encoding.word_pieces import WordPieces
 from corpora.texts import Utf8, utf8
 from tests.encoders import (
     ENGINES,

@@ -11,11 +11,12 @@ import pytest
 import torch
 
 from corpora.errors import BadArgument, StaleOutput
+from corpora.tokens.denoisers import SpanCorruptionSettings
 from corpora.tokens.span_corruption import row_shape
+from tamiz.trainer import ShardDataset
+from tamiz.trainer.settings import ModelSettings, TrainSettings
+from tamiz.trainer.train import train
 from tests.make_shards import VOCAB_SIZE, make_shards, make_tokenizer, row_numbers
-from trainer import ShardDataset
-from trainer.settings import ModelSettings, SpanCorruptionSettings, TrainSettings
-from trainer.train import train
 
 SHAPE = row_shape(20)  # 21 ids, 3 of them noise, in one span
 NOISE = SpanCorruptionSettings()

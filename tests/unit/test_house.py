@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("corpora", "tokenizer_train", "pipelines", "trainer", "recipes", "tamiz")
+PACKAGES = ("corpora", "tokenizer_train", "pipelines", "tamiz")
 HEAVY = (
     "apache_beam",
     "torch",
@@ -33,7 +33,7 @@ def test_imports_point_one_way():
     "code",
     [
         "import corpora",
-        "import trainer.settings, pipelines.settings",
+        "import tamiz.trainer.settings, pipelines.settings",
         "from tamiz.cli import _run; _run(['--help'], False)",
     ],
 )

@@ -15,8 +15,8 @@ from corpora.errors import BadArgument, DamagedFile
 from corpora.perplexity.lm_files import resolve_lm
 from corpora.perplexity.lm_manifest import check_trusted, recorded_sha256
 from corpora.perplexity.routing import LmChoice
-from recipes.load import load
 from tamiz.cli import main
+from tamiz.recipes.load import load
 from tamiz.stages.lm import foreign_lm
 
 ROOT = Path(__file__).parents[2]

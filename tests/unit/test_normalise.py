@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corpora.perplexity.normalise import normalise
+from corpora.text.normalise import normalise
 from tests.reference import ccnet_normalise
 
 

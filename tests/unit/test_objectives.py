@@ -13,10 +13,11 @@ from corpora.errors import BadArgument, DamagedFile
 from corpora.randomness import digest
 from corpora.texts import utf8
 from corpora.tokens.build import build_item, check_settings, finish_tails
+from corpora.tokens.denoisers import UL2, Denoiser
 from corpora.tokens.facts import shard_facts
 from corpora.tokens.objectives import objective, shapes_of
 from corpora.tokens.recount import row_ids
-from corpora.tokens.settings import UL2, Denoiser, ShardSettings
+from corpora.tokens.settings import ShardSettings
 from corpora.tokens.shards import ShardWriter, read_rows
 from tests.reference import keyed_spans
 from tests.reference import t5_span_corruption as t5

@@ -1,4 +1,4 @@
-"""trainer.pages: ids equal Arrow's, and what isn't such a page is refused or left to Arrow."""
+"""corpora.rows.pages: ids equal Arrow's, and what isn't such a page is refused or left to Arrow."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from corpora.rows import pages
 from corpora.tokens.shards import ShardWriter
-from trainer import pages
 
 
 def write(path, rows, group_rows=128):

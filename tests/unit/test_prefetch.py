@@ -14,9 +14,9 @@ import pytest
 import torch
 
 from corpora.errors import BadArgument, TamizError
+from corpora.rows.prefetch import Prefetcher
+from tamiz.trainer import ShardDataset
 from tests.make_shards import make_shards, row_numbers
-from trainer import ShardDataset
-from trainer.prefetch import Prefetcher
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -95,7 +95,7 @@ def test_closing_an_iterator_ends_its_threads(tmp_path):
 
 LEFT = """
 import sys, threading
-from trainer import ShardDataset
+from tamiz.trainer import ShardDataset
 batches = iter(ShardDataset(sys.argv[1], batch_size=3))
 next(batches)
 if sys.argv[2] == "raise":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from corpora.errors import BadArgument
-from recipes.load import load, names, patterns
+from tamiz.recipes.load import load, names, patterns
 
 T5 = "t5-spanish-efficient-tiny"
 NOT_NUMBERS_OF_THE_SYSTEM = {"variants"}
@@ -25,7 +25,7 @@ def numbers(tree, path=""):
 def test_every_number_has_a_source(name, demo):
     import tomllib
 
-    from recipes.load import HOME
+    from tamiz.recipes.load import HOME
 
     tree = tomllib.loads((HOME / f"{name}{'.demo' if demo else ''}.toml").read_text())
     sources = tree.pop("sources")

@@ -7,8 +7,8 @@ import math
 import msgspec
 import pytest
 
-from trainer.schedule import learning_rate
-from trainer.settings import ModelSettings, TrainSettings
+from tamiz.trainer.schedule import learning_rate
+from tamiz.trainer.settings import ModelSettings, TrainSettings
 
 
 def rates(steps, **settings):

@@ -14,10 +14,10 @@ import torch
 from torch.utils.data import DataLoader
 
 from corpora.errors import BadArgument, DamagedFile, StaleOutput
+from corpora.rows.shards import read_facts
+from tamiz.trainer import ShardDataset
 from tests.make_shards import make_shards, row_numbers
 from tests.reference.epoch_order import rows_in_order
-from trainer import ShardDataset
-from trainer.shards import read_facts
 
 
 @pytest.fixture(scope="module")
@@ -229,7 +229,7 @@ def test_bad_arguments_are_named(shards, arguments, said):
 
 LEFT_OPEN = """
 import sys
-from trainer import ShardDataset
+from tamiz.trainer import ShardDataset
 batches = iter(ShardDataset(sys.argv[1], batch_size=8))
 print(len(next(batches)["input_ids"]))
 """

@@ -9,9 +9,9 @@ import msgspec
 import pytest
 import torch
 
-from trainer import model
-from trainer.settings import ModelSettings, TrainSettings
-from trainer.steps import Steps, optimizer
+from tamiz.trainer import model
+from tamiz.trainer.settings import ModelSettings, TrainSettings
+from tamiz.trainer.steps import Steps, optimizer
 
 TINY = ModelSettings(vocab_size=64, d_model=16, d_ff=32, d_kv=8, num_heads=2, num_layers=2, num_decoder_layers=1)
 
@@ -124,6 +124,6 @@ def test_training_lowers_the_loss():
 
 
 def test_settings_and_the_package_import_neither_torch_nor_transformers():
-    code = "import sys, trainer, trainer.settings; print([m for m in ('torch', 'transformers') if m in sys.modules])"
+    code = "import sys, tamiz.trainer.settings; print([m for m in ('torch', 'transformers') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

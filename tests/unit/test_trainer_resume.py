@@ -17,11 +17,11 @@ import torch
 
 from corpora import files
 from corpora.errors import BadArgument, DamagedFile, StaleOutput, TamizError
+from tamiz.trainer import checkpoint
+from tamiz.trainer.fill import fill_span
+from tamiz.trainer.settings import ModelSettings, TrainSettings
+from tamiz.trainer.train import train
 from tests.make_shards import VOCAB_SIZE, make_shards, make_tokenizer
-from trainer import checkpoint
-from trainer.fill import fill_span
-from trainer.settings import ModelSettings, TrainSettings
-from trainer.train import train
 
 MODEL = ModelSettings(
     vocab_size=VOCAB_SIZE, d_model=16, d_ff=32, d_kv=8, num_heads=2, num_layers=1, num_decoder_layers=1, dropout=0.1
@@ -124,8 +124,8 @@ def test_a_run_stopped_by_an_error_ends_as_if_it_had_not(finished, shards, token
 RUN = """
 import sys, msgspec
 from pathlib import Path
-from trainer.settings import ModelSettings, TrainSettings
-from trainer.train import train
+from tamiz.trainer.settings import ModelSettings, TrainSettings
+from tamiz.trainer.train import train
 shards, tokenizer, out, model, settings = sys.argv[1:]
 train(Path(shards), Path(tokenizer), Path(out), msgspec.json.decode(model, type=ModelSettings),
       msgspec.json.decode(settings, type=TrainSettings), report=lambda line: print(line, flush=True))

@@ -8,7 +8,7 @@ import random
 import pytest
 import sentencepiece
 
-from corpora.encoding.model_proto import (
+from corpora.encoding.sentencepiece.model_proto import (
     NORMAL,
     PIECES,
     SELF_TEST_DATA,

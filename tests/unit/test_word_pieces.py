@@ -9,9 +9,11 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from corpora.encoding.charsmap import read_rules
-from corpora.encoding.code_points import CODE_POINTS, LEFT_OUT, fates, normalise_function
-from corpora.encoding.model_proto import (
+from corpora.encoding.cache.word_pieces import WordPieces, why_not
+from corpora.encoding.cache.word_symbols import LONGEST_WORD
+from corpora.encoding.sentencepiece.charsmap import read_rules
+from corpora.encoding.sentencepiece.code_points import CODE_POINTS, LEFT_OUT, fates, normalise_function
+from corpora.encoding.sentencepiece.model_proto import (
     BYTE,
     NORMALIZER_SPEC,
     TRAINER_SPEC,
@@ -21,9 +23,7 @@ from corpora.encoding.model_proto import (
     fields,
     read_model,
 )
-from corpora.encoding.unigram_engine import engine
-from corpora.encoding.word_pieces import WordPieces, why_not
-from corpora.encoding.word_symbols import LONGEST_WORD
+from corpora.encoding.sentencepiece.unigram_engine import engine
 from corpora.errors import BadArgument, DamagedFile
 from tests.conftest import DEMO
 from tests.reference.sentencepiece_lines import Pair, normal, packed, train, with_pieces, with_setting

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from corpora.perplexity.calibration import source_of
-from corpora.perplexity.routing import language_of_path
+from corpora.documents.groups import language_of_path, source_of
 
 # ISO 639-1
 CODES = frozenset(

@@ -12,7 +12,7 @@ import numpy as np
 from corpora.encoding import Encoder
 from corpora.encoding.byte_encoder import OFFSET, ByteEncoder
 from corpora.encoding.flat import FlatIds
-from corpora.encoding.model_proto import read_model
+from corpora.encoding.sentencepiece.model_proto import read_model
 from corpora.encoding.tokenizer_folder import read_file
 
 SPACE = "▁"

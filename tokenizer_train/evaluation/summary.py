@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
-from corpora.perplexity.calibration import Per, group_name
+from corpora.documents.groups import Per, group_name
 from tokenizer_train.evaluation.candidate import Candidate
 from tokenizer_train.evaluation.tally import Tally, figures
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from corpora.compiled import kernel
-from corpora.perplexity.estimation.murmur import murmur
+from corpora.text.murmur import murmur
 
 SPARE = 8  # bytes that an array goes on behind its text: words are read in blocks of 8
 

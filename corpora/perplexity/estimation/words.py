@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from corpora.compiled import kernel
-from corpora.perplexity.estimation.murmur import murmur
 from corpora.perplexity.estimation.vocabulary import SPARE, Vocabulary, vocabulary_of
 from corpora.perplexity.ngram_counts import BEGIN, END
+from corpora.text.murmur import murmur
 
 SPECIAL_WORDS = (b"<unk>", b"<s>", b"</s>")
 _NEWLINE, _SPACE = 10, 32

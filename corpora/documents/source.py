@@ -1,0 +1,41 @@
+"""An open input file: its bytes, its position, and where it stops being readable."""
+
+from __future__ import annotations
+
+from typing import IO
+
+from corpora.errors import TamizError
+
+PIECE = 1 << 20  # bytes yielded at a time, at most
+
+
+class Damage(Exception):
+    """The file is unreadable from here on. Its text is the reason and the position."""
+
+
+class Source:
+    """An open file that knows its position and its address. A read that fails is a TamizError, never Damage."""
+
+    def __init__(self, file: IO[bytes], address: str) -> None:
+        self._file = file
+        self.address = address
+        self.position = 0
+
+    def seek(self, position: int) -> None:
+        self._file.seek(position)
+        self.position = position
+
+    def read(self, length: int) -> bytes:
+        """At most `length` bytes; none at the end."""
+        try:
+            data = self._file.read(length)
+        except Exception as error:  # each file system has exceptions of its own
+            raise unreadable(self.address, error) from error
+        self.position += len(data)
+        return data
+
+
+def unreadable(address: str, error: BaseException) -> TamizError:
+    """A file that can't be opened or read: a network, a disk or a permission, not its content."""
+    detail = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return TamizError(f"can't read {address}: {detail.splitlines()[0]}")

@@ -1,0 +1,83 @@
+"""Words normalised by a table: the fate of each character, as symbols of the trie of pieces."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from corpora.compiled import inlined, uncounted
+from corpora.encoding.cache.word_cache import Words
+
+LONGEST_WORD = 1 << 16  # bytes; the line of a longer one is SentencePiece's
+SLOW = -1  # a fate: see the rest of the word
+BY_HAND, TOO_LONG = 1, 2  # why a word got no symbols
+RUN_BITS = 5  # of the length of a run
+
+
+@inlined
+def utf8_size(first: int) -> int:
+    """Bytes of a character in UTF-8, by the first one."""
+    return 1 + (first >= 0xC0) + (first >= 0xE0) + (first >= 0xF0)
+
+
+@inlined
+def code_point(data: NDArray[np.uint8], position: int, size: int) -> int:
+    """The character of `size` bytes at `position`."""
+    code = int(np.int64(data[position])) & (0x7F if size == 1 else 0x7F >> size)
+    for byte in range(1, size):
+        code = code << 6 | (int(np.int64(data[position + byte])) & 63)
+    return code
+
+
+@uncounted
+def normalised(
+    data: NDArray[np.uint8],
+    words: Words,
+    chosen: NDArray[np.int64],
+    table: NDArray[np.int32],
+    runs: NDArray[np.int32],
+    space: int,
+    keeps_spaces: bool,
+    symbols: NDArray[np.int32],
+    starts: NDArray[np.int64],
+    why_slow: NDArray[np.uint8],
+) -> int:
+    """The symbols of the chosen words, a space before each; spaces collapsed, but if `keeps_spaces`.
+
+    Returns how many words are slow.
+
+    table: by code point SLOW, 2 * symbol, or 2 * (start << RUN_BITS | length) + 1 of a run of symbols in `runs`.
+    space: the symbol of a space. Word w gets `symbols[starts[w]:starts[w + 1]]`: none if nothing is left of it, or if
+    it is slow; why_slow says why (0: it is not).
+    """
+    end, slow = 0, 0
+    starts[0] = 0
+    for number in range(chosen.shape[0]):
+        position, begin = words.starts[chosen[number]], end
+        stop = position + words.lengths[chosen[number]]
+        why = TOO_LONG if stop - position > LONGEST_WORD else 0
+        symbols[end] = space
+        end += 1
+        while position < stop and why == 0:
+            size = utf8_size(data[position])
+            code = code_point(data, position, size)
+            position += size
+            fate = np.int64(table[code]) if code < table.shape[0] else SLOW
+            if fate == SLOW:
+                why = BY_HAND
+            elif fate & 1 == 0:
+                symbols[end] = fate >> 1
+                end += 0 if fate >> 1 == space and symbols[end - 1] == space and not keeps_spaces else 1
+            else:
+                run = fate >> (1 + RUN_BITS)
+                for place in range(run, run + ((fate >> 1) & ((1 << RUN_BITS) - 1))):
+                    symbols[end] = runs[place]
+                    end += 0 if runs[place] == space and symbols[end - 1] == space and not keeps_spaces else 1
+        if why != 0:
+            end = begin
+            slow += 1
+        while end > begin and symbols[end - 1] == space and not keeps_spaces:
+            end -= 1
+        why_slow[number] = why
+        starts[number + 1] = end
+    return slow

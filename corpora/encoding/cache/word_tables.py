@@ -1,0 +1,100 @@
+"""How a SentencePiece model normalises words, as tables for the kernels, and which rules these can serve."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from corpora.encoding.cache.word_symbols import RUN_BITS, SLOW
+from corpora.encoding.sentencepiece.charsmap import Rules, read_rules
+from corpora.encoding.sentencepiece.code_points import CODE_POINTS, SPACE, Fates, Normaliser, fates
+from corpora.encoding.sentencepiece.model_proto import SentencePieceModel
+from corpora.errors import DamagedFile
+
+NAME = "the tokenizer"
+APART = "\ue000"  # what `code_points` keeps characters apart with
+
+
+@lru_cache(maxsize=4)
+def processor_of(model: bytes) -> Any:
+    """A SentencePieceProcessor. Raises DamagedFile."""
+    import sentencepiece
+
+    processor = sentencepiece.SentencePieceProcessor()
+    try:
+        processor.LoadFromSerializedProto(model)
+    except RuntimeError as error:
+        raise DamagedFile(f"SentencePiece can't load {NAME} ({error}): copy or train it again") from None
+    return processor
+
+
+def fates_of(processor: Any, charsmap: bytes, normaliser: Normaliser) -> Fates:
+    """See `code_points.fates`; models of many languages share their rules, and what these do."""
+    return _fates(_Named(charsmap, processor), normaliser)
+
+
+class _Named(NamedTuple):
+    """Equal where the charsmaps are: in processors that words serve nothing else decides how a character ends."""
+
+    charsmap: bytes
+    processor: Any
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Named) and self.charsmap == other.charsmap
+
+    def __hash__(self) -> int:
+        return hash(self.charsmap)
+
+
+@lru_cache(maxsize=4)
+def _fates(rules: _Named, normaliser: Normaliser) -> Fates:
+    """Models of many languages share their rules."""
+    return fates(rules.processor, read_rules(rules.charsmap), normaliser)
+
+
+def objection_to_rules(model: SentencePieceModel, processor: Any) -> str | None:
+    """Why words between spaces and newlines can't be normalised each by itself, or None."""
+    try:
+        rules = read_rules(model.charsmap)
+    except ValueError as error:
+        return f"its rules can't be read ({error})"
+    # Python strips controls, too, from a line's ends, but CCNet's normaliser deletes these everywhere.
+    spaces = ["\n", *(c for c in map(chr, range(0xA0, CODE_POINTS)) if c.isspace())]
+    become = processor.normalize([f"a{c}b" for c in [*spaces, SPACE]])
+    written = rules.replacements.split(b"\0")
+    objections = {
+        "its rules don't take every space, the newline and U+2581 as a space": {*become} != {"▁a▁b"}
+        or SPACE not in rules.alone,
+        "its rules write U+2581 or two spaces": any(SPACE.encode() in to or b"  " in to for to in written),
+        "its rules replace spaces or private characters": not untouched(rules, [" ", APART], spaces),
+    }
+    return next((reason for reason, holds in objections.items() if holds), None)
+
+
+def untouched(rules: Rules, plain: list[str], spaces: list[str]) -> bool:
+    """Whether no rule replaces the plain characters, and none that of a sequence of several has any of them."""
+    in_sequences = rules.starts | rules.continuations
+    return rules.alone.isdisjoint(plain) and in_sequences.isdisjoint([*plain, *spaces])
+
+
+def fate_table(found: Fates, symbol_of: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """The fates in the numbers that `word_symbols.normalised` reads, and the runs of symbols that they point to.
+
+    symbol_of: int32[0x110000], of each code point.
+    """
+    runs = symbol_of[found.characters]
+    lengths, starts = np.diff(found.starts), found.starts[:-1]
+    single = lengths == 1
+    table = (2 * (starts << RUN_BITS | lengths) + 1).astype(np.int32)
+    table[single] = 2 * runs[starts[single]]
+    table[found.depends | (lengths >= 1 << RUN_BITS)] = SLOW
+    return table, runs
+
+
+def expansion(found: Fates) -> int:
+    """Symbols that a byte of text can become."""
+    bytes_each = np.repeat([1, 2, 3, 4], [0x80, 0x780, 0xF800, CODE_POINTS - 0x10000])
+    return int(np.max(-(-np.diff(found.starts) // bytes_each)))

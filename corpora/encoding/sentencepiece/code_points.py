@@ -1,0 +1,96 @@
+"""What each character of raw text becomes by the normaliser and SentencePiece's rules, where it depends on it alone.
+
+A word whose characters all have such a fate is normalised by looking each up. The others (capital sigma, combining
+marks that can change places, letters of Hangul, anything that may join the character before it) are marked, and a
+word with one of them goes through Python and SentencePiece.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from corpora.encoding.sentencepiece.charsmap import Rules
+
+Normaliser = Literal["ccnet"] | None
+CODE_POINTS = 0x20000  # the planes above hold rare characters, which are marked
+SPACE = "▁"
+_APART = "\ue000"  # private, so no rule joins anything over it; itself marked
+LEFT_OUT = (range(0xD800, 0xE000), range(0x10000, 0x1F000))  # surrogates; rare scripts, to be ready sooner
+
+
+class Fates(NamedTuple):
+    """Of code point c: `characters[starts[c]:starts[c + 1]]`, spaces as `▁`; there is no such fate if `depends[c]`.
+
+    characters: uint32 code points; starts: int64[CODE_POINTS + 1]; depends: bool[CODE_POINTS].
+    """
+
+    characters: NDArray[np.uint32]
+    starts: NDArray[np.int64]
+    depends: NDArray[np.bool_]
+
+
+def normalise_function(normaliser: Normaliser) -> Callable[[str], str]:
+    """What a line of text goes through before SentencePiece."""
+    if normaliser is None:
+        return str
+    from corpora.text.normalise import normalise
+
+    return normalise
+
+
+def fates(processor: Any, rules: Rules, normaliser: Normaliser) -> Fates:
+    """`processor`: a SentencePieceProcessor with these rules, for which `why_not` has no objection."""
+    characters = [chr(code) for code in range(CODE_POINTS)]
+    for left_out in LEFT_OUT:
+        characters[left_out.start : left_out.stop] = [_APART] * len(left_out)
+    decomposed = _decomposed(characters)
+    normalised = characters if normaliser is None else _one_by_one(decomposed)
+    final = processor.normalize(_joined(normalised))[1:].split(_APART)[1:-1]
+    depends = [
+        found[:1] in rules.continuations or character == _APART
+        for character, found in zip(characters, normalised, strict=True)
+    ]
+    if normaliser is not None:
+        depends = [a or b for a, b in zip(depends, _change_places(characters, decomposed), strict=True)]
+    lengths = np.fromiter(map(len, final), np.int64, CODE_POINTS)
+    return Fates(
+        np.frombuffer("".join(final).encode("utf-32-le"), np.uint32),
+        np.concatenate((np.zeros(1, np.int64), np.cumsum(lengths))),
+        np.array(depends),
+    )
+
+
+def _joined(texts: list[str]) -> str:
+    return _APART + _APART.join("" if text == _APART else text for text in texts) + _APART
+
+
+def _one_by_one(decomposed: str) -> list[str]:
+    """Each character normalised alone, without the final strip: spaces at an end are SentencePiece's to remove."""
+    from corpora.text.normalise import replace_character
+
+    class Replacements(dict[int, str]):
+        def __missing__(self, code: int) -> str:
+            self[code] = replace_character(chr(code))
+            return self[code]
+
+    return decomposed.translate(Replacements()).split(_APART)[1:-1]
+
+
+def _decomposed(characters: list[str]) -> str:
+    return unicodedata.normalize("NFD", _joined(characters).lower())
+
+
+def _change_places(characters: list[str], decomposed: str) -> list[bool]:
+    """Whether the fate depends on the neighbours in CCNet's normaliser.
+
+    Capital sigma is lowered by its place in the word. NFD sorts marks by their class; most vanish (category Mn), and
+    the order of those that stay can change.
+    """
+    stay = {c for c in map(chr, range(CODE_POINTS)) if unicodedata.combining(c) and unicodedata.category(c) != "Mn"}
+    parts = decomposed.split(_APART)[1:-1]
+    return [c == "Σ" or not stay.isdisjoint(part) for c, part in zip(characters, parts, strict=True)]

@@ -1,0 +1,64 @@
+"""Batches made ahead of their use, by one thread."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Generic, Self, TypeVar
+
+from corpora.errors import TamizError
+from corpora.rows.one_thread import OneThread
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+
+
+class Prefetcher(Generic[Key, Value]):
+    """make(key) for one key after another, each begun while the ones before are used.
+
+    A context manager. Each piece of work is short and none waits for the caller, so that leaving it, or the
+    interpreter, never hangs. What `make` raises is raised by `get`.
+
+    make: called by one thread only. after: the key that is asked for next. depth: results ready at most; with 0 there
+    is no thread. begin: called first in the thread.
+    """
+
+    def __init__(
+        self, make: Callable[[Key], Value], after: Callable[[Key], Key], depth: int, begin: Callable[[], None]
+    ) -> None:
+        self._make, self._after, self._depth = make, after, depth
+        self._thread = OneThread("tamiz-batches", begin) if depth else None
+        self._begun: deque[tuple[Key, Future[Value]]] = deque()
+        self._process = os.getpid()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._thread is not None:
+            self._thread.close()
+        self._begun.clear()
+
+    def get(self, key: Key) -> Value:
+        """The value of a key; the ones after it are begun. A key that wasn't expected starts anew from there."""
+        if self._thread is None:
+            return self._make(key)
+        if self._process != os.getpid():
+            raise TamizError("these batches belong to the process that forked: begin a new iteration in this one")
+        if not self._begun or self._begun[0][0] != key:
+            self._drop()
+            self._begin(self._thread.pool, key)
+        _, wanted = self._begun.popleft()
+        while len(self._begun) < self._depth:
+            self._begin(self._thread.pool, self._after(self._begun[-1][0] if self._begun else key))
+        return wanted.result()
+
+    def _begin(self, pool: ThreadPoolExecutor, key: Key) -> None:
+        self._begun.append((key, pool.submit(self._make, key)))
+
+    def _drop(self) -> None:
+        for _, future in self._begun:
+            future.cancel()
+        self._begun.clear()

@@ -1,0 +1,1 @@
+"""Text as both scoring and encoding need it: CCNet's normaliser, MurmurHash."""

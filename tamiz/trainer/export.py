@@ -1,0 +1,72 @@
+"""The trained model as a folder that transformers loads, with its card."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+
+from corpora import files
+from corpora.errors import TamizError
+from tamiz.trainer.card import model_card
+from tamiz.trainer.checkpoint import FOLDER
+from tamiz.trainer.curve import draw_loss
+from tamiz.trainer.inputs import Inputs, tokenizer_files
+from tamiz.trainer.quiet import no_progress_bars
+from tamiz.trainer.settings import ModelSettings, TrainSettings
+
+
+def export(
+    model: Any,
+    inputs: Inputs,
+    out: Path,
+    shape: ModelSettings,
+    settings: TrainSettings,
+    metrics: Mapping[str, Any],
+    card: Mapping[str, Any],
+) -> None:
+    """Writes OUT: weights, tokenizer, curve, card, metrics. Only README.md and metrics.json hold times and energy.
+
+    Everything is first written to a folder within OUT/checkpoints, so that a killed run leaves no half file behind.
+    Raises TamizError where it can't be written.
+    """
+    staging = out / FOLDER / "export"
+    try:
+        shutil.rmtree(staging, ignore_errors=True)
+        staging.mkdir(parents=True)
+        _write(model, inputs, staging, shape, settings, metrics, card)
+        mode = (staging / "README.md").stat().st_mode  # safetensors makes files that only their owner reads
+        for path in sorted(staging.iterdir()):
+            path.chmod(mode)
+            _move(path, out / path.name)
+        staging.rmdir()
+    except (OSError, SafetensorError) as error:
+        raise TamizError(f"can't write the model to {out}: {error}") from error
+
+
+def _write(
+    model: Any,
+    inputs: Inputs,
+    staging: Path,
+    shape: ModelSettings,
+    settings: TrainSettings,
+    metrics: Mapping[str, Any],
+    card: Mapping[str, Any],
+) -> None:
+    with no_progress_bars():
+        model.to("cpu").save_pretrained(staging)
+    for path in tokenizer_files(inputs.tokenizer):
+        shutil.copyfile(path, staging / path.name)
+    draw_loss(metrics, staging / "loss.png")
+    (staging / "README.md").write_text(model_card(card, inputs, shape, settings, metrics), encoding="utf-8")
+    (staging / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
+
+
+def _move(source: Path, target: Path) -> None:
+    """Into place by rename, synced as every other output is."""
+    with files.atomic_path(target) as temporary:
+        source.replace(temporary)
