@@ -24,7 +24,7 @@ HERE = Path(__file__).parent.parent
 CORPORA = HERE.parent / "shared" / "corpora"
 RECIPE = "t5-spanish-efficient-tiny"
 # times, energy, paths and plots may differ
-NOT_DATA = {"manifest.json", "metrics.json", "README.md", "recipe.json", "lm.json", "log.jsonl"}
+NOT_DATA = {"metrics.json", "README.md", "recipe.json", "log.jsonl"}
 NOT_DATA_SUFFIXES = {".png", ".html"}
 FIVE = ("es", "pt", "ko", "ja", "zh")
 
@@ -62,7 +62,7 @@ def _tokenizers(out: Path) -> Iterator[tuple[str, list[str]]]:
     for kind, more in (
         ("unigram", ["--vocab-size", "5000", "--lowercase", "--extra-ids", "100"]),
         ("bpe", ["--vocab-size", "8000"]),
-        ("bytes", []),
+        ("bytes", ["--vocab-size", "259"]),
     ):
         folder = str(out / "tokenizers" / kind)
         yield (
@@ -78,7 +78,7 @@ def _shards(out: Path) -> Iterator[tuple[str, list[str]]]:
         ("random-roll", [unigram, "--objective", "span-corruption", "--sequence-length", "256", "--random-roll"]),
         ("byt5", ["byt5", "--objective", "span-corruption", "--sequence-length", "1024",
                   "--mean-noise-span-length", "20", "--character-borders"]),
-        ("ul2", [unigram, "--objective", "ul2", "--sequence-length", "512"]),
+        ("ul2", [unigram, "--objective", "ul2", "--sequence-length", "384"]),
         ("causal", [bpe, "--objective", "causal", "--sequence-length", "2049", "--bos"]),
         ("best-fit", [bpe, "--objective", "causal", "--sequence-length", "2048", "--packing", "best-fit"]),
     ):  # fmt: skip
@@ -141,12 +141,11 @@ def digests(out: Path) -> dict[str, str]:
     found = {}
     for path in sorted(p for p in out.rglob("*") if p.is_file()):
         name = path.relative_to(out).as_posix()
-        if path.name not in NOT_DATA and path.suffix not in NOT_DATA_SUFFIXES:
+        content = json.loads(path.read_bytes()) if path.suffix == ".json" else {}
+        if content.get("format") in ("tamiz-manifest", "tamiz-lm"):
+            found[f"{name}#fingerprint"] = content["fingerprint"]
+        elif path.name not in NOT_DATA and path.suffix not in NOT_DATA_SUFFIXES:
             found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
-        elif path.name == "manifest.json" or path.suffix == ".json":
-            fingerprint = json.loads(path.read_bytes()).get("fingerprint")
-            if fingerprint:
-                found[f"{name}#fingerprint"] = fingerprint
     return found
 
 
