@@ -24,6 +24,7 @@ from corpora import files
 from corpora.errors import DamagedFile, StaleOutput, TamizError
 
 NAME = "manifest.json"
+LOG = "log.jsonl"  # the log of the runs that wrote the folder: no manifest lists it, no rebuild removes it
 PROGRESS = ".progress"
 FORMAT = "tamiz-manifest"
 PACKAGES = (
@@ -168,7 +169,7 @@ def begin(folder: Path, made_from: MadeFrom, *, rebuild: bool = False) -> State:
         _clear(folder, made_from.stage)
     if (folder / NAME).exists():
         return _resume(folder, made_from)
-    if folder.is_dir() and any(p for p in folder.iterdir() if not files.TEMPORARY.search(p.name)):
+    if any(not files.TEMPORARY.search(p.name) for p in _entries(folder)):
         raise StaleOutput(f"{folder} is not empty and has no {NAME}: choose another --out, or empty it")
     _start(folder, made_from)
     return "new"
@@ -199,6 +200,15 @@ def is_finished(folder: Path, made_from: MadeFrom) -> bool:
     return content.finished and content.fingerprint == made_from.fingerprint()
 
 
+def is_tamiz_folder(folder: Path) -> bool:
+    """Whether the folder has a manifest of tamiz, damaged or not; cheap."""
+    path = folder / NAME
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return FORMAT.encode() in file.read(1 << 10)
+
+
 def _start(folder: Path, made_from: MadeFrom) -> None:
     files.remove_temporary(folder) if folder.is_dir() else None
     fingerprint = made_from.fingerprint()
@@ -206,16 +216,25 @@ def _start(folder: Path, made_from: MadeFrom) -> None:
     write(folder, Manifest(stage=made_from.stage, fingerprint=fingerprint, made_from=made_from, times=times))
 
 
+def _entries(folder: Path) -> list[Path]:
+    """What lies in the folder besides its log."""
+    return [p for p in folder.iterdir() if p.name != LOG] if folder.is_dir() else []
+
+
 def _clear(folder: Path, stage: str) -> None:
-    """Removes an earlier output of the same stage, so that no stranger's folder is lost, nor another stage's."""
-    if not folder.exists() or not any(folder.iterdir()):
+    """Removes an earlier output of the same stage, but neither a stranger's folder nor another stage's."""
+    entries = _entries(folder)
+    if not entries:
         return
     text = (folder / NAME).read_bytes() if (folder / NAME).exists() else b""
-    found = re.search(rb'"stage":\s*"([a-z]+)"', text)  # by eye: the manifest may be damaged
-    if FORMAT.encode() not in text or not found or found[1].decode() != stage:
-        raise StaleOutput(f"{folder} holds no output of {stage!r}, so --rebuild won't remove it: empty it yourself")
+    made_by = re.search(rb'"stage":\s*"([^"]*)"', text)  # no decoding: the manifest may be damaged
+    if FORMAT.encode() not in text or not made_by or made_by[1].decode(errors="replace") != stage:
+        raise StaleOutput(
+            f"{folder} doesn't hold the output of {stage!r}, so --rebuild won't remove it: empty it yourself"
+        )
     try:
-        shutil.rmtree(folder)
+        for path in entries:
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
     except OSError as error:
         raise TamizError(f"can't clear {folder}: {error.strerror}") from error
 
@@ -235,7 +254,7 @@ def finish(
     manifest.files = sorted(records, key=lambda r: r.path)
     manifest.counts, manifest.facts = counts or {}, facts or {}
     manifest.items, manifest.damaged = items or [], damaged or []
-    manifest.versions = _versions()
+    manifest.versions = package_versions()
     manifest.times["finished"] = datetime.now(UTC).isoformat(timespec="seconds")
     write(folder, manifest)
     shutil.rmtree(folder / PROGRESS, ignore_errors=True)
@@ -250,7 +269,8 @@ def add_derived(folder: Path, paths: Iterable[Path]) -> None:
     write(folder, manifest)
 
 
-def _versions() -> dict[str, str]:
+def package_versions() -> dict[str, str]:
+    """The versions of tamiz and of the libraries that it stands on, as far as they are installed."""
     found = {}
     for package in PACKAGES:
         try:

@@ -1,35 +1,41 @@
-"""Holds output folders against their manifests: files, sizes, checksums, counts."""
+"""Checks output folders against their manifests: files, sizes, checksums, counts."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
 
 from corpora import files, manifest
 from corpora.errors import DamagedFile
-from corpora.tokens.account import bad_account
+from corpora.manifest import Manifest
 
 LM_FORMAT = "tamiz-lm"
+Check = Callable[[Path, Manifest], list[str]]
 
 
-def verify(folder: Path) -> tuple[int, list[str]]:
+def is_described(folder: Path) -> bool:
+    """Whether `folder`, or one below it, has a manifest or a language model's LM.json."""
+    return folder.is_dir() and any(_described(folder))
+
+
+def verify(folder: Path, checks: Mapping[str, Check] | None = None) -> tuple[int, list[str]]:
     """Checks `folder` and every folder below it that has a manifest.
 
-    Returns the number of files checked and the problems, one line each. Raises DamagedFile where there is nothing
-    to hold the files against.
+    checks: stage -> what to check in its folders besides files, checksums and counts. Returns the number of files
+    checked and the problems, one line each. Raises DamagedFile where there is no manifest.
     """
     if not folder.is_dir():
         raise DamagedFile(f"{folder} is not a folder")
-    homes = sorted({p.parent for p in folder.rglob(manifest.NAME)})
-    models = sorted(p for p in folder.rglob("*.json") if _is_lm(p))
+    homes, models = _described(folder)
     if not homes and not models:
         raise DamagedFile(f"{folder} has no {manifest.NAME} (nor a language model's LM.json) at or below it")
     checked = 0
     problems: list[str] = []
     for home in homes:
-        count, found = _verify_folder(home, [h for h in homes if h != home], models)
+        count, found = _verify_folder(home, [h for h in homes if h != home], models, checks or {})
         checked, problems = checked + count, problems + found
     for model in models:
         count, found = _verify_lm(model)
@@ -38,14 +44,32 @@ def verify(folder: Path) -> tuple[int, list[str]]:
 
 
 def check_intact(folder: Path) -> None:
-    """Raises DamagedFile where a folder with a manifest isn't as that says, to the byte."""
+    """Raises DamagedFile where a folder differs from its manifest; a folder without one passes."""
     if (folder / manifest.NAME).exists():
         problems = verify(folder)[1]
         if problems:
             raise DamagedFile(f"{problems[0]}: make {folder} again (--rebuild)")
 
 
-def _verify_folder(home: Path, others: list[Path], models: list[Path]) -> tuple[int, list[str]]:
+def bad_rows(home: Path, content: Manifest, expected: Mapping[str, int]) -> list[str]:
+    """Compares the rows of files with the counts. expected: start of the files' paths -> rows in all of them."""
+    problems = []
+    for prefix, number in expected.items():
+        rows = sum(r.rows or 0 for r in content.files if r.path.startswith(prefix))
+        if rows != number:
+            problems.append(f"{home}: {prefix}* have {rows} rows, the counts say {number}")
+    return problems
+
+
+def _described(folder: Path) -> tuple[list[Path], list[Path]]:
+    """The folders that have a manifest, and the LM.json of every language model."""
+    homes = sorted({p.parent for p in folder.rglob(manifest.NAME)})
+    return homes, sorted(p for p in folder.rglob("*.json") if _is_lm(p))
+
+
+def _verify_folder(
+    home: Path, others: list[Path], models: list[Path], checks: Mapping[str, Check]
+) -> tuple[int, list[str]]:
     try:
         content = manifest.read(home)
     except DamagedFile as error:
@@ -53,13 +77,19 @@ def _verify_folder(home: Path, others: list[Path], models: list[Path]) -> tuple[
     if not content.finished:
         return 1, [f"{home}: unfinished"]
     problems = _bad_counts(home, content)
+    if content.stage in checks:
+        problems += checks[content.stage](home, content)
     named = {r.path for r in (*content.files, *content.derived)}
     for record in (*content.files, *content.derived):
         problems += _bad_file(home / record.path, record.bytes, record.sha256)
     inner = [h for h in others if home in h.parents]
     lm_files = {f for m in models for f in _lm_files(m)}
     for path in sorted(p for p in home.rglob("*") if p.is_file()):
-        if path.name == manifest.NAME or path in lm_files or any(i in path.parents for i in inner):
+        if (
+            path.name == manifest.NAME
+            or path in (*lm_files, home / manifest.LOG)
+            or any(i in path.parents for i in inner)
+        ):
             continue
         if path.relative_to(home).as_posix() not in named:
             problems.append(f"{path}: not named by {home / manifest.NAME}")
@@ -77,7 +107,7 @@ def _bad_file(path: Path, size: int, digest: str) -> list[str]:
 
 
 class _Counts(msgspec.Struct):
-    """Of one input, or in all."""
+    """The counts of one input, or of all."""
 
     read: int | None = None
     kept: int = 0
@@ -90,8 +120,8 @@ class _Counts(msgspec.Struct):
         return self.kept + self.sampled_out + sum(self.rejected.values())
 
 
-def _bad_counts(home: Path, content: manifest.Manifest) -> list[str]:
-    """read = kept + sampled out + rejected, per input and in all; and the fingerprint is the settings'."""
+def _bad_counts(home: Path, content: Manifest) -> list[str]:
+    """Checks read = kept + sampled out + rejected, per input and in all, and the fingerprint of the settings."""
     problems = []
     if content.made_from.fingerprint() != content.fingerprint:
         problems.append(f"{home}: the fingerprint is not that of the manifest's settings and inputs")
@@ -105,38 +135,18 @@ def _bad_counts(home: Path, content: manifest.Manifest) -> list[str]:
     for counts in (whole, *items):
         if counts.read is not None and counts.read != counts.accounted:
             problems.append(f"{home}: {counts.name}: read {counts.read} != {counts.accounted}")
-    problems += _bad_sums(home, whole, items) + _bad_rows(home, content, whole)
-    return problems + (bad_account(home, content) if content.stage == "shards" else [])
+    rejected = {"rejected/": sum(whole.rejected.values())}
+    return problems + _bad_sums(home, whole, items) + bad_rows(home, content, rejected)
 
 
 def _bad_sums(home: Path, whole: _Counts, items: list[_Counts]) -> list[str]:
-    """Counts against the items' counts."""
+    """Compares the counts with the sums of the items' counts."""
     problems = []
     for key in ("read", "kept", "sampled_out"):
         parts = sum(getattr(item, key) or 0 for item in items)
         if items and (getattr(whole, key) or 0) != parts:
             problems.append(f"{home}: {key} is {getattr(whole, key)}, its items' {parts}")
     return problems
-
-
-def _bad_rows(home: Path, content: manifest.Manifest, whole: _Counts) -> list[str]:
-    """Counts against the rows of the files."""
-    problems = []
-    expected = {"rejected/": sum(whole.rejected.values()), **_rows_expected(content, whole)}
-    for prefix, number in expected.items():
-        rows = sum(r.rows or 0 for r in content.files if r.path.startswith(prefix))
-        if rows != number:
-            problems.append(f"{home}: {prefix}* have {rows} rows, the counts say {number}")
-    return problems
-
-
-def _rows_expected(content: manifest.Manifest, whole: _Counts) -> dict[str, int]:
-    """Rows that the counts promise, by the beginning of the files' names."""
-    if content.stage == "sample":
-        return {"part-": whole.kept}
-    if content.stage != "shards" or not isinstance(rows := content.facts.get("rows"), dict):
-        return {}
-    return {f"{split}/": number for split, number in rows.items()}
 
 
 def _is_lm(path: Path) -> bool:
@@ -150,9 +160,9 @@ def _is_lm(path: Path) -> bool:
 
 
 def _lm_files(path: Path) -> list[Path]:
-    """LM.json, LM.bin, LM.spiece.model and the rejected rows of one language model."""
+    """LM.json, LM.bin, LM.spiece.model, the log and the rejected rows of one language model."""
     stem = path.with_suffix("")
-    names = (".bin", ".spiece.model", ".arpa", ".bin.sha256", ".spiece.model.sha256")
+    names = (".bin", ".spiece.model", ".arpa", ".bin.sha256", ".spiece.model.sha256", f".{manifest.LOG}")
     return [path, *(stem.with_name(stem.name + name) for name in names), *_lm_rejected(path)]
 
 

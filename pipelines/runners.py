@@ -77,7 +77,8 @@ def run_items(
 
     Raises the TamizError that an item raised, whatever the runner made of it.
     """
-    logging.getLogger("apache_beam").setLevel(logging.CRITICAL)  # errors are raised, once, as ours
+    if not logging.getLogger("pipelines").isEnabledFor(logging.DEBUG):  # --debug shows Beam's own messages
+        logging.getLogger("apache_beam").setLevel(logging.CRITICAL)  # errors are raised, once, as ours
     runner, options = _runner(settings)
     failures = _failures[work.out] = []
     try:

@@ -17,6 +17,7 @@ from corpora.documents.item import WorkItem
 from corpora.documents.items import work_items
 from corpora.documents.reading import DocumentBatch, read_batches
 from corpora.documents.rejected import RejectedWriter
+from corpora.documents.sources import Inputs
 from corpora.documents.writing import DocumentWriter
 from corpora.errors import DamagedFile, StaleOutput
 from corpora.manifest import MadeFrom, Manifest, record
@@ -162,7 +163,7 @@ def _check_scored(scores: Path, content: Manifest, inputs: list[manifest.InputId
 
 
 def sample(
-    patterns: list[str],
+    patterns: Inputs,
     scores: Path,
     out: Path,
     settings: SampleSettings,

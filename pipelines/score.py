@@ -20,6 +20,7 @@ from corpora.documents.item import WorkItem
 from corpora.documents.items import work_items
 from corpora.documents.reading import DocumentBatch, read_batches
 from corpora.documents.rejected import RejectedWriter
+from corpora.documents.sources import Inputs
 from corpora.errors import BadArgument, DamagedFile
 from corpora.manifest import MadeFrom, record
 from corpora.perplexity.lm_files import resolve_lm
@@ -146,7 +147,7 @@ def _load(choice: LmChoice) -> PerplexityModel:
 
 
 def score(
-    patterns: list[str],
+    patterns: Inputs,
     lm: Path | Sequence[LmChoice],
     out: Path,
     settings: ScoreSettings,

@@ -14,6 +14,7 @@ from corpora.documents.item import WorkItem
 from corpora.documents.items import work_items
 from corpora.documents.reading import read_texts
 from corpora.documents.rejected import RejectedWriter
+from corpora.documents.sources import Inputs
 from corpora.encoding import Encoder, load_encoder
 from corpora.manifest import FileRecord, MadeFrom, record
 from corpora.texts import Utf8
@@ -107,7 +108,7 @@ def _records(out: Path, built: ItemShards) -> list[FileRecord]:
 
 
 def build_shards(
-    patterns: list[str],
+    patterns: Inputs,
     tokenizer: str,
     out: Path,
     settings: ShardSettings,

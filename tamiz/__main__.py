@@ -1,5 +1,5 @@
 """python -m tamiz"""
 
-from tamiz.cli import main
+from tamiz.start import main
 
 main()

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 
 import click
 
-from corpora.errors import BadArgument, TamizError
+from corpora.errors import TamizError
 from tamiz.console import fail, warn
+from tamiz.log import log
 
 # command -> (module in tamiz.commands, help); named here so that --help imports none of them
 COMMANDS = {
@@ -24,7 +25,7 @@ COMMANDS = {
     "tokenizer": ("tokenizer", "Train a tokenizer, compare tokenizers."),
     "shards": ("shards", "Build training rows, look at them."),
     "train": ("train", "Train a model on shards."),
-    "verify": ("verify", "Hold folders against their manifests."),
+    "verify": ("verify", "Check folders against their manifests."),
     "report": ("report", "A page and plots of a run."),
 }
 # options that take several values: `--input a b c`, as a shell expands a pattern
@@ -49,7 +50,7 @@ class _Commands(click.Group):
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="tamiz")
-@click.option("--debug", is_flag=True, help="Show tracebacks.")
+@click.option("--debug", is_flag=True, help="Show tracebacks, timings and Beam's own messages.")
 def cli(debug: bool) -> None:
     """From raw web text to a perplexity-sampled corpus, a tokenizer, packed shards and a trained model."""
 
@@ -81,7 +82,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _run(arguments: list[str], debug: bool) -> int:
     # the Hub's client would draw bars of its own
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    _show_warnings(debug)
+    _show_messages(debug)
+    log.start(arguments)
+    try:
+        code = _invoke(arguments)
+    except Exception as error:
+        code = getattr(error, "exit_code", 1)
+        log.error(error, expected=isinstance(error, TamizError | OSError))
+        if debug:
+            log.end(code)
+            raise
+        _explain(error)
+    log.end(code)
+    return code
+
+
+def _invoke(arguments: list[str]) -> int:
+    """Runs the command; returns the exit code of what click itself reports."""
     try:
         cli.main(spread(arguments), prog_name="tamiz", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -91,48 +108,44 @@ def _run(arguments: list[str], debug: bool) -> int:
         fail(error.format_message().replace("\n", " "))
         return 2
     except click.exceptions.Abort:
-        fail("stopped; the same command continues")
+        fail("stopped; run the same command again to continue")
         return 130
-    except Exception as error:
-        if debug:
-            raise
-        return _explain(error)
     return 0
 
 
-class _Warnings(logging.Handler):
-    """Each warning of tamiz's own layers once, as commands show theirs."""
+class _Messages(logging.Handler):
+    """Shows each warning of tamiz's own layers once, as commands show theirs; with --debug all their messages."""
 
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self._said: set[str] = set()
+    def __init__(self, level: int) -> None:
+        super().__init__(level)
+        self._shown: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
         line = record.getMessage()
-        if line not in self._said:
-            self._said.add(line)
+        if record.levelno < logging.WARNING:
+            print(f"debug: {record.relativeCreated / 1000:.1f} s {record.name}: {line}", file=sys.stderr, flush=True)
+        elif line not in self._shown:
+            self._shown.add(line)
             warn(line)
 
 
-def _show_warnings(debug: bool) -> None:
+def _show_messages(debug: bool) -> None:
     others = logging.StreamHandler()
     others.addFilter(lambda record: record.name.partition(".")[0] not in LAYERS)
     # Beam warns while it is imported
     logging.basicConfig(level=logging.WARNING if debug else logging.ERROR, handlers=[others])
-    shown = _Warnings()
+    level = logging.DEBUG if debug else logging.WARNING
+    shown = _Messages(level)
     for layer in LAYERS:
-        logging.getLogger(layer).setLevel(logging.WARNING)
+        logging.getLogger(layer).setLevel(level)
         logging.getLogger(layer).handlers = [shown]
 
 
-def _explain(error: Exception) -> int:
+def _explain(error: Exception) -> None:
     if isinstance(error, TamizError):
         fail(str(error))
-        return BadArgument.exit_code if isinstance(error, BadArgument) else error.exit_code
-    if isinstance(error, OSError) and error.strerror:
+    elif isinstance(error, OSError) and error.strerror:
         fail(f"{error.filename or 'a file'}: {error.strerror}")
     else:
-        fail(
-            f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error) else ''} (--debug shows all)"
-        )
-    return 1
+        first = str(error).strip().splitlines()[0] if str(error).strip() else ""
+        fail(f"{type(error).__name__}: {first} (--debug shows all)")

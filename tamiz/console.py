@@ -1,4 +1,4 @@
-"""What a person sees: lines, progress and tables. A bar on a terminal, plain lines elsewhere."""
+"""What a person sees: lines, progress and tables; a bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+
+from tamiz.log import log
 
 SECONDS_BETWEEN_LINES = 10.0
 
@@ -16,6 +18,8 @@ def say(line: str = "") -> None:
 
 
 def warn(line: str) -> None:
+    """One line on standard error, and in the log."""
+    log.event("warning", message=line)
     print(f"warning: {line}", file=sys.stderr, flush=True)
 
 
@@ -24,7 +28,7 @@ def fail(line: str) -> None:
 
 
 def table(title: str, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """A table as wide as it needs to be; numbers to the right."""
+    """A table as wide as it needs to be, numbers aligned to the right."""
     from rich.console import Console
     from rich.table import Table
 
@@ -43,9 +47,19 @@ def progress(label: str) -> Iterator[Callable[[int, int], None]]:
     """Yields `update(done, total)`; the units are the caller's, only their ratio is shown."""
     if sys.stdout.isatty():
         with _bar(label) as update:
-            yield update
+            yield _logged(update)
     else:
-        yield _Lines(label).update
+        yield _logged(_Lines(label).update)
+
+
+def _logged(update: Callable[[int, int], None]) -> Callable[[int, int], None]:
+    """By the first update the output folder is there, and the log can be written."""
+
+    def both(done: int, total: int) -> None:
+        log.flush()
+        update(done, total)
+
+    return both
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -10,6 +11,7 @@ import msgspec
 
 from corpora.errors import BadArgument
 from pipelines.settings import RunnerSettings
+from tamiz.log import log
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
@@ -28,13 +30,24 @@ def input_option(function: F) -> F:
     )(function)  # fmt: skip
 
 
+def log_folder(ctx: click.Context, parameter: click.Parameter, value: Any) -> Any:  # noqa: ARG001 (click's)
+    """The callback of an --out that is a folder: the command's log goes there."""
+    if value:
+        log.in_folder(Path(value))
+    return value
+
+
 def out_option(function: F) -> F:
     """--out, a folder."""
-    return click.option("--out", required=True, type=click.Path(), help="Folder of the output.")(function)
+    return click.option(
+        "--out", required=True, type=click.Path(), callback=log_folder, help="Folder of the output."
+    )(function)  # fmt: skip
 
 
 def rebuild_option(function: F) -> F:
-    return click.option("--rebuild", is_flag=True, help="Redo what was made from other settings or inputs.")(function)
+    return click.option(
+        "--rebuild", is_flag=True, help="Redo what was made from other settings or inputs, or is damaged."
+    )(function)  # fmt: skip
 
 
 def pipeline_options(function: F) -> F:
@@ -52,7 +65,7 @@ def pipeline_options(function: F) -> F:
 
 
 def runner_settings(ctx: click.Context, runner: str, workers: int) -> RunnerSettings:
-    """What is left on the command line must be flags that Beam declares."""
+    """The arguments that are left on the command line must be flags that Beam declares."""
     extra = list(ctx.args)
     if not extra and runner == DEFAULT_RUNNER:
         return RunnerSettings(workers=workers)

@@ -59,8 +59,8 @@ def lm(tmp_path_factory) -> Path:
 
 
 def digests(folder: Path) -> dict[str, str]:
-    """sha256 of every data file below `folder`: all but manifests, cards, metrics and reports, which hold times."""
-    left_out = {"manifest.json", "README.md", "metrics.json", "loss.png"}
+    """sha256 of every data file below `folder`: all but manifests, cards, metrics, logs and reports, which hold times."""
+    left_out = {"manifest.json", "README.md", "metrics.json", "loss.png", "log.jsonl"}
     return {
         p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest()
         for p in sorted(folder.rglob("*"))

@@ -7,14 +7,15 @@ from concurrent.futures import ThreadPoolExecutor
 from corpora.documents.formats import detect
 from corpora.documents.item import WorkItem
 from corpora.documents.listing import Listed, list_inputs
+from corpora.documents.sources import Inputs
 from corpora.documents.splitting import Range, split
 from corpora.errors import BadArgument
 
 ITEM_BYTES = 128 << 20
 
 
-def work_items(patterns: list[str], item_bytes: int = ITEM_BYTES) -> list[WorkItem]:
-    """Work items for every file that the patterns name, in the order of names.
+def work_items(inputs: Inputs, item_bytes: int = ITEM_BYTES) -> list[WorkItem]:
+    """Work items for every file that the inputs (patterns or sources) name, in the order of names.
 
     Local uncompressed line files are cut at line borders about every item_bytes, Parquet between row groups.
     Raises BadArgument (no match, unknown extension, folder, name collision, Parquet without a text column) and
@@ -22,7 +23,7 @@ def work_items(patterns: list[str], item_bytes: int = ITEM_BYTES) -> list[WorkIt
     """
     if item_bytes < 1:
         raise BadArgument(f"item_bytes is {item_bytes}; it must be at least 1")
-    files = list_inputs(patterns)
+    files = list_inputs([p for i in inputs for p in ([i] if isinstance(i, str) else i.patterns)])
     formats = [detect(listed.address) for listed in files]
     with ThreadPoolExecutor(16) as pool:  # remote Parquet footers: one round trip each
         ranges = list(pool.map(split, files, formats, [item_bytes] * len(files)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
 
 from corpora.config import Config
 from corpora.errors import BadArgument
@@ -52,3 +53,40 @@ def source(name: str) -> Source:
     near = difflib.get_close_matches(name, SOURCES, n=1)
     hint = f"did you mean {near[0]}?" if near else f"sources are {', '.join(SOURCES)}"
     raise BadArgument(f"documents.source is {name}, which is no named source; {hint}")
+
+
+class DocumentSource(Config, frozen=True, kw_only=True):
+    """Where documents come from: patterns of files in `input`, or a corpus by name in `source`; one of the two."""
+
+    input: tuple[str, ...] | str | None = None
+    """Patterns of files: globs, local or at any fsspec address."""
+    source: str | None = None
+    """A corpus by name: a key of SOURCES."""
+    language: str | None = None
+    """The language of every document, such as "es"."""
+    text_column: str = "text"
+    """The column or JSON field that holds the text."""
+    format: str | None = None
+    """The format of files whose extension doesn't say it."""
+    blank_lines: bool = False
+    """Whether blank lines separate the documents of a text file; otherwise each line is a document."""
+    name: str | None = None
+    """What the source is called in reports."""
+
+    def __post_init__(self) -> None:
+        if self.input is not None and not self.input:
+            raise ValueError("input is empty: name patterns of files")
+        if (self.input is None) == (self.source is None):
+            raise ValueError("give either input, with patterns of files, or source, with the name of a corpus")
+        if self.source is not None and self.source not in SOURCES:
+            raise ValueError(f"source is {self.source!r}; it must be one of {', '.join(SOURCES)}")
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """The patterns of the source's files."""
+        if self.source is not None:
+            return (SOURCES[self.source].pattern,)
+        return (self.input,) if isinstance(self.input, str) else self.input or ()
+
+
+Inputs = Sequence[str | DocumentSource]

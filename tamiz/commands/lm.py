@@ -9,6 +9,7 @@ import click
 
 from corpora.errors import BadArgument
 from tamiz.commands._summary import summarise
+from tamiz.log import log
 from tamiz.options import MAX_REJECTED, input_option, rebuild_option, settings
 
 
@@ -19,23 +20,27 @@ def command() -> None:
 
 @command.command()
 @input_option
-@click.option("--tokenizer", help="A spiece.model to cut lines into pieces with.")
-@click.option("--train-tokenizer", type=int, help="Pieces of a unigram model to train first. [default: 32000]")
+@click.option("--tokenizer", help="A spiece.model that cuts lines into pieces.")
+@click.option("--train-tokenizer", type=int, help="First train a unigram model of this many pieces. [default: 32000]")
 @click.option("--words", is_flag=True, default=None, help="Raw words: no normaliser, no tokenizer.")
 @click.option("--mode", type=click.Choice(["lines", "ccnet"]), help="[default: lines]")
 @click.option("--order", type=int, help="The longest n-gram, 2 to 6. [default: 5]")
-@click.option("--prune", metavar="A,B,..", help="Leave out n-grams seen at most so often, by order.")
-@click.option("--memory", help="Arrays held at most; more go to temporary files. [default: 2G]")
-@click.option("--arpa", metavar="FILE", help="Write the model as text, too.")
+@click.option("--prune", metavar="A,B,..", help="For each order: leave out n-grams seen at most this often.")
+@click.option("--memory", help="Memory for arrays; larger ones go to temporary files. [default: 2G]")
+@click.option("--arpa", metavar="FILE", help="Also write the model as text.")
 @click.option("--max-rejected", type=click.FloatRange(0, 1), default=MAX_REJECTED, show_default=True)
 @click.option(
-    "--out", required=True, type=click.Path(), metavar="LM.bin", help="The model's file; others go beside it."
+    "--out",
+    required=True,
+    type=click.Path(),
+    metavar="LM.bin",
+    help="The model's file; its other files go beside it.",
 )
 @rebuild_option
 def train(
     patterns: tuple[str, ...], prune: str | None, out: str, rebuild: bool, max_rejected: float, **values: Any
 ) -> None:
-    """Estimate an interpolated modified Kneser-Ney model; OUT is LM.bin, a KenLM probing binary."""
+    """Estimate an interpolated modified Kneser-Ney model. OUT is LM.bin, a KenLM probing binary."""
     from corpora.perplexity.settings import LmSettings
     from tamiz.stages.common import Context
     from tamiz.stages.lm import lm_stage
@@ -43,6 +48,7 @@ def train(
     if values["words"] and values["mode"]:
         raise BadArgument("--words excludes --mode: raw words are scored in mode bertin")
     chosen = settings(LmSettings, prune=_prune(prune), **values)
+    log.beside(Path(out))
     context = Context(rebuild=rebuild, max_rejected=max_rejected)
     summarise([lm_stage(list(patterns), Path(out), chosen, context)], "Language model")
 

@@ -10,7 +10,7 @@ from tamiz.console import say, table
 @click.group(invoke_without_command=True)
 @click.pass_context
 def command(ctx: click.Context) -> None:
-    """The bundled recipes; `tamiz recipes show NAME` prints one, resolved, with sources."""
+    """List the bundled recipes; `tamiz recipes show NAME` prints one, resolved, with sources."""
     if ctx.invoked_subcommand:
         return
     from tamiz.recipes.load import load, names
@@ -24,19 +24,28 @@ def command(ctx: click.Context) -> None:
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key, as in `tamiz run`.")
 @click.option("--demo", is_flag=True, help="The recipe's small variant.")
 def show(name: str, overrides: tuple[str, ...], demo: bool) -> None:
-    """Print the recipe NAME, resolved, each number with its source."""
+    """Print the recipe NAME, resolved: each number with its source, and the stages that run."""
     from tamiz.recipes.load import load
+    from tamiz.stages import ordered
 
     loaded = load(name, overrides=overrides, demo=demo)
     recipe, sources = loaded.asdict(), loaded.sources
     del recipe["sources"]
     for key, value in recipe.items():
-        if isinstance(value, dict):
-            say(f"\n[{key}]")
-            for inner, content in value.items():
-                _line(inner, content, sources.get(f"{key}.{inner}"))
-        else:
+        if isinstance(value, list):
+            for entry in value:
+                _table(f"[[{key}]]", entry, {})
+        elif isinstance(value, dict):
+            _table(f"[{key}]", value, {k: sources.get(f"{key}.{k}") for k in value})
+        elif value:
             _line(key, value, sources.get(key))
+    say("\n# stages: " + ", ".join(stage.name for stage in ordered() if stage.runs_in(loaded)))
+
+
+def _table(title: str, content: dict[str, object], sources: dict[str, str | None]) -> None:
+    say(f"\n{title}")
+    for key, value in content.items():
+        _line(key, value, sources.get(key))
 
 
 def _line(key: str, value: object, source: str | None) -> None:

@@ -15,20 +15,21 @@ from tamiz.console import say
     "--scores",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="What a sample was drawn from. [default: found beside it]",
+    help="The scores that a sample was drawn from. [default: found beside it]",
 )
 @click.option(
     "--input",
     "inputs",
     multiple=True,
     metavar="PATTERN",
-    help="The scored documents, some of which are shown. [default: what the run's recipe says]",
+    help="The scored documents, some of which are shown. [default: those of the run's recipe]",
 )
 def command(folder: Path, scores: Path | None, inputs: tuple[str, ...]) -> None:
-    """Plots and one page of what the sieve did: FOLDER/report/index.html, with its plots beside it as PNG.
+    """Draw what the sieve did: FOLDER/report/index.html, one page, with its plots beside it as PNG files.
 
-    FOLDER is the --out of `tamiz run`, `tamiz score` or `tamiz sample`. The page holds perplexity and length before
-    and after, sources and languages, and the documents nearest each decile of perplexity, read back from the input.
+    FOLDER is the --out of `tamiz run`, `tamiz score` or `tamiz sample`. The page shows perplexity and length before
+    and after sampling, sources and languages, and the documents nearest each decile of perplexity, read
+    back from the input.
     """
     from tamiz.report.page import write_report
 

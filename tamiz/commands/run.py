@@ -9,18 +9,27 @@ import click
 
 from tamiz.commands._summary import summarise
 from tamiz.console import say
+from tamiz.log import log
 from tamiz.options import BEAM, pipeline_options, runner_settings
-from tamiz.stages.common import Context, StageReport
+from tamiz.stages import Context, Recipe, StageReport, ordered
+
+
+class _UntilHelp(click.Option):
+    """Names the stages, those of extensions too, where help is asked for."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        self.help = f"Stop after this stage: {', '.join(stage.name for stage in ordered())}."
+        return super().get_help_record(ctx)
 
 
 @click.command(context_settings=BEAM)
 @click.argument("recipe")
 @click.option("--out", type=click.Path(path_type=Path), help="[default: runs/RECIPE, with --demo: demo]")
+@click.option("--until", metavar="STAGE", cls=_UntilHelp)
 @click.option(
-    "--until", metavar="STAGE", help="Stop after this stage: lm, score, sample, tokenizer, shards or train."
+    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key, such as train.steps=20."
 )
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key, as train.steps=20.")
-@click.option("--demo", is_flag=True, help="The bundled documents and a small setting: three minutes on two cores.")
+@click.option("--demo", is_flag=True, help="Bundled documents and small settings: three minutes on two cores.")
 @pipeline_options
 def command(
     ctx: click.Context,
@@ -34,26 +43,31 @@ def command(
     rebuild: bool,
     max_rejected: float,
 ) -> None:
-    """Rebuild a published system from raw text: RECIPE is a bundled name (`tamiz recipes`) or a TOML file.
+    """Run a recipe from raw text to model: RECIPE is a bundled name (see `tamiz recipes`) or a TOML file.
 
-    Finished stages are skipped, an interrupted one continues; a stage that was made from other settings or inputs
-    is refused unless --rebuild.
+    A stage runs if the recipe has its section. Finished stages are skipped and an interrupted one continues; a stage
+    that was made from other settings or inputs is refused unless --rebuild is given. OUT/log.jsonl records each run.
     """
     from tamiz.recipes.load import load
     from tamiz.run import Run
 
     chosen = load(recipe, overrides=overrides, demo=demo)
     folder = out or (Path("demo") if demo else Path("runs") / chosen.name)
+    log.in_folder(folder)
     context = Context(runner_settings(ctx, runner, workers), rebuild, max_rejected)
     reports = Run(chosen, folder, context).stages(until)
     if any(r.stage == "sample" for r in reports):
-        bundled = "demo:documents.jsonl" in (chosen.documents.input or ())
-        _show(folder, reports, demo, bundled)
+        _show(folder, reports, demo, _is_bundled(chosen))
     summarise(reports, f"{chosen.title}: {folder}")
 
 
+def _is_bundled(recipe: Recipe) -> bool:
+    """Whether the documents are the demo's."""
+    return any("demo:documents.jsonl" in source.patterns for source in recipe.documents)
+
+
 def _show(folder: Path, reports: Sequence[StageReport], demo: bool, bundled: bool) -> None:
-    """The plots and the page; for the demo also the shares by class and a filled span."""
+    """The plots and the page; for the demo also the kept share of each class and a filled span."""
     from tamiz.report.page import is_written, write_report
 
     trained = reports[-1].stage == "train"

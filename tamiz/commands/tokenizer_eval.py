@@ -10,7 +10,7 @@ import click
 
 from tamiz.commands._summary import summarise
 from tamiz.console import say, table
-from tamiz.options import BEAM, input_option, pipeline_options, runner_settings, settings
+from tamiz.options import BEAM, input_option, log_folder, pipeline_options, runner_settings, settings
 
 SHOWN = 24  # groups in a table
 
@@ -33,7 +33,12 @@ SHOWN = 24  # groups in a table
     help="Hold tokenizer.json against the engine of record (the slowest part). [default: auto]",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the draw.")
-@click.option("--out", type=click.Path(), help="Folder for eval.json and eval.png. Default: only the tables.")
+@click.option(
+    "--out",
+    type=click.Path(),
+    callback=log_folder,
+    help="Folder for eval.json and eval.png. Default: only the tables.",
+)
 @pipeline_options
 def command(
     ctx: click.Context,

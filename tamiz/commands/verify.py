@@ -7,17 +7,21 @@ from pathlib import Path
 import click
 
 from corpora.errors import DamagedFile
-from corpora.verify import verify
 from tamiz.console import fail, say
+from tamiz.verify import verify
+
+SHOWN = 20
 
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path))
 def command(folder: Path) -> None:
-    """Hold FOLDER, and every folder below it, against its manifest: files, sizes, checksums, counts."""
+    """Check FOLDER, and every folder below it, against its manifest: files, sizes, checksums, counts."""
     checked, problems = verify(folder)
-    for problem in problems[:20]:
+    for problem in problems[:SHOWN]:
         fail(problem)
+    if len(problems) > SHOWN:
+        fail(f"and {len(problems) - SHOWN} more")
     if problems:
         raise DamagedFile(f"{folder}: {len(problems)} problem(s) in {checked} files")
     say(f"{folder}: {checked} files are as their manifests say")

@@ -4,23 +4,39 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from corpora.config import Config
+from corpora.documents.sources import DocumentSource
 from corpora.errors import BadArgument
-from tamiz.recipes.schema import Recipe
+from tamiz.recipes.overrides import Override
+from tamiz.stages import Stage, ordered
+from tamiz.stages.recipe import DEMO, Recipe, Section, patterns
+
+__all__ = ["DEMO", "HOME", "load", "names", "parse", "patterns", "read"]
 
 HOME = Path(__file__).parent
-DEMO = HOME / "demo"
-DEMO_SUFFIX = ".demo"
+DEMO_VARIANT = "demo"
+
+
+class _Header(Config, frozen=True, kw_only=True):
+    """What a recipe says about itself."""
+
+    name: str
+    title: str = ""
+    language: str = ""
+    licence: str = ""
+    reference: str = ""
+    sources: dict[str, str] = {}  # noqa: RUF012 (msgspec copies it)
 
 
 def names() -> list[str]:
-    """The bundled recipes, demo variants left out."""
-    return sorted(p.stem for p in HOME.glob("*.toml") if not p.stem.endswith(DEMO_SUFFIX))
+    """The bundled recipes, without their variants."""
+    return sorted(p.stem for p in HOME.glob("*.toml") if "." not in p.stem)
 
 
 def load(recipe: str, *, overrides: Iterable[str] = (), demo: bool = False) -> Recipe:
@@ -28,40 +44,51 @@ def load(recipe: str, *, overrides: Iterable[str] = (), demo: bool = False) -> R
 
     Args:
         recipe: name or path.
-        overrides: `key.path=value`; the value is TOML where it parses, else a string; empty removes the key.
+        overrides: `key.path=value`; the value is TOML if it parses, else a string; an empty value removes the key.
         demo: take the recipe's small variant, whose documents are bundled.
 
     Raises:
-        BadArgument: no such recipe, not TOML, or a key, type, bound or combination that can't be.
+        BadArgument: no such recipe, not TOML, or an impossible key, type, bound or combination.
     """
     path = _find(recipe, demo)
-    tree = parse(path)
-    overrides = list(overrides)
-    _apply_overrides(tree, overrides)
-    if _apply_variant(tree):
-        _apply_overrides(tree, overrides)
-    lm = tree.get("lm")
-    if isinstance(lm, dict) and "file" in lm:
-        lm.pop("train_tokenizer", None)  # a model that is brought brings its own
+    changes = [Override.parse(text) for text in overrides]
+    path = _for_source(path, changes)
+    tree = read(path)
+    stages = ordered()
+    sections = {section.name: section for stage in stages for section in stage.sections}
+    for change in changes:
+        change.apply(tree, sections)
     try:
-        return msgspec.convert(tree, Recipe, strict=True)
-    except msgspec.ValidationError as error:
-        raise BadArgument(f"{path.stem}: {_with_path(str(error))}") from None
+        return _resolve(tree, path.stem, stages, sections)
+    except BadArgument as error:
+        raise BadArgument(f"{path.stem}: {error}") from None
 
 
-def _find(recipe: str, demo: bool) -> Path:
+def _find(recipe: str, demo: bool = False) -> Path:
     path = Path(recipe) if recipe.endswith(".toml") else HOME / f"{recipe}.toml"
-    if demo:
-        path = path.with_name(f"{path.stem}{DEMO_SUFFIX}.toml")
-    if path.is_file():
-        return path
-    if demo and path.with_name(path.name.replace(DEMO_SUFFIX, "")).is_file():
-        raise BadArgument(f"the recipe {recipe} has no demo; {' and '.join(_with_demo())} has")
+    variant = _variant(path, DEMO_VARIANT) if demo else path
+    if variant.is_file():
+        return variant
+    if demo and path.is_file():
+        raise BadArgument(f"the recipe {recipe} has no demo; {' and '.join(_with_demo())} has one")
     raise BadArgument(f"no recipe {recipe!r}: give a .toml file or one of {', '.join(names())}")
 
 
+def _variant(path: Path, name: str) -> Path:
+    return path.with_name(f"{path.stem}.{name}.toml")
+
+
 def _with_demo() -> list[str]:
-    return sorted(p.name.removesuffix(f"{DEMO_SUFFIX}.toml") for p in HOME.glob(f"*{DEMO_SUFFIX}.toml"))
+    return [name for name in names() if _variant(HOME / f"{name}.toml", DEMO_VARIANT).is_file()]
+
+
+def _for_source(path: Path, changes: Iterable[Override]) -> Path:
+    """The recipe's variant for the corpus that `--set documents.source=NAME` asks for, if it has one."""
+    for change in changes:
+        if change.path == ("documents", "source") and isinstance(change.value, str):
+            variant = _variant(path, change.value)
+            return variant if variant.is_file() else path
+    return path
 
 
 def parse(path: Path) -> dict[str, Any]:
@@ -72,56 +99,105 @@ def parse(path: Path) -> dict[str, Any]:
         raise BadArgument(f"{path}: {error}") from None
 
 
-def _apply_overrides(tree: dict[str, Any], overrides: list[str]) -> None:
-    for override in overrides:
-        _override(tree, override)
+def read(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """A recipe's tree. `base` names another recipe, or a .toml file beside it: this one's sections replace its."""
+    tree = parse(path)
+    base = tree.pop("base", None)
+    if base is None:
+        return tree
+    found = _find(str(path.parent / base) if str(base).endswith(".toml") else str(base))
+    if found in (path, *above):
+        raise BadArgument(f"{path}: base is {base!r}, which is based on this file: name another")
+    under = read(found, (path, *above))
+    kept = {k: v for k, v in under.pop("sources", {}).items() if k.partition(".")[0] not in tree}
+    return {**under, **tree, "sources": {**kept, **tree.get("sources", {})}}
 
 
-def _override(tree: dict[str, Any], override: str) -> None:
-    key, equals, text = override.partition("=")
-    path = key.strip().split(".")
-    if not equals or not all(path):
-        raise BadArgument(f"--set {override!r} must be key.path=value, such as train.steps=20")
-    section = tree
-    for part in path[:-1]:
-        section = section.setdefault(part, {})
-        if not isinstance(section, dict):
-            raise BadArgument(f"--set {key}: {part} is not a section")
-    if text == "":
-        section.pop(path[-1], None)
-    else:
-        section[path[-1]] = _value(text)
-
-
-def _value(text: str) -> Any:
+def _resolve(
+    tree: Mapping[str, Any], stem: str, stages: tuple[Stage, ...], sections: Mapping[str, Section]
+) -> Recipe:
+    keys = (*_Header.__struct_fields__, "documents")
+    for key in tree.keys() - {*keys, *sections}:
+        raise BadArgument(f"{key}: no such key or section; the sections are documents, {', '.join(sections)}")
     try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except (tomllib.TOMLDecodeError, KeyError):
-        return text
+        header = msgspec.convert({"name": stem, **{k: v for k, v in tree.items() if k in keys[:-1]}}, _Header)
+    except msgspec.ValidationError as error:
+        raise BadArgument(_with_path("", str(error), tree)) from None
+    recipe = Recipe(
+        name=header.name,
+        title=header.title or header.name,
+        language=header.language,
+        licence=header.licence,
+        reference=header.reference,
+        documents=_documents(tree.get("documents", [])),
+        sections={name: _section(section, tree.get(name)) for name, section in sections.items()},
+        sources=header.sources,
+    )
+    _check(recipe, stages)
+    return recipe
 
 
-def _apply_variant(tree: dict[str, Any]) -> bool:
-    """Another `documents.source` may replace whole sections."""
-    source = tree.get("documents", {}).get("source") if isinstance(tree.get("documents"), dict) else None
-    variants = tree.get("variants", {})
-    if isinstance(source, str) and isinstance(variants, dict) and isinstance(variants.get(source), dict):
-        tree.update({name: dict(section) for name, section in variants[source].items()})
-        return True
-    return False
+def _documents(tree: object) -> tuple[DocumentSource, ...]:
+    listed = tree if isinstance(tree, list) else [tree]
+    found = []
+    for number, entry in enumerate(listed):
+        place = "documents" if len(listed) == 1 else f"documents.{number}"
+        try:
+            found.append(msgspec.convert(entry, DocumentSource, strict=True))
+        except msgspec.ValidationError as error:
+            raise BadArgument(_with_path(place, str(error), entry)) from None
+    return tuple(found)
 
 
-def _with_path(message: str) -> str:
-    """msgspec's "... - at `$.sample.width`" as "sample.width: ..."."""
+def _section(section: Section, tree: Any) -> Any:
+    if tree is None:
+        return None
+    if not isinstance(tree, dict):
+        raise BadArgument(f"{section.name} is {tree!r}, but it must be a section: [{section.name}]")
+    try:
+        return section.read(tree)
+    except msgspec.ValidationError as error:
+        raise BadArgument(_with_path(section.name, str(error), tree)) from None
+    except BadArgument as error:
+        raise BadArgument(f"{section.name}.{error}") from None
+
+
+def _check(recipe: Recipe, stages: tuple[Stage, ...]) -> None:
+    """Every stage has what it needs, no section is without effect, and the sections fit each other."""
+    running = [stage for stage in stages if stage.runs_in(recipe)]
+    if not running:
+        raise BadArgument(f"no stage to run: add a section, such as [{stages[0].sections[0].name}]")
+    for stage in stages:
+        if stage not in running:
+            for section in stage.sections[1:]:
+                if recipe.sections[section.name] is not None:
+                    needed = stage.sections[0].name
+                    raise BadArgument(f"{section.name} has no effect without a section [{needed}]: add it")
+            continue
+        for name, advice in stage.needs:
+            if recipe.sections.get(name) is None:
+                raise BadArgument(f"{stage.name} needs {_article(name)}: {advice}")
+        if stage.reads and not recipe.documents:
+            raise BadArgument(f"{stage.name} needs documents: add a section [documents] with input or source")
+    for stage in running:
+        if stage.settle:
+            try:
+                stage.settle(recipe)
+            except ValueError as error:
+                raise BadArgument(str(error)) from None
+
+
+def _article(name: str) -> str:
+    return {"lm": "a language model", "score": "scores", "shards": "shards"}.get(name, f"a {name}")
+
+
+def _with_path(place: str, message: str, tree: Any) -> str:
+    """msgspec's "... - at `$.width`" in the section `sample` as "sample.width: ...", "keep is 2" as "sample.keep is 2"."""
     found = re.fullmatch(r"(.*) - at `\$\.?(.*)`", message, re.DOTALL)
-    if not found:
-        return message
-    unknown = re.search(r"unknown field `(\w+)`", found[1])
-    if unknown:
-        return f"{found[2]}.{unknown[1]}: no such key".lstrip(".")
-    return f"{found[2]}: {found[1]}"
-
-
-def patterns(value: tuple[str, ...] | str | None) -> list[str]:
-    """`input` as a list of patterns; `demo:` names the folder of the bundled documents."""
-    listed = [value] if isinstance(value, str) else list(value or ())
-    return [str(DEMO / p.removeprefix("demo:")) if p.startswith("demo:") else p for p in listed]
+    text, inner = (found[1], found[2]) if found else (message, "")
+    unknown = re.search(r"unknown field `(\w+)`", text)
+    named = re.match(r"(\w+) is ", text)
+    if named and not inner and named[1] in tree:
+        return f"{place}.{text}"
+    parts = [part for part in (place, inner, unknown[1] if unknown else "") if part]
+    return f"{'.'.join(parts)}: {'no such key' if unknown else text}" if parts else text

@@ -13,7 +13,7 @@ from corpora import manifest
 from corpora.documents.sources import SOURCES
 from corpora.errors import BadArgument, DamagedFile, StaleOutput
 from corpora.manifest import Manifest
-from tamiz.recipes.load import patterns
+from tamiz.stages.recipe import patterns
 
 RECIPE = "recipe.json"
 
@@ -37,12 +37,12 @@ class Scored:
 
     @property
     def items(self) -> list[str]:
-        """Names of the work items told of: the sample's where there is one, in the order of their numbers."""
+        """Names of the work items in the report, in the order of their numbers: the sample's if there is one."""
         return [str(i["name"]) for i in (self.sample or self.scored).items]
 
 
 def find(folder: Path, scores: Path | None = None, inputs: Sequence[str] = ()) -> Scored:
-    """What `folder` holds. `scores` and `inputs` say what it can't.
+    """Finds the scores, sample and documents that belong to `folder`; `scores` and `inputs` name them instead.
 
     Raises:
         DamagedFile: no manifest, no finished scores, or another stage's output.
@@ -57,14 +57,14 @@ def find(folder: Path, scores: Path | None = None, inputs: Sequence[str] = ()) -
     if content.stage == "sample":
         chosen = scores or _scores_of(folder, content)
         return _of(folder, chosen, folder, folder.parent, inputs)
-    raise DamagedFile(f"{folder} holds the output of {content.stage!r}: a report tells of a run, scores or a sample")
+    raise DamagedFile(f"{folder} holds the output of {content.stage!r}: reports cover a run, scores or a sample")
 
 
 def _of(home: Path, scores: Path, sampled: Path | None, run: Path, inputs: Sequence[str]) -> Scored:
     scored = manifest.read_finished(scores, "score")
     sample = manifest.read_finished(sampled, "sample") if sampled else None
     if sample and sample.made_from.settings["scores"] != scored.fingerprint:
-        raise StaleOutput(f"{sampled} was not drawn from {scores}: name its own with --scores, or sample again")
+        raise StaleOutput(f"{sampled} was not drawn from {scores}: name its scores with --scores, or sample again")
     recipe = _recipe(run)
     return Scored(
         home=home,
@@ -111,8 +111,10 @@ def _recipe(run: Path) -> dict[str, Any]:
 
 
 def _inputs(recipe: dict[str, Any]) -> list[str]:
-    documents = recipe.get("documents", {})
-    if documents.get("input"):
-        return patterns(documents["input"])
-    named = SOURCES.get(documents.get("source", ""))
-    return [named.pattern] if named else []
+    """The patterns of the recipe's documents; `documents` was one table once, and is a list now."""
+    listed = recipe.get("documents", [])
+    found = []
+    for source in listed if isinstance(listed, list) else [listed]:
+        named = SOURCES.get(source.get("source", ""))
+        found += patterns(source["input"]) if source.get("input") else [named.pattern] if named else []
+    return found

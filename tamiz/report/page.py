@@ -20,13 +20,13 @@ from tamiz.report.rows import ItemRows, item_rows
 from tamiz.report.summary import Summary, summarise
 from tamiz.report.texts import ReadBack, Update, read_back
 
-MOST_LANGUAGES = 8  # of which documents are shown
+MOST_LANGUAGES = 8  # whose documents are shown
 INDEX = "report/index.html"
 
 
 @dataclass(frozen=True)
-class Told:
-    """All that the page tells of."""
+class PageContent:
+    """Everything that the page shows."""
 
     scored: Scored
     summary: Summary
@@ -46,19 +46,19 @@ def write_report(
 ) -> Path:
     """Writes <folder>/report/, index.html and the plots, and names them in the folder's manifest.
 
-    folder: of `tamiz run`, `tamiz score` or `tamiz sample`. scores, inputs: what it was made from, where that can't
-    be found. remote: whether inputs that aren't local files are read for the documents shown.
+    folder: the output of `tamiz run`, `tamiz score` or `tamiz sample`. scores, inputs: what it was made from, if that
+    can't be found. remote: whether to read inputs that aren't local files, to show documents.
 
     Raises:
-        DamagedFile: no finished scores, or none of any document.
-        BadArgument, StaleOutput: scores that can't be found, or aren't the sample's.
+        DamagedFile: no finished scores, or no scored document.
+        BadArgument, StaleOutput: scores that can't be found, or that the sample wasn't drawn from.
     """
     scored = find(folder, scores, inputs)
     home = folder / "report"
     with progress("scores") as update:
         summary = summarise(_counted(item_rows(scored), len(scored.items), update))
     if not summary.groups:
-        raise DamagedFile(f"{scored.scores} holds no scored document: nothing to report")
+        raise DamagedFile(f"{scored.scores} has no scored document: nothing to report")
     named = named_groups(summary, scored)
     perplexity = perplexity_figures(summary, named, home)
     length = length_figures(summary, unit_of(scored), home)
@@ -67,13 +67,13 @@ def write_report(
         picks = [pick for decile in chosen for pick in decile.picks]
         texts = read_back(scored, picks, remote=remote, progress=update)
     page = folder / INDEX
-    files.write_bytes(page, _page(Told(scored, summary, named, perplexity, length, chosen, texts)).encode())
+    files.write_bytes(page, _page(PageContent(scored, summary, named, perplexity, length, chosen, texts)).encode())
     manifest.add_derived(folder, [page, *(f.path for f in (*perplexity, *length))])
     return page
 
 
 def is_written(run: Path) -> bool:
-    """Whether the page is named by the manifest and tells of just the stages that are there."""
+    """Whether the manifest lists the page, and the page covers exactly the stages that are there."""
     page = run / INDEX
     if INDEX not in {r.path for r in manifest.read(run).derived} or not page.exists():
         return False
@@ -97,22 +97,22 @@ def _counted(items: Iterator[ItemRows], total: int, update: Update) -> Iterator[
         update(done, total)
 
 
-def _page(told: Told) -> str:
-    scored = told.scored
+def _page(content: PageContent) -> str:
+    scored = content.scored
     parts = [f"<header><h1>{escaped(scored.title)}</h1>"]
     if scored.reference:
         parts.append(f'<p class="soft"><bdi>{escaped(scored.reference)}</bdi></p>')
-    parts.append(f"{facts(_headline(told))}</header><main>")
-    parts += _figures(told.perplexity)
-    if len(told.named) == 1:
+    parts.append(f"{facts(_headline(content))}</header><main>")
+    parts += _figures(content.perplexity)
+    if len(content.named) == 1:
         parts.append("<h2>Sources and languages</h2>")
-    parts.append(groups_table(told.named, told.summary, told.unit))
-    parts += _figures(told.length)
-    parts += _documents(told)
+    parts.append(groups_table(content.named, content.summary, content.unit))
+    parts += _figures(content.length)
+    parts += _documents(content)
     loss = scored.home / "model" / "loss.png"
     if loss.exists():
         parts.append("<h2>Loss</h2>" + figure(loss, "Loss of training and validation by step", "Loss by step."))
-    parts.append("<h2>What the manifests say</h2>")
+    parts.append("<h2>Manifests</h2>")
     homes = stages.homes(scored.home) or {"Scores": scored.scores}
     if scored.sampled and "Sample" not in homes:
         homes = {**homes, "Sample": scored.sampled}
@@ -124,22 +124,22 @@ def _figures(drawn: Sequence[Figure]) -> list[str]:
     return [f"<h2>{escaped(one.title)}</h2>{figure(one.path, one.alt, one.caption, wide=one.wide)}" for one in drawn]
 
 
-def _headline(told: Told) -> list[tuple[str, str]]:
-    total = told.summary.total
+def _headline(content: PageContent) -> list[tuple[str, str]]:
+    total = content.summary.total
     shown = [("documents scored", f"{total.before.documents:,}")]
     if total.after:
         shown += [
             ("documents kept", f"{total.after.documents:,}"),
             ("kept", f"{100 * total.kept_share:.3g}%"),
         ]
-    if len(told.summary.languages) == 1:
+    if len(content.summary.languages) == 1:
         quartiles = " / ".join(f"{value:,.3g}" for value in total.before.quartiles())
         shown.append(("quartiles of the perplexity", quartiles))
     return shown
 
 
-def _documents(told: Told) -> list[str]:
-    languages = told.summary.languages
+def _documents(content: PageContent) -> list[str]:
+    languages = content.summary.languages
     parts = ["<h2>Documents nearest each decile of perplexity</h2>"]
     parts.append(
         f'<p class="soft">The {DOCUMENTS} documents whose perplexity is nearest each decile, and the {DOCUMENTS} at '
@@ -147,6 +147,6 @@ def _documents(told: Told) -> list[str]:
         "writing are shown as \N{REPLACEMENT CHARACTER}.</p>"
     )
     if len(languages) > MOST_LANGUAGES:
-        parts.append(f'<p class="soft">Of {len(languages)} languages, the {MOST_LANGUAGES} largest.</p>')
-    parts += [f'<p class="problem"><bdi>{escaped(problem)}</bdi></p>' for problem in told.texts.problems]
-    return parts + documents.section(told.scored, told.deciles, told.texts, told.unit)
+        parts.append(f'<p class="soft">The {MOST_LANGUAGES} largest of {len(languages)} languages.</p>')
+    parts += [f'<p class="problem"><bdi>{escaped(problem)}</bdi></p>' for problem in content.texts.problems]
+    return parts + documents.section(content.scored, content.deciles, content.texts, content.unit)

@@ -1,4 +1,4 @@
-"""What the manifests of a run's stages say, as tables."""
+"""The manifests of a run's stages as tables."""
 
 from __future__ import annotations
 
@@ -7,21 +7,16 @@ from typing import Any
 
 from corpora import manifest
 from tamiz.report.html import escaped, table
+from tamiz.stages import ordered
 
-TITLES = {
-    "scores": "Scores",
-    "sampled": "Sample",
-    "tokenizer": "Tokenizer",
-    "shards": "Shards",
-    "model": "Training",
-}
 _LONGEST = 80  # characters of a value; longer ones stay in the manifest
 _MOST_DAMAGED = 20
 
 
 def homes(run: Path) -> dict[str, Path]:
-    """The folders of a run's stages that have a manifest, by their titles."""
-    return {title: run / name for name, title in TITLES.items() if (run / name / manifest.NAME).exists()}
+    """Title -> folder, for the stages of a run whose folder has a manifest."""
+    folders = {stage.title: run / stage.folder for stage in ordered()}
+    return {title: folder for title, folder in folders.items() if (folder / manifest.NAME).exists()}
 
 
 def section(title: str, content: manifest.Manifest) -> str:

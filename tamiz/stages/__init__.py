@@ -1,1 +1,58 @@
-"""One function per stage: settings in, finished folder out, with a few rows for the summary."""
+"""The stages of a run, in order. A stage is one value of type Stage, exported by one file.
+
+    common.py      Stage, Plan (a recipe in its output folder), Context (how to run), StageReport (what came out)
+    recipe.py      Recipe and Section: what a recipe says
+    lm.py score.py sample.py tokenizer.py shards.py train.py    the stages
+    evaluation.py  `tamiz tokenizer eval`, which no recipe runs
+    texts.py       documents as one stream of texts, for stages without a pipeline
+
+Folder names, report titles, `--until`, the sections of recipes and what `tamiz verify` checks derive from the values.
+To add a stage, register one from an extension (see corpora.choices); `after` says where it runs.
+"""
+
+from __future__ import annotations
+
+from corpora.choices import Choices
+from corpora.errors import BadArgument
+from tamiz.stages.common import Context, Plan, Stage, StageReport
+from tamiz.stages.recipe import Recipe, Section
+
+__all__ = ["STAGES", "Context", "Plan", "Recipe", "Section", "Stage", "StageReport", "ordered"]
+
+STAGES: Choices[Stage] = Choices(
+    "stage",
+    "stage",
+    {
+        "lm": "tamiz.stages.lm:STAGE",
+        "score": "tamiz.stages.score:STAGE",
+        "sample": "tamiz.stages.sample:STAGE",
+        "tokenizer": "tamiz.stages.tokenizer:STAGE",
+        "shards": "tamiz.stages.shards:STAGE",
+        "train": "tamiz.stages.train:STAGE",
+    },
+)
+
+
+def ordered() -> tuple[Stage, ...]:
+    """Every stage in the order of running: the built-in ones, each followed by those registered `after` it.
+
+    Stages without `after` come last. Raises BadArgument where `after` names no stage.
+    """
+    stages = list(STAGES)
+    names = {stage.name for stage in stages}
+    for stage in stages:
+        if stage.after is not None and stage.after not in names:
+            raise BadArgument(
+                f"the stage {stage.name} runs after {stage.after!r}, which is no stage: {sorted(names)}"
+            )
+    first = [stage for stage in stages if stage.after is None]
+    result = [later for stage in first for later in _with_followers(stage, stages)]
+    if len(result) < len(stages):
+        circle = sorted(names - {stage.name for stage in result})
+        raise BadArgument(f"the stages {', '.join(circle)} run after each other: give one of them another `after`")
+    return tuple(result)
+
+
+def _with_followers(stage: Stage, stages: list[Stage]) -> list[Stage]:
+    followers = [other for other in stages if other.after == stage.name]
+    return [stage, *(later for other in followers for later in _with_followers(other, stages))]

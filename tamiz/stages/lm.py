@@ -1,8 +1,9 @@
-"""Stage `lm`: a KenLM language model, trained or brought. LM.json is its manifest."""
+"""Stage `lm`: a KenLM language model, trained or brought. LM.json is the manifest of a trained one."""
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,24 +11,60 @@ import msgspec
 
 from corpora import files
 from corpora.documents.item import WorkItem
-from corpora.documents.items import work_items
+from corpora.documents.sources import SOURCES, Inputs
 from corpora.errors import BadArgument, DamagedFile, StaleOutput
 from corpora.manifest import InputIdentity, MadeFrom
 from corpora.perplexity.routing import LmChoice
 from corpora.perplexity.settings import LmSettings
 from tamiz.console import count, progress, size
-from tamiz.stages.common import Context, StageReport
-from tamiz.stages.texts import Texts
+from tamiz.stages.common import Context, Plan, Stage, StageReport
+from tamiz.stages.recipe import Recipe, Section, patterns
 
 ALGORITHM = 2
 ITEM_BYTES = 64 << 20
-NOT_IDENTITY = ("arpa", "memory", "tokenizer")  # where things are and how they are made, not what they are
+NAME = "lm.bin"  # in the folder of a run
+NOT_IDENTITY = ("arpa", "memory", "tokenizer")  # they say where things are and how they are made, not what they are
 
 
-def lm_stage(
-    patterns: list[str], out: Path, settings: LmSettings, context: Context, share: float = 1.0
-) -> StageReport:
+class LmSource(LmSettings, frozen=True, kw_only=True):
+    """A language model: trained on `input` or on a named `source`, or brought as `file`."""
+
+    source: str | None = None
+    """A corpus to train on, by name: a key of corpora.documents.sources.SOURCES."""
+    source_share: float = 1.0
+    """The share of the named source's documents to train on, drawn by their text; `input` is always taken whole."""
+    input: tuple[str, ...] | str | None = None
+    """Patterns of the files to train on."""
+    file: str | None = None
+    """A ready KenLM file. Without LM.json beside it, it needs `tokenizer` and score.mode."""
+    trust: bool = False
+    """Whether to open a `file` that kenlm loads (a trie, an ARPA file) with no sha256 recorded, and to record it."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.input is not None and not self.input:
+            raise ValueError("input is empty: name patterns of files, or remove it")
+        if not 0 < self.source_share <= 1:
+            raise ValueError(f"source_share is {self.source_share}; it must be above 0 and at most 1")
+        given = [name for name in ("file", "input", "source") if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(
+                f"{' and '.join(given)} exclude each other: a model is brought, or trained on one of them"
+                if given
+                else "nothing to train on: give input, source, or a ready model as file"
+            )
+        if self.source is not None and self.source not in SOURCES:
+            raise ValueError(f"source is {self.source!r}; it must be one of {', '.join(SOURCES)}")
+
+    @property
+    def patterns(self) -> list[str]:
+        """The files to train on."""
+        return patterns(self.input) if self.source is None else [SOURCES[self.source].pattern]
+
+
+def lm_stage(inputs: Inputs, out: Path, settings: LmSettings, context: Context, share: float = 1.0) -> StageReport:
     """Brings `out` (LM.bin), LM.spiece.model and LM.json to be a model of the documents, or of a share of them."""
+    from corpora.documents.items import work_items
     from pipelines.accounts import input_identities, too_many_rejected
 
     if out.suffix != ".bin":
@@ -36,7 +73,7 @@ def lm_stage(
         raise BadArgument(f"--arpa {settings.arpa} is a file of --out {out}: name another")
     out.parent.mkdir(parents=True, exist_ok=True)
     _remove_stale(out, settings)
-    items = work_items(patterns, ITEM_BYTES)
+    items = work_items(inputs, ITEM_BYTES)
     described = out.with_suffix(".json")
     old = None if context.rebuild else _read(described)
     identities = input_identities(items, out.parent, known=_known(old))
@@ -52,14 +89,14 @@ def lm_stage(
 
 
 def _remove_stale(out: Path, settings: LmSettings) -> None:
-    """What a killed run left of this model alone: several may lie in one folder."""
+    """Removes what a killed run left of this model; other models may lie in the folder."""
     for path in (*_made(out), *([Path(settings.arpa)] if settings.arpa else [])):
         for stale in path.parent.iterdir() if path.parent.is_dir() else ():
             if stale.name.startswith(f"{path.name}.") and files.TEMPORARY.search(stale.name):
                 stale.unlink(missing_ok=True)
 
 
-def _made(out: Path) -> tuple[Path, ...]:
+def _made(out: Path) -> Sequence[Path]:
     return out, out.with_suffix(".json"), out.with_suffix(".spiece.model")
 
 
@@ -71,8 +108,9 @@ def _train(
     items: list[WorkItem], out: Path, settings: LmSettings, made_from: MadeFrom, share: float
 ) -> dict[str, Any]:
     from corpora.perplexity.train_lm import part_of, reading_percent, train_lm
+    from tamiz.stages.texts import Texts
 
-    shutil.rmtree(rejected_folder(out), ignore_errors=True)  # of another run: LM.json names what lies there
+    shutil.rmtree(rejected_folder(out), ignore_errors=True)  # another run's: LM.json lists what lies there
     with progress("lm") as update:
         reading = part_of(update, 0, reading_percent(settings))
         texts = Texts(items, rejected_folder(out), reading, share)
@@ -97,7 +135,7 @@ def _train(
 def _made_from(settings: LmSettings, identities: list[InputIdentity], share: float) -> MadeFrom:
     base = {f: getattr(settings, f) for f in LmSettings.__struct_fields__ if f not in NOT_IDENTITY}
     plain: dict[str, Any] = {**msgspec.to_builtins(base), "share": share}
-    plain["train_tokenizer"] = settings.vocabulary_size  # said or not
+    plain["train_tokenizer"] = settings.vocabulary_size  # explicit or default
     plain["prune"] = _thresholds(settings)
     if settings.tokenizer:
         path = Path(settings.tokenizer)
@@ -108,7 +146,7 @@ def _made_from(settings: LmSettings, identities: list[InputIdentity], share: flo
 
 
 def _thresholds(settings: LmSettings) -> list[int]:
-    """Of every order; 0 prunes nothing."""
+    """One threshold for each order; 0 prunes nothing."""
     given = settings.prune or (0,)
     return [*given, *[given[-1]] * settings.order][: settings.order]
 
@@ -144,7 +182,7 @@ def _state(old: dict[str, Any], made_from: MadeFrom, out: Path, settings: LmSett
 
 
 def _is_arpa(path: Path, old: dict[str, Any]) -> bool:
-    """Whether the file is the one that LM.json tells of."""
+    """Whether the file is the one that LM.json records."""
     return path.is_file() and files.sha256(path) == old.get("arpa_sha256")
 
 
@@ -163,13 +201,65 @@ def _rows(content: dict[str, Any], out: Path) -> list[tuple[str, str]]:
 
 
 def foreign_lm(choice: LmChoice) -> StageReport:
-    """A ready KenLM file: its sha256 is recorded at first use, then enforced."""
+    """A ready KenLM file. Its sha256 is recorded at first use, then enforced."""
     from corpora.perplexity.lm_files import resolve_lm
 
     file = Path(choice.path)
-    own = file.with_suffix(".json").is_file()  # LM.json says the rest
-    if not own and (choice.mode is None or (choice.tokenizer is None and choice.mode != "bertin")):
-        raise BadArgument(f"lm.file {file} needs score.mode and, but in mode bertin, lm.tokenizer")
+    described = file.with_suffix(".json").is_file()  # LM.json says the rest
+    if not described and (choice.mode is None or (choice.tokenizer is None and choice.mode != "bertin")):
+        raise BadArgument(f"lm.file {file} needs score.mode and, except in mode bertin, lm.tokenizer")
     digest = resolve_lm(file, choice.tokenizer, choice.mode, trust=choice.trust).sha256["lm_sha256"] or ""
-    told = ("brought", "with its LM.json") if own else ("brought, sha256", digest[:16] + "…")
-    return StageReport("lm", "finished", file, [told])
+    row = ("brought", "with its LM.json") if described else ("brought, sha256", digest[:16] + "…")
+    return StageReport("lm", "finished", file, [row])
+
+
+def lm_choice(plan: Plan) -> LmChoice:
+    """The model that the recipe's documents are scored with."""
+    lm, score = plan.recipe.lm, plan.recipe.score
+    mode = score.mode if score else None
+    if lm.file:
+        return LmChoice(lm.file, None, lm.tokenizer, mode, lm.trust)
+    return LmChoice(str(plan.folder("lm") / NAME), mode=mode)
+
+
+def _run(plan: Plan, context: Context) -> StageReport:
+    lm: LmSource = plan.recipe.lm
+    if lm.file:
+        return foreign_lm(lm_choice(plan))
+    share = 1.0 if lm.input else lm.source_share
+    return lm_stage(lm.patterns, plan.folder("lm") / NAME, lm, context, share)
+
+
+def _before(plan: Plan) -> None:
+    from corpora.documents.items import work_items
+
+    if not plan.recipe.lm.file:
+        work_items(plan.recipe.lm.patterns)
+
+
+def _settle(recipe: Recipe) -> None:
+    lm, score = recipe.lm, recipe.score
+    if score and lm.file is None and score.mode not in (None, lm.scoring_mode):
+        raise ValueError(f"score.mode is {score.mode!r} but lm scores in {lm.scoring_mode!r}: they must be equal")
+
+
+STAGE = Stage(
+    name="lm",
+    folder="lm",
+    title="Language model",
+    help="a language model, trained or brought",
+    sections=(
+        Section(
+            "lm",
+            LmSource,
+            displaces={
+                "file": ("input", "source", "source_share", "train_tokenizer"),
+                "input": ("file", "source"),
+                "source": ("file", "input"),
+            },
+        ),
+    ),
+    run=_run,
+    before=_before,
+    settle=_settle,
+)

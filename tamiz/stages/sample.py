@@ -5,15 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from corpora.documents.sources import Inputs
+from corpora.manifest import Manifest
+from corpora.verify import bad_rows
 from pipelines.settings import SampleSettings
 from tamiz.console import count, progress
-from tamiz.stages.common import Context, StageReport, damaged_inputs
+from tamiz.stages.common import Context, Plan, Stage, StageReport, damaged_inputs
+from tamiz.stages.recipe import Section
 
 SHOWN = 8  # groups in a summary
 
 
 def sample_stage(
-    patterns: list[str], scores: Path, out: Path, settings: SampleSettings, context: Context
+    patterns: Inputs, scores: Path, out: Path, settings: SampleSettings, context: Context
 ) -> StageReport:
     """Brings `out` to hold the sample."""
     from pipelines.accounts import too_many_rejected
@@ -74,3 +78,30 @@ def _value(value: Any) -> str:
     if isinstance(value, str):
         return value
     return ", ".join(_value(v) for v in value) if isinstance(value, list | tuple) else f"{value:.6g}"
+
+
+def _run(plan: Plan, context: Context) -> StageReport:
+    documents, settings = plan.documents("sample"), plan.recipe.sample
+    return sample_stage(documents, plan.folder("score"), plan.folder("sample"), settings, context)
+
+
+def _leaves(plan: Plan) -> list[str]:
+    return [str(plan.folder("sample") / f"part-*.{plan.recipe.sample.format}")]
+
+
+def _check(home: Path, content: Manifest) -> list[str]:
+    return bad_rows(home, content, {"part-": content.counts.get("kept", 0)})
+
+
+STAGE = Stage(
+    name="sample",
+    folder="sampled",
+    title="Sample",
+    help="the documents kept, drawn by their perplexity",
+    sections=(Section("sample", SampleSettings),),
+    needs=(("score", "add a section [score]"),),
+    run=_run,
+    reads=True,
+    leaves=_leaves,
+    check=_check,
+)

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from corpora.documents.sources import Inputs
 from corpora.perplexity.routing import LmChoice
 from pipelines.settings import ScoreSettings
-from tamiz.console import count, progress
-from tamiz.stages.common import Context, StageReport, damaged_inputs
+from tamiz.console import count, progress, warn
+from tamiz.stages.common import Context, Plan, Stage, StageReport, damaged_inputs
+from tamiz.stages.recipe import Recipe, Section
 
 
 def score_stage(
-    patterns: list[str], models: Sequence[LmChoice], out: Path, settings: ScoreSettings, context: Context
+    patterns: Inputs, models: Sequence[LmChoice], out: Path, settings: ScoreSettings, context: Context
 ) -> StageReport:
     """Brings `out` to hold the scores of all documents under the language model, or under that of their language."""
     from pipelines.accounts import too_many_rejected
@@ -30,3 +32,46 @@ def score_stage(
     ]
     rows += [(f"  {reason}", count(n)) for reason, n in counts["rejected"].items()]
     return StageReport("score", outcome.state, out, rows, damaged=damaged_inputs(outcome.manifest), too_many=many)
+
+
+def _run(plan: Plan, context: Context) -> StageReport:
+    from tamiz.stages.lm import lm_choice
+
+    documents = plan.documents("score")
+    return score_stage(documents, [lm_choice(plan)], plan.folder("score"), plan.recipe.score, context)
+
+
+def _warn_of_overlap(plan: Plan) -> None:
+    """A language model finds its own training text easier than any other."""
+    from corpora.documents.items import work_items
+
+    lm = plan.recipe.lm
+    if lm.file:
+        return
+    learned = {item.path for item in work_items(lm.patterns)}
+    documents = {item.path for item in work_items(plan.recipe.inputs)}
+    shared = len(documents & learned)
+    if shared:
+        warn(
+            f"{shared} of {len(documents)} document files are also text of the language model: their perplexity "
+            "comes out too low; keep lm.input and documents.input apart"
+        )
+
+
+def _settle(recipe: Recipe) -> None:
+    if recipe.score.language_column is not None:
+        raise ValueError("score.language_column routes to a model per language, but a recipe has one: remove it")
+
+
+STAGE = Stage(
+    name="score",
+    folder="scores",
+    title="Scores",
+    help="the perplexity of every document",
+    sections=(Section("score", ScoreSettings),),
+    needs=(("lm", "add a section [lm], with lm.input or lm.file"),),
+    run=_run,
+    reads=True,
+    before=_warn_of_overlap,
+    settle=_settle,
+)

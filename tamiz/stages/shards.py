@@ -5,13 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from corpora.documents.sources import Inputs
+from corpora.manifest import Manifest
 from corpora.tokens.settings import ShardSettings
+from corpora.verify import bad_rows
 from tamiz.console import count, progress
-from tamiz.stages.common import Context, StageReport, damaged_inputs
+from tamiz.stages.common import Context, Plan, Stage, StageReport, damaged_inputs
+from tamiz.stages.recipe import Recipe, Section
 
 
 def shards_stage(
-    patterns: list[str], tokenizer: str, out: Path, settings: ShardSettings, context: Context
+    patterns: Inputs, tokenizer: str, out: Path, settings: ShardSettings, context: Context
 ) -> StageReport:
     """Brings `out` to hold the rows of all documents."""
     from pipelines.accounts import too_many_rejected
@@ -46,3 +50,48 @@ def _details(split: str, account: dict[str, Any], facts: dict[str, Any]) -> list
         kind = f"{denoiser['name']} ({'one span' if mean is None else f'{mean:g}'}, {denoiser['noise_density']:g})"
         rows.append((f"rows by {kind}, {split}", count(number)))
     return rows
+
+
+def _run(plan: Plan, context: Context) -> StageReport:
+    from tamiz.stages.tokenizer import tokenizer_of
+
+    documents, settings = plan.documents("shards"), plan.recipe.shards
+    return shards_stage(documents, tokenizer_of(plan), plan.folder("shards"), settings, context)
+
+
+def _check(home: Path, content: Manifest) -> list[str]:
+    """The rows of the files, and the account of every id."""
+    from corpora.tokens.account import bad_account
+
+    rows = content.facts.get("rows")
+    expected = {f"{split}/": number for split, number in rows.items()} if isinstance(rows, dict) else {}
+    return bad_rows(home, content, expected) + bad_account(home, content)
+
+
+def _settle(recipe: Recipe) -> None:
+    """A tokenizer that is yet to be trained has as many sentinels as a row has noise spans."""
+    from corpora.tokens.span_corruption import row_shape
+
+    shards, tokenizer = recipe.shards, recipe.tokenizer
+    if shards.objective != "span-corruption" or tokenizer.file:
+        return
+    shape = row_shape(shards.sequence_length, shards.noise_density, shards.mean_noise_span_length)
+    if shape.num_noise_spans > tokenizer.extra_ids:
+        raise ValueError(
+            f"tokenizer.extra_ids is {tokenizer.extra_ids}, but a row of {shards.sequence_length} has "
+            f"{shape.num_noise_spans} noise spans: raise it, or shards.mean_noise_span_length"
+        )
+
+
+STAGE = Stage(
+    name="shards",
+    folder="shards",
+    title="Shards",
+    help="packed training rows",
+    sections=(Section("shards", ShardSettings),),
+    needs=(("tokenizer", "add a section [tokenizer], or tokenizer.file"),),
+    run=_run,
+    reads=True,
+    check=_check,
+    settle=_settle,
+)

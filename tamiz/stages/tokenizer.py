@@ -9,9 +9,11 @@ import msgspec
 from corpora import manifest
 from corpora.documents.item import WorkItem
 from corpora.documents.items import work_items
+from corpora.documents.sources import Inputs
 from corpora.manifest import MadeFrom, Manifest, State
 from tamiz.console import count, progress
-from tamiz.stages.common import Context, StageReport, damaged_inputs
+from tamiz.stages.common import Context, Plan, Stage, StageReport, damaged_inputs
+from tamiz.stages.recipe import Section
 from tamiz.stages.texts import Texts
 from tokenizer_train.settings import TokenizerSettings
 
@@ -19,7 +21,27 @@ ALGORITHM = 2
 ITEM_BYTES = 64 << 20
 
 
-def tokenizer_stage(patterns: list[str], out: Path, settings: TokenizerSettings, context: Context) -> StageReport:
+class TokenizerSource(TokenizerSettings, frozen=True, kw_only=True):
+    """A tokenizer: trained on the documents, or brought as `file`."""
+
+    file: str | None = None
+    """A tokenizer folder, a .model or tokenizer.json file, a folder of GPT-2's two files, or byt5."""
+
+    def __post_init__(self) -> None:
+        if self.file is None:
+            super().__post_init__()
+            return
+        for name, default in TokenizerSettings().asdict().items():
+            if getattr(self, name) != default:
+                raise ValueError(f"file and {name} exclude each other: a tokenizer is brought, or trained")
+
+    @property
+    def training(self) -> TokenizerSettings:
+        """The settings of the training alone: they are what the fingerprint of the folder covers."""
+        return TokenizerSettings(**{name: getattr(self, name) for name in TokenizerSettings.__struct_fields__})
+
+
+def tokenizer_stage(patterns: Inputs, out: Path, settings: TokenizerSettings, context: Context) -> StageReport:
     """Brings `out` to hold the trained tokenizer."""
     from pipelines.accounts import input_identities, too_many_rejected
 
@@ -82,3 +104,43 @@ def _from_documents(
         items=texts.accounts,
         damaged=texts.damaged,
     )
+
+
+def brought_tokenizer(file: str) -> StageReport:
+    """A ready tokenizer, loaded to see that it can be. Raises BadArgument, or DamagedFile."""
+    from corpora.encoding import load_encoder
+    from corpora.verify import check_intact
+
+    check_intact(Path(file))
+    encoder = load_encoder(file)
+    rows = [("brought, sha256", encoder.sha256[:16] + "…"), ("ids", count(encoder.vocab_size))]
+    return StageReport("tokenizer", "finished", Path(file), rows)
+
+
+def tokenizer_of(plan: Plan) -> str:
+    """The tokenizer of the recipe: a name or path that load_encoder takes."""
+    return plan.recipe.tokenizer.file or str(plan.folder("tokenizer"))
+
+
+def _run(plan: Plan, context: Context) -> StageReport:
+    settings: TokenizerSource = plan.recipe.tokenizer
+    if settings.file:
+        return brought_tokenizer(settings.file)
+    return tokenizer_stage(plan.documents("tokenizer"), plan.folder("tokenizer"), settings.training, context)
+
+
+def _before(plan: Plan) -> None:
+    if plan.recipe.tokenizer.file:
+        brought_tokenizer(plan.recipe.tokenizer.file)
+
+
+STAGE = Stage(
+    name="tokenizer",
+    folder="tokenizer",
+    title="Tokenizer",
+    help="a tokenizer, trained or brought",
+    sections=(Section("tokenizer", TokenizerSource, displaces={"file": None}),),
+    run=_run,
+    reads=True,
+    before=_before,
+)

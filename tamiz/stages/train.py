@@ -10,10 +10,12 @@ from typing import Any
 import msgspec
 
 from corpora import manifest
+from corpora.documents.sources import SOURCES
 from corpora.errors import BadArgument
 from corpora.manifest import InputIdentity, MadeFrom
 from tamiz.console import count, say
-from tamiz.stages.common import Context, StageReport
+from tamiz.stages.common import Context, Plan, Stage, StageReport
+from tamiz.stages.recipe import DEMO_PREFIX, Recipe, Section
 from tamiz.trainer.settings import ModelSettings, TrainSettings
 
 ALGORITHM = 2  # the order of rows: order.VERSION
@@ -47,7 +49,7 @@ def train_stage(
 
 def _outputs(out: Path) -> list[Path]:
     found = [p for p in out.rglob("*") if p.is_file() and out / CHECKPOINTS not in p.parents]
-    return sorted(p for p in found if p != out / manifest.NAME)
+    return sorted(p for p in found if p.name not in (manifest.NAME, manifest.LOG))
 
 
 def _made_from(shards: Path, tokenizer: Path, model: ModelSettings, settings: TrainSettings) -> MadeFrom:
@@ -55,7 +57,7 @@ def _made_from(shards: Path, tokenizer: Path, model: ModelSettings, settings: Tr
     content = manifest.read_finished(shards, "shards")
     rows = [r for r in content.files if not r.path.startswith("rejected/")]
     inputs = [InputIdentity(name=r.path, size=r.bytes, sha256=r.sha256) for r in rows]
-    parts = [p for p in sorted(tokenizer.glob("*")) if p.is_file() and p.name != manifest.NAME]
+    parts = [p for p in sorted(tokenizer.glob("*")) if p.is_file() and p.name not in (manifest.NAME, manifest.LOG)]
     inputs += [manifest.local_identity(p, f"tokenizer/{p.name}") for p in parts]
     plain = {"model": msgspec.to_builtins(model), "train": msgspec.to_builtins(settings)}
     return MadeFrom(stage="train", algorithm=ALGORITHM, settings=plain, inputs=inputs)
@@ -82,3 +84,76 @@ def _rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _nats(value: float | None) -> str:
     return "none: no validation rows" if value is None else f"{value:.3f} nats"
+
+
+def _run(plan: Plan, context: Context) -> StageReport:
+    from tamiz.stages.tokenizer import tokenizer_of
+
+    recipe = plan.recipe
+    return train_stage(
+        plan.folder("shards"), Path(tokenizer_of(plan)), plan.folder("train"), recipe.model, recipe.train, context,
+        card=_card(plan),
+    )  # fmt: skip
+
+
+def _before(plan: Plan) -> None:
+    """The trained model is saved with its tokenizer, so there must be one to copy."""
+    require_torch()
+    file = plan.recipe.tokenizer.file
+    if file and not (Path(file) / "tokenizer.json").is_file():
+        raise BadArgument(f"train needs a folder with tokenizer.json, but tokenizer.file is {file!r}")
+
+
+def _settle(recipe: Recipe) -> None:
+    if recipe.shards.objective != "span-corruption":
+        raise ValueError(
+            f"shards.objective is {recipe.shards.objective!r}, but model.family t5 needs span-corruption"
+        )
+    ids = recipe.tokenizer.vocab_size
+    if recipe.tokenizer.file is None and recipe.model.vocab_size != ids:
+        raise ValueError(
+            f"model.vocab_size is {recipe.model.vocab_size} but tokenizer.vocab_size is {ids}: they must be equal"
+        )
+
+
+def _card(plan: Plan) -> dict[str, Any]:
+    """What the model's card says about its data: no paths of this machine."""
+    recipe = plan.recipe
+    header = {name: getattr(recipe, name) for name in ("title", "language", "licence", "reference")}
+    names = dict.fromkeys(_named(source.source, source.patterns) for source in recipe.documents)
+    data = {"source": "; ".join(names)}
+    return {**header, "data": data | (_sampled(plan) if plan.has("sample") else {})}
+
+
+def _named(source: str | None, patterns: tuple[str, ...]) -> str:
+    if source is None:
+        return "tamiz's demo documents" if f"{DEMO_PREFIX}documents.jsonl" in patterns else "own files"
+    known = SOURCES[source]
+    return f"{known.name}: {known.citation}; licence: {known.licence}"
+
+
+def _sampled(plan: Plan) -> dict[str, str]:
+    from tamiz.stages.sample import kernels_text
+
+    sampled = manifest.read(plan.folder("sample"))
+    counts, facts = sampled.counts, sampled.facts
+    return {
+        "documents read": count(counts["read"]),
+        "documents kept by the sieve": count(counts["kept"]),
+        "rows rejected": count(sum(counts["rejected"].values())),
+        "keep probability": kernels_text(facts),
+        "kept share of each perplexity quartile": " / ".join(f"{s:.3f}" for s in facts["kept_shares"]),
+    }
+
+
+STAGE = Stage(
+    name="train",
+    folder="model",
+    title="Training",
+    help="a trained model",
+    sections=(Section("train", TrainSettings), Section("model", ModelSettings)),
+    needs=(("shards", "add a section [shards]"), ("model", "add a section [model]")),
+    run=_run,
+    before=_before,
+    settle=_settle,
+)

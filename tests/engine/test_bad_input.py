@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from corpora.verify import verify
 from tamiz.cli import main
+from tamiz.verify import verify
 from tests.conftest import counts
 
 GOOD = [json.dumps({"text": f"La casa número {n} tiene un patio.", "url": f"u{n}"}).encode() for n in range(30)]

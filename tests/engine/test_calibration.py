@@ -19,12 +19,12 @@ from corpora.perplexity.routing import LmChoice
 from corpora.sampling.histogram import LogHistogram
 from corpora.sampling.kernels import kernel_from_builtins
 from corpora.sampling.solve import quartiles
-from corpora.verify import verify
 from pipelines.sample import sample
 from pipelines.score import score
 from pipelines.settings import RunnerSettings, SampleSettings, ScoreSettings
 from tamiz.calibrate import calibrate
 from tamiz.cli import main
+from tamiz.verify import verify
 
 HERE = RunnerSettings(workers=2)
 

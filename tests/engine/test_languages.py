@@ -19,12 +19,12 @@ from corpora.perplexity.model import PerplexityModel
 from corpora.perplexity.routing import LmChoice, choose_models
 from corpora.perplexity.settings import LmSettings
 from corpora.perplexity.train_lm import train_lm
-from corpora.verify import verify
 from pipelines import score as score_module
 from pipelines.sample import sample
 from pipelines.score import score
 from pipelines.settings import RunnerSettings, SampleSettings, ScoreSettings
 from tamiz.cli import main
+from tamiz.verify import verify
 from tests.invented import document
 
 HERE = RunnerSettings()

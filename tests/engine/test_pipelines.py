@@ -10,10 +10,10 @@ import pytest
 
 from corpora import manifest
 from corpora.errors import StaleOutput
-from corpora.verify import verify
 from pipelines.sample import sample
 from pipelines.score import score
 from pipelines.settings import RunnerSettings, SampleSettings, ScoreSettings
+from tamiz.verify import verify
 from tests.conftest import digests
 
 HERE = RunnerSettings()

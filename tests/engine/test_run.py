@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from corpora.verify import verify
-from tamiz.recipes.schema import STAGES
+from tamiz.stages import ordered
+from tamiz.verify import verify
 from tests.conftest import ROOT, digests
 
 pytestmark = pytest.mark.slow
@@ -30,7 +30,8 @@ SMALL = {
     "train.checkpoint_every": 3,
     "train.validate_every": 6,
 }
-FOLDERS = dict(zip(STAGES, ("lm", "scores", "sampled", "tokenizer", "shards", "model"), strict=True))
+FOLDERS = {stage.name: stage.folder for stage in ordered()}
+STAGES = tuple(FOLDERS)
 
 
 def command(out: Path, *more: str) -> list[str]:

@@ -20,9 +20,9 @@ from corpora.errors import DamagedFile
 from corpora.tokens.inspect_rows import read_row
 from corpora.tokens.recount import row_ids
 from corpora.tokens.settings import ShardSettings
-from corpora.verify import verify
 from pipelines.settings import RunnerSettings
 from pipelines.shards import build_shards
+from tamiz.verify import verify
 from tests.conftest import digests
 
 PORTABLE = ("--job_endpoint=embed", "--environment_type=LOOPBACK")

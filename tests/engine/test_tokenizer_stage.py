@@ -11,13 +11,13 @@ import pipelines.words
 from corpora import manifest
 from corpora.documents.items import work_items
 from corpora.errors import StaleOutput, TamizError
-from corpora.verify import verify
 from pipelines.once import once, read_note
 from pipelines.settings import RunnerSettings
 from pipelines.words import CountWork
 from tamiz.cli import main
 from tamiz.stages.common import Context
 from tamiz.stages.tokenizer import tokenizer_stage
+from tamiz.verify import verify
 from tests.conftest import counts, digests
 from tests.reference.words import count
 from tokenizer_train.settings import TokenizerSettings

@@ -140,7 +140,7 @@ def test_sha256_is_taken_again_only_if_size_or_time_changed(tmp_path):
 def test_rebuild_never_clears_another_stage(tmp_path):
     path = finished(tmp_path / "out")
     other = MadeFrom(stage="sample", algorithm=1, settings={}, inputs=[])
-    with pytest.raises(StaleOutput, match="holds no output of 'sample'"):
+    with pytest.raises(StaleOutput, match="doesn't hold the output of 'sample'"):
         manifest.begin(tmp_path / "out", other, rebuild=True)
     assert path.exists()
 

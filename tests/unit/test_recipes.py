@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from corpora.choices import Choices
+from corpora.config import Config
 from corpora.errors import BadArgument
-from tamiz.recipes.load import load, names, patterns
+from tamiz.recipes.load import HOME, load, names, patterns, read
+from tamiz.stages import Section, ordered
 
 T5 = "t5-spanish-efficient-tiny"
-NOT_NUMBERS_OF_THE_SYSTEM = {"variants"}
 
 
 def numbers(tree, path=""):
@@ -20,14 +22,9 @@ def numbers(tree, path=""):
             yield here
 
 
-@pytest.mark.parametrize("name", names())
-@pytest.mark.parametrize("demo", [False, True])
-def test_every_number_has_a_source(name, demo):
-    import tomllib
-
-    from tamiz.recipes.load import HOME
-
-    tree = tomllib.loads((HOME / f"{name}{'.demo' if demo else ''}.toml").read_text())
+@pytest.mark.parametrize("name", sorted(p.stem for p in HOME.glob("*.toml")))
+def test_every_number_has_a_source(name):
+    tree = read(HOME / f"{name}.toml")
     sources = tree.pop("sources")
     assert sorted(set(numbers(tree)) - set(sources)) == []
     assert sorted(set(sources) - set(numbers(tree))) == []
@@ -43,7 +40,7 @@ def test_the_recipe_has_the_published_shape():
 def test_overrides_take_toml_values_or_strings():
     recipe = load(T5, overrides=["train.steps=20", "documents.input=a/*.jsonl", 'lm.input=["b", "c"]'])
     assert recipe.train.steps == 20
-    assert patterns(recipe.documents.input) == ["a/*.jsonl"]
+    assert [source.patterns for source in recipe.inputs] == [("a/*.jsonl",)]
     assert patterns(recipe.lm.input) == ["b", "c"]
 
 
@@ -55,6 +52,11 @@ def test_an_empty_override_removes_a_key():
 def test_the_other_source_brings_its_own_sample():
     recipe = load(T5, overrides=["documents.source=mmarco-es"])
     assert (recipe.sample.method, recipe.sample.keep_documents, recipe.sample.keep) == ("random", 2_000_000, None)
+    assert (recipe.name, [source.source for source in recipe.documents]) == (T5, ["mmarco-es"])
+    assert recipe.train == load(T5).train
+    changed = load(T5, overrides=["documents.source=mmarco-es", "sample.keep_documents=1000"])
+    assert changed.sample.keep_documents == 1000
+    assert names() == [T5]
 
 
 @pytest.mark.parametrize(
@@ -69,6 +71,22 @@ def test_the_other_source_brings_its_own_sample():
         ("shards.sequence_length=1", "sequence_length is 1"),
         ("documents.source=mc4-fr", "documents.source"),
         ("documents.source=[1]", "documents.source"),
+        ("documents.2.input=x", "documents.0 to documents.0; documents.1 adds one"),
+        ("documents.input=[]", "documents: input is empty"),
+        ("documents.text_colunm=x", "documents.text_colunm: no such key"),
+        ("documents=5", "documents: Expected `object`"),
+        ("sampel.keep=1", "sampel: no such key or section; the sections are documents, lm, score"),
+        ("sample=5", r"sample is 5, but it must be a section: \[sample\]"),
+        ("lm.source=", "lm: nothing to train on"),
+        ("lm.source=wikipedia-fr", "lm: source is 'wikipedia-fr'; it must be one of"),
+        ("lm=", r"score needs a language model: add a section \[lm\]"),
+        ("score=", r"sample needs scores: add a section \[score\]"),
+        ("tokenizer=", r"shards needs a tokenizer: add a section \[tokenizer\], or tokenizer.file"),
+        ("shards=", r"train needs shards: add a section \[shards\]"),
+        ("model=", r"train needs a model: add a section \[model\]"),
+        ("train=", r"model has no effect without a section \[train\]"),
+        ("documents=", "score needs documents: add"),
+        ("model.init=other", "model.init: no such key"),
         ("lm.words=true", "words, tokenizer and train_tokenizer exclude"),
         ("shards.objective=causal", "t5 needs span-corruption"),
         ("tokenizer.extra_ids=20", "28 noise spans"),
@@ -89,5 +107,98 @@ def test_unknown_names_and_broken_files(tmp_path):
     with pytest.raises(BadArgument, match=r"mine\.toml"):
         load(str(path))
     path.write_text('name = "mine"')
-    with pytest.raises(BadArgument, match="missing required field"):
+    with pytest.raises(BadArgument, match=r"mine: no stage to run: add a section, such as \[lm\]"):
         load(str(path))
+    path.write_text("name = 5\n[tokenizer]")
+    with pytest.raises(BadArgument, match="mine: name: Expected `str`"):
+        load(str(path))
+
+
+def written(folder, text):
+    path = folder / "mine.toml"
+    path.write_text(text)
+    return str(path)
+
+
+def test_a_recipe_may_lack_most_sections(tmp_path):
+    """Documents become a tokenizer straight from the sources."""
+    recipe = load(
+        written(tmp_path, '[documents]\ninput = "a"\n[tokenizer]\nkind = "bpe"\nvocab_size = 900\nextra_ids = 0')
+    )
+    assert (recipe.name, recipe.title) == ("mine", "mine")
+    assert [stage.name for stage in ordered() if stage.runs_in(recipe)] == ["tokenizer"]
+    assert (recipe.lm, recipe.shards, recipe.tokenizer.vocab_size) == (None, None, 900)
+    with pytest.raises(AttributeError, match="no section 'shard'"):
+        _ = recipe.shard
+
+
+SEVERAL = """
+[[documents]]
+input = "a/*.jsonl"
+language = "es"
+text_column = "content"
+[[documents]]
+source = "mc4-es"
+[tokenizer]
+"""
+
+
+def test_several_sources_and_overrides_of_each(tmp_path):
+    path = written(tmp_path, SEVERAL)
+    recipe = load(path)
+    assert [(s.input, s.source, s.language) for s in recipe.documents] == [
+        ("a/*.jsonl", None, "es"),
+        (None, "mc4-es", None),
+    ]
+    assert recipe.inputs[0].text_column == "content"
+    changed = load(path, overrides=["documents.1.input=b", "documents.0.language=", "documents.2.source=mmarco-es"])
+    assert [(s.input, s.source, s.language) for s in changed.documents] == [
+        ("a/*.jsonl", None, None),
+        ("b", None, None),
+        (None, "mmarco-es", None),
+    ]
+    with pytest.raises(BadArgument, match=r"the recipe has 2 sources of documents; say which: documents\.0\.input"):
+        load(path, overrides=["documents.input=c"])
+    with pytest.raises(BadArgument, match=r"documents\.1: give either input"):
+        load(path, overrides=["documents.1.source="])
+    with pytest.raises(BadArgument, match=r"documents\.0\.text_column: Expected `str`"):
+        load(path, overrides=["documents.0.text_column=5"])
+
+
+def test_a_tokenizer_that_is_brought_displaces_the_training():
+    recipe = load(T5, overrides=["tokenizer.file=byt5", "model.vocab_size=384"])
+    assert recipe.tokenizer.file == "byt5"
+    with pytest.raises(BadArgument, match="tokenizer: file and vocab_size exclude each other"):
+        load(T5, overrides=["tokenizer.file=byt5", "tokenizer.vocab_size=600"])
+
+
+def test_a_model_that_is_brought_displaces_its_source():
+    recipe = load(T5, overrides=["lm.file=es.bin", "lm.tokenizer=es.sp.model"])
+    assert (recipe.lm.file, recipe.lm.source, recipe.lm.train_tokenizer) == ("es.bin", None, None)
+
+
+def test_a_recipe_based_on_another(tmp_path):
+    (tmp_path / "under.toml").write_text(
+        'title = "Under"\n[documents]\ninput = "a"\n[tokenizer]\nseed = 3\n[sources]\n"tokenizer.seed" = "assumed"'
+    )
+    recipe = load(
+        written(tmp_path, 'base = "under.toml"\n[tokenizer]\nseed = 4\n[sources]\n"tokenizer.seed" = "mine"')
+    )
+    assert (recipe.title, recipe.tokenizer.seed, recipe.sources) == ("Under", 4, {"tokenizer.seed": "mine"})
+    with pytest.raises(BadArgument, match="which is based on this file"):
+        load(written(tmp_path, 'base = "mine.toml"'))
+
+
+def test_a_registry_of_choices_can_be_a_section():
+    """Sections may be tagged types: a key of the section names the class."""
+    methods: Choices[type[Config]] = Choices("sampler", "method", {})
+
+    @methods.register
+    class Half(Config, frozen=True, kw_only=True, tag_field="method", tag="half"):
+        seed: int = 0
+
+    section = Section("sample", methods, default="half")
+    assert section.read({"seed": 3}) == Half(seed=3)
+    assert section.read({"method": "half"}) == Half()
+    with pytest.raises(BadArgument, match="method is 'third'"):
+        section.read({"method": "third"})

@@ -1,0 +1,194 @@
+"""The log of a run: OUT/log.jsonl, one JSON object a line, appended by every command that has --out.
+
+Each line has `time` (UTC) and `event`:
+
+    start      versions of tamiz, Python and the libraries; machine; the command line, without secrets
+    stage      a stage begins
+    finished   a stage ends: state, seconds, counts, damaged input files; gpu, if torch was loaded
+    warning    as shown
+    error      class and message; for an unexpected error also where it was raised
+    end        exit code and seconds
+
+Events wait in memory until the output folder is tamiz's, so a mistyped --out leaves nothing behind. `tamiz lm train`
+writes LM.log.jsonl beside LM.bin. No text of a document and no token is ever written.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import platform
+import re
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+_log = logging.getLogger(__name__)
+_SECRET_OPTION = re.compile(r"--?([\w.]+[-_])?(tokens?|secret|password|credentials?|key)([-_][\w-]+)?", re.IGNORECASE)
+_SECRET_VALUE = re.compile(r"hf_\w{8,}|(?<=://)[^/@\s]+:[^/@\s]+(?=@)")
+_HIDDEN = "***"
+_LONGEST = 300  # characters of the message of an unexpected error, which may quote its input
+
+
+class Report(Protocol):
+    """What the log takes from the report of a stage."""
+
+    @property
+    def stage(self) -> str: ...
+
+    @property
+    def state(self) -> str: ...
+
+    @property
+    def folder(self) -> Path: ...
+
+    @property
+    def damaged(self) -> Sequence[str]: ...
+
+    @property
+    def facts(self) -> dict[str, Any]: ...
+
+
+class RunLog:
+    """The events of this process, and the file that they are appended to."""
+
+    def __init__(self) -> None:
+        self._file: Path | None = None
+        self._is_ready: Callable[[], bool] = lambda: False
+        self._waiting: list[dict[str, Any]] = []
+        self._ended: set[str] = set()
+        self._on = False
+        self._begun = time.monotonic()
+
+    def start(self, arguments: Sequence[str]) -> None:
+        """Begins a command. Before that, events are dropped."""
+        self.__init__()  # type: ignore[misc]
+        self._on = True
+        self.event("start", arguments=without_secrets(arguments))
+
+    def in_folder(self, folder: Path) -> None:
+        """The log belongs into `folder`, once that has a manifest."""
+        from corpora.manifest import LOG, is_tamiz_folder
+
+        self._file, self._is_ready = folder / LOG, lambda: is_tamiz_folder(folder)
+
+    def beside(self, lm: Path) -> None:
+        """The log belongs beside a language model's file, once training has begun."""
+        from corpora.manifest import LOG
+
+        self._file, self._is_ready = lm.with_suffix(f".{LOG}"), lm.parent.is_dir
+
+    def event(self, name: str, **fields: Any) -> None:
+        if not self._on:
+            return
+        _log.debug("%s %s", name, fields)
+        self._waiting.append({"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": name, **fields})
+
+    def flush(self) -> None:
+        """Writes what waits, if there is a place for it."""
+        if not self._waiting or self._file is None or not self._is_ready():
+            return
+        lines = "".join(_line(event) for event in self._waiting)
+        self._waiting.clear()
+        try:
+            with self._file.open("a", encoding="utf-8") as file:
+                file.write(lines)
+        except OSError as error:
+            self._on = False
+            _log.warning("can't write %s: %s; the run goes on without a log", self._file, error.strerror)
+
+    @contextlib.contextmanager
+    def stage(self, name: str) -> Iterator[Callable[[Report], None]]:
+        """A stage of a run; the block calls what it is given with the stage's report."""
+        begun = time.monotonic()
+        self.event("stage", stage=name)
+        self.flush()
+        yield lambda report: self.finished(report, time.monotonic() - begun)
+
+    def finished(self, report: Report, seconds: float | None = None) -> None:
+        """The end of a stage, written once; without `seconds`, those of the whole command."""
+        if report.stage in self._ended:
+            return
+        self._ended.add(report.stage)
+        taken = time.monotonic() - self._begun if seconds is None else seconds
+        more = {"damaged": list(report.damaged)} if report.damaged else {}
+        self.event(
+            "finished",
+            stage=report.stage,
+            state=report.state,
+            folder=str(report.folder),
+            seconds=round(taken, 3),
+            counts=_counts(report),
+            **more,
+            **_gpu(),
+        )
+        self.flush()
+
+    def error(self, error: BaseException, *, expected: bool) -> None:
+        text = str(error)
+        fields: dict[str, Any] = {"class": type(error).__name__, "message": text if expected else text[:_LONGEST]}
+        if not expected:
+            frames = traceback.extract_tb(error.__traceback__)
+            fields["traceback"] = [f"{f.filename}:{f.lineno} {f.name}: {f.line}" for f in frames]
+        self.event("error", **fields)
+
+    def end(self, code: int) -> None:
+        """The end of the command. A command that was refused before any work (2) leaves nothing."""
+        self.event("end", exit_code=code, seconds=round(time.monotonic() - self._begun, 3))
+        if code != 2:
+            self.flush()
+        self._on = False
+
+
+log = RunLog()
+
+
+def without_secrets(arguments: Sequence[str]) -> list[str]:
+    """The command line with the values of options such as --hf_token, and values that look like tokens, removed."""
+    shown: list[str] = []
+    hide_next = False
+    for argument in arguments:
+        option, equals, _ = argument.partition("=")
+        secret = _SECRET_OPTION.fullmatch(option) is not None
+        if hide_next and not argument.startswith("-"):
+            shown.append(_HIDDEN)
+        elif secret and equals:
+            shown.append(f"{option}={_HIDDEN}")
+        else:
+            shown.append(_SECRET_VALUE.sub(_HIDDEN, argument))
+        hide_next = secret and not equals
+    return shown
+
+
+def _line(event: dict[str, Any]) -> str:
+    if event["event"] == "start":
+        event = {**event, **_surroundings()}
+    return _SECRET_VALUE.sub(_HIDDEN, json.dumps(event, ensure_ascii=False)) + "\n"
+
+
+def _surroundings() -> dict[str, Any]:
+    from corpora.manifest import package_versions
+
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else None
+    machine = {"cores": os.cpu_count(), "memory_bytes": memory, "system": platform.platform()}
+    return {"versions": package_versions(), "python": platform.python_version(), "machine": machine}
+
+
+def _gpu() -> dict[str, str]:
+    torch: Any = sys.modules.get("torch")  # never loaded for the log's sake
+    return {"gpu": torch.cuda.get_device_name()} if torch is not None and torch.cuda.is_available() else {}
+
+
+def _counts(report: Report) -> dict[str, Any]:
+    from corpora import manifest
+
+    if (report.folder / manifest.NAME).is_file():
+        return manifest.read(report.folder).counts
+    found: dict[str, Any] = report.facts.get("documents", {}) if report.stage == "lm" else {}
+    return found

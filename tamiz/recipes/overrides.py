@@ -1,0 +1,100 @@
+"""`--set key.path=value`: changes to a recipe's tree before it is checked."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from corpora.errors import BadArgument
+from tamiz.stages.recipe import Section
+
+DOCUMENTS_DISPLACE = {"input": ("source",), "source": ("input",)}  # a source of documents is one or the other
+
+
+@dataclass(frozen=True)
+class Override:
+    """One change. value: None removes the key."""
+
+    path: tuple[str, ...]
+    value: Any
+
+    @classmethod
+    def parse(cls, text: str) -> Override:
+        """From `key.path=value`: the value is TOML if it parses, else a string; empty removes the key."""
+        key, equals, value = text.partition("=")
+        path = tuple(key.strip().split("."))
+        if not equals or not all(path):
+            raise BadArgument(f"--set {text!r} must be key.path=value, such as train.steps=20")
+        return cls(path, None if value == "" else _value(value))
+
+    @property
+    def key(self) -> str:
+        return ".".join(self.path)
+
+    def apply(self, tree: dict[str, Any], sections: Mapping[str, Section]) -> None:
+        """Changes `tree` in place. Raises BadArgument where the path leads nowhere."""
+        displaced: Mapping[str, tuple[str, ...] | None] = {}
+        if len(self.path) == 1:
+            home = tree
+        elif self.path[0] == "documents":
+            home, displaced = self._source(tree), DOCUMENTS_DISPLACE
+        else:
+            home = self._table(tree)
+            section = sections.get(self.path[0]) if len(self.path) == 2 else None
+            displaced = section.displaces if section else {}
+        name = self.path[-1]
+        if self.value is None:
+            home.pop(name, None)
+            return
+        if name in displaced:
+            excluded = displaced[name]
+            for other in [k for k in home if excluded is None or k in excluded]:
+                del home[other]
+        home[name] = self.value
+
+    def _table(self, tree: dict[str, Any]) -> dict[str, Any]:
+        table = tree
+        for part in self.path[:-1]:
+            table = table.setdefault(part, {})
+            if not isinstance(table, dict):
+                raise BadArgument(f"--set {self.key}: {part} is not a section")
+        return table
+
+    def _source(self, tree: dict[str, Any]) -> dict[str, Any]:
+        """The source of documents that the path names: by its number, or the only one."""
+        listed = tree.get("documents", [])
+        listed = tree["documents"] = listed if isinstance(listed, list) else [listed]
+        if not listed:
+            listed.append({})
+        inner = self.path[1:-1]
+        if not inner:
+            if len(listed) > 1:
+                raise BadArgument(
+                    f"--set {self.key}: the recipe has {len(listed)} sources of documents; "
+                    f"say which: documents.0.{self.path[-1]}"
+                )
+            return _entry(listed[0], self.key)
+        if len(inner) > 1 or not inner[0].isdecimal() or int(inner[0]) > len(listed):
+            raise BadArgument(
+                f"--set {self.key}: the sources of documents are documents.0 to documents.{len(listed) - 1}; "
+                f"documents.{len(listed)} adds one"
+            )
+        number = int(inner[0])
+        if number == len(listed):
+            listed.append({})
+        return _entry(listed[number], self.key)
+
+
+def _entry(entry: Any, key: str) -> dict[str, Any]:
+    if not isinstance(entry, dict):
+        raise BadArgument(f"--set {key}: {entry!r} is not a source of documents")
+    return entry
+
+
+def _value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except (tomllib.TOMLDecodeError, KeyError):
+        return text

@@ -1,0 +1,86 @@
+"""A recipe as stages read it: where the documents come from, and one section of settings for each stage that runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+import tamiz
+from corpora.choices import Choices
+from corpora.config import Config
+from corpora.documents.sources import DocumentSource
+
+DEMO = Path(tamiz.__file__).parent / "recipes" / "demo"
+DEMO_PREFIX = "demo:"
+
+
+@dataclass(frozen=True)
+class Section:
+    """A section of a recipe and the settings that it becomes.
+
+    kind        a settings class, or the registry of several, of which a key of the section names one
+    default     the choice where the section names none; only with a registry
+    displaces   key -> the keys that an override (`--set section.key=...`) removes, because they exclude it; None: all
+    """
+
+    name: str
+    kind: type[Config] | Choices[Any]
+    default: str | None = None
+    displaces: Mapping[str, tuple[str, ...] | None] = field(default_factory=dict)
+
+    def read(self, tree: Mapping[str, Any]) -> Any:
+        """Raises msgspec.ValidationError, or BadArgument for a choice that doesn't exist."""
+        if isinstance(self.kind, Choices):
+            return self.kind.convert(tree, self.default)
+        return msgspec.convert(tree, self.kind, strict=True)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A system, from raw text to model. A section is an attribute too: `recipe.train.steps`.
+
+    name, title, language, licence, reference    who it is; empty where the file doesn't say
+    documents    the sources, in order
+    sections     section -> its settings, None where the recipe lacks it; every section of a known stage is there
+    sources      for every number, where it comes from, by path ("sample.width"), or "assumed: why"
+    """
+
+    name: str
+    title: str
+    language: str
+    licence: str
+    reference: str
+    documents: tuple[DocumentSource, ...]
+    sections: Mapping[str, Any]
+    sources: Mapping[str, str]
+
+    def __getattr__(self, name: str) -> Any:
+        sections = self.__dict__.get("sections", {})
+        if name not in sections:
+            raise AttributeError(f"a recipe has no section {name!r}")
+        return sections[name]
+
+    @property
+    def inputs(self) -> list[DocumentSource]:
+        """The sources, with the addresses of bundled documents resolved."""
+        return [
+            source if source.input is None else msgspec.structs.replace(source, input=tuple(patterns(source.input)))
+            for source in self.documents
+        ]
+
+    def asdict(self) -> dict[str, Any]:
+        """Plain data, ready for JSON: header, documents, the sections that are there, sources."""
+        header = {name: getattr(self, name) for name in ("name", "title", "language", "licence", "reference")}
+        documents = [{k: v for k, v in source.asdict().items() if v is not None} for source in self.documents]
+        present = {k: msgspec.to_builtins(v) for k, v in self.sections.items() if v is not None}
+        return {**header, "documents": documents, **present, "sources": dict(self.sources)}
+
+
+def patterns(value: tuple[str, ...] | str | None) -> list[str]:
+    """`input` as a list of patterns; `demo:` stands for the folder of the bundled documents."""
+    listed = [value] if isinstance(value, str) else list(value or ())
+    return [str(DEMO / p.removeprefix(DEMO_PREFIX)) if p.startswith(DEMO_PREFIX) else p for p in listed]

@@ -1,0 +1,19 @@
+"""Checks output folders against their manifests, with the checks of every stage."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from corpora import verify as generic
+from corpora.verify import is_described
+from tamiz.stages import STAGES
+
+__all__ = ["is_described", "verify"]
+
+
+def verify(folder: Path) -> tuple[int, list[str]]:
+    """Checks `folder` and every folder below it that has a manifest.
+
+    Returns the number of files checked and the problems, one line each. Raises DamagedFile if there is no manifest.
+    """
+    return generic.verify(folder, {stage.name: stage.check for stage in STAGES if stage.check})
