@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from corpora.documents.item import WorkItem
-from corpora.documents.items import work_items
+from corpora.documents.items import Inputs, work_items
 from corpora.documents.reading import read_texts
 from corpora.documents.rejected import RejectedWriter
 from corpora.encoding import Encoder, load_encoder
@@ -107,7 +107,7 @@ def _records(out: Path, built: ItemShards) -> list[FileRecord]:
 
 
 def build_shards(
-    patterns: list[str],
+    patterns: Inputs,
     tokenizer: str,
     out: Path,
     settings: ShardSettings,

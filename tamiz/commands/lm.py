@@ -7,9 +7,10 @@ from typing import Any
 
 import click
 
+from corpora.documents.sources import DocumentSource
 from corpora.errors import BadArgument
 from tamiz.commands._summary import summarise
-from tamiz.options import MAX_REJECTED, input_option, rebuild_option, settings
+from tamiz.options import MAX_REJECTED, document_options, rebuild_option, settings
 
 
 @click.group()
@@ -18,7 +19,7 @@ def command() -> None:
 
 
 @command.command()
-@input_option
+@document_options
 @click.option("--tokenizer", help="A spiece.model to cut lines into pieces with.")
 @click.option("--train-tokenizer", type=int, help="Pieces of a unigram model to train first. [default: 32000]")
 @click.option("--words", is_flag=True, default=None, help="Raw words: no normaliser, no tokenizer.")
@@ -33,7 +34,7 @@ def command() -> None:
 )
 @rebuild_option
 def train(
-    patterns: tuple[str, ...], prune: str | None, out: str, rebuild: bool, max_rejected: float, **values: Any
+    documents: list[DocumentSource], prune: str | None, out: str, rebuild: bool, max_rejected: float, **values: Any
 ) -> None:
     """Estimate an interpolated modified Kneser-Ney model; OUT is LM.bin, a KenLM probing binary."""
     from corpora.perplexity.settings import LmSettings
@@ -44,7 +45,7 @@ def train(
         raise BadArgument("--words excludes --mode: raw words are scored in mode bertin")
     chosen = settings(LmSettings, prune=_prune(prune), **values)
     context = Context(rebuild=rebuild, max_rejected=max_rejected)
-    summarise([lm_stage(list(patterns), Path(out), chosen, context)], "Language model")
+    summarise([lm_stage(documents, Path(out), chosen, context)], "Language model")
 
 
 def _prune(text: str | None) -> list[int] | None:

@@ -10,7 +10,7 @@ import msgspec
 
 from corpora import files
 from corpora.documents.item import WorkItem
-from corpora.documents.items import work_items
+from corpora.documents.items import Inputs, work_items
 from corpora.errors import BadArgument, DamagedFile, StaleOutput
 from corpora.manifest import InputIdentity, MadeFrom
 from corpora.perplexity.routing import LmChoice
@@ -24,9 +24,7 @@ ITEM_BYTES = 64 << 20
 NOT_IDENTITY = ("arpa", "memory", "tokenizer")  # where things are and how they are made, not what they are
 
 
-def lm_stage(
-    patterns: list[str], out: Path, settings: LmSettings, context: Context, share: float = 1.0
-) -> StageReport:
+def lm_stage(patterns: Inputs, out: Path, settings: LmSettings, context: Context, share: float = 1.0) -> StageReport:
     """Brings `out` (LM.bin), LM.spiece.model and LM.json to be a model of the documents, or of a share of them."""
     from pipelines.accounts import input_identities, too_many_rejected
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from corpora.documents.items import Inputs
 from pipelines.settings import SampleSettings
 from tamiz.console import count, progress
 from tamiz.stages.common import Context, StageReport, damaged_inputs
@@ -13,7 +14,7 @@ SHOWN = 8  # groups in a summary
 
 
 def sample_stage(
-    patterns: list[str], scores: Path, out: Path, settings: SampleSettings, context: Context
+    patterns: Inputs, scores: Path, out: Path, settings: SampleSettings, context: Context
 ) -> StageReport:
     """Brings `out` to hold the sample."""
     from pipelines.accounts import too_many_rejected

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from corpora.documents.items import Inputs
 from corpora.perplexity.routing import LmChoice
 from pipelines.settings import ScoreSettings
 from tamiz.console import count, progress
@@ -12,7 +13,7 @@ from tamiz.stages.common import Context, StageReport, damaged_inputs
 
 
 def score_stage(
-    patterns: list[str], models: Sequence[LmChoice], out: Path, settings: ScoreSettings, context: Context
+    patterns: Inputs, models: Sequence[LmChoice], out: Path, settings: ScoreSettings, context: Context
 ) -> StageReport:
     """Brings `out` to hold the scores of all documents under the language model, or under that of their language."""
     from pipelines.accounts import too_many_rejected

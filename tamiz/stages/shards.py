@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from corpora.documents.items import Inputs
 from corpora.tokens.settings import ShardSettings
 from tamiz.console import count, progress
 from tamiz.stages.common import Context, StageReport, damaged_inputs
 
 
 def shards_stage(
-    patterns: list[str], tokenizer: str, out: Path, settings: ShardSettings, context: Context
+    patterns: Inputs, tokenizer: str, out: Path, settings: ShardSettings, context: Context
 ) -> StageReport:
     """Brings `out` to hold the rows of all documents."""
     from pipelines.accounts import too_many_rejected

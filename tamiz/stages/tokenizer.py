@@ -8,7 +8,7 @@ import msgspec
 
 from corpora import manifest
 from corpora.documents.item import WorkItem
-from corpora.documents.items import work_items
+from corpora.documents.items import Inputs, work_items
 from corpora.manifest import MadeFrom, Manifest, State
 from tamiz.console import count, progress
 from tamiz.stages.common import Context, StageReport, damaged_inputs
@@ -19,7 +19,7 @@ ALGORITHM = 2
 ITEM_BYTES = 64 << 20
 
 
-def tokenizer_stage(patterns: list[str], out: Path, settings: TokenizerSettings, context: Context) -> StageReport:
+def tokenizer_stage(patterns: Inputs, out: Path, settings: TokenizerSettings, context: Context) -> StageReport:
     """Brings `out` to hold the trained tokenizer."""
     from pipelines.accounts import input_identities, too_many_rejected
 
