@@ -36,17 +36,22 @@ State = Literal["new", "continued", "finished"]
 
 
 class InputIdentity(msgspec.Struct, frozen=True, kw_only=True):
-    """One input file. Local contents are known by sha256, remote ones by etag (or size)."""
+    """One input file. Local contents are known by sha256, remote ones by etag (or size).
+
+    reading: how the file is read, where that isn't the default; absent otherwise, as before there was a choice.
+    """
 
     name: str
     size: int
     mtime_ns: int | None = None
     sha256: str | None = None
     etag: str | None = None
+    reading: dict[str, str | bool] | msgspec.UnsetType = msgspec.UNSET
 
     def content(self) -> list[object]:
         """What the fingerprint sees: never the mtime, nor the folder."""
-        return [self.name, self.sha256 or self.etag or self.size]
+        content: list[object] = [self.name, self.sha256 or self.etag or self.size]
+        return content if not self.reading else [*content, json.dumps(self.reading, sort_keys=True)]
 
 
 class MadeFrom(msgspec.Struct, frozen=True, kw_only=True):

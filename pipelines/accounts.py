@@ -7,8 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from corpora import manifest
 from corpora.documents.batches import BLANK
+from corpora.documents.formats import reading_of
 from corpora.documents.item import WorkItem
 from corpora.files import is_local
 from corpora.manifest import InputIdentity
@@ -23,8 +26,10 @@ def input_identities(
 
     def identity(item: WorkItem) -> InputIdentity:
         if is_local(item.path):
-            return manifest.local_identity(Path(item.path), item.input_name, known)
-        return InputIdentity(name=item.input_name, size=item.size, etag=item.etag)
+            content = manifest.local_identity(Path(item.path), item.input_name, known)
+        else:
+            content = InputIdentity(name=item.input_name, size=item.size, etag=item.etag)
+        return msgspec.structs.replace(content, reading=reading_of(item) or msgspec.UNSET)
 
     with ThreadPoolExecutor(4) as pool:
         return list(pool.map(identity, paths.values()))

@@ -13,12 +13,13 @@ from typing import Any
 import msgspec
 
 from corpora import files, manifest
-from corpora.documents.columns import refuse_missing_column
+from corpora.documents.formats import refuse_missing_column
 from corpora.documents.groups import source_of
 from corpora.documents.item import WorkItem
 from corpora.documents.items import work_items
 from corpora.documents.reading import DocumentBatch, read_batches
 from corpora.documents.rejected import RejectedWriter
+from corpora.documents.sources import Inputs
 from corpora.manifest import MadeFrom, record
 from corpora.randomness import uniform
 from corpora.verify import check_intact
@@ -86,7 +87,7 @@ class _Counting:
         self._candidates = _candidates(work.tokenizers, work.settings.compare_auto)
         self._source = source_of(item.name)
         self._column = work.settings.language_column
-        self._language = "" if self._column else language_of(item.path, work.settings.languages)
+        self._language = "" if self._column else language_of(item, work.settings.languages)
         self.columns = (self._column,) if self._column else ()
         self.read = self.kept = 0
         self.damage: str | None = None
@@ -155,7 +156,7 @@ def _candidates(tokenizers: tuple[tuple[str, str], ...], compare_auto: bool) -> 
 
 def evaluate(
     tokenizers: Sequence[str],
-    patterns: list[str],
+    patterns: Inputs,
     out: Path,
     settings: EvaluationSettings,
     runner: RunnerSettings,
@@ -209,7 +210,7 @@ def _languages(items: Sequence[WorkItem], settings: EvaluationSettings) -> dict[
     """Language -> inputs: a folder's name may say it, and is no part of an input's. Raises BadArgument."""
     found: dict[str, set[str]] = {}
     for item in items:
-        found.setdefault(language_of(item.path, settings.languages), set()).add(item.input_name)
+        found.setdefault(language_of(item, settings.languages), set()).add(item.input_name)
     return {language: sorted(names) for language, names in sorted(found.items())}
 
 

@@ -22,7 +22,7 @@ from corpora.documents.writing import DocumentWriter
 from corpora.errors import DamagedFile, StaleOutput
 from corpora.manifest import MadeFrom, Manifest, record
 from corpora.perplexity.calibration import Calibration
-from corpora.perplexity.scores import read_languages, read_perplexities
+from corpora.perplexity.scores import read_languages, read_perplexities, read_rows
 from corpora.sampling.draw import keep_documents
 from corpora.sampling.kernels import BUCKETS, Buckets, Gaussian, Stepwise, kernel_to_builtins
 from corpora.sampling.quartiles import QuartileCounts, count_quartiles, flat_warning
@@ -96,7 +96,8 @@ class _ItemScores:
 
     def __init__(self, work: SampleWork, item: WorkItem) -> None:
         self._work, self._item = work, item
-        self.perplexity = read_perplexities(Path(work.scores) / f"{item.name}.parquet")
+        path = Path(work.scores) / f"{item.name}.parquet"
+        self.perplexity, self._rows = read_perplexities(path), read_rows(path)
         self._masks = self._groups()
         self._probability = np.zeros(len(self.perplexity))
         self._bucket = np.zeros(len(self.perplexity), np.int64)
@@ -122,12 +123,14 @@ class _ItemScores:
         return masks
 
     def write_kept(self, batch: DocumentBatch, writer: DocumentWriter) -> None:
-        index = np.asarray(batch.rows, dtype=np.int64) - self._item.first_row
+        index = np.searchsorted(self._rows, batch.rows)
         if len(index) and index[-1] >= len(self.perplexity):
             raise DamagedFile(
                 f"{self._item.path} has more rows than its scores ({len(self.perplexity)}): "
                 "score it again (--rebuild)"
             )
+        if not np.array_equal(self._rows[index], batch.rows):
+            raise DamagedFile(f"{self._item.path}: its rows are not those of its scores: score it again (--rebuild)")
         kept = keep_documents(batch.texts, batch.urls, batch.timestamps, self._probability[index], self._work.seed)
         chosen = np.flatnonzero(kept)
         rows = index[chosen]

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from corpora.documents.batches import FIRST_BYTES, RejectedRow
-from corpora.documents.columns import refuse_missing_column
-from corpora.documents.groups import language_of_path
+from corpora.documents.formats import refuse_missing_column
+from corpora.documents.groups import language_of_item
 from corpora.documents.item import WorkItem
 from corpora.documents.items import work_items
 from corpora.documents.reading import DocumentBatch, read_batches
@@ -89,7 +89,7 @@ class _Scorer:
         self._models = {model.language: model for model in work.models}
         self._column = work.language_column
         languages = [language for language in self._models if language is not None]
-        self._language = None if self._column or not languages else language_of_path(item.path, languages)
+        self._language = None if self._column or not languages else language_of_item(item, languages)
         self.columns = (self._column,) if self._column else ()
         self.scores = ScoreColumns(languages)
 
@@ -221,6 +221,6 @@ def _routes(items: list[WorkItem], models: Sequence[LmChoice]) -> dict[str, Any]
         return {}
     names: dict[str, set[str]] = {}
     for item in items:
-        names.setdefault(language_of_path(item.path, languages), set()).add(item.input_name)
+        names.setdefault(language_of_item(item, languages), set()).add(item.input_name)
     digests = {language: hashlib.sha256("\n".join(sorted(names[language])).encode()) for language in sorted(names)}
     return {"inputs_by_path": {language: digest.hexdigest()[:32] for language, digest in digests.items()}}

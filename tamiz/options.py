@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 import msgspec
 
+from corpora.documents.sources import DocumentSource
 from corpora.errors import BadArgument
 from pipelines.settings import RunnerSettings
 from tamiz.log import log
@@ -23,11 +25,63 @@ MAX_REJECTED = 0.05
 DEFAULT_RUNNER = "FnApiRunner"
 
 
-def input_option(function: F) -> F:
-    return click.option(
-        "--input", "patterns", multiple=True, required=True, metavar="PATTERN...",
-        help="Files: .jsonl[.gz|.zst], .json[.gz], .parquet, .tsv, .txt[.gz|.zst]; globs; any fsspec address.",
-    )(function)  # fmt: skip
+def document_options(function: F) -> F:
+    """--input and how its files are read; the function takes `documents`, a list of DocumentSource."""
+    return _document_options(function, "--format", "--input-format")
+
+
+def document_options_beside_format(function: F) -> F:
+    """As `document_options`, for a command whose `--format` is that of its output."""
+    return _document_options(function, "--input-format")
+
+
+def _document_options(function: F, *format_flags: str) -> F:
+    from corpora.documents.formats import FORMATS, extensions
+
+    @functools.wraps(function)
+    def wrapper(
+        *arguments: Any,
+        patterns: tuple[str, ...],
+        text_column: str | None,
+        language: str | None,
+        input_format: str | None,
+        blank_lines: bool,
+        **others: Any,
+    ) -> Any:
+        documents = sources_from(patterns, text_column, language, input_format, blank_lines)
+        return function(*arguments, documents=documents, **others)
+
+    for option in (
+        click.option("--blank-lines", is_flag=True, help="Blank lines separate the documents of .txt files."),
+        click.option(*format_flags, "input_format", metavar="F",
+                     help=f"Format of all input files, whatever their extension: {', '.join(FORMATS.names())}."),
+        click.option("--language", metavar="L", help="Language of all documents. [default: as in each file's path]"),
+        click.option("--text-column", metavar="NAME", help="Column or field that holds the text. [default: text]"),
+        click.option("--input", "patterns", multiple=True, required=True, metavar="PATTERN...",
+                     help=f"Files: {extensions()}; globs; any fsspec address."),
+    ):  # fmt: skip
+        wrapper = option(wrapper)
+    return wrapper  # type: ignore[return-value]
+
+
+def sources_from(
+    patterns: Sequence[str],
+    text_column: str | None = None,
+    language: str | None = None,
+    format: str | None = None,
+    blank_lines: bool = False,
+) -> list[DocumentSource]:
+    """The documents that a command line names. Raises BadArgument for a value that can't be."""
+    return [
+        settings(
+            DocumentSource,
+            input=list(patterns),
+            text_column=text_column,
+            language=language,
+            format=format,
+            blank_lines=blank_lines,
+        )
+    ]
 
 
 def log_folder(ctx: click.Context, parameter: click.Parameter, value: Any) -> Any:  # noqa: ARG001 (click's)

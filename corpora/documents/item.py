@@ -1,4 +1,4 @@
-"""A work item: which part of which file, and what its outputs are called. Never text."""
+"""A work item: which part of which file to read, how, and what its outputs are called. Never text."""
 
 from __future__ import annotations
 
@@ -6,32 +6,52 @@ import re
 
 from corpora.config import Config
 
-_ITEM_SUFFIX = re.compile(r"\.item\d{4,}$")  # no input can end so: its extension says its format
+TEXT = "text"  # the column that holds a document's text, unless the source names another
+
+_ITEM_SUFFIX = re.compile(r"\.item\d{4,}$")  # no input ends like this: its extension names its format
 
 
 class WorkItem(Config, frozen=True, kw_only=True):
-    """A descriptor of one unit of work: small, hashable, picklable.
-
-    path        the file's address, as the pattern gave it
-    format      jsonl | tsv | txt | parquet; compression: "" | gz | zst
-    start, end  bytes of an uncompressed line file, row groups of a Parquet file, else the whole file
-    first_row   0-based row of the item's first line (or Parquet row) in the whole file
-    number      0-based over all items of a run
-    name        output stem: path below the pattern's fixed prefix, `/` as `__`, plus `.itemNNNN` if the file is split
-    size, mtime_ns, etag    the file's identity (mtime_ns: local files; etag: remote files, where one is given)
-    """
+    """A descriptor of one unit of work: small, hashable, picklable."""
 
     path: str
+    """The file's address, as the pattern gave it."""
+
     format: str
+    """The name of one of `FORMATS`."""
+
     compression: str
+    """The name of one of `COMPRESSIONS`; empty for an uncompressed file."""
+
     start: int
+    """First byte of an uncompressed line file, first row group of a Parquet file, otherwise 0."""
+
     end: int
+    """Where it ends (exclusive), in the unit of `start`."""
+
     first_row: int
+    """0-based row of the item's first line (or Parquet row) in the whole file."""
+
     number: int
+    """0-based, over all items of a run."""
+
     name: str
+    """Output stem: the path below the pattern's fixed prefix, `/` as `__`, plus `.itemNNNN` if the file is split."""
+
     size: int
+    """Bytes of the whole file, as stored. With mtime_ns (local) or etag (remote, where given) its identity."""
+
     mtime_ns: int | None = None
     etag: str | None = None
+
+    text_column: str = TEXT
+    """The column or JSON field with the document's text."""
+
+    language: str | None = None
+    """The language of every document, where the source names one."""
+
+    blank_lines: bool = False
+    """Whether blank lines separate documents, so that a document may have several lines."""
 
     @property
     def input_name(self) -> str:

@@ -1,52 +1,100 @@
-"""Patterns -> the work items of every file that they name."""
+"""Patterns or sources -> the work items of every file that they name."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
-from corpora.documents.formats import detect
+import msgspec
+
+from corpora.documents.formats import FORMATS, detect
 from corpora.documents.item import WorkItem
-from corpora.documents.listing import Listed, list_inputs
-from corpora.documents.sources import Inputs
-from corpora.documents.splitting import Range, split
+from corpora.documents.listing import Listed, list_files, refuse_collisions
+from corpora.documents.sources import DocumentSource, Inputs
+from corpora.documents.splitting import Range
 from corpora.errors import BadArgument
 
 ITEM_BYTES = 128 << 20
 
 
 def work_items(inputs: Inputs, item_bytes: int = ITEM_BYTES) -> list[WorkItem]:
-    """Work items for every file that the inputs (patterns or sources) name, in the order of names.
+    """Work items for every file that the patterns or sources name, in the order of names.
 
     Local uncompressed line files are cut at line borders about every item_bytes, Parquet between row groups.
-    Raises BadArgument (no match, unknown extension, folder, name collision, Parquet without a text column) and
-    TamizError (a remote address that can't be listed).
+    Raises BadArgument (no match, unknown extension, folder, name collision, Parquet without the text column, a file
+    that two sources read differently) and TamizError (a remote address that can't be listed).
     """
     if item_bytes < 1:
         raise BadArgument(f"item_bytes is {item_bytes}; it must be at least 1")
-    files = list_inputs([p for i in inputs for p in ([i] if isinstance(i, str) else i.patterns)])
-    formats = [detect(listed.address) for listed in files]
+    files = _files(_sources(inputs))
     with ThreadPoolExecutor(16) as pool:  # remote Parquet footers: one round trip each
-        ranges = list(pool.map(split, files, formats, [item_bytes] * len(files)))
+        ranges = list(pool.map(_split, files, [item_bytes] * len(files)))
     items: list[WorkItem] = []
-    for listed, kind, parts in zip(files, formats, ranges, strict=True):
-        items += _items(listed, kind, parts, len(items))
+    for file, parts in zip(files, ranges, strict=True):
+        items += _items(file, parts, len(items))
     return items
 
 
-def _items(listed: Listed, kind: tuple[str, str], parts: list[Range], number: int) -> list[WorkItem]:
+def _sources(inputs: Inputs) -> list[DocumentSource]:
+    """All patterns are one source."""
+    patterns = tuple(given for given in inputs if isinstance(given, str))
+    sources = [given for given in inputs if not isinstance(given, str)]
+    return [*([DocumentSource(input=patterns)] if patterns else []), *sources]
+
+
+def _files(sources: Iterable[DocumentSource]) -> list[WorkItem]:
+    """An item for each whole file, once, sorted by name: what decides their numbers is what manifests know."""
+    files: dict[str, WorkItem] = {}
+    for source in sources:
+        for listed in list_files(source.patterns):
+            file = _whole(listed, source)
+            first = files.setdefault(listed.key, file)
+            if _reading(first) != _reading(file):
+                raise BadArgument(f"{file.path} belongs to two sources that read it differently: name it in one")
+    ordered = sorted(files.values(), key=lambda file: (file.name, file.path))
+    refuse_collisions((file.name, file.path) for file in ordered)
+    return ordered
+
+
+def _reading(item: WorkItem) -> tuple[object, ...]:
+    return item.format, item.compression, item.text_column, item.language, item.blank_lines
+
+
+def _whole(listed: Listed, source: DocumentSource) -> WorkItem:
+    format, compression = detect(listed.address, source.format)
+    return WorkItem(
+        path=listed.address,
+        format=format.name,
+        compression=compression,
+        start=0,
+        end=listed.size,
+        first_row=0,
+        number=0,
+        name=f"{source.name}__{listed.stem}" if source.name else listed.stem,
+        size=listed.size,
+        mtime_ns=listed.mtime_ns,
+        etag=listed.etag,
+        text_column=source.text_column,
+        language=source.language_of_documents,
+        blank_lines=source.blank_lines,
+    )
+
+
+def _split(file: WorkItem, item_bytes: int) -> list[Range]:
+    format = FORMATS.get(file.format)
+    format.check(file)
+    return format.split(file, item_bytes)
+
+
+def _items(file: WorkItem, parts: list[Range], number: int) -> list[WorkItem]:
     return [
-        WorkItem(
-            path=listed.address,
-            format=kind[0],
-            compression=kind[1],
+        msgspec.structs.replace(
+            file,
             start=part.start,
             end=part.end,
             first_row=part.first_row,
             number=number + index,
-            name=listed.stem if len(parts) == 1 else f"{listed.stem}.item{index:04d}",
-            size=listed.size,
-            mtime_ns=listed.mtime_ns,
-            etag=listed.etag,
+            name=file.name if len(parts) == 1 else f"{file.name}.item{index:04d}",
         )
         for index, part in enumerate(parts)
     ]

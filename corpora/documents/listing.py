@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from corpora.config import Config
 from corpora.errors import BadArgument, TamizError
 from corpora.files import TEMPORARY, is_local
 
 _MAGIC = frozenset("*?[")
-# What file systems call a content tag, best first; the last ones only say when the file was written.
+# Names that file systems give to a content tag, best first; failing those, to the time of writing.
 _TAGS = ("sha256", "blob_id", "ETag", "etag", "md5Hash", "generation", "content_md5", "checksum")
 _TIMES = ("last_commit", "LastModified", "last_modified", "updated", "mtime", "modified", "created")
 
@@ -27,21 +27,19 @@ class Listed(Config, frozen=True, kw_only=True):
     etag: str | None = None
 
 
-def list_inputs(patterns: list[str]) -> list[Listed]:
-    """Every file that the patterns name, once, sorted by stem: what decides their numbers is what manifests know.
+def list_files(patterns: Iterable[str]) -> list[Listed]:
+    """Every file that the patterns name, once, in the patterns' order.
 
-    Raises BadArgument for a pattern that matches nothing, a folder, and two files with the same output name.
+    Raises BadArgument for a pattern that matches nothing and for a folder.
     """
-    found: dict[str, Listed] = {}
+    files: dict[str, Listed] = {}
     for pattern in patterns:
         matches = list(_expand(pattern))
         if not matches:
             raise BadArgument(f"{pattern}: no file matches this pattern")
         for listed in matches:
-            found.setdefault(listed.key, listed)
-    files = sorted(found.values(), key=lambda listed: (listed.stem, listed.address))
-    _refuse_collisions(files)
-    return files
+            files.setdefault(listed.key, listed)
+    return list(files.values())
 
 
 def _expand(pattern: str) -> Iterator[Listed]:
@@ -118,7 +116,7 @@ def _first_line(error: BaseException) -> str:
 
 
 def _tag(info: dict[str, object]) -> str | None:
-    """A content tag from a file system's answer, or failing that the time of writing."""
+    """A content tag from a file system's answer; failing that, the time of writing."""
     lfs = info.get("lfs")
     flat = {**info, **lfs} if isinstance(lfs, dict) else info
     return next((str(flat[name]) for name in (*_TAGS, *_TIMES) if flat.get(name)), None)
@@ -135,12 +133,13 @@ def _stem(relative: str) -> str:
     return relative.replace(os.sep, "/").replace("/", "__")
 
 
-def _refuse_collisions(files: list[Listed]) -> None:
+def refuse_collisions(files: Iterable[tuple[str, str]]) -> None:
+    """files: (output name, address). Raises BadArgument for two files with the same output name."""
     owners: dict[str, str] = {}
-    for listed in files:
-        other = owners.setdefault(listed.stem, listed.address)
-        if other != listed.address:
+    for name, address in files:
+        other = owners.setdefault(name, address)
+        if other != address:
             raise BadArgument(
-                f"{other} and {listed.address} would both be written as {listed.stem}; "
+                f"{other} and {address} would both be written as {name}; "
                 "name them with one pattern that starts above both folders, such as FOLDER/**/*.jsonl"
             )

@@ -1,4 +1,4 @@
-"""Published corpora by name: where they lie, under which licence, and who made them."""
+"""Where documents come from: published corpora by name, and sources as recipes and commands describe them."""
 
 from __future__ import annotations
 
@@ -6,17 +6,27 @@ import difflib
 from collections.abc import Sequence
 
 from corpora.config import Config
+from corpora.documents.item import TEXT
 from corpora.errors import BadArgument
 
 
 class Source(Config, frozen=True, kw_only=True):
-    """A named corpus. `pattern` is what work_items takes; licence and citation go into cards."""
+    """A published corpus."""
 
     name: str
+    """What recipes call it."""
+
     language: str
+    """Its ISO 639-1 code."""
+
     pattern: str
+    """Where its files are; a pattern that work_items takes."""
+
     licence: str
+    """For cards."""
+
     citation: str
+    """For cards."""
 
 
 _ALL = (
@@ -47,46 +57,72 @@ SOURCES = {source.name: source for source in _ALL}
 
 
 def source(name: str) -> Source:
-    """The named source; BadArgument, with the nearest name, if there is none."""
+    """The published corpus of that name. Raises BadArgument, with the nearest name, for an unknown one."""
     if name in SOURCES:
         return SOURCES[name]
     near = difflib.get_close_matches(name, SOURCES, n=1)
     hint = f"did you mean {near[0]}?" if near else f"sources are {', '.join(SOURCES)}"
-    raise BadArgument(f"documents.source is {name}, which is no named source; {hint}")
+    raise BadArgument(f"documents.source is {name}, which is not a published corpus that tamiz knows; {hint}")
 
 
 class DocumentSource(Config, frozen=True, kw_only=True):
-    """Where documents come from: patterns of files in `input`, or a corpus by name in `source`; one of the two."""
+    """Documents that are read in one way: a published corpus by its name, or files."""
 
     input: tuple[str, ...] | str | None = None
-    """Patterns of files: globs, local or at any fsspec address."""
+    """Patterns of files. They replace the files of `source`, where both are given."""
+
     source: str | None = None
-    """A corpus by name: a key of SOURCES."""
+    """A published corpus: a name in SOURCES."""
+
     language: str | None = None
-    """The language of every document, such as "es"."""
-    text_column: str = "text"
-    """The column or JSON field that holds the text."""
+    """The language of every document. None: that of the published corpus, or the path of each file names it."""
+
+    text_column: str = TEXT
+    """The column (Parquet) or field (JSON lines) with the text. .txt and .tsv have no other than `text`."""
+
     format: str | None = None
-    """The format of files whose extension doesn't say it."""
+    """The name of one of FORMATS, for files without an extension. None: the extension decides."""
+
     blank_lines: bool = False
-    """Whether blank lines separate the documents of a text file; otherwise each line is a document."""
+    """Whether blank lines separate documents (.txt, as in CC-100) instead of line ends."""
+
     name: str | None = None
-    """What the source is called in reports."""
+    """Put before the names of outputs, as `NAME__`, to keep apart sources whose files have equal names."""
 
     def __post_init__(self) -> None:
         if self.input is not None and not self.input:
-            raise ValueError("input is empty: name patterns of files")
-        if (self.input is None) == (self.source is None):
-            raise ValueError("give either input, with patterns of files, or source, with the name of a corpus")
+            raise ValueError("input is empty: name patterns of files, or remove it")
+        if self.input is None and self.source is None:
+            raise ValueError("neither input nor source is given: name patterns of files, or a published corpus")
         if self.source is not None and self.source not in SOURCES:
             raise ValueError(f"source is {self.source!r}; it must be one of {', '.join(SOURCES)}")
+        for field in ("language", "text_column", "name"):
+            if getattr(self, field) == "":
+                raise ValueError(f"{field} is empty: give a name, or leave it out")
+        if self.name is not None and ("/" in self.name or self.name.startswith(".")):
+            raise ValueError(f"name is {self.name!r}; it becomes part of file names, so no / and no dot at its start")
+        if self.format is not None:
+            from corpora.documents.formats import (
+                FORMATS,  # not above: readers import numpy, and recipes start quickly
+            )
+
+            if self.format not in FORMATS.names():
+                raise ValueError(f"format is {self.format!r}; it must be one of {', '.join(FORMATS.names())}")
 
     @property
     def patterns(self) -> tuple[str, ...]:
-        """The patterns of the source's files."""
-        if self.source is not None:
-            return (SOURCES[self.source].pattern,)
-        return (self.input,) if isinstance(self.input, str) else self.input or ()
+        """The patterns of its files."""
+        if self.input is None:
+            return (SOURCES[str(self.source)].pattern,)
+        return (self.input,) if isinstance(self.input, str) else self.input
+
+    @property
+    def language_of_documents(self) -> str | None:
+        """`language`, or that of the published corpus whose files are read."""
+        if self.language is None and self.input is None:
+            return SOURCES[str(self.source)].language
+        return self.language
 
 
-Inputs = Sequence[str | DocumentSource]
+Inputs = Sequence[str] | Sequence[DocumentSource]
+"""What every stage takes as its documents: patterns of files, or sources."""

@@ -1,71 +1,72 @@
-"""Where one input is cut into work items: at line borders, or between row groups.
+"""Where one input is cut into work items: after lines, after blank lines, or between row groups.
 
-Borders depend on the file and on item_bytes only, so that a run's items are the same wherever it runs.
+Borders depend on the file and on item_bytes only, so a run's items are the same wherever it runs.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable, Iterable
 from typing import IO, NamedTuple
 
 import numpy as np
 
-from corpora.documents.listing import Listed
-from corpora.errors import TamizError
-from corpora.files import is_local, open_binary
-
 BLOCK = 4 << 20  # bytes read at a time
+
+_BLANK_LINE = re.compile(rb"\n\r?\n")
+
+NextBorder = Callable[[IO[bytes], int, int], int]  # file, position, size -> the border at or after position
 
 
 class Range(NamedTuple):
-    """[start, end) in bytes (line formats) or row groups (Parquet); first_row in the whole file."""
+    """[start, end) in bytes (line formats) or row groups (Parquet); first_row is 0-based in the whole file."""
 
     start: int
     end: int
     first_row: int
 
 
-def split(listed: Listed, kind: tuple[str, str], item_bytes: int) -> list[Range]:
-    """At least one range, in order, covering the file. `kind` is (format, compression) of formats.detect.
-
-    Compressed and remote line files stay whole.
-    """
-    address, size = listed.address, listed.size
-    if kind[0] == "parquet" and size:
-        return _row_groups(address, item_bytes)
-    if kind[1] or size <= item_bytes or not is_local(address):
-        return [Range(0, size, 0)]
-    try:
-        with open(address, "rb", buffering=0) as file:
-            return _lines(file, size, item_bytes)
-    except OSError as error:
-        raise TamizError(f"can't read {address}: {error.strerror or error}") from error
-
-
-def _lines(file: IO[bytes], size: int, item_bytes: int) -> list[Range]:
-    """Each range ends after the first newline at or beyond item_bytes."""
+def ranges_of_lines(file: IO[bytes], size: int, item_bytes: int, next_border: NextBorder) -> list[Range]:
+    """At least one range, in order, covering the file. Each ends at the first border at or beyond item_bytes."""
     ranges: list[Range] = []
     start = row = 0
     buffer = bytearray(BLOCK)
     while start < size:
-        end = _line_end(file, start + item_bytes - 1, size)
+        end = next_border(file, start + item_bytes - 1, size)
         ranges.append(Range(start, end, row))
         if end < size:
             row += _count_newlines(file, start, end, buffer)
         start = end
-    return ranges
+    return ranges or [Range(0, size, 0)]
 
 
-def _line_end(file: IO[bytes], position: int, size: int) -> int:
+def line_end(file: IO[bytes], position: int, size: int) -> int:
     """The byte after the first newline at or after `position`; `size` if there is none."""
     file.seek(position)
     while position < size:
         block = file.read(min(BLOCK, size - position))
         if not block:
             break
-        found = block.find(b"\n")
-        if found >= 0:
-            return position + found + 1
+        newline = block.find(b"\n")
+        if newline >= 0:
+            return position + newline + 1
         position += len(block)
+    return size
+
+
+def blank_line_end(file: IO[bytes], position: int, size: int) -> int:
+    """The byte after the first blank line that follows a newline at or after `position`; `size` if there is none."""
+    file.seek(position)
+    carried = b""  # a blank line may begin in one block and end in the next
+    while position < size:
+        block = file.read(min(BLOCK, size - position))
+        if not block:
+            break
+        blank = _BLANK_LINE.search(carried + block)
+        if blank:
+            return position - len(carried) + blank.end()
+        position += len(block)
+        carried = (carried + block)[-2:]
     return size
 
 
@@ -81,32 +82,15 @@ def _count_newlines(file: IO[bytes], start: int, end: int, buffer: bytearray) ->
     return count
 
 
-def _row_groups(address: str, item_bytes: int) -> list[Range]:
-    """Row groups gathered until they hold item_bytes (uncompressed). A damaged file is one range of nothing."""
-    from corpora.documents.parquet import ParquetFile
-    from corpora.documents.source import Damage, unreadable
-
-    try:
-        file = open_binary(address)
-    except Exception as error:  # each file system has exceptions of its own
-        raise unreadable(address, error) from error
-    with file:
-        try:
-            opened = ParquetFile(address, file)
-        except Damage:
-            return [Range(0, 0, 0)]  # reading the item says what is wrong
-        opened.refuse_columns()
-        return _gather(opened.row_groups(), item_bytes)
-
-
-def _gather(sizes: list[tuple[int, int]], item_bytes: int) -> list[Range]:
+def ranges_of_groups(sizes: Iterable[tuple[int, int]], item_bytes: int) -> list[Range]:
+    """Row groups gathered until they reach item_bytes. sizes: (rows, uncompressed bytes) of each."""
     ranges: list[Range] = []
-    start = row = next_row = held = 0
-    for group, (rows, size) in enumerate(sizes):
-        next_row, held = next_row + rows, held + size
-        if held >= item_bytes:
-            ranges.append(Range(start, group + 1, row))
-            start, row, held = group + 1, next_row, 0
-    if start < len(sizes) or not ranges:
-        ranges.append(Range(start, len(sizes), row))
+    start = row = next_row = gathered = end = 0
+    for end, (rows, size) in enumerate(sizes, 1):
+        next_row, gathered = next_row + rows, gathered + size
+        if gathered >= item_bytes:
+            ranges.append(Range(start, end, row))
+            start, row, gathered = end, next_row, 0
+    if start < end or not ranges:
+        ranges.append(Range(start, end, row))
     return ranges

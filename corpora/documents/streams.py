@@ -1,17 +1,12 @@
-"""The bytes of a line file, decompressed, in pieces of bounded size; Damage where they stop being readable.
-
-Beam's own readers (and zstandard's stream_reader) take a truncated .gz or .zst for a short one. Here a stream must
-end where its format says that it ends.
-"""
+"""The bytes of a line file, decompressed, in pieces of bounded size; Damage where they stop being readable."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from corpora.documents.gzip_members import gunzip
+from corpora.documents.compressions import COMPRESSIONS
 from corpora.documents.item import WorkItem
 from corpora.documents.source import PIECE, Damage, Source, unreadable
-from corpora.documents.zstd_frames import unzstd
 from corpora.files import open_binary
 
 
@@ -23,10 +18,8 @@ def pieces(item: WorkItem) -> Iterator[bytes]:
         raise unreadable(item.path, error) from error
     with file:
         source = Source(file, item.path)
-        if item.compression == "gz":
-            yield from gunzip(source)
-        elif item.compression == "zst":
-            yield from unzstd(source)
+        if item.compression:
+            yield from COMPRESSIONS[item.compression](source)
         else:
             yield from _plain(source, item)
 
@@ -41,9 +34,9 @@ def _plain(source: Source, item: WorkItem) -> Iterator[bytes]:
 
 
 def blocks_of_lines(stream: Iterator[bytes], size: int) -> Iterator[bytes]:
-    """Blocks of about `size` bytes (more where a line is longer) that end with a newline, except the file's last.
+    """Blocks of about `size` bytes (more where a line is longer). Each ends with a newline, except the file's last.
 
-    At Damage the whole lines before it are yielded, the incomplete one is dropped, and Damage says so.
+    At Damage the whole lines before it are yielded, then the incomplete one is dropped and Damage says so.
     """
     held: list[bytes] = []
     length = 0

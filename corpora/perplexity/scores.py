@@ -31,6 +31,14 @@ def read_perplexities(path: Path) -> Floats:
     return np.asarray(column.to_numpy(zero_copy_only=False), dtype=np.float64)
 
 
+def read_rows(path: Path) -> npt.NDArray[np.int32]:
+    """The column `row` of one file of scores, int32[n], ascending. Raises DamagedFile."""
+    import pyarrow.parquet as pq
+
+    column = _told(path, lambda: pq.read_table(path, columns=["row"]).column(0))
+    return np.asarray(column.to_numpy(zero_copy_only=False), dtype=np.int32)
+
+
 def read_languages(path: Path) -> tuple[list[str], npt.NDArray[np.int64]]:
     """The languages of one file of scores ("" for null), and int64[n]: each row's place among them."""
     import pyarrow.parquet as pq

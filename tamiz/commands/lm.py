@@ -7,10 +7,11 @@ from typing import Any
 
 import click
 
+from corpora.documents.sources import DocumentSource
 from corpora.errors import BadArgument
 from tamiz.commands._summary import summarise
 from tamiz.log import log
-from tamiz.options import MAX_REJECTED, input_option, rebuild_option, settings
+from tamiz.options import MAX_REJECTED, document_options, rebuild_option, settings
 
 
 @click.group()
@@ -19,7 +20,7 @@ def command() -> None:
 
 
 @command.command()
-@input_option
+@document_options
 @click.option("--tokenizer", help="A spiece.model that cuts lines into pieces.")
 @click.option("--train-tokenizer", type=int, help="First train a unigram model of this many pieces. [default: 32000]")
 @click.option("--words", is_flag=True, default=None, help="Raw words: no normaliser, no tokenizer.")
@@ -38,7 +39,7 @@ def command() -> None:
 )
 @rebuild_option
 def train(
-    patterns: tuple[str, ...], prune: str | None, out: str, rebuild: bool, max_rejected: float, **values: Any
+    documents: list[DocumentSource], prune: str | None, out: str, rebuild: bool, max_rejected: float, **values: Any
 ) -> None:
     """Estimate an interpolated modified Kneser-Ney model. OUT is LM.bin, a KenLM probing binary."""
     from corpora.perplexity.settings import LmSettings
@@ -50,7 +51,7 @@ def train(
     chosen = settings(LmSettings, prune=_prune(prune), **values)
     log.beside(Path(out))
     context = Context(rebuild=rebuild, max_rejected=max_rejected)
-    summarise([lm_stage(list(patterns), Path(out), chosen, context)], "Language model")
+    summarise([lm_stage(documents, Path(out), chosen, context)], "Language model")
 
 
 def _prune(text: str | None) -> list[int] | None:

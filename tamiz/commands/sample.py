@@ -8,15 +8,23 @@ from typing import Any, TypeVar
 
 import click
 
+from corpora.documents.sources import DocumentSource
 from corpora.errors import BadArgument
 from tamiz.commands._summary import summarise
-from tamiz.options import BEAM, input_option, out_option, pipeline_options, runner_settings, settings
+from tamiz.options import (
+    BEAM,
+    document_options_beside_format,
+    out_option,
+    pipeline_options,
+    runner_settings,
+    settings,
+)
 
 N = TypeVar("N", int, float)
 
 
 @click.command(context_settings=BEAM)
-@input_option
+@document_options_beside_format
 @click.option("--scores", required=True, type=click.Path(path_type=Path), help="What `tamiz score` wrote.")
 @click.option(
     "--method",
@@ -62,7 +70,7 @@ N = TypeVar("N", int, float)
 @pipeline_options
 def command(
     ctx: click.Context,
-    patterns: tuple[str, ...],
+    documents: list[DocumentSource],
     scores: Path,
     keep: tuple[str, ...],
     keep_documents: tuple[str, ...],
@@ -98,7 +106,7 @@ def command(
         **values,
     )
     context = Context(runner_settings(ctx, runner, workers), rebuild, max_rejected)
-    summarise([sample_stage(list(patterns), scores, Path(out), chosen, context)], "Sample")
+    summarise([sample_stage(documents, scores, Path(out), chosen, context)], "Sample")
 
 
 def by_group(flag: str, given: Sequence[str], kind: Callable[[str], N]) -> N | dict[str, N] | None:

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import click
 
+from corpora.documents.sources import DocumentSource
 from tamiz.commands._summary import summarise
-from tamiz.options import BEAM, input_option, out_option, pipeline_options, runner_settings, settings
+from tamiz.options import BEAM, document_options, out_option, pipeline_options, runner_settings, settings
 
 
 @click.command(context_settings=BEAM)
-@input_option
+@document_options
 @click.option(
     "--lm",
     "models",
@@ -43,7 +44,7 @@ from tamiz.options import BEAM, input_option, out_option, pipeline_options, runn
 @pipeline_options
 def command(
     ctx: click.Context,
-    patterns: tuple[str, ...],
+    documents: list[DocumentSource],
     models: tuple[str, ...],
     language_column: str | None,
     tokenizers: tuple[str, ...],
@@ -68,4 +69,4 @@ def command(
     chosen = choose_models(models, tokenizers, mode, trust=trust_lm)
     context = Context(runner_settings(ctx, runner, workers), rebuild, max_rejected)
     asked = settings(ScoreSettings, mode=mode, language_column=language_column)
-    summarise([score_stage(list(patterns), chosen, Path(out), asked, context)], "Scores")
+    summarise([score_stage(documents, chosen, Path(out), asked, context)], "Scores")

@@ -7,9 +7,10 @@ from typing import Any
 
 import click
 
+from corpora.documents.sources import DocumentSource
 from tamiz.commands._summary import summarise
 from tamiz.commands.shards_inspect import command as inspect_command
-from tamiz.options import BEAM, input_option, out_option, pipeline_options, runner_settings, settings
+from tamiz.options import BEAM, document_options, out_option, pipeline_options, runner_settings, settings
 
 
 @click.group()
@@ -18,7 +19,7 @@ def command() -> None:
 
 
 @command.command(context_settings=BEAM)
-@input_option
+@document_options
 @click.option("--tokenizer", required=True, help="A folder, a .model or tokenizer.json file, GPT-2's files, or byt5.")
 @click.option("--objective", type=click.Choice(["span-corruption", "causal", "ul2"]), required=True)
 @click.option("--sequence-length", type=int, required=True, help="Width of the model's input (causal: of the row).")
@@ -48,7 +49,7 @@ def command() -> None:
 @pipeline_options
 def build(
     ctx: click.Context,
-    patterns: tuple[str, ...],
+    documents: list[DocumentSource],
     tokenizer: str,
     out: str,
     workers: int,
@@ -63,7 +64,7 @@ def build(
     from tamiz.stages.shards import shards_stage
 
     context = Context(runner_settings(ctx, runner, workers), rebuild, max_rejected)
-    report = shards_stage(list(patterns), tokenizer, Path(out), settings(ShardSettings, **values), context)
+    report = shards_stage(documents, tokenizer, Path(out), settings(ShardSettings, **values), context)
     summarise([report], "Shards")
 
 

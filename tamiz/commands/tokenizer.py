@@ -7,9 +7,10 @@ from typing import Any
 
 import click
 
+from corpora.documents.sources import DocumentSource
 from tamiz.commands._summary import summarise
 from tamiz.commands.tokenizer_eval import command as eval_command
-from tamiz.options import BEAM, input_option, out_option, pipeline_options, runner_settings, settings
+from tamiz.options import BEAM, document_options, out_option, pipeline_options, runner_settings, settings
 
 
 @click.group()
@@ -18,7 +19,7 @@ def command() -> None:
 
 
 @command.command(context_settings=BEAM)
-@input_option
+@document_options
 @click.option("--kind", type=click.Choice(["unigram", "bpe", "bytes"]), required=True)
 @click.option("--vocab-size", type=int, help="Every id, --extra-ids included. [default: 5000]")
 @click.option("--lowercase/--no-lowercase", default=False, help="Lowercase inside the normaliser.")
@@ -36,7 +37,7 @@ def command() -> None:
 @pipeline_options
 def train(
     ctx: click.Context,
-    patterns: tuple[str, ...],
+    documents: list[DocumentSource],
     out: str,
     workers: int,
     runner: str,
@@ -50,7 +51,7 @@ def train(
     from tokenizer_train.settings import TokenizerSettings
 
     context = Context(runner_settings(ctx, runner, workers), rebuild, max_rejected)
-    report = tokenizer_stage(list(patterns), Path(out), settings(TokenizerSettings, **values), context)
+    report = tokenizer_stage(documents, Path(out), settings(TokenizerSettings, **values), context)
     summarise([report], "Tokenizer")
 
 

@@ -8,16 +8,17 @@ from typing import Any
 
 import click
 
+from corpora.documents.sources import DocumentSource
 from tamiz.commands._summary import summarise
 from tamiz.console import say, table
-from tamiz.options import BEAM, input_option, log_folder, pipeline_options, runner_settings, settings
+from tamiz.options import BEAM, document_options, log_folder, pipeline_options, runner_settings, settings
 
 SHOWN = 24  # groups in a table
 
 
 @click.command(name="eval", context_settings=BEAM)
 @click.argument("tokenizers", nargs=-1, required=True, metavar="TOKENIZER...")
-@input_option
+@document_options
 @click.option("--language-column", metavar="C", help="Column or field that says a document's language.")
 @click.option(
     "--languages",
@@ -43,7 +44,7 @@ SHOWN = 24  # groups in a table
 def command(
     ctx: click.Context,
     tokenizers: tuple[str, ...],
-    patterns: tuple[str, ...],
+    documents: list[DocumentSource],
     languages: str | None,
     out: str | None,
     workers: int,
@@ -74,7 +75,7 @@ def command(
     context = Context(runner_settings(ctx, runner, workers), rebuild, max_rejected)
     named = tuple(name.strip() for name in languages.split(",")) if languages is not None else None
     asked = settings(EvaluationSettings, languages=named, **values)
-    report = evaluation_stage(paths, list(patterns), Path(out) if out else None, asked, context)
+    report = evaluation_stage(paths, documents, Path(out) if out else None, asked, context)
     show(report.facts)
     summarise([report], "Evaluation")
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from corpora import manifest
+from corpora.documents.sources import Inputs
 from tamiz.console import count, progress
 from tamiz.stages.common import Context, StageReport, damaged_inputs
 from tokenizer_train.evaluation.settings import EvaluationSettings
@@ -18,7 +19,7 @@ PLOT = "eval.png"
 
 
 def evaluation_stage(
-    tokenizers: Sequence[str], patterns: list[str], out: Path | None, settings: EvaluationSettings, context: Context
+    tokenizers: Sequence[str], patterns: Inputs, out: Path | None, settings: EvaluationSettings, context: Context
 ) -> StageReport:
     """Brings `out` to hold eval.json and its plot; facts is what eval.json holds. None: nothing is kept."""
     if out is not None:
@@ -30,7 +31,7 @@ def evaluation_stage(
 
 
 def _evaluate(
-    tokenizers: Sequence[str], patterns: list[str], out: Path, settings: EvaluationSettings, context: Context
+    tokenizers: Sequence[str], patterns: Inputs, out: Path, settings: EvaluationSettings, context: Context
 ) -> StageReport:
     from pipelines.accounts import too_many_rejected
     from pipelines.evaluate import NAME, evaluate

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from corpora.documents.columns import refuse_missing_column
+from corpora.documents.formats import refuse_missing_column
 from corpora.documents.groups import language_of_path
 from corpora.documents.items import work_items
 from corpora.errors import BadArgument, DamagedFile, StaleOutput
@@ -221,7 +221,7 @@ def test_the_language_of_a_path(path: str, language: str) -> None:
 
 @pytest.mark.parametrize(
     ("path", "match"),
-    [("es-pt.jsonl", "es and pt both stand in 'es-pt.jsonl'"), ("tests/best.jsonl", "none of es, pt"), ("", "none")],
+    [("es-pt.jsonl", "es and pt both occur in 'es-pt.jsonl'"), ("tests/best.jsonl", "none of es, pt"), ("", "none")],
 )
 def test_a_path_without_one_language(path: str, match: str) -> None:
     with pytest.raises(BadArgument, match=match):

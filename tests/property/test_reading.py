@@ -14,9 +14,9 @@ import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from corpora.documents.formats.utf8_kernels import is_utf8
 from corpora.documents.items import work_items
 from corpora.documents.reading import read_batches, read_texts
-from corpora.documents.utf8_kernels import is_utf8
 
 FIELDS = ("text", "url", "timestamp")
 Row = tuple[int, tuple[str | None, ...] | str]  # (row, the document's fields or the kind of rejection)

@@ -16,8 +16,8 @@ import pyarrow.parquet as pq
 import pytest
 import zstandard
 
+from corpora.documents.formats.json_texts import plain_texts
 from corpora.documents.items import work_items
-from corpora.documents.json_texts import plain_texts
 from corpora.documents.reading import DocumentBatch, read_batches, read_texts
 
 Compress = Callable[[bytes], bytes]

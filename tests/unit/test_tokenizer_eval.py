@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
+from corpora.documents.item import WorkItem
 from corpora.encoding import load_encoder
 from corpora.errors import BadArgument, DamagedFile
 from corpora.texts import utf8
@@ -207,12 +208,26 @@ def test_what_is_not_compared(made, monkeypatch):
     ],
 )
 def test_languages_of_paths(path, languages, found):
-    assert language_of(path, languages) == found
+    assert language_of(item_of(path), languages) == found
+
+
+def item_of(path, language=None):
+    return WorkItem(
+        path=path, format="jsonl", compression="", start=0, end=0, first_row=0, number=0, name="x", size=0,
+        language=language,
+    )  # fmt: skip
+
+
+def test_the_language_of_a_source_beats_that_of_a_path():
+    assert language_of(item_of("/data/ko/a.jsonl", "es")) == "es"
+    assert language_of(item_of("/data/ko/a.jsonl", "es"), ("pt", "es")) == "es"
+    with pytest.raises(BadArgument, match="its language is es, which is none of pt, ko"):
+        language_of(item_of("/data/ko/a.jsonl", "es"), ("pt", "ko"))
 
 
 def test_a_language_that_is_asked_for_must_be_there():
     with pytest.raises(BadArgument, match="none of es, pt"):
-        language_of("/data/ko/a.jsonl", ("es", "pt"))
+        language_of(item_of("/data/ko/a.jsonl"), ("es", "pt"))
 
 
 def test_names():

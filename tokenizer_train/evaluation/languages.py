@@ -1,11 +1,12 @@
-"""The language that a path says, for documents that bring none of their own."""
+"""The language of an input whose documents name none: its source's, or the one that its path names."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 
-from corpora.documents.groups import language_of_path, source_of
+from corpora.documents.groups import language_of_item, source_of
+from corpora.documents.item import WorkItem
 
 # ISO 639-1
 CODES = frozenset(
@@ -20,16 +21,18 @@ CODES = frozenset(
 _ALONE = re.compile(r"([a-z]{2})([-_][A-Z]{2})?")
 
 
-def language_of(path: str, languages: Sequence[str] = ()) -> str:
-    """The one of `languages` that stands in the path, as scoring finds it.
+def language_of(item: WorkItem, languages: Sequence[str] = ()) -> str:
+    """The one of `languages` that the item's source or path names, as scoring finds it.
 
-    With none given, what the file or the nearest folder is named, where that is a language's code and nothing else
-    (`es/`, `pt-BR/`, `ko-00000-of-00002.jsonl.zst`); else "". Raises BadArgument where none of those given stands
-    there, or several do.
+    Without `languages`: the source's, or the name of the file or the nearest folder where that is a language's code
+    and nothing else (`es/`, `pt-BR/`, `ko-00000-of-00002.jsonl.zst`), or "". Raises BadArgument where none of
+    `languages` is named, or several are.
     """
     if languages:
-        return language_of_path(path, languages)
-    for part in reversed(path.replace("\\", "/").split("/")):
+        return language_of_item(item, languages)
+    if item.language is not None:
+        return item.language
+    for part in reversed(item.path.replace("\\", "/").split("/")):
         name = source_of(part)
         found = _ALONE.fullmatch(name)
         if found and found[1] in CODES:

@@ -1,7 +1,7 @@
 """One JSON object a line -> documents.
 
-The fast path decodes a block at once; a block with anything unusual is read line by line, with the same outcome for
-each line. Fields that aren't asked for only have to be grammatical JSON: what they hold is not looked at.
+The fast path decodes a block at once. A block with anything unusual is read line by line, with the same outcome for
+each line. Fields that nobody asked for only have to be grammatical JSON; their values are not looked at.
 """
 
 from __future__ import annotations
@@ -13,82 +13,69 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from corpora.documents.batches import BLANK, BatchBuilder, DocumentBatch, Outcome, Values, batch
+from corpora.documents.batches import BLANK, DocumentBatch, Outcome, Values, batch
+from corpora.documents.formats.lines import LineParser
+from corpora.documents.item import TEXT
 
 _LONGEST_INT = 4000  # digits; Python refuses to convert more than 4300
 
 
-class JsonlParser:
+class JsonlParser(LineParser):
     """Lines -> DocumentBatch. url, timestamp and the extra columns are strings, or become their JSON text."""
 
-    def __init__(self, file: str, columns: tuple[str, ...]) -> None:
-        self._file = file
-        self._columns = columns
-        self._names = ("text", "url", "timestamp", *columns)
+    def __init__(self, file: str, columns: tuple[str, ...], text_column: str = TEXT) -> None:
+        super().__init__(file, columns)
+        self._names = (text_column, "url", "timestamp", *columns)
         fields = list(dict.fromkeys(self._names))
         self._getters = [attrgetter(f"f{fields.index(name)}") for name in self._names]
         self._decoder = msgspec.json.Decoder(_row_type(fields))
 
-    def __call__(self, block: bytes, first_row: int) -> DocumentBatch:
-        """`block` holds whole lines; the last may lack its newline."""
-        fast = self._fast(block, first_row)
-        if fast is not None:
-            return fast
-        builder = BatchBuilder(self._file, self._columns)
-        lines = block.split(b"\n")
-        if not lines[-1]:
-            lines.pop()
-        for row, line in enumerate(lines, first_row):
-            builder.add(row, self.outcome(line), line)
-        return builder.build(len(block))
+    def whole(self, block: bytes, first_row: int) -> DocumentBatch | None:
+        """The whole block at once, if every line is one plain document.
 
-    def _fast(self, block: bytes, first_row: int) -> DocumentBatch | None:
-        """The whole block at once, if every line is one plain document; None if it must be read line by line.
-
-        decode_lines takes any white space between values. Where every newline stands between `}` and `{` it
-        parts two values (inside one, neither strings nor the grammar allow it): as many values as lines means
-        one each.
+        decode_lines accepts any white space between values. A newline between `}` and `{` always separates two
+        values (neither strings nor the grammar allow it inside one). So if every newline stands there, as many
+        values as lines means one value a line.
         """
         lines = _lines_of_braces(block)
         if not lines:
             return None
         try:
-            found = self._decoder.decode_lines(block)
+            documents = self._decoder.decode_lines(block)
         except (ValueError, RecursionError):  # msgspec's errors and UnicodeDecodeError are ValueErrors
             return None
-        values = [list(map(getter, found)) for getter in self._getters]
-        if len(found) != lines or "" in values[0]:
+        values = [list(map(getter, documents)) for getter in self._getters]
+        if len(documents) != lines or "" in values[0]:
             return None
-        rows = range(first_row, first_row + len(found))
-        return batch(rows, values, self._columns, [], len(block))
+        rows = range(first_row, first_row + len(documents))
+        return batch(rows, values, self.columns, [], len(block))
 
     def outcome(self, line: bytes) -> Outcome:
-        """The document of one line, or the reason why it isn't one."""
         try:
             row = self._decoder.decode(line)
         except (ValueError, RecursionError):
             return self._second_look(line)
         values: Values = tuple(getter(row) for getter in self._getters)
-        return values if values[0] else "text empty"
+        return values if values[0] else f"{self._names[0]} empty"
 
     def _second_look(self, line: bytes) -> Outcome:
-        """What the strict decoder refuses: bad rows, and url or timestamp of another type than string."""
+        """For lines that the strict decoder refuses: bad rows, and a url or timestamp that isn't a string."""
         if not line.strip(b" \t\r"):
             return BLANK
         try:
-            found = _loads(line.decode("utf-8", "surrogateescape"))
+            row = _loads(line.decode("utf-8", "surrogateescape"))
         except json.JSONDecodeError as error:
             return f"not JSON: {error.msg} at character {error.pos}"
         except ValueError as error:
             return f"not JSON: {error}"
         except RecursionError:
             return "not JSON: nested too deeply"
-        if not isinstance(found, dict):
-            return f"not an object: {_type_name(found)}"
-        return _text_problem(found) or self._strings(found, line)
+        if not isinstance(row, dict):
+            return f"not an object: {_type_name(row)}"
+        return _text_problem(row, self._names[0]) or self._strings(row, line)
 
-    def _strings(self, found: dict[str, Any], line: bytes) -> Outcome:
-        values = tuple(_as_string(found.get(name)) for name in self._names)
+    def _strings(self, row: dict[str, Any], line: bytes) -> Outcome:
+        values = tuple(_as_string(row.get(name)) for name in self._names)
         for name, value in zip(self._names, values, strict=True):
             if value is not None and not _encodable(value):
                 return _bad_characters(name, value, line)
@@ -96,17 +83,17 @@ class JsonlParser:
 
 
 def _lines_of_braces(block: bytes) -> int:
-    """How many lines the block has, if each begins with `{` and ends with `}` at once; else 0."""
+    """How many lines the block has, if the first byte of each is `{` and the last is `}`; otherwise 0."""
     characters = np.frombuffer(block, np.uint8)
     newlines = np.flatnonzero(characters[:-1] == ord("\n"))  # without the one that ends the block
     if not block.startswith(b"{") or not block.endswith((b"}\n", b"}")):
         return 0
-    parted = (characters[newlines - 1] == ord("}")) & (characters[newlines + 1] == ord("{"))
-    return len(newlines) + 1 if bool(parted.all()) else 0
+    between = (characters[newlines - 1] == ord("}")) & (characters[newlines + 1] == ord("{"))
+    return len(newlines) + 1 if bool(between.all()) else 0
 
 
 def _row_type(fields: list[str]) -> type[msgspec.Struct]:
-    """A struct with attributes f0 (text), f1, ... : column names needn't be identifiers."""
+    """A struct with attributes f0 (the text), f1, ...: column names needn't be identifiers."""
     specification: list[Any] = [("f0", str)]
     specification += [(f"f{place}", str | None, None) for place in range(1, len(fields))]
     rename = {f"f{place}": name for place, name in enumerate(fields)}
@@ -130,15 +117,15 @@ def _type_name(value: object) -> str:
     return names.get(type(value), "number")
 
 
-def _text_problem(found: dict[str, Any]) -> str | None:
-    if "text" not in found:
-        return "text missing"
-    text = found["text"]
+def _text_problem(row: dict[str, Any], name: str) -> str | None:
+    if name not in row:
+        return f"{name} missing"
+    text = row[name]
     if text is None:
-        return "text null"
+        return f"{name} null"
     if not isinstance(text, str):
-        return f"text not a string: {_type_name(text)}"
-    return None if text else "text empty"
+        return f"{name} not a string: {_type_name(text)}"
+    return None if text else f"{name} empty"
 
 
 def _as_string(value: object) -> str | None:
@@ -156,7 +143,7 @@ def _encodable(value: str) -> bool:
 
 
 def _bad_characters(name: str, value: str, line: bytes) -> str:
-    """Bytes that aren't UTF-8 came in as U+DC80..U+DCFF; any other surrogate was an escape without its partner."""
+    """Bytes that aren't UTF-8 became U+DC80..U+DCFF; any other surrogate is an escape without its partner."""
     if any("\udc80" <= character <= "\udcff" for character in value) and not _is_utf8(line):
         return f"invalid UTF-8: in {name}"
     return f"lone surrogate: in {name}"

@@ -1,7 +1,8 @@
-"""Parquet -> documents: column `text`, and `url` and `timestamp` where the file has them."""
+"""Parquet -> documents: the text column, and `url` and `timestamp` where the file has them."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator
 from typing import IO, Any
@@ -17,7 +18,7 @@ from corpora.files import open_binary
 
 
 class ParquetFile:
-    """An open Parquet file. What its content does wrong is Damage; a disk or network that fails is TamizError."""
+    """An open Parquet file. Bad content raises Damage; a disk or network that fails raises TamizError."""
 
     def __init__(self, address: str, file: IO[bytes]) -> None:
         self._address = address
@@ -26,20 +27,27 @@ class ParquetFile:
         except Exception as error:
             raise self._sort(error, "in its footer") from error
 
+    @property
+    def names(self) -> list[str]:
+        """Its columns."""
+        return list(self._file.schema_arrow.names)
+
     def row_groups(self) -> list[tuple[int, int]]:
         """(rows, uncompressed bytes) of each."""
         groups = (self._file.metadata.row_group(g) for g in range(self._file.num_row_groups))
         return [(group.num_rows, group.total_byte_size) for group in groups]
 
-    def refuse_columns(self) -> None:
-        """BadArgument unless `text` is a column of strings (or of bytes, which are then read as UTF-8)."""
-        schema = self._file.schema_arrow
-        if "text" not in schema.names:
-            names = ", ".join(schema.names)
-            raise BadArgument(f"{self._address} has no column text; its columns are {names}")
-        kind = schema.field("text").type
+    def refuse_column(self, name: str) -> None:
+        """Raises BadArgument unless `name` is a column of strings (or of bytes, which are then read as UTF-8)."""
+        if name not in self.names:
+            columns = ", ".join(self.names)
+            raise BadArgument(
+                f"{self._address} has no column {name}; its columns are {columns}: "
+                "name the one that holds the text with --text-column"
+            )
+        kind = self._file.schema_arrow.field(name).type
         if not _is_text(kind):
-            raise BadArgument(f"{self._address}: column text is {kind}; it must be string")
+            raise BadArgument(f"{self._address}: column {name} is {kind}; it must be string")
 
     def tables(self, group: int, names: tuple[str, ...], batch_bytes: int) -> Iterator[pa.RecordBatch]:
         """Batches of about batch_bytes of one row group, with those of `names` that the file has."""
@@ -65,35 +73,41 @@ def _is_text(kind: pa.DataType) -> bool:
     return any(test(kind) for test in tests)
 
 
+@contextlib.contextmanager
+def opened(address: str) -> Iterator[ParquetFile]:
+    """Raises Damage for a file without a readable footer, TamizError for one that can't be opened."""
+    try:
+        file = open_binary(address)
+    except Exception as error:  # each file system has exceptions of its own
+        raise unreadable(address, error) from error
+    with file:
+        yield ParquetFile(address, file)
+
+
 def read_parquet(item: WorkItem, batch_bytes: int, columns: tuple[str, ...]) -> Iterator[DocumentBatch]:
     """Batches of the item's row groups. Raises Damage after the last good one, TamizError if reading itself fails."""
-    names = ("text", "url", "timestamp", *columns)
-    try:
-        file = open_binary(item.path)
-    except Exception as error:  # each file system has exceptions of its own
-        raise unreadable(item.path, error) from error
-    with file:
-        opened = ParquetFile(item.path, file)
-        opened.refuse_columns()
+    names = (item.text_column, "url", "timestamp", *columns)
+    with opened(item.path) as file:
+        file.refuse_column(item.text_column)
         row = item.first_row
         for group in range(item.start, item.end):
-            for table in opened.tables(group, names, batch_bytes):
-                yield _documents(table, row, item.path, columns)
+            for table in file.tables(group, names, batch_bytes):
+                yield _documents(table, row, item.path, names)
                 row += table.num_rows
 
 
-def _documents(table: pa.RecordBatch, first_row: int, file: str, columns: tuple[str, ...]) -> DocumentBatch:
+def _documents(table: pa.RecordBatch, first_row: int, file: str, names: tuple[str, ...]) -> DocumentBatch:
+    """names: the columns of text, url and timestamp, then the extra ones."""
     missing = [None] * table.num_rows
-    names = ("text", "url", "timestamp", *columns)
     values = [_values(table.column(name)) if name in table.schema.names else missing for name in names]
-    builder = BatchBuilder(file, columns)
+    builder = BatchBuilder(file, names[3:])
     for row, fields in enumerate(zip(*values, strict=True), first_row):
         builder.add(row, _outcome(names, fields), _raw(fields[0]))
     return builder.build(table.nbytes)
 
 
 def _values(column: Any) -> list[Any]:
-    """Python values of a pa.Array; its strings as bytes if one isn't UTF-8."""
+    """Python values of a pa.Array; all of its strings as bytes if one of them isn't UTF-8."""
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
     try:
@@ -105,14 +119,14 @@ def _values(column: Any) -> list[Any]:
 
 def _outcome(names: tuple[str, ...], fields: tuple[Any, ...]) -> Outcome:
     if fields[0] is None:
-        return "text null"
+        return f"{names[0]} null"
     strings: list[str | None] = []
     for name, value in zip(names, fields, strict=True):
         try:
             strings.append(_as_string(value))
         except UnicodeDecodeError:
             return f"invalid UTF-8: in {name}"
-    return tuple(strings) if strings[0] else "text empty"
+    return tuple(strings) if strings[0] else f"{names[0]} empty"
 
 
 def _as_string(value: object) -> str | None:

@@ -1,0 +1,21 @@
+"""The compressions of line files, by their extension without its dot. To add one, write a function and name it here.
+
+Beam's own readers (and zstandard's stream_reader) take a truncated .gz or .zst for a complete one. Each function here
+yields uncompressed bytes, in bounded pieces, and raises Damage unless the stream ends where its format says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from corpora.documents.gzip_members import gunzip
+from corpora.documents.source import Source
+from corpora.documents.zstd_frames import unzstd
+
+COMPRESSIONS: dict[str, Callable[[Source], Iterator[bytes]]] = {"gz": gunzip, "zst": unzstd}
+
+
+def compression_of(address: str) -> str:
+    """`gz` for `x.txt.gz`; empty where the address ends in no compression's extension."""
+    extension = address.lower().rpartition(".")[2]
+    return extension if extension in COMPRESSIONS else ""

@@ -1,0 +1,104 @@
+"""The input formats, by name, and which one a file has.
+
+base     what a format is                   lines    formats whose rows are lines
+jsonl    one JSON object a line             txt      a line is a document, or a run of lines between blank ones
+parquet  columns, in row groups             tsv      id, tab, passage (mMARCO)
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from corpora.choices import Choices
+from corpora.documents.compressions import COMPRESSIONS, compression_of
+from corpora.documents.formats.base import Format
+from corpora.documents.item import TEXT, WorkItem
+from corpora.errors import BadArgument
+
+FORMATS: Choices[Format] = Choices(
+    "format",
+    "format",
+    {
+        "jsonl": "corpora.documents.formats.jsonl:JSONL",
+        "parquet": "corpora.documents.formats.parquet:PARQUET",
+        "tsv": "corpora.documents.formats.tsv:TSV",
+        "txt": "corpora.documents.formats.txt:TXT",
+    },
+)
+
+
+def by_extension() -> dict[str, tuple[Format, str]]:
+    """Extension -> (format, compression). Raises BadArgument where two formats claim one extension."""
+    table: dict[str, tuple[Format, str]] = {}
+    for format in FORMATS:
+        for extension in format.extensions:
+            if extension in table:
+                raise BadArgument(f"the formats {table[extension][0].name} and {format.name} both claim {extension}")
+            table[extension] = (format, "")
+            if format.compressible:
+                table |= {f"{extension}.{compression}": (format, compression) for compression in COMPRESSIONS}
+    return table
+
+
+def detect(address: str, name: str | None = None) -> tuple[Format, str]:
+    """(format, compression) of a file. name: the format, whatever the extension.
+
+    Raises BadArgument, listing what is readable, for an unknown format or extension.
+    """
+    if name is not None:
+        format = FORMATS.get(name)
+        return format, compression_of(address) if format.compressible else ""
+    format_and_compression = _by_ending(address)
+    if format_and_compression is None:
+        raise BadArgument(
+            f"{address}: unknown extension; readable are {extensions()}; "
+            f"--format names the format of other files ({', '.join(FORMATS.names())})"
+        )
+    return format_and_compression
+
+
+def _by_ending(address: str) -> tuple[Format, str] | None:
+    table, name = by_extension(), address.lower()
+    longest = max((extension for extension in table if name.endswith(extension)), key=len, default=None)
+    return None if longest is None else table[longest]
+
+
+def extensions() -> str:
+    """The readable extensions, for help texts and messages: `.jsonl[.gz|.zst], .parquet, ...`."""
+    compressed = "|".join(f".{compression}" for compression in COMPRESSIONS)
+    return ", ".join(
+        f"{extension}[{compressed}]" if format.compressible else extension
+        for format in FORMATS
+        for extension in format.extensions
+    )
+
+
+def extension_pattern() -> str:
+    """A regular expression for the extension of any readable file."""
+    bare = "|".join(re.escape(extension) for format in FORMATS for extension in format.extensions)
+    return rf"({bare})(\.({'|'.join(COMPRESSIONS)}))?"
+
+
+def refuse_missing_column(items: Sequence[WorkItem], column: str) -> None:
+    """Raises BadArgument if an input can't have `column`, where that is known before any work.
+
+    Looks at the first file of each format: at a Parquet file's schema; JSON shows its fields only row by row.
+    """
+    for item in {item.format: item for item in reversed(items)}.values():
+        names = FORMATS.get(item.format).columns(item)
+        if names is not None and column not in names:
+            raise BadArgument(f"{item.path} has no column {column}; its columns are {', '.join(names)}")
+
+
+def reading_of(item: WorkItem) -> dict[str, str | bool]:
+    """How `item` is read, where that isn't the default: part of the identity of the input that it belongs to."""
+    reading: dict[str, str | bool] = {}
+    usual = _by_ending(item.path)
+    if usual is None or usual[0].name != item.format:
+        reading["format"] = item.format
+    if item.text_column != TEXT:
+        reading["text_column"] = item.text_column
+    if item.blank_lines:
+        reading["blank_lines"] = True
+    return reading

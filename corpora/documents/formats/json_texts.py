@@ -1,0 +1,40 @@
+"""One JSON object a line -> only the texts: plain blocks by kernels, all others by JsonlParser."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from corpora.documents.batches import TextBatch
+from corpora.documents.formats.json_kernels import SLACK, read_field
+from corpora.documents.formats.json_parser import JsonlParser
+from corpora.documents.formats.utf8_kernels import is_utf8
+from corpora.documents.item import TEXT
+from corpora.texts import Utf8
+
+_SHORTEST = len('{"":"."}')  # an object, but for the field's name
+
+
+class JsonTexts:
+    """Lines -> TextBatch, with the same outcome for each line as JsonlParser's."""
+
+    def __init__(self, file: str, text_column: str = TEXT) -> None:
+        self._column = text_column
+        self._parser = JsonlParser(file, (), text_column)
+
+    def __call__(self, block: bytes, first_row: int) -> TextBatch:
+        """`block` holds whole lines; the last may lack its newline."""
+        texts = plain_texts(block, self._column)
+        if texts is None:
+            return TextBatch.of(self._parser(block, first_row))
+        return TextBatch(texts, [], len(block))
+
+
+def plain_texts(block: bytes, column: str = TEXT) -> Utf8 | None:
+    """The text of every line; None where not all lines are plain."""
+    name = np.frombuffer(column.encode(), np.uint8)
+    data = np.frombuffer(block, np.uint8)
+    if not is_utf8(data):
+        return None
+    out, ends = np.empty(len(data) + SLACK, np.uint8), np.empty(len(data) // (_SHORTEST + len(name)) + 2, np.int64)
+    lines = read_field(data, name, out, ends)
+    return None if lines < 1 else Utf8(out[: ends[lines]], ends[: lines + 1])

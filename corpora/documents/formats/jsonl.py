@@ -1,0 +1,29 @@
+"""JSON lines: one object a line, whatever the extension (mC4 is published as .json.gz)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from corpora.documents.batches import TextBatch
+from corpora.documents.formats.json_parser import JsonlParser
+from corpora.documents.formats.lines import LineFormat, read_lines
+from corpora.documents.item import WorkItem
+
+
+class JsonLines(LineFormat):
+    """`.jsonl`, `.json`."""
+
+    name = "jsonl"
+    extensions = (".jsonl", ".json")
+
+    def parser(self, item: WorkItem, columns: tuple[str, ...]) -> JsonlParser:
+        return JsonlParser(item.path, columns, item.text_column)
+
+    def texts(self, item: WorkItem, batch_bytes: int) -> Iterator[TextBatch]:
+        """By kernels, without a Python object for each document."""
+        from corpora.documents.formats.json_texts import JsonTexts  # compiled by numba, which takes a while to import
+
+        yield from read_lines(item, batch_bytes, JsonTexts(item.path, item.text_column))
+
+
+JSONL = JsonLines()

@@ -1,0 +1,54 @@
+"""Parquet: a row is a document. Its reader, which imports pyarrow, is in `parquet_file`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from corpora.documents.batches import DocumentBatch
+from corpora.documents.formats.base import Format
+from corpora.documents.item import WorkItem
+from corpora.documents.source import Damage
+from corpora.documents.splitting import Range, ranges_of_groups
+from corpora.errors import TamizError
+
+
+class Parquet(Format):
+    """`.parquet`; compressed inside, so never `.parquet.gz`."""
+
+    name = "parquet"
+    extensions = (".parquet",)
+    compressible = False
+
+    def batches(self, item: WorkItem, batch_bytes: int, columns: tuple[str, ...]) -> Iterator[DocumentBatch]:
+        from corpora.documents.formats.parquet_file import read_parquet
+
+        yield from read_parquet(item, batch_bytes, columns)
+
+    def split(self, item: WorkItem, item_bytes: int) -> list[Range]:
+        """Between row groups. Raises BadArgument if the text column is missing, or is none of strings.
+
+        An empty or damaged file is one range: reading it says what is wrong.
+        """
+        from corpora.documents.formats.parquet_file import opened
+
+        if not item.size:
+            return [Range(0, 0, 0)]
+        try:
+            with opened(item.path) as file:
+                file.refuse_column(item.text_column)
+                return ranges_of_groups(file.row_groups(), item_bytes)
+        except Damage:
+            return [Range(0, 0, 0)]
+
+    def columns(self, item: WorkItem) -> Sequence[str] | None:
+        """The schema's; None where it can't be read: reading the item says what is wrong."""
+        from corpora.documents.formats.parquet_file import opened
+
+        try:
+            with opened(item.path) as file:
+                return file.names
+        except (Damage, TamizError):
+            return None
+
+
+PARQUET = Parquet()

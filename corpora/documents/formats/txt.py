@@ -1,0 +1,103 @@
+"""Plain text: a line is a document, or, with blank_lines, the run of lines between two blank lines (CC-100)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from corpora.documents.batches import BatchBuilder, DocumentBatch, Outcome
+from corpora.documents.formats.lines import LineFormat, blocks
+from corpora.documents.formats.plain import PlainParser, Texts
+from corpora.documents.item import WorkItem
+from corpora.documents.source import Damage
+
+
+class TxtParser(PlainParser):
+    """A line is a document."""
+
+    def split(self, lines: list[str]) -> tuple[Texts, Texts]:
+        return [*lines], [None] * len(lines)
+
+    def row(self, line: str) -> Outcome:
+        return self.document(line)
+
+
+class Paragraphs:
+    """Blocks of lines -> DocumentBatch, where blank lines separate documents and may stand in another block.
+
+    A document's row is that of its first line; its lines are joined by \\n. Blank lines are no rows. A document with
+    a line that isn't UTF-8 is rejected whole.
+    """
+
+    def __init__(self, item: WorkItem, columns: tuple[str, ...]) -> None:
+        self.lines: list[bytes] = []  # of the document that is still open
+        self._item, self._columns = item, columns
+        self._parser = TxtParser(item.path, columns)
+        self._row = item.first_row  # of the next line
+        self._first = 0  # row of the open document's first line
+
+    def __call__(self, block: bytes) -> DocumentBatch:
+        """The documents that end in `block`, which holds whole lines."""
+        builder = BatchBuilder(self._item.path, self._columns)
+        lines = block.split(b"\n")
+        if not lines[-1]:
+            lines.pop()
+        for row, line in enumerate(lines, self._row):
+            text = line.removesuffix(b"\r")
+            if not text:
+                self._close(builder)
+                continue
+            if not self.lines:
+                self._first = row
+            self.lines.append(text)
+        self._row += len(lines)
+        return builder.build(len(block))
+
+    def last(self) -> DocumentBatch:
+        """The document that the item's end closes, if there is one."""
+        builder = BatchBuilder(self._item.path, self._columns)
+        self._close(builder)
+        return builder.build(0)
+
+    def _close(self, builder: BatchBuilder) -> None:
+        if self.lines:
+            raw = b"\n".join(self.lines)
+            builder.add(self._first, self._outcome(raw), raw)
+            self.lines = []
+
+    def _outcome(self, raw: bytes) -> Outcome:
+        try:
+            return self._parser.document(raw.decode())
+        except UnicodeDecodeError as error:
+            return f"invalid UTF-8: byte {error.start} of the document"
+
+
+class Txt(LineFormat):
+    """`.txt`."""
+
+    name = "txt"
+    extensions = (".txt",)
+    fixed_columns = ("text",)
+    takes_blank_lines = True
+
+    def parser(self, item: WorkItem, columns: tuple[str, ...]) -> TxtParser:
+        return TxtParser(item.path, columns)
+
+    def batches(self, item: WorkItem, batch_bytes: int, columns: tuple[str, ...]) -> Iterator[DocumentBatch]:
+        if item.blank_lines:
+            return _paragraphs(item, batch_bytes, columns)
+        return super().batches(item, batch_bytes, columns)
+
+
+def _paragraphs(item: WorkItem, batch_bytes: int, columns: tuple[str, ...]) -> Iterator[DocumentBatch]:
+    parse = Paragraphs(item, columns)
+    try:
+        for block in blocks(item, batch_bytes):
+            yield parse(block)
+    except Damage as damage:
+        if not parse.lines:
+            raise
+        raise Damage(f"{damage}; {len(parse.lines)} whole lines of an incomplete last document dropped") from damage
+    yield parse.last()
+
+
+TXT = Txt()
