@@ -66,9 +66,11 @@ def chosen(choices: Choices[Any], name: str, values: Mapping[str, Any], common: 
             fields[owners[name].field] = flag_name
         if value is None:
             continue
+        flag = owners.get(name) or next(iter(owners.values()))
+        parsed = _parsed(flag, value)  # of a foreign flag, too: a text that no choice can parse is refused as that
         if name not in owners:
             raise BadArgument(f"{_typed(flag_name, value)} is for {_listed(owners)}, not {name}: leave it out")
-        settings[owners[name].field] = _parsed(owners[name], value)
+        settings[flag.field] = parsed
     try:
         return choices.convert({**settings, choices.tag: name})
     except (msgspec.ValidationError, ValueError) as error:

@@ -10,12 +10,16 @@ from typing import Any
 
 import msgspec
 
+from corpora.choices import Choices
 from corpora.errors import BadArgument
+from corpora.sampling.methods import DEFAULT_METHOD, METHODS
 from tamiz.recipes.schema import Recipe
 
 HOME = Path(__file__).parent
 DEMO = HOME / "demo"
 DEMO_SUFFIX = ".demo"
+# section -> the registry of its settings classes, and the choice where the section names none
+CHOICES: dict[str, tuple[Choices[Any], str]] = {"sample": (METHODS, DEFAULT_METHOD)}
 
 
 def names() -> list[str]:
@@ -44,9 +48,22 @@ def load(recipe: str, *, overrides: Iterable[str] = (), demo: bool = False) -> R
     if isinstance(lm, dict) and "file" in lm:
         lm.pop("train_tokenizer", None)  # a model that is brought brings its own
     try:
-        return msgspec.convert(tree, Recipe, strict=True)
+        return msgspec.convert(_with_choices(tree), Recipe, strict=True)
     except msgspec.ValidationError as error:
         raise BadArgument(f"{path.stem}: {_with_path(str(error))}") from None
+
+
+def _with_choices(tree: dict[str, Any]) -> dict[str, Any]:
+    """The tree, each section whose class depends on a key converted to that class."""
+    converted = dict(tree)
+    for name, (choices, default) in CHOICES.items():
+        if isinstance(tree.get(name), dict):
+            try:
+                converted[name] = choices.convert(tree[name], default)
+            except (msgspec.ValidationError, BadArgument) as error:
+                text, at, path = str(error).partition(" - at `$")
+                raise msgspec.ValidationError(f"{text} - at `$.{name}{path if at else '`'}") from None
+    return converted
 
 
 def _find(recipe: str, demo: bool) -> Path:

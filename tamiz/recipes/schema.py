@@ -7,7 +7,7 @@ from typing import Any, Literal
 from corpora.config import Config
 from corpora.perplexity.settings import LmSettings
 from corpora.tokens.settings import ShardSettings
-from pipelines.settings import SampleSettings, ScoreSettings
+from pipelines.settings import ScoreSettings
 from tamiz.trainer.settings import ModelSettings, TrainSettings
 from tokenizer_train.settings import TokenizerSettings
 
@@ -66,7 +66,7 @@ class Recipe(Config, frozen=True, kw_only=True):
     documents: DocumentSettings
     lm: LmSource
     score: ScoreSettings
-    sample: SampleSettings
+    sample: Any  # the SampleSettings of its method; `load` converts it
     tokenizer: TokenizerSettings
     shards: ShardSettings
     model: ModelSettings

@@ -1,11 +1,11 @@
-"""Stage `sample`: the documents kept, drawn by their perplexity."""
+"""Stage `sample`: documents drawn by their perplexity."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from pipelines.settings import SampleSettings
+from corpora.sampling.methods import SampleSettings
 from tamiz.console import count, progress
 from tamiz.stages.common import Context, StageReport, damaged_inputs
 
@@ -15,7 +15,7 @@ SHOWN = 8  # groups in a summary
 def sample_stage(
     patterns: list[str], scores: Path, out: Path, settings: SampleSettings, context: Context
 ) -> StageReport:
-    """Brings `out` to hold the sample."""
+    """Draws the sample into `out`, or finds it there."""
     from pipelines.accounts import too_many_rejected
     from pipelines.sample import sample
 
@@ -55,7 +55,7 @@ def _largest(groups: dict[str, dict[str, Any]]) -> list[str]:
 
 
 def kernels_text(facts: dict[str, Any]) -> str:
-    """The keep probability of every group of a sample, from its manifest's facts."""
+    """The keep-probability curve of each group of a sample, from its manifest's facts."""
     groups = facts["groups"]
     if len(groups) == 1:
         return kernel_text(facts["kernel"])

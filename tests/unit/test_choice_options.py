@@ -103,6 +103,7 @@ def test_settings_are_made_of_flags_and_common_keys():
         (("sieve", "--grain-size", "2"), "--grain-size 2.0 is for roller and stone, not sieve: leave it out"),
         (("roller", "--no-wet"), "--no-wet is for stone, not roller: leave it out"),
         (("roller", "--wet"), "--wet is for stone, not roller: leave it out"),
+        (("sieve", "--gap", "1"), "--gap '1': it must be two whole numbers, A,B"),
         (("stone", "--gap", "1"), "--gap '1': it must be two whole numbers, A,B"),
         (("stone", "--grain-size", "-1"), "grain-size is -1.0; it must be above 0"),
         (("roller",), "--number is missing: mill roller needs it"),
