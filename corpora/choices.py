@@ -88,6 +88,12 @@ class Choices(Generic[T]):
             raise BadArgument(f"{self.tag} is {name!r}; it must be one of {', '.join(self.names())}")
         return self._found[name]
 
+    def _check_keys(self, name: str, kind: Any, settings: Mapping[str, Any]) -> None:
+        """Raises ValidationError for a key that only other choices have; msgspec refuses those that none has."""
+        for key in sorted(settings.keys() - {self.tag, *kind.__struct_fields__}):
+            if any(key in getattr(choice, "__struct_fields__", ()) for choice in self):
+                raise msgspec.ValidationError(f"{key} does not apply to the {self.what} {name}: remove it")
+
     def __iter__(self) -> Iterator[T]:
         return (self.get(name) for name in self.names())
 
@@ -100,6 +106,7 @@ class Choices(Generic[T]):
         if not isinstance(name, str):
             raise BadArgument(f"{self.tag} is {name!r}; it must be one of {', '.join(self.names())}")
         kind: Any = self.get(name)
+        self._check_keys(name, kind, settings)
         return msgspec.convert({**settings, self.tag: name}, kind, strict=True)
 
 

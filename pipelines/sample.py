@@ -24,14 +24,14 @@ from corpora.manifest import MadeFrom, Manifest, record
 from corpora.perplexity.calibration import Calibration
 from corpora.perplexity.scores import read_languages, read_perplexities, read_rows
 from corpora.sampling.draw import keep_documents
-from corpora.sampling.kernels import BUCKETS, Buckets, Gaussian, Stepwise, kernel_to_builtins
+from corpora.sampling.groups import FittedGroup, fit_groups
+from corpora.sampling.methods import SampleSettings
 from corpora.sampling.quartiles import QuartileCounts, count_quartiles, flat_warning
 from pipelines.accounts import input_identities
-from pipelines.groups import FittedGroup, fit_groups
 from pipelines.once import ItemResult
 from pipelines.runners import Progress, WorkOnItems
-from pipelines.settings import RunnerSettings, SampleSettings
-from pipelines.stage import Finish, Outcome, run_stage, settings_dict
+from pipelines.settings import RunnerSettings
+from pipelines.stage import Finish, Outcome, run_stage
 
 ALGORITHM = 2
 
@@ -40,7 +40,7 @@ ALGORITHM = 2
 class SampleWork:
     """Samples one work item: writes <out>/part-NNNNN.parquet, the kept documents in input order.
 
-    groups: by `group_name`. buckets: whether the kernels are Buckets, and a column `bucket` is written.
+    groups: by `group_name`. extra_columns: names of the text columns that the groups' curves add.
     """
 
     out: str
@@ -50,14 +50,14 @@ class SampleWork:
     groups: Mapping[str, FittedGroup]
     seed: int
     format: str
-    buckets: bool
+    extra_columns: tuple[str, ...]
 
     def __call__(self, item: WorkItem) -> ItemResult:
         out, damage, read = Path(self.out), None, 0
         rows = _ItemScores(self, item)
         path = out / f"part-{item.number:05d}.{self.format}"
         rejected = RejectedWriter(out / "rejected" / f"{item.name}.jsonl")
-        with DocumentWriter(path, self.format, ["bucket"] if self.buckets else []) as writer, rejected:
+        with DocumentWriter(path, self.format, self.extra_columns) as writer, rejected:
             for batch in read_batches(item):
                 rows.write_kept(batch, writer)
                 rejected.write(batch.rejected)
@@ -100,13 +100,14 @@ class _ItemScores:
         self.perplexity, self._rows = read_perplexities(path), read_rows(path)
         self._masks = self._groups()
         self._probability = np.zeros(len(self.perplexity))
-        self._bucket = np.zeros(len(self.perplexity), np.int64)
+        self._extra = {name: np.empty(len(self.perplexity), np.object_) for name in work.extra_columns}
         self._kept = np.zeros(len(self.perplexity), np.bool_)
         for name, mask in self._masks.items():
-            kernel = work.groups[name].kernel
-            self._probability[mask] = kernel.keep_probability(self.perplexity[mask])
-            if isinstance(kernel, Buckets):
-                self._bucket[mask] = kernel.place(self.perplexity[mask])
+            curve = work.groups[name].curve
+            self._probability[mask] = curve.keep_probability(self.perplexity[mask])
+            if self._extra:
+                for column, texts in curve.columns(self.perplexity[mask]).items():
+                    self._extra[column][mask] = texts
 
     def _groups(self) -> dict[str, npt.NDArray[np.bool_]]:
         """bool[n] for each group with a scored row here: its rows. No group, no scored row."""
@@ -141,7 +142,7 @@ class _ItemScores:
             [batch.urls[i] for i in chosen],
             self.perplexity[rows],
             self._probability[rows],
-            *([[BUCKETS[place] for place in self._bucket[rows]]] if self._work.buckets else []),
+            *(texts[rows].tolist() for texts in self._extra.values()),
         )
 
     def counts(self) -> dict[str, QuartileCounts]:
@@ -175,9 +176,9 @@ def sample(
     rebuild: bool = False,
     progress: Progress | None = None,
 ) -> Outcome:
-    """Draws the sample. The manifest's facts hold, for each group, the fitted kernel and the kept share per quartile.
+    """Draws the sample. The manifest's facts hold, for each group, the fitted curve and the kept share per quartile.
 
-    Kernels are fitted to all of the scores, whichever of their inputs are sampled: a part of the inputs gives the
+    Curves are fitted to all of the scores, whichever of their inputs are sampled: a part of the inputs gives the
     same documents as the whole does. Raises BadArgument for a ratio that can't be reached or a group that isn't
     there, StaleOutput where scores and inputs don't belong together.
     """
@@ -185,7 +186,7 @@ def sample(
     items = work_items(patterns, int(scored.made_from.settings["item_bytes"]))
     inputs = input_identities(items, out)
     _check_scored(scores, scored, inputs)
-    identity = {**settings_dict(settings), "scores": scored.fingerprint}
+    identity = {**settings.identity(), "scores": scored.fingerprint}
     made_from = MadeFrom(stage="sample", algorithm=ALGORITHM, settings=identity, inputs=inputs)
     if not rebuild and manifest.is_finished(out, made_from):
         manifest.begin(out, made_from)
@@ -210,10 +211,10 @@ def _work(out: Path, made_from: MadeFrom, scores: Path, scored: Manifest, settin
         fingerprint=made_from.fingerprint(),
         scores=str(scores),
         per=settings.per,
-        groups=fit_groups(settings, Calibration.of_scores(scores, scored)),
+        groups=fit_groups(settings, Calibration.of_scores(scores, scored).by(settings.per)),
         seed=settings.seed,
         format=settings.format,
-        buckets=settings.method == "buckets",
+        extra_columns=settings.extra_columns,
     )
 
 
@@ -237,12 +238,13 @@ def _facts(work: SampleWork, results: list[ItemResult]) -> dict[str, Any]:
 
 
 def _group_facts(group: FittedGroup, counts: QuartileCounts) -> dict[str, Any]:
+    advice = group.curve.advice_if_flat
     return {
-        "kernel": kernel_to_builtins(group.kernel),
+        "kernel": group.curve.to_builtins(),
         "quartiles": list(group.quartiles),
         "scored": group.scored,
         **_share_facts(counts),
-        "flat_warning": flat_warning(counts) if isinstance(group.kernel, Gaussian | Stepwise) else None,
+        "flat_warning": flat_warning(counts, advice) if advice else None,
     }
 
 

@@ -13,10 +13,11 @@ from corpora import files, manifest
 from corpora.documents.groups import Per, group_name
 from corpora.errors import BadArgument, DamagedFile
 from corpora.perplexity.calibration import Calibration
+from corpora.sampling.bertin import BERTIN_KEEP
 from corpora.sampling.histogram import LogHistogram
-from corpora.sampling.kernels import BERTIN_KEEP, kernel_to_builtins
+from corpora.sampling.methods.buckets import CCNET_PERCENTILES
 from corpora.sampling.recommended import POINTS, Recommendation, recommend
-from corpora.sampling.solve import CCNET_PERCENTILES, quartiles
+from corpora.sampling.solve import quartiles
 from tamiz.report.plots import draw_scores
 
 FORMAT = "tamiz-calibration"
@@ -29,9 +30,9 @@ def calibrate(
 ) -> tuple[dict[str, Any], list[Path]]:
     """Writes calibration.json and a plot of each language, named as derived in the manifest of the scores.
 
-    keeps: shares that samplers are fitted to keep, besides BERTIN's. Returns what calibration.json holds, and the
-    files. Raises BadArgument for a share outside (0, 1], DamagedFile where the folder holds no finished scores, or
-    none at all.
+    keeps: shares that samplers are fitted to keep, besides BERTIN's. Returns the content of calibration.json, and the
+    files written. Raises BadArgument for a share outside (0, 1], DamagedFile if the folder has no finished scores or
+    no scored document.
     """
     for keep in keeps:
         if not 0 < keep <= 1:
@@ -56,7 +57,7 @@ def calibrate(
 
 
 def _groups(calibration: Calibration, level: Per, keeps: Sequence[float]) -> dict[str, Any]:
-    """Facts by group; the finest level alone holds the histograms, as the others are their sums."""
+    """Facts by group. Only the finest level has the histograms: those of other levels are their sums."""
     groups = calibration.by(level)
     facts = {name: _facts(histogram, keeps) for name, histogram in groups.items()}
     if level == "language,source":
@@ -82,7 +83,7 @@ def _facts(histogram: LogHistogram, keeps: Sequence[float]) -> dict[str, Any]:
 
 
 def _samplers(histogram: LogHistogram, keep: float) -> dict[str, Any]:
-    """By label: the kernel, and factor x kernel at POINTS; or why it can't be fitted."""
+    """By label: the curve, and factor x shape at POINTS; or why it can't be fitted."""
     return {label: sampler_facts(found) for label, found in recommend(histogram, keep).items()}
 
 
@@ -90,17 +91,17 @@ def sampler_facts(found: Recommendation | str) -> dict[str, Any]:
     if isinstance(found, str):
         return {"not_fitted": found}
     points = dict(zip(POINTS, found.at_points, strict=True))
-    return {"kernel": kernel_to_builtins(found.kernel), "factor_x_kernel": points}
+    return {"kernel": found.curve.to_builtins(), "factor_x_kernel": points}
 
 
 def _draw(scores: Path, calibration: Calibration, keep: float) -> list[Path]:
-    """calibration.png, or calibration-LANGUAGE.png for each of several: under it, the samplers at a kept share."""
+    """calibration.png, or calibration-LANGUAGE.png for each of several; the samplers are fitted to keep `keep`."""
     languages = calibration.by("language")
     drawn = []
     for name, histogram in languages.items():
         safe = re.sub(r"[^\w.]+", "_", name)
         path = scores / ("calibration.png" if len(languages) == 1 else f"calibration-{safe}.png")
         found = recommend(histogram, keep).items()
-        curves = [(label, r.kernel) for label, r in found if isinstance(r, Recommendation)]
+        curves = [(label, r.curve) for label, r in found if isinstance(r, Recommendation)]
         drawn.append(draw_scores(histogram, path, curves))
     return drawn

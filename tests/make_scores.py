@@ -16,9 +16,10 @@ from corpora.documents.item import WorkItem
 from corpora.documents.items import work_items
 from corpora.documents.reading import read_batches
 from corpora.manifest import FileRecord, MadeFrom
+from corpora.sampling.methods import sample_settings
 from pipelines.accounts import input_identities
 from pipelines.sample import sample
-from pipelines.settings import RunnerSettings, SampleSettings
+from pipelines.settings import RunnerSettings
 
 
 class Scored(NamedTuple):
@@ -99,7 +100,7 @@ def documents(rng: random.Random, name: str, count: int, median: float) -> list[
 
 
 def sampled(folder: Path, patterns: list[str], **settings: object) -> Path:
-    chosen = SampleSettings(**{"keep": 0.4, "width": 2 / 9, **settings})
+    chosen = sample_settings(**{"keep": 0.4, "width": 2 / 9, **settings})
     sample(patterns, folder / "scores", folder / "sampled", chosen, RunnerSettings())
     return folder / "sampled"
 

@@ -1,8 +1,10 @@
 """Perplexity sampling: keep probabilities, and the keyed draw.
 
-kernels    perplexity -> keep probability (BERTIN's gaussian, stepwise, random)
-solve      the factor that keeps a wanted share; kernels fitted to scores
-draw       which documents are kept        quartiles  what share of each quartile was
+methods    one file a sampler: settings, flags, fit, curve (BERTIN's gaussian, stepwise, random; CCNet's buckets)
+curve      perplexity -> keep probability, whatever the method      solve       the factor that keeps a wanted share
+groups     a sampler fitted to each language or source              draw        which documents are kept
+histogram  scores, summed up                                        quartiles   what share of each quartile was kept
+recommended  what `calibrate` shows
 """
 
 from __future__ import annotations
@@ -11,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from corpora.sampling.draw import keep
-    from corpora.sampling.kernels import Gaussian, Stepwise, Uniform
+    from corpora.sampling.methods.gaussian import Gaussian
+    from corpora.sampling.methods.random import Uniform
+    from corpora.sampling.methods.stepwise import Stepwise
 
-_HOME = {"Gaussian": "kernels", "Stepwise": "kernels", "Uniform": "kernels", "keep": "draw"}
+_HOME = {"Gaussian": "methods.gaussian", "Stepwise": "methods.stepwise", "Uniform": "methods.random", "keep": "draw"}
 
 __all__ = ["Gaussian", "Stepwise", "Uniform", "keep"]
 

@@ -1,4 +1,4 @@
-"""What share of each perplexity quartile is kept: whether a sieve sieves."""
+"""What share of each perplexity quartile is kept: whether a sampler filters at all."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from corpora.sampling.kernels import Floats, quartile
+from corpora.sampling.histogram import Floats
 
 FLAT_BELOW = 1.5  # highest kept share over lowest
 UNITS = 1 << 36  # of probability: sums of integers don't depend on the order; 134 million documents fit an int64
@@ -17,7 +17,7 @@ Four = tuple[int, int, int, int]
 
 
 class QuartileCounts(msgspec.Struct, frozen=True):
-    """Counts by quartile, lowest perplexity first. Those of several parts add up, exactly and in any order."""
+    """Counts by quartile, lowest perplexity first. Counts of several parts add up, exactly and in any order."""
 
     documents: Four = (0, 0, 0, 0)
     expected: Four = (0, 0, 0, 0)  # sums of keep probabilities, each rounded to a 2**-36th, times 2**36
@@ -47,8 +47,13 @@ class QuartileCounts(msgspec.Struct, frozen=True):
 
     @property
     def composition(self) -> list[float]:
-        """Which share of all kept documents comes from each quartile."""
+        """The share of all kept documents that comes from each quartile."""
         return [_share(k, sum(self.kept)) for k in self.kept]
+
+
+def quartile(perplexity: Floats, boundaries: Sequence[float]) -> npt.NDArray[np.int64]:
+    """int64[n]: 0 where pp <= b0, 1 where b0 < pp <= b1, 2 where b1 < pp <= b2, else 3 (NaN: 3)."""
+    return np.searchsorted(np.asarray(boundaries, np.float64), perplexity, side="left")
 
 
 def count_quartiles(
@@ -56,23 +61,23 @@ def count_quartiles(
 ) -> QuartileCounts:
     """Counts of the scored rows among [n], n up to 134 million (NaN: rejected, not counted)."""
     rows = ~np.isnan(perplexities)
-    place = quartile(perplexities[rows], boundaries)
+    number = quartile(perplexities[rows], boundaries)
     units = np.rint(probabilities[rows] * UNITS).astype(np.int64)
-    expected = [int(units[place == number].sum()) for number in range(4)]
-    documents = np.bincount(place, minlength=4).tolist()
-    drawn = np.bincount(place[kept[rows]], minlength=4).tolist()
+    expected = [int(units[number == n].sum()) for n in range(4)]
+    documents = np.bincount(number, minlength=4).tolist()
+    drawn = np.bincount(number[kept[rows]], minlength=4).tolist()
     return QuartileCounts(tuple(documents), (expected[0], expected[1], expected[2], expected[3]), tuple(drawn))
 
 
-def flat_warning(counts: QuartileCounts) -> str | None:
-    """One line if the quartile kept most is kept less than 1.5 times as often as the one kept least."""
+def flat_warning(counts: QuartileCounts, advice: str) -> str | None:
+    """One line, ending in the advice, if the most kept quartile is kept less than 1.5 times as often as the least."""
     shares = [share for share, n in zip(counts.expected_shares, counts.documents, strict=True) if n]
     if not shares or max(shares) >= FLAT_BELOW * min(shares):
         return None
     ratio = max(shares) / min(shares)
     return (
-        f"the sieve hardly sieves: the quartile kept most is kept {ratio:.2f} times as often as the one kept least "
-        f"(below {FLAT_BELOW}); a smaller --width or --keep sieves more"
+        f"the sampler barely filters: the quartile kept most is kept {ratio:.2f} times as often as the one kept "
+        f"least (below {FLAT_BELOW}); {advice}"
     )
 
 

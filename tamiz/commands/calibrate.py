@@ -22,7 +22,7 @@ SAMPLERS_SHOWN = 6  # groups whose samplers are printed
 def command(scores: Path, keeps: tuple[float, ...], bertin: bool) -> None:
     """Quartiles, buckets and fitted samplers of a folder of scores, per language and source.
 
-    Writes calibration.json and a plot of each language into the folder. Head is what lies below the 30th percentile,
+    Writes calibration.json and a plot of each language into the folder. The head lies below the 30th percentile, the
     middle below the 60th, as in CCNet.
     """
     from tamiz.calibrate import calibrate
@@ -78,23 +78,25 @@ def _show_samplers(title: str, samplers: Mapping[str, Any]) -> None:
             say(f"{label}: {facts['not_fitted']}")
             continue
         points = [_probability(facts["factor_x_kernel"][point]) for point in POINTS]
-        rows.append([label, _parameter(facts["kernel"]), *points])
+        rows.append([label, _factor(facts["kernel"]), *points])
     table(title, ("sampler", "factor", *POINTS), rows)
 
 
-def _parameter(kernel: Mapping[str, Any]) -> str:
-    return f"{kernel.get('factor', kernel.get('probability')):.6g}"
+def _factor(curve: Mapping[str, Any]) -> str:
+    from corpora.sampling.methods import read_curve
+
+    return f"{read_curve(curve).factor:.6g}"
 
 
 def _probability(value: float) -> str:
-    """Three digits; what is above 1 is kept always."""
+    """Three digits; above 1, every document is kept."""
     if value > 1:
         return f"1 ({value:.3g})"
     return f"{value:.3f}" if value >= 0.1 or value < 5e-5 else f"{value:.3g}"
 
 
 def _show_bertins() -> None:
-    from corpora.sampling.kernels import BERTIN_BOUNDARIES
+    from corpora.sampling.bertin import BERTIN_BOUNDARIES
     from corpora.sampling.recommended import bertins
     from tamiz.calibrate import sampler_facts
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from corpora.documents.groups import source_of
 from corpora.sampling.draw import keep_documents
+from tamiz.report.curves import curve_of
 from tamiz.report.folders import Scored
 from tamiz.report.html import escaped
-from tamiz.report.kernels import kernel_of
 from tamiz.report.nearest import Decile, Pick
 from tamiz.report.style import number, shortened
 from tamiz.report.texts import Found, ReadBack, shown, visible
@@ -32,10 +32,10 @@ def fate(scored: Scored, language: str, pick: Pick, found: Found | None) -> Fate
     """The draw again: it depends on the document, the seed and the probability alone. None without a sample."""
     if scored.sample is None:
         return None
-    kernel = kernel_of(scored.sample.facts, language, source_of(pick.name))
-    if kernel is None:
+    curve = curve_of(scored.sample.facts, language, source_of(pick.name))
+    if curve is None:
         return None
-    probability = float(kernel.keep_probability([pick.perplexity])[0])
+    probability = float(curve.keep_probability([pick.perplexity])[0])
     if found is None:
         return Fate(probability, None)
     seed = int(scored.sample.made_from.settings["seed"])

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from corpora.sampling.kernels import Kernel
+from corpora.sampling.curve import Curve
 from tamiz.report.folders import Scored
 from tamiz.report.group_plots import MOST_BARS, MOST_PANELS, Named, draw_bars, draw_groups
 from tamiz.report.plots import draw_length, draw_perplexity, draw_perplexity_by_length
@@ -31,7 +31,7 @@ def unit_of(scored: Scored) -> str:
 
 def perplexity_figures(summary: Summary, named: Sequence[Named], home: Path) -> list[Figure]:
     """Draws them into `home`; those that compare groups only where there are several."""
-    figures = [_perplexity(summary.total, common_kernel(named), len(summary.languages), home)]
+    figures = [_perplexity(summary.total, common_curve(named), len(summary.languages), home)]
     return [*figures, _groups(named, home), _bars(named, home)] if len(named) > 1 else figures
 
 
@@ -39,13 +39,13 @@ def length_figures(summary: Summary, unit: str, home: Path) -> list[Figure]:
     return [_length(summary.total, unit, home), _perplexity_by_length(summary.total, unit, home)]
 
 
-def common_kernel(named: Sequence[Named]) -> Kernel | None:
-    """The kernel of all groups, None if they have different ones."""
-    first = named[0].kernel
-    return first if all(n.kernel == first for n in named) else None
+def common_curve(named: Sequence[Named]) -> Curve | None:
+    """The curve of all groups; None if they differ."""
+    first = named[0].curve
+    return first if all(n.curve == first for n in named) else None
 
 
-def _perplexity(total: Group, kernel: Kernel | None, languages: int, home: Path) -> Figure:
+def _perplexity(total: Group, curve: Curve | None, languages: int, home: Path) -> Figure:
     quartiles = " / ".join(f"{value:,.3g}" for value in total.before.quartiles())
     what = f"Perplexity of {total.before.documents:,} documents"
     caption = "Share of documents by perplexity (log scale); dotted lines: quartiles."
@@ -53,18 +53,18 @@ def _perplexity(total: Group, kernel: Kernel | None, languages: int, home: Path)
         what += f" before and {total.after.documents:,} after sampling"
         caption = caption[:-1] + " before sampling. Each histogram adds up to 100%."
     alt = f"{what}, as histograms on a log scale; quartiles {quartiles}."
-    if kernel:
+    if curve:
         alt += " Over them the keep probability, from 0 to 1."
         caption += " Orange, right axis: the probability with which a document of that perplexity was kept."
     if languages > 1:
         caption += " Perplexities of different languages don't compare: see each by itself below."
-    return Figure("Perplexity", draw_perplexity(total, kernel, home / "perplexity.png"), alt, caption)
+    return Figure("Perplexity", draw_perplexity(total, curve, home / "perplexity.png"), alt, caption)
 
 
 def _groups(named: Sequence[Named], home: Path) -> Figure:
     shown = min(len(named), MOST_PANELS)
     caption = "As above, by language and source; dotted: the group's median."
-    if named[0].kernel:
+    if named[0].curve:
         caption += " Orange, right axis: the keep probability."
     if shown < len(named):
         caption += f" The {shown} largest of {len(named):,} groups."

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from corpora.sampling.kernels import Kernel
+from corpora.sampling.curve import Curve
 from tamiz.report.plots import KEEP, draw_curves, draw_group, label_curve_axis, perplexity_edges
 from tamiz.report.style import (
     AFTER,
@@ -38,7 +38,7 @@ class Named:
     number: int
     name: str
     group: Group
-    kernel: Kernel | None
+    curve: Curve | None
 
     def label(self, length: int) -> str:
         """The name where matplotlib can write it, else the language and the number in the table."""
@@ -78,8 +78,8 @@ def _panel(axes: Any, named: Named, edges: np.ndarray, *, last: bool) -> list[An
     median = float(named.group.before.perplexity.quantile(0.5))
     axes.axvline(median, color=INK, linewidth=0.7, linestyle=(0, (1, 2)))
     axes.set_title(f"{named.label(32)}\n{named.group.before.documents:,} documents", fontsize=7, linespacing=1.1)
-    if named.kernel:
-        twin, lines = draw_curves(axes, [(KEEP, named.kernel)])
+    if named.curve:
+        twin, lines = draw_curves(axes, [(KEEP, named.curve)])
         handles += lines
         if last:
             label_curve_axis(twin)

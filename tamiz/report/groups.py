@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from corpora.sampling.kernels import Kernel
+from corpora.sampling.curve import Curve
+from tamiz.report.curves import curve_of
 from tamiz.report.folders import Scored
 from tamiz.report.group_plots import Named
 from tamiz.report.html import table
-from tamiz.report.kernels import kernel_of
 from tamiz.report.summary import Group, Summary
 
 MOST_ROWS = 60
@@ -18,7 +18,7 @@ def named_groups(summary: Summary, scored: Scored) -> list[Named]:
     """The groups as plots and table call them: language and source, as far as these tell groups apart."""
     several = len(summary.languages) > 1
     return [
-        Named(n, _name(group, several), group, _kernel(scored, group)) for n, group in enumerate(summary.groups, 1)
+        Named(n, _name(group, several), group, _curve(scored, group)) for n, group in enumerate(summary.groups, 1)
     ]
 
 
@@ -28,8 +28,8 @@ def _name(group: Group, several_languages: bool) -> str:
     return group.source
 
 
-def _kernel(scored: Scored, group: Group) -> Kernel | None:
-    return kernel_of(scored.sample.facts, group.language, group.source) if scored.sample else None
+def _curve(scored: Scored, group: Group) -> Curve | None:
+    return curve_of(scored.sample.facts, group.language, group.source) if scored.sample else None
 
 
 def groups_table(named: Sequence[Named], summary: Summary, unit: str) -> str:

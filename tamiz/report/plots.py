@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from corpora.sampling.curve import Curve
 from corpora.sampling.histogram import LogHistogram
-from corpora.sampling.kernels import Kernel
 from tamiz.report.grid import Grid
 from tamiz.report.style import (
     AFTER,
@@ -38,7 +39,7 @@ SMALLEST_COLUMN = 20  # documents from which a median is drawn
 Edges = np.ndarray
 
 
-def draw_perplexity(group: Group, kernel: Kernel | None, path: Path) -> Path:
+def draw_perplexity(group: Group, curve: Curve | None, path: Path) -> Path:
     """Perplexity before and after the sample, quartiles marked, the keep probability over it."""
     with drawing(path, COLUMN, 2.6) as figure:
         axes = figure.subplots()
@@ -46,16 +47,16 @@ def draw_perplexity(group: Group, kernel: Kernel | None, path: Path) -> Path:
         axes.set_xlabel("perplexity of the document")
         axes.set_ylabel("documents (% per bin)")
         mark_quartiles(axes, group.before.perplexity)
-        if kernel:
-            twin, lines = draw_curves(axes, [(KEEP, kernel)])
+        if curve:
+            twin, lines = draw_curves(axes, [(KEEP, curve)])
             label_curve_axis(twin)
             handles += lines
         legend_above(figure, handles, columns=2)
     return path
 
 
-def draw_scores(histogram: LogHistogram, path: Path, curves: Sequence[tuple[str, Kernel]] = ()) -> Path:
-    """Perplexities on a log axis, quartiles marked, and the keep probability of up to four (label, kernel)."""
+def draw_scores(histogram: LogHistogram, path: Path, curves: Sequence[tuple[str, Curve]] = ()) -> Path:
+    """Perplexities on a log axis, quartiles marked, and the keep probability of each (label, curve)."""
     with drawing(path, COLUMN, 2.5 + 0.15 * (len(curves) // 2)) as figure:
         axes = figure.subplots()
         edges = perplexity_edges(histogram)
@@ -180,19 +181,25 @@ def draw_group(axes: Any, group: Group, edges: Edges) -> list[Any]:
 
 
 def draw_curves(
-    axes: Any, curves: Sequence[tuple[str, Kernel]], colours: Sequence[str] = CURVES
+    axes: Any, curves: Sequence[tuple[str, Curve]], colours: Sequence[str] = CURVES
 ) -> tuple[Any, list[Any]]:
-    """The keep probability of each (label, kernel) on a second axis from 0 to 1; returns that axis and the lines."""
+    """The keep probability of each (label, curve) on a second axis from 0 to 1; returns that axis and the lines."""
     twin = axes.twinx()
     low, high = axes.get_xlim()
     x = np.geomspace(low, high, 800)
     lines = [
-        twin.plot(x, kernel.keep_probability(x), color=colour, linestyle=dashes, label=label)[0]
-        for (label, kernel), colour, dashes in zip(curves, colours, DASHES, strict=False)
+        twin.plot(x, curve.keep_probability(x), color=colour, linestyle=dashes, label=label)[0]
+        for (label, curve), (dashes, colour) in zip(curves, _line_styles(colours), strict=False)
     ]
     twin.set_ylim(0, 1.02)
     twin.set_xlim(low, high)
     return twin, lines
+
+
+def _line_styles(colours: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """(dashes, colour) without end: all dashes in turn, and each colour with the next dashes in the next round."""
+    for n in itertools.count():
+        yield DASHES[(n + n // len(DASHES)) % len(DASHES)], colours[n % len(colours)]
 
 
 def label_curve_axis(twin: Any, colour: str = CURVE) -> None:

@@ -1,4 +1,4 @@
-"""Stage `sample`: the documents kept, drawn by their perplexity."""
+"""Stage `sample`: documents drawn by their perplexity."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 
 from corpora.documents.sources import Inputs
 from corpora.manifest import Manifest
+from corpora.sampling.methods import DEFAULT_METHOD, METHODS, SampleSettings
 from corpora.verify import bad_rows
-from pipelines.settings import SampleSettings
 from tamiz.console import count, progress
 from tamiz.stages.common import Context, Plan, Stage, StageReport, damaged_inputs
 from tamiz.stages.recipe import Section
@@ -19,7 +19,7 @@ SHOWN = 8  # groups in a summary
 def sample_stage(
     patterns: Inputs, scores: Path, out: Path, settings: SampleSettings, context: Context
 ) -> StageReport:
-    """Brings `out` to hold the sample."""
+    """Draws the sample into `out`, or finds it there."""
     from pipelines.accounts import too_many_rejected
     from pipelines.sample import sample
 
@@ -59,7 +59,7 @@ def _largest(groups: dict[str, dict[str, Any]]) -> list[str]:
 
 
 def kernels_text(facts: dict[str, Any]) -> str:
-    """The keep probability of every group of a sample, from its manifest's facts."""
+    """The keep-probability curve of each group of a sample, from its manifest's facts."""
     groups = facts["groups"]
     if len(groups) == 1:
         return kernel_text(facts["kernel"])
@@ -98,7 +98,7 @@ STAGE = Stage(
     folder="sampled",
     title="Sample",
     help="the documents kept, drawn by their perplexity",
-    sections=(Section("sample", SampleSettings),),
+    sections=(Section("sample", METHODS, DEFAULT_METHOD),),
     needs=(("score", "add a section [score]"),),
     run=_run,
     reads=True,

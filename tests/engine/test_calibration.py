@@ -17,11 +17,11 @@ from corpora.errors import BadArgument
 from corpora.perplexity.calibration import Calibration
 from corpora.perplexity.routing import LmChoice
 from corpora.sampling.histogram import LogHistogram
-from corpora.sampling.kernels import kernel_from_builtins
+from corpora.sampling.methods import read_curve, sample_settings
 from corpora.sampling.solve import quartiles
 from pipelines.sample import sample
 from pipelines.score import score
-from pipelines.settings import RunnerSettings, SampleSettings, ScoreSettings
+from pipelines.settings import RunnerSettings, ScoreSettings
 from tamiz.calibrate import calibrate
 from tamiz.cli import main
 from tamiz.verify import verify
@@ -67,11 +67,11 @@ def rows(folder: Path) -> Counter[tuple[object, ...]]:
 
 
 SETTINGS = [
-    SampleSettings(keep=0.4, width="bertin-early"),
-    SampleSettings(method="stepwise", keep={"es": 0.2, "*": 0.6}),
-    SampleSettings(method="buckets", keep_documents={"es": 40}, keep=0.5, keep_buckets=("head", "middle")),
-    SampleSettings(per="language,source", keep={"es/demo": 0.3, "pt/demo": 0.7}),
-    SampleSettings(per="all", method="random", keep_documents=100),
+    sample_settings(keep=0.4, width="bertin-early"),
+    sample_settings(method="stepwise", keep={"es": 0.2, "*": 0.6}),
+    sample_settings(method="buckets", keep_documents={"es": 40}, keep=0.5, keep_buckets=("head", "middle")),
+    sample_settings(per="language,source", keep={"es/demo": 0.3, "pt/demo": 0.7}),
+    sample_settings(per="all", method="random", keep_documents=100),
 ]
 
 
@@ -117,7 +117,7 @@ def test_calibration_says_what_the_scores_are(partitions):
         below = float((column < group["head_below"]).mean()), float((column < group["middle_below"]).mean())
         assert below == pytest.approx((0.3, 0.6), abs=2 / len(column))
         for sampler in group["samplers"]["0.125"].values():
-            share = kernel_from_builtins(sampler["kernel"]).keep_probability(column).mean()
+            share = read_curve(sampler["kernel"]).keep_probability(column).mean()
             assert abs(share / 0.125 - 1) < 1e-4
         finest = facts["per"]["language,source"][f"{language}/demo"]
         assert LogHistogram.from_builtins(finest["histogram"]) == LogHistogram.of(column)
@@ -145,7 +145,7 @@ def test_buckets_are_a_column(partitions, tmp_path):
     patterns, scores = partitions[1]
     for form in ("parquet", "jsonl.zst"):
         out = tmp_path / form
-        outcome = sample(patterns, scores, out, SampleSettings(method="buckets", format=form), HERE)
+        outcome = sample(patterns, scores, out, sample_settings(method="buckets", format=form), HERE)
         groups = outcome.manifest.facts["groups"]
         assert outcome.manifest.counts["kept"] == sum(g["scored"] for g in groups.values())
     kept = [row for path in (tmp_path / "parquet").glob("*.parquet") for row in pq.read_table(path).to_pylist()]
@@ -165,7 +165,7 @@ def _unzstd(path: Path) -> bytes:
 
 def test_a_part_of_the_inputs_gives_the_same_documents(partitions, tmp_path):
     patterns, scores = partitions[1]
-    settings = SampleSettings(keep=0.5, width="bertin-early")
+    settings = sample_settings(keep=0.5, width="bertin-early")
     sample(patterns, scores, tmp_path / "whole", settings, HERE)
     part = [patterns[0].replace("*", "demo-00001-*")]
     facts = sample(part, scores, tmp_path / "part", settings, HERE).manifest.facts
@@ -177,7 +177,7 @@ def test_a_part_of_the_inputs_gives_the_same_documents(partitions, tmp_path):
 def test_a_group_without_documents_is_refused_before_any_work(partitions, tmp_path):
     patterns, scores = partitions[0]
     with pytest.raises(BadArgument, match=r"--keep fr: .* there is es \(\d+\), pt \(\d+\)"):
-        sample(patterns, scores, tmp_path / "out", SampleSettings(keep={"fr": 0.5, "*": 0.1}), HERE)
+        sample(patterns, scores, tmp_path / "out", sample_settings(keep={"fr": 0.5, "*": 0.1}), HERE)
     assert not (tmp_path / "out").exists()
 
 
@@ -241,7 +241,7 @@ def test_the_wanted_share_is_kept_on_real_scores(es_shards, lm, tmp_path):
     for method, options in (("gaussian", {"width": 4.5}), ("gaussian", {"width": 2 / 9}), ("stepwise", {})):
         for keep in (0.02, 0.125, 0.5):
             out = tmp_path / f"{method}{options}{keep}"
-            settings = SampleSettings(method=method, keep=keep, **options)
+            settings = sample_settings(method=method, keep=keep, **options)
             facts = sample([str(path)], tmp_path / "scores", out, settings, HERE).manifest.facts
             assert facts["kernel"] == facts["groups"]["unknown"]["kernel"]
             assert abs(facts["expected_share"] / keep - 1) < 1e-4

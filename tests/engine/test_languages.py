@@ -19,10 +19,11 @@ from corpora.perplexity.model import PerplexityModel
 from corpora.perplexity.routing import LmChoice, choose_models
 from corpora.perplexity.settings import LmSettings
 from corpora.perplexity.train_lm import train_lm
+from corpora.sampling.methods import sample_settings
 from pipelines import score as score_module
 from pipelines.sample import sample
 from pipelines.score import score
-from pipelines.settings import RunnerSettings, SampleSettings, ScoreSettings
+from pipelines.settings import RunnerSettings, ScoreSettings
 from tamiz.cli import main
 from tamiz.verify import verify
 from tests.invented import document
@@ -178,7 +179,7 @@ def test_a_sample_of_routed_scores(models: tuple[LmChoice, ...], tmp_path: Path)
     patterns = [str(tmp_path / "in.jsonl")]
     score(patterns, models, tmp_path / "scores", COLUMN, HERE)
     outcome = sample(
-        patterns, tmp_path / "scores", tmp_path / "sampled", SampleSettings(method="random", keep=1), HERE
+        patterns, tmp_path / "scores", tmp_path / "sampled", sample_settings(method="random", keep=1), HERE
     )
     assert outcome.manifest.counts["kept"] == 60
     assert verify(tmp_path / "sampled")[1] == []

@@ -10,9 +10,10 @@ import pytest
 
 from corpora import manifest
 from corpora.errors import StaleOutput
+from corpora.sampling.methods import sample_settings
 from pipelines.sample import sample
 from pipelines.score import score
-from pipelines.settings import RunnerSettings, SampleSettings, ScoreSettings
+from pipelines.settings import RunnerSettings, ScoreSettings
 from tamiz.verify import verify
 from tests.conftest import digests
 
@@ -42,7 +43,7 @@ def test_scores_are_the_same_on_every_runner(name, corpus, lm, scored, tmp_path)
 
 @pytest.mark.parametrize("name", RUNNERS)
 def test_samples_are_the_same_on_every_runner(name, corpus, scored, tmp_path):
-    settings = SampleSettings(keep=0.4, width=2 / 9)
+    settings = sample_settings(keep=0.4, width=2 / 9)
     sample(corpus, scored, tmp_path / "one", settings, HERE)
     sample(corpus, scored, tmp_path / "other", settings, RUNNERS[name])
     assert digests(tmp_path / "one") == digests(tmp_path / "other")
@@ -67,7 +68,7 @@ def test_scores_stand_in_input_order_and_equal_the_model(corpus, lm, scored):
 
 def test_a_sample_holds_what_its_scores_say(corpus, scored, tmp_path):
     out = tmp_path / "sampled"
-    outcome = sample(corpus, scored, out, SampleSettings(keep=0.5, width=2 / 9), HERE)
+    outcome = sample(corpus, scored, out, sample_settings(keep=0.5, width=2 / 9), HERE)
     facts, counts = outcome.manifest.facts, outcome.manifest.counts
     assert abs(facts["expected_share"] / 0.5 - 1) < 1e-4
     assert counts["read"] == counts["kept"] + counts["sampled_out"]
@@ -83,7 +84,7 @@ def test_datasets_reads_a_sample(corpus, scored, tmp_path, monkeypatch):
     import datasets
 
     out = tmp_path / "sampled"
-    kept = sample(corpus, scored, out, SampleSettings(keep=0.3), HERE).manifest.counts["kept"]
+    kept = sample(corpus, scored, out, sample_settings(keep=0.3), HERE).manifest.counts["kept"]
     read = datasets.load_dataset(
         "parquet", data_files=str(out / "*.parquet"), split="train", cache_dir=str(tmp_path / "cache")
     )
@@ -118,7 +119,7 @@ def test_a_sample_of_changed_documents_is_refused(lm, demo, tmp_path):
     score([str(path)], lm, tmp_path / "scores", SETTINGS, HERE)
     path.write_bytes(b"".join(lines[1:21]))
     with pytest.raises(StaleOutput, match=r"in\.jsonl is not what"):
-        sample([str(path)], tmp_path / "scores", tmp_path / "sampled", SampleSettings(), HERE)
+        sample([str(path)], tmp_path / "scores", tmp_path / "sampled", sample_settings(), HERE)
 
 
 def test_another_setting_is_refused_by_name(corpus, lm, scored):

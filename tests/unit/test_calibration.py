@@ -13,11 +13,11 @@ from corpora.errors import BadArgument, DamagedFile
 from corpora.manifest import FileRecord, MadeFrom, Manifest
 from corpora.perplexity.calibration import Calibration
 from corpora.perplexity.scores import read_by_language, read_languages
+from corpora.sampling.groups import FittedGroup, fit_groups
 from corpora.sampling.histogram import LogHistogram
-from corpora.sampling.kernels import Buckets, Gaussian
-from corpora.sampling.solve import expected_share
-from pipelines.groups import fit_groups
-from pipelines.settings import SampleSettings
+from corpora.sampling.methods import METHODS, SampleSettings, sample_settings
+from corpora.sampling.methods.buckets import Buckets
+from corpora.sampling.methods.gaussian import Gaussian, GaussianSettings
 
 
 @pytest.mark.parametrize(
@@ -123,8 +123,13 @@ def test_groups_add_up(calibration):
 def shares(settings: SampleSettings, calibration: Calibration) -> dict[str, float]:
     """The kept share of every group."""
     histograms = calibration.by(settings.per)
-    fitted = fit_groups(settings, calibration)
-    return {name: round(expected_share(f.kernel, histograms[name]), 9) for name, f in fitted.items()}
+    fitted = fit_groups(settings, histograms)
+    return {name: round(f.curve.expected_share(histograms[name]), 9) for name, f in fitted.items()}
+
+
+def fitted_to(calibration: Calibration, **settings: object) -> dict[str, FittedGroup]:
+    chosen = sample_settings(**settings)
+    return fit_groups(chosen, calibration.by(chosen.per))
 
 
 @pytest.mark.parametrize(
@@ -147,18 +152,18 @@ def shares(settings: SampleSettings, calibration: Calibration) -> dict[str, floa
 )
 @pytest.mark.parametrize("method", ["gaussian", "stepwise", "random", "buckets"])
 def test_each_group_keeps_its_share(method, settings, expected, calibration):
-    assert shares(SampleSettings(method=method, **settings), calibration) == pytest.approx(expected, abs=1e-9)
+    assert shares(sample_settings(method, **settings), calibration) == pytest.approx(expected, abs=1e-9)
 
 
 def test_each_group_has_its_own_median(calibration):
-    fitted = fit_groups(SampleSettings(width="bertin-early"), calibration)
+    fitted = fitted_to(calibration, width="bertin-early")
     for name, histogram in calibration.by("language").items():
-        kernel = fitted[name].kernel
+        kernel = fitted[name].curve
         assert isinstance(kernel, Gaussian)
         assert kernel.median == fitted[name].quartiles[1] == pytest.approx(histogram.quantile(0.5), rel=1e-3)
         assert kernel.width == 2 / 9
         assert fitted[name].scored == histogram.total
-    assert isinstance(fit_groups(SampleSettings(method="buckets"), calibration)["es"].kernel, Buckets)
+    assert isinstance(fitted_to(calibration, method="buckets")["es"].curve, Buckets)
 
 
 @pytest.mark.parametrize(
@@ -169,7 +174,7 @@ def test_each_group_has_its_own_median(calibration):
             r"--keep fr: no such group per language .* there is es \(8,000\), pt \(2,000\)",
         ),
         ({"keep_documents": {"ja": 2, "*": 1}}, "--keep-documents ja: no such group"),
-        ({"keep": {"es": 0.2}}, r"nothing says how much to keep of pt: add a value for the rest"),
+        ({"keep": {"es": 0.2}}, r"no --keep value covers pt: add one for all others, such as --keep 0\.5"),
         ({"keep_documents": {"pt": 2001, "*": 1}}, "2,001, but only 2,000 of pt are scored"),
         ({"keep_documents": 10_001}, "10,001, but only 10,000 are scored"),
         (
@@ -180,12 +185,12 @@ def test_each_group_has_its_own_median(calibration):
 )
 def test_what_no_group_can_give_is_refused(settings, named, calibration):
     with pytest.raises(BadArgument, match=named):
-        fit_groups(SampleSettings(**settings), calibration)
+        fitted_to(calibration, **settings)
 
 
 def test_no_scored_document_is_refused():
     with pytest.raises(BadArgument, match="no scored document"):
-        fit_groups(SampleSettings(), Calibration({}))
+        fitted_to(Calibration({}))
 
 
 @pytest.mark.parametrize(
@@ -199,34 +204,34 @@ def test_no_scored_document_is_refused():
         ({"keep": {"es": 0.1}, "factor": 2.0}, "keep and factor exclude each other"),
         ({"keep_buckets": ("head",)}, "keep_buckets does not apply to the method gaussian"),
         ({"method": "buckets", "width": 2.0}, "width does not apply to the method buckets"),
-        ({"method": "buckets", "keep_buckets": ("hed",)}, "keep_buckets are hed; choose of head,middle,tail"),
+        ({"method": "buckets", "keep_buckets": ("hed",)}, "keep_buckets are hed; choose from head,middle,tail"),
         ({"method": "buckets", "percentiles": (60.0, 30.0)}, "percentiles are .* must ascend"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(settings, named):
     with pytest.raises(ValueError, match=named):
-        SampleSettings(**settings)
+        sample_settings(**settings)
 
 
 def test_a_width_by_name_is_the_same_setting():
-    assert SampleSettings(width="bertin") == SampleSettings(width=4.5)
-    assert SampleSettings(width="bertin-early").width == 2 / 9
+    assert GaussianSettings(width="bertin") == GaussianSettings(width=4.5)
+    assert GaussianSettings(width="bertin-early").width == 2 / 9
 
 
 def test_a_whole_number_is_a_width_too(calibration):
-    kernel = fit_groups(SampleSettings(width=2), calibration)["es"].kernel
+    kernel = fitted_to(calibration, width=2)["es"].curve
     assert isinstance(kernel, Gaussian)
     assert kernel.width == 2
 
 
 def test_a_recipe_may_name_groups_and_widths():
     text = 'width = "bertin-early"\nkeep = {es = 1, "*" = 0.25}\nper = "language"'
-    read = msgspec.toml.decode(text, type=SampleSettings)
+    read = METHODS.convert(msgspec.toml.decode(text), "gaussian")
     assert (read.shares, read.width) == ({"es": 1.0, "*": 0.25}, 2 / 9)
     with pytest.raises(
         msgspec.ValidationError, match="width is 'early'; it must be bertin, bertin-early or a number"
     ):
-        msgspec.toml.decode('width = "early"', type=SampleSettings)
+        METHODS.convert({"width": "early"}, "gaussian")
 
 
 def test_many_files_add_up(tmp_path):

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from corpora.sampling import Gaussian, Stepwise
 from corpora.sampling.histogram import LogHistogram
-from corpora.sampling.kernels import Gaussian, Stepwise
 from tamiz.report import plots
 from tamiz.report.grid import Grid
 from tamiz.report.group_plots import Named, draw_bars, draw_groups

@@ -13,21 +13,16 @@ import corpora.sampling
 from corpora.errors import BadArgument, DamagedFile
 from corpora.randomness import uniform
 from corpora.sampling import Gaussian, Stepwise, Uniform, keep
+from corpora.sampling.bertin import BERTIN_BOUNDARIES
+from corpora.sampling.curve import Curve
 from corpora.sampling.draw import keep_documents
 from corpora.sampling.histogram import LogHistogram
-from corpora.sampling.kernels import (
-    BERTIN_BOUNDARIES,
-    BERTIN_EARLY_WIDTH,
-    BERTIN_GAUSSIAN_WIDTH,
-    BUCKETS,
-    Buckets,
-    kernel_from_builtins,
-    kernel_to_builtins,
-)
+from corpora.sampling.methods import read_curve, sample_settings
+from corpora.sampling.methods.buckets import BUCKETS, Buckets
+from corpora.sampling.methods.gaussian import WIDTHS
 from corpora.sampling.quartiles import UNITS, QuartileCounts, count_quartiles, flat_warning
 from corpora.sampling.recommended import POINTS, bertins, recommend
-from corpora.sampling.solve import expected_share, fit, quartiles, solve_factor
-from pipelines.settings import WIDTHS
+from corpora.sampling.solve import quartiles, solve_factor
 
 B0, B1, B2 = BERTIN_BOUNDARIES
 NAN = float("nan")
@@ -36,6 +31,10 @@ NAN = float("nan")
 def scores(n: int = 20_001, seed: int = 0) -> np.ndarray:
     """Log-normal, as perplexities are."""
     return np.array([600.0 * math.exp(0.4 * z) for z in np.random.default_rng(seed).standard_normal(n).tolist()])
+
+
+def fit(method: str, histogram: LogHistogram, *, keep: float | None = None, **options: object) -> Curve:
+    return sample_settings(method, **options).fit(histogram, keep)
 
 
 # reference: bertin/mc4/mc4.py as published, its commit 60b6f6bc, stepwise; at b0, median, b2, 2 and 4 medians
@@ -53,7 +52,7 @@ def test_acceptance_is_bertins(sampler):
     assert len(POINTS) == len(expected)
     digits = [max(2, len(f"{e}".partition(".")[2])) if e else 3 for e in expected]
     assert [round(v, d) for v, d in zip(found.at_points, digits, strict=True)] == expected
-    accepted = found.kernel.keep_probability([B0, B1, B2, 2 * B1, 4 * B1])
+    accepted = found.curve.keep_probability([B0, B1, B2, 2 * B1, 4 * B1])
     assert accepted.tolist() == [min(1.0, v) for v in found.at_points]
 
 
@@ -62,15 +61,8 @@ def test_stepwise_accepts_470_in_1000_of_true_quartiles():
     assert round(float(inside.mean()), 3) == 0.470
 
 
-def test_widths_go_by_one_set_of_names():
-    assert (
-        WIDTHS
-        == {"bertin": BERTIN_GAUSSIAN_WIDTH, "bertin-early": BERTIN_EARLY_WIDTH}
-        == {
-            "bertin": 9 / 2,
-            "bertin-early": 2 / 9,
-        }
-    )
+def test_bertins_widths():
+    assert WIDTHS == {"bertin": 9 / 2, "bertin-early": 2 / 9}
 
 
 def test_gaussian_is_libms_to_the_last_bit():
@@ -132,7 +124,7 @@ def test_bad_parameters_are_named(make, named):
 @pytest.mark.parametrize("width", [4.5, 2 / 9])
 def test_the_factor_keeps_the_ratio(ratio, width):
     column = np.minimum(scores(), 3000.0)
-    kernel = Gaussian(median=600.0, width=width).kernel(column)
+    kernel = Gaussian(median=600.0, width=width).shape(column)
     factor = solve_factor(kernel, ratio)
     assert abs(np.minimum(1.0, factor * kernel).mean() - ratio) < 1e-6
     assert solve_factor(kernel[::-1], ratio) == factor
@@ -179,8 +171,8 @@ def test_quartiles_are_within_a_thousandth_and_cut_no_bin():
 
 
 METHODS = [
-    ("gaussian", {"width": BERTIN_GAUSSIAN_WIDTH}),
-    ("gaussian", {"width": BERTIN_EARLY_WIDTH}),
+    ("gaussian", {"width": WIDTHS["bertin"]}),
+    ("gaussian", {"width": WIDTHS["bertin-early"]}),
     ("stepwise", {}),
     ("random", {}),
     ("buckets", {"keep_buckets": ["head", "middle"]}),
@@ -196,7 +188,7 @@ def test_fitted_kernels_keep_the_ratio_over_scored_rows(method, options, ratio):
     kept = kernel.keep_probability(column)
     # the gaussian's centres of bins miss a little; borders of the others cut no bin
     assert abs(kept[~np.isnan(column)].mean() / ratio - 1) < (1e-4 if method == "gaussian" else 1e-12)
-    assert expected_share(kernel, LogHistogram.of(column)) == pytest.approx(ratio, rel=1e-12)
+    assert kernel.expected_share(LogHistogram.of(column)) == pytest.approx(ratio, rel=1e-12)
     assert (kept[np.isnan(column)] == 0).all()
 
 
@@ -235,10 +227,6 @@ def test_fit_takes_what_is_given_and_bertins_for_the_rest():
 @pytest.mark.parametrize(
     ("method", "options", "named"),
     [
-        ("random", {"width": 1.0}, "--width is no option of --method random"),
-        ("gaussian", {"boundaries": [1.0, 2.0, 3.0]}, "--boundaries is no option of --method gaussian"),
-        ("stepwise", {"keep_buckets": ["head"]}, "--keep-buckets is no option of --method stepwise"),
-        ("gaussian", {"keep": 0.5, "factor": 0.5}, "exclude each other"),
         ("steps", {}, "method is 'steps'"),
         ("stepwise", {}, "stepwise needs --keep or --factor"),
         ("gaussian", {"keep": 2.0}, "keep is 2.0"),
@@ -249,6 +237,21 @@ def test_fit_takes_what_is_given_and_bertins_for_the_rest():
 def test_fit_refuses_what_cannot_be_meant(method, options, named):
     with pytest.raises(BadArgument, match=named):
         fit(method, LogHistogram.of(scores(100)), **options)
+
+
+@pytest.mark.parametrize(
+    ("method", "options", "named"),
+    [
+        ("random", {"width": 1.0}, "width does not apply to the method random: remove it"),
+        ("gaussian", {"boundaries": [1.0, 2.0, 3.0]}, "boundaries does not apply to the method gaussian"),
+        ("stepwise", {"keep_buckets": ["head"]}, "keep_buckets does not apply to the method stepwise"),
+        ("gaussian", {"widht": 1.0}, "unknown field `widht`"),
+        ("gaussian", {"keep": 0.5, "factor": 0.5}, "exclude each other"),
+    ],
+)
+def test_settings_refuse_what_cannot_be_meant(method, options, named):
+    with pytest.raises(msgspec.ValidationError, match=named):
+        sample_settings(method, **options)
 
 
 def test_fit_refuses_scores_without_quartiles():
@@ -265,7 +268,7 @@ def test_buckets_are_ccnets():
     """cc_net/mine.py: head where pp < the 30th percentile, middle where pp < the 60th, else tail."""
     kernel = Buckets(cutoffs=[200.0, 300.0], kept=["head", "tail"], factor=0.5)
     column = [199.9, 200.0, 299.9, 300.0, NAN]
-    assert [BUCKETS[n] for n in kernel.place(column[:4])] == ["head", "middle", "middle", "tail"]
+    assert [BUCKETS[n] for n in kernel.bucket(column[:4])] == ["head", "middle", "middle", "tail"]
     assert kernel.keep_probability(column).tolist() == [0.5, 0.0, 0.0, 0.5, 0.0]
 
 
@@ -275,22 +278,22 @@ def test_recommendations_keep_the_share_or_say_why_not():
         found = recommend(histogram, keep_share)
         assert list(found) == list(BERTINS_TABLE)
         for recommendation in found.values():
-            assert expected_share(recommendation.kernel, histogram) == pytest.approx(keep_share, rel=1e-12)
+            assert recommendation.curve.expected_share(histogram) == pytest.approx(keep_share, rel=1e-12)
     equal = recommend(LogHistogram.of([7.0] * 10), 0.5)
     assert "can't be told apart" in equal["stepwise"]
-    assert equal["random"].kernel == Uniform(0.5)
+    assert equal["random"].curve == Uniform(0.5)
 
 
-def test_kernels_survive_json():
+def test_curves_survive_json():
     histogram = LogHistogram.of(scores())
     for method, options in METHODS:
         kernel = fit(method, histogram, keep=0.25, **options)
-        read = kernel_from_builtins(msgspec.json.decode(msgspec.json.encode(kernel_to_builtins(kernel))))
+        read = read_curve(msgspec.json.decode(msgspec.json.encode(kernel.to_builtins())))
         column = scores(500)
         assert read.keep_probability(column).tolist() == kernel.keep_probability(column).tolist()
     for plain in ({}, {"name": "steps"}, {"name": "gaussian"}, {"name": "gaussian", "median": -1.0}):
         with pytest.raises(DamagedFile, match="kernel"):
-            kernel_from_builtins(plain)
+            read_curve(plain)
 
 
 def table(n: int) -> pa.Table:
@@ -367,11 +370,11 @@ def test_the_published_width_is_flat_and_the_earlier_one_is_not():
         histogram = LogHistogram.of(column)
         probability = fit("gaussian", histogram, keep=0.125, width=width).keep_probability(column)
         counts = count_quartiles(column, probability, probability > 1, quartiles(histogram))
-        warning = flat_warning(counts)
+        warning = flat_warning(counts, "a smaller --keep filters more")
         assert (warning is not None) == flat
         if warning:
-            assert "hardly sieves" in warning
-    assert flat_warning(QuartileCounts()) is None
+            assert "barely filters" in warning
+    assert flat_warning(QuartileCounts(), "") is None
 
 
 def test_the_package_exports_lazily():

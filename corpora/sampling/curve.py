@@ -1,0 +1,66 @@
+"""A keep-probability curve: what a fitted sampling method is, whichever the method."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, ClassVar, Self
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from corpora.errors import BadArgument
+from corpora.sampling.histogram import Floats, LogHistogram
+
+
+class Curve(msgspec.Struct, frozen=True, tag_field="name"):
+    """Perplexity -> keep probability, min(1, factor x shape). A NaN perplexity (a rejected row) is never kept.
+
+    A subclass has a tag (its name in manifests), its parameters as fields, among them `factor`, and a `shape`.
+    """
+
+    advice_if_flat: ClassVar[str | None] = "a smaller --keep filters more"
+    """The end of the warning where every quartile is kept about equally; None: such a curve isn't warned of."""
+
+    @property
+    def factor(self) -> float:
+        """Scales the shape. A field of nearly every curve."""
+        return 1.0
+
+    def shape(self, perplexity: npt.ArrayLike, /) -> Floats:
+        """float64[n] -> float64[n], none negative: the keep probability before scaling and clipping; any for NaN."""
+        raise NotImplementedError(f"{type(self).__name__} has no shape")
+
+    def scaled(self, factor: float) -> Self:
+        """The same curve with another factor. Raises BadArgument for a factor that can't be."""
+        return msgspec.structs.replace(self, factor=factor)
+
+    def columns(self, perplexity: npt.ArrayLike, /) -> dict[str, list[str]]:  # noqa: ARG002
+        """Columns that a sample gets besides perplexity and probability: one text for each of [n] rows."""
+        return {}
+
+    def unclipped(self, perplexity: npt.ArrayLike, /) -> Floats:
+        """float64[n]: factor x shape, above 1 where more than everything would be kept; 0 where NaN."""
+        column = np.asarray(perplexity, np.float64)
+        with np.errstate(over="ignore"):
+            return np.where(np.isnan(column), 0.0, self.factor * self.shape(column))
+
+    def keep_probability(self, perplexity: npt.ArrayLike, /) -> Floats:
+        """float64[n] -> float64[n] in [0, 1]; 0 where NaN."""
+        return np.minimum(1.0, self.unclipped(perplexity))
+
+    def expected_share(self, scores: LogHistogram) -> float:
+        """The share of documents that is kept, in expectation, each taken to lie in the middle of its bin."""
+        kept = self.keep_probability(scores.centres()) * scores.counts()
+        return math.fsum(kept.tolist()) / scores.total
+
+    def to_builtins(self) -> dict[str, Any]:
+        """For JSON: the name and the parameters. `methods.read_curve` reads it back."""
+        plain: dict[str, Any] = msgspec.to_builtins(self)
+        return plain
+
+
+def check_positive(name: str, value: float) -> None:
+    """Raises BadArgument unless the value is finite and above 0."""
+    if not 0.0 < value < math.inf:
+        raise BadArgument(f"{name} is {value}: it must be a finite number above 0")

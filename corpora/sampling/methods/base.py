@@ -1,0 +1,145 @@
+"""What all sampling methods share: how much is kept of which group, the seed, the format, the solved factor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
+
+import msgspec
+
+from corpora.choices import Flag, name_of
+from corpora.config import Config
+from corpora.documents.groups import Per
+from corpora.sampling.curve import Curve
+from corpora.sampling.histogram import LogHistogram
+from corpora.sampling.solve import solve_factor
+
+Group = str
+Format = Literal["parquet", "jsonl.gz", "jsonl.zst"]
+REST = "*"  # in keep and keep_documents: the groups that are not named
+
+# Fingerprints name these keys whatever the method: one class had them all, and folders finished by it stay finished.
+_NEUTRAL = dict.fromkeys(
+    ("method", "per", "keep", "keep_documents", "factor", "width", "median", "boundaries", "percentiles",
+     "keep_buckets", "seed", "format")
+)  # fmt: skip
+
+
+class SampleSettings(Config, frozen=True, kw_only=True, tag_field="method"):
+    """Which documents are kept. A subclass is a method: it has a tag, a `curve` type, `unscaled`, and its own fields.
+
+    Where a field is None, the method's default applies, or the value is fitted to the scores.
+    """
+
+    per: Per = "language"
+    """What is fitted apart. Perplexities of different languages (and models) don't compare, so each language is a
+    group of its own; "source" and "language,source" split by the input's name up to its shard number; "all" not."""
+    keep: float | dict[Group, float] | None = None
+    """Share of the scored documents, in (0, 1], solved for in each group; or a share by group, "*" for the others."""
+    keep_documents: int | dict[Group, int] | None = None
+    """Number of documents, from 1; or a number by group, "*" for the others together."""
+    factor: float | None = None
+    """Set by hand instead of `keep`, above 0."""
+    seed: int = 0
+    """Key of the draw."""
+    format: Format = "parquet"
+    """Of the files written."""
+
+    flags: ClassVar[tuple[Flag, ...]] = ()
+    """Command-line flags of the method's own fields."""
+    curve: ClassVar[type[Curve]]
+    """The type that `fit` returns; manifests name it by its tag."""
+    extra_columns: ClassVar[tuple[str, ...]] = ()
+    """Names of the text columns that `Curve.columns` gives."""
+
+    def __post_init__(self) -> None:
+        self._check_amount()
+        self._check_positive("factor")
+
+    @property
+    def method(self) -> str:
+        """The tag."""
+        return name_of(self)
+
+    def unscaled(self, scores: LogHistogram) -> Curve:
+        """The curve with a default factor, its other parameters fitted to the scores where they aren't given.
+
+        Raises BadArgument for scores that it can't be fitted to.
+        """
+        raise NotImplementedError(f"{type(self).__name__} fits nothing to the {scores.total} scores")
+
+    def fit(self, scores: LogHistogram, keep: float | None = None) -> Curve:
+        """The curve of one group; keep: the share of its documents to keep, in expectation, instead of `factor`.
+
+        The factor is solved for on the bins' centres. Curves that are constant on each bin keep the share exactly.
+        Raises BadArgument for scores that the method can't be fitted to, or an unreachable share.
+        """
+        curve = self.unscaled(scores)
+        if keep is not None:
+            return curve.scaled(solve_factor(curve.shape(scores.centres()), keep, scores.counts()))
+        return curve if self.factor is None else curve.scaled(self.factor)
+
+    @classmethod
+    def recommended(cls) -> Mapping[str, SampleSettings]:
+        """What `calibrate` fits and shows, by label: the method's defaults, if it has one for every field."""
+        required = any(field.required for field in msgspec.structs.fields(cls))
+        return {} if required else {name_of(cls): cls()}
+
+    @classmethod
+    def bertins(cls) -> Mapping[str, Curve]:
+        """BERTIN's own parameters at BERTIN's own quartiles, by label, where BERTIN used the method."""
+        return {}
+
+    def identity(self) -> dict[str, Any]:
+        """The settings as fingerprints have them."""
+        return {**_NEUTRAL, **self.asdict()}
+
+    @property
+    def shares(self) -> dict[Group, float]:
+        """`keep` by group."""
+        return self.keep if isinstance(self.keep, dict) else {} if self.keep is None else {REST: self.keep}
+
+    @property
+    def numbers(self) -> dict[Group, int]:
+        """`keep_documents` by group."""
+        given = self.keep_documents
+        return given if isinstance(given, dict) else {} if given is None else {REST: given}
+
+    def _check_amount(self) -> None:
+        if self.factor is not None and (self.shares or self.numbers):
+            raise ValueError(f"{'keep' if self.shares else 'keep_documents'} and factor exclude each other: give one")
+        both = sorted(self.shares.keys() & self.numbers.keys())
+        if both:
+            group = "" if both[0] == REST else f" of {both[0]}"
+            raise ValueError(f"keep and keep_documents{group} exclude each other: give one")
+        for group, share in self.shares.items():
+            if not 0 < share <= 1:
+                raise ValueError(f"keep is {_of(group, share)}; it must be above 0 and at most 1")
+        for group, number in self.numbers.items():
+            if number < 1:
+                raise ValueError(f"keep_documents is {_of(group, number)}; it must be at least 1")
+
+    def _check_positive(self, *names: str) -> None:
+        for name in names:
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ValueError(f"{name} is {value}; it must be above 0")
+
+
+def numbers_parser(count: int) -> Any:
+    """For a flag of `count` numbers, A,B or A,B,C."""
+
+    def parse(text: str) -> list[float]:
+        try:
+            values = [float(part) for part in text.split(",")]
+        except ValueError:
+            values = []
+        if len(values) != count:
+            raise ValueError(f"it must be {('two', 'three')[count - 2]} numbers, {','.join('ABC'[:count])}")
+        return values
+
+    return parse
+
+
+def _of(group: Group, value: float) -> str:
+    return f"{value}" if group == REST else f"{group}={value}"
