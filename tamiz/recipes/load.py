@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from corpora.errors import BadArgument
+from corpora.tokens.objectives import OBJECTIVES, ShardSettings
 from tamiz.recipes.schema import Recipe
 
 HOME = Path(__file__).parent
@@ -44,9 +45,19 @@ def load(recipe: str, *, overrides: Iterable[str] = (), demo: bool = False) -> R
     if isinstance(lm, dict) and "file" in lm:
         lm.pop("train_tokenizer", None)  # a model that is brought brings its own
     try:
+        if isinstance(tree.get("shards"), dict):
+            tree["shards"] = _shards(tree["shards"])
         return msgspec.convert(tree, Recipe, strict=True)
     except msgspec.ValidationError as error:
         raise BadArgument(f"{path.stem}: {_with_path(str(error))}") from None
+
+
+def _shards(section: dict[str, Any]) -> ShardSettings:
+    try:
+        return OBJECTIVES.convert(section)
+    except msgspec.ValidationError as error:
+        message, _, path = str(error).partition(" - at `$")
+        raise msgspec.ValidationError(f"{message} - at `$.shards{path or '`'}") from None
 
 
 def _find(recipe: str, demo: bool) -> Path:

@@ -6,7 +6,6 @@ from typing import Any, Literal
 
 from corpora.config import Config
 from corpora.perplexity.settings import LmSettings
-from corpora.tokens.settings import ShardSettings
 from pipelines.settings import SampleSettings, ScoreSettings
 from tamiz.trainer.settings import ModelSettings, TrainSettings
 from tokenizer_train.settings import TokenizerSettings
@@ -68,7 +67,7 @@ class Recipe(Config, frozen=True, kw_only=True):
     score: ScoreSettings
     sample: SampleSettings
     tokenizer: TokenizerSettings
-    shards: ShardSettings
+    shards: Any  # a ShardSettings, which `load` has converted
     model: ModelSettings
     train: TrainSettings
     sources: dict[str, str]
@@ -92,12 +91,9 @@ class Recipe(Config, frozen=True, kw_only=True):
         self._check_sentinels()
 
     def _check_sentinels(self) -> None:
-        from corpora.tokens.span_corruption import row_shape
-
         shards = self.shards
-        shape = row_shape(shards.sequence_length, shards.noise_density, shards.mean_noise_span_length)
-        if shape.num_noise_spans > self.tokenizer.extra_ids:
+        if shards.num_spans > self.tokenizer.extra_ids:
             raise ValueError(
                 f"tokenizer.extra_ids is {self.tokenizer.extra_ids}, but a row of {shards.sequence_length} has "
-                f"{shape.num_noise_spans} noise spans: raise it, or shards.mean_noise_span_length"
+                f"{shards.num_spans} noise spans: raise it, or shards.mean_noise_span_length"
             )
