@@ -19,14 +19,14 @@ from corpora.encoding import Encoder, load_encoder
 from corpora.manifest import FileRecord, MadeFrom, record
 from corpora.texts import Utf8
 from corpora.tokens.build import ItemShards, build_item, check_settings, finish_tails
-from corpora.tokens.facts import shard_facts
+from corpora.tokens.build_facts import shard_facts
 from corpora.tokens.settings import ShardSettings
 from corpora.verify import check_intact
 from pipelines.accounts import input_identities
 from pipelines.once import ItemResult
 from pipelines.runners import Progress, WorkOnItems
 from pipelines.settings import RunnerSettings
-from pipelines.stage import Finish, Outcome, run_stage, settings_dict
+from pipelines.stage import Finish, Outcome, run_stage
 
 ALGORITHM = 4
 ITEM_BYTES = 64 << 20
@@ -127,7 +127,7 @@ def build_shards(
     _load.cache_clear()  # the folder may hold another tokenizer than at the last call
     encoder = _encoder(tokenizer)
     check_settings(settings, encoder)
-    identity = {**settings_dict(settings), "tokenizer_sha256": encoder.sha256}
+    identity = {**settings.fingerprint_settings(), "tokenizer_sha256": encoder.sha256}
     made_from = MadeFrom(stage="shards", algorithm=ALGORITHM, settings=identity, inputs=input_identities(items, out))
     work = ShardWork(out=str(out), fingerprint=made_from.fingerprint(), tokenizer=tokenizer, settings=settings)
 
@@ -151,4 +151,4 @@ def _finish(results: list[ItemResult], encoder: Encoder, settings: ShardSettings
     """Packs the tails, in item order, into a last part; adds up the account."""
     built = [msgspec.convert(r.facts["shards"], ItemShards) for r in results]
     last = finish_tails(built, encoder, settings, folder=out, part=f"part-{len(built):05d}")
-    return Finish(_records(out, last), shard_facts([*built, last], encoder, settings))
+    return Finish(_records(out, last), shard_facts([*built, last], encoder, settings).asdict())

@@ -23,8 +23,8 @@ from corpora.randomness import digest
 from corpora.texts import Utf8
 from corpora.tokens.best_fit import BestFit
 from corpora.tokens.concatenate import Concatenation, Separators, Stream
-from corpora.tokens.objectives import Vocabulary, objective
 from corpora.tokens.packing_kernels import NO_ID, count_ids
+from corpora.tokens.row_maker import Vocabulary
 from corpora.tokens.rows import Rows, Tail, group_rows
 from corpora.tokens.settings import ShardSettings
 from corpora.tokens.shards import ShardWriter
@@ -111,7 +111,7 @@ def finish_tails(
 
 def check_settings(settings: ShardSettings, vocabulary: Vocabulary) -> None:
     """Raises BadArgument for settings that the vocabulary can't serve."""
-    objective(settings, vocabulary)
+    settings.rows(vocabulary)
     separators(settings, vocabulary)
     if settings.character_borders:
         _inside_characters(vocabulary)
@@ -128,25 +128,25 @@ class _SplitBuilder:
     def __init__(
         self, encoder: Vocabulary, settings: ShardSettings, folder: str | Path, split: str, part: str
     ) -> None:
-        self._objective = objective(settings, encoder)
+        self._maker = settings.rows(encoder)
         self._file = f"{split}/{part}.parquet"
-        self._writer = ShardWriter(Path(folder) / self._file, self._objective.columns)
+        self._writer = ShardWriter(Path(folder) / self._file, self._maker.columns)
         self._base = digest(settings.seed, "rows", split, part)
         self._stream = Stream(id_dtype(encoder.vocab_size), separators(settings, encoder))
         self._packer = self._packing(settings, encoder)
         self._row_ids = 0
-        self._row_kinds = np.zeros(len(self._objective.widths), np.int64)
+        self._row_kinds = np.zeros(len(self._maker.widths), np.int64)
         self._pad_id = encoder.pad_id
         self._target_counts = np.zeros(encoder.vocab_size, np.int64)
 
     def _packing(self, settings: ShardSettings, encoder: Vocabulary) -> Concatenation | BestFit:
-        chosen = self._objective
-        stored = sum(width or 0 for width, _ in chosen.columns.values())
+        maker = self._maker
+        stored = sum(width or 0 for width, _ in maker.columns.values())
         if settings.packing == "best-fit":
             return BestFit(self._stream, settings.sequence_length, group_rows(stored), self._base)
         inside = _inside_characters(encoder) if settings.character_borders else (0, 0)
         return Concatenation(
-            self._stream, lambda first, count: chosen.kinds(self._base, first, count), chosen.widths,
+            self._stream, lambda first, count: maker.kinds(self._base, first, count), maker.widths,
             group_rows(stored), inside,
         )  # fmt: skip
 
@@ -186,11 +186,11 @@ class _SplitBuilder:
         for rows in groups:
             if not rows.num_rows:
                 continue
-            columns = self._objective.store(rows, self._base, self._writer.rows)
+            columns = self._maker.store(rows, self._base, self._writer.rows)
             self._writer.write(columns)
             self._row_ids += rows.num_ids
             self._row_kinds += np.bincount(rows.kinds, minlength=len(self._row_kinds))
-            targets, padding = self._objective.targets(columns, rows)
+            targets, padding = self._maker.targets(columns, rows)
             count_ids(targets, self._target_counts)
             self._target_counts[self._pad_id] -= padding
 

@@ -1,139 +1,129 @@
-"""What a manifest says of shards: how rows were made, and the account of every id."""
+"""The facts of a shards folder, as its manifest states them: how rows were made, and the account of every id.
+
+One type, written by the builder and read by everybody. Fields that have a default are missing from older manifests;
+fields that are UNSET are not written.
+"""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
 import msgspec
-import numpy as np
-import numpy.typing as npt
+from msgspec import UNSET, UnsetType
 
-from corpora.encoding import Encoder
-from corpora.encoding.byte_encoder import ByteEncoder
-from corpora.tokens.build import ItemShards, SplitShard, separators
-from corpora.tokens.objectives import shapes_of
-from corpora.tokens.packing_kernels import NO_ID
-from corpora.tokens.settings import ShardSettings
-from corpora.tokens.split import SPLITS
+from corpora import manifest
+from corpora.errors import DamagedFile
+
+WINDOW_GROUPS = 256  # where the manifest names none: at 2**18 uint16 ids a group, 134 MB
 
 
-def shard_facts(built: Sequence[ItemShards], encoder: Encoder, settings: ShardSettings) -> dict[str, Any]:
-    """Of all parts, the last one last."""
-    splits = {name: [item.splits[name] for item in built] for name in SPLITS}
-    counts = np.zeros(encoder.vocab_size, np.int64)
-    for part in splits["train"]:
-        counts += part.counts(encoder.vocab_size)
-    return {
-        "tokenizer_sha256": encoder.sha256,
-        "encoder": encoder.engine,
-        "vocab_size": encoder.vocab_size,
-        "objective": settings.objective,
-        "packing": settings.packing,
-        "separator": _separator_policy(settings, encoder),
-        "sentinels": _sentinel_convention(encoder),
-        "sentinel_ids": _sentinel_ids(encoder),
-        "pad_id": encoder.pad_id,
-        "bos_id": encoder.bos_id,
-        "eos_id": encoder.eos_id,
-        "seed": settings.seed,
-        "sequence_length": settings.sequence_length,
-        **_lengths(settings),
-        "window_groups": settings.window_groups,
-        "rows": {name: sum(part.rows for part in parts) for name, parts in splits.items()},
-        "account": {name: _account(parts, settings) for name, parts in splits.items()},
-        "parts": _parts(splits),
-        "target_unigram_entropy_nats": unigram_entropy_nats(counts),
-    }
+class SentinelIds(msgspec.Struct, frozen=True, kw_only=True):
+    """Sentinel k has the id first + k * step, 0 <= k < count."""
+
+    first: int
+    step: int
+    count: Annotated[int, msgspec.Meta(ge=0, le=1 << 24)]
+
+    @property
+    def ends(self) -> tuple[int, int]:
+        """The lowest and the highest id. Sentinels are a run of ids, upwards or downwards."""
+        last = self.first + (self.count - 1) * self.step
+        return min(self.first, last), max(self.first, last)
 
 
-def _separator_policy(settings: ShardSettings, encoder: Encoder) -> str:
-    bos_id, eos_id = separators(settings, encoder)
-    before = "" if bos_id == NO_ID else f"BOS ({bos_id}) before"
-    after = "" if eos_id == NO_ID else f"EOS ({eos_id}) after"
-    return f"one {' and '.join(filter(None, (before, after)))} every document" if before or after else "none"
+class DenoiserFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """One kind of noise in a mixture, and the shape of its rows."""
+
+    name: str = ""
+    noise_density: float | UnsetType = UNSET
+    mean_noise_span_length: float | UnsetType | None = UNSET
+    """None: one span, at the end of the row."""
+    share: float | UnsetType = UNSET
+    input_length: int | UnsetType = UNSET
+    raw_length: int | UnsetType | None = UNSET
+    label_length: int | UnsetType = UNSET
+    num_noise_tokens: int | UnsetType = UNSET
+    num_noise_spans: int | UnsetType = UNSET
+    random_roll: bool | UnsetType = UNSET
 
 
-def _sentinel_ids(encoder: Encoder) -> dict[str, int] | None:
-    """Sentinel k is first + k * step, 0 <= k < count."""
-    if not encoder.num_sentinels:
-        return None
-    first = encoder.sentinel_id(0)
-    step = encoder.sentinel_id(1) - first if encoder.num_sentinels > 1 else -1
-    return {"first": first, "step": step, "count": encoder.num_sentinels}
+class SplitAccount(msgspec.Struct, frozen=True, kw_only=True):
+    """Account of one split: ids + separators = row_ids + remainder."""
+
+    documents: int
+    ids: int
+    separators: int
+    rows: int
+    row_ids: int = 0
+    remainder: int
+    rows_by_denoiser: list[int] | UnsetType = UNSET
 
 
-def _sentinel_convention(encoder: Encoder) -> str:
-    if not encoder.num_sentinels:
-        return "none"
-    if isinstance(encoder, ByteEncoder) and encoder.sentinel_id(0) < encoder.vocab_size - 1:
-        return f"{encoder.num_sentinels} from id {encoder.sentinel_id(0)} downwards, as in google's ByT5 weights"
-    ids = _sentinel_ids(encoder)
-    assert ids is not None
-    order = "the highest" if ids["step"] < 0 else "the lowest"
-    return f"{encoder.num_sentinels} at the top ids, the first {order}"
+class PartAccount(msgspec.Struct, frozen=True, kw_only=True):
+    """Account of one part of a split: ids + separators + carried = row_ids + left_over."""
+
+    file: str | None
+    documents: int
+    ids: int
+    separators: int
+    carried: int
+    rows: int
+    row_ids: int
+    left_over: int
 
 
-def _lengths(settings: ShardSettings) -> dict[str, Any]:
-    """raw_length: ids of the stream in a row, None where rows differ."""
-    if settings.objective == "causal":
-        return {"raw_length": settings.sequence_length, "label_length": None}
-    shapes = shapes_of(settings)
-    lengths = {
-        "raw_length": shapes[0].raw_length if settings.objective == "span-corruption" else None,
-        "label_length": max(shape.label_length for shape in shapes),
-    }
-    if settings.objective == "span-corruption":
-        return lengths
-    denoisers = [
-        {
-            **msgspec.to_builtins(d),
-            **s._asdict(),
-            "random_roll": settings.rolls and d.mean_noise_span_length is not None,
-        }
-        for d, s in zip(settings.denoisers, shapes, strict=True)
-    ]
-    return {**lengths, "denoisers": denoisers}
+class ShardFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """`facts` of manifest.json."""
+
+    tokenizer_sha256: str
+    encoder: str | UnsetType = UNSET
+    """The engine that encoded the text."""
+    vocab_size: int
+    objective: str
+    packing: str | UnsetType = UNSET
+    separator: str | UnsetType = UNSET
+    """In words: what stands before and after every document."""
+    sentinels: str | UnsetType = UNSET
+    """In words: where the sentinels are in the vocabulary."""
+    sentinel_ids: SentinelIds | None = None
+    pad_id: int
+    bos_id: int | UnsetType | None = UNSET
+    eos_id: int
+    seed: int | UnsetType = UNSET
+    sequence_length: int
+    raw_length: int | None = None
+    """Ids of the stream that a row takes; None where rows differ."""
+    label_length: int | None = None
+    """Ids in a row's labels; None where rows have none."""
+    denoisers: list[DenoiserFacts] | UnsetType = UNSET
+    details: dict[str, Any] | UnsetType = UNSET
+    """Facts of an objective that no other field has a place for."""
+    window_groups: int = WINDOW_GROUPS
+    """Row groups that are shuffled together."""
+    rows: dict[str, int]
+    """By split."""
+    account: dict[str, SplitAccount] | UnsetType = UNSET
+    parts: dict[str, list[PartAccount]] | UnsetType = UNSET
+    target_unigram_entropy_nats: float | None = None
+    """Entropy of the targets' ids: the loss of a model that knows only how often each id occurs."""
+
+    def asdict(self) -> dict[str, Any]:
+        """Plain data, as the manifest keeps it."""
+        plain: dict[str, Any] = msgspec.to_builtins(self)
+        return plain
+
+    def denoiser(self, number: int | None) -> DenoiserFacts | None:
+        """None where the manifest doesn't describe it."""
+        known = [] if self.denoisers is UNSET else self.denoisers
+        return known[number] if number is not None and 0 <= number < len(known) else None
 
 
-def _account(parts: list[SplitShard], settings: ShardSettings) -> dict[str, Any]:
-    """ids + separators = row_ids + remainder; `tamiz verify` counts the rows' ids again."""
-    account: dict[str, Any] = {
-        "documents": sum(part.documents for part in parts),
-        "ids": sum(part.ids_encoded for part in parts),
-        "separators": sum(part.separators for part in parts),
-        "rows": sum(part.rows for part in parts),
-        "row_ids": sum(part.row_ids for part in parts),
-        "remainder": parts[-1].tail.num_ids,
-    }
-    if settings.objective == "ul2":
-        account["rows_by_denoiser"] = np.sum([part.row_kinds for part in parts], axis=0).tolist()
-    return account
-
-
-def _parts(splits: dict[str, list[SplitShard]]) -> dict[str, list[dict[str, Any]]]:
-    """The account of each part: ids + separators + carried = row_ids + left_over."""
-    return {
-        name: [
-            {
-                "file": part.file,
-                "documents": part.documents,
-                "ids": part.ids_encoded,
-                "separators": part.separators,
-                "carried": part.carried,
-                "rows": part.rows,
-                "row_ids": part.row_ids,
-                "left_over": part.tail.num_ids,
-            }
-            for part in parts
-        ]
-        for name, parts in splits.items()
-    }
-
-
-def unigram_entropy_nats(counts: Sequence[int] | npt.NDArray[np.integer]) -> float:
-    """Entropy of the distribution with these counts: the loss of a model that knows only how often each id occurs."""
-    present = [int(count) for count in counts if count]
-    total = sum(present)
-    return -math.fsum(n / total * math.log(n / total) for n in present) if total else 0.0
+def facts_of(folder: Path, content: manifest.Manifest) -> ShardFacts:
+    """The facts in a manifest of shards. Raises DamagedFile where one is missing or can't be."""
+    try:
+        return msgspec.convert(content.facts, ShardFacts)
+    except msgspec.ValidationError as error:
+        raise DamagedFile(
+            f"{folder / manifest.NAME}: the facts are damaged ({error}); build the shards again"
+        ) from None

@@ -2,77 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Any, NamedTuple
 
-import msgspec
 import numpy as np
+from msgspec import UNSET
 
 from corpora import manifest
 from corpora.encoding import Encoder, load_encoder
 from corpora.errors import BadArgument, DamagedFile
+from corpora.tokens.facts import SentinelIds, ShardFacts
 from corpora.tokens.readable import Vocabulary
+from corpora.tokens.row_views import Row, Value
 
-Value = np.ndarray | int
 LISTS = ("input_ids", "labels", "document_starts")
-
-
-class Row(NamedTuple):
-    """columns: ids [width] of a list, a number of a plain column. place: index in the row group."""
-
-    number: int
-    rows: int  # of the split
-    file: str
-    group: int
-    groups: int
-    place: int
-    columns: dict[str, Value]
-
-
-class _Sentinels(msgspec.Struct):
-    first: int
-    step: int
-    count: Annotated[int, msgspec.Meta(ge=0, le=1 << 24)]
-
-
-class _Denoiser(msgspec.Struct):
-    name: str = ""
-    noise_density: float = 0.0
-    mean_noise_span_length: float | None = None
-    raw_length: int | None = None
-
-
-class _Facts(msgspec.Struct):
-    """What is asked of a manifest; older ones lack some."""
-
-    tokenizer_sha256: str
-    objective: str
-    pad_id: int
-    eos_id: int
-    bos_id: int | None = None
-    raw_length: int | None = None
-    sentinel_ids: _Sentinels | None = None
-    denoisers: list[_Denoiser] | None = None
-
-
-def check_facts(folder: Path, content: manifest.Manifest) -> None:
-    """Raises DamagedFile where the manifest doesn't say what it must, or says what can't be."""
-    try:
-        msgspec.convert(content.facts, _Facts)
-    except msgspec.ValidationError as error:
-        raise DamagedFile(
-            f"{folder / manifest.NAME}: the facts are damaged ({error}); build the shards again"
-        ) from None
 
 
 def read_row(folder: Path, content: manifest.Manifest, split: str, number: int) -> Row:
     """Row `number` of a split, from 0 in the order of its files.
 
-    Raises BadArgument where there is no such split or row, DamagedFile where its file isn't as the manifest says, or
-    that is damaged itself.
+    Raises BadArgument where there is no such split or row, DamagedFile where its file isn't as the manifest says.
     """
-    check_facts(folder, content)
     files = [(r.path, r.rows or 0) for r in sorted(content.files, key=lambda r: r.path) if _is_shard(r.path)]
     rows: dict[str, int] = {}
     for path, count in files:
@@ -88,7 +39,7 @@ def read_row(folder: Path, content: manifest.Manifest, split: str, number: int) 
             if left < count:
                 return _from_file(folder, path, count, left)._replace(number=number, rows=rows[split])
             left -= count
-    raise AssertionError("rows are those of the files")
+    raise AssertionError("the rows of a split are those of its files")
 
 
 def _is_shard(path: str) -> bool:
@@ -117,13 +68,13 @@ def _from_file(folder: Path, path: str, rows: int, place: int) -> Row:
     return Row(place, rows, path, group, groups, place, columns)
 
 
-def _value(name: str, found: Any) -> Value:
-    """Raises ValueError where a column isn't what it is in shards."""
-    if name in LISTS and isinstance(found, list) and all(isinstance(number, int) for number in found):
-        return np.array(found, np.int64)
-    if name not in LISTS and isinstance(found, int):
-        return found
-    raise ValueError(f"column {name} holds {str(found)[:40]}")
+def _value(name: str, stored: Any) -> Value:
+    """Raises ValueError for anything but a whole number or a list of them, and for a number where ids belong."""
+    if isinstance(stored, list) and all(isinstance(number, int) for number in stored):
+        return np.array(stored, np.int64)
+    if isinstance(stored, int) and name not in LISTS:
+        return stored
+    raise ValueError(f"column {name} holds {str(stored)[:40]}")
 
 
 class FoundTokenizer(NamedTuple):
@@ -133,12 +84,12 @@ class FoundTokenizer(NamedTuple):
     note: str
 
 
-def find_tokenizer(folder: Path, facts: Mapping[str, Any], given: str | None) -> FoundTokenizer:
-    """What is given, else byt5 or the folder `tokenizer` beside the shards: whichever has the recorded sha256.
+def find_tokenizer(folder: Path, facts: ShardFacts, given: str | None) -> FoundTokenizer:
+    """The `given` tokenizer; else byt5, or the folder `tokenizer` beside the shards, whichever made them.
 
-    Raises BadArgument where what is given has another.
+    Raises BadArgument where the given one has another.
     """
-    wanted = facts["tokenizer_sha256"]
+    wanted = facts.tokenizer_sha256
     if given is not None:
         encoder = load_encoder(given)
         if encoder.sha256 != wanted:
@@ -163,21 +114,21 @@ def _beside(path: Path, wanted: str) -> FoundTokenizer:
     return FoundTokenizer(None, f"{why}: ids are shown; name the tokenizer by --tokenizer")
 
 
-def vocabulary(facts: Mapping[str, Any], encoder: Encoder | None) -> Vocabulary:
-    """The ids that mean something by themselves: as the manifest says, and failing that the encoder."""
-    bos_id = facts.get("bos_id", encoder.bos_id if encoder else None)
-    special = {facts["pad_id"], facts["eos_id"], bos_id, encoder.unk_id if encoder else None} - {None}
+def vocabulary(facts: ShardFacts, encoder: Encoder | None) -> Vocabulary:
+    """The ids that aren't text: from the manifest, and what it doesn't say from the encoder."""
+    bos_id = facts.bos_id if facts.bos_id is not UNSET else encoder.bos_id if encoder else None
+    special = {facts.pad_id, facts.eos_id, bos_id, encoder.unk_id if encoder else None} - {None}
     return Vocabulary(
-        pad_id=facts["pad_id"],
-        eos_id=facts["eos_id"],
+        pad_id=facts.pad_id,
+        eos_id=facts.eos_id,
         bos_id=bos_id,
         unk_id=encoder.unk_id if encoder else None,
-        sentinels=_sentinels(facts.get("sentinel_ids"), encoder),
-        pieces={token: encoder.id_to_piece(token) for token in special} if encoder else {},
+        sentinels=_sentinels(facts.sentinel_ids, encoder),
+        pieces={token: encoder.id_to_piece(token) for token in special if token is not None} if encoder else {},
     )
 
 
-def _sentinels(ids: Mapping[str, int] | None, encoder: Encoder | None) -> Sequence[int]:
+def _sentinels(ids: SentinelIds | None, encoder: Encoder | None) -> Sequence[int]:
     if ids is not None:
-        return [ids["first"] + k * ids["step"] for k in range(ids["count"])]
+        return [ids.first + k * ids.step for k in range(ids.count)]
     return [encoder.sentinel_id(k) for k in range(encoder.num_sentinels)] if encoder else []

@@ -1,51 +1,67 @@
-"""What `tamiz shards build` can be told. Light: imports no heavy library."""
+"""What the settings of all objectives share, and the behaviour that an objective may replace.
+
+Light: imports no heavy library.
+"""
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import msgspec
 
+from corpora.choices import Flag
 from corpora.config import Config
-from corpora.tokens.denoisers import UL2, Denoiser
-from corpora.tokens.shapes import check_short_row, denoiser_shape, row_shape
 
-MOST_DENOISERS = 255  # a column of uint8 says which
+if TYPE_CHECKING:
+    from corpora.tokens.facts import ShardFacts
+    from corpora.tokens.readable import Reader
+    from corpora.tokens.row_maker import RowMaker, Vocabulary
+    from corpora.tokens.row_views import Row, View
+    from corpora.tokens.shards import Column
+
 MOST_ROW_IDS = 1 << 20
 
+# Every objective's settings were once one class, with these values where they didn't apply. Fingerprints keep the
+# keys, so that a finished folder is still known as finished.
+NEUTRAL: dict[str, Any] = {
+    "noise_density": 0.15,
+    "mean_noise_span_length": 3.0,
+    "random_roll": None,
+    "denoisers": [],
+}
 
-_DEFAULT_NOISE = {"noise_density": 0.15, "mean_noise_span_length": 3.0}
 
+class ShardSettings(Config, frozen=True, kw_only=True, tag_field="objective"):
+    """How documents become rows. Each objective is a subclass whose msgspec tag is its name.
 
-class ShardSettings(Config, frozen=True, kw_only=True):
-    """How documents become rows.
-
-    objective, sequence_length: span-corruption and ul2, the width of `input_ids`, EOS included; causal, the stored
-    row's width (2,049 for inputs and targets of 2,048).
-    noise_density, mean_noise_span_length: span corruption only (T5's defaults). denoisers: ul2 only; none: UL2's own.
-    random_roll: noise may stand anywhere in the row; None: in ul2, whose single spans would always be the row's end,
-    but not in span corruption, as in T5.
-    packing: "concatenate" joins documents and cuts the stream into rows; "best-fit" (causal) cuts only documents
-    longer than a row and leaves rows short.
-    bos, eos: put before and after every document.
-    character_borders: byte tokenizers cut rows between characters; such rows may be up to three ids short.
-    validation_fraction: of documents, drawn by the text alone. seed: of the split, the noise and best-fit's rows.
-    window_groups: row groups that an epoch's order mixes; the dataset reads it from the manifest.
+    A subclass adds its own fields, their checks (in `__post_init__`, which calls this one) and flags, and replaces
+    what its rows need of the methods. As they are here, rows are ids as they come: one column, `input_ids`.
     """
 
-    objective: Literal["span-corruption", "causal", "ul2"] = "span-corruption"
+    flags: ClassVar[tuple[Flag, ...]] = ()
+    """Command-line flags of the objective's own fields."""
+    packings: ClassVar[tuple[str, ...]] = ("concatenate",)
+    """Values of `packing` that the objective can take; best-fit makes rows of different lengths."""
+
     sequence_length: int = 512
-    noise_density: float = _DEFAULT_NOISE["noise_density"]
-    mean_noise_span_length: float = _DEFAULT_NOISE["mean_noise_span_length"]
-    random_roll: bool | None = None
-    denoisers: tuple[Denoiser, ...] = ()
+    """Width of the model's input, EOS included; of causal rows, the stored row's width (2,049 for inputs and targets
+    of 2,048)."""
     packing: Literal["concatenate", "best-fit"] = "concatenate"
+    """concatenate joins documents and cuts the stream into rows; best-fit cuts only documents that are longer than a
+    row, and leaves rows short."""
     bos: bool = False
+    """Put BOS before every document."""
     eos: bool = True
+    """Put EOS after every document."""
     character_borders: bool = False
+    """Cut rows between characters, up to three ids short. For byte tokenizers."""
     validation_fraction: float = 0.01
+    """Share of the documents that is held out, drawn by the text alone."""
     seed: int = 0
+    """Decides the split, the noise, and the order of best-fit rows."""
     window_groups: int = 256
+    """Row groups that an epoch's order mixes at a time. The dataset reads it from the manifest."""
 
     def __post_init__(self) -> None:
         if not 2 <= self.sequence_length <= MOST_ROW_IDS:
@@ -54,46 +70,58 @@ class ShardSettings(Config, frozen=True, kw_only=True):
             raise ValueError(f"validation_fraction is {self.validation_fraction}: it must be at least 0 and below 1")
         if self.window_groups < 1:
             raise ValueError(f"window_groups is {self.window_groups}: it must be at least 1")
-        self._check_denoisers()
-        if self.packing == "best-fit" and self.objective != "causal":
-            raise ValueError(f"packing best-fit is for causal rows, not {self.objective}: use concatenate")
+        if self.packing not in self.packings:
+            known = " or ".join(self.packings)
+            raise ValueError(f"packing {self.packing} is for causal rows, not {self.objective}: use {known}")
         if self.packing == "best-fit" and self.character_borders:
             raise ValueError("character_borders is for rows cut out of a stream: use packing concatenate with it")
-        self._check_noise()
-        self._check_shapes()
-
-    def _check_noise(self) -> None:
-        """What would be left aside without a word."""
-        if self.random_roll and self.objective == "causal":
-            raise ValueError("random_roll is for corrupted rows, not causal: leave it out")
-        for name in ("noise_density", "mean_noise_span_length"):
-            given = getattr(self, name)
-            if self.objective != "span-corruption" and given != _DEFAULT_NOISE[name]:
-                raise ValueError(
-                    f"{name} is {given}, but it is for span-corruption, not {self.objective}: leave it out"
-                )
-
-    def _check_denoisers(self) -> None:
-        if self.objective == "ul2" and not self.denoisers:
-            msgspec.structs.force_setattr(self, "denoisers", UL2)  # so that the manifest names them
-        if self.denoisers and self.objective != "ul2":
-            raise ValueError(f"denoisers are for ul2, not {self.objective}: remove them")
-        if len(self.denoisers) > MOST_DENOISERS:
-            raise ValueError(f"there are {len(self.denoisers)} denoisers: there may be {MOST_DENOISERS}")
-        if sum(denoiser.share for denoiser in self.denoisers) == float("inf"):
-            raise ValueError("the shares of the denoisers add up to more than a float64 holds: divide them all")
-
-    def _check_shapes(self) -> None:
-        shapes = []
-        if self.objective == "span-corruption":
-            shapes = [row_shape(self.sequence_length, self.noise_density, self.mean_noise_span_length)]
-        elif self.objective == "ul2":
-            shapes = [denoiser_shape(self.sequence_length, denoiser) for denoiser in self.denoisers]
-        if self.character_borders:
-            for shape in shapes:
-                check_short_row(shape)
 
     @property
-    def rolls(self) -> bool:
-        """`random_roll`, with its default by objective."""
-        return self.objective == "ul2" if self.random_roll is None else self.random_roll
+    def objective(self) -> str:
+        """The name of the objective."""
+        return str(self.__struct_config__.tag)
+
+    @property
+    def num_spans(self) -> int:
+        """Sentinels that a row needs, at most."""
+        return 0
+
+    def fingerprint_settings(self) -> dict[str, Any]:
+        """What the fingerprint of a folder covers."""
+        plain: dict[str, Any] = msgspec.to_builtins(self)
+        return {**NEUTRAL, **plain}
+
+    def rows(self, vocabulary: Vocabulary) -> RowMaker:
+        """Turns packed ids into the columns of shards. Raises BadArgument for a vocabulary that can't serve."""
+        from corpora.tokens.row_maker import RowMaker
+
+        return RowMaker(self, vocabulary)
+
+    def facts(self) -> dict[str, Any]:
+        """Fields of `ShardFacts` that depend on the objective."""
+        return {"raw_length": self.sequence_length, "label_length": None}
+
+    @classmethod
+    def recount(cls, columns: Mapping[str, Column], facts: ShardFacts) -> int:
+        """Ids of the stream in stored rows, for `tamiz verify`: no padding, nothing that the objective added.
+
+        Raises ValueError for rows that the facts don't allow, KeyError for a missing column.
+        """
+        from corpora.tokens.plain_rows import plain_ids
+
+        return plain_ids(columns, facts)
+
+    @classmethod
+    def view(cls, row: Row, facts: ShardFacts, reader: Reader) -> View:
+        """A stored row as a person reads it. Raises DamagedFile for a missing column."""
+        del facts
+        from corpora.tokens.plain_rows import documents_view
+
+        return documents_view(row, reader)
+
+    @classmethod
+    def summary(cls, split: str, facts: ShardFacts) -> list[tuple[str, str]]:
+        """(what, value): lines about one split in the summary of a build."""
+        from corpora.tokens.plain_rows import padding_share
+
+        return padding_share(split, facts)

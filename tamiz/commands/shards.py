@@ -8,49 +8,59 @@ from typing import Any
 import click
 
 from corpora.documents.sources import DocumentSource
+from corpora.tokens.objectives import OBJECTIVES
+from tamiz.choice_options import choice_flags, choice_option, chosen
 from tamiz.commands._summary import summarise
 from tamiz.commands.shards_inspect import command as inspect_command
-from tamiz.options import BEAM, document_options, out_option, pipeline_options, runner_settings, settings
+from tamiz.options import BEAM, document_options, out_option, pipeline_options, runner_settings
+
+COMMON = (
+    "sequence_length",
+    "packing",
+    "bos",
+    "eos",
+    "character_borders",
+    "window_groups",
+    "validation_fraction",
+    "seed",
+)
 
 
 @click.group()
 def command() -> None:
-    """Build training rows from documents; look at them."""
+    """Build training rows from documents, and look at them."""
 
 
 @command.command(context_settings=BEAM)
+@choice_flags(OBJECTIVES)
 @document_options
 @click.option("--tokenizer", required=True, help="A folder, a .model or tokenizer.json file, GPT-2's files, or byt5.")
-@click.option("--objective", type=click.Choice(["span-corruption", "causal", "ul2"]), required=True)
+@choice_option(OBJECTIVES, "--objective")
 @click.option("--sequence-length", type=int, required=True, help="Width of the model's input (causal: of the row).")
 @click.option(
     "--packing",
     type=click.Choice(["concatenate", "best-fit"]),
     default="concatenate",
     show_default=True,
-    help="best-fit (causal): cut only documents longer than a row; rows may be short.",
+    help="best-fit (causal): cut only documents that are longer than a row; rows may be short.",
 )
-@click.option("--noise-density", type=float, help="[default: 0.15]")
-@click.option("--mean-noise-span-length", type=float, help="[default: 3]")
+@click.option("--bos/--no-bos", default=False, show_default=True, help="Put BOS before every document.")
+@click.option("--eos/--no-eos", default=True, show_default=True, help="Put EOS after every document.")
 @click.option(
-    "--random-roll/--no-random-roll",
-    default=None,
-    help="Noise anywhere in the row, not always at its end. [default: only for ul2]",
-)
-@click.option("--bos/--no-bos", default=False, show_default=True, help="BOS before every document.")
-@click.option("--eos/--no-eos", default=True, show_default=True, help="EOS after every document.")
-@click.option(
-    "--character-borders", is_flag=True, help="Byte tokenizers: rows end between characters, up to three ids short."
+    "--character-borders", is_flag=True, help="Byte tokenizers: cut rows between characters, up to three ids short."
 )
 @click.option("--window-groups", type=int, help="Row groups that training mixes at a time. [default: 256]")
 @click.option("--validation-fraction", type=float, help="Share of the documents held out. [default: 0.01]")
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option(
+    "--seed", type=int, default=0, show_default=True, help="Decides the split, the noise and best-fit's order."
+)
 @out_option
 @pipeline_options
 def build(
     ctx: click.Context,
     documents: list[DocumentSource],
     tokenizer: str,
+    objective: str,
     out: str,
     workers: int,
     runner: str,
@@ -58,13 +68,14 @@ def build(
     max_rejected: float,
     **values: Any,
 ) -> None:
-    """Tokenize, pack and corrupt documents into fixed-size rows, every id accounted for."""
-    from corpora.tokens.settings import ShardSettings
+    """Tokenize documents, pack them into rows of a fixed size, and corrupt these. Every id is accounted for."""
     from tamiz.stages.common import Context
     from tamiz.stages.shards import shards_stage
 
+    common = {name: values.pop(name) for name in COMMON}
+    settings = chosen(OBJECTIVES, objective, values, common)
     context = Context(runner_settings(ctx, runner, workers), rebuild, max_rejected)
-    report = shards_stage(documents, tokenizer, Path(out), settings(ShardSettings, **values), context)
+    report = shards_stage(documents, tokenizer, Path(out), settings, context)
     summarise([report], "Shards")
 
 

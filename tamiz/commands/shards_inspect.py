@@ -28,30 +28,33 @@ PLAIN_WIDTH = 120
 
 @click.command(name="inspect")
 @click.argument("folder", type=click.Path(path_type=Path), metavar="DIR")
-@click.option("--row", type=int, help="Its number in the split, from 0. [default: 0]")
-@click.option("--split", default="train", show_default=True)
-@click.option("--tokenizer", help="The one that made the shards. [default: byt5, or `tokenizer` beside them]")
+@click.option("--row", type=int, help="Number of the row in its split, from 0. [default: 0]")
+@click.option("--split", default="train", show_default=True, help="train or validation.")
+@click.option("--tokenizer", help="What made the shards. [default: byt5, or the folder `tokenizer` beside them]")
 def command(folder: Path, row: int | None, split: str, tokenizer: str | None) -> None:
     """Show one row of DIR as a person reads it.
 
-    A dot stands between the pieces of a word; pieces that only together hold a character are shown as one. Masked
-    spans stand where they were cut out, as [<extra_id_0> -> what the labels hold]; each document of a causal row has
-    a line of its own above it. Bytes that are only a part of a character are shown as <0xE1>.
+    A dot separates the pieces of a word; pieces that only make a character together are shown as one. Masked spans
+    are shown where they were cut out, as [<extra_id_0> -> their target]; a line precedes each document of a causal
+    row. Bytes that are only a part of a character are shown as <0xE1>.
     """
     from corpora import manifest
+    from corpora.tokens.facts import facts_of
     from corpora.tokens.inspect_rows import find_tokenizer, read_row, vocabulary
+    from corpora.tokens.objectives import OBJECTIVES
     from corpora.tokens.readable import Reader
-    from corpora.tokens.row_views import view
 
     content = manifest.read_finished(folder, "shards")
-    found = read_row(folder, content, split, row or 0)
-    encoder, note = find_tokenizer(folder, content.facts, tokenizer)
-    shown = view(found, content.facts, Reader(vocabulary(content.facts, encoder), encoder))
+    facts = facts_of(folder, content)
+    objective = OBJECTIVES.get(facts.objective)
+    stored = read_row(folder, content, split, row or 0)
+    encoder, note = find_tokenizer(folder, facts, tokenizer)
+    shown = objective.view(stored, facts, Reader(vocabulary(facts, encoder), encoder))
     _print(shown.segments)
     rows = [
-        ("objective", content.facts["objective"]),
-        ("row", f"{found.number:,} of {found.rows:,} in {split}"),
-        ("file", f"{found.file}, row group {found.group} of {found.groups}, row {found.place} in it"),
+        ("objective", facts.objective),
+        ("row", f"{stored.number:,} of {stored.rows:,} in {split}"),
+        ("file", f"{stored.file}, row group {stored.group} of {stored.groups}, row {stored.place} in it"),
         *shown.facts,
         ("tokenizer", note if encoder else "unknown"),
     ]
@@ -59,7 +62,7 @@ def command(folder: Path, row: int | None, split: str, tokenizer: str | None) ->
     for problem in [*([] if encoder else [note]), *shown.problems]:
         warn(problem)
     if row is None:
-        say(f"split {split} has {found.rows:,} rows: --row 0 to {found.rows - 1}")
+        say(f"split {split} has {stored.rows:,} rows: --row 0 to {stored.rows - 1}")
 
 
 def _print(segments: Sequence[Segment]) -> None:

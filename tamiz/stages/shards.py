@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+
+from msgspec import UNSET
 
 from corpora.documents.sources import Inputs
 from corpora.manifest import Manifest
+from corpora.tokens.facts import facts_of
+from corpora.tokens.objectives import DEFAULT, OBJECTIVES
 from corpora.tokens.settings import ShardSettings
 from corpora.verify import bad_rows
 from tamiz.console import count, progress
@@ -17,7 +20,7 @@ from tamiz.stages.recipe import Recipe, Section
 def shards_stage(
     patterns: Inputs, tokenizer: str, out: Path, settings: ShardSettings, context: Context
 ) -> StageReport:
-    """Brings `out` to hold the rows of all documents."""
+    """Makes `out` hold the rows of all documents."""
     from pipelines.accounts import too_many_rejected
     from pipelines.shards import build_shards
 
@@ -25,31 +28,18 @@ def shards_stage(
         outcome = build_shards(
             patterns, tokenizer, out, settings, context.runner, rebuild=context.rebuild, progress=update
         )
-    counts, facts = outcome.manifest.counts, outcome.manifest.facts
+    counts, facts = outcome.manifest.counts, facts_of(out, outcome.manifest)
     many = too_many_rejected(out / "rejected", counts, context.max_rejected)
     rows = [("documents", count(counts["kept"]))]
-    for split, account in facts["account"].items():
-        rows.append((f"rows, {split}", count(account["rows"])))
-        rows.append(
-            (f"ids, {split}", f"{account['ids'] + account['separators']:,} ({account['remainder']} left over)")
-        )
-        rows += _details(split, account, facts)
-    if facts.get("target_unigram_entropy_nats") is not None:
-        rows.append(("entropy of the targets' unigrams", f"{facts['target_unigram_entropy_nats']:.3f} nats"))
-    return StageReport("shards", outcome.state, out, rows, (), damaged_inputs(outcome.manifest), many, facts)
-
-
-def _details(split: str, account: dict[str, Any], facts: dict[str, Any]) -> list[tuple[str, str]]:
-    """How full short rows are; which denoisers made rows."""
-    rows = []
-    places = account["rows"] * facts["sequence_length"]
-    if facts["objective"] == "causal" and account["row_ids"] < places:
-        rows.append((f"padding, {split}", f"{1 - account['row_ids'] / places:.2%}"))
-    for denoiser, number in zip(facts.get("denoisers", ()), account.get("rows_by_denoiser", ()), strict=True):
-        mean = denoiser["mean_noise_span_length"]
-        kind = f"{denoiser['name']} ({'one span' if mean is None else f'{mean:g}'}, {denoiser['noise_density']:g})"
-        rows.append((f"rows by {kind}, {split}", count(number)))
-    return rows
+    for split, account in ({} if facts.account is UNSET else facts.account).items():
+        rows.append((f"rows, {split}", count(account.rows)))
+        rows.append((f"ids, {split}", f"{account.ids + account.separators:,} ({account.remainder} left over)"))
+        rows += settings.summary(split, facts)
+    if facts.target_unigram_entropy_nats is not None:
+        rows.append(("entropy of the targets' unigrams", f"{facts.target_unigram_entropy_nats:.3f} nats"))
+    return StageReport(
+        "shards", outcome.state, out, rows, (), damaged_inputs(outcome.manifest), many, outcome.manifest.facts
+    )
 
 
 def _run(plan: Plan, context: Context) -> StageReport:
@@ -70,16 +60,11 @@ def _check(home: Path, content: Manifest) -> list[str]:
 
 def _settle(recipe: Recipe) -> None:
     """A tokenizer that is yet to be trained has as many sentinels as a row has noise spans."""
-    from corpora.tokens.span_corruption import row_shape
-
     shards, tokenizer = recipe.shards, recipe.tokenizer
-    if shards.objective != "span-corruption" or tokenizer.file:
-        return
-    shape = row_shape(shards.sequence_length, shards.noise_density, shards.mean_noise_span_length)
-    if shape.num_noise_spans > tokenizer.extra_ids:
+    if not tokenizer.file and shards.num_spans > tokenizer.extra_ids:
         raise ValueError(
             f"tokenizer.extra_ids is {tokenizer.extra_ids}, but a row of {shards.sequence_length} has "
-            f"{shape.num_noise_spans} noise spans: raise it, or shards.mean_noise_span_length"
+            f"{shards.num_spans} noise spans: raise it, or shards.mean_noise_span_length"
         )
 
 
@@ -88,7 +73,7 @@ STAGE = Stage(
     folder="shards",
     title="Shards",
     help="packed training rows",
-    sections=(Section("shards", ShardSettings),),
+    sections=(Section("shards", OBJECTIVES, DEFAULT),),
     needs=(("tokenizer", "add a section [tokenizer], or tokenizer.file"),),
     run=_run,
     reads=True,

@@ -17,9 +17,10 @@ import pytest
 
 from corpora import manifest
 from corpora.errors import DamagedFile
+from corpora.tokens.account import row_ids
+from corpora.tokens.facts import facts_of
 from corpora.tokens.inspect_rows import read_row
-from corpora.tokens.recount import row_ids
-from corpora.tokens.settings import ShardSettings
+from corpora.tokens.objectives import Causal, SpanCorruption
 from pipelines.settings import RunnerSettings
 from pipelines.shards import build_shards
 from tamiz.verify import verify
@@ -30,10 +31,10 @@ RUNNERS = {
     "two threads": RunnerSettings(workers=2),
     "portable": RunnerSettings(runner="PortableRunner", beam_flags=PORTABLE),
 }
-OBJECTIVES = {
-    "span-corruption": ShardSettings(sequence_length=256, mean_noise_span_length=20.0, validation_fraction=0.1),
-    "concatenated": ShardSettings(objective="causal", sequence_length=257, character_borders=True),
-    "best-fit": ShardSettings(objective="causal", sequence_length=256, packing="best-fit", validation_fraction=0.1),
+CHOSEN = {
+    "span-corruption": SpanCorruption(sequence_length=256, mean_noise_span_length=20.0, validation_fraction=0.1),
+    "concatenated": Causal(sequence_length=257, character_borders=True),
+    "best-fit": Causal(sequence_length=256, packing="best-fit", validation_fraction=0.1),
 }
 
 
@@ -51,19 +52,19 @@ def many(demo, tmp_path_factory) -> str:
 def built(many, tmp_path_factory) -> dict[str, Path]:
     """Shards of each objective, by one worker."""
     out = tmp_path_factory.mktemp("built")
-    for name, settings in OBJECTIVES.items():
+    for name, settings in CHOSEN.items():
         build_shards([many], "byt5", out / name, settings, RunnerSettings())
-    return {name: out / name for name in OBJECTIVES}
+    return {name: out / name for name in CHOSEN}
 
 
-@pytest.mark.parametrize("name", OBJECTIVES)
+@pytest.mark.parametrize("name", CHOSEN)
 @pytest.mark.parametrize("runner", RUNNERS)
 def test_the_bytes_are_the_same_on_every_runner(many, built, tmp_path, name, runner):
-    build_shards([many], "byt5", tmp_path / "out", OBJECTIVES[name], RUNNERS[runner])
+    build_shards([many], "byt5", tmp_path / "out", CHOSEN[name], RUNNERS[runner])
     assert digests(tmp_path / "out") == digests(built[name])
 
 
-@pytest.mark.parametrize("name", OBJECTIVES)
+@pytest.mark.parametrize("name", CHOSEN)
 def test_every_id_is_accounted_for(built, name):
     content = manifest.read(built[name])
     assert content.counts["read"] == 243 + 12
@@ -148,7 +149,7 @@ def test_a_shard_of_other_columns_is_told_by_verify_and_by_inspect(built, tmp_pa
     ):  # fmt: skip
         pq.write_table(table.set_column(0, "input_ids", column), path)
         with pytest.raises(DamagedFile, match="input_ids"):
-            row_ids(path, content.facts)
+            row_ids(path, facts_of(folder, content))
         with pytest.raises(DamagedFile, match="input_ids"):
             read_row(folder, content, "train", 0)
         assert any("input_ids" in line for line in verify(folder)[1])

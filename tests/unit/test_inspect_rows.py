@@ -6,6 +6,7 @@ import json
 import re
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,9 +18,13 @@ from corpora import manifest
 from corpora.encoding import load_encoder
 from corpora.errors import BadArgument, DamagedFile
 from corpora.manifest import MadeFrom
-from corpora.tokens.inspect_rows import Row, read_row, vocabulary
+from corpora.tokens.facts import ShardFacts, facts_of
+from corpora.tokens.inspect_rows import read_row, vocabulary
+from corpora.tokens.objectives import OBJECTIVES
+from corpora.tokens.objectives.masked_rows import denoiser_name, spans_view
+from corpora.tokens.plain_rows import documents_view, shift
 from corpora.tokens.readable import Chunk, Reader, Segment, Vocabulary, reassemble, visible
-from corpora.tokens.row_views import denoiser_name, documents_view, shift, spans_view, view
+from corpora.tokens.row_views import Row
 from corpora.tokens.shards import read_rows
 from pipelines.settings import RunnerSettings
 from tamiz.cli import main
@@ -49,11 +54,15 @@ def made(texts, tmp_path_factory) -> dict[str, str]:
     return {kind: make_tokenizer(kind, texts, folder / kind) for kind in KINDS}
 
 
+def facts_with(**facts: object) -> ShardFacts:
+    required = {"tokenizer_sha256": "", "vocab_size": 387, "objective": "ul2", "sequence_length": 9, "rows": {}}
+    return msgspec.convert({"pad_id": 0, "eos_id": 1} | required | facts, ShardFacts)
+
+
 def build(out: Path, demo: Path, tokenizer: str, **options: object) -> Path:
-    from corpora.tokens.settings import ShardSettings
     from pipelines.shards import build_shards
 
-    build_shards([str(demo / "documents.jsonl")], tokenizer, out, ShardSettings(**options), RunnerSettings())  # type: ignore[arg-type]
+    build_shards([str(demo / "documents.jsonl")], tokenizer, out, OBJECTIVES.convert(options), RunnerSettings())
     return out
 
 
@@ -98,7 +107,7 @@ def test_reassembling_by_hand():
 def test_pieces_spell_the_text(made, texts, kind):
     """Joints aside, what is shown is what decoding gives, newlines and control characters marked."""
     encoder = load_encoder(made[kind])
-    reader = Reader(vocabulary({"pad_id": encoder.pad_id, "eos_id": encoder.eos_id}, encoder), encoder)
+    reader = Reader(vocabulary(facts_with(pad_id=encoder.pad_id, eos_id=encoder.eos_id), encoder), encoder)
     for text in [*texts[:60], "ñandú 한국어 日本語 🎉 \x1b[31m", "a\nb"]:
         (ids,) = encoder.encode_batch([text])
         if encoder.unk_id is not None and encoder.unk_id in ids:
@@ -142,7 +151,7 @@ def test_a_character_in_two_tokens_is_one(made):
 
 def test_a_masked_word_and_a_masked_ending(made):
     encoder = load_encoder(made["unigram"])
-    known = vocabulary({"pad_id": 0, "eos_id": 1}, encoder)
+    known = vocabulary(facts_with(), encoder)
     reader = Reader(known, encoder)
     ids = encoder.encode_batch(["el libro de la casa"])[0].tolist()
     pieces = [encoder.id_to_piece(n) for n in ids]
@@ -153,7 +162,7 @@ def test_a_masked_word_and_a_masked_ending(made):
         "labels": np.array([encoder.sentinel_id(0), *ids[first:], 1, 0, 0]),
         "denoiser": 1,
     }
-    facts = {"denoisers": [{"name": "R"}, {"name": "S", "noise_density": 0.25, "mean_noise_span_length": 9}]}
+    facts = facts_with(denoisers=[{"name": "R"}, {"name": "S", "noise_density": 0.25, "mean_noise_span_length": 9}])
     found = spans_view(Row(3, 10, "train/part-00000.parquet", 0, 1, 3, columns), facts, reader)
     assert plain_text(found.segments) == "el libro de [<extra_id_0> -> la casa]</s>"
     assert dict(found.facts)["denoiser"] == "1 S (noise density 0.25, mean span 9)"
@@ -161,7 +170,7 @@ def test_a_masked_word_and_a_masked_ending(made):
     assert dict(found.facts)["labels"].endswith("; 2 padding")
     assert found.problems == []
     assert [s.kind for s in found.segments if "extra_id" in s.text] == ["sentinel"]
-    assert denoiser_name(7, facts) == "7, of which the manifest says nothing"
+    assert denoiser_name(7, facts) == "7, which the manifest doesn't describe"
 
 
 def plain_text(segments: list[Segment]) -> str:
@@ -170,7 +179,7 @@ def plain_text(segments: list[Segment]) -> str:
 
 def test_spans_that_miss_their_other_half_are_told():
     columns = {"input_ids": np.array([5, 99, 6, 1]), "labels": np.array([98, 7, 1])}
-    found = spans_view(Row(0, 1, "train/p", 0, 1, 0, columns), {}, Reader(SMALL))
+    found = spans_view(Row(0, 1, "train/p", 0, 1, 0, columns), facts_with(), Reader(SMALL))
     assert found.problems == [
         "<extra_id_0> is in the input, not in the labels",
         "<extra_id_1> is in the labels, not in the input",
@@ -181,12 +190,10 @@ def test_spans_that_miss_their_other_half_are_told():
 def test_documents_have_lines_of_their_own():
     ids = np.array([*(b + 3 for b in b"fin"), 1, *(b + 3 for b in b"uno"), 1, 0, 0])
     columns = {"input_ids": ids, "document_starts": np.array([4]), "num_tokens": 8}
-    reader = Reader(
-        vocabulary({"pad_id": 0, "eos_id": 1, "sentinel_ids": {"first": 258, "step": -1, "count": 2}}, BYT5), BYT5
-    )
+    reader = Reader(vocabulary(facts_with(sentinel_ids={"first": 258, "step": -1, "count": 2}), BYT5), BYT5)
     found = documents_view(Row(0, 1, "train/p", 0, 1, 0, columns), reader)
     assert shown(found.segments) == (
-        "── goes on from the row before ──\nfin</s>\n── a document begins at 4 ──\nuno</s>\n<pad> x 2"
+        "── continues from the row before ──\nfin</s>\n── a document begins at 4 ──\nuno</s>\n<pad> x 2"
     )
     assert dict(found.facts)["tokens"] == "8 ids of 10; 2 padding"
     assert dict(found.facts)["documents that begin here"] == "1"
@@ -195,7 +202,7 @@ def test_documents_have_lines_of_their_own():
     )
     assert full.problems == ["document_starts has 40, past the row's 10 ids"]
     assert shown(full.segments).startswith("── a document begins at 0 ──\nfin</s>uno")
-    bare = view(Row(0, 1, "train/p", 0, 1, 0, {"input_ids": ids}), {}, reader)
+    bare = documents_view(Row(0, 1, "train/p", 0, 1, 0, {"input_ids": ids}), reader)
     assert dict(bare.facts)["documents that begin here"] == "not recorded"
 
 
@@ -263,11 +270,12 @@ def test_every_row_of_a_mixture_of_denoisers_reads_whole(demo, made, tmp_path):
     shards = build(tmp_path / "shards", demo, made["bytes"], objective="ul2", sequence_length=200)
     content = manifest.read_finished(shards, "shards")
     encoder = load_encoder(made["bytes"])
-    reader = Reader(vocabulary(content.facts, encoder), encoder)
+    told = facts_of(shards, content)
+    reader = Reader(vocabulary(told, encoder), encoder)
     seen = set()
     for n in range(80):
         row = read_row(shards, content, "train", n)
-        found = view(row, content.facts, reader)
+        found = OBJECTIVES.get(told.objective).view(row, told, reader)
         facts = dict(found.facts)
         assert (found.problems, "manifest says" in facts["raw length"]) == ([], False)
         seen.add(facts["denoiser"])
@@ -312,7 +320,8 @@ def test_ids_alone_show_spans_where_the_manifest_names_the_sentinels(tmp_path, c
     path = tmp_path / "train" / "part-00000.parquet"
     pq.write_table(pa.table(columns), path)
     facts = {
-        "tokenizer_sha256": "0" * 64, "vocab_size": 64, "objective": "ul2", "pad_id": 0, "eos_id": 1, "bos_id": None,
+        "tokenizer_sha256": "0" * 64, "vocab_size": 64, "objective": "ul2",
+        "sequence_length": 6, "rows": {"train": 1}, "pad_id": 0, "eos_id": 1, "bos_id": None,
         "sentinel_ids": {"first": 63, "step": -1, "count": 4}, "raw_length": 5, "label_length": 5,
         "denoisers": [{"name": "R3", "noise_density": 0.15, "mean_noise_span_length": 3.0}],
     }  # fmt: skip

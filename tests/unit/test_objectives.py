@@ -12,12 +12,11 @@ from corpora.encoding.byte_encoder import CONTINUATION_IDS, ByteEncoder
 from corpora.errors import BadArgument, DamagedFile
 from corpora.randomness import digest
 from corpora.texts import utf8
+from corpora.tokens.account import row_ids
 from corpora.tokens.build import build_item, check_settings, finish_tails
+from corpora.tokens.build_facts import shard_facts
 from corpora.tokens.denoisers import UL2, Denoiser
-from corpora.tokens.facts import shard_facts
-from corpora.tokens.objectives import objective, shapes_of
-from corpora.tokens.recount import row_ids
-from corpora.tokens.settings import ShardSettings
+from corpora.tokens.objectives import OBJECTIVES, Causal, SpanCorruption, Ul2
 from corpora.tokens.shards import ShardWriter, read_rows
 from tests.reference import keyed_spans
 from tests.reference import t5_span_corruption as t5
@@ -38,7 +37,7 @@ def stream(texts: list[str]) -> list[int]:
 
 def build(texts, folder, encoder=ENCODER, **settings):
     """(settings, the item, rows of its training split)."""
-    chosen = ShardSettings(validation_fraction=0.0, **settings)
+    chosen = OBJECTIVES.convert({"validation_fraction": 0.0, **settings})
     item = build_item([utf8(texts[:99]), utf8(texts[99:])], encoder, chosen, folder=folder, part="p")
     return chosen, item, read_rows(folder / "train/p.parquet")
 
@@ -65,11 +64,11 @@ def test_ul2_rows_give_back_the_stream_and_say_their_denoiser(texts, tmp_path):
 
 
 def test_ul2_takes_denoisers_by_their_shares():
-    settings = ShardSettings(objective="ul2", denoisers=(
+    settings = Ul2(denoisers=(
         Denoiser(name="R", noise_density=0.15, mean_noise_span_length=3.0, share=3),
         Denoiser(name="S", noise_density=0.25, mean_noise_span_length=None, share=1),
     ))  # fmt: skip
-    chosen, base = objective(settings, ENCODER), digest(0, "test")
+    chosen, base = settings.rows(ENCODER), digest(0, "test")
     kinds = chosen.kinds(base, 0, 40_000)
     assert abs(kinds.mean() - 0.25) < 5 * math.sqrt(0.25 * 0.75 / 40_000)
     assert np.array_equal(np.concatenate([chosen.kinds(base, 0, 7), chosen.kinds(base, 7, 93)]), kinds[:100])
@@ -77,8 +76,8 @@ def test_ul2_takes_denoisers_by_their_shares():
 
 def test_a_span_of_64_in_512_is_the_end_of_the_row_unless_it_rolls():
     for roll, end in ((None, False), (True, False), (False, True)):
-        settings = ShardSettings(objective="ul2", denoisers=UL2[5:6], random_roll=roll)
-        chosen = objective(settings, ENCODER)
+        settings = Ul2(denoisers=UL2[5:6], random_roll=roll)
+        chosen = settings.rows(ENCODER)
         ids = np.arange(600 * 50, dtype=np.uint16) % 200 + 3
         rows = chosen.store(_rows(ids, 600), digest(0, "x"), 0)["input_ids"]
         at = np.argmax(rows == 259, axis=1)
@@ -96,8 +95,8 @@ def test_too_few_sentinels_for_ul2_are_named_before_any_text_is_read():
     with pytest.raises(
         BadArgument, match=r"denoiser X \(3, 0\.5\) has 128 noise spans .* has 100 sentinels.*--extra-ids 128"
     ):
-        check_settings(ShardSettings(objective="ul2"), ByteEncoder(100))
-    check_settings(ShardSettings(objective="ul2"), ByteEncoder(128))
+        check_settings(Ul2(), ByteEncoder(100))
+    check_settings(Ul2(), ByteEncoder(128))
 
 
 @pytest.mark.parametrize(("bos", "eos"), [(False, True), (True, True), (True, False), (False, False)])
@@ -122,7 +121,7 @@ def test_sentinels_that_are_no_run_are_named():
             return super().sentinel_id(number) + (number > 3)
 
     with pytest.raises(BadArgument, match="<extra_id_0> is id 259 and <extra_id_4> is id 264"):
-        check_settings(ShardSettings(sequence_length=128), Scattered(100))
+        check_settings(SpanCorruption(sequence_length=128), Scattered(100))
 
 
 @pytest.mark.parametrize("chosen", [{}, {"objective": "ul2"}])
@@ -165,7 +164,7 @@ def test_best_fit_rows_stand_in_an_order_of_their_own_in_each_window(tmp_path, m
 
 def test_bos_needs_a_tokenizer_that_has_one():
     with pytest.raises(BadArgument, match="no bos_token"):
-        check_settings(ShardSettings(objective="causal", bos=True), ENCODER)
+        check_settings(Causal(bos=True), ENCODER)
 
 
 def test_rows_on_character_borders_begin_with_a_character(texts, tmp_path):
@@ -191,10 +190,9 @@ def test_rows_on_character_borders_begin_with_a_character(texts, tmp_path):
 @pytest.mark.parametrize("objective_", ["causal", "span-corruption"])
 def test_rows_that_fall_short_leave_less_than_a_row_all_the_same(tmp_path, objective_):
     """Of many rows two thirds are a byte or two short: more of them are left at the end than a group has."""
-    settings = ShardSettings(
-        objective=objective_, sequence_length=16, character_borders=True, validation_fraction=0.0
-    )
-    raw = objective(settings, ENCODER).widths[0]
+    options = {"objective": objective_, "sequence_length": 16, "character_borders": True, "validation_fraction": 0.0}
+    settings = OBJECTIVES.convert(options)
+    raw = settings.rows(ENCODER).widths[0]
     group = 2**18 // 16 if objective_ == "causal" else 2**18 // (16 + shapes_of(settings)[0].label_length)
     item = build_item([utf8(["한" * (group * raw // 3)])], ENCODER, settings, folder=tmp_path, part="p")
     split = item.splits["train"]
@@ -205,9 +203,9 @@ def test_rows_that_fall_short_leave_less_than_a_row_all_the_same(tmp_path, objec
 
 def test_rows_between_characters_have_room_for_their_noise(tmp_path):
     with pytest.raises(msgspec.ValidationError, match="rows of 15 ids: 9 noise spans need as many gaps, 6 tokens"):
-        msgspec.convert(SHORT | {"noise_density": 0.5, "mean_noise_span_length": 1.0}, ShardSettings)
+        OBJECTIVES.convert(SHORT | {"noise_density": 0.5, "mean_noise_span_length": 1.0})
     tightest = {"noise_density": 0.4, "mean_noise_span_length": 1.0, "validation_fraction": 0.0}
-    settings = msgspec.convert(SHORT | tightest, ShardSettings)
+    settings = OBJECTIVES.convert(SHORT | tightest)
     (shape,) = shapes_of(settings)
     assert shape.raw_length - 3 - shape.num_noise_tokens == shape.num_noise_spans == 8
     corpus = ["한a😀é" * 400]
@@ -226,7 +224,7 @@ def test_character_borders_are_for_bytes():
         vocab_size, bos_id, eos_id, pad_id, num_sentinels = 100, None, 1, 0, 0
 
     with pytest.raises(BadArgument, match="--character-borders is for byte tokenizers"):
-        check_settings(ShardSettings(objective="causal", character_borders=True), Other())
+        check_settings(Causal(character_borders=True), Other())
 
 
 @pytest.mark.parametrize(
@@ -245,10 +243,10 @@ def test_the_rows_are_counted_again(texts, tmp_path, chosen):
     facts = shard_facts([item, last], ENCODER, settings)
     for part in (item.splits["train"], last.splits["train"]):
         assert not part.file or row_ids(tmp_path / part.file, facts) == part.row_ids
-    account = facts["account"]["train"]
+    account = facts.asdict()["account"]["train"]
     assert account["ids"] + account["separators"] == account["row_ids"] + account["remainder"] == len(stream(texts))
-    assert account["rows"] == facts["rows"]["train"]
-    assert sum(facts["account"]["train"].get("rows_by_denoiser", [account["rows"]])) == account["rows"]
+    assert account["rows"] == facts.rows["train"]
+    assert sum(account.get("rows_by_denoiser", [account["rows"]])) == account["rows"]
 
 
 def test_rows_are_counted_where_text_yields_the_id_of_padding(texts, tmp_path):
@@ -266,7 +264,11 @@ def test_rows_are_counted_where_text_yields_the_id_of_padding(texts, tmp_path):
 
 @pytest.mark.parametrize(
     ("column", "value", "named"),
-    [("labels", 5, "other sentinels"), ("input_ids", 999, "id 999 in a vocabulary of 387"), (None, 0, "no column")],
+    [
+        ("labels", 5, "different sentinels"),
+        ("input_ids", 999, "id 999 in a vocabulary of 387"),
+        (None, 0, "no column"),
+    ],
 )
 def test_rows_that_cannot_be_are_told(texts, tmp_path, column, value, named):
     settings, item, rows = build(texts, tmp_path, objective="span-corruption", sequence_length=128)
@@ -281,6 +283,10 @@ def test_rows_that_cannot_be_are_told(texts, tmp_path, column, value, named):
         row_ids(tmp_path / "bad.parquet", facts)
 
 
+def shapes_of(settings):
+    return [noise.shape for noise in settings.noises]
+
+
 R = {"name": "R", "noise_density": 0.15, "mean_noise_span_length": 3.0}
 
 
@@ -292,10 +298,13 @@ R = {"name": "R", "noise_density": 0.15, "mean_noise_span_length": 3.0}
         ({"denoisers": [{"name": "R", "noise_density": 0.1, "mean_noise_span_length": 3.0}]}, "for ul2, not span"),
         ({"objective": "ul2", "sequence_length": 64}, "denoiser X: sequence_length=64, .* make no span"),
         ({"window_groups": 0}, "window_groups is 0"),
-        ({"objective": "causal", "random_roll": True}, "random_roll is for corrupted rows"),
+        (
+            {"objective": "causal", "random_roll": True},
+            "random_roll is True, but it is for span-corruption and ul2",
+        ),
         ({"objective": "ul2", "denoisers": [R | {"share": 1e308}] * 2}, "shares of the denoisers add up to more"),
     ],
 )
 def test_bad_settings_are_named(options, named):
     with pytest.raises(msgspec.ValidationError, match=named):
-        msgspec.convert(options, ShardSettings)
+        OBJECTIVES.convert(options)

@@ -18,9 +18,9 @@ from corpora.errors import BadArgument, DamagedFile, TamizError
 from corpora.texts import utf8
 from corpora.tokens import causal
 from corpora.tokens.build import ItemShards, build_item, finish_tails, unaccounted
+from corpora.tokens.build_facts import unigram_entropy_nats
 from corpora.tokens.causal import Ragged
-from corpora.tokens.facts import unigram_entropy_nats
-from corpora.tokens.settings import ShardSettings
+from corpora.tokens.objectives import OBJECTIVES, Causal, SpanCorruption
 from corpora.tokens.shapes import lengths
 from corpora.tokens.shards import ShardWriter, read_rows
 from corpora.tokens.split import validation_mask
@@ -142,7 +142,8 @@ def test_datasets_reads_shards(tmp_path, monkeypatch):
 )
 def test_batches_do_not_change_the_bytes_and_every_id_is_accounted(tmp_path, monkeypatch, objective, packing):
     monkeypatch.setattr("corpora.tokens.best_fit.WINDOW_IDS", 1 << 14)
-    settings = ShardSettings(objective=objective, packing=packing, sequence_length=128, validation_fraction=0.2)
+    options = {"objective": objective, "packing": packing, "sequence_length": 128, "validation_fraction": 0.2}
+    settings = OBJECTIVES.convert(options)
     corpus = texts(1500)
     results = [
         build_item(
@@ -169,7 +170,7 @@ def test_batches_do_not_change_the_bytes_and_every_id_is_accounted(tmp_path, mon
 
 
 def test_rows_hold_the_documents_in_order(tmp_path):
-    settings = ShardSettings(sequence_length=64, validation_fraction=0.0, random_roll=True)
+    settings = SpanCorruption(sequence_length=64, validation_fraction=0.0, random_roll=True)
     corpus = texts(600)
     item = build_item([utf8(corpus)], ENCODER, settings, folder=tmp_path, part="p")
     rows = read_rows(tmp_path / "train/p.parquet")
@@ -185,7 +186,7 @@ def test_rows_hold_the_documents_in_order(tmp_path):
 
 
 def test_causal_rows_know_where_documents_begin(tmp_path):
-    settings = ShardSettings(objective="causal", sequence_length=65, validation_fraction=0.0)
+    settings = Causal(sequence_length=65, validation_fraction=0.0)
     item = build_item([utf8(texts(300))], ENCODER, settings, folder=tmp_path, part="p")
     rows = read_rows(tmp_path / "train/p.parquet")
     stream = rows["input_ids"].reshape(-1)
@@ -197,7 +198,7 @@ def test_causal_rows_know_where_documents_begin(tmp_path):
 
 
 def test_tails_become_a_last_part_and_leave_less_than_a_row(tmp_path):
-    settings = ShardSettings(sequence_length=128, validation_fraction=0.3)
+    settings = SpanCorruption(sequence_length=128, validation_fraction=0.3)
     items = [
         build_item([utf8(texts(40, seed))], ENCODER, settings, folder=tmp_path, part=f"part-{seed:05}")
         for seed in range(7)
@@ -217,7 +218,7 @@ def test_noise_differs_by_part_and_seed(tmp_path):
     corpus = texts(300)
     labels = []
     for part, seed in [("a", 0), ("b", 0), ("c", 1)]:
-        settings = ShardSettings(sequence_length=128, validation_fraction=0.0, seed=seed)
+        settings = SpanCorruption(sequence_length=128, validation_fraction=0.0, seed=seed)
         build_item([utf8(corpus)], ENCODER, settings, folder=tmp_path, part=part)
         labels.append(read_rows(tmp_path / f"train/{part}.parquet")["labels"].tolist())
     assert len({str(rows) for rows in labels}) == 3
@@ -231,7 +232,7 @@ def test_too_few_sentinels_are_named_before_any_text_is_read(tmp_path):
     with pytest.raises(
         BadArgument, match=r"114 noise spans at .*, the tokenizer has 100 sentinels: .*--extra-ids 114"
     ):
-        build_item(unread(), ENCODER, ShardSettings(sequence_length=2048), folder=tmp_path, part="p")
+        build_item(unread(), ENCODER, SpanCorruption(sequence_length=2048), folder=tmp_path, part="p")
 
 
 @pytest.mark.parametrize(
@@ -250,7 +251,7 @@ def test_too_few_sentinels_are_named_before_any_text_is_read(tmp_path):
 )
 def test_bad_settings_are_named(options, named):
     with pytest.raises(msgspec.ValidationError, match=named):
-        msgspec.convert(options, ShardSettings)
+        OBJECTIVES.convert(options)
 
 
 def test_the_split_is_by_text_and_seed():

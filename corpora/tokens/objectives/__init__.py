@@ -1,0 +1,76 @@
+"""Objectives: what a row is made for. One file each, with its settings, checks, flags and behaviour.
+
+span_corruption   T5's rows               corruption    what span_corruption and ul2 share
+ul2               a mixture of noise      masked_rows   such rows, counted again and read by a person
+causal            ids as they come
+
+To add one, subclass `ShardSettings` with a msgspec tag and register it with `OBJECTIVES.register`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from corpora.choices import Choices
+from corpora.tokens.settings import NEUTRAL, ShardSettings
+
+if TYPE_CHECKING:
+    from corpora.tokens.objectives.causal import Causal
+    from corpora.tokens.objectives.span_corruption import SpanCorruption
+    from corpora.tokens.objectives.ul2 import Ul2
+
+__all__ = ["DEFAULT", "OBJECTIVES", "Causal", "ShardSettings", "SpanCorruption", "Ul2"]
+DEFAULT = "span-corruption"
+_CLASSES = {"SpanCorruption": "span_corruption", "Ul2": "ul2", "Causal": "causal"}
+
+
+class Objectives(Choices[type[ShardSettings]]):
+    """The objectives by name."""
+
+    def convert(self, settings: Mapping[str, Any], default: str | None = DEFAULT) -> ShardSettings:
+        """As `Choices.convert`. A key that belongs to other objectives is refused naming them, unless it has the
+        value that it has where nobody chose one."""
+        chosen = {self.tag: default, **settings}
+        name = chosen[self.tag]
+        known = _fields(self.get(name)) | {self.tag} if isinstance(name, str) else set(chosen)
+        for key in [key for key in chosen if key not in known]:
+            owners = [other for other in self.names() if key in _fields(self.get(other))]
+            if key in NEUTRAL and chosen[key] == NEUTRAL[key]:
+                del chosen[key]
+            elif owners:
+                raise msgspec.ValidationError(
+                    f"{key} is {_short(chosen[key])}, but it is for {' and '.join(owners)}, not {name}: leave it out"
+                )
+        converted: ShardSettings = super().convert(chosen)
+        return converted
+
+
+def _fields(kind: type[ShardSettings]) -> set[str]:
+    return {field.encode_name for field in msgspec.structs.fields(kind)}
+
+
+def _short(value: Any) -> str:
+    shown = str(value)
+    return shown if len(shown) <= 40 else f"{shown[:37]}..."
+
+
+OBJECTIVES = Objectives(
+    "objective",
+    "objective",
+    {
+        "span-corruption": "corpora.tokens.objectives.span_corruption:SpanCorruption",
+        "causal": "corpora.tokens.objectives.causal:Causal",
+        "ul2": "corpora.tokens.objectives.ul2:Ul2",
+    },
+)
+
+
+def __getattr__(name: str) -> object:
+    """Imports an objective only when it is asked for (PEP 562)."""
+    if name in _CLASSES:
+        return getattr(import_module(f"{__name__}.{_CLASSES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
