@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -15,7 +14,7 @@ from corpora.errors import BadArgument, DamagedFile, StaleOutput
 from corpora.manifest import MadeFrom
 from corpora.perplexity.routing import LmChoice
 from corpora.verify import verify
-from tamiz.console import count, say, warn
+from tamiz.console import say, warn
 from tamiz.recipes.load import patterns
 from tamiz.recipes.schema import STAGES, Recipe
 from tamiz.stages.common import Context, StageReport
@@ -163,33 +162,12 @@ class Run:
         return shards_stage(self._sampled(), tokenizer, self.out / "shards", self.recipe.shards, context)
 
     def _train(self, context: Context) -> StageReport:
+        from tamiz.cards.model import recipe_facts
+        from tamiz.stages.sample import kernels_text
         from tamiz.stages.train import train_stage
 
-        recipe = self.recipe
+        recipe, sampled = self.recipe, manifest.read(self.out / "sampled")
         return train_stage(
             self.out / "shards", self.out / "tokenizer", self.out / "model", recipe.model, recipe.train, context,
-            card=self._card(),
+            card=recipe_facts(recipe, sampled, kernels_text(sampled.facts)),
         )  # fmt: skip
-
-    def _card(self) -> dict[str, Any]:
-        """What the model's card says of its data: no paths of this machine."""
-        from tamiz.stages.sample import kernels_text
-
-        recipe, sampled = self.recipe, manifest.read(self.out / "sampled")
-        named = None if recipe.documents.input else SOURCES[recipe.documents.source]
-        own = "tamiz's demo documents" if "demo:documents.jsonl" in (recipe.documents.input or ()) else "own files"
-        counts, facts = sampled.counts, sampled.facts
-        return {
-            "title": recipe.title,
-            "language": recipe.language,
-            "licence": recipe.licence,
-            "reference": recipe.reference,
-            "data": {
-                "source": f"{named.name}: {named.citation}; licence: {named.licence}" if named else own,
-                "documents read": count(counts["read"]),
-                "documents kept by the sieve": count(counts["kept"]),
-                "rows rejected": count(sum(counts["rejected"].values())),
-                "keep probability": kernels_text(facts),
-                "kept share of each perplexity quartile": " / ".join(f"{s:.3f}" for s in facts["kept_shares"]),
-            },
-        }

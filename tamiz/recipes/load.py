@@ -12,6 +12,7 @@ import msgspec
 
 from corpora.errors import BadArgument
 from tamiz.recipes.schema import Recipe
+from tamiz.trainer.families import FAMILIES, ModelSettings
 
 HOME = Path(__file__).parent
 DEMO = HOME / "demo"
@@ -44,6 +45,8 @@ def load(recipe: str, *, overrides: Iterable[str] = (), demo: bool = False) -> R
     if isinstance(lm, dict) and "file" in lm:
         lm.pop("train_tokenizer", None)  # a model that is brought brings its own
     try:
+        if isinstance(tree.get("model"), dict):
+            tree["model"] = _model(tree["model"])
         return msgspec.convert(tree, Recipe, strict=True)
     except msgspec.ValidationError as error:
         raise BadArgument(f"{path.stem}: {_with_path(str(error))}") from None
@@ -108,6 +111,24 @@ def _apply_variant(tree: dict[str, Any]) -> bool:
         tree.update({name: dict(section) for name, section in variants[source].items()})
         return True
     return False
+
+
+def model_settings(section: dict[str, Any]) -> ModelSettings:
+    """A section [model] that stands alone. Raises BadArgument."""
+    try:
+        return _model(section)
+    except msgspec.ValidationError as error:
+        raise BadArgument(_with_path(str(error))) from None
+
+
+def _model(section: dict[str, Any]) -> ModelSettings:
+    """Settings of the family that [model] names."""
+    try:
+        settings: ModelSettings = FAMILIES.convert(section)
+    except msgspec.ValidationError as error:
+        message, _, path = str(error).partition(" - at `$")
+        raise msgspec.ValidationError(f"{message} - at `$.model{path or '`'}") from None
+    return settings
 
 
 def _with_path(message: str) -> str:

@@ -8,7 +8,7 @@ from corpora.config import Config
 from corpora.perplexity.settings import LmSettings
 from corpora.tokens.settings import ShardSettings
 from pipelines.settings import SampleSettings, ScoreSettings
-from tamiz.trainer.settings import ModelSettings, TrainSettings
+from tamiz.trainer.settings import TrainSettings
 from tokenizer_train.settings import TokenizerSettings
 
 STAGES = ("lm", "score", "sample", "tokenizer", "shards", "train")
@@ -69,7 +69,7 @@ class Recipe(Config, frozen=True, kw_only=True):
     sample: SampleSettings
     tokenizer: TokenizerSettings
     shards: ShardSettings
-    model: ModelSettings
+    model: Any  # ModelSettings of some family: the loader converts the section by FAMILIES
     train: TrainSettings
     sources: dict[str, str]
     variants: dict[str, dict[str, Any]] = {}  # noqa: RUF012 (msgspec copies it)
@@ -85,11 +85,9 @@ class Recipe(Config, frozen=True, kw_only=True):
             raise ValueError(f"score.mode is {self.score.mode!r} but lm scores in {mode!r}: they must be equal")
         if self.score.language_column is not None:
             raise ValueError("score.language_column routes to a model per language, but a recipe has one: remove it")
-        if self.shards.objective != "span-corruption":
-            raise ValueError(
-                f"shards.objective is {self.shards.objective!r}, but model.family t5 needs span-corruption"
-            )
-        self._check_sentinels()
+        self.model.check_shards(self.shards, self.train, self.tokenizer.extra_ids)
+        if self.shards.objective == "span-corruption":
+            self._check_sentinels()
 
     def _check_sentinels(self) -> None:
         from corpora.tokens.span_corruption import row_shape

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,11 @@ import msgspec
 from corpora import manifest
 from corpora.errors import BadArgument
 from corpora.manifest import InputIdentity, MadeFrom
+from tamiz.cards.model import CardFacts, model_card
 from tamiz.console import count, say
 from tamiz.stages.common import Context, StageReport
-from tamiz.trainer.settings import ModelSettings, TrainSettings
+from tamiz.trainer.families.base import ModelSettings
+from tamiz.trainer.settings import TrainSettings
 
 ALGORITHM = 2  # the order of rows: order.VERSION
 CHECKPOINTS = "checkpoints"
@@ -27,9 +30,9 @@ def train_stage(
     model: ModelSettings,
     settings: TrainSettings,
     context: Context,
-    card: dict[str, Any] | None = None,
+    card: CardFacts | None = None,
 ) -> StageReport:
-    """Brings `out` to hold the trained model, its tokenizer and its card."""
+    """Makes `out` the folder of the trained model, its tokenizer and its card."""
     made_from = _made_from(shards, tokenizer, model, settings)
     state = manifest.begin(out, made_from, rebuild=context.rebuild)
     if state != "finished":
@@ -38,9 +41,10 @@ def train_stage(
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         from tamiz.trainer.train import train
 
-        metrics = train(shards, tokenizer, out, model, settings, card=card, report=lambda line: say(f"  {line}"))
+        write = partial(model_card, facts=card or CardFacts())
+        metrics = train(shards, tokenizer, out, model, settings, card=write, report=lambda line: say(f"  {line}"))
         manifest.finish(out, records=[manifest.record(out, p) for p in _outputs(out)], facts=metrics)
-    shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)  # only now: the manifest says that all is there
+    shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)  # only now: the manifest records everything else
     facts = manifest.read(out).facts
     return StageReport("train", state, out, _rows(facts), facts=facts)
 
@@ -51,7 +55,7 @@ def _outputs(out: Path) -> list[Path]:
 
 
 def _made_from(shards: Path, tokenizer: Path, model: ModelSettings, settings: TrainSettings) -> MadeFrom:
-    """The shards count by what their files hold; the tokenizer by its sha256, which the shards name."""
+    """Shards count by the contents of their files; the tokenizer by its sha256, which the shards name."""
     content = manifest.read_finished(shards, "shards")
     rows = [r for r in content.files if not r.path.startswith("rejected/")]
     inputs = [InputIdentity(name=r.path, size=r.bytes, sha256=r.sha256) for r in rows]
@@ -62,11 +66,12 @@ def _made_from(shards: Path, tokenizer: Path, model: ModelSettings, settings: Tr
 
 
 def require_torch() -> None:
+    """Raises BadArgument where torch or transformers is not installed."""
     from importlib.util import find_spec
 
     for package in ("torch", "transformers"):
         if find_spec(package) is None:
-            raise BadArgument(f"training needs {package}, which is not installed: pip install 'tamiz[train]'")
+            raise BadArgument(f"models need {package}, which is not installed: pip install 'tamiz[train]'")
 
 
 def _rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
