@@ -25,6 +25,7 @@ COMMANDS = {
     "tokenizer": ("tokenizer", "Train a tokenizer, compare tokenizers."),
     "shards": ("shards", "Build training rows, look at them."),
     "train": ("train", "Train a model on shards."),
+    "generate": ("generate", "Fill a text's spans with a model, or continue it."),
     "verify": ("verify", "Check folders against their manifests."),
     "report": ("report", "A page and plots of a run."),
 }

@@ -44,7 +44,7 @@ def show_classes(folder: Path) -> None:
 
 
 def show_filled_span(model: Path) -> None:
-    from tamiz.trainer.fill import fill_span
+    from tamiz.trainer.generation import generate
 
     say(f"masked: {SENTENCE}")
-    say(f"filled: {fill_span(model, SENTENCE)}   (seven million parameters, a minute of training: expect little)")
+    say(f"filled: {generate(model, SENTENCE)}   (seven million parameters, a minute of training: expect little)")

@@ -9,10 +9,11 @@ import click
 
 from corpora.errors import BadArgument
 from tamiz.commands._summary import summarise
-from tamiz.options import out_option, rebuild_option, settings
+from tamiz.options import out_option, rebuild_option
 
 if TYPE_CHECKING:
-    from tamiz.trainer.settings import ModelSettings, TrainSettings
+    from tamiz.trainer.families import ModelSettings
+    from tamiz.trainer.settings import TrainSettings
 
 
 @click.command()
@@ -47,8 +48,7 @@ def command(
 
 def _settings(model: str, overrides: tuple[str, ...], steps: int | None) -> tuple[ModelSettings, TrainSettings]:
     """The shape and the training that a recipe, or a TOML file of [model] and [train], asks for."""
-    from tamiz.recipes.load import load, parse
-    from tamiz.trainer.settings import ModelSettings, TrainSettings
+    from tamiz.recipes.load import load, parse, section_settings
 
     if not model.endswith(".toml") or "shards" in parse(Path(model)):
         more = (*overrides, f"train.steps={steps}") if steps is not None else overrides
@@ -57,9 +57,9 @@ def _settings(model: str, overrides: tuple[str, ...], steps: int | None) -> tupl
     tree = parse(Path(model))
     if overrides:
         raise BadArgument(f"--set {overrides[0]} needs a recipe; {model} is a file of [model] and [train]: edit it")
-    shape, training = tree.get("model"), {"steps": steps, **tree.get("train", {})}
-    if not isinstance(shape, dict) or training["steps"] is None:
+    shape, training = tree.get("model"), dict(tree.get("train", {}))
+    if steps is not None:
+        training["steps"] = steps
+    if not isinstance(shape, dict) or "steps" not in training:
         raise BadArgument(f"{model} must have a section [model], and train.steps or --steps")
-    return settings(ModelSettings, **shape), settings(
-        TrainSettings, **{**training, **({"steps": steps} if steps else {})}
-    )
+    return section_settings("model", shape), section_settings("train", training)

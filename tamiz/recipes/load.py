@@ -137,6 +137,11 @@ def _resolve(
     return recipe
 
 
+def section_settings(name: str, tree: Mapping[str, Any]) -> Any:
+    """The settings of a section that stands alone. Raises BadArgument, naming the path."""
+    return _section(next(s for stage in ordered() for s in stage.sections if s.name == name), tree)
+
+
 def _documents(tree: object) -> tuple[DocumentSource, ...]:
     listed = tree if isinstance(tree, list) else [tree]
     found = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,14 @@ from corpora import manifest
 from corpora.documents.sources import SOURCES
 from corpora.errors import BadArgument
 from corpora.manifest import InputIdentity, MadeFrom
+from tamiz.cards.model import CardFacts, model_card
 from tamiz.console import count, say
 from tamiz.stages.common import Context, Plan, Stage, StageReport
 from tamiz.stages.recipe import DEMO_PREFIX, Recipe, Section
-from tamiz.trainer.settings import ModelSettings, TrainSettings
+from tamiz.trainer.families import DEFAULT as DEFAULT_FAMILY
+from tamiz.trainer.families import FAMILIES
+from tamiz.trainer.families.base import ModelSettings
+from tamiz.trainer.settings import TrainSettings
 
 ALGORITHM = 2  # the order of rows: order.VERSION
 CHECKPOINTS = "checkpoints"
@@ -29,9 +34,9 @@ def train_stage(
     model: ModelSettings,
     settings: TrainSettings,
     context: Context,
-    card: dict[str, Any] | None = None,
+    card: CardFacts | None = None,
 ) -> StageReport:
-    """Brings `out` to hold the trained model, its tokenizer and its card."""
+    """Makes `out` the folder of the trained model, its tokenizer and its card."""
     made_from = _made_from(shards, tokenizer, model, settings)
     state = manifest.begin(out, made_from, rebuild=context.rebuild)
     if state != "finished":
@@ -40,9 +45,10 @@ def train_stage(
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         from tamiz.trainer.train import train
 
-        metrics = train(shards, tokenizer, out, model, settings, card=card, report=lambda line: say(f"  {line}"))
+        write = partial(model_card, facts=card or CardFacts())
+        metrics = train(shards, tokenizer, out, model, settings, card=write, report=lambda line: say(f"  {line}"))
         manifest.finish(out, records=[manifest.record(out, p) for p in _outputs(out)], facts=metrics)
-    shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)  # only now: the manifest says that all is there
+    shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)  # only now: the manifest records everything else
     facts = manifest.read(out).facts
     return StageReport("train", state, out, _rows(facts), facts=facts)
 
@@ -53,7 +59,7 @@ def _outputs(out: Path) -> list[Path]:
 
 
 def _made_from(shards: Path, tokenizer: Path, model: ModelSettings, settings: TrainSettings) -> MadeFrom:
-    """The shards count by what their files hold; the tokenizer by its sha256, which the shards name."""
+    """Shards count by the contents of their files; the tokenizer by its sha256, which the shards name."""
     content = manifest.read_finished(shards, "shards")
     rows = [r for r in content.files if not r.path.startswith("rejected/")]
     inputs = [InputIdentity(name=r.path, size=r.bytes, sha256=r.sha256) for r in rows]
@@ -64,11 +70,12 @@ def _made_from(shards: Path, tokenizer: Path, model: ModelSettings, settings: Tr
 
 
 def require_torch() -> None:
+    """Raises BadArgument where torch or transformers is not installed."""
     from importlib.util import find_spec
 
     for package in ("torch", "transformers"):
         if find_spec(package) is None:
-            raise BadArgument(f"training needs {package}, which is not installed: pip install 'tamiz[train]'")
+            raise BadArgument(f"models need {package}, which is not installed: pip install 'tamiz[train]'")
 
 
 def _rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
@@ -105,10 +112,8 @@ def _before(plan: Plan) -> None:
 
 
 def _settle(recipe: Recipe) -> None:
-    if recipe.shards.objective != "span-corruption":
-        raise ValueError(
-            f"shards.objective is {recipe.shards.objective!r}, but model.family t5 needs span-corruption"
-        )
+    extra_ids = None if recipe.tokenizer.file else recipe.tokenizer.extra_ids
+    recipe.model.check_shards(recipe.shards, recipe.train, extra_ids)
     ids = recipe.tokenizer.vocab_size
     if recipe.tokenizer.file is None and recipe.model.vocab_size != ids:
         raise ValueError(
@@ -116,13 +121,13 @@ def _settle(recipe: Recipe) -> None:
         )
 
 
-def _card(plan: Plan) -> dict[str, Any]:
+def _card(plan: Plan) -> CardFacts:
     """What the model's card says about its data: no paths of this machine."""
     recipe = plan.recipe
     header = {name: getattr(recipe, name) for name in ("title", "language", "licence", "reference")}
     names = dict.fromkeys(_named(source.source, source.patterns) for source in recipe.documents)
     data = {"source": "; ".join(names)}
-    return {**header, "data": data | (_sampled(plan) if plan.has("sample") else {})}
+    return CardFacts(**header, data=data | (_sampled(plan) if plan.has("sample") else {}))
 
 
 def _named(source: str | None, patterns: tuple[str, ...]) -> str:
@@ -151,7 +156,7 @@ STAGE = Stage(
     folder="model",
     title="Training",
     help="a trained model",
-    sections=(Section("train", TrainSettings), Section("model", ModelSettings)),
+    sections=(Section("train", TrainSettings), Section("model", FAMILIES, DEFAULT_FAMILY)),
     needs=(("shards", "add a section [shards]"), ("model", "add a section [model]")),
     run=_run,
     before=_before,

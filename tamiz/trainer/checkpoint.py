@@ -48,7 +48,7 @@ def load_latest(out: Path, made_from: dict[str, Any]) -> dict[str, Any] | None:
     try:
         state: dict[str, Any] = torch.load(paths[-1], map_location="cpu", weights_only=True)
     except (RuntimeError, pickle.UnpicklingError, EOFError, OSError) as error:
-        raise DamagedFile(f"{paths[-1]} is damaged: remove it, the one before is used then") from error
+        raise DamagedFile(f"{paths[-1]} is damaged: remove it to resume from the one before") from error
     _require_same(paths[-1], state["made_from"], made_from)
     return state
 
@@ -58,5 +58,5 @@ def _require_same(path: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
     if names:
         changed = "; ".join(f"{name}: {old.get(name)!r} -> {new.get(name)!r}" for name in names)
         raise StaleOutput(
-            f"{path} comes from another training ({changed}): pass --rebuild to start anew, or choose another --out"
+            f"{path} comes from another training ({changed}): pass --rebuild to start fresh, or choose another --out"
         )

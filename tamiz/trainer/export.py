@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,34 +11,25 @@ from safetensors import SafetensorError
 
 from corpora import files
 from corpora.errors import TamizError
-from tamiz.trainer.card import model_card
 from tamiz.trainer.checkpoint import FOLDER
 from tamiz.trainer.curve import draw_loss
-from tamiz.trainer.inputs import Inputs, tokenizer_files
+from tamiz.trainer.inputs import tokenizer_files
 from tamiz.trainer.quiet import no_progress_bars
-from tamiz.trainer.settings import ModelSettings, TrainSettings
+from tamiz.trainer.trained import Card, Trained
 
 
-def export(
-    model: Any,
-    inputs: Inputs,
-    out: Path,
-    shape: ModelSettings,
-    settings: TrainSettings,
-    metrics: Mapping[str, Any],
-    card: Mapping[str, Any],
-) -> None:
-    """Writes OUT: weights, tokenizer, curve, card, metrics. Only README.md and metrics.json hold times and energy.
+def export(model: Any, trained: Trained, out: Path, card: Card | None) -> None:
+    """Writes OUT: weights, tokenizer, curve, card, metrics. Only README.md and metrics.json contain times and energy.
 
-    Everything is first written to a folder within OUT/checkpoints, so that a killed run leaves no half file behind.
+    Everything is first written to a folder within OUT/checkpoints, so that a killed run leaves no half-written file.
     Raises TamizError where it can't be written.
     """
     staging = out / FOLDER / "export"
     try:
         shutil.rmtree(staging, ignore_errors=True)
         staging.mkdir(parents=True)
-        _write(model, inputs, staging, shape, settings, metrics, card)
-        mode = (staging / "README.md").stat().st_mode  # safetensors makes files that only their owner reads
+        _write(model, trained, staging, card)
+        mode = (staging / "metrics.json").stat().st_mode  # safetensors makes files that only their owner reads
         for path in sorted(staging.iterdir()):
             path.chmod(mode)
             _move(path, out / path.name)
@@ -48,25 +38,18 @@ def export(
         raise TamizError(f"can't write the model to {out}: {error}") from error
 
 
-def _write(
-    model: Any,
-    inputs: Inputs,
-    staging: Path,
-    shape: ModelSettings,
-    settings: TrainSettings,
-    metrics: Mapping[str, Any],
-    card: Mapping[str, Any],
-) -> None:
+def _write(model: Any, trained: Trained, staging: Path, card: Card | None) -> None:
     with no_progress_bars():
         model.to("cpu").save_pretrained(staging)
-    for path in tokenizer_files(inputs.tokenizer):
+    for path in tokenizer_files(trained.inputs.tokenizer):
         shutil.copyfile(path, staging / path.name)
-    draw_loss(metrics, staging / "loss.png")
-    (staging / "README.md").write_text(model_card(card, inputs, shape, settings, metrics), encoding="utf-8")
-    (staging / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
+    draw_loss(trained.metrics, staging / "loss.png")
+    if card is not None:
+        (staging / "README.md").write_text(card(trained), encoding="utf-8")
+    (staging / "metrics.json").write_text(json.dumps(trained.metrics, indent=1) + "\n", encoding="utf-8")
 
 
 def _move(source: Path, target: Path) -> None:
-    """Into place by rename, synced as every other output is."""
+    """Renames into place, synced as every other output is."""
     with files.atomic_path(target) as temporary:
         source.replace(temporary)

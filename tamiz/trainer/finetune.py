@@ -1,14 +1,15 @@
-"""Fine-tunes a trained T5 to name the class of a text, and compares it with always saying the most frequent class.
+"""Fine-tunes a trained T5 to name the class of a text, and compares it with always naming the most frequent class.
 
-    python -m tamiz.trainer.finetune OUT/model
-    python -m tamiz.trainer.finetune OUT/model --input 'documents/*.jsonl.zst'
+    python -m tamiz.finetune OUT/model
+    python -m tamiz.finetune OUT/model --input 'documents/*.jsonl.zst'
 
-Which source is a passage from? The class is what the text's address begins with (the shortest beginning that tells
-the texts apart), or the column named by --label-column. Without --input: the demo's documents, whose addresses tell
-good text from kinds of bad text. Classes get equal numbers of passages, so guessing is at its worst.
+Which source is a passage from? The class is the beginning of the text's address (the shortest that tells the texts
+apart), or the column named by --label-column. Without --input, tamiz.finetune takes the demo's documents, whose
+addresses separate good text from several kinds of bad text. Classes get equal numbers of passages, so that guessing
+scores lowest.
 
-It is text to text: the target is the class's name, and a text belongs to the class whose name the model finds
-likeliest. One or two minutes on two cores.
+The task is text to text: the target is the class's name, and a text belongs to the class whose name the model finds
+likeliest. It takes one or two minutes on two cores.
 """
 
 from __future__ import annotations
@@ -33,7 +34,6 @@ from corpora.errors import BadArgument, TamizError
 from corpora.randomness import digest, uniform
 from tamiz.trainer.quiet import no_progress_bars
 
-DEMO = Path(__file__).resolve().parents[1] / "recipes" / "demo" / "documents.jsonl"
 HELD_OUT = 0.25
 PASSAGE_WORDS = 32
 PASSAGES = 8  # of one text, at most
@@ -56,7 +56,7 @@ class Encoded(NamedTuple):
 
 
 def read(pattern: str, label_column: str | None) -> list[tuple[str, str]]:
-    """(text, label or address or "") of every document, each text once."""
+    """(text, label or address or "") of every document; equal texts appear once."""
     columns = (label_column,) if label_column else ()
     found: dict[str, str] = {}
     for item in work_items([pattern]):
@@ -78,7 +78,7 @@ def label_by_address(documents: list[tuple[str, str]]) -> list[tuple[str, str]]:
         labelled = [(text, address_class(url, depth)) for text, url in documents]
         if max(Counter(label for _, label in labelled).values(), default=0) <= 0.8 * len(labelled):
             return labelled
-    raise BadArgument("the texts' addresses don't tell them apart: name a column with --label-column")
+    raise BadArgument("the addresses don't separate the texts into classes: name a column with --label-column")
 
 
 def passages(text: str, label: str) -> Iterator[Example]:
@@ -107,7 +107,7 @@ def split(examples: list[Example], seed: int) -> tuple[list[Example], list[Examp
 
 
 def encode(tokenizer: Any, examples: Sequence[Example], labels: list[str], length: int) -> Encoded:
-    """The first `length` ids of each text, </s> included."""
+    """The first `length` ids of each text, </s> included; rows are padded."""
     ids = torch.full((len(examples), length), tokenizer.pad_token_id)
     for row, example in enumerate(examples):
         known = tokenizer.encode(example.text, add_special_tokens=False, truncation=True, max_length=length - 1)
@@ -116,11 +116,11 @@ def encode(tokenizer: Any, examples: Sequence[Example], labels: list[str], lengt
 
 
 def target_ids(tokenizer: Any, labels: list[str]) -> torch.Tensor:
-    """The labels' names as targets, padded with -100: int64 [num_labels, longest]. Raises BadArgument where two
-    names are one to the tokenizer."""
+    """The labels' names as targets, padded with -100: int64 [num_labels, longest]. Raises BadArgument where the
+    tokenizer encodes two names alike."""
     encoded = [[*tokenizer.encode(label, add_special_tokens=False), tokenizer.eos_token_id] for label in labels]
     if len({tuple(ids) for ids in encoded}) < len(labels):
-        raise BadArgument(f"the tokenizer can't tell the classes' names apart: rename {', '.join(labels)}")
+        raise BadArgument(f"the tokenizer can't tell the class names apart: rename {', '.join(labels)}")
     targets = torch.full((len(labels), max(map(len, encoded))), -100)
     for row, ids in enumerate(encoded):
         targets[row, : len(ids)] = torch.tensor(ids)
@@ -137,7 +137,7 @@ def name_losses(model: Any, ids: torch.Tensor, targets: torch.Tensor) -> torch.T
 
 
 def batches(count: int, batch_size: int, seed: int) -> Iterator[torch.Tensor]:
-    """Row numbers, epoch after epoch, each in an order of its own."""
+    """Row numbers, epoch after epoch, shuffled anew in each."""
     source = torch.Generator().manual_seed(seed)
     while True:
         order: Any = torch.randperm(count, generator=source)
@@ -174,23 +174,23 @@ def predict(model: Any, rows: Encoded, targets: torch.Tensor) -> torch.Tensor:
 
 
 def load(folder: Path) -> tuple[Any, Any]:
-    """(model, tokenizer). Raises BadArgument where there is none."""
+    """(model, tokenizer). Raises BadArgument if the folder has no T5."""
     from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
     if not (folder / "config.json").is_file():
-        raise BadArgument(f"{folder} holds no trained model: name the folder that `tamiz train` or `run` wrote")
+        raise BadArgument(f"{folder} has no trained model: name the folder that `tamiz train` or `run` wrote")
     with no_progress_bars():
         return AutoModelForSeq2SeqLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
 
 
 def examples_from(options: argparse.Namespace) -> list[Example]:
-    """The chosen passages. Raises BadArgument where there are fewer than two classes."""
-    found = read(options.input or str(DEMO), options.label_column)
+    """The chosen passages. Raises BadArgument if there are fewer than two classes."""
+    found = read(options.input, options.label_column)
     documents = [(text, key) for text, key in found if key]
     labelled = documents if options.label_column else label_by_address(documents)
     examples = [e for text, label in labelled for e in passages(text, label)]
     if len({e.label for e in examples}) < 2:
-        raise BadArgument(f"{options.input or DEMO} has {len(examples)} passages of one class: two are needed")
+        raise BadArgument(f"{options.input} has {len(examples)} passages of one class: two are needed")
     return choose(examples, options.classes, options.rows, options.seed)
 
 
@@ -218,11 +218,16 @@ def run(options: argparse.Namespace) -> bool:
     return accuracy >= baseline + MARGIN
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit code 0 where the model beats the most frequent class by 10 points, 1 where not."""
+def main(arguments: Sequence[str] | None = None, *, documents: str | None = None) -> int:
+    """Exit code 0 if the model beats the most frequent class by 10 points, 1 if not.
+
+    documents: the pattern where there is no --input; None requires --input.
+    """
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("model", type=Path, help="folder of a trained T5")
-    parser.add_argument("--input", help="pattern of documents [default: the demo's]")
+    parser.add_argument(
+        "--input", default=documents, required=documents is None, help="pattern of documents [default: %(default)s]"
+    )
     parser.add_argument("--label-column", help="column with the class [default: what the address begins with]")
     parser.add_argument("--classes", type=int, default=3, help="most frequent classes to tell apart")
     parser.add_argument("--rows", type=int, default=1600, help="passages to take, held-out ones included")
@@ -237,7 +242,3 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0 if run(parser.parse_args(arguments)) else 1
     except TamizError as error:
         parser.exit(error.exit_code, f"{error}\n")
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

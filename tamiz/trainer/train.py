@@ -1,15 +1,15 @@
 """Trains a model on shards: a small loop that an interruption doesn't change.
 
 OUT ends with what transformers loads (config.json, model.safetensors, generation_config.json, the tokenizer's files),
-a card (README.md, loss.png) and metrics.json. OUT/checkpoints/ holds what a run needs to go on; who calls removes it,
-once all else is recorded.
+a card (README.md, loss.png) and metrics.json. OUT/checkpoints/ has what a run needs to resume; the caller deletes it
+once everything else is recorded.
 """
 
 from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +17,20 @@ import msgspec
 import torch
 
 from corpora import files
-from tamiz.trainer import checkpoint, model
+from tamiz.trainer import checkpoint
 from tamiz.trainer.dataset import Batch, ShardDataset
 from tamiz.trainer.device import choose_device, micro_batch_rows, peak_memory_bytes, repeatable, uses_bfloat16
 from tamiz.trainer.energy import EnergyMeter
 from tamiz.trainer.export import export
+from tamiz.trainer.families.base import ModelSettings, num_parameters
 from tamiz.trainer.inputs import Inputs, check_inputs
 from tamiz.trainer.progress import Progress
 from tamiz.trainer.schedule import learning_rate
-from tamiz.trainer.settings import ModelSettings, TrainSettings
+from tamiz.trainer.settings import TrainSettings
 from tamiz.trainer.steps import Steps
+from tamiz.trainer.trained import Card, Metrics, Trained
 
 Report = Callable[[str], None]
-Metrics = dict[str, Any]
 HISTORY_POINTS = 400  # training losses kept for the curve, at most
 
 
@@ -40,13 +41,14 @@ def train(
     model: ModelSettings,
     settings: TrainSettings,
     *,
-    card: Mapping[str, Any] | None = None,
+    card: Card | None = None,
     report: Report = print,
 ) -> Metrics:
-    """Trains for settings.steps steps, going on from OUT/checkpoints/ where there are some; returns the metrics.
+    """Trains for settings.steps steps, resuming from OUT/checkpoints/ if there are any; returns the metrics.
 
     On a CPU, equal shards, tokenizer and settings give byte-identical model.safetensors, interrupted or not. Losses
-    are in nats per target id; validation_loss is None where the shards have no validation rows.
+    are in nats per target id; validation_loss is None where the shards have no validation rows. card: makes the text
+    of README.md; None writes none.
 
     Raises BadArgument where shards, tokenizer and model don't belong together, StaleOutput for checkpoints of another
     training, DamagedFile for damaged inputs, TamizError where the loss stops being a number.
@@ -58,7 +60,7 @@ def train(
         run.resume()
         run.to_the_end()
         metrics = run.metrics()
-        export(run.steps.model, inputs, out, model, settings, metrics, card or {})
+        export(run.steps.model, Trained(inputs, model, settings, metrics), out, card)
     return metrics
 
 
@@ -66,33 +68,36 @@ class _Run:
     """The state of one training: model, optimizer, place in the data, random state, losses so far."""
 
     def __init__(
-        self, inputs: Inputs, out: Path, shape: ModelSettings, settings: TrainSettings, report: Report
+        self, inputs: Inputs, out: Path, family: ModelSettings, settings: TrainSettings, report: Report
     ) -> None:
         device = choose_device(settings)
         self._inputs, self._out, self._settings, self._report, self._device = inputs, out, settings, report, device
-        facts = inputs.facts
-        built = model.build(shape, seed=settings.seed, pad_id=facts.pad_id, eos_id=facts.eos_id)
+        self._family, facts = family, inputs.facts
+        built = family.build(seed=settings.seed, pad_id=facts.pad_id, eos_id=facts.eos_id, bos_id=inputs.bos_id)
         micro_rows, bfloat16 = micro_batch_rows(settings, device), uses_bfloat16(settings, device)
         self.steps = Steps(
-            built.to(device), settings, device, micro_rows=micro_rows, bfloat16=bfloat16, pad_id=facts.pad_id
+            built.to(device), family, settings, device, micro_rows=micro_rows, bfloat16=bfloat16, pad_id=facts.pad_id
         )
+        noise = settings.span_corruption
         self._data = ShardDataset(
-            inputs.shards,
-            batch_size=settings.batch_size,
-            seed=settings.seed,
-            span_corruption=settings.span_corruption,
+            inputs.shards, batch_size=settings.batch_size, seed=settings.seed, span_corruption=noise
         )
-        self._made_from = _made_from(inputs, shape, settings)
+        self._validation: ShardDataset | None = None
+        held_out = facts.rows.get("validation")
+        if held_out:
+            rows = min(settings.batch_size, held_out)
+            self._validation = ShardDataset(inputs.shards, "validation", batch_size=rows, span_corruption=noise)
+        self._made_from = _made_from(inputs, family, settings)
         self._step, self._seconds, self._history = 0, 0.0, list[dict[str, float]]()
         self._progress = Progress(report, settings.steps)
         precision = "bfloat16 autocast" if bfloat16 else "float32"
         report(
-            f"{model.num_parameters(built):,} parameters on {device} in {precision}; "
+            f"{num_parameters(built):,} parameters on {device} in {precision}; "
             f"{self._data.rows:,} rows, {settings.batch_size} a step, {micro_rows} at a time"
         )
 
     def resume(self) -> None:
-        """Takes up the newest checkpoint, if there is one."""
+        """Resumes from the newest checkpoint, if there is one."""
         state = checkpoint.load_latest(self._out, self._made_from)
         if state is None:
             return
@@ -147,33 +152,29 @@ class _Run:
 
     def _validate(self) -> None:
         """Notes the validation loss of this step, where there are validation rows."""
-        if not self._inputs.facts.rows.get("validation"):
+        if self._validation is None:
             return
-        loss = self.steps.validate(self._validation_batches())
+        loss = self.steps.validate(self._validation_batches(self._validation))
         self._history.append({"step": self._step, "validation_loss": loss})
         self._report(f"step {self._step:,}: validation loss {loss:.4f}")
 
-    def _validation_batches(self) -> Iterator[Batch]:
+    def _validation_batches(self, data: ShardDataset) -> Iterator[Batch]:
         """The same rows at every call, each once."""
-        rows = min(self._settings.batch_size, self._inputs.facts.rows["validation"])
-        noise = self._settings.span_corruption
-        data = ShardDataset(self._inputs.shards, "validation", batch_size=rows, span_corruption=noise)
         for step in range(min(self._settings.validation_batches, data.steps_per_epoch)):
             yield data.batch(0, step)
 
     def _tokens_per_step(self) -> int:
-        """Ids that the model reads or predicts in a step."""
-        facts = self._inputs.facts
-        return self._settings.batch_size * (facts.sequence_length + (facts.label_length or 0))
+        """Ids that the model reads in a step, those of a decoder included."""
+        return self._settings.batch_size * self._family.ids_per_row(self._inputs.facts)
 
     def metrics(self) -> Metrics:
-        """What metrics.json says. Losses are in nats per target id; tokens count inputs and targets."""
+        """The content of metrics.json. Losses are in nats per target id; `tokens` counts a decoder's ids, too."""
         validation = [point["validation_loss"] for point in self._history if "validation_loss" in point]
         return {
             "initial_validation_loss": validation[0] if validation else None,
             "validation_loss": validation[-1] if validation else None,
             "target_unigram_entropy_nats": self._inputs.facts.target_unigram_entropy_nats,
-            "parameters": model.num_parameters(self.steps.model),
+            "parameters": num_parameters(self.steps.model),
             "steps": self._step,
             "rows": self._step * self._settings.batch_size,
             "tokens": self._step * self._tokens_per_step(),
@@ -186,9 +187,9 @@ class _Run:
         }
 
 
-def _made_from(inputs: Inputs, shape: ModelSettings, settings: TrainSettings) -> dict[str, Any]:
-    """All that decides the model's bytes, flat: what a checkpoint must agree with."""
-    plain = {f"model.{name}": value for name, value in msgspec.to_builtins(shape).items()}
+def _made_from(inputs: Inputs, model: ModelSettings, settings: TrainSettings) -> dict[str, Any]:
+    """All that decides the model's bytes, flat: a checkpoint must agree with it."""
+    plain = {f"model.{name}": value for name, value in msgspec.to_builtins(model).items()}
     plain |= {f"train.{name}": value for name, value in msgspec.to_builtins(settings).items()}
     return plain | {
         "shards": inputs.fingerprint,

@@ -12,13 +12,11 @@ from pathlib import Path
 import pytest
 
 from corpora.errors import BadArgument
-from tamiz.trainer import finetune, model
-from tamiz.trainer.settings import ModelSettings
+from tamiz.trainer import finetune
+from tamiz.trainer.families.t5 import T5
 from tests.make_shards import VOCAB_SIZE, make_tokenizer
 
-TINY = ModelSettings(
-    vocab_size=VOCAB_SIZE, d_model=32, d_ff=32, d_kv=8, num_heads=2, num_layers=1, num_decoder_layers=1
-)
+TINY = T5(vocab_size=VOCAB_SIZE, d_model=32, d_ff=32, d_kv=8, num_heads=2, num_layers=1, num_decoder_layers=1)
 
 
 def test_the_class_is_the_shortest_beginning_that_tells_apart():
@@ -48,7 +46,7 @@ def test_it_learns_and_says_so(tmp_path, capsys):
     rows = [{"text": words(draw, 25 * (n % 2)), "class": f"palabra{50 + n % 2}"} for n in range(120)]
     (tmp_path / "d.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     folder = make_tokenizer(tmp_path / "m")
-    model.build(TINY, seed=0).save_pretrained(folder)
+    TINY.build(seed=0).save_pretrained(folder)
     told = [str(folder), "--input", str(tmp_path / "d.jsonl"), "--label-column", "class", "--length", "16"]
     assert finetune.main([*told, "--steps", "60", "--learning-rate", "0.01", "--num-threads", "1"]) == 0
     assert "always the most frequent class: " in capsys.readouterr().out
@@ -56,8 +54,9 @@ def test_it_learns_and_says_so(tmp_path, capsys):
 
 
 def test_a_folder_without_a_model_is_named(tmp_path):
+    """By the command, whose documents are the demo's."""
     script = Path(finetune.__file__)
-    command = [sys.executable, "-m", "tamiz.trainer.finetune", str(tmp_path)]
+    command = [sys.executable, "-m", "tamiz.finetune", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=script.parents[2], check=False)
     assert done.returncode == 2
-    assert done.stderr == f"{tmp_path} holds no trained model: name the folder that `tamiz train` or `run` wrote\n"
+    assert done.stderr == f"{tmp_path} has no trained model: name the folder that `tamiz train` or `run` wrote\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from functools import partial
 
 import msgspec
 import numpy as np
@@ -13,8 +14,10 @@ import torch
 from corpora.errors import BadArgument, StaleOutput
 from corpora.tokens.denoisers import SpanCorruptionSettings
 from corpora.tokens.span_corruption import row_shape
+from tamiz.cards.model import CardFacts, model_card
 from tamiz.trainer import ShardDataset
-from tamiz.trainer.settings import ModelSettings, TrainSettings
+from tamiz.trainer.families.t5 import T5
+from tamiz.trainer.settings import TrainSettings
 from tamiz.trainer.train import train
 from tests.make_shards import VOCAB_SIZE, make_shards, make_tokenizer, row_numbers
 
@@ -172,14 +175,20 @@ def test_a_width_fits_where_some_length_takes_it_and_only_there(tmp_path, width,
 def test_a_t5_is_trained_from_causal_shards(tmp_path):
     tokenizer = make_tokenizer(tmp_path / "tokenizer")
     shards = make_shards(tmp_path / "s", objective="causal", widths=(SHAPE.raw_length, 0), tokenizer=tokenizer)
-    model = ModelSettings(
-        vocab_size=VOCAB_SIZE, d_model=16, d_ff=32, d_kv=8, num_heads=2, num_layers=1, num_decoder_layers=1
-    )
+    model = T5(vocab_size=VOCAB_SIZE, d_model=16, d_ff=32, d_kv=8, num_heads=2, num_layers=1, num_decoder_layers=1)
     settings = TrainSettings(num_threads=1, steps=6, batch_size=5, validate_every=3, checkpoint_every=2)
     with pytest.raises(BadArgument, match=r"holds causal rows.*or set train\.span_corruption"):
         train(shards, tokenizer, tmp_path / "a", model, settings, report=lambda _: None)
     fresh = msgspec.structs.replace(settings, span_corruption=NOISE)
-    metrics = train(shards, tokenizer, tmp_path / "m", model, fresh, report=lambda _: None)
+    metrics = train(
+        shards,
+        tokenizer,
+        tmp_path / "m",
+        model,
+        fresh,
+        card=partial(model_card, facts=CardFacts()),
+        report=lambda _: None,
+    )
     assert metrics["tokens"] == 6 * 5 * (20 + SHAPE.label_length)
     assert metrics["validation_loss"] < metrics["initial_validation_loss"]
     assert "| objective | span-corruption |" in (tmp_path / "m/README.md").read_text()

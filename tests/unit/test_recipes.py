@@ -88,7 +88,7 @@ def test_the_other_source_brings_its_own_sample():
         ("documents=", "score needs documents: add"),
         ("model.init=other", "model.init: no such key"),
         ("lm.words=true", "words, tokenizer and train_tokenizer exclude"),
-        ("shards.objective=causal", "t5 needs span-corruption"),
+        ("shards.objective=causal", "model.family t5 needs rows with labels"),
         ("tokenizer.extra_ids=20", "28 noise spans"),
         ("nonsense", "must be key.path=value"),
         ("lm.order.x=1", "not a section|lm.order"),

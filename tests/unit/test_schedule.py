@@ -7,8 +7,9 @@ import math
 import msgspec
 import pytest
 
+from tamiz.trainer.families.t5 import T5
 from tamiz.trainer.schedule import learning_rate
-from tamiz.trainer.settings import ModelSettings, TrainSettings
+from tamiz.trainer.settings import TrainSettings
 
 
 def rates(steps, **settings):
@@ -66,4 +67,4 @@ def test_train_settings_out_of_bounds_name_value_and_bound(settings, said):
 )
 def test_model_settings_out_of_bounds_name_value_and_bound(settings, said):
     with pytest.raises(msgspec.ValidationError, match=said):
-        msgspec.convert({"vocab_size": 100, **settings}, ModelSettings)
+        msgspec.convert({"vocab_size": 100, **settings}, T5)

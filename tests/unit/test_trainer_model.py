@@ -9,16 +9,17 @@ import msgspec
 import pytest
 import torch
 
-from tamiz.trainer import model
-from tamiz.trainer.settings import ModelSettings, TrainSettings
+from tamiz.trainer.families.base import num_parameters
+from tamiz.trainer.families.t5 import T5
+from tamiz.trainer.settings import TrainSettings
 from tamiz.trainer.steps import Steps, optimizer
 
-TINY = ModelSettings(vocab_size=64, d_model=16, d_ff=32, d_kv=8, num_heads=2, num_layers=2, num_decoder_layers=1)
+TINY = T5(vocab_size=64, d_model=16, d_ff=32, d_kv=8, num_heads=2, num_layers=2, num_decoder_layers=1)
 
 
 def test_the_published_shape_has_its_parameters():
-    built = model.build(ModelSettings(vocab_size=5000), seed=0)
-    assert model.num_parameters(built) == 7_176_896
+    built = T5(vocab_size=5000).build(seed=0)
+    assert num_parameters(built) == T5(vocab_size=5000).num_parameters() == 7_176_896
     config = built.config
     assert (config.pad_token_id, config.eos_token_id, config.decoder_start_token_id) == (0, 1, 0)
     assert (config.tie_word_embeddings, config.scale_decoder_outputs) == (True, True)
@@ -27,8 +28,8 @@ def test_the_published_shape_has_its_parameters():
 
 def test_t5_small_has_its_parameters():
     """google-t5/t5-small: 60,506,624; google/t5-v1_1-small, gated and untied: 76,961,152."""
-    small = ModelSettings(vocab_size=32128, num_layers=6, num_decoder_layers=6, d_model=512, d_ff=2048, num_heads=8)
-    newer = ModelSettings(
+    small = T5(vocab_size=32128, num_layers=6, num_decoder_layers=6, d_model=512, d_ff=2048, num_heads=8)
+    newer = T5(
         vocab_size=32128,
         num_layers=8,
         num_decoder_layers=8,
@@ -38,17 +39,17 @@ def test_t5_small_has_its_parameters():
         feed_forward="gated-gelu",
         tie_embeddings=False,
     )
+    assert small.num_parameters() == 60_506_624
+    assert newer.num_parameters() == 76_961_152
     with torch.device("meta"):
-        assert model.num_parameters(model.build(small, seed=0)) == 60_506_624
-        built = model.build(newer, seed=0)
-    assert model.num_parameters(built) == 76_961_152
+        built = newer.build(seed=0)
     assert not built.config.scale_decoder_outputs
 
 
 def test_an_output_layer_of_its_own_survives_saving(tmp_path):
     from transformers import AutoModelForSeq2SeqLM
 
-    built = model.build(msgspec.structs.replace(TINY, tie_embeddings=False), seed=0).eval()
+    built = msgspec.structs.replace(TINY, tie_embeddings=False).build(seed=0).eval()
     built.save_pretrained(tmp_path)
     loaded = AutoModelForSeq2SeqLM.from_pretrained(tmp_path).eval()
     assert not torch.equal(loaded.lm_head.weight, loaded.shared.weight)
@@ -59,9 +60,9 @@ def test_an_output_layer_of_its_own_survives_saving(tmp_path):
 def test_the_seed_decides_the_weights_and_nothing_else_does():
     torch.manual_seed(5)
     before = torch.get_rng_state()
-    first = model.build(TINY, seed=1).state_dict()
+    first = TINY.build(seed=1).state_dict()
     assert torch.equal(torch.get_rng_state(), before)
-    again, other = model.build(TINY, seed=1).state_dict(), model.build(TINY, seed=2).state_dict()
+    again, other = TINY.build(seed=1).state_dict(), TINY.build(seed=2).state_dict()
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert not torch.equal(first["shared.weight"], other["shared.weight"])
 
@@ -70,7 +71,7 @@ def steps(**settings):
     chosen = TrainSettings(**{"steps": 10, "batch_size": 4, "learning_rate": 0.01} | settings)
     device = torch.device("cpu")
     micro_rows = chosen.micro_batch_size or 4
-    return Steps(model.build(TINY, seed=0), chosen, device, micro_rows=micro_rows, bfloat16=False, pad_id=0)
+    return Steps(TINY.build(seed=0), TINY, chosen, device, micro_rows=micro_rows, bfloat16=False, pad_id=0)
 
 
 def batch(seed=0):
@@ -104,8 +105,8 @@ def test_micro_batches_weigh_targets_not_rows():
 
 
 def test_matrices_decay_and_norms_and_biases_do_not():
-    built = model.build(TINY, seed=0)
-    decayed, kept = optimizer(built, TrainSettings(steps=1, weight_decay=0.1)).param_groups
+    built = TINY.build(seed=0)
+    decayed, kept = optimizer(built, TINY, TrainSettings(steps=1, weight_decay=0.1)).param_groups
     names = {id(p): name for name, p in built.named_parameters()}
     assert (decayed["weight_decay"], kept["weight_decay"]) == (0.1, 0.0)
     kept_names = {names[id(p)] for p in kept["params"]}
@@ -124,6 +125,9 @@ def test_training_lowers_the_loss():
 
 
 def test_settings_and_the_package_import_neither_torch_nor_transformers():
-    code = "import sys, tamiz.trainer.settings; print([m for m in ('torch', 'transformers') if m in sys.modules])"
+    code = (
+        "import sys, tamiz.trainer.settings, tamiz.trainer.families as families; list(families.FAMILIES); "
+        "print([m for m in ('torch', 'transformers', 'numpy') if m in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

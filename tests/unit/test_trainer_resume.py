@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -17,13 +18,15 @@ import torch
 
 from corpora import files
 from corpora.errors import BadArgument, DamagedFile, StaleOutput, TamizError
+from tamiz.cards.model import CardFacts, model_card
 from tamiz.trainer import checkpoint
-from tamiz.trainer.fill import fill_span
-from tamiz.trainer.settings import ModelSettings, TrainSettings
+from tamiz.trainer.families.t5 import T5
+from tamiz.trainer.generation import generate
+from tamiz.trainer.settings import TrainSettings
 from tamiz.trainer.train import train
 from tests.make_shards import VOCAB_SIZE, make_shards, make_tokenizer
 
-MODEL = ModelSettings(
+MODEL = T5(
     vocab_size=VOCAB_SIZE, d_model=16, d_ff=32, d_kv=8, num_heads=2, num_layers=1, num_decoder_layers=1, dropout=0.1
 )
 SETTINGS = TrainSettings(
@@ -52,7 +55,8 @@ def shards(tmp_path_factory, tokenizer):
 def finished(tmp_path_factory, shards, tokenizer):
     """An uninterrupted run: its folder, metrics and lines."""
     out, lines = tmp_path_factory.mktemp("model") / "m", []
-    card = {"title": "Prueba", "language": "es", "licence": "apache-2.0", "tags": ["t5", "demo"], "data": {"a|b": 3}}
+    facts = CardFacts(title="Prueba", language="es", licence="apache-2.0", tags=("t5", "demo"), data={"a|b": "3"})
+    card = partial(model_card, facts=facts)
     metrics = train(shards, tokenizer, out, MODEL, SETTINGS, card=card, report=lines.append)
     return out, metrics, lines
 
@@ -91,11 +95,11 @@ def test_transformers_loads_it(finished):
     model, tokenizer = AutoModelForSeq2SeqLM.from_pretrained(out), AutoTokenizer.from_pretrained(out)
     assert sum(p.numel() for p in model.parameters()) == metrics["parameters"]
     assert tokenizer.encode("palabra0 <extra_id_0>", add_special_tokens=False) == [3, VOCAB_SIZE - 1]
-    filled = fill_span(out, "palabra0 <extra_id_0> palabra1", max_new_tokens=3)
+    filled = generate(out, "palabra0 <extra_id_0> palabra1", max_new_tokens=3)
     assert filled.startswith("palabra0 palabra")
     assert filled.endswith(" palabra1")
-    with pytest.raises(BadArgument, match="has 0 times"):
-        fill_span(out, "palabra0")
+    with pytest.raises(BadArgument, match="no span to fill"):
+        generate(out, "palabra0")
 
 
 def test_the_card_says_where_it_comes_from(finished):
@@ -124,10 +128,11 @@ def test_a_run_stopped_by_an_error_ends_as_if_it_had_not(finished, shards, token
 RUN = """
 import sys, msgspec
 from pathlib import Path
-from tamiz.trainer.settings import ModelSettings, TrainSettings
+from tamiz.trainer.families.t5 import T5
+from tamiz.trainer.settings import TrainSettings
 from tamiz.trainer.train import train
 shards, tokenizer, out, model, settings = sys.argv[1:]
-train(Path(shards), Path(tokenizer), Path(out), msgspec.json.decode(model, type=ModelSettings),
+train(Path(shards), Path(tokenizer), Path(out), msgspec.json.decode(model, type=T5),
       msgspec.json.decode(settings, type=TrainSettings), report=lambda line: print(line, flush=True))
 """
 
@@ -182,9 +187,9 @@ def test_checkpoints_of_another_training_are_refused_by_name(shards, tokenizer, 
 
 
 def test_what_does_not_belong_together_is_refused_by_name(shards, tokenizer, tmp_path):
-    wider = msgspec.structs.replace(MODEL, vocab_size=100)
-    with pytest.raises(BadArgument, match=r"model\.vocab_size is 100 but .* has 64 ids"):
-        train(shards, tokenizer, tmp_path / "a", wider, SETTINGS)
+    smaller = msgspec.structs.replace(MODEL, vocab_size=63)
+    with pytest.raises(BadArgument, match=r"model\.vocab_size is 63 but .* has 64 ids"):
+        train(shards, tokenizer, tmp_path / "a", smaller, SETTINGS)
     other = make_tokenizer(tmp_path / "other", salt="x")
     with pytest.raises(BadArgument, match="is not the tokenizer of"):
         train(shards, other, tmp_path / "b", MODEL, SETTINGS)

@@ -1,0 +1,127 @@
+"""The model card: README.md with YAML front matter."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from corpora.config import Config
+from tamiz.trainer.energy import NOT_MEASURED
+from tamiz.trainer.families.base import ModelSettings
+from tamiz.trainer.trained import Metrics, Trained
+
+Row = tuple[str, object]
+
+
+class CardFacts(Config, frozen=True, kw_only=True):
+    """What a card says that training doesn't know. Everything is optional."""
+
+    title: str | None = None
+    """The heading. None: "A T5 trained with tamiz", after the family."""
+    language: str | None = None
+    """ISO 639 code."""
+    licence: str | None = None
+    """An SPDX id in lower case."""
+    reference: str | None = None
+    """Address of the model or paper that shape and settings follow."""
+    description: str | None = None
+    """The first paragraph. None: the family's."""
+    tags: tuple[str, ...] = ()
+    """Hub tags, besides the family's and "tamiz"."""
+    datasets: tuple[str, ...] = ()
+    """Names on the Hub."""
+    data: dict[str, str] = {}  # noqa: RUF012 (msgspec copies it)
+    """Rows of the data table, by name."""
+
+
+def model_card(trained: Trained, facts: CardFacts) -> str:
+    """The card's text."""
+    model = trained.model
+    parts = [
+        _front_matter(model, facts),
+        f"# {facts.title or f'A {model.title} trained with tamiz'}\n",
+        _introduction(trained, facts),
+        "## Use\n\n" + _use(model),
+        "## Data\n\n" + _table(_data_rows(trained, facts)),
+        "## Model\n\n" + _table(msgspec.to_builtins(model).items()),
+        "## Training\n\n" + _table(msgspec.to_builtins(trained.settings).items()),
+        "## Loss\n\n" + _loss(trained.metrics),
+        "## Cost\n\n" + _table(_cost_rows(trained.metrics)),
+    ]
+    return "\n".join(parts)
+
+
+def _front_matter(model: ModelSettings, facts: CardFacts) -> str:
+    """Hub metadata; JSON scalars and lists are YAML."""
+    fields: dict[str, Any] = {
+        "language": facts.language,
+        "license": facts.licence,
+        "library_name": "transformers",
+        "pipeline_tag": model.pipeline_tag,
+        "tags": list(dict.fromkeys((*model.tags, "tamiz", *facts.tags))),
+        "datasets": facts.datasets,
+    }
+    lines = [f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in fields.items() if value]
+    return "\n".join(["---", *lines, "---", ""])
+
+
+def _introduction(trained: Trained, facts: CardFacts) -> str:
+    text = facts.description or trained.model.description(trained.metrics["parameters"])
+    return f"{text}\n" + (f"\nShape and settings after {facts.reference}.\n" if facts.reference else "")
+
+
+def _use(model: ModelSettings) -> str:
+    return f"""```python
+from transformers import {model.auto_class}, AutoTokenizer
+
+tokenizer = AutoTokenizer.from_pretrained(".")
+model = {model.auto_class}.from_pretrained(".")
+```
+"""
+
+
+def _data_rows(trained: Trained, facts: CardFacts) -> list[Row]:
+    shards = trained.inputs.facts
+    return [
+        *facts.data.items(),
+        *((f"rows, {split}", f"{rows:,}") for split, rows in shards.rows.items()),
+        ("objective", shards.objective),
+        ("ids in a row", trained.model.row_description(shards)),
+        ("fingerprint of the shards", trained.inputs.fingerprint),
+        ("sha256 of the tokenizer", shards.tokenizer_sha256),
+    ]
+
+
+def _loss(metrics: Metrics) -> str:
+    """The curve, and its validation points in nats per target id."""
+    points = [(f"{p['step']:,}", f"{p['validation_loss']:.4f}") for p in metrics["history"] if "validation_loss" in p]
+    entropy = metrics["target_unigram_entropy_nats"]
+    known = f"\nA model that only knows how often each target id occurs has {entropy:.4f}.\n" if entropy else ""
+    curve = "![Training and validation loss by step](loss.png)\n\n"
+    return curve + _table(points, ("step", "validation loss, nats per target id")) + known
+
+
+def _cost_rows(metrics: Metrics) -> list[Row]:
+    energy = metrics["energy_kwh"]
+    seconds = metrics["energy_seconds"]
+    measured = f"{energy:.6f} kWh over {seconds:,.0f} s (codecarbon)" if energy is not None else NOT_MEASURED
+    return [
+        ("device", metrics["device"]),
+        ("steps", f"{metrics['steps']:,}"),
+        ("ids read", f"{metrics['tokens']:,}"),
+        ("time", f"{metrics['seconds']:,.0f} s"),
+        ("peak memory", f"{metrics['peak_memory_bytes'] / 2**20:,.0f} MiB"),
+        ("energy", measured),
+    ]
+
+
+def _table(rows: Iterable[tuple[object, object]], head: tuple[str, str] = ("", "")) -> str:
+    lines = [f"| {head[0]} | {head[1]} |", "|---|---|", *(f"| {_cell(a)} | {_cell(b)} |" for a, b in rows)]
+    return "\n".join(lines) + "\n"
+
+
+def _cell(value: object) -> str:
+    return str(value).replace("|", "\\|").replace("\n", " ")

@@ -1,0 +1,30 @@
+"""tamiz generate"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("text", required=False)
+@click.option(
+    "--max-new-tokens", type=click.IntRange(1), help="Most ids to write [default: 12 a span, 40 after a text]."
+)
+@click.option("--num-beams", type=click.IntRange(1), default=4, show_default=True, help="Width of the beam search.")
+def command(model: Path, text: str | None, max_new_tokens: int | None, num_beams: int) -> None:
+    """Print TEXT with its masked spans filled, or continued, by the trained model in the folder MODEL.
+
+    A T5 fills <extra_id_0>, <extra_id_1>, ...; a causal model continues the text. Without TEXT, it is read from
+    standard input.
+    """
+    from tamiz.stages.train import require_torch
+
+    require_torch()
+    from tamiz.trainer.generation import generate
+
+    given = sys.stdin.read().rstrip("\n") if text is None else text
+    click.echo(generate(model, given, max_new_tokens=max_new_tokens, num_beams=num_beams))

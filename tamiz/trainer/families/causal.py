@@ -1,0 +1,110 @@
+"""What causal families share: models that predict each id of a row from those before it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from corpora.errors import BadArgument
+from tamiz.trainer.families.base import IGNORED, TARGETS, ModelSettings, summed_cross_entropy
+
+if TYPE_CHECKING:
+    import torch
+
+    from corpora.rows.shards import ShardFacts
+    from corpora.tokens.settings import ShardSettings
+    from tamiz.trainer.settings import TrainSettings
+
+
+class CausalSettings(ModelSettings, frozen=True, kw_only=True):
+    """A family of causal models. A subclass sets `title` and `model_type`, adds its shape, and defines `new`: a model
+    of transformers whose class AutoModelForCausalLM loads, or any that maps `input_ids` [b, n] to `.logits`.
+    """
+
+    auto_class: ClassVar[str] = "AutoModelForCausalLM"
+    pipeline_tag: ClassVar[str] = "text-generation"
+
+    @property
+    def max_ids(self) -> int | None:
+        """The most ids that the model reads at once; None where nothing bounds them."""
+        return None
+
+    def check_shards(self, shards: ShardSettings, train: TrainSettings, num_sentinels: int | None = None) -> None:  # noqa: ARG002
+        objective = shards.asdict()["objective"]
+        if train.span_corruption is not None:
+            raise ValueError(f"train.span_corruption is for t5, not {self.family}: remove it")
+        if objective != "causal":
+            raise ValueError(
+                f"shards.objective is {objective!r}, but model.family {self.family} needs 'causal': set it so"
+            )
+        read = ids_read(shards.sequence_length)
+        if self.max_ids is not None and read > self.max_ids:
+            raise ValueError(
+                f"shards.sequence_length is {shards.sequence_length}, which gives the model {read} ids to read, but "
+                f"model.family {self.family} reads at most {self.max_ids} here: shorten the rows or widen the model"
+            )
+
+    def takes(self, facts: ShardFacts, shards: Path) -> None:
+        if facts.label_length is not None:
+            raise BadArgument(
+                f"{shards} holds {facts.objective} rows, but model.family is {self.family!r}: build shards with "
+                "--objective causal, and leave train.span_corruption out"
+            )
+        read = ids_read(facts.sequence_length)
+        if self.max_ids is not None and read > self.max_ids:
+            raise BadArgument(
+                f"{shards} has rows of {read} ids to read, but this {self.title} reads at most {self.max_ids}: build "
+                "shards with a smaller --sequence-length, or widen the model"
+            )
+        super().takes(facts, shards)
+
+    def prepare(self, batch: dict[str, torch.Tensor], pad_id: int) -> dict[str, torch.Tensor]:  # noqa: ARG002
+        """input_ids and targets, both [b, n]: target i is the id after input i. Where packing left rows short,
+        `num_tokens` says which ids are padding; padding is not predicted, and nothing before it sees it.
+
+        Mesh-style rows of 2**k + 1 ids give 2**k inputs, a width that kernels like. From other rows the model reads
+        every id, and predicts nothing after the last one.
+        """
+        from torch.nn import functional
+
+        rows = batch["input_ids"]
+        targets = rows[:, 1:]
+        if "num_tokens" in batch:
+            padding = _positions(targets) + 1 >= batch["num_tokens"][:, None]
+            targets = targets.masked_fill(padding, IGNORED)
+        read = ids_read(rows.shape[1])
+        targets = functional.pad(targets, (0, read - targets.shape[1]), value=IGNORED)
+        return {"input_ids": rows[:, :read], TARGETS: targets}
+
+    def loss(self, model: Any, prepared: dict[str, torch.Tensor]) -> torch.Tensor:
+        logits = model(input_ids=prepared["input_ids"], use_cache=False).logits
+        return summed_cross_entropy(logits, prepared[TARGETS])
+
+    def ids_per_row(self, facts: ShardFacts) -> int:
+        return ids_read(facts.sequence_length)
+
+    @classmethod
+    def generate(cls, folder: str | Path, text: str, *, max_new_tokens: int | None = None, num_beams: int = 4) -> str:
+        """`text` and its likeliest continuation, of at most max_new_tokens (40) ids."""
+        from tamiz.trainer.families.continuation import continue_text
+
+        return continue_text(folder, text, max_new_tokens=max_new_tokens or 40, num_beams=num_beams)
+
+    def description(self, parameters: int) -> str:
+        return f"A {self.title} of {parameters:,} parameters, pretrained from scratch: it continues texts."
+
+    def row_description(self, facts: ShardFacts) -> str:
+        return f"{ids_read(facts.sequence_length):,}, each predicted from those before it"
+
+
+def ids_read(width: int) -> int:
+    """Ids of a stored row that the model reads: all but the last of a mesh-style row, whose width is 2**k + 1."""
+    mesh = width > 2 and (width - 1) & (width - 2) == 0
+    return width - 1 if mesh else width
+
+
+def _positions(rows: torch.Tensor) -> torch.Tensor:
+    """[n], counted from 0."""
+    import torch
+
+    return torch.arange(rows.shape[1], device=rows.device)

@@ -1,0 +1,189 @@
+"""T5: an encoder-decoder trained by span corruption. arXiv:1910.10683; T5 1.1: arXiv:2002.05202."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from corpora.errors import BadArgument
+from tamiz.trainer.bounds import at_least
+from tamiz.trainer.families.base import IGNORED, TARGETS, ModelSettings, summed_cross_entropy
+
+if TYPE_CHECKING:
+    import torch
+
+    from corpora.rows.shards import ShardFacts
+    from corpora.tokens.settings import ShardSettings
+    from tamiz.trainer.settings import TrainSettings
+
+
+class T5(ModelSettings, frozen=True, kw_only=True, tag="t5"):
+    """The shape of a T5.
+
+    The defaults are jalbarracin/T5-spanish-efficient-tiny's: 7,176,896 parameters at 5,000 ids.
+    """
+
+    title: ClassVar[str] = "T5"
+    model_type: ClassVar[str] = "t5"
+    auto_class: ClassVar[str] = "AutoModelForSeq2SeqLM"
+    pipeline_tag: ClassVar[str] = "text2text-generation"
+
+    num_layers: int = 4
+    """Layers of the encoder."""
+    num_decoder_layers: int = 3
+    """Layers of the decoder."""
+    d_model: int = 320
+    """Width of the embeddings and of the residual stream."""
+    d_ff: int = 512
+    """Inner width of the feed-forward layers."""
+    d_kv: int = 64
+    """Width of one attention head; the heads together may be narrower than d_model."""
+    num_heads: int = 4
+    """Attention heads of a layer."""
+    feed_forward: Literal["relu", "gated-gelu"] = "relu"
+    """relu (T5 1.0) or gated-gelu (T5 1.1)."""
+    tie_embeddings: bool = True
+    """The output layer is the embedding, its logits scaled by d_model ** -0.5."""
+    dropout: float = 0.0
+    """Share of activations dropped in training."""
+    relative_attention_num_buckets: int = 32
+    """Buckets of relative distance, each with a bias of its own per head."""
+    relative_attention_max_distance: int = 128
+    """Distance from which on all positions share the last bucket."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("num_layers", "num_decoder_layers", "d_model", "d_ff", "d_kv", "num_heads"):
+            at_least(name, getattr(self, name), 1)
+        at_least("relative_attention_num_buckets", self.relative_attention_num_buckets, 4)
+        if self.relative_attention_max_distance <= self.relative_attention_num_buckets // 2:
+            raise ValueError(
+                f"relative_attention_max_distance is {self.relative_attention_max_distance}; it must be more than "
+                f"half of relative_attention_num_buckets ({self.relative_attention_num_buckets})"
+            )
+        if not 0.0 <= self.dropout < 1.0:
+            raise ValueError(f"dropout is {self.dropout}; it must be at least 0 and below 1")
+
+    def new(self, pad_id: int, eos_id: int, bos_id: int | None) -> Any:  # noqa: ARG002
+        """The decoder starts from pad, as T5's does; bos_id is not used."""
+        from transformers import T5Config, T5ForConditionalGeneration
+
+        fields: dict[str, Any] = {
+            "vocab_size": self.vocab_size,
+            "num_layers": self.num_layers,
+            "num_decoder_layers": self.num_decoder_layers,
+            "d_model": self.d_model,
+            "d_ff": self.d_ff,
+            "d_kv": self.d_kv,
+            "num_heads": self.num_heads,
+            "feed_forward_proj": self.feed_forward,
+            "tie_word_embeddings": self.tie_embeddings,
+            "dropout_rate": self.dropout,
+            "relative_attention_num_buckets": self.relative_attention_num_buckets,
+            "relative_attention_max_distance": self.relative_attention_max_distance,
+            "pad_token_id": pad_id,
+            "eos_token_id": eos_id,
+            "decoder_start_token_id": pad_id,
+        }
+        built = T5ForConditionalGeneration(T5Config(**fields))
+        if not self.tie_embeddings:
+            self._untie(built)
+        return built
+
+    def _untie(self, built: Any) -> None:
+        """Gives the model an output layer of its own. transformers 5 reads tie_word_embeddings=False as "don't scale
+        the logits" and ties all the same, but it loads a head that is stored. The head's spread gives the logits the
+        spread that the tied, scaled model has."""
+        import torch
+
+        head = torch.empty(self.vocab_size, self.d_model)
+        built.lm_head.weight = torch.nn.Parameter(head.normal_(std=self.d_model**-0.5))
+
+    def check_shards(self, shards: ShardSettings, train: TrainSettings, num_sentinels: int | None = None) -> None:
+        objective = shards.asdict()["objective"]
+        if train.span_corruption is None:
+            if objective == "causal":
+                raise ValueError(
+                    "shards.objective is 'causal', but model.family t5 needs rows with labels: set shards.objective "
+                    "to 'span-corruption', or set train.span_corruption, which corrupts causal rows"
+                )
+            return
+        if objective != "causal":
+            raise ValueError(
+                f"train.span_corruption corrupts causal rows, but shards.objective is {objective!r}: remove "
+                "train.span_corruption, or set shards.objective to 'causal'"
+            )
+        self._check_noise(shards, train, num_sentinels)
+
+    def _check_noise(self, shards: ShardSettings, train: TrainSettings, num_sentinels: int | None) -> None:
+        """Checks train.span_corruption against the rows that the causal shards will have."""
+        from corpora.rows.fresh_noise import corrupted_facts
+        from corpora.rows.shards import SentinelIds, ShardFacts
+
+        short = [name for name in ("packing", "character_borders") if shards.asdict()[name] in ("best-fit", True)]
+        if short:
+            raise ValueError(
+                f"train.span_corruption needs full rows, but shards.{short[0]} leaves some short: remove it"
+            )
+        count = self.vocab_size if num_sentinels is None else num_sentinels
+        planned = ShardFacts(
+            tokenizer_sha256="",
+            vocab_size=self.vocab_size,
+            objective="causal",
+            sequence_length=shards.sequence_length,
+            pad_id=0,
+            eos_id=1,
+            sentinel_ids=SentinelIds(first=self.vocab_size - 1, step=-1, count=count),
+            rows={},
+        )
+        assert train.span_corruption is not None
+        try:
+            corrupted_facts(planned, train.span_corruption)
+        except BadArgument as error:
+            raise ValueError(f"train.span_corruption: {error}") from None
+
+    def takes(self, facts: ShardFacts, shards: Path) -> None:
+        if facts.label_length is None:
+            raise BadArgument(
+                f"{shards} holds {facts.objective} rows, but model.family is 't5': build shards with --objective "
+                "span-corruption, or set train.span_corruption, which corrupts causal rows"
+            )
+        super().takes(facts, shards)
+
+    def prepare(self, batch: dict[str, torch.Tensor], pad_id: int) -> dict[str, torch.Tensor]:
+        """input_ids [b, n], targets [b, m]; padding is not predicted."""
+        labels = batch["labels"]
+        return {"input_ids": batch["input_ids"], TARGETS: labels.masked_fill(labels == pad_id, IGNORED)}
+
+    def loss(self, model: Any, prepared: dict[str, torch.Tensor]) -> torch.Tensor:
+        """The encoder doesn't see padding."""
+        input_ids, targets = prepared["input_ids"], prepared[TARGETS]
+        decoder_input_ids = model.prepare_decoder_input_ids_from_labels(targets)
+        mask = (input_ids != model.config.pad_token_id).long()
+        logits = model(
+            input_ids=input_ids, attention_mask=mask, decoder_input_ids=decoder_input_ids, use_cache=False
+        ).logits
+        return summed_cross_entropy(logits, targets)
+
+    def decays(self, name: str, parameter: torch.Tensor) -> bool:
+        """The biases of relative position, which are matrices, don't decay either."""
+        return parameter.ndim >= 2 and "relative_attention_bias" not in name
+
+    def ids_per_row(self, facts: ShardFacts) -> int:
+        return facts.sequence_length + (facts.label_length or 0)
+
+    @classmethod
+    def generate(cls, folder: str | Path, text: str, *, max_new_tokens: int | None = None, num_beams: int = 4) -> str:
+        """`text` with its spans <extra_id_0>, <extra_id_1>, ... filled, each by at most max_new_tokens (12) ids."""
+        from tamiz.trainer.families.t5_spans import fill_spans
+
+        return fill_spans(folder, text, max_new_tokens=max_new_tokens or 12, num_beams=num_beams)
+
+    def description(self, parameters: int) -> str:
+        return (
+            f"A T5 of {parameters:,} parameters, pretrained from scratch by span corruption: it fills masked spans, "
+            "and is meant to be fine-tuned."
+        )
+
+    def row_description(self, facts: ShardFacts) -> str:
+        return f"{facts.sequence_length} inputs, {facts.label_length} targets"

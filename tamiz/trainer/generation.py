@@ -1,0 +1,34 @@
+"""What a trained model makes of a text."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from corpora.errors import BadArgument, DamagedFile
+from tamiz.trainer.families import FAMILIES, ModelSettings
+
+
+def generate(folder: str | Path, text: str, *, max_new_tokens: int | None = None, num_beams: int = 4) -> str:
+    """Fills the text's masked spans, or continues it, as the model's family does.
+
+    Raises BadArgument where the folder has no model of a known family or the text doesn't suit it.
+    """
+    family = family_of(Path(folder))
+    return family.generate(folder, text, max_new_tokens=max_new_tokens, num_beams=num_beams)
+
+
+def family_of(folder: Path) -> type[ModelSettings]:
+    """The family of an exported model, from its config.json. Raises BadArgument where there is none."""
+    path = folder / "config.json"
+    if not path.is_file():
+        raise BadArgument(f"{folder} has no trained model: name the folder that `tamiz train` or `run` wrote")
+    try:
+        model_type = json.loads(path.read_bytes()).get("model_type")
+    except (ValueError, AttributeError) as error:
+        raise DamagedFile(f"{path} is damaged ({error}): train the model again") from None
+    for family in FAMILIES:
+        if family.model_type == model_type:
+            return family
+    known = ", ".join(family.model_type for family in FAMILIES)
+    raise BadArgument(f"{path} says model_type {model_type!r}; the families here have {known}")
