@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
-from corpora.documents.formats import FORMATS, extension_pattern
+from corpora.documents.formats import FORMATS, extension_pattern, refuse_missing_column
 from corpora.documents.item import WorkItem
 from corpora.errors import BadArgument
 
@@ -52,6 +52,16 @@ def language_of_item(item: WorkItem, languages: Iterable[str]) -> str:
     if item.language not in known:
         raise BadArgument(f"{item.path}: its language is {item.language}, which is none of {', '.join(known)}")
     return item.language
+
+
+def check_language_column(items: Sequence[WorkItem], column: str) -> None:
+    """Raises BadArgument if an input can't have the column, or has a language of its own that it would override."""
+    refuse_missing_column(items, column)
+    for item in items:
+        if item.language is not None:
+            raise BadArgument(
+                f"{item.path}: its language is {item.language}, but language_column is {column!r}: name one of them"
+            )
 
 
 def language_of_path(path: str, languages: Iterable[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 
 from corpora.config import Config
 from corpora.documents.item import TEXT
@@ -98,6 +99,10 @@ class DocumentSource(Config, frozen=True, kw_only=True):
         for field in ("language", "text_column", "name"):
             if getattr(self, field) == "":
                 raise ValueError(f"{field} is empty: give a name, or leave it out")
+        if re.search(r'[\\"\x00-\x1f]', self.text_column):
+            raise ValueError(
+                f"text_column is {self.text_column!r}; it can't have quotes, backslashes or control characters"
+            )
         if self.name is not None and ("/" in self.name or self.name.startswith(".")):
             raise ValueError(f"name is {self.name!r}; it becomes part of file names, so no / and no dot at its start")
         if self.format is not None:
