@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
-from corpora.documents.formats import FORMATS, extension_pattern, refuse_missing_column
 from corpora.documents.item import WorkItem
 from corpora.errors import BadArgument
 
@@ -26,12 +25,20 @@ def source_of(name: str) -> str:
     `c4-es.tfrecord-00000-of-01024.json.gz` -> `c4-es.tfrecord`, `wiki__part-00001.parquet` -> `wiki__part`,
     `books.jsonl` -> `books`. A number at the end counts as a shard's, so `wiki-2023.jsonl` belongs to `wiki`.
     """
-    return _SHARD.sub("", _endings(FORMATS.names()).sub("", name))
+    return _SHARD.sub("", _endings().sub("", name))
+
+
+def _endings() -> re.Pattern[str]:
+    """The extensions of all formats, and `.itemNNNN`, in any number."""
+    from corpora.documents.formats import FORMATS  # not above: readers import numpy, settings don't
+
+    return _compiled(FORMATS.names())
 
 
 @functools.cache
-def _endings(formats: tuple[str, ...]) -> re.Pattern[str]:  # noqa: ARG001 (the key: formats may be added)
-    """The extensions of all formats, and `.itemNNNN`, in any number."""
+def _compiled(formats: tuple[str, ...]) -> re.Pattern[str]:  # noqa: ARG001 (the key: formats may be added)
+    from corpora.documents.formats import extension_pattern
+
     return re.compile(rf"({extension_pattern()}|\.item\d{{4,}})+$", re.IGNORECASE)
 
 
@@ -56,6 +63,8 @@ def language_of_item(item: WorkItem, languages: Iterable[str]) -> str:
 
 def check_language_column(items: Sequence[WorkItem], column: str) -> None:
     """Raises BadArgument if an input can't have the column, or has a language of its own that it would override."""
+    from corpora.documents.formats import refuse_missing_column
+
     refuse_missing_column(items, column)
     for item in items:
         if item.language is not None:
