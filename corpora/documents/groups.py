@@ -92,7 +92,7 @@ def language_of_path(path: str, languages: Iterable[str]) -> str:
             raise BadArgument(f"{path}: {' and '.join(sorted(longest))} both occur in {part!r}: leave one, {_ADVICE}")
         if longest:
             return longest[0]
-    raise BadArgument(f"{path}: none of {', '.join(wanted)} occurs in its path: put it there, {_ADVICE}")
+    raise BadArgument(f"{path}: none of {', '.join(wanted)} occurs in its path: put one there, {_ADVICE}")
 
 
 def _words(text: str) -> list[str]:

@@ -52,6 +52,9 @@ def test_json_texts_of_another_field(tmp_path: Path) -> None:
     found = plain_texts(path.read_bytes(), "body")
     assert found is not None
     assert found.strings == ["uno", "dós"]
+    shortest = plain_texts(b'{"a":"."}\n' * 1000, "a")
+    assert shortest is not None
+    assert shortest.strings == ["."] * 1000
     with path.open("a") as file:
         file.write(
             '{"text":"a"}\n{"body":null}\n{"body":4}\n{"body":""}\n{"body":"\\ud800"}\n{"body":"fin","url":"u"}\n'
