@@ -20,6 +20,9 @@ from pipelines.sample import sample
 from pipelines.score import score
 from pipelines.settings import RunnerSettings, SampleSettings, ScoreSettings
 from tamiz.cli import main
+from tamiz.report.folders import find
+from tamiz.report.nearest import Pick
+from tamiz.report.texts import read_back
 from tests.invented import document
 
 HERE = RunnerSettings()
@@ -86,6 +89,23 @@ def test_the_same_documents(
     if name == "x.jsonl":
         with pytest.raises(StaleOutput, match=r"x\.jsonl was read differently for .*--text-column"):
             sample([other], tmp_path / "b" / "scores", tmp_path / "c", SAMPLE, HERE)
+
+
+def test_a_report_reads_documents_as_their_scores_did(tmp_path: Path, model: LmChoice) -> None:
+    """Two sources under one pattern, each read in its own way."""
+    write_blank_lines(tmp_path / "a.txt", "")
+    write_json(tmp_path / "b.jsonl", "body")
+    sources = [
+        DocumentSource(input=f"{tmp_path}/a.txt", blank_lines=True),
+        DocumentSource(input=f"{tmp_path}/b.jsonl", text_column="body"),
+    ]
+    score(sources, [model], tmp_path / "scores", ScoreSettings(), HERE)
+    scored = find(tmp_path / "scores", inputs=[f"{tmp_path}/a.txt", f"{tmp_path}/b.jsonl"])
+    rows = pq.read_table(tmp_path / "scores" / "a.txt.parquet")["row"].to_pylist()
+    picks = [Pick(0.0, "a.txt", rows[7], "a.txt", 1.0, 1), Pick(0.0, "b.jsonl", 7, "b.jsonl", 1.0, 1)]
+    found = read_back(scored, picks, remote=False, progress=lambda *_: None)
+    assert found.problems == []
+    assert [found.documents[pick.item, pick.row].text for pick in picks] == [TEXTS[7], TEXTS[7]]
 
 
 def test_from_the_command_line(tmp_path: Path, model: LmChoice, capsys: pytest.CaptureFixture[str]) -> None:
