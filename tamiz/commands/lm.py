@@ -34,7 +34,7 @@ def command() -> None:
 )
 @rebuild_option
 def train(
-    documents: list[DocumentSource], prune: str | None, out: str, rebuild: bool, max_rejected: float, **values: Any
+    sources: list[DocumentSource], prune: str | None, out: str, rebuild: bool, max_rejected: float, **values: Any
 ) -> None:
     """Estimate an interpolated modified Kneser-Ney model; OUT is LM.bin, a KenLM probing binary."""
     from corpora.perplexity.settings import LmSettings
@@ -45,7 +45,7 @@ def train(
         raise BadArgument("--words excludes --mode: raw words are scored in mode bertin")
     chosen = settings(LmSettings, prune=_prune(prune), **values)
     context = Context(rebuild=rebuild, max_rejected=max_rejected)
-    summarise([lm_stage(documents, Path(out), chosen, context)], "Language model")
+    summarise([lm_stage(sources, Path(out), chosen, context)], "Language model")
 
 
 def _prune(text: str | None) -> list[int] | None:

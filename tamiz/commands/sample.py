@@ -70,7 +70,7 @@ N = TypeVar("N", int, float)
 @pipeline_options
 def command(
     ctx: click.Context,
-    documents: list[DocumentSource],
+    sources: list[DocumentSource],
     scores: Path,
     keep: tuple[str, ...],
     keep_documents: tuple[str, ...],
@@ -106,7 +106,7 @@ def command(
         **values,
     )
     context = Context(runner_settings(ctx, runner, workers), rebuild, max_rejected)
-    summarise([sample_stage(documents, scores, Path(out), chosen, context)], "Sample")
+    summarise([sample_stage(sources, scores, Path(out), chosen, context)], "Sample")
 
 
 def by_group(flag: str, given: Sequence[str], kind: Callable[[str], N]) -> N | dict[str, N] | None:

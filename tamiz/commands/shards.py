@@ -49,7 +49,7 @@ def command() -> None:
 @pipeline_options
 def build(
     ctx: click.Context,
-    documents: list[DocumentSource],
+    sources: list[DocumentSource],
     tokenizer: str,
     out: str,
     workers: int,
@@ -64,7 +64,7 @@ def build(
     from tamiz.stages.shards import shards_stage
 
     context = Context(runner_settings(ctx, runner, workers), rebuild, max_rejected)
-    report = shards_stage(documents, tokenizer, Path(out), settings(ShardSettings, **values), context)
+    report = shards_stage(sources, tokenizer, Path(out), settings(ShardSettings, **values), context)
     summarise([report], "Shards")
 
 
