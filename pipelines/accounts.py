@@ -23,16 +23,17 @@ def input_identities(
     """One identity per input file, hashing only what `known` (or the folder's manifest) doesn't know already."""
     known = manifest.known_inputs(folder) if known is None else known
     paths = {item.path: item for item in items}
-
-    def identity(item: WorkItem) -> InputIdentity:
-        if is_local(item.path):
-            content = manifest.local_identity(Path(item.path), item.input_name, known)
-        else:
-            content = InputIdentity(name=item.input_name, size=item.size, etag=item.etag)
-        return msgspec.structs.replace(content, reading=reading_of(item) or msgspec.UNSET)
-
     with ThreadPoolExecutor(4) as pool:
-        return list(pool.map(identity, paths.values()))
+        return list(pool.map(lambda item: input_identity(item, known), paths.values()))
+
+
+def input_identity(item: WorkItem, known: dict[str, InputIdentity]) -> InputIdentity:
+    """The identity of the item's file, hashed only where `known` doesn't have it. Raises OSError."""
+    if is_local(item.path):
+        content = manifest.local_identity(Path(item.path), item.input_name, known)
+    else:
+        content = InputIdentity(name=item.input_name, size=item.size, etag=item.etag)
+    return msgspec.structs.replace(content, reading=reading_of(item) or msgspec.UNSET)
 
 
 def too_many_rejected(rejected: Path, counts: dict[str, Any], max_rejected: float) -> str | None:

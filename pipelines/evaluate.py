@@ -13,8 +13,7 @@ from typing import Any
 import msgspec
 
 from corpora import files, manifest
-from corpora.documents.formats import refuse_missing_column
-from corpora.documents.groups import source_of
+from corpora.documents.groups import check_language_column, source_of
 from corpora.documents.item import WorkItem
 from corpora.documents.items import work_items
 from corpora.documents.reading import DocumentBatch, read_batches
@@ -170,7 +169,7 @@ def evaluate(
     """
     items = work_items(patterns, ITEM_BYTES)
     if settings.language_column is not None:
-        refuse_missing_column(items, settings.language_column)
+        check_language_column(items, settings.language_column)
     languages = {} if settings.language_column else _languages(items, settings)
     named = tuple(zip(names_of(tokenizers), tokenizers, strict=True))
     for path in tokenizers:

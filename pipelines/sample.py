@@ -161,7 +161,13 @@ class _ItemScores:
 def _check_scored(scores: Path, content: Manifest, inputs: list[manifest.InputIdentity]) -> None:
     """The scores must have been made from these very inputs."""
     scored = {tuple(i.content()) for i in content.made_from.inputs}
+    readings = {i.name: i.reading for i in content.made_from.inputs}
     for identity in inputs:
+        if readings.get(identity.name, identity.reading) != identity.reading:
+            raise StaleOutput(
+                f"{identity.name} was read differently for {scores}: "
+                "pass the same --text-column, --blank-lines and format, or score it again"
+            )
         if tuple(identity.content()) not in scored:
             raise StaleOutput(f"{identity.name} is not what {scores} was made from: score it again (--rebuild)")
 

@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 
 from corpora.documents.batches import FIRST_BYTES, RejectedRow
-from corpora.documents.formats import refuse_missing_column
-from corpora.documents.groups import language_of_item
+from corpora.documents.groups import check_language_column, language_of_item
 from corpora.documents.item import WorkItem
 from corpora.documents.items import work_items
 from corpora.documents.reading import DocumentBatch, read_batches
@@ -171,7 +170,7 @@ def score(
     items = work_items(patterns, settings.item_bytes)
     routes = _routes(items, lm) if settings.language_column is None else {}
     if settings.language_column is not None:
-        refuse_missing_column(items, settings.language_column)
+        check_language_column(items, settings.language_column)
     _load.cache_clear()  # the file may hold another model than at the last call
     made_from = MadeFrom(
         stage="score",

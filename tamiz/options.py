@@ -26,7 +26,7 @@ DEFAULT_RUNNER = "FnApiRunner"
 
 
 def document_options(function: F) -> F:
-    """--input and how its files are read; the function takes `documents`, a list of DocumentSource."""
+    """--input and how its files are read; the function takes `sources`, a list of DocumentSource."""
     return _document_options(function, "--format", "--input-format")
 
 
@@ -48,8 +48,8 @@ def _document_options(function: F, *format_flags: str) -> F:
         blank_lines: bool,
         **others: Any,
     ) -> Any:
-        documents = sources_from(patterns, text_column, language, input_format, blank_lines)
-        return function(*arguments, documents=documents, **others)
+        sources = sources_from(patterns, text_column, language, input_format, blank_lines)
+        return function(*arguments, sources=sources, **others)
 
     for option in (
         click.option("--blank-lines", is_flag=True, help="Blank lines separate the documents of .txt files."),

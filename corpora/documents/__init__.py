@@ -1,6 +1,12 @@
-"""Documents at rest: work items, readers and writers by format, rejected rows, named sources.
+"""Documents at rest: inputs become work items, work items become batches of documents.
 
-items     patterns -> work items (descriptors)      reading   a work item -> batches of documents
-writing   kept documents -> parquet or JSON lines   rejected  what was not kept, and why
-sources   published corpora by name
+sources   where documents come from, and how they are read     items     patterns or sources -> work items
+formats   one value for each input format (jsonl, txt, ...)    reading   a work item -> batches of documents
+groups    source and language of an input                      writing   kept documents -> Parquet or JSON lines
+rejected  rows that aren't documents, and why
+
+Below these: item (the descriptor), batches (what readers yield), listing and splitting (of inputs), streams and
+compressions (bytes of a file).
+
+To add a format, see `formats.base`; a compression, `compressions`; a published corpus, `sources`.
 """

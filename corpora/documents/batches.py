@@ -1,4 +1,4 @@
-"""What reading yields: batches of documents and the rows that aren't documents."""
+"""The readers' output: batches of documents, and the rows that aren't documents."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class RejectedRow:
 
     @property
     def kind(self) -> str:
-        """The reason without its detail: what counts are kept by."""
+        """The reason without its detail. Counts are kept by kind."""
         return self.reason.partition(": ")[0]
 
     @property
@@ -39,9 +39,10 @@ class DocumentBatch:
     """Documents in input order, and the rows rejected between them.
 
     rows        int32[n], 0-based row of each document in the whole file
-    texts, urls, timestamps    n values; extra: column -> n values, for the columns asked for
+    texts, urls, timestamps    n values each
+    extra       column -> n values, for the columns that the caller named
     rejected    rows of this batch that aren't documents, in order
-    bytes_read  uncompressed bytes that this batch stands for
+    bytes_read  uncompressed bytes that this batch was read from
     damage      on an item's last batch only: why reading stopped there, and where
     """
 
@@ -56,13 +57,13 @@ class DocumentBatch:
 
     @property
     def total(self) -> int:
-        """Rows of either kind."""
+        """Documents and rejected rows."""
         return len(self.texts) + len(self.rejected)
 
 
 @dataclass(frozen=True, slots=True)
 class TextBatch:
-    """As DocumentBatch, of texts alone."""
+    """A DocumentBatch with only the texts."""
 
     texts: Utf8
     rejected: list[RejectedRow]
@@ -70,22 +71,22 @@ class TextBatch:
     damage: str | None = None
 
     @classmethod
-    def of(cls, found: DocumentBatch) -> Self:
-        return cls(utf8(found.texts), found.rejected, found.bytes_read, found.damage)
+    def of(cls, batch: DocumentBatch) -> Self:
+        return cls(utf8(batch.texts), batch.rejected, batch.bytes_read, batch.damage)
 
     @property
     def total(self) -> int:
-        """Rows of either kind."""
+        """Documents and rejected rows."""
         return len(self.texts) + len(self.rejected)
 
 
 Values = tuple[str | None, ...]  # one document: text, url, timestamp, then the extra columns
-Outcome = Values | str  # or the reason why it isn't one
+Outcome = Values | str  # a document, or the reason why the row isn't one
 
 
 @dataclass(slots=True)
 class BatchBuilder:
-    """Gathers rows one by one, in order."""
+    """Gathers the rows of one batch, in order. columns: names of the extra ones."""
 
     file: str
     columns: tuple[str, ...]
@@ -101,8 +102,8 @@ class BatchBuilder:
             self.values.append(outcome)
 
     def build(self, bytes_read: int, damage: str | None = None) -> DocumentBatch:
-        turned = list(zip(*self.values, strict=True)) or [()] * (3 + len(self.columns))
-        values = [list(column) for column in turned]
+        transposed = list(zip(*self.values, strict=True)) or [()] * (3 + len(self.columns))
+        values = [list(column) for column in transposed]
         return batch(self.rows, values, self.columns, self.rejected, bytes_read, damage)
 
 
@@ -114,7 +115,7 @@ def batch(
     bytes_read: int,
     damage: str | None = None,
 ) -> DocumentBatch:
-    """From columns: values holds text, url, timestamp, then one list for each of `columns`."""
+    """A batch from columns. values: the lists of texts, urls and timestamps, then one for each of `columns`."""
     texts: list[str] = values[0]  # type: ignore[assignment]  # a kept text is never None
     return DocumentBatch(
         rows=np.asarray(rows, np.int32),

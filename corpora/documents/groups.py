@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
-from corpora.documents.formats import FORMATS, extension_pattern
 from corpora.documents.item import WorkItem
 from corpora.errors import BadArgument
 
@@ -26,12 +25,20 @@ def source_of(name: str) -> str:
     `c4-es.tfrecord-00000-of-01024.json.gz` -> `c4-es.tfrecord`, `wiki__part-00001.parquet` -> `wiki__part`,
     `books.jsonl` -> `books`. A number at the end counts as a shard's, so `wiki-2023.jsonl` belongs to `wiki`.
     """
-    return _SHARD.sub("", _endings(FORMATS.names()).sub("", name))
+    return _SHARD.sub("", _endings().sub("", name))
+
+
+def _endings() -> re.Pattern[str]:
+    """The extensions of all formats, and `.itemNNNN`, in any number."""
+    from corpora.documents.formats import FORMATS  # not above: readers import numpy, settings don't
+
+    return _compiled(FORMATS.names())
 
 
 @functools.cache
-def _endings(formats: tuple[str, ...]) -> re.Pattern[str]:  # noqa: ARG001 (the key: formats may be added)
-    """The extensions of all formats, and `.itemNNNN`, in any number."""
+def _compiled(formats: tuple[str, ...]) -> re.Pattern[str]:  # noqa: ARG001 (the key: formats may be added)
+    from corpora.documents.formats import extension_pattern
+
     return re.compile(rf"({extension_pattern()}|\.item\d{{4,}})+$", re.IGNORECASE)
 
 
@@ -54,6 +61,18 @@ def language_of_item(item: WorkItem, languages: Iterable[str]) -> str:
     return item.language
 
 
+def check_language_column(items: Sequence[WorkItem], column: str) -> None:
+    """Raises BadArgument if an input can't have the column, or has a language of its own that it would override."""
+    from corpora.documents.formats import refuse_missing_column
+
+    refuse_missing_column(items, column)
+    for item in items:
+        if item.language is not None:
+            raise BadArgument(
+                f"{item.path}: its language is {item.language}, but language_column is {column!r}: name one of them"
+            )
+
+
 def language_of_path(path: str, languages: Iterable[str]) -> str:
     """The one of `languages` that occurs in the path as a word (a run of letters and digits, in any case).
 
@@ -73,7 +92,7 @@ def language_of_path(path: str, languages: Iterable[str]) -> str:
             raise BadArgument(f"{path}: {' and '.join(sorted(longest))} both occur in {part!r}: leave one, {_ADVICE}")
         if longest:
             return longest[0]
-    raise BadArgument(f"{path}: none of {', '.join(wanted)} occurs in its path: put it there, {_ADVICE}")
+    raise BadArgument(f"{path}: none of {', '.join(wanted)} occurs in its path: put one there, {_ADVICE}")
 
 
 def _words(text: str) -> list[str]:

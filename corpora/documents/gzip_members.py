@@ -13,7 +13,7 @@ _CHUNK = 1 << 18  # compressed bytes read at a time
 
 
 class _Corrupt(Exception):
-    """A decoding error in the chunk that begins at byte `start`."""
+    """A decoding error in the chunk that starts at byte `start`."""
 
     def __init__(self, start: int, reason: str) -> None:
         super().__init__(reason)
@@ -21,9 +21,9 @@ class _Corrupt(Exception):
 
 
 def gunzip(source: Source) -> Iterator[bytes]:
-    """Uncompressed bytes. Zero padding after a member is legal, as for `gzip -d`; Damage for everything else.
+    """Uncompressed bytes. Raises Damage for anything but members and zero padding (legal, as for `gzip -d`).
 
-    The decoder drops what it had decoded of a chunk when it meets an error in it. Then the file is decoded again,
+    When the decoder meets an error in a chunk, it drops the output of that chunk. Then the file is decoded again, and
     that chunk byte by byte, so that everything before the error is yielded.
     """
     done = 0
@@ -49,7 +49,7 @@ def _skip(stream: Iterator[bytes], count: int) -> Iterator[bytes]:
 
 
 def _inflate(source: Source, fine_from: int | None) -> Iterator[bytes]:
-    """Pieces of output; input is read in chunks, from byte `fine_from` on one byte at a time."""
+    """Pieces of output. Input is read in chunks, and one byte at a time from byte `fine_from` on."""
     decoder: igzip_lib.IgzipDecompressor | None = None  # None between members
     while True:
         start = source.position
@@ -78,7 +78,7 @@ def _chunk_length(position: int, fine_from: int | None) -> int:
 
 
 def _drain(decoder: igzip_lib.IgzipDecompressor, data: bytes, start: int) -> Iterator[bytes]:
-    """All output of `data`, in bounded pieces."""
+    """The output of `data`, in bounded pieces."""
     while True:
         try:
             piece = decoder.decompress(data, PIECE)

@@ -1,4 +1,4 @@
-"""Patterns -> the files they name: local globs and any fsspec address, each file once, with its identity."""
+"""Patterns -> the files that they match: local globs and any fsspec address, each file once, with its identity."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TIMES = ("last_commit", "LastModified", "last_modified", "updated", "mtime", "m
 
 
 class Listed(Config, frozen=True, kw_only=True):
-    """One input file. `key` is equal for two addresses of one file; `stem` names its outputs."""
+    """One input file. Two addresses of one file have equal keys; `stem` names its outputs."""
 
     address: str
     key: str
@@ -51,7 +51,7 @@ def _expand(pattern: str) -> Iterator[Listed]:
 def _expand_local(pattern: str) -> Iterator[Listed]:
     pattern = os.path.expanduser(pattern)  # noqa: PTH111 (pathlib would drop `./` and `//`)
     literal = os.path.lexists(pattern)
-    # pathlib's glob also matches dot files, which no shell user means
+    # not pathlib's glob, which also matches dot files, as no shell does
     paths = [pattern] if literal else glob.glob(pattern, recursive=True)  # noqa: PTH207
     if literal and os.path.isdir(pattern):  # noqa: PTH112
         raise BadArgument(f"{pattern} is a folder; name its files, such as {pattern.rstrip('/')}/*.jsonl.zst")
@@ -90,7 +90,7 @@ def _expand_remote(pattern: str) -> Iterator[Listed]:
 
 
 def _remote_glob(pattern: str) -> tuple[str, dict[str, dict[str, object]]]:
-    """(the pattern as its file system writes it, path -> info)."""
+    """(the pattern in its file system's form, path -> info)."""
     import fsspec
 
     try:
@@ -100,7 +100,7 @@ def _remote_glob(pattern: str) -> tuple[str, dict[str, dict[str, object]]]:
     try:
         found: dict[str, dict[str, object]] = filesystem.glob(root, detail=True)
         if not found:
-            filesystem.ls(_fixed_prefix(root))  # glob hides OSErrors, a missing network among them
+            filesystem.ls(_fixed_prefix(root))  # glob hides OSErrors, such as a missing network
         return root, found
     except FileNotFoundError:
         return root, {}

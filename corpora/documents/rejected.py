@@ -16,9 +16,9 @@ from corpora.files import atomic_path
 
 
 class RejectedWriter:
-    """Writes rows as they come; the file appears, whole, when the block ends, and only if there was a row.
+    """Writes rows as they come. The complete file appears when the block ends, and only if there was a row.
 
-    counts: rows by kind of reason. rows: all of them. A file left by an earlier run is removed if there is no row.
+    counts: rows by kind of reason. rows: their sum. A file of an earlier run is removed if there is no row now.
     """
 
     def __init__(self, path: str | Path) -> None:

@@ -1,4 +1,4 @@
-"""An open input file: its bytes, its position, and where it stops being readable."""
+"""An open input file: its bytes, its position, and what goes wrong while it is read."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ PIECE = 1 << 20  # bytes yielded at a time, at most
 
 
 class Damage(Exception):
-    """The file is unreadable from here on. Its text is the reason and the position."""
+    """The file is unreadable from here on. The message names the reason and the position."""
 
 
 class Source:
-    """An open file that knows its position and its address. A read that fails is a TamizError, never Damage."""
+    """An open file that knows its position and its address. A failing read raises TamizError, never Damage."""
 
     def __init__(self, file: IO[bytes], address: str) -> None:
         self._file = file
@@ -36,6 +36,6 @@ class Source:
 
 
 def unreadable(address: str, error: BaseException) -> TamizError:
-    """A file that can't be opened or read: a network, a disk or a permission, not its content."""
+    """The error for a file that can't be opened or read, whatever its content: a network, a disk, a permission."""
     detail = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return TamizError(f"can't read {address}: {detail.splitlines()[0]}")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Sequence
 
 from corpora.config import Config
 from corpora.documents.item import TEXT
-from corpora.errors import BadArgument
 
 
 class Source(Config, frozen=True, kw_only=True):
@@ -56,13 +56,11 @@ _ALL = (
 SOURCES = {source.name: source for source in _ALL}
 
 
-def source(name: str) -> Source:
-    """The published corpus of that name. Raises BadArgument, with the nearest name, for an unknown one."""
-    if name in SOURCES:
-        return SOURCES[name]
+def _problem(name: str) -> str:
+    """Why `name` is no published corpus, with the nearest one."""
     near = difflib.get_close_matches(name, SOURCES, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"sources are {', '.join(SOURCES)}"
-    raise BadArgument(f"documents.source is {name}, which is not a published corpus that tamiz knows; {hint}")
+    hint = f"did you mean {near[0]}?" if near else f"published corpora are {', '.join(SOURCES)}"
+    return f"source is {name!r}, which is not a published corpus that tamiz knows; {hint}"
 
 
 class DocumentSource(Config, frozen=True, kw_only=True):
@@ -95,12 +93,8 @@ class DocumentSource(Config, frozen=True, kw_only=True):
         if self.input is None and self.source is None:
             raise ValueError("neither input nor source is given: name patterns of files, or a published corpus")
         if self.source is not None and self.source not in SOURCES:
-            raise ValueError(f"source is {self.source!r}; it must be one of {', '.join(SOURCES)}")
-        for field in ("language", "text_column", "name"):
-            if getattr(self, field) == "":
-                raise ValueError(f"{field} is empty: give a name, or leave it out")
-        if self.name is not None and ("/" in self.name or self.name.startswith(".")):
-            raise ValueError(f"name is {self.name!r}; it becomes part of file names, so no / and no dot at its start")
+            raise ValueError(_problem(self.source))
+        self._check_names()
         if self.format is not None:
             from corpora.documents.formats import (
                 FORMATS,  # not above: readers import numpy, and recipes start quickly
@@ -108,6 +102,17 @@ class DocumentSource(Config, frozen=True, kw_only=True):
 
             if self.format not in FORMATS.names():
                 raise ValueError(f"format is {self.format!r}; it must be one of {', '.join(FORMATS.names())}")
+
+    def _check_names(self) -> None:
+        for field in ("language", "text_column", "name"):
+            if getattr(self, field) == "":
+                raise ValueError(f"{field} is empty: give a name, or leave it out")
+        if re.search(r'[\\"\x00-\x1f]', self.text_column):
+            raise ValueError(
+                f"text_column is {self.text_column!r}; it can't have quotes, backslashes or control codes"
+            )
+        if self.name is not None and ("/" in self.name or self.name.startswith(".")):
+            raise ValueError(f"name is {self.name!r}; it becomes part of file names, so no / and no dot at its start")
 
     @property
     def patterns(self) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """Kept documents -> parquet, .jsonl.zst or .jsonl.gz: text, timestamp, url, perplexity, keep_probability.
 
-Equal rows give equal bytes, however the calls cut them: rows are encoded in groups whose borders depend on rows only.
+Equal rows give equal bytes, however many calls write them: rows are encoded in groups whose borders depend only on
+the rows.
 """
 
 from __future__ import annotations
@@ -35,9 +36,9 @@ class _Sink(Protocol):
 
 
 class DocumentWriter:
-    """Appends documents to one file, which appears, whole, when the block ends without an exception.
+    """Appends documents to one file. The complete file appears when the block ends without an exception.
 
-    format: parquet | jsonl.zst | jsonl.gz. more: names of string columns behind the usual ones. Raises TamizError if
+    format: parquet | jsonl.zst | jsonl.gz. more: names of string columns after the usual ones. Raises TamizError if
     the file can't be written.
     """
 
@@ -95,7 +96,7 @@ class DocumentWriter:
 
 
 class _ParquetSink:
-    """One row group a call; zstd; page checksums, so that damage is seen."""
+    """One row group per call; zstd; page checksums, so that damage is detected."""
 
     def __init__(self, file: IO[bytes], names: Sequence[str]) -> None:
         import pyarrow as pa
@@ -108,8 +109,8 @@ class _ParquetSink:
             self._schema,
             compression="zstd",
             compression_level=_ZSTD_LEVEL,
-            use_dictionary=["timestamp", *names[len(COLUMNS) :]],  # type: ignore[arg-type]  # texts and addresses hardly repeat
-            write_statistics=list(numbers),  # least and greatest text tell nobody anything
+            use_dictionary=["timestamp", *names[len(COLUMNS) :]],  # type: ignore[arg-type]  # texts and addresses rarely repeat
+            write_statistics=list(numbers),  # the least and greatest text are of no use
             write_page_checksum=True,
         )
 
@@ -146,7 +147,7 @@ def _zstd_lines(file: IO[bytes], names: Sequence[str]) -> _Sink:
 
 
 def _gzip_lines(file: IO[bytes], names: Sequence[str]) -> _Sink:
-    # neither name nor time in the header; the standard library's, as ISA-L's output varies with the processor
+    # no name and no time in the header; by the standard library, because ISA-L's output depends on the processor
     return _LinesSink(gzip.GzipFile(filename="", mode="wb", fileobj=file, compresslevel=6, mtime=0), names)
 
 

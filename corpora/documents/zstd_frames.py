@@ -1,7 +1,7 @@
 """Decompression of .zst: frames one after another, block by block (RFC 8878, section 3.1).
 
-Walking the blocks here, and leaving their content to the library, bounds the output of one call to a block
-(128 KiB), keeps every block before a corrupt one, and tells a finished frame from a truncated one.
+This module walks the blocks and leaves their content to the library. So one call yields at most a block (128 KiB),
+every block before a corrupt one is kept, and a truncated frame is told from a complete one.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _CHECKSUM_FLAG = 4  # in the frame header descriptor
 
 
 def unzstd(source: Source) -> Iterator[bytes]:
-    """Uncompressed bytes of every frame; skippable frames are skipped. Damage for everything else."""
+    """Uncompressed bytes of every frame; skippable frames are skipped. Raises Damage for everything else."""
     while magic := source.read(4):
         if magic == _MAGIC:
             yield from _Frame(source).blocks()
@@ -31,7 +31,7 @@ def unzstd(source: Source) -> Iterator[bytes]:
 
 
 class _Frame:
-    """One frame, whose magic has been read."""
+    """One frame, after its magic."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
@@ -71,7 +71,7 @@ def _take(source: Source, length: int) -> bytes:
 
 
 def _is_skippable(magic: bytes) -> bool:
-    """Whether a skippable frame begins so: 0x184D2A50 to 0x184D2A5F, little endian."""
+    """Whether `magic` begins a skippable frame: 0x184D2A50 to 0x184D2A5F, little endian."""
     return magic[0] & 0xF0 == 0x50 and b"\x2a\x4d\x18".startswith(magic[1:])
 
 

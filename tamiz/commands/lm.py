@@ -39,7 +39,7 @@ def command() -> None:
 )
 @rebuild_option
 def train(
-    documents: list[DocumentSource], prune: str | None, out: str, rebuild: bool, max_rejected: float, **values: Any
+    sources: list[DocumentSource], prune: str | None, out: str, rebuild: bool, max_rejected: float, **values: Any
 ) -> None:
     """Estimate an interpolated modified Kneser-Ney model. OUT is LM.bin, a KenLM probing binary."""
     from corpora.perplexity.settings import LmSettings
@@ -51,7 +51,7 @@ def train(
     chosen = settings(LmSettings, prune=_prune(prune), **values)
     log.beside(Path(out))
     context = Context(rebuild=rebuild, max_rejected=max_rejected)
-    summarise([lm_stage(documents, Path(out), chosen, context)], "Language model")
+    summarise([lm_stage(sources, Path(out), chosen, context)], "Language model")
 
 
 def _prune(text: str | None) -> list[int] | None:

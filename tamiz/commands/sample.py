@@ -52,7 +52,7 @@ N = TypeVar("N", int, float)
 @pipeline_options
 def command(
     ctx: click.Context,
-    documents: list[DocumentSource],
+    sources: list[DocumentSource],
     scores: Path,
     method: str,
     keep: tuple[str, ...],
@@ -78,7 +78,7 @@ def command(
     }
     settings = chosen(METHODS, method, values, common)
     context = Context(runner_settings(ctx, runner, workers), rebuild, max_rejected)
-    summarise([sample_stage(documents, scores, Path(out), settings, context)], "Sample")
+    summarise([sample_stage(sources, scores, Path(out), settings, context)], "Sample")
 
 
 def by_group(flag: str, given: Sequence[str], kind: Callable[[str], N]) -> N | dict[str, N] | None:

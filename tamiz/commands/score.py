@@ -44,7 +44,7 @@ from tamiz.options import BEAM, document_options, out_option, pipeline_options, 
 @pipeline_options
 def command(
     ctx: click.Context,
-    documents: list[DocumentSource],
+    sources: list[DocumentSource],
     models: tuple[str, ...],
     language_column: str | None,
     tokenizers: tuple[str, ...],
@@ -69,4 +69,4 @@ def command(
     chosen = choose_models(models, tokenizers, mode, trust=trust_lm)
     context = Context(runner_settings(ctx, runner, workers), rebuild, max_rejected)
     asked = settings(ScoreSettings, mode=mode, language_column=language_column)
-    summarise([score_stage(documents, chosen, Path(out), asked, context)], "Scores")
+    summarise([score_stage(sources, chosen, Path(out), asked, context)], "Scores")

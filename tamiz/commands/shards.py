@@ -58,7 +58,7 @@ def command() -> None:
 @pipeline_options
 def build(
     ctx: click.Context,
-    documents: list[DocumentSource],
+    sources: list[DocumentSource],
     tokenizer: str,
     objective: str,
     out: str,
@@ -75,7 +75,7 @@ def build(
     common = {name: values.pop(name) for name in COMMON}
     settings = chosen(OBJECTIVES, objective, values, common)
     context = Context(runner_settings(ctx, runner, workers), rebuild, max_rejected)
-    report = shards_stage(documents, tokenizer, Path(out), settings, context)
+    report = shards_stage(sources, tokenizer, Path(out), settings, context)
     summarise([report], "Shards")
 
 

@@ -37,7 +37,7 @@ def command() -> None:
 @pipeline_options
 def train(
     ctx: click.Context,
-    documents: list[DocumentSource],
+    sources: list[DocumentSource],
     out: str,
     workers: int,
     runner: str,
@@ -51,7 +51,7 @@ def train(
     from tokenizer_train.settings import TokenizerSettings
 
     context = Context(runner_settings(ctx, runner, workers), rebuild, max_rejected)
-    report = tokenizer_stage(documents, Path(out), settings(TokenizerSettings, **values), context)
+    report = tokenizer_stage(sources, Path(out), settings(TokenizerSettings, **values), context)
     summarise([report], "Tokenizer")
 
 

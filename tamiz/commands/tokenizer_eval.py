@@ -44,7 +44,7 @@ SHOWN = 24  # groups in a table
 def command(
     ctx: click.Context,
     tokenizers: tuple[str, ...],
-    documents: list[DocumentSource],
+    sources: list[DocumentSource],
     languages: str | None,
     out: str | None,
     workers: int,
@@ -75,7 +75,7 @@ def command(
     context = Context(runner_settings(ctx, runner, workers), rebuild, max_rejected)
     named = tuple(name.strip() for name in languages.split(",")) if languages is not None else None
     asked = settings(EvaluationSettings, languages=named, **values)
-    report = evaluation_stage(paths, documents, Path(out) if out else None, asked, context)
+    report = evaluation_stage(paths, sources, Path(out) if out else None, asked, context)
     show(report.facts)
     summarise([report], "Evaluation")
 

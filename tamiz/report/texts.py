@@ -7,15 +7,17 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
-from corpora import manifest
+import msgspec
+
 from corpora.documents.item import WorkItem
 from corpora.documents.items import work_items
 from corpora.documents.reading import read_batches
+from corpora.documents.sources import DocumentSource
 from corpora.errors import TamizError
 from corpora.files import is_local
-from corpora.manifest import InputIdentity
+from corpora.manifest import InputIdentity, MadeFrom
+from pipelines.accounts import input_identity
 from tamiz.report.folders import Scored
 from tamiz.report.nearest import Pick
 
@@ -83,23 +85,36 @@ def _find_items(scored: Scored, remote: bool) -> tuple[dict[str, WorkItem], list
             problems.append(f"{pattern} lies elsewhere and was not read: `tamiz report` on its own reads it")
             continue
         try:
-            items = work_items([pattern], int(scored.scored.made_from.settings["item_bytes"]))
+            found.update((item.name, item) for item in _items_as_scored(pattern, scored.scored.made_from))
         except TamizError as error:
             problems.append(f"{error}; name the documents with --input PATTERN")
-        else:
-            found.update((item.name, item) for item in items)
     return found, problems
+
+
+def _items_as_scored(pattern: str, made_from: MadeFrom) -> list[WorkItem]:
+    """The pattern's items, each file read as it was when it was scored. Raises TamizError if none can be."""
+    known = {identity.name: identity.reading or {} for identity in made_from.inputs}
+    items: list[WorkItem] = []
+    errors: list[TamizError] = []
+    readings = list(known.values())
+    for reading in (reading for n, reading in enumerate(readings) if reading not in readings[:n]):
+        source = msgspec.convert({"input": [pattern], **reading}, DocumentSource)
+        try:
+            read = work_items([source], int(made_from.settings["item_bytes"]))
+        except TamizError as error:
+            errors.append(error)
+        else:
+            items += [item for item in read if known.get(item.input_name, reading) == reading]
+    if errors and not items:
+        raise errors[0]
+    return items
 
 
 def _check_same(item: WorkItem, known: dict[str, InputIdentity]) -> str | None:
     """A line if the file isn't the one that was scored."""
     old = known.get(item.input_name)
     try:
-        new = (
-            manifest.local_identity(Path(item.path), item.input_name, known)
-            if is_local(item.path)
-            else InputIdentity(name=item.input_name, size=item.size, etag=item.etag)
-        )
+        new = input_identity(item, known)
     except OSError as error:
         return f"{item.path} can't be read ({error.strerror})"
     if old is None or old.content() != new.content():

@@ -86,7 +86,7 @@ def test_a_column_says_the_language(files, tmp_path, capsys):
     assert {name: by["byt5"]["documents"] for name, by in per.items()} == {"ca": 30, "es": 90, "unknown": 7}
     assert run("byt5", "--input", files / "*" / "*", "--languages", "es,ko", "--out", tmp_path / "named") == 0
     assert run("byt5", "--input", files / "*" / "*", "--languages", "pt") == 2
-    assert "none of pt stands in its path" in capsys.readouterr().err
+    assert "none of pt occurs in its path" in capsys.readouterr().err
 
 
 def test_the_draw_depends_on_documents_alone(files, texts, tmp_path):

@@ -152,7 +152,7 @@ def test_models_load_once_and_only_where_needed(
 
 def test_a_path_without_language_is_refused_before_any_work(models: tuple[LmChoice, ...], tmp_path: Path) -> None:
     write_lines(tmp_path / "corpus.jsonl", rows()[:5])
-    with pytest.raises(BadArgument, match=r"corpus\.jsonl: none of es, pt stands in its path"):
+    with pytest.raises(BadArgument, match=r"corpus\.jsonl: none of es, pt occurs in its path"):
         score([str(tmp_path / "corpus.jsonl")], models, tmp_path / "out", ScoreSettings(), HERE)
     assert not (tmp_path / "out").exists()
 
@@ -192,7 +192,7 @@ def test_the_command_takes_languages(
     given = [f"{model.language}={model.path}" for model in models]
     arguments = ["score", "--input", str(tmp_path / "in.jsonl"), "--lm", *given, "--out", str(tmp_path / "out")]
     for more, code, told in (
-        ([], 2, "none of es, pt stands in its path"),
+        ([], 2, "none of es, pt occurs in its path"),
         (["--language-column", "lang"], 1, "were rejected"),
         (["--language-column", "lang", "--max-rejected", "0.5"], 0, "no model for language"),
     ):

@@ -22,7 +22,7 @@ from corpora.documents.batches import RejectedRow
 from corpora.documents.items import work_items
 from corpora.documents.reading import read_batches
 from corpora.documents.rejected import RejectedWriter
-from corpora.documents.sources import SOURCES, source
+from corpora.documents.sources import SOURCES, DocumentSource
 from corpora.documents.writing import COLUMNS, FORMATS, DocumentWriter
 from corpora.errors import BadArgument, TamizError
 
@@ -206,11 +206,11 @@ def test_an_interrupted_list_of_rejected_rows_leaves_nothing(tmp_path: Path) -> 
 def test_sources_by_name() -> None:
     assert set(SOURCES) == {"mc4-es", "mmarco-es", "wikipedia-es"}
     assert all(s.pattern.startswith("hf://datasets/") and s.licence and s.citation for s in SOURCES.values())
-    assert source("mc4-es") is SOURCES["mc4-es"]
-    with pytest.raises(BadArgument, match="did you mean mc4-es"):
-        source("mc4_es")
-    with pytest.raises(BadArgument, match="sources are mc4-es, mmarco-es, wikipedia-es"):
-        source("zzz")
+    assert DocumentSource(source="mc4-es").patterns == (SOURCES["mc4-es"].pattern,)
+    with pytest.raises(ValueError, match="did you mean mc4-es"):
+        DocumentSource(source="mc4_es")
+    with pytest.raises(ValueError, match="published corpora are mc4-es, mmarco-es, wikipedia-es"):
+        DocumentSource(source="zzz")
 
 
 def test_mc4_leaves_out_its_validation_split() -> None:

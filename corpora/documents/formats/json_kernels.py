@@ -1,7 +1,7 @@
-"""Kernels that read one field of JSON lines without an object for each line: as UTF-8, unescaped, end to end.
+"""Kernels that read one field of JSON lines without a Python object per line: unescaped UTF-8, text after text.
 
-They take what is plain: on every line one object whose values are strings, numbers, true, false or null; the field
-there once, a string that isn't empty. A block with anything else they leave to `jsonl`.
+They read plain blocks only: every line is one object whose values are strings, numbers, true, false or null, and has
+the field once, as a string that isn't empty. Any other block is left to `json_parser.JsonlParser`, the readable twin.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from corpora.compiled import bytes_between, copy_64, inlined, trailing_zeros, uncounted
 
-SLACK = 64  # bytes behind the texts that are written, too
-_BAD = -1  # a position: leave the block
+SLACK = 64  # bytes after the texts that may be overwritten
+_BAD = -1  # as a position: the block isn't plain
 _QUOTE, _BACKSLASH, _NEWLINE, _SPACE, _TAB, _RETURN = map(ord, '"\\\n \t\r')
 _OPEN, _CLOSE, _COLON, _COMMA = map(ord, "{}:,")
 _MINUS, _PLUS, _POINT, _ZERO, _NINE, _E, _U = map(ord, "-+.09eu")
-_STANDS_FOR = np.zeros(256, np.uint8)  # by what follows a backslash
+_STANDS_FOR = np.zeros(256, np.uint8)  # by the byte that follows a backslash
 _STANDS_FOR[[*b'"\\/bfnrt']] = [*b'"\\/\b\f\n\r\t']
 _HEX = np.full(256, 1 << 16, np.int64)
 _HEX[[*b"0123456789abcdefABCDEF"]] = [*range(16), *range(10, 16)]
@@ -27,7 +27,7 @@ _LENGTHS = np.array([5, 4, 4])
 
 @inlined
 def _byte(block: NDArray[np.uint8], position: int) -> int:
-    """0 behind the end."""
+    """The byte at `position`; 0 past the end."""
     return int(block[position]) if position < block.shape[0] else 0
 
 
@@ -42,7 +42,7 @@ def _past_space(block: NDArray[np.uint8], position: int) -> int:
 
 @inlined
 def _code_unit(block: NDArray[np.uint8], position: int) -> int:
-    r"""Of `\uXXXX` at `position`; 2**16 or more where there is none."""
+    r"""The code unit of `\uXXXX` at `position`; 2**16 or more where there is none."""
     if position + 6 > block.shape[0] or block[position] != _BACKSLASH or block[position + 1] != _U:
         return 1 << 16
     code = 0
@@ -53,7 +53,7 @@ def _code_unit(block: NDArray[np.uint8], position: int) -> int:
 
 @inlined
 def _write(code: int, out: NDArray[np.uint8], end: int) -> int:
-    """A character in UTF-8. Returns where it ends."""
+    """Writes a character as UTF-8. Returns where it ends in `out`."""
     if code < 0x80:
         out[end] = code
         return end + 1
@@ -67,7 +67,7 @@ def _write(code: int, out: NDArray[np.uint8], end: int) -> int:
 
 @uncounted
 def _escape(block: NDArray[np.uint8], position: int, out: NDArray[np.uint8], end: int) -> tuple[int, int]:
-    """What stands behind the escape at `position`, and where what it stands for ends, written from out[end] on."""
+    """Reads the escape at `position`, writes its character from out[end] on. Returns where each of the two ends."""
     byte = _byte(block, position + 1)
     if byte != _U:
         out[end] = _STANDS_FOR[byte]
@@ -86,7 +86,7 @@ def _escape(block: NDArray[np.uint8], position: int, out: NDArray[np.uint8], end
 
 @inlined
 def _string(block: NDArray[np.uint8], position: int, out: NDArray[np.uint8], end: int) -> tuple[int, int]:
-    """As `_escape`, of the string whose first quote is before `position`."""
+    """As `_escape`, for the string whose opening quote is just before `position`."""
     while True:
         if position + 64 <= block.shape[0]:
             special = bytes_between(block, position, 0, 0x1F) | bytes_between(block, position, _QUOTE, _QUOTE)
@@ -116,7 +116,7 @@ def _string(block: NDArray[np.uint8], position: int, out: NDArray[np.uint8], end
 
 @inlined
 def _digits(block: NDArray[np.uint8], position: int) -> int:
-    """Behind one digit or more."""
+    """The position after one digit or more."""
     start = position
     while _ZERO <= _byte(block, position) <= _NINE:
         position += 1
@@ -125,7 +125,7 @@ def _digits(block: NDArray[np.uint8], position: int) -> int:
 
 @uncounted
 def _number(block: NDArray[np.uint8], position: int) -> int:
-    """Behind the number at `position`."""
+    """The position after the number at `position`."""
     position += 1 if _byte(block, position) == _MINUS else 0
     first = position
     position = _digits(block, position)
@@ -143,7 +143,7 @@ def _number(block: NDArray[np.uint8], position: int) -> int:
 
 @uncounted
 def _plain(block: NDArray[np.uint8], position: int) -> int:
-    """Behind the number, true, false or null at `position`."""
+    """The position after the number, true, false or null at `position`."""
     for literal in range(3):
         same, length = True, int(_LENGTHS[literal])
         for place in range(length):
@@ -165,7 +165,7 @@ def _is_name(block: NDArray[np.uint8], start: int, stop: int, name: NDArray[np.u
 
 @inlined
 def _key(block: NDArray[np.uint8], position: int) -> int:
-    """The last quote of the key whose first is at `position`. One with an escape isn't plain."""
+    """The closing quote of the key whose opening quote is at `position`. A key with an escape isn't plain."""
     if _byte(block, position) != _QUOTE:
         return _BAD
     position += 1
@@ -180,7 +180,7 @@ def _key(block: NDArray[np.uint8], position: int) -> int:
 def _object(
     block: NDArray[np.uint8], position: int, name: NDArray[np.uint8], out: NDArray[np.uint8], end: int
 ) -> tuple[int, int]:
-    """Behind the object at `position`, and where its text ends, written from out[end] on."""
+    """Reads the object at `position` and writes its text from out[end] on. Returns where each of the two ends."""
     begin, found = end, False
     if _byte(block, position) != _OPEN:
         return _BAD, end
@@ -214,7 +214,7 @@ def _object(
 def read_field(
     block: NDArray[np.uint8], name: NDArray[np.uint8], out: NDArray[np.uint8], ends: NDArray[np.int64]
 ) -> int:
-    """The field of every line, line k's in out[ends[k]:ends[k + 1]]. Returns how many, or -1: not all are plain.
+    """Writes the field of line k to out[ends[k]:ends[k + 1]]. Returns the number of lines, or -1: not all are plain.
 
     block: lines, the last with or without its newline; valid UTF-8. out: uint8[bytes of the block + SLACK]. ends:
     int64[lines + 1].

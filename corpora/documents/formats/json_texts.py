@@ -15,7 +15,7 @@ _SHORTEST = len('{"":"."}')  # an object, but for the field's name
 
 
 class JsonTexts:
-    """Lines -> TextBatch, with the same outcome for each line as JsonlParser's."""
+    """Lines -> TextBatch. The outcome of each line is that of JsonlParser."""
 
     def __init__(self, file: str, text_column: str = TEXT) -> None:
         self._column = text_column

@@ -22,7 +22,7 @@ class TxtParser(PlainParser):
 
 
 class Paragraphs:
-    """Blocks of lines -> DocumentBatch, where blank lines separate documents and may stand in another block.
+    """Blocks of lines -> DocumentBatch, where blank lines separate documents, which may go on in the next block.
 
     A document's row is that of its first line; its lines are joined by \\n. Blank lines are no rows. A document with
     a line that isn't UTF-8 is rejected whole.

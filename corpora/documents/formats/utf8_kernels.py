@@ -1,7 +1,7 @@
 """Whether bytes are valid UTF-8 (Unicode, table 3-7), 64 at a time, as the bits of a number.
 
-That is: bytes that go on a character stand where a first byte asks for them and nowhere else; no first byte is one of
-an overlong form or past U+10FFFF, and no second byte makes one, or a surrogate.
+Continuation bytes must appear exactly where a lead byte requires them. No lead byte may start an overlong form or a
+character past U+10FFFF, and no second byte may complete one of these or a surrogate.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from corpora.compiled import bytes_between, inlined, uncounted
 
 _BLOCK = 64
 _ONE, _LAST = np.uint64(1), np.uint64(63)
-# What a block leaves to the next one: bytes that go on, and whether its last byte is one that narrows the range of a
-# second byte.
+# Carried from one block to the next: the continuation bytes that are due, and whether the last byte is a lead byte
+# that narrows the range of the second byte.
 _DUE, _E0, _ED, _F0, _F4, _LEFT = range(6)
 
 
 @inlined
 def _after(data: NDArray[np.uint8], at: int, byte: int, left: NDArray[np.uint64], which: int) -> np.uint64:
-    """The places behind a certain byte."""
+    """The positions after each occurrence of `byte`."""
     found = bytes_between(data, at, byte, byte)
     before = left[which]
     left[which] = found >> _LAST
@@ -29,7 +29,7 @@ def _after(data: NDArray[np.uint8], at: int, byte: int, left: NDArray[np.uint64]
 
 @inlined
 def _is_right(data: NDArray[np.uint8], at: int, left: NDArray[np.uint64]) -> bool:
-    """Of 64 bytes."""
+    """Whether the 64 bytes at `at` are valid, after the blocks that `left` remembers."""
     two, three = bytes_between(data, at, 0xC2, 0xDF), bytes_between(data, at, 0xE0, 0xEF)
     four, never = bytes_between(data, at, 0xF0, 0xF4), bytes_between(data, at, 0xF5, 0xFF)
     never |= bytes_between(data, at, 0xC0, 0xC1)
@@ -55,6 +55,6 @@ def _are_right(data: NDArray[np.uint8], end: NDArray[np.uint8], left: NDArray[np
 def is_utf8(data: NDArray[np.uint8]) -> bool:
     """data: read-only."""
     rest = len(data) % _BLOCK
-    end = np.zeros(_BLOCK, np.uint8)  # a zero at least: no character goes on after the last byte
+    end = np.zeros(_BLOCK, np.uint8)  # at least one zero: no character continues past the end
     end[:rest] = data[len(data) - rest :]
     return _are_right(data, end, np.zeros(_LEFT, np.uint64))
