@@ -28,7 +28,7 @@ LEVELS: tuple[Per, ...] = get_args(Per)
 def calibrate(
     scores: Path, keeps: Sequence[float] = (), progress: Callable[[int, int], None] | None = None
 ) -> tuple[dict[str, Any], list[Path]]:
-    """Writes calibration.json and a plot of each language, named as derived in the manifest of the scores.
+    """Writes calibration.json and a plot of each language; the scores' manifest names them as derived.
 
     keeps: shares that samplers are fitted to keep, besides BERTIN's. Returns the content of calibration.json, and the
     files written. Raises BadArgument for a share outside (0, 1], DamagedFile if the folder has no finished scores or
@@ -40,7 +40,7 @@ def calibrate(
     content = manifest.read_finished(scores, "score")
     calibration = Calibration.of_scores(scores, content, progress)
     if not calibration.total:
-        raise DamagedFile(f"{scores} holds no scored document")
+        raise DamagedFile(f"{scores} has no scored document")
     wanted = list(dict.fromkeys([BERTIN_KEEP, *keeps]))
     facts = {
         "format": FORMAT,

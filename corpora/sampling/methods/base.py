@@ -49,8 +49,8 @@ class SampleSettings(Config, frozen=True, kw_only=True, tag_field="method"):
     """Command-line flags of the method's own fields."""
     curve: ClassVar[type[Curve]]
     """The type that `fit` returns; manifests name it by its tag."""
-    extra_columns: ClassVar[tuple[str, ...]] = ()
-    """Names of the text columns that `Curve.columns` gives."""
+    extra_columns: ClassVar[Mapping[str, str]] = {}
+    """Name -> type (as pyarrow calls it: string, float64, int32, bool) of the columns that `Curve.columns` gives."""
 
     def __post_init__(self) -> None:
         self._check_amount()
