@@ -52,6 +52,9 @@ class SampleSettings(Config, frozen=True, kw_only=True, tag_field="method"):
     extra_columns: ClassVar[Mapping[str, str]] = {}
     """Name -> type (as pyarrow calls it: string, float64, int32, bool) of the columns that `Curve.columns` gives."""
 
+    advice_if_unreachable: ClassVar[str] = "lower --keep"
+    """The end of the error where no factor keeps the share that was asked."""
+
     def __post_init__(self) -> None:
         self._check_amount()
         self._check_positive("factor")
@@ -76,7 +79,8 @@ class SampleSettings(Config, frozen=True, kw_only=True, tag_field="method"):
         """
         curve = self.unscaled(scores)
         if keep is not None:
-            return curve.scaled(solve_factor(curve.shape(scores.centres()), keep, scores.counts()))
+            shape, documents = curve.shape(scores.centres()), scores.counts()
+            return curve.scaled(solve_factor(shape, keep, documents, self.advice_if_unreachable))
         return curve if self.factor is None else curve.scaled(self.factor)
 
     @classmethod

@@ -63,6 +63,7 @@ class BucketsSettings(SampleSettings, frozen=True, kw_only=True, tag="buckets"):
     """Those that are kept, of head, middle and tail. None: all."""
 
     curve = Buckets
+    advice_if_unreachable = "lower --keep or keep more buckets"
     extra_columns: ClassVar[Mapping[str, str]] = {"bucket": "string"}
     flags = (
         Flag("--percentiles", "percentiles", "Where middle and tail begin. [default: 30,60]",
