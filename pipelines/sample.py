@@ -40,7 +40,7 @@ ALGORITHM = 2
 class SampleWork:
     """Samples one work item: writes <out>/part-NNNNN.parquet, the kept documents in input order.
 
-    groups: by `group_name`. extra_columns: names of the text columns that the groups' curves add.
+    groups: by `group_name`. extra_columns: name -> type, of the columns that the groups' curves add.
     """
 
     out: str
@@ -50,14 +50,14 @@ class SampleWork:
     groups: Mapping[str, FittedGroup]
     seed: int
     format: str
-    extra_columns: tuple[str, ...]
+    extra_columns: Mapping[str, str]
 
     def __call__(self, item: WorkItem) -> ItemResult:
         out, damage, read = Path(self.out), None, 0
         rows = _ItemScores(self, item)
         path = out / f"part-{item.number:05d}.{self.format}"
         rejected = RejectedWriter(out / "rejected" / f"{item.name}.jsonl")
-        with DocumentWriter(path, self.format, self.extra_columns) as writer, rejected:
+        with DocumentWriter(path, self.format, list(self.extra_columns)) as writer, rejected:
             for batch in read_batches(item):
                 rows.write_kept(batch, writer)
                 rejected.write(batch.rejected)
@@ -106,8 +106,8 @@ class _ItemScores:
             curve = work.groups[name].curve
             self._probability[mask] = curve.keep_probability(self.perplexity[mask])
             if self._extra:
-                for column, texts in curve.columns(self.perplexity[mask]).items():
-                    self._extra[column][mask] = texts
+                for column, values in curve.columns(self.perplexity[mask]).items():
+                    self._extra[column][mask] = np.array(values, np.object_)
 
     def _groups(self) -> dict[str, npt.NDArray[np.bool_]]:
         """bool[n] for each group with a scored row here: its rows. No group, no scored row."""
@@ -142,7 +142,7 @@ class _ItemScores:
             [batch.urls[i] for i in chosen],
             self.perplexity[rows],
             self._probability[rows],
-            *(texts[rows].tolist() for texts in self._extra.values()),
+            *(values[rows].tolist() for values in self._extra.values()),
         )
 
     def counts(self) -> dict[str, QuartileCounts]:
@@ -220,7 +220,7 @@ def _work(out: Path, made_from: MadeFrom, scores: Path, scored: Manifest, settin
         groups=fit_groups(settings, Calibration.of_scores(scores, scored).by(settings.per)),
         seed=settings.seed,
         format=settings.format,
-        extra_columns=settings.extra_columns,
+        extra_columns=dict(settings.extra_columns),
     )
 
 

@@ -28,7 +28,7 @@ LEVELS: tuple[Per, ...] = get_args(Per)
 def calibrate(
     scores: Path, keeps: Sequence[float] = (), progress: Callable[[int, int], None] | None = None
 ) -> tuple[dict[str, Any], list[Path]]:
-    """Writes calibration.json and a plot of each language, named as derived in the manifest of the scores.
+    """Writes calibration.json and a plot of each language; the scores' manifest names them as derived.
 
     keeps: shares that samplers are fitted to keep, besides BERTIN's. Returns the content of calibration.json, and the
     files written. Raises BadArgument for a share outside (0, 1], DamagedFile if the folder has no finished scores or
@@ -40,7 +40,7 @@ def calibrate(
     content = manifest.read_finished(scores, "score")
     calibration = Calibration.of_scores(scores, content, progress)
     if not calibration.total:
-        raise DamagedFile(f"{scores} holds no scored document")
+        raise DamagedFile(f"{scores} has no scored document")
     wanted = list(dict.fromkeys([BERTIN_KEEP, *keeps]))
     facts = {
         "format": FORMAT,
@@ -84,14 +84,14 @@ def _facts(histogram: LogHistogram, keeps: Sequence[float]) -> dict[str, Any]:
 
 def _samplers(histogram: LogHistogram, keep: float) -> dict[str, Any]:
     """By label: the curve, and factor x shape at POINTS; or why it can't be fitted."""
-    return {label: sampler_facts(found) for label, found in recommend(histogram, keep).items()}
+    return {label: sampler_facts(sampler) for label, sampler in recommend(histogram, keep).items()}
 
 
-def sampler_facts(found: Recommendation | str) -> dict[str, Any]:
-    if isinstance(found, str):
-        return {"not_fitted": found}
-    points = dict(zip(POINTS, found.at_points, strict=True))
-    return {"kernel": found.curve.to_builtins(), "factor_x_kernel": points}
+def sampler_facts(sampler: Recommendation | str) -> dict[str, Any]:
+    if isinstance(sampler, str):
+        return {"not_fitted": sampler}
+    points = dict(zip(POINTS, sampler.at_points, strict=True))
+    return {"kernel": sampler.curve.to_builtins(), "factor_x_kernel": points}
 
 
 def _draw(scores: Path, calibration: Calibration, keep: float) -> list[Path]:
@@ -101,7 +101,7 @@ def _draw(scores: Path, calibration: Calibration, keep: float) -> list[Path]:
     for name, histogram in languages.items():
         safe = re.sub(r"[^\w.]+", "_", name)
         path = scores / ("calibration.png" if len(languages) == 1 else f"calibration-{safe}.png")
-        found = recommend(histogram, keep).items()
-        curves = [(label, r.curve) for label, r in found if isinstance(r, Recommendation)]
+        samplers = recommend(histogram, keep).items()
+        curves = [(label, r.curve) for label, r in samplers if isinstance(r, Recommendation)]
         drawn.append(draw_scores(histogram, path, curves))
     return drawn

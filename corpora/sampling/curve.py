@@ -35,8 +35,8 @@ class Curve(msgspec.Struct, frozen=True, tag_field="name"):
         """The same curve with another factor. Raises BadArgument for a factor that can't be."""
         return msgspec.structs.replace(self, factor=factor)
 
-    def columns(self, perplexity: npt.ArrayLike, /) -> dict[str, list[str]]:  # noqa: ARG002
-        """Columns that a sample gets besides perplexity and probability: one text for each of [n] rows."""
+    def columns(self, perplexity: npt.ArrayLike, /) -> dict[str, list[Any]]:  # noqa: ARG002
+        """The method's `extra_columns` of a sample, by name: a value for each of [n] scored rows."""
         return {}
 
     def unclipped(self, perplexity: npt.ArrayLike, /) -> Floats:

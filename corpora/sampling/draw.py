@@ -21,7 +21,7 @@ def keep(table: pa.Table | pa.RecordBatch, probability: npt.ArrayLike, seed: int
     """bool[n] for a table with `text` and, if it has them, `url` and `timestamp` (a missing column is all null).
 
     Raises:
-        BadArgument: no `text` column, a null text, or not one probability a row.
+        BadArgument: there is no `text` column, a text is null, or the number of probabilities isn't that of rows.
     """
     names = table.schema.names
     if "text" not in names:
@@ -39,16 +39,16 @@ def keep_documents(
 
     u is the top 53 bits of xxh3-128 of (seed, "sample", url, timestamp, text) over 2**53; None differs from "".
     """
-    wanted = np.asarray(probability, np.float64)
-    if wanted.shape != (len(texts),):
+    thresholds = np.asarray(probability, np.float64)
+    if thresholds.shape != (len(texts),):
         raise BadArgument(
-            f"probability has shape {wanted.shape}: it must be one number for each of {len(texts)} rows"
+            f"probability has shape {thresholds.shape}: it must be one number for each of {len(texts)} rows"
         )
     draws = [
         uniform(seed, "sample", url, timestamp, text)
         for url, timestamp, text in zip(urls, timestamps, texts, strict=True)
     ]
-    return np.array(draws, np.float64) < wanted
+    return np.array(draws, np.float64) < thresholds
 
 
 def _strings(table: pa.Table | pa.RecordBatch, name: str) -> list[str | None]:

@@ -30,7 +30,7 @@ def fit_groups(settings: SampleSettings, groups: Mapping[str, LogHistogram]) -> 
     and a share that can't be kept.
     """
     if not groups:
-        raise BadArgument("the scores hold no scored document: nothing to sample")
+        raise BadArgument("no document has a score: nothing to sample")
     shares = _shares(settings, {name: scores.total for name, scores in groups.items()})
     fitted = {}
     for name, scores in groups.items():
@@ -65,14 +65,14 @@ def _check_named(settings: SampleSettings, documents: Mapping[str, int]) -> None
         flag = "keep" if unknown[0] in settings.shares else "keep-documents"
         listed = _listed([f"{name} ({number:,})" for name, number in documents.items()])
         raise BadArgument(
-            f"--{flag} {unknown[0]}: no such group per {settings.per} has a scored document; there is {listed}"
+            f"--{flag} {unknown[0]}: no group per {settings.per} has this name; scored groups are {listed}"
         )
 
 
 def _share(wanted: int, documents: int, name: str) -> float:
     if wanted > documents:
         group = f" of {name}" if name else ""
-        raise BadArgument(f"keep-documents is {wanted:,}, but only {documents:,}{group} are scored")
+        raise BadArgument(f"keep-documents is {wanted:,}, but only {documents:,} documents{group} have a score")
     return wanted / documents
 
 

@@ -1,8 +1,8 @@
-"""Perplexities summed up: integer counts by bins of equal width in the logarithm, near enough.
+"""Perplexities summed up: integer counts in bins of nearly equal width in the logarithm.
 
 A bin is the upper 23 bits of the float64: sign, exponent and 11 bits of mantissa. So an octave has 2,048 bins, each
-at most 2**-11 of its lower border wide (below 2**-10 in log2), cut alike on every CPU. Histograms add up exactly, in
-any order: whatever is read off them doesn't depend on how the documents were partitioned.
+at most 2**-11 of its lower border wide (below 2**-10 in log2), with the same borders on every CPU. Histograms add up
+exactly, in any order: a number read off them doesn't depend on how the documents were partitioned.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Integers = npt.NDArray[np.int64]
 
 
 class Plain(TypedDict):
-    """A histogram as JSON: ascending bins (the first as it is, the others as steps) and documents in each."""
+    """A histogram as JSON: ascending bins (the first itself, the others as steps) and the documents in each."""
 
     bin_steps: list[int]
     counts: list[int]
@@ -50,11 +50,11 @@ class LogHistogram:
 
     @classmethod
     def sum(cls, parts: Sequence[LogHistogram]) -> LogHistogram:
-        """All of them added up."""
+        """Their sum."""
         empty = np.zeros(0, np.int64)
-        bins, place = np.unique(np.concatenate([empty, *(p._bins for p in parts)]), return_inverse=True)
+        bins, index = np.unique(np.concatenate([empty, *(p._bins for p in parts)]), return_inverse=True)
         counts = np.zeros(len(bins), np.int64)
-        np.add.at(counts, place, np.concatenate([empty, *(p._counts for p in parts)]))
+        np.add.at(counts, index, np.concatenate([empty, *(p._counts for p in parts)]))
         return cls(bins, counts)
 
     def __add__(self, other: LogHistogram) -> LogHistogram:
@@ -88,10 +88,10 @@ class LogHistogram:
     def quantile(self, share: float) -> float:
         """Within 2**-11 (0.05%) of the exact quantile (linear between neighbours, as numpy's default).
 
-        A bin's documents are taken as evenly spread over it. Raises BadArgument where there are no documents.
+        A bin's documents are assumed to spread evenly over it. Raises BadArgument where there are no documents.
         """
         if not 0.0 <= share <= 1.0:
-            raise BadArgument(f"the quantile {share} is asked for: it must be from 0 to 1")
+            raise BadArgument(f"the quantile is {share}: it must be from 0 to 1")
         if not len(self._bins):
             raise BadArgument("no document has a score: quantiles can't be fitted")
         position = (self.total - 1) * share
@@ -104,21 +104,21 @@ class LogHistogram:
     def border(self, share: float) -> float:
         """The border between bins nearest to a quantile: within 0.1% of the exact one, and no bin lies on both sides.
 
-        All of a bin is below the border above it, and none of it below its own.
+        Each bin lies wholly below its upper border, and wholly at or above its lower one.
         """
-        found = self.quantile(share)
-        low, high = (float(border[0]) for border in _borders(LogHistogram.of([found]).bins()))
-        return low if found - low < high - found else high
+        value = self.quantile(share)
+        low, high = (float(border[0]) for border in _borders(LogHistogram.of([value]).bins()))
+        return low if value - low < high - value else high
 
     def _at(self, rank: int) -> float:
-        """About the perplexity of the document with so many below it."""
+        """About the perplexity of the document that `rank` others lie below."""
         ends = np.cumsum(self._counts)
-        place = int(np.searchsorted(ends, rank, side="right"))
-        low, high = (float(border[0]) for border in _borders(self._bins[place : place + 1]))
+        index = int(np.searchsorted(ends, rank, side="right"))
+        low, high = (float(border[0]) for border in _borders(self._bins[index : index + 1]))
         if math.isinf(low):
             return low
-        count = int(self._counts[place])
-        return low + (high - low) * ((rank - (int(ends[place]) - count) + 0.5) / count)
+        count = int(self._counts[index])
+        return low + (high - low) * ((rank - (int(ends[index]) - count) + 0.5) / count)
 
     def to_builtins(self) -> Plain:
         """For JSON."""
@@ -126,15 +126,15 @@ class LogHistogram:
 
     @classmethod
     def from_builtins(cls, plain: Mapping[str, Sequence[int]]) -> LogHistogram:
-        """What `to_builtins` gave. Raises DamagedFile where it isn't a histogram."""
+        """Reads what `to_builtins` returned. Raises DamagedFile if it isn't a histogram."""
         try:
             bins = np.cumsum(np.array(plain["bin_steps"], np.int64))
             counts = np.array(plain["counts"], np.int64)
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise DamagedFile(f"the histogram can't be read ({error}): calibrate again") from None
         steps = np.diff(bins, prepend=-1)
-        fits = bins.shape == counts.shape and (counts > 0).all() and (steps > 0).all()
-        if not fits or (len(bins) and bins[-1] > LARGEST_BIN):
+        valid = bins.shape == counts.shape and (counts > 0).all() and (steps > 0).all()
+        if not valid or (len(bins) and bins[-1] > LARGEST_BIN):
             raise DamagedFile("the histogram's bins must ascend, with a count above 0 each: calibrate again")
         return cls(bins, counts)
 

@@ -28,16 +28,16 @@ class Recommendation:
 def recommend(scores: LogHistogram, keep: float) -> dict[str, Recommendation | str]:
     """By label, each method's samplers fitted to keep a share; or, where one can't be, the reason."""
     boundaries = quartiles(scores)
-    found: dict[str, Recommendation | str] = {}
+    recommended: dict[str, Recommendation | str] = {}
     for method in METHODS:
         for label, settings in method.recommended().items():
             try:
                 curve = settings.fit(scores, keep)
             except BadArgument as error:
-                found[label] = str(error)
+                recommended[label] = str(error)
             else:
-                found[label] = Recommendation(curve, _at_points(curve, boundaries))
-    return found
+                recommended[label] = Recommendation(curve, _at_points(curve, boundaries))
+    return recommended
 
 
 def bertins() -> dict[str, Recommendation]:

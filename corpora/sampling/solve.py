@@ -15,7 +15,9 @@ from corpora.sampling.histogram import Floats, LogHistogram
 SMALLEST_SHAPE = 1e-300
 
 
-def solve_factor(shape: npt.ArrayLike, keep: float, documents: npt.ArrayLike | None = None) -> float:
+def solve_factor(
+    shape: npt.ArrayLike, keep: float, documents: npt.ArrayLike | None = None, advice: str = "lower --keep"
+) -> float:
     """The factor for which the mean of min(1, factor x shape) is `keep`, within 1e-6.
 
     Shapes float64[n], all >= 0, each standing for `documents` [n] (by default 1). With the values in descending
@@ -23,13 +25,14 @@ def solve_factor(shape: npt.ArrayLike, keep: float, documents: npt.ArrayLike | N
     clipped: the right piece is searched for, and its line solved.
 
     Raises:
-        BadArgument: no values, keep outside (0, 1], or above the share of documents that can be kept at all.
+        BadArgument: no values, keep outside (0, 1], or above the share of documents that can be kept at all; the
+            message then ends in the advice.
     """
     values = np.asarray(shape, np.float64)
     weights = np.ones_like(values) if documents is None else np.asarray(documents, np.float64)
     order = np.argsort(-values, kind="stable")
     values, weights = values[order], weights[order]
-    check_reachable(values, weights, keep)
+    check_reachable(values, weights, keep, advice)
     possible = values >= SMALLEST_SHAPE
     total, values, weights = weights.sum(), values[possible], weights[possible]
     clipped = np.cumsum(weights) - weights  # sums of integers: exact
@@ -41,7 +44,7 @@ def solve_factor(shape: npt.ArrayLike, keep: float, documents: npt.ArrayLike | N
     return float((wanted - clipped[piece]) / rest[piece])
 
 
-def check_reachable(shape: Floats, documents: Floats, keep: float) -> None:
+def check_reachable(shape: Floats, documents: Floats, keep: float, advice: str = "lower --keep") -> None:
     """Raises BadArgument unless some factor keeps this share of the documents."""
     if not len(shape):
         raise BadArgument("no document has a score: nothing to sample from")
@@ -51,7 +54,7 @@ def check_reachable(shape: Floats, documents: Floats, keep: float) -> None:
     if keep > highest:
         raise BadArgument(
             f"keep is {keep}, but at most {math.floor(highest * 1e6) / 1e6} can be kept (all other documents have "
-            "probability 0 at any factor): lower --keep, raise --width or keep more buckets"
+            f"probability 0 at any factor): {advice}"
         )
 
 

@@ -101,5 +101,5 @@ def _show_bertins() -> None:
     from tamiz.calibrate import sampler_facts
 
     listed = ", ".join(f"{b:,.0f}" for b in BERTIN_BOUNDARIES)
-    samplers = {label: sampler_facts(found) for label, found in bertins().items()}
+    samplers = {label: sampler_facts(sampler) for label, sampler in bertins().items()}
     _show_samplers(f"BERTIN's own, at its quartiles of mC4-es ({listed})", samplers)

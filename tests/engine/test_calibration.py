@@ -176,7 +176,7 @@ def test_a_part_of_the_inputs_gives_the_same_documents(partitions, tmp_path):
 
 def test_a_group_without_documents_is_refused_before_any_work(partitions, tmp_path):
     patterns, scores = partitions[0]
-    with pytest.raises(BadArgument, match=r"--keep fr: .* there is es \(\d+\), pt \(\d+\)"):
+    with pytest.raises(BadArgument, match=r"--keep fr: .* scored groups are es \(\d+\), pt \(\d+\)"):
         sample(patterns, scores, tmp_path / "out", sample_settings(keep={"fr": 0.5, "*": 0.1}), HERE)
     assert not (tmp_path / "out").exists()
 

@@ -171,12 +171,12 @@ def test_each_group_has_its_own_median(calibration):
     [
         (
             {"keep": {"fr": 0.2, "*": 0.1}},
-            r"--keep fr: no such group per language .* there is es \(8,000\), pt \(2,000\)",
+            r"--keep fr: no group per language .* are es \(8,000\), pt \(2,000\)",
         ),
-        ({"keep_documents": {"ja": 2, "*": 1}}, "--keep-documents ja: no such group"),
+        ({"keep_documents": {"ja": 2, "*": 1}}, "--keep-documents ja: no group"),
         ({"keep": {"es": 0.2}}, r"no --keep value covers pt: add one for all others, such as --keep 0\.5"),
-        ({"keep_documents": {"pt": 2001, "*": 1}}, "2,001, but only 2,000 of pt are scored"),
-        ({"keep_documents": 10_001}, "10,001, but only 10,000 are scored"),
+        ({"keep_documents": {"pt": 2001, "*": 1}}, "2,001, but only 2,000 documents of pt have a score"),
+        ({"keep_documents": 10_001}, "10,001, but only 10,000 documents have a score"),
         (
             {"method": "buckets", "keep_buckets": ("head",), "keep": {"es": 0.1, "pt": 0.5}},
             r"group pt \(2,000 documents\): keep is 0\.5, but at most",
@@ -189,7 +189,7 @@ def test_what_no_group_can_give_is_refused(settings, named, calibration):
 
 
 def test_no_scored_document_is_refused():
-    with pytest.raises(BadArgument, match="no scored document"):
+    with pytest.raises(BadArgument, match="no document has a score"):
         fitted_to(Calibration({}))
 
 
@@ -232,6 +232,39 @@ def test_a_recipe_may_name_groups_and_widths():
         msgspec.ValidationError, match="width is 'early'; it must be bertin, bertin-early or a number"
     ):
         METHODS.convert({"width": "early"}, "gaussian")
+
+
+OLD_KEYS = [
+    "method", "per", "keep", "keep_documents", "factor", "width", "median", "boundaries", "percentiles",
+    "keep_buckets", "seed", "format",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"method": "gaussian", "width": 2.0, "keep": {"es": 0.5}},
+        {"method": "stepwise", "boundaries": (1.0, 2.0, 3.0), "factor": 2.0},
+        {"method": "random", "keep_documents": 3, "per": "all", "seed": 5},
+        {"method": "buckets", "percentiles": (10.0, 20.0), "format": "jsonl.gz"},
+    ],
+)
+def test_a_fingerprint_names_the_options_of_all_methods(given):
+    """As when one class had them all: folders that were finished then are finished still."""
+    identity = sample_settings(**given).identity()
+    assert list(identity) == OLD_KEYS
+    defaults = {"per": "language", "seed": 0, "format": "parquet"}
+    assert identity == {**dict.fromkeys(OLD_KEYS), **defaults, **given}
+
+
+def test_a_width_by_name_has_the_fingerprint_of_its_number():
+    assert sample_settings(width="bertin").identity()["width"] == 4.5
+
+
+def test_stepwise_alone_needs_an_amount(calibration):
+    with pytest.raises(BadArgument, match="stepwise needs --keep or --factor"):
+        fitted_to(calibration, method="stepwise")
+    assert fitted_to(calibration)["es"].curve == Gaussian(median=fitted_to(calibration)["es"].quartiles[1])
 
 
 def test_many_files_add_up(tmp_path):

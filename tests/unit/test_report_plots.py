@@ -47,7 +47,7 @@ def test_histograms_are_shares_of_all_documents():
     assert axes.get_xscale() == "log"
 
 
-def test_the_curve_is_the_kernels():
+def test_the_curve_is_the_samplers():
     axes = axes_of()
     axes.set_xscale("log")
     axes.set_xlim(10, 1000)
@@ -61,6 +61,16 @@ def test_the_curve_is_the_kernels():
     assert len({line.get_color() for line in lines}) == len({line.get_linestyle() for line in lines}) == 2
     assert twin.get_ylim()[0] == 0
     assert 1 <= twin.get_ylim()[1] < 1.1
+
+
+def test_every_curve_is_drawn_and_no_two_look_alike():
+    axes = axes_of()
+    axes.set_xscale("log")
+    axes.set_xlim(10, 1000)
+    curves = [(str(median), Gaussian(median=median)) for median in range(20, 160, 10)]
+    _, lines = plots.draw_curves(axes, curves)
+    assert [line.get_label() for line in lines] == [label for label, _ in curves]
+    assert len({(line.get_color(), line.get_linestyle()) for line in lines}) == len(curves) == 14
 
 
 @pytest.mark.parametrize("spread", [0.02, 0.1, 0.3, 0.8, 2.0])

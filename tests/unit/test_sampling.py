@@ -231,7 +231,12 @@ def test_fit_takes_what_is_given_and_bertins_for_the_rest():
         ("stepwise", {}, "stepwise needs --keep or --factor"),
         ("gaussian", {"keep": 2.0}, "keep is 2.0"),
         ("random", {"keep": 0.0}, "keep is 0.0"),
-        ("buckets", {"keep": 0.31, "keep_buckets": ["head"]}, r"at most 0\.(3|29)\d* can be kept"),
+        (
+            "buckets",
+            {"keep": 0.31, "keep_buckets": ["head"]},
+            r"at most 0\.(3|29)\d* can be kept .* or keep more buckets",
+        ),
+        ("gaussian", {"keep": 1.0, "width": 1e-4}, r"at most 0\.\d* can be kept .*lower --keep or raise --width"),
     ],
 )
 def test_fit_refuses_what_cannot_be_meant(method, options, named):

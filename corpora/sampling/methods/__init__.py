@@ -37,11 +37,11 @@ def sample_settings(method: str = DEFAULT_METHOD, **settings: Any) -> SampleSett
 
 
 def read_curve(values: Mapping[str, Any]) -> Curve:
-    """What `Curve.to_builtins` gave. Raises DamagedFile where it names no curve or not its parameters."""
+    """Reads what `Curve.to_builtins` returned. Raises DamagedFile for an unknown name or wrong parameters."""
     types = {_tag(method.curve): method.curve for method in METHODS}
     kind = types.get(values.get("name", ""))
     if kind is None:
-        raise DamagedFile(f"the kernel {values.get('name')!r} is unknown; known: {', '.join(types)}")
+        raise DamagedFile(f"the kernel {values.get('name')!r} is unknown; it must be one of {', '.join(types)}")
     try:
         return kind(**{name: value for name, value in values.items() if name != "name"})
     except (TypeError, BadArgument) as error:

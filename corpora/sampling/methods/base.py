@@ -49,8 +49,11 @@ class SampleSettings(Config, frozen=True, kw_only=True, tag_field="method"):
     """Command-line flags of the method's own fields."""
     curve: ClassVar[type[Curve]]
     """The type that `fit` returns; manifests name it by its tag."""
-    extra_columns: ClassVar[tuple[str, ...]] = ()
-    """Names of the text columns that `Curve.columns` gives."""
+    extra_columns: ClassVar[Mapping[str, str]] = {}
+    """Name -> type (as pyarrow calls it: string, float64, int32, bool) of the columns that `Curve.columns` gives."""
+
+    advice_if_unreachable: ClassVar[str] = "lower --keep"
+    """The end of the error where no factor keeps the share that was asked."""
 
     def __post_init__(self) -> None:
         self._check_amount()
@@ -76,7 +79,8 @@ class SampleSettings(Config, frozen=True, kw_only=True, tag_field="method"):
         """
         curve = self.unscaled(scores)
         if keep is not None:
-            return curve.scaled(solve_factor(curve.shape(scores.centres()), keep, scores.counts()))
+            shape, documents = curve.shape(scores.centres()), scores.counts()
+            return curve.scaled(solve_factor(shape, keep, documents, self.advice_if_unreachable))
         return curve if self.factor is None else curve.scaled(self.factor)
 
     @classmethod

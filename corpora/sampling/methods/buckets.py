@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -49,7 +50,7 @@ class Buckets(Curve, frozen=True, kw_only=True, tag="buckets"):
         values = np.array([float(name in self.kept) for name in BUCKETS])
         return values[self.bucket(perplexity)]
 
-    def columns(self, perplexity: npt.ArrayLike, /) -> dict[str, list[str]]:
+    def columns(self, perplexity: npt.ArrayLike, /) -> dict[str, list[Any]]:
         return {"bucket": [BUCKETS[number] for number in self.bucket(perplexity)]}
 
 
@@ -62,7 +63,8 @@ class BucketsSettings(SampleSettings, frozen=True, kw_only=True, tag="buckets"):
     """Those that are kept, of head, middle and tail. None: all."""
 
     curve = Buckets
-    extra_columns = ("bucket",)
+    advice_if_unreachable = "lower --keep or keep more buckets"
+    extra_columns: ClassVar[Mapping[str, str]] = {"bucket": "string"}
     flags = (
         Flag("--percentiles", "percentiles", "Where middle and tail begin. [default: 30,60]",
              parse=numbers_parser(2), metavar="A,B"),

@@ -70,6 +70,7 @@ class GaussianSettings(SampleSettings, frozen=True, kw_only=True, tag="gaussian"
     """The centre, above 0. None: the median of the scores."""
 
     curve = Gaussian
+    advice_if_unreachable = "lower --keep or raise --width"
     flags = (
         Flag("--width", "width", "bertin (4.5, as published), bertin-early (2/9, as in an earlier commit: it filters "
              "more sharply) or a number. [default: bertin]", parse=_width, metavar="W"),

@@ -53,8 +53,8 @@ class StepwiseSettings(SampleSettings, frozen=True, kw_only=True, tag="stepwise"
     )  # fmt: skip
 
     def unscaled(self, scores: LogHistogram) -> Stepwise:
-        found = check_distinct(quartiles(scores)) if self.boundaries is None else self.boundaries
-        return Stepwise(boundaries=found)
+        boundaries = check_distinct(quartiles(scores)) if self.boundaries is None else self.boundaries
+        return Stepwise(boundaries=boundaries)
 
     def fit(self, scores: LogHistogram, keep: float | None = None) -> Curve:
         if self.boundaries is None and keep is None and self.factor is None:
