@@ -192,7 +192,7 @@ def _article(name: str) -> str:
 
 
 def _with_path(place: str, message: str, tree: Any) -> str:
-    """msgspec's "... - at `$.width`" in the section `sample` as "sample.width: ...", "keep is 2" as "sample.keep is 2"."""
+    """ "... - at `$.width`" in section `sample` as "sample.width: ...", "keep is 2" as "sample.keep is 2"."""
     found = re.fullmatch(r"(.*) - at `\$\.?(.*)`", message, re.DOTALL)
     text, inner = (found[1], found[2]) if found else (message, "")
     unknown = re.search(r"unknown field `(\w+)`", text)
