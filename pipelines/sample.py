@@ -14,10 +14,9 @@ import numpy.typing as npt
 from corpora import manifest
 from corpora.documents.groups import Per, group_name, source_of
 from corpora.documents.item import WorkItem
-from corpora.documents.items import work_items
+from corpora.documents.items import Inputs, work_items
 from corpora.documents.reading import DocumentBatch, read_batches
 from corpora.documents.rejected import RejectedWriter
-from corpora.documents.sources import Inputs
 from corpora.documents.writing import DocumentWriter
 from corpora.errors import DamagedFile, StaleOutput
 from corpora.manifest import MadeFrom, Manifest, record

@@ -17,10 +17,9 @@ from corpora.documents.batches import FIRST_BYTES, RejectedRow
 from corpora.documents.columns import refuse_missing_column
 from corpora.documents.groups import language_of_path
 from corpora.documents.item import WorkItem
-from corpora.documents.items import work_items
+from corpora.documents.items import Inputs, work_items
 from corpora.documents.reading import DocumentBatch, read_batches
 from corpora.documents.rejected import RejectedWriter
-from corpora.documents.sources import Inputs
 from corpora.errors import BadArgument, DamagedFile
 from corpora.manifest import MadeFrom, record
 from corpora.perplexity.lm_files import resolve_lm

@@ -11,10 +11,9 @@ from pathlib import Path
 import msgspec
 
 from corpora.documents.item import WorkItem
-from corpora.documents.items import work_items
+from corpora.documents.items import Inputs, work_items
 from corpora.documents.reading import read_texts
 from corpora.documents.rejected import RejectedWriter
-from corpora.documents.sources import Inputs
 from corpora.encoding import Encoder, load_encoder
 from corpora.manifest import FileRecord, MadeFrom, record
 from corpora.texts import Utf8

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from corpora.documents.formats import detect
 from corpora.documents.item import WorkItem
 from corpora.documents.listing import Listed, list_inputs
-from corpora.documents.sources import Inputs
+from corpora.documents.sources import DocumentSource
 from corpora.documents.splitting import Range, split
 from corpora.errors import BadArgument
 
 ITEM_BYTES = 128 << 20
+Inputs = Sequence[str | DocumentSource]
 
 
 def work_items(inputs: Inputs, item_bytes: int = ITEM_BYTES) -> list[WorkItem]:

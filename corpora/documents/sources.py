@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
 
 from corpora.config import Config
 from corpora.errors import BadArgument
@@ -87,6 +86,3 @@ class DocumentSource(Config, frozen=True, kw_only=True):
         if self.source is not None:
             return (SOURCES[self.source].pattern,)
         return (self.input,) if isinstance(self.input, str) else self.input or ()
-
-
-Inputs = Sequence[str | DocumentSource]

@@ -13,10 +13,10 @@ def command(ctx: click.Context) -> None:
     """List the bundled recipes; `tamiz recipes show NAME` prints one, resolved, with sources."""
     if ctx.invoked_subcommand:
         return
-    from tamiz.recipes.load import load, names
+    from tamiz.recipes.load import load, names, variants
 
-    rows = [(name, recipe.title) for name, recipe in ((n, load(n)) for n in names())]
-    table("Recipes", ("name", "what it rebuilds"), rows)
+    rows = [(name, load(name).title, ", ".join(variants(name))) for name in names()]
+    table("Recipes", ("name", "what it rebuilds", "variants"), rows)
 
 
 @command.command()

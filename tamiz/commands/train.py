@@ -50,7 +50,7 @@ def _settings(model: str, overrides: tuple[str, ...], steps: int | None) -> tupl
     from tamiz.recipes.load import load, parse
     from tamiz.trainer.settings import ModelSettings, TrainSettings
 
-    if not model.endswith(".toml") or "shards" in parse(Path(model)):
+    if not model.endswith(".toml") or "documents" in parse(Path(model)):
         more = (*overrides, f"train.steps={steps}") if steps is not None else overrides
         recipe = load(model, overrides=more)
         return recipe.model, recipe.train

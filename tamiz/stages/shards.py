@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from corpora.documents.sources import Inputs
+from corpora.documents.items import Inputs
 from corpora.manifest import Manifest
 from corpora.tokens.settings import ShardSettings
 from corpora.verify import bad_rows
 from tamiz.console import count, progress
+from tamiz.recipes.schema import Recipe, Section
 from tamiz.stages.common import Context, Plan, Stage, StageReport, damaged_inputs
-from tamiz.stages.recipe import Recipe, Section
 
 
 def shards_stage(

@@ -115,6 +115,8 @@ def test_a_log_alone_is_no_strangers_folder(tmp_path):
         (["--input", "https://me:pass@host/a"], ["--input", "https://***@host/a"]),
         (["--tokenizer", "byt5", "--train-tokenizer", "9"], ["--tokenizer", "byt5", "--train-tokenizer", "9"]),
         (["--token", "--workers", "2"], ["--token", "--workers", "2"]),
+        (["--set", "hub.token=abc", "token", "a"], ["--set", "hub.token=***", "token", "a"]),
+        (["--set", "tokenizer.extra_ids=3"], ["--set", "tokenizer.extra_ids=3"]),
     ],
 )
 def test_secrets_are_removed(given, shown):
