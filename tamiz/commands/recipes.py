@@ -39,7 +39,10 @@ def show(name: str, overrides: tuple[str, ...], demo: bool) -> None:
             _table(f"[{key}]", value, {k: sources.get(f"{key}.{k}") for k in value})
         elif value:
             _line(key, value, sources.get(key))
-    say("\n# stages: " + ", ".join(stage.name for stage in ordered() if stage.runs_in(loaded)))
+    say("\n# stages")
+    for stage in ordered():
+        if stage.runs_in(loaded):
+            say(f"# {stage.name:<10} {stage.help}")
 
 
 def _table(title: str, content: dict[str, object], sources: dict[str, str | None]) -> None:

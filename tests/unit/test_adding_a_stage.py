@@ -116,7 +116,12 @@ def test_help_recipes_and_mistakes_know_it(home):
     assert "score, sample, words, tokenizer" in " ".join(done.stdout.split())
     shown = tamiz(home, "recipes", "show", "my.toml")
     assert "[words]\nword = 'agua'" in shown.stdout
-    assert "# stages: words, tokenizer, shards" in shown.stdout
+    assert [line.split()[1] for line in shown.stdout.split("# stages\n")[1].splitlines()] == [
+        "words",
+        "tokenizer",
+        "shards",
+    ]
+    assert "# words      documents that contain a word" in shown.stdout
     wrong = tamiz(home, "run", "my.toml", "--set", "words.wrod=x")
     assert (wrong.returncode, wrong.stderr) == (2, "error: my: words.wrod: no such key\n")
     unknown = tamiz(home, "run", "my.toml", extensions="")

@@ -10,7 +10,8 @@ import pytest
 from corpora import manifest
 from corpora.verify import verify
 from tamiz.cli import main
-from tamiz.log import without_secrets
+from tamiz.console import progress, warn
+from tamiz.log import log, without_secrets
 
 SECRET = "hf_aBcDeFgHiJkLmNoP"
 
@@ -103,6 +104,26 @@ def test_a_log_alone_is_no_strangers_folder(tmp_path):
     made_from = manifest.MadeFrom(stage="language-id", algorithm=1, settings={}, inputs=[])
     assert manifest.begin(tmp_path, made_from, rebuild=True) == "new"
     assert (tmp_path / "log.jsonl").read_text() == "{}\n"
+
+
+def test_warnings_are_recorded_and_a_killed_command_leaves_what_it_had(tmp_path):
+    """Progress writes what waits: nothing of this is at the end of a command."""
+    manifest.begin(tmp_path, manifest.MadeFrom(stage="score", algorithm=1, settings={}, inputs=[]))
+    log.start(["score"])
+    log.in_folder(tmp_path)
+    warn(f"a slow path with {SECRET}")
+    with progress("score") as update:
+        update(1, 2)
+    start, warning = events(tmp_path / "log.jsonl")
+    assert (start["event"], warning["event"], warning["message"]) == ("start", "warning", "a slow path with ***")
+
+
+def test_a_log_that_cannot_be_written_stops_nothing(tmp_path, capsys):
+    assert tokenizer(tmp_path) == 0
+    (tmp_path / "out" / "log.jsonl").unlink()
+    (tmp_path / "out" / "log.jsonl").mkdir()
+    assert tokenizer(tmp_path) == 0
+    assert capsys.readouterr().err.count("the run goes on without a log") == 1
 
 
 @pytest.mark.parametrize(
