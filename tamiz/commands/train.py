@@ -47,8 +47,8 @@ def command(
 
 def _settings(model: str, overrides: tuple[str, ...], steps: int | None) -> tuple[ModelSettings, TrainSettings]:
     """The shape and the training that a recipe, or a TOML file of [model] and [train], asks for."""
-    from tamiz.recipes.load import load, parse
-    from tamiz.trainer.settings import ModelSettings, TrainSettings
+    from tamiz.recipes.load import load, model_settings, parse
+    from tamiz.trainer.settings import TrainSettings
 
     if not model.endswith(".toml") or "documents" in parse(Path(model)):
         more = (*overrides, f"train.steps={steps}") if steps is not None else overrides
@@ -60,6 +60,4 @@ def _settings(model: str, overrides: tuple[str, ...], steps: int | None) -> tupl
     shape, training = tree.get("model"), {"steps": steps, **tree.get("train", {})}
     if not isinstance(shape, dict) or training["steps"] is None:
         raise BadArgument(f"{model} must have a section [model], and train.steps or --steps")
-    return settings(ModelSettings, **shape), settings(
-        TrainSettings, **{**training, **({"steps": steps} if steps else {})}
-    )
+    return model_settings(shape), settings(TrainSettings, **{**training, **({"steps": steps} if steps else {})})

@@ -69,6 +69,12 @@ def load(recipe: str, *, overrides: Iterable[str] = (), demo: bool = False) -> R
         raise BadArgument(f"{path.stem}: {error}") from None
 
 
+def model_settings(tree: Mapping[str, Any]) -> Any:
+    """The settings of a section [model] that stands alone. Raises BadArgument."""
+    sections = {section.name: section for stage in ordered() for section in stage.sections}
+    return _section(sections["model"], tree)
+
+
 def _find(recipe: str, demo: bool = False) -> Path:
     path = Path(recipe) if recipe.endswith(".toml") else HOME / f"{recipe}.toml"
     variant = _variant(path, DEMO_VARIANT) if demo else path
