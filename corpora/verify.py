@@ -83,13 +83,9 @@ def _verify_folder(
     for record in (*content.files, *content.derived):
         problems += _bad_file(home / record.path, record.bytes, record.sha256)
     inner = [h for h in others if home in h.parents]
-    lm_files = {f for m in models for f in _lm_files(m)}
+    unlisted = {home / manifest.LOG, *(f for m in models for f in _lm_files(m))}
     for path in sorted(p for p in home.rglob("*") if p.is_file()):
-        if (
-            path.name == manifest.NAME
-            or path in (*lm_files, home / manifest.LOG)
-            or any(i in path.parents for i in inner)
-        ):
+        if path.name == manifest.NAME or path in unlisted or any(i in path.parents for i in inner):
             continue
         if path.relative_to(home).as_posix() not in named:
             problems.append(f"{path}: not named by {home / manifest.NAME}")

@@ -88,7 +88,7 @@ def _run(arguments: list[str], debug: bool) -> int:
     try:
         code = _invoke(arguments)
     except Exception as error:
-        code = getattr(error, "exit_code", 1)
+        code = error.exit_code if isinstance(error, TamizError) else 1
         log.error(error, expected=isinstance(error, TamizError | OSError))
         if debug:
             log.end(code)

@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 _log = logging.getLogger(__name__)
-_SECRET_OPTION = re.compile(r"--?([\w.]+[-_])?(tokens?|secret|password|credentials?|key)([-_][\w-]+)?", re.IGNORECASE)
+_SECRET_NAME = re.compile(r"-*([\w.-]+[-_.])?(tokens?|secret|password|credentials?|key)([-_][\w-]+)?", re.IGNORECASE)
 _SECRET_VALUE = re.compile(r"hf_\w{8,}|(?<=://)[^/@\s]+:[^/@\s]+(?=@)")
 _HIDDEN = "***"
 _LONGEST = 300  # characters of the message of an unexpected error, which may quote its input
@@ -155,14 +155,14 @@ def without_secrets(arguments: Sequence[str]) -> list[str]:
     hide_next = False
     for argument in arguments:
         option, equals, _ = argument.partition("=")
-        secret = _SECRET_OPTION.fullmatch(option) is not None
+        secret = _SECRET_NAME.fullmatch(option) is not None
         if hide_next and not argument.startswith("-"):
             shown.append(_HIDDEN)
         elif secret and equals:
             shown.append(f"{option}={_HIDDEN}")
         else:
             shown.append(_SECRET_VALUE.sub(_HIDDEN, argument))
-        hide_next = secret and not equals
+        hide_next = secret and not equals and argument.startswith("-")
     return shown
 
 

@@ -1,4 +1,8 @@
-"""The console script: looks for packages that hide tamiz's own before anything is imported from them."""
+"""The console script: looks for packages that hide tamiz's own before anything is imported from them.
+
+`corpora`, `pipelines` and `tokenizer_train` are top-level names that other packages, or a folder where tamiz is
+started, may use too.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +14,9 @@ OWN = ("corpora", "pipelines", "tokenizer_train")
 
 
 def main() -> None:
-    hidden = hidden_package()
-    if hidden is not None:
-        print(f"error: {hidden}", file=sys.stderr, flush=True)
+    problem = hidden_package()
+    if problem is not None:
+        print(f"error: {problem}", file=sys.stderr, flush=True)
         sys.exit(1)
     from tamiz.cli import main as run
 
@@ -20,17 +24,34 @@ def main() -> None:
 
 
 def hidden_package() -> str | None:
-    """One line about the first of tamiz's packages that is hidden by another one or missing; None if all is well."""
+    """One line about the first of tamiz's packages that is hidden, replaced or missing; None if all is well."""
     home = Path(__file__).resolve().parents[1]
     for name in OWN:
         spec = find_spec(name)
-        if spec is None:
-            return f"the package {name!r} is missing from {home}: install tamiz again"
-        folders = [Path(folder).resolve() for folder in spec.submodule_search_locations or ()]
-        if home / name not in folders:
+        folders = [Path(folder).resolve() for folder in (spec and spec.submodule_search_locations) or ()]
+        if spec is not None and home / name not in folders:
             place = folders[0] if folders else spec.origin
             return (
                 f"{place} hides tamiz's own package {name!r} ({home / name}): "
-                "uninstall or rename it, or run tamiz from another folder"
+                "uninstall or rename it, or start tamiz in another folder"
+            )
+        if spec is None or _is_replaced(home, name):
+            return (
+                f"{home / name} is missing, or another package that was installed has replaced it: "
+                "uninstall that one, then install tamiz again (pip install --force-reinstall --no-deps tamiz)"
             )
     return None
+
+
+def _is_replaced(home: Path, name: str) -> bool:
+    """Whether the package's __init__.py differs from what the installation of tamiz recorded, if it recorded any."""
+    from base64 import urlsafe_b64encode
+    from hashlib import sha256
+
+    path = home / name / "__init__.py"
+    for record in home.glob("tamiz-*.dist-info/RECORD"):
+        for line in record.read_text(encoding="utf-8").splitlines():
+            if line.startswith(f"{name}/__init__.py,sha256="):
+                digest = sha256(path.read_bytes()).digest() if path.is_file() else b""
+                return line.split(",")[1] != "sha256=" + urlsafe_b64encode(digest).rstrip(b"=").decode()
+    return False

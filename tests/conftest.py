@@ -59,7 +59,7 @@ def lm(tmp_path_factory) -> Path:
 
 
 def digests(folder: Path) -> dict[str, str]:
-    """sha256 of every data file below `folder`: all but manifests, cards, metrics, logs and reports, which hold times."""
+    """sha256 of every data file below `folder`: all but those that hold times: manifests, cards, logs, ...."""
     left_out = {"manifest.json", "README.md", "metrics.json", "loss.png", "log.jsonl"}
     return {
         p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest()

@@ -13,10 +13,10 @@ def command(ctx: click.Context) -> None:
     """List the bundled recipes; `tamiz recipes show NAME` prints one, resolved, with sources."""
     if ctx.invoked_subcommand:
         return
-    from tamiz.recipes.load import load, names
+    from tamiz.recipes.load import load, names, variants
 
-    rows = [(name, recipe.title) for name, recipe in ((n, load(n)) for n in names())]
-    table("Recipes", ("name", "what it rebuilds"), rows)
+    rows = [(name, load(name).title, ", ".join(variants(name))) for name in names()]
+    table("Recipes", ("name", "what it rebuilds", "variants"), rows)
 
 
 @command.command()
@@ -39,7 +39,10 @@ def show(name: str, overrides: tuple[str, ...], demo: bool) -> None:
             _table(f"[{key}]", value, {k: sources.get(f"{key}.{k}") for k in value})
         elif value:
             _line(key, value, sources.get(key))
-    say("\n# stages: " + ", ".join(stage.name for stage in ordered() if stage.runs_in(loaded)))
+    say("\n# stages")
+    for stage in ordered():
+        if stage.runs_in(loaded):
+            say(f"# {stage.name:<10} {stage.help}")
 
 
 def _table(title: str, content: dict[str, object], sources: dict[str, str | None]) -> None:

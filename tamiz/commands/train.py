@@ -50,7 +50,7 @@ def _settings(model: str, overrides: tuple[str, ...], steps: int | None) -> tupl
     """The shape and the training that a recipe, or a TOML file of [model] and [train], asks for."""
     from tamiz.recipes.load import load, parse, section_settings
 
-    if not model.endswith(".toml") or "shards" in parse(Path(model)):
+    if not model.endswith(".toml") or {"base", "documents", "shards"} & parse(Path(model)).keys():
         more = (*overrides, f"train.steps={steps}") if steps is not None else overrides
         recipe = load(model, overrides=more)
         return recipe.model, recipe.train

@@ -1,6 +1,7 @@
 """Recipes: one TOML file for each published system.
 
-load.py         finds a recipe, applies what it is based on and the overrides, checks it
+schema.py       Recipe, and Section: a part of it that a stage owns
+load.py         finds a recipe, applies the one it is based on and the overrides, checks it
 overrides.py    `--set key.path=value`
 NAME.toml       a recipe; NAME.demo.toml is its small variant, NAME.SOURCE.toml its variant for another corpus
 demo/           the documents of the demo

@@ -14,8 +14,8 @@ from corpora.config import Config
 from corpora.documents.sources import DocumentSource
 from corpora.errors import BadArgument
 from tamiz.recipes.overrides import Override
+from tamiz.recipes.schema import DEMO, Recipe, Section, patterns
 from tamiz.stages import Stage, ordered
-from tamiz.stages.recipe import DEMO, Recipe, Section, patterns
 
 __all__ = ["DEMO", "HOME", "load", "names", "parse", "patterns", "read"]
 
@@ -37,6 +37,11 @@ class _Header(Config, frozen=True, kw_only=True):
 def names() -> list[str]:
     """The bundled recipes, without their variants."""
     return sorted(p.stem for p in HOME.glob("*.toml") if "." not in p.stem)
+
+
+def variants(name: str) -> list[str]:
+    """The variants of a bundled recipe: `demo`, and other corpora that it can be built from."""
+    return sorted(p.stem.removeprefix(f"{name}.") for p in HOME.glob(f"{name}.*.toml"))
 
 
 def load(recipe: str, *, overrides: Iterable[str] = (), demo: bool = False) -> Recipe:
@@ -79,7 +84,7 @@ def _variant(path: Path, name: str) -> Path:
 
 
 def _with_demo() -> list[str]:
-    return [name for name in names() if _variant(HOME / f"{name}.toml", DEMO_VARIANT).is_file()]
+    return [name for name in names() if DEMO_VARIANT in variants(name)]
 
 
 def _for_source(path: Path, changes: Iterable[Override]) -> Path:
@@ -164,7 +169,8 @@ def _section(section: Section, tree: Any) -> Any:
     except msgspec.ValidationError as error:
         raise BadArgument(_with_path(section.name, str(error), tree)) from None
     except BadArgument as error:
-        raise BadArgument(f"{section.name}.{error}") from None
+        text = str(error)
+        raise BadArgument(text if text.startswith(f"{section.name}.") else f"{section.name}.{text}") from None
 
 
 def _check(recipe: Recipe, stages: tuple[Stage, ...]) -> None:
@@ -197,7 +203,7 @@ def _article(name: str) -> str:
 
 
 def _with_path(place: str, message: str, tree: Any) -> str:
-    """msgspec's "... - at `$.width`" in the section `sample` as "sample.width: ...", "keep is 2" as "sample.keep is 2"."""
+    """ "... - at `$.width`" in section `sample` as "sample.width: ...", "keep is 2" as "sample.keep is 2"."""
     found = re.fullmatch(r"(.*) - at `\$\.?(.*)`", message, re.DOTALL)
     text, inner = (found[1], found[2]) if found else (message, "")
     unknown = re.search(r"unknown field `(\w+)`", text)

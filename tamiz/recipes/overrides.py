@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from corpora.errors import BadArgument
-from tamiz.stages.recipe import Section
+from tamiz.recipes.schema import Section
 
 DOCUMENTS_DISPLACE = {"input": ("source",), "source": ("input",)}  # a source of documents is one or the other
 

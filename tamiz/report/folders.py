@@ -13,7 +13,7 @@ from corpora import manifest
 from corpora.documents.sources import SOURCES
 from corpora.errors import BadArgument, DamagedFile, StaleOutput
 from corpora.manifest import Manifest
-from tamiz.stages.recipe import patterns
+from tamiz.recipes.schema import patterns
 
 RECIPE = "recipe.json"
 

@@ -1,10 +1,11 @@
 """The stages of a run, in order. A stage is one value of type Stage, exported by one file.
 
     common.py      Stage, Plan (a recipe in its output folder), Context (how to run), StageReport (what came out)
-    recipe.py      Recipe and Section: what a recipe says
     lm.py score.py sample.py tokenizer.py shards.py train.py    the stages
     evaluation.py  `tamiz tokenizer eval`, which no recipe runs
     texts.py       documents as one stream of texts, for stages without a pipeline
+
+Recipe and Section, which say what a recipe asks for, are in tamiz/recipes/schema.py.
 
 Folder names, report titles, `--until`, the sections of recipes and what `tamiz verify` checks derive from the values.
 To add a stage, register one from an extension (see corpora.choices); `after` says where it runs.
@@ -14,8 +15,8 @@ from __future__ import annotations
 
 from corpora.choices import Choices
 from corpora.errors import BadArgument
+from tamiz.recipes.schema import Recipe, Section
 from tamiz.stages.common import Context, Plan, Stage, StageReport
-from tamiz.stages.recipe import Recipe, Section
 
 __all__ = ["STAGES", "Context", "Plan", "Recipe", "Section", "Stage", "StageReport", "ordered"]
 

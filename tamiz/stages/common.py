@@ -12,7 +12,7 @@ from corpora.errors import TamizError, TooManyRejected
 from corpora.manifest import Manifest
 from pipelines.settings import RunnerSettings
 from tamiz.options import MAX_REJECTED
-from tamiz.stages.recipe import Recipe, Section
+from tamiz.recipes.schema import Recipe, Section
 
 
 class FinishedWithDamage(TamizError):

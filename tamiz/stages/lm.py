@@ -11,14 +11,15 @@ import msgspec
 
 from corpora import files
 from corpora.documents.item import WorkItem
+from corpora.documents.items import work_items
 from corpora.documents.sources import SOURCES, Inputs
 from corpora.errors import BadArgument, DamagedFile, StaleOutput
 from corpora.manifest import InputIdentity, MadeFrom
 from corpora.perplexity.routing import LmChoice
 from corpora.perplexity.settings import LmSettings
 from tamiz.console import count, progress, size
+from tamiz.recipes.schema import Recipe, Section, patterns
 from tamiz.stages.common import Context, Plan, Stage, StageReport
-from tamiz.stages.recipe import Recipe, Section, patterns
 
 ALGORITHM = 2
 ITEM_BYTES = 64 << 20
@@ -62,9 +63,8 @@ class LmSource(LmSettings, frozen=True, kw_only=True):
         return patterns(self.input) if self.source is None else [SOURCES[self.source].pattern]
 
 
-def lm_stage(inputs: Inputs, out: Path, settings: LmSettings, context: Context, share: float = 1.0) -> StageReport:
+def lm_stage(patterns: Inputs, out: Path, settings: LmSettings, context: Context, share: float = 1.0) -> StageReport:
     """Brings `out` (LM.bin), LM.spiece.model and LM.json to be a model of the documents, or of a share of them."""
-    from corpora.documents.items import work_items
     from pipelines.accounts import input_identities, too_many_rejected
 
     if out.suffix != ".bin":
@@ -73,7 +73,7 @@ def lm_stage(inputs: Inputs, out: Path, settings: LmSettings, context: Context, 
         raise BadArgument(f"--arpa {settings.arpa} is a file of --out {out}: name another")
     out.parent.mkdir(parents=True, exist_ok=True)
     _remove_stale(out, settings)
-    items = work_items(inputs, ITEM_BYTES)
+    items = work_items(patterns, ITEM_BYTES)
     described = out.with_suffix(".json")
     old = None if context.rebuild else _read(described)
     identities = input_identities(items, out.parent, known=_known(old))
@@ -231,8 +231,6 @@ def _run(plan: Plan, context: Context) -> StageReport:
 
 
 def _before(plan: Plan) -> None:
-    from corpora.documents.items import work_items
-
     if not plan.recipe.lm.file:
         work_items(plan.recipe.lm.patterns)
 

@@ -10,8 +10,8 @@ from corpora.manifest import Manifest
 from corpora.sampling.methods import DEFAULT_METHOD, METHODS, SampleSettings
 from corpora.verify import bad_rows
 from tamiz.console import count, progress
+from tamiz.recipes.schema import Section
 from tamiz.stages.common import Context, Plan, Stage, StageReport, damaged_inputs
-from tamiz.stages.recipe import Section
 
 SHOWN = 8  # groups in a summary
 

@@ -9,8 +9,8 @@ from corpora.documents.sources import Inputs
 from corpora.perplexity.routing import LmChoice
 from pipelines.settings import ScoreSettings
 from tamiz.console import count, progress, warn
+from tamiz.recipes.schema import Recipe, Section
 from tamiz.stages.common import Context, Plan, Stage, StageReport, damaged_inputs
-from tamiz.stages.recipe import Recipe, Section
 
 
 def score_stage(

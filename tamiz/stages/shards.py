@@ -13,8 +13,8 @@ from corpora.tokens.objectives import DEFAULT, OBJECTIVES
 from corpora.tokens.settings import ShardSettings
 from corpora.verify import bad_rows
 from tamiz.console import count, progress
+from tamiz.recipes.schema import Recipe, Section
 from tamiz.stages.common import Context, Plan, Stage, StageReport, damaged_inputs
-from tamiz.stages.recipe import Recipe, Section
 
 
 def shards_stage(

@@ -12,8 +12,8 @@ from corpora.documents.items import work_items
 from corpora.documents.sources import Inputs
 from corpora.manifest import MadeFrom, Manifest, State
 from tamiz.console import count, progress
+from tamiz.recipes.schema import Section
 from tamiz.stages.common import Context, Plan, Stage, StageReport, damaged_inputs
-from tamiz.stages.recipe import Section
 from tamiz.stages.texts import Texts
 from tokenizer_train.settings import TokenizerSettings
 

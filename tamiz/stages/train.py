@@ -11,13 +11,13 @@ from typing import Any
 import msgspec
 
 from corpora import manifest
-from corpora.documents.sources import SOURCES
+from corpora.documents.sources import SOURCES, DocumentSource
 from corpora.errors import BadArgument
 from corpora.manifest import InputIdentity, MadeFrom
 from tamiz.cards.model import CardFacts, model_card
 from tamiz.console import count, say
+from tamiz.recipes.schema import DEMO_PREFIX, Recipe, Section
 from tamiz.stages.common import Context, Plan, Stage, StageReport
-from tamiz.stages.recipe import DEMO_PREFIX, Recipe, Section
 from tamiz.trainer.families import DEFAULT as DEFAULT_FAMILY
 from tamiz.trainer.families import FAMILIES
 from tamiz.trainer.families.base import ModelSettings
@@ -115,9 +115,10 @@ def _settle(recipe: Recipe) -> None:
     extra_ids = None if recipe.tokenizer.file else recipe.tokenizer.extra_ids
     recipe.model.check_shards(recipe.shards, recipe.train, extra_ids)
     ids = recipe.tokenizer.vocab_size
-    if recipe.tokenizer.file is None and recipe.model.vocab_size != ids:
+    if recipe.tokenizer.file is None and recipe.model.vocab_size < ids:
         raise ValueError(
-            f"model.vocab_size is {recipe.model.vocab_size} but tokenizer.vocab_size is {ids}: they must be equal"
+            f"model.vocab_size is {recipe.model.vocab_size} but tokenizer.vocab_size is {ids}: raise it to {ids}, or "
+            "more (rows without a token)"
         )
 
 
@@ -125,15 +126,15 @@ def _card(plan: Plan) -> CardFacts:
     """What the model's card says about its data: no paths of this machine."""
     recipe = plan.recipe
     header = {name: getattr(recipe, name) for name in ("title", "language", "licence", "reference")}
-    names = dict.fromkeys(_named(source.source, source.patterns) for source in recipe.documents)
+    names = dict.fromkeys(_named(source) for source in recipe.documents)
     data = {"source": "; ".join(names)}
     return CardFacts(**header, data=data | (_sampled(plan) if plan.has("sample") else {}))
 
 
-def _named(source: str | None, patterns: tuple[str, ...]) -> str:
-    if source is None:
-        return "tamiz's demo documents" if f"{DEMO_PREFIX}documents.jsonl" in patterns else "own files"
-    known = SOURCES[source]
+def _named(source: DocumentSource) -> str:
+    if source.source is None or source.input is not None:
+        return "tamiz's demo documents" if f"{DEMO_PREFIX}documents.jsonl" in source.patterns else "own files"
+    known = SOURCES[source.source]
     return f"{known.name}: {known.citation}; licence: {known.licence}"
 
 

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from corpora.errors import BadArgument
+from corpora.errors import BadArgument, TamizError
 from tamiz.cli import main, spread
 
 
@@ -91,3 +91,28 @@ def test_warnings_of_the_layers_are_said_once(capsys):
     for _ in range(2):
         logging.getLogger("corpora.perplexity.model").warning("a slow path")
     assert capsys.readouterr().err == "warning: a slow path\n"
+
+
+def test_an_error_brings_its_exit_code(capsys, monkeypatch):
+    class Interrupted(TamizError):
+        """Of a later version, or an extension's."""
+
+        exit_code = 3
+
+    def fail(_):
+        raise Interrupted("not today")
+
+    monkeypatch.setattr("tamiz.cli._invoke", fail)
+    assert run(capsys, "recipes")[::2] == (3, "error: not today\n")
+
+
+def test_debug_shows_beams_messages_and_timings(capsys, tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"text": "uno dos"}\n' * 20)
+    kind = ("--kind", "bpe", "--vocab-size", "277", "--max-rejected", "0.5")
+    arguments = ("tokenizer", "train", "--input", str(tmp_path / "*"), *kind, "--out", str(tmp_path / "out"))
+    beam = logging.getLogger("apache_beam")
+    for debug, level in ((("--debug",), logging.NOTSET), ((), logging.CRITICAL)):
+        beam.setLevel(logging.NOTSET)
+        assert run(capsys, *arguments, "--rebuild", *debug)[0] == 0
+        assert beam.level == level
+    assert run(capsys, "recipes", "--debug")[2].startswith("debug: ")

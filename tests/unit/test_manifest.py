@@ -209,3 +209,12 @@ def test_rejected_rows_of_a_language_model_are_verified(tmp_path):
     rejected.write_bytes(b"{}\n")
     rejected.with_name("junk.jsonl").write_bytes(b"x")
     assert "not named" in " ".join(verify(tmp_path)[1])
+
+
+def test_a_stage_of_any_name_can_be_rebuilt(tmp_path):
+    """`language-id` was not found in its own manifest once."""
+    first, other = (
+        MadeFrom(stage="language-id", algorithm=1, settings={"model": name}, inputs=[]) for name in ("a", "b")
+    )
+    assert manifest.begin(tmp_path / "out", first) == "new"
+    assert manifest.begin(tmp_path / "out", other, rebuild=True) == "new"

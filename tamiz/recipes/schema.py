@@ -9,12 +9,11 @@ from typing import Any
 
 import msgspec
 
-import tamiz
 from corpora.choices import Choices
 from corpora.config import Config
 from corpora.documents.sources import DocumentSource
 
-DEMO = Path(tamiz.__file__).parent / "recipes" / "demo"
+DEMO = Path(__file__).parent / "demo"
 DEMO_PREFIX = "demo:"
 
 

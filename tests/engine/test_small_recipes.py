@@ -1,0 +1,108 @@
+"""Recipes that say less than the whole way from text to model, and more than one source."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from corpora import manifest
+from corpora.errors import BadArgument, StaleOutput
+from tamiz.recipes.load import load
+from tamiz.run import Run
+from tamiz.stages import Context
+from tamiz.verify import verify
+from tests.conftest import DEMO
+
+pytestmark = pytest.mark.slow
+
+SEVERAL = """
+title = "Two sources"
+[[documents]]
+input = "{folder}/first*.jsonl"
+[[documents]]
+input = ["demo:clean.jsonl"]
+[tokenizer]
+kind = "bpe"
+vocab_size = 700
+extra_ids = 20
+[shards]
+objective = "span-corruption"
+sequence_length = 64
+"""
+
+
+def written(folder: Path, text: str) -> str:
+    path = folder / "mine.toml"
+    path.write_text(text)
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> Path:
+    """Documents of two sources -> tokenizer -> shards."""
+    folder = tmp_path_factory.mktemp("several")
+    lines = (DEMO / "documents.jsonl").read_bytes().splitlines(keepends=True)
+    (folder / "first-0.jsonl").write_bytes(b"".join(lines[:50]))
+    recipe = load(written(folder, SEVERAL.format(folder=folder)))
+    reports = Run(recipe, folder / "run", Context()).stages()
+    assert [report.stage for report in reports] == ["tokenizer", "shards"]
+    return folder
+
+
+def test_every_stage_reads_all_sources(whole):
+    clean = len((DEMO / "clean.jsonl").read_bytes().splitlines())
+    for name in ("tokenizer", "shards"):
+        content = manifest.read(whole / "run" / name)
+        assert content.counts["read"] == 50 + clean
+        assert [identity.name for identity in content.made_from.inputs] == ["clean.jsonl", "first-0.jsonl"]
+    assert verify(whole / "run")[1] == []
+    said = json.loads((whole / "run" / "recipe.json").read_bytes())
+    assert [source["input"] for source in said["documents"]] == [f"{whole}/first*.jsonl", ["demo:clean.jsonl"]]
+    assert "lm" not in said
+
+
+def test_until_and_again(whole):
+    recipe = load(str(whole / "mine.toml"))
+    reports = Run(recipe, whole / "run", Context()).stages("tokenizer")
+    assert [(report.stage, report.state) for report in reports] == [("tokenizer", "finished")]
+    changed = load(str(whole / "mine.toml"), overrides=["documents.1.input=", "documents.1.source=mc4-es"])
+    with pytest.raises(BadArgument, match="until train: the stages of mine are tokenizer, shards"):
+        Run(changed, whole / "run", Context()).stages("train")
+    other = load(str(whole / "mine.toml"), overrides=["name=other"])
+    with pytest.raises(StaleOutput, match="is not a run of other: choose another --out"):
+        Run(other, whole / "run", Context()).stages()
+
+
+@pytest.mark.parametrize("file", ["byt5", "{whole}/run/tokenizer", "{whole}/run/tokenizer/tokenizer.json"])
+def test_a_tokenizer_that_is_brought(whole, tmp_path, file):
+    file = file.format(whole=whole)
+    overrides = [f"tokenizer.file={file}", "shards.mean_noise_span_length=5"]
+    recipe = load(str(whole / "mine.toml"), overrides=overrides)
+    brought, shards = Run(recipe, tmp_path / "run", Context()).stages()
+    assert (brought.state, brought.rows[0][0]) == ("finished", "brought, sha256")
+    assert not (tmp_path / "run" / "tokenizer").exists()
+    assert shards.facts["vocab_size"] == (384 if file == "byt5" else 700)
+    assert verify(tmp_path / "run")[1] == []
+
+
+def test_a_missing_tokenizer_is_refused_before_any_work(whole, tmp_path):
+    recipe = load(str(whole / "mine.toml"), overrides=[f"tokenizer.file={tmp_path / 'none'}"])
+    with pytest.raises(BadArgument, match="no tokenizer"):
+        Run(recipe, tmp_path / "run", Context()).stages()
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_model_needs_a_folder_with_its_tokenizer(whole, tmp_path):
+    more = ["tokenizer.file=byt5", "train.steps=1", "model.vocab_size=384", "shards.mean_noise_span_length=20"]
+    recipe = load(str(whole / "mine.toml"), overrides=more)
+    with pytest.raises(BadArgument, match=r"train needs a folder with tokenizer\.json, but .* is 'byt5'"):
+        Run(recipe, tmp_path / "run", Context()).stages()
+
+
+def test_a_recipe_of_a_language_model_alone(tmp_path):
+    recipe = load(written(tmp_path, '[lm]\ninput = "demo:clean.jsonl"\nwords = true\norder = 2'))
+    [report] = Run(recipe, tmp_path / "run", Context()).stages()
+    assert (report.stage, report.state) == ("lm", "new")
+    assert verify(tmp_path / "run")[1] == []

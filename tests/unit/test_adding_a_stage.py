@@ -1,0 +1,174 @@
+"""A stage from outside is one file: its section, its place, its folder and its check come with it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from corpora.errors import BadArgument
+from tamiz.stages import STAGES, Section, Stage, ordered
+from tamiz.stages.tokenizer import TokenizerSource
+from tests.conftest import ROOT
+
+EXTENSION = '''
+"""Keeps documents that contain a word."""
+
+import json
+from corpora import files, manifest
+from corpora.config import Config
+from corpora.documents.items import work_items
+from corpora.documents.reading import read_batches
+from corpora.verify import bad_rows
+from tamiz.stages import STAGES, Section, Stage, StageReport
+
+
+class WordSettings(Config, frozen=True, kw_only=True):
+    word: str
+
+
+def run(plan, context):
+    out, word = plan.folder("words"), plan.recipe.words.word
+    made_from = manifest.MadeFrom(stage="words", algorithm=1, settings={"word": word}, inputs=[])
+    state = manifest.begin(out, made_from, rebuild=context.rebuild)
+    if state != "finished":
+        texts = [t for item in work_items(plan.documents("words")) for b in read_batches(item) for t in b.texts]
+        kept = [text for text in texts if word in text]
+        files.write_bytes(out / "kept.jsonl", "".join(json.dumps({"text": text}) + "\\n" for text in kept).encode())
+        counts = {"read": len(texts), "kept": len(kept), "sampled_out": len(texts) - len(kept), "rejected": {}}
+        manifest.finish(out, records=[manifest.record(out, out / "kept.jsonl", rows=len(kept))], counts=counts)
+    return StageReport("words", state, out, [("documents kept", str(manifest.read(out).counts["kept"]))])
+
+
+STAGES.register(
+    Stage(
+        name="words", folder="words", title="Words", help="documents that contain a word",
+        sections=(Section("words", WordSettings),), run=run, reads=True, after="sample",
+        leaves=lambda plan: [str(plan.folder("words") / "kept.jsonl")],
+        check=lambda home, content: bad_rows(home, content, {"kept": content.counts["kept"]}),
+    )
+)
+'''
+
+RECIPE = """
+[documents]
+input = "demo:clean.jsonl"
+[words]
+word = "agua"
+[tokenizer]
+kind = "bytes"
+vocab_size = 263
+extra_ids = 4
+lowercase = false
+[shards]
+sequence_length = 64
+mean_noise_span_length = 20.0
+"""
+
+
+def tamiz(folder: Path, *arguments: str, extensions: str = "my_stage") -> subprocess.CompletedProcess[str]:
+    code = (
+        "import os, sys; sys.path[:0] = sys.argv[1:3]; os.environ['TAMIZ_EXTENSIONS'] = sys.argv[3]; "
+        "from tamiz.cli import main; main(sys.argv[4:])"
+    )
+    command = [sys.executable, "-c", code, str(ROOT), str(folder), extensions, *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("mine")
+    (folder / "my_stage.py").write_text(EXTENSION)
+    (folder / "my.toml").write_text(RECIPE)
+    return folder
+
+
+@pytest.mark.slow
+def test_a_recipe_runs_it_between_the_built_in_stages(home):
+    """Also: documents -> tokenizer -> shards without a language model, scores and a sample."""
+    done = tamiz(home, "run", "my.toml", "--out", "out")
+    assert done.returncode == 0, done.stderr
+    assert [line for line in done.stdout.splitlines() if line.startswith("[")] == [
+        "[1/3] words",
+        "[2/3] tokenizer",
+        "[3/3] shards",
+    ]
+    texts = [json.loads(line)["text"] for line in (home / "out" / "words" / "kept.jsonl").read_text().splitlines()]
+    assert texts
+    assert all("agua" in text for text in texts)
+    shards = json.loads((home / "out" / "shards" / "manifest.json").read_bytes())
+    assert shards["counts"]["read"] == len(texts)  # later stages read what it left
+    again = tamiz(home, "run", "my.toml", "--out", "out", "--until", "words")
+    assert (again.returncode, again.stdout.count("nothing to do")) == (0, 1)
+    assert tamiz(home, "verify", "out").returncode == 0
+    path = home / "out" / "words" / "manifest.json"
+    path.write_bytes(path.read_bytes().replace(b'"rows": ', b'"rows": 1'))
+    told = tamiz(home, "verify", "out")
+    assert told.returncode == 1
+    assert "kept* have" in told.stderr
+
+
+def test_help_recipes_and_mistakes_know_it(home):
+    done = tamiz(home, "run", "--help")
+    assert "score, sample, words, tokenizer" in " ".join(done.stdout.split())
+    shown = tamiz(home, "recipes", "show", "my.toml")
+    assert "[words]\nword = 'agua'" in shown.stdout
+    assert [line.split()[1] for line in shown.stdout.split("# stages\n")[1].splitlines()] == [
+        "words",
+        "tokenizer",
+        "shards",
+    ]
+    assert "# words      documents that contain a word" in shown.stdout
+    wrong = tamiz(home, "run", "my.toml", "--set", "words.wrod=x")
+    assert (wrong.returncode, wrong.stderr) == (2, "error: my: words.wrod: no such key\n")
+    unknown = tamiz(home, "run", "my.toml", extensions="")
+    assert unknown.returncode == 2
+    assert "words: no such key or section" in unknown.stderr
+    until = tamiz(home, "run", "my.toml", "--until", "score", "--out", "never")
+    assert (until.returncode, until.stderr) == (
+        2,
+        "error: --until score: the stages of my are words, tokenizer, shards\n",
+    )
+    assert not (home / "never").exists()
+
+
+def stage(name: str, after: str | None) -> Stage:
+    return Stage(
+        name=name, folder=name, title=name, help="", sections=(Section(name, TokenizerSource),), after=after,
+        run=lambda *_: pytest.fail("not run"),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("stages", "message"),
+    [
+        ([("language-id", "nothing")], "the stage language-id runs after 'nothing', which is no stage"),
+        ([("one", "two"), ("two", "one")], "one, two run after each other"),
+    ],
+)
+def test_a_place_that_cannot_be_is_refused(stages, message):
+    for name, after in stages:
+        STAGES.register(stage(name, after))
+    try:
+        with pytest.raises(BadArgument, match=message):
+            ordered()
+    finally:
+        for name, _ in stages:
+            STAGES.unregister(name)
+
+
+def test_followers_of_followers_and_stages_without_a_place():
+    for name, after in (("second", "first"), ("first", "lm"), ("last", None)):
+        STAGES.register(stage(name, after))
+    try:
+        assert [s.name for s in ordered()] == [
+            "lm", "first", "second", "score", "sample", "tokenizer", "shards", "train", "last",
+        ]  # fmt: skip
+        with pytest.raises(BadArgument, match="stage 'lm' exists already"):
+            STAGES.register(stage("lm", None))
+    finally:
+        for name in ("second", "first", "last"):
+            STAGES.unregister(name)
