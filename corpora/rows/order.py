@@ -17,8 +17,7 @@ import numpy.typing as npt
 
 from corpora import randomness
 
-VERSION = 2  # of the order; a state of another one is refused
-WINDOW_GROUPS = 256  # where the manifest says none: at 2**18 uint16 ids a group, 134 MB
+VERSION = 2  # of the order; a state saved under another version is refused
 
 Ints = npt.NDArray[np.int64]
 
