@@ -101,7 +101,7 @@ def fitting_shape(facts: ShardFacts, settings: SpanCorruptionSettings) -> RowSha
             return shape
     fitting = " or ".join(str(shape.raw_length) for shape in shapes)
     raise BadArgument(
-        f"rows of {width} ids fill no input row at noise density {noise[0]} and mean span {noise[1]}"
+        f"no input row takes {width} ids at noise density {noise[0]} and mean span {noise[1]}"
         + (f": build causal shards with --sequence-length {fitting}" if fitting else ": change the noise")
     )
 
@@ -118,7 +118,7 @@ def _sentinels(facts: ShardFacts, spans: int) -> Ids:
     known = facts.sentinel_ids
     if known is None:
         raise BadArgument(
-            "these shards name no sentinels: their tokenizer has none (--extra-ids), or they are of an older version"
+            "these shards name no sentinels: their tokenizer has none (--extra-ids), or an older tamiz built them"
         )
     if known.count < spans:
         raise BadArgument(

@@ -91,7 +91,7 @@ class SplitReader:
 
 
 def _read_by_arrow(path: Path, footer: pq.FileMetaData, group: int, out: Rows) -> None:
-    """Not mapped: that is no faster, and a file cut short meanwhile would be a signal.
+    """The file isn't memory-mapped: that is no faster, and a file cut short meanwhile would cause a signal.
 
     Raises ValueError for values of another shape or dtype.
     """
