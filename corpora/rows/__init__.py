@@ -4,7 +4,7 @@ dataset       ShardRows: batches of numpy arrays           stream        order, 
 shards        a folder: its facts, files and splits         split_reader  one split, a Parquet row group at a time
 order         the order of an epoch                         windows       row groups in memory, read ahead
 batches       rows of windows to one rank's batches         prefetch      batches made ahead, by a thread
-fresh_noise   causal rows corrupted, anew in each epoch     pages         ids straight from Parquet pages
+fresh_noise   causal rows with fresh noise in an epoch      pages         ids straight from Parquet pages
 recycling     memory of batches, used again                 one_thread    a thread that ends with its owner
 """
 

@@ -101,7 +101,7 @@ def fitting_shape(facts: ShardFacts, settings: SpanCorruptionSettings) -> RowSha
             return shape
     fitting = " or ".join(str(shape.raw_length) for shape in shapes)
     raise BadArgument(
-        f"no input row takes {width} ids at noise density {noise[0]} and mean span {noise[1]}"
+        f"rows of {width} ids fill no input row at noise density {noise[0]} and mean span {noise[1]}"
         + (f": build causal shards with --sequence-length {fitting}" if fitting else ": change the noise")
     )
 

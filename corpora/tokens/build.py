@@ -198,7 +198,7 @@ class _SplitBuilder:
 def separators(settings: ShardSettings, vocabulary: Vocabulary) -> Separators:
     """The ids before and after every document. Raises BadArgument for a BOS that the vocabulary lacks."""
     if settings.bos and vocabulary.bos_id is None:
-        raise BadArgument("--bos needs a bos_token, which the tokenizer lacks: leave it out, or change the tokenizer")
+        raise BadArgument("the tokenizer has no bos_token, which --bos needs: leave it out, or change the tokenizer")
     bos_id = vocabulary.bos_id if settings.bos else None
     return Separators(NO_ID if bos_id is None else bos_id, vocabulary.eos_id if settings.eos else NO_ID)
 

@@ -40,7 +40,7 @@ UL2 = (
 
 
 class SpanCorruptionSettings(Config, frozen=True, kw_only=True):
-    """Noise that corrupts causal rows in training, anew in each epoch. The defaults are T5's."""
+    """Noise that corrupts causal rows in training, different in each epoch. The defaults are T5's."""
 
     noise_density: float = 0.15
     """Share of a row's ids that is masked."""
