@@ -1,1 +1,32 @@
-"""Reading packed shards: pages, the order of an epoch, windows of row groups, noise drawn anew. No torch."""
+"""Reading packed shards, without torch.
+
+dataset       ShardRows: batches of numpy arrays           stream        order, ranks, states: shared by datasets
+shards        a folder: its facts, files and splits         split_reader  one split, a Parquet row group at a time
+order         the order of an epoch                         windows       row groups in memory, read ahead
+batches       rows of windows to one rank's batches         prefetch      batches made ahead, by a thread
+fresh_noise   causal rows with fresh noise in an epoch      pages         ids straight from Parquet pages
+recycling     memory of batches, used again                 one_thread    a thread that ends with its owner
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from corpora.rows.dataset import ShardRows
+    from corpora.rows.shards import Shards, read_shards
+
+__all__ = ["ShardRows", "Shards", "read_shards"]
+
+
+def __getattr__(name: str) -> object:
+    """Imports numpy and pyarrow only when a name that needs them is asked for (PEP 562)."""
+    if name == "ShardRows":
+        from corpora.rows.dataset import ShardRows
+
+        return ShardRows
+    if name in __all__:
+        from corpora.rows import shards
+
+        return getattr(shards, name)
+    raise AttributeError(f"module 'corpora.rows' has no attribute {name!r}")

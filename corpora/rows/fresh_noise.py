@@ -1,4 +1,4 @@
-"""Causal rows as span-corruption rows, corrupted anew in each epoch.
+"""Causal rows as span-corruption rows, with fresh noise in each epoch.
 
 A row's noise is keyed by (seed, epoch, its file, its number there): neither ranks nor batches nor resuming change it.
 """
@@ -14,10 +14,10 @@ import numpy.typing as npt
 from corpora import randomness
 from corpora.errors import BadArgument
 from corpora.rows.order import Window
-from corpora.rows.shards import ShardFacts
 from corpora.rows.split_reader import Rows, SplitReader
 from corpora.tokens import span_corruption
 from corpora.tokens.denoisers import SpanCorruptionSettings
+from corpora.tokens.facts import ShardFacts
 from corpora.tokens.span_corruption import RowShape
 
 Ids = npt.NDArray[np.unsignedinteger]
@@ -28,8 +28,7 @@ class FreshNoise:
     """Corrupts rows of ids into `input_ids` and `labels`.
 
     facts: the shards' facts, as if they had been built with this noise.
-    Raises BadArgument for rows that aren't causal, not of the width that the noise needs, or whose tokenizer has too
-    few sentinels.
+    Raises BadArgument for rows that aren't causal, rows of another width than the noise needs, and too few sentinels.
     """
 
     def __init__(self, settings: SpanCorruptionSettings, facts: ShardFacts, reader: SplitReader, seed: int) -> None:
@@ -46,7 +45,7 @@ class FreshNoise:
         self._keys: tuple[int, Window, Keys] | None = None
 
     def keys(self, epoch: int, window: Window) -> Keys:
-        """uint64[window.rows], of a window's rows as stored; the last window's are kept."""
+        """uint64[window.rows], for a window's rows as stored. Those of the last window are kept."""
         if self._keys is None or self._keys[:2] != (epoch, window):
             keys = [
                 randomness.keys(randomness.digest(self._seed, "fresh-noise", epoch, name), first, count)
@@ -78,16 +77,16 @@ def corrupted_facts(facts: ShardFacts, settings: SpanCorruptionSettings) -> Shar
         objective="span-corruption",
         sequence_length=shape.input_length,
         label_length=shape.label_length,
-        target_unigram_entropy_nats=None,  # of other targets
+        target_unigram_entropy_nats=None,  # that of other targets
     )
 
 
 def fitting_shape(facts: ShardFacts, settings: SpanCorruptionSettings) -> RowShape:
     """The shape whose raw rows are as wide as the stored ones. Raises BadArgument, naming widths that would fit."""
-    if facts.objective != "causal":
+    if facts.label_length is not None:
         raise BadArgument(
-            f"span_corruption makes its rows from causal shards, these hold {facts.objective} rows: leave it out, or "
-            "build shards with --objective causal"
+            f"span_corruption needs causal shards, these hold {facts.objective} rows: leave it out, or build shards "
+            "with --objective causal"
         )
     width, noise = facts.sequence_length, (settings.noise_density, settings.mean_noise_span_length)
     if width < 2:
@@ -119,7 +118,7 @@ def _sentinels(facts: ShardFacts, spans: int) -> Ids:
     known = facts.sentinel_ids
     if known is None:
         raise BadArgument(
-            "these shards name no sentinels: their tokenizer has none (--extra-ids), or they are of an older version"
+            "these shards name no sentinels: their tokenizer has none (--extra-ids), or an older tamiz built them"
         )
     if known.count < spans:
         raise BadArgument(

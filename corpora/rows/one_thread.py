@@ -1,4 +1,4 @@
-"""A thread of an object's own, which ends with it: closed, forgotten, or still open when the interpreter ends."""
+"""A thread that ends with its owner: closed, garbage-collected, or still open when the interpreter ends."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from weakref import finalize
 class OneThread:
     """A pool of one thread; `close` shuts it down, once.
 
-    An iterator that is still open when the interpreter ends is closed after `concurrent.futures` has been taken
-    apart; a finalizer is called before.
+    When the interpreter ends, iterators still open are closed only after `concurrent.futures` has been torn down;
+    a finalizer runs before that.
     """
 
     def __init__(self, name: str, begin: Callable[[], None] | None = None) -> None:

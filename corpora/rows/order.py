@@ -1,9 +1,10 @@
 """The order of an epoch's rows: a pure function of (seed, epoch, row), whatever the ranks and the batches.
 
 Row groups first. Each file's groups are permuted and spread evenly over the epoch with jitter: the j-th of n lies
-somewhere in [j/n, (j+1)/n). So neighbours come from as many different files as there can be: of equal files, K
-groups in a row touch all where there are at most K/2, else at least K/2. Runs of at most K groups make the windows,
-which are as even as can be; rows are permuted within their window. K is `window_groups`, of the shards' manifest.
+somewhere in [j/n, (j+1)/n). So neighbours come from as many different files as possible: if files are equal, K
+consecutive groups touch all of them where there are at most K/2 files, and at least K/2 of them otherwise. Runs of at
+most K groups make the windows, as even as possible; rows are permuted within their window. K is `window_groups` in
+the shards' manifest.
 """
 
 from __future__ import annotations
@@ -17,8 +18,7 @@ import numpy.typing as npt
 
 from corpora import randomness
 
-VERSION = 2  # of the order; a state of another one is refused
-WINDOW_GROUPS = 256  # where the manifest says none: at 2**18 uint16 ids a group, 134 MB
+VERSION = 2  # of the order; a state saved under another version is refused
 
 Ints = npt.NDArray[np.int64]
 
@@ -40,7 +40,7 @@ def permutation(length: int, seed: int, purpose: str, *identity: int) -> Ints:
 
 
 def spread(group_files: Sequence[int] | Ints, seed: int, epoch: int) -> Ints:
-    """All groups in the epoch's order, int64[groups]. group_files: each group's file, ascending."""
+    """All groups in the epoch's order, int64[groups]. group_files: the file of each group, ascending."""
     files = np.asarray(group_files, np.int64)
     raw = np.random.PCG64(randomness.digest(seed, "order-groups", epoch)).random_raw(2 * len(files))
     permuted = np.lexsort((raw[: len(files)], files))  # by file; within one, in random order
@@ -57,14 +57,14 @@ def windows(
     """The windows of an epoch, in order; together they hold each row group once. O(groups log groups)."""
     order = spread(group_files, seed, epoch)
     count = -(-len(order) // window_groups)
-    found: list[Window] = []
+    planned: list[Window] = []
     start = 0
     for number in range(count):
         groups = np.sort(order[number * len(order) // count : (number + 1) * len(order) // count])
         rows = int(np.asarray(group_rows)[groups].sum())
-        found.append(Window(number, tuple(groups.tolist()), start, rows))
+        planned.append(Window(number, tuple(groups.tolist()), start, rows))
         start += rows
-    return found
+    return planned
 
 
 def window_at(epoch: Sequence[Window], position: int) -> Window:

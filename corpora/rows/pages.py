@@ -1,8 +1,8 @@
 """Reads the ids of a shard's row group straight from its Parquet pages, three times as fast as Arrow.
 
-Arrow builds lists of 32-bit values from their levels of nesting and then narrows them. Here lists are known to be
-full (`ShardWriter` writes no other), so the levels are skipped, and of BYTE_STREAM_SPLIT's four streams of bytes only
-those that an id has are joined. What isn't written that way is left to Arrow (`can_read`).
+Arrow builds lists of 32-bit values from their levels of nesting and then narrows them. `ShardWriter` writes full
+lists only, so here the levels are skipped, and of BYTE_STREAM_SPLIT's four streams of bytes only those that an id has
+are joined. Columns written in any other way are left to Arrow (`can_read`).
 
 Source: the Parquet format, `parquet.thrift` (PageHeader, DataPageHeader) and Encodings.md.
 """
@@ -25,7 +25,7 @@ _STREAMS = 4  # bytes of Parquet's INT32
 
 
 class PageHeader(NamedTuple):
-    """size: of the page, decompressed; body: where it begins; end: where the next page does."""
+    """size: of the page, decompressed; body: where it begins; end: where the next page begins."""
 
     size: int
     num_values: int
@@ -42,7 +42,7 @@ def column_index(schema: pq.ParquetSchema, name: str) -> int | None:
 
 
 def can_read(chunk: pq.ColumnChunkMetaData, num_values: int) -> bool:
-    """Whether `PageReader` reads this column chunk, of a column that has an index."""
+    """Whether `PageReader` can read this chunk of a column that has a `column_index`."""
     return (
         chunk.compression == "ZSTD"
         and set(chunk.encodings) == {"RLE", "BYTE_STREAM_SPLIT"}
@@ -52,7 +52,7 @@ def can_read(chunk: pq.ColumnChunkMetaData, num_values: int) -> bool:
 
 
 class PageReader:
-    """Reads column chunks, through memory that it keeps: fresh pages of the system are dear."""
+    """Reads column chunks, through memory that it reuses: fresh pages from the system are expensive."""
 
     def __init__(self) -> None:
         self._decompressor = zstandard.ZstdDecompressor()
@@ -61,7 +61,7 @@ class PageReader:
     def read_ids(self, file: BinaryIO, chunk: pq.ColumnChunkMetaData, out: Ids) -> None:
         """Fills `out`, flat, contiguous, uint16 or uint32, with a column chunk's values.
 
-        Raises ValueError where the pages aren't what `can_read` was told, OSError where the file can't be read.
+        Raises ValueError for pages that the chunk's metadata don't describe, OSError where the file can't be read.
         """
         size = chunk.total_compressed_size
         self._compressed = _at_least(self._compressed, size)
@@ -96,11 +96,11 @@ def _at_least(buffer: bytearray, size: int) -> bytearray:
 
 
 def _streams(page: memoryview, header: PageHeader) -> npt.NDArray[np.uint8]:
-    """uint8[4, n]: the k-th bytes of a page's values. Before them lie two blocks of levels, each after its length."""
+    """uint8[4, n]: the k-th bytes of a page's values. Two blocks of levels precede them, each after its length."""
     levels = 0
     for _ in range(2):
         levels += 4 + int.from_bytes(page[levels : levels + 4], "little")
-    if levels + _STREAMS * header.num_values != len(page):  # so too where a list is empty
+    if levels + _STREAMS * header.num_values != len(page):  # also where a list is empty
         raise ValueError(f"a page of {len(page)} bytes for {header.num_values} values")
     return np.frombuffer(page, np.uint8, offset=levels).reshape(_STREAMS, -1)
 
@@ -115,7 +115,7 @@ def _join(streams: npt.NDArray[np.uint8], out: Ids) -> None:
 
 
 def page_header(pages: memoryview, place: int) -> PageHeader:
-    """The header of the data page at `place`. Raises ValueError where there is none of the kind read here."""
+    """The header of the data page at `place`. Raises ValueError where there is no page of the kind read here."""
     try:
         fields, body = _thrift_struct(pages, place)
         data = fields[_DATA_PAGE_HEADER]

@@ -18,11 +18,11 @@ Value = TypeVar("Value")
 class Prefetcher(Generic[Key, Value]):
     """make(key) for one key after another, each begun while the ones before are used.
 
-    A context manager. Each piece of work is short and none waits for the caller, so that leaving it, or the
-    interpreter, never hangs. What `make` raises is raised by `get`.
+    A context manager. Each piece of work is short and none waits for the caller, so that neither leaving it nor the
+    end of the interpreter hangs. `get` raises whatever `make` raises.
 
-    make: called by one thread only. after: the key that is asked for next. depth: results ready at most; with 0 there
-    is no thread. begin: called first in the thread.
+    make: called by one thread only. after: the key that follows another. depth: at most so many results are ready; 0
+    for no thread. begin: called first in the thread.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Prefetcher(Generic[Key, Value]):
         self._begun.clear()
 
     def get(self, key: Key) -> Value:
-        """The value of a key; the ones after it are begun. A key that wasn't expected starts anew from there."""
+        """The value of a key; those of the keys after it are begun. An unexpected key restarts from there."""
         if self._thread is None:
             return self._make(key)
         if self._process != os.getpid():

@@ -13,28 +13,27 @@ import pyarrow.parquet as pq
 
 from corpora.errors import BadArgument, DamagedFile
 from corpora.rows import pages
-from corpora.rows.shards import ShardFacts, Shards
+from corpora.tokens.facts import ShardFacts
 
 Rows = dict[str, np.ndarray]
 Column = tuple[tuple[int, ...], np.dtype[Any]]
-COLUMNS = ("input_ids", "labels", "num_tokens", "denoiser")
 
 
 class SplitReader:
     """The row groups of one split, in file order.
 
-    group_files: the number of each group's file; group_rows: its rows; columns: shape of a value and stored dtype.
+    files: (path, rows) of each file, below `folder`. group_files: the number of each group's file; group_rows: its
+    rows; columns: shape of a value and stored dtype. Columns whose lists differ in length are left out.
     Raises BadArgument for a split without rows, DamagedFile for a file that is missing, is no Parquet file, or is not
     what the manifest says.
     """
 
-    def __init__(self, shards: Shards, split: str) -> None:
-        files = shards.files.get(split, [])
+    def __init__(self, folder: Path, facts: ShardFacts, split: str, files: list[tuple[Path, int]]) -> None:
         if not sum(rows for _, rows in files):
-            known = ", ".join(f"{name} ({rows} rows)" for name, rows in sorted(shards.facts.rows.items()))
-            raise BadArgument(f"{shards.folder} has no rows in split {split!r}; it has {known}")
+            known = ", ".join(f"{name} ({rows} rows)" for name, rows in sorted(facts.rows.items()))
+            raise BadArgument(f"{folder} has no rows in split {split!r}; it has {known}")
         self._paths = [path for path, _ in files]
-        self._names = [path.relative_to(shards.folder).as_posix() for path in self._paths]
+        self._names = [path.relative_to(folder).as_posix() for path in self._paths]
         self._footers = [_footer(path, rows) for path, rows in files]
         _require_one_schema(self._paths, self._footers)
         rows = [[m.row_group(g).num_rows for g in range(m.num_row_groups)] for m in self._footers]
@@ -42,13 +41,13 @@ class SplitReader:
         self.group_rows = np.array([n for r in rows for n in r], np.int64)
         self._first_group = np.searchsorted(self.group_files, np.arange(len(rows)))
         self._first_row = np.array([n for r in rows for n in itertools.accumulate([0, *r[:-1]])], np.int64)
-        self.columns = _columns(self._paths[0], shards.facts)
+        self.columns = _columns(self._paths[0], facts)
         self._list_columns = {name: pages.column_index(self._footers[0].schema, name) for name in self.columns}
 
     def read(self, groups: Sequence[int], memory: Rows) -> Rows:
         """The rows of some groups, given in ascending order: [rows, width] or [rows], in the stored dtype.
 
-        They lie in `memory`, whose arrays are replaced by larger ones where they are too small or missing.
+        They are put into `memory`, whose arrays are replaced by larger ones where they are too small or missing.
         Raises DamagedFile where a group can't be read.
         """
         rows, reader, place = self._room(groups, memory), pages.PageReader(), 0
@@ -73,7 +72,7 @@ class SplitReader:
         return {name: whole[:total] for name, whole in memory.items()}
 
     def identity(self, group: int) -> tuple[str, int, int]:
-        """What a group's rows are, whatever the order: their file, the first one's number there, their count."""
+        """What identifies a group's rows, whatever the order: file, number of the first one in it, count."""
         return self._names[self.group_files[group]], int(self._first_row[group]), int(self.group_rows[group])
 
     def _read_group(self, reader: pages.PageReader, file: BinaryIO, group: int, out: Rows) -> None:
@@ -92,7 +91,7 @@ class SplitReader:
 
 
 def _read_by_arrow(path: Path, footer: pq.FileMetaData, group: int, out: Rows) -> None:
-    """Not mapped: that is no faster, and a file cut short meanwhile would be a signal.
+    """The file isn't memory-mapped: that is no faster, and a file cut short meanwhile would cause a signal.
 
     Raises ValueError for values of another shape or dtype.
     """
@@ -122,14 +121,18 @@ def _require_one_schema(paths: list[Path], footers: list[pq.FileMetaData]) -> No
 
 
 def _columns(path: Path, facts: ShardFacts) -> dict[str, Column]:
-    """The columns that training reads, held to the facts."""
+    """The columns of whole numbers, one or a fixed number a row. Raises DamagedFile where the facts differ."""
     fields = {field.name: field.type for field in pq.read_schema(path)}
-    found = {name: _column(fields[name]) for name in COLUMNS if name in fields}
+    columns = {name: _column(kind) for name, kind in fields.items() if _is_readable(kind)}
     for name, width in (("input_ids", facts.sequence_length), ("labels", facts.label_length)):
-        if width is not None and (name not in found or found[name][0] != (width,)):
+        if width is not None and (name not in columns or columns[name][0] != (width,)):
             stored = fields.get(name, "no such column")
             raise DamagedFile(f"{path}: {name} has {stored}, its manifest says {width} ids; build the shards again")
-    return found
+    return columns
+
+
+def _is_readable(kind: Any) -> bool:
+    return bool(pa.types.is_integer(kind.value_type if pa.types.is_fixed_size_list(kind) else kind))
 
 
 def _column(kind: Any) -> Column:

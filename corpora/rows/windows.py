@@ -1,4 +1,4 @@
-"""The windows of an epoch in memory: the one in use, and the next, read meanwhile."""
+"""The windows of an epoch in memory: the one in use, and the next one, read ahead."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from corpora.rows.split_reader import Rows, SplitReader
 class Loaded(NamedTuple):
     """One window's rows, as stored, and the order to take them in: row i of the window is at order[i].
 
-    memory: what the rows lie in; the next but one window is read into it.
+    memory: holds the rows; the next but one window is read into it.
     """
 
     epoch: int
@@ -25,9 +25,9 @@ class Loaded(NamedTuple):
 
 
 class Windows:
-    """Gives the window of a position. A context manager where `read_ahead` is set: it holds a thread then.
+    """The window of any position. A context manager; with `read_ahead` it owns a thread.
 
-    At most two windows are in memory, each read into that of one before. For one thread at a time.
+    At most two windows are in memory, each read into the memory of an earlier one. For one thread at a time.
     """
 
     def __init__(self, reader: SplitReader, seed: int, window_groups: int, *, read_ahead: bool) -> None:
@@ -71,7 +71,7 @@ class Windows:
         if begun is not None and begun[0] == (epoch, window.number):
             return begun[1].result()
         if begun is not None and not begun[1].cancel():
-            begun[1].exception()  # it ends first: a third window must not be in memory
+            begun[1].exception()  # wait for it, so that no third window is in memory
         return self._load(epoch, window, last, {} if last is None else last.memory)
 
     def _begin_next(self, current: Loaded, last: Loaded | None) -> None:
@@ -85,7 +85,7 @@ class Windows:
         self._next = (epoch, number), self._thread.pool.submit(self._load, epoch, plan[number], current, spare)
 
     def _load(self, epoch: int, window: Window, known: Loaded | None, memory: Rows) -> Loaded:
-        """Reads a window into `memory`, unless it has the groups of the `known` one: with few groups, all have."""
+        """Reads a window into `memory`, unless the `known` one has the same groups, as happens with few groups."""
         shuffled = order.rows_of(window, self._seed, epoch)
         if known is not None and known.window.groups == window.groups:
             return Loaded(epoch, window, known.memory, known.rows, shuffled)

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from msgspec import UNSET
 
-from corpora.errors import BadArgument, DamagedFile
+from corpora.errors import DamagedFile
 from corpora.manifest import Manifest
 from corpora.tokens.facts import PartAccount, ShardFacts, SplitAccount, facts_of
-from corpora.tokens.objectives import OBJECTIVES
+from corpora.tokens.objectives import OBJECTIVES, objective_of
 from corpora.tokens.shards import read_groups
 
 SUMMED = ("documents", "ids", "separators", "rows", "row_ids")
@@ -22,9 +22,9 @@ def bad_account(home: Path, content: Manifest) -> list[str]:
         return [f"{home}: an older tamiz built these shards: their account can't be counted again; build them again"]
     try:
         facts = facts_of(home, content)
-        OBJECTIVES.get(facts.objective)
-    except (DamagedFile, BadArgument) as error:
-        return [str(error) if isinstance(error, DamagedFile) else f"{home}: {error}"]
+        objective_of(home, facts)
+    except DamagedFile as error:
+        return [str(error)]
     accounts = {} if facts.account is UNSET else facts.account
     parts = {} if facts.parts is UNSET else facts.parts
     if set(accounts) != set(parts):

@@ -1,8 +1,8 @@
 """Best-fit packing (arXiv:2404.10830): only documents longer than a row are cut; rows may be left short.
 
 Parts (documents, or slices of long ones) are packed longest first, each into the row with the least room that has
-enough. That happens over windows of many rows; rows that a window leaves far from full are taken apart again, and
-their parts wait for the next window, or for the last part of the run.
+enough. This is done in windows of many rows. Rows that a window leaves far from full are taken apart again; their
+parts wait for the next window, or for the last part of the run.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ MOST_WAITING = 4  # rows' worth of ids
 
 
 class BestFit:
-    """Packs what a stream holds into rows of at most `width` ids, in groups of `group_rows` rows.
+    """Packs the ids of a stream into rows of at most `width` ids, in groups of `group_rows` rows.
 
-    Longest parts share rows, so a window's rows are put into an order of their own, keyed by `base`.
+    Packing puts the longest parts first, so each window's rows are shuffled, keyed by `base`.
     """
 
     def __init__(self, stream: Stream, width: int, group_rows: int, base: int) -> None:
@@ -36,7 +36,7 @@ class BestFit:
         self._windows = 0
 
     def groups(self) -> Iterator[Rows]:
-        """Packs a window once the stream holds one: all up to the document that fills it, however these came."""
+        """Packs a window once the stream holds one: up to the document that fills it, however it was batched."""
         while len(self._stream.held) >= self._window_ids:
             later = self._stream.cut_off(self._window_ids)
             rows, left = self._pack()
@@ -46,7 +46,7 @@ class BestFit:
             yield from self._grouped(rows)
 
     def finish(self, *, last: bool) -> tuple[Iterator[Rows], Tail]:
-        """The rows of all that is held. last: none is left over, however short its row."""
+        """The rows of everything held. last: leave nothing over, however short a row is."""
         rows, left = self._pack(last=last)
         return self._grouped(rows), left
 
@@ -63,7 +63,7 @@ class BestFit:
         return rows, _tail(self._stream.held, parts, np.flatnonzero(waiting[row_of]))
 
     def _places(self, count: int) -> Positions:
-        """Where each row goes: a keyed permutation."""
+        """The position of each row: a keyed permutation."""
         place = np.empty(count, np.int64)
         place[np.argsort(keys(self._base + self._windows, 0, count), kind="stable")] = np.arange(count)
         self._windows += 1
@@ -78,7 +78,7 @@ class BestFit:
 
 
 class _Parts(NamedTuple):
-    """Part p is held[begins[p]:begins[p] + lengths[p]]; `whole` where a document begins there."""
+    """Part p is held[begins[p]:begins[p] + lengths[p]]; whole[p] if a document begins there."""
 
     begins: Positions
     lengths: Positions
@@ -86,10 +86,10 @@ class _Parts(NamedTuple):
 
 
 def _parts(stream: Stream, width: int) -> _Parts:
-    """Documents and rests, longer ones cut into slices of `width` from their beginning on."""
+    """Documents and rests of documents. Those longer than `width` are cut into slices, from their beginning."""
     borders = np.sort(np.concatenate([stream.starts, stream.rests]))
     sizes = np.diff(np.append(borders, len(stream.held)))
-    slices = -(-sizes // width)  # none of an empty document without separators
+    slices = -(-sizes // width)  # 0 for an empty document without separators
     number = np.arange(int(slices.sum())) - np.repeat(np.cumsum(slices) - slices, slices)
     begins = np.repeat(borders, slices) + number * width
     lengths = np.minimum(np.repeat(borders + sizes, slices) - begins, width)
@@ -97,7 +97,7 @@ def _parts(stream: Stream, width: int) -> _Parts:
 
 
 def _waiting(filled: Positions, width: int) -> npt.NDArray[np.bool_]:
-    """The emptiest rows, as long as they are far from full and together hold less than MOST_WAITING rows."""
+    """The emptiest rows, while they are far from full and together hold less than MOST_WAITING rows' worth."""
     order = np.argsort(filled, kind="stable")
     chosen = (filled[order] < NEARLY_FULL * width) & (np.cumsum(filled[order]) < MOST_WAITING * width)
     waiting = np.zeros(len(filled), np.bool_)
@@ -106,7 +106,7 @@ def _waiting(filled: Positions, width: int) -> npt.NDArray[np.bool_]:
 
 
 def _gathered(held: Ids, parts: _Parts, order: Positions) -> tuple[Ids, Positions]:
-    """The parts one after the other, and int64[parts + 1] where each begins."""
+    """The parts one after the other, and where each begins, int64[parts + 1]."""
     ids = np.empty(int(parts.lengths[order].sum()), held.dtype)
     gather(held, parts.begins, parts.lengths, order, ids)
     return ids, offsets_of(parts.lengths[order].tolist(), len(order))
@@ -116,7 +116,7 @@ def _rows(held: Ids, parts: _Parts, order: Positions, place: Positions) -> Rows:
     ids, ends = _gathered(held, parts, order)
     firsts = np.flatnonzero(np.diff(place[order], prepend=-1))  # the first part of each row
     marked = np.ones(len(order), np.bool_)
-    marked[firsts] = parts.whole[order][firsts]  # at a row's beginning stands a document, or the rest of one
+    marked[firsts] = parts.whole[order][firsts]  # a row begins with a document, or with the rest of one
     return Rows(ids, np.append(ends[firsts], len(ids)), ends[:-1][marked], np.zeros(len(firsts), np.uint8))
 
 

@@ -1,7 +1,7 @@
-"""Texts to shards: the work on one item, and the last part that takes what the items' rows left over.
+"""Texts to shards: the work on one item, and the last part, made of the ids that the items left over.
 
 Account of every part of a split: ids encoded + separators + ids carried in = ids in rows + ids left over
-(`unaccounted`). In rows, sentinels, the EOS of inputs and labels, and padding don't count.
+(`unaccounted`). Sentinels, the EOS of inputs and labels, and padding don't count as ids in rows.
 """
 
 from __future__ import annotations
@@ -32,20 +32,20 @@ from corpora.tokens.split import SPLITS, validation_mask
 
 
 class TextEncoder(Vocabulary, Protocol):
-    """A vocabulary that encodes: no special ids come out of text, none are added."""
+    """A vocabulary that encodes. Text never yields special ids, and none are added."""
 
     def encode_flat(self, texts: Utf8, /) -> FlatIds: ...
 
 
 class SplitShard(msgspec.Struct, frozen=True, kw_only=True):
-    """One part of one split: what went in, what was written, what was left over."""
+    """One part of one split: its ids in, rows out, and ids left over."""
 
     documents: int
     ids_encoded: int
     separators: int
-    carried: int  # ids of other parts' tails
+    carried: int  # ids from other parts' tails
     rows: int
-    row_ids: int  # ids of the stream that the rows hold
+    row_ids: int  # ids of the stream in the rows
     row_kinds: list[int]  # rows of each kind (ul2: denoiser)
     file: str | None  # relative to the shards' folder; None where there is no row
     tail: Tail
@@ -58,7 +58,7 @@ class SplitShard(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ItemShards(msgspec.Struct, frozen=True, kw_only=True):
-    """What one work item wrote, by split."""
+    """The part that one work item wrote, by split."""
 
     part: str
     splits: dict[str, SplitShard]
@@ -75,13 +75,13 @@ class ItemShards(msgspec.Struct, frozen=True, kw_only=True):
 def build_item(
     batches: Iterable[Utf8], encoder: TextEncoder, settings: ShardSettings, *, folder: str | Path, part: str
 ) -> ItemShards:
-    """Writes FOLDER/{train,validation}/PART.parquet from batches of texts, where they have a row.
+    """Writes FOLDER/{train,validation}/PART.parquet from batches of texts; no file for a split without rows.
 
-    Streams: holds one batch and, per split, one row group (best-fit: one window). Equal texts in equal order give
-    equal bytes, however they are batched. Noise is keyed by (split, part, row).
+    Memory: one batch and, per split, one row group (best-fit: one window). The same texts in the same order give the
+    same bytes, however they are batched. Noise is keyed by (split, part, row).
 
     Raises:
-        BadArgument: settings that this encoder can't serve (before any text is read).
+        BadArgument: this encoder can't serve the settings (raised before any text is read).
     """
     with contextlib.ExitStack() as stack:
         builders = _builders(stack, encoder, settings, folder, part)
@@ -98,8 +98,8 @@ def finish_tails(
 ) -> ItemShards:
     """Packs the items' tails, in the order given, into a last part per split.
 
-    Its `documents`, `ids_encoded` and `separators` are 0: the items counted them. Its tails are the run's remainder,
-    less than one row a split (best-fit: none).
+    Its `documents`, `ids_encoded` and `separators` are 0, since the items counted them. Its tails are the run's
+    remainder: less than one row per split (best-fit: none).
     """
     with contextlib.ExitStack() as stack:
         builders = _builders(stack, encoder, settings, folder, part)
@@ -110,7 +110,7 @@ def finish_tails(
 
 
 def check_settings(settings: ShardSettings, vocabulary: Vocabulary) -> None:
-    """Raises BadArgument for settings that the vocabulary can't serve."""
+    """Raises BadArgument where the vocabulary can't serve the settings."""
     settings.rows(vocabulary)
     separators(settings, vocabulary)
     if settings.character_borders:
@@ -118,7 +118,7 @@ def check_settings(settings: ShardSettings, vocabulary: Vocabulary) -> None:
 
 
 def unaccounted(part: SplitShard) -> int:
-    """Ids of one part lost (> 0) or made up (< 0): 0 when all is right."""
+    """Ids that one part lost (> 0) or made up (< 0); 0 when all is right."""
     return part.ids_encoded + part.separators + part.carried - part.row_ids - part.tail.num_ids
 
 
@@ -196,9 +196,9 @@ class _SplitBuilder:
 
 
 def separators(settings: ShardSettings, vocabulary: Vocabulary) -> Separators:
-    """What stands before and after every document. Raises BadArgument for a bos that the vocabulary lacks."""
+    """The ids before and after every document. Raises BadArgument for a BOS that the vocabulary lacks."""
     if settings.bos and vocabulary.bos_id is None:
-        raise BadArgument("the tokenizer has no bos_token, so --bos can't be: leave it out, or use another tokenizer")
+        raise BadArgument("the tokenizer has no bos_token, which --bos needs: leave it out, or change the tokenizer")
     bos_id = vocabulary.bos_id if settings.bos else None
     return Separators(NO_ID if bos_id is None else bos_id, vocabulary.eos_id if settings.eos else NO_ID)
 

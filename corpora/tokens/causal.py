@@ -1,4 +1,4 @@
-"""Causal language modelling rows: document borders kept beside them, short rows padded."""
+"""Rows for causal language modelling: document borders are kept beside them, short rows padded."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Ragged(NamedTuple):
 def document_starts(starts: Positions, offsets: Positions) -> Ragged:
     """Positions in each row where a document begins, from ascending positions in the rows' joined ids.
 
-    0 is among a row's only if a document begins there, not where one goes on from the row before.
+    A row's positions include 0 only if a document begins there, not where one continues from the row before.
     """
     borders = np.searchsorted(starts, offsets)
     row_begins = np.repeat(offsets[:-1], np.diff(borders))
@@ -37,5 +37,5 @@ def padded(ids: Ids, offsets: Positions, width: int, pad_id: int) -> Ids:
 
 
 def inputs_and_targets(rows: Ids) -> tuple[Ids, Ids]:
-    """Stored rows [n, w] -> what the model reads and what it predicts, [n, w - 1] each (mesh-transformer-jax)."""
+    """Stored rows [n, w] -> inputs and targets of the model, [n, w - 1] each (mesh-transformer-jax)."""
     return rows[:, :-1], rows[:, 1:]

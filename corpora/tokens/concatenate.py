@@ -29,8 +29,8 @@ class Separators(NamedTuple):
 class Stream:
     """Documents one after the other in a buffer that grows as needed.
 
-    ids, documents: of what was added, without separators and without tails, whose ids are `carried`.
-    starts, rests: ascending positions in `held` where a document begins, and where the rest of one does.
+    ids, documents: how many were added, not counting separators and tails; `carried` counts the ids of tails.
+    starts, rests: ascending positions in `held` where a document begins, and where the rest of a cut one does.
     """
 
     def __init__(self, dtype: npt.DTypeLike, separators: Separators) -> None:
@@ -60,14 +60,14 @@ class Stream:
         return self._rests - self._begin
 
     def add(self, documents: FlatIds, chosen: npt.NDArray[np.bool_]) -> None:
-        """Appends the chosen documents (one without ids is its separators alone)."""
+        """Appends the chosen documents. A document without ids leaves only its separators."""
         count = int(np.count_nonzero(chosen))
-        own = int(np.diff(documents.offsets)[chosen].sum())
-        self._reserve(own + count * self._marks.per_document)
+        added = int(np.diff(documents.offsets)[chosen].sum())
+        self._reserve(added + count * self._marks.per_document)
         starts = np.empty(count, np.int64)
         self._end, begun = append(*documents, chosen, *self._marks, self._buffer, self._end, starts)
         self._new_starts.append(starts[:begun])
-        self.ids += own
+        self.ids += added
         self.documents += count
 
     def add_tail(self, tail: Tail) -> None:
@@ -76,7 +76,7 @@ class Stream:
         self.carried += tail.num_ids
 
     def put(self, tail: Tail) -> None:
-        """As `add_tail`, of ids of this stream's own."""
+        """As `add_tail`, for ids that this stream has counted already."""
         self._reserve(tail.num_ids)
         self._new_starts.append(np.array(tail.document_starts, np.int64) + self._end)
         self._rests = np.concatenate([self._rests, np.array(tail.rests, np.int64) + self._end])
@@ -84,7 +84,7 @@ class Stream:
         self._end += tail.num_ids
 
     def cut(self, widths: Positions, inside: tuple[int, int], *, finish: bool) -> tuple[Ids, Positions, Positions]:
-        """(ids, offsets, starts) of the next rows: as many as there are ids for, at most one for each width."""
+        """(ids, offsets, starts) of the next rows: as many as the ids suffice for, at most one for each width."""
         offsets = np.empty(len(widths) + 1, np.int64)
         rows = cut(self._buffer, self._begin, self._end, widths, inside, finish, offsets)
         offsets = offsets[: rows + 1] - self._begin
@@ -95,11 +95,11 @@ class Stream:
         return ids, offsets, starts[:taken]
 
     def tail(self) -> Tail:
-        """All that is held."""
+        """Everything held."""
         return tail(self.held, self.starts, self.rests)
 
     def cut_off(self, place: int) -> Tail:
-        """Takes away what begins at `place` or behind it, so that what goes on there stays whole."""
+        """Removes the documents that begin at or after `place`; one that continues across it stays whole."""
         starts, rests = self.starts, self.rests
         later = [begins[begins >= place] for begins in (starts, rests)]
         border = min([len(self.held), *(int(begins[0]) for begins in later if len(begins))])
@@ -114,7 +114,7 @@ class Stream:
         self._starts = self._rests = np.empty(0, np.int64)
 
     def _reserve(self, more: int) -> None:
-        """Makes room: views of the buffer are void then."""
+        """Makes room for more ids. Views of the buffer are invalid afterwards."""
         if self._end + more <= len(self._buffer):
             return
         held, starts, rests = self.held, self.starts, self.rests
@@ -127,8 +127,8 @@ class Stream:
 class Concatenation:
     """Cuts one stream into groups of `group_rows` rows; only the last group may be shorter.
 
-    kinds(first, count): the kinds of rows first, first + 1, ...; widths: ids of a row, by kind. inside: ids that no
-    row begins with (bytes inside a character), as (first, end); (0, 0) for none. Holds less than one group and one
+    kinds(first, count): the kinds of rows first, first + 1, ...; widths: ids of a row, by kind. inside: ids that
+    never begin a row (bytes inside a character), as (first, end); (0, 0) for none. Holds less than one group plus one
     batch of documents.
     """
 
@@ -141,25 +141,25 @@ class Concatenation:
         self._next = self._next_kinds()
 
     def _next_kinds(self) -> npt.NDArray[np.uint8]:
-        found = self._kinds(self._rows, self._group_rows)
-        self._needed = int(self._widths[found].sum()) + 1
-        return found
+        kinds = self._kinds(self._rows, self._group_rows)
+        self._needed = int(self._widths[kinds].sum()) + 1
+        return kinds
 
     def groups(self) -> Iterator[Rows]:
-        """The whole groups that the stream holds by now. Each is void once the next is asked for."""
+        """The whole groups that the stream holds so far. The next group overwrites the one before."""
         while len(self._stream.held) >= self._needed:
             yield self._cut(finish=False)
 
     def finish(self, *, last: bool) -> tuple[Iterator[Rows], Tail]:
-        """The rows still held, and what fills no row, in a last part, too.
+        """The rows still held, and the ids that fill no row, in the last part as in any other.
 
-        These are fewer than a group, except where rows fall short of their widths: then they may be a few more.
+        There are fewer rows than in a group, except where rows fall short of their widths: then a few more.
         """
         del last
-        found = []
+        groups = []
         while (rows := self._cut(finish=True)).num_rows:
-            found.append(rows)
-        return iter(found), self._stream.tail()
+            groups.append(rows)
+        return iter(groups), self._stream.tail()
 
     def _cut(self, *, finish: bool) -> Rows:
         ids, offsets, starts = self._stream.cut(self._widths[self._next], self._inside, finish=finish)

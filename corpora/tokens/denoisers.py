@@ -6,20 +6,23 @@ from corpora.config import Config
 
 
 class Denoiser(Config, frozen=True, kw_only=True):
-    """One way of corrupting a row in a mixture of denoisers (arXiv:2205.05131 section 3.1.2).
+    """One way of corrupting a row in a mixture of denoisers.
 
-    mean_noise_span_length: None makes one span of all the noise, at the row's end: a prefix to go on from.
-    share: of the rows, beside the other denoisers' shares.
+    Source: arXiv:2205.05131 section 3.1.2.
     """
 
     name: str
+    """As the paper has it: R, S or X. Several may share one."""
     noise_density: float
+    """Share of a row's ids that is masked."""
     mean_noise_span_length: float | None
+    """In ids. None: one span of all the noise, at the end of the row, so that the rest is a prefix to continue."""
     share: float = 1.0
+    """Of the rows, relative to the shares of the other denoisers."""
 
     def __post_init__(self) -> None:
         if not self.name:
-            raise ValueError("a denoiser's name is empty: give it one, such as R")
+            raise ValueError("a denoiser has an empty name: give it one, such as R")
         if not 0 < self.share < float("inf"):
             raise ValueError(f"denoiser {self.name}: share is {self.share}; it must be above 0")
 
@@ -37,14 +40,14 @@ UL2 = (
 
 
 class SpanCorruptionSettings(Config, frozen=True, kw_only=True):
-    """Noise that corrupts causal rows while training, as `tamiz shards build` does once: T5's defaults.
-
-    random_roll: any token may be noise, the first and the last too.
-    """
+    """Noise that corrupts causal rows in training, different in each epoch. The defaults are T5's."""
 
     noise_density: float = 0.15
+    """Share of a row's ids that is masked."""
     mean_noise_span_length: float = 3.0
+    """In ids; at least 1."""
     random_roll: bool = False
+    """Noise may be anywhere in the row, the first id and the last included."""
 
     def __post_init__(self) -> None:
         if not 0.0 < self.noise_density < 1.0:

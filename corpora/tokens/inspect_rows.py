@@ -78,7 +78,7 @@ def _value(name: str, stored: Any) -> Value:
 
 
 class FoundTokenizer(NamedTuple):
-    """The tokenizer that made the shards; None, and why, where it isn't found."""
+    """The tokenizer that made the shards, or None. note: its name, or why it wasn't found."""
 
     encoder: Encoder | None
     note: str

@@ -1,4 +1,7 @@
-"""Kernels that join documents, cut the stream into rows, and find the fullest row that still has room."""
+"""Kernels that join documents, cut the stream into rows, and find the fullest row that still has room.
+
+Their slow readable twin is tests/reference/packing.py.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ _ONE = np.uint64(1)
 def _copied(
     source: NDArray[np.unsignedinteger], begin: int, stop: int, target: NDArray[np.unsignedinteger], end: int
 ) -> int:
-    """Copies source[begin:stop] to target[end:]; returns where that ends."""
+    """Copies source[begin:stop] to target[end:]. Returns where the copy ends."""
     first, to, count = np.uint64(begin), np.uint64(end), np.uint64(stop - begin)  # unsigned: moves of whole blocks
     for place in range(count):
         target[to + place] = source[first + place]
@@ -35,7 +38,8 @@ def append(
 ) -> tuple[int, int]:
     """Copies the chosen documents to stream[end:], each between bos_id and eos_id (NO_ID: none).
 
-    starts: gets where each begins that leaves an id. Returns the stream's new end, and how many of these there are.
+    starts: filled with where each document begins, documents that leave no id excepted. Returns the stream's new end,
+    and how many starts there are.
     """
     begun = 0
     for place in range(chosen.shape[0]):
@@ -67,8 +71,8 @@ def cut(
 ) -> int:
     """Cuts stream[begin:end] into at most len(widths) rows; row i takes widths[i] ids. Returns how many there are.
 
-    A row never ends before an id from inside[0] up to inside[1]: it is then a few ids shorter. So the id after a row
-    must be known, or `finish` be set.
+    No id in [inside[0], inside[1]) begins a row: the row before ends a few ids earlier. So the id after a row must be
+    known, unless `finish` is set.
     """
     offsets[0] = begin
     for row in range(widths.shape[0]):
@@ -78,13 +82,13 @@ def cut(
         border = stop
         while border < end and border > offsets[row] and inside[0] <= stream[border] < inside[1]:
             border -= 1
-        offsets[row + 1] = border if border > offsets[row] else stop  # no border at all: as it comes
+        offsets[row + 1] = border if border > offsets[row] else stop  # no border in the row: cut at its width
     return len(widths)
 
 
 @inlined
 def _first_set(bits: NDArray[np.uint64], place: int) -> int:
-    """The first set bit from `place` on; bits.shape[0] * 64 if there is none."""
+    """The first set bit at or after `place`; bits.shape[0] * 64 if there is none."""
     word = place >> 6
     left = bits[word] >> np.uint64(place & 63)
     if left != 0:
@@ -99,10 +103,10 @@ def _first_set(bits: NDArray[np.uint64], place: int) -> int:
 
 @kernel
 def best_fit(lengths: NDArray[np.int64], order: NDArray[np.int64], width: int, row_of: NDArray[np.int64]) -> int:
-    """Puts each part, in this order, into the row with the least room that has enough; else opens a row.
+    """Puts each part, in this order, into the row with the least room that is enough; opens a row if there is none.
 
-    lengths: 1 to `width`. row_of[part]: its row. Of rows with equal room the one that came to it last is taken.
-    Returns the number of rows.
+    lengths: 1 to `width`. row_of[part]: filled with its row. Among rows with equal room, the one that reached it last
+    is taken. Returns the number of rows.
     """
     parts = lengths.shape[0]
     room_bits = np.zeros((width >> 6) + 1, np.uint64)  # which amounts of room some row has

@@ -1,4 +1,4 @@
-"""Kernels that put the k-th bytes of all numbers side by side, as Parquet's BYTE_STREAM_SPLIT has them."""
+"""Kernels that put the k-th bytes of all numbers side by side, as Parquet's BYTE_STREAM_SPLIT does."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from corpora.compiled import kernel
 @kernel
 def split_16(values: NDArray[np.uint16], out: NDArray[np.uint8]) -> None:
     """out: the lower bytes of the n values, then the upper ones."""
-    n = np.uint64(values.shape[0])  # unsigned indices, constant shifts: else it isn't made of vector instructions
+    n = np.uint64(values.shape[0])  # only unsigned indices and constant shifts compile to vector instructions
     for place in range(n):
         out[place] = np.uint8(values[place] & 255)
         out[n + place] = np.uint8(values[place] >> 8)

@@ -28,7 +28,7 @@ _STREAMS = 4  # bytes of Parquet's INT32
 
 
 class Page(NamedTuple):
-    """What a page holds. num_values: of the levels, so with one for each empty list."""
+    """The content of a page. num_values: the number of levels, so an empty list counts as one."""
 
     levels: bytes
     values: npt.NDArray[Any]
@@ -60,7 +60,7 @@ def _page(column: Column, first: int, end: int) -> Page:
 
 @functools.lru_cache(maxsize=16)
 def full_levels(rows: int, width: int) -> bytes:
-    """The levels of `rows` lists that hold `width` values each, at least one."""
+    """The levels of `rows` lists of `width` values each (width >= 1)."""
     row = _run(1, 0) + (_run(width - 1, 1) if width > 1 else b"")
     return _level_block(row * rows) + _level_block(_run(rows * width, 1))
 
@@ -92,14 +92,14 @@ def _run(count: int, level: int) -> bytes:
 
 
 class PageCompressor:
-    """Makes pages' bytes, in memory that it keeps."""
+    """Makes the bytes of pages, in memory that it reuses."""
 
     def __init__(self) -> None:
         self._compressor = zstandard.ZstdCompressor(level=1)
         self._body: Bytes = np.empty(0, np.uint8)
 
     def compressed(self, page: Page) -> tuple[bytes, bytes, int]:
-        """A page's header, its body, and the size of both if the body weren't compressed."""
+        """A page's header, its body, and the size that both would have uncompressed."""
         levels, values = page.levels, page.values
         size = len(levels) + _STREAMS * values.size
         if len(self._body) < size:

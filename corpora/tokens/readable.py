@@ -18,7 +18,7 @@ _PRINTABLE = {*range(33, 127), *range(161, 173), *range(174, 256)}
 
 
 class Segment(NamedTuple):
-    """Text of one look. target: a masked span. joint: the mark between pieces. broken: a part of a character."""
+    """Text in one style. target: a masked span. joint: the mark between pieces. broken: a part of a character."""
 
     text: str
     kind: Kind
@@ -56,29 +56,29 @@ class Reader:
         self._joint = "" if isinstance(encoder, ByteEncoder) else JOINT
 
     def read(self, ids: Iterable[int], kind: Kind = "text") -> list[Segment]:
-        """Segments of one kind, special ids and joints among them."""
-        found: list[Segment] = []
+        """Segments of one kind, with special ids and joints among them."""
+        segments: list[Segment] = []
         run: list[int] = []
         for token in map(int, ids):
             name = self.vocabulary.name(token)
             if name is None:
                 run.append(token)
                 continue
-            found += self._text(run, kind)
-            found.append(Segment(name, "sentinel" if token in self.vocabulary.number else "special"))
+            segments += self._text(run, kind)
+            segments.append(Segment(name, "sentinel" if token in self.vocabulary.number else "special"))
             run = []
-        return found + self._text(run, kind)
+        return segments + self._text(run, kind)
 
     def _text(self, run: Sequence[int], kind: Kind) -> list[Segment]:
         if self._surface is None:
             return [Segment("".join(f" {token}" for token in run), kind)] if run else []
-        found: list[Segment] = []
+        segments: list[Segment] = []
         for unit in _units(map(self._surface, run)):
-            apart = not found or found[-1].text.endswith("\n") or unit[0].text.startswith(" ")
+            apart = not segments or segments[-1].text.endswith("\n") or unit[0].text.startswith(" ")
             if self._joint and not apart:
-                found.append(Segment(self._joint, "joint"))
-            found += [Segment(s.text, kind if s.kind == "text" else s.kind) for s in unit]
-        return found
+                segments.append(Segment(self._joint, "joint"))
+            segments += [Segment(s.text, kind if s.kind == "text" else s.kind) for s in unit]
+        return segments
 
 
 def _units(tokens: Iterable[bytes]) -> Iterator[list[Segment]]:
@@ -103,29 +103,29 @@ def _unfinished(data: bytes) -> bool:
 
 
 def _decode(data: bytes) -> list[Segment]:
-    """Characters that can be printed; bytes that are none as `<0xE1>`."""
-    found: list[Segment] = []
+    """Printable characters; bytes that aren't part of a whole character as `<0xE1>`."""
+    segments: list[Segment] = []
     while data:
         try:
-            found.append(Segment(visible(data.decode()), "text"))
+            segments.append(Segment(visible(data.decode()), "text"))
             break
         except UnicodeDecodeError as error:
             if error.start:
-                found.append(Segment(visible(data[: error.start].decode()), "text"))
+                segments.append(Segment(visible(data[: error.start].decode()), "text"))
             bad = data[error.start : error.end]
-            found.append(Segment("".join(f"<0x{byte:02X}>" for byte in bad), "broken"))
+            segments.append(Segment("".join(f"<0x{byte:02X}>" for byte in bad), "broken"))
             data = data[error.end :]
-    return found
+    return segments
 
 
 def visible(text: str) -> str:
-    """A newline as a mark and a newline; control characters, which could do things to a terminal, by their number."""
+    """A newline as a mark and a newline; control characters, which could confuse a terminal, by their number."""
     shown = (c if c.isprintable() else "↵\n" if c == "\n" else f"<U+{ord(c):04X}>" for c in text)
     return "".join(shown)
 
 
 def surfaces(encoder: Encoder) -> Callable[[int], bytes]:
-    """The bytes that an id stands for, whatever the tokenizer's spelling of spaces and bytes."""
+    """The bytes that an id stands for, however the tokenizer spells spaces and bytes."""
     if isinstance(encoder, ByteEncoder):
         return lambda token: bytes([token - OFFSET]) if OFFSET <= token < BYTE_IDS else b""
     pieces = [encoder.id_to_piece(n) for n in range(encoder.vocab_size)]
@@ -157,7 +157,7 @@ def byte_letters() -> dict[str, int]:
 
 
 class Chunk(NamedTuple):
-    """Ids as they came (sentinel None), or those that a sentinel stands for; None where the labels lack it."""
+    """Unmasked ids (sentinel None), or the ids that a sentinel stands for: None where the labels lack it."""
 
     ids: list[int] | None
     sentinel: int | None = None
@@ -193,7 +193,7 @@ def reassemble(input_ids: Sequence[int], labels: Sequence[int], vocabulary: Voca
 
 
 def _without_padding(ids: list[int], vocabulary: Vocabulary) -> list[int]:
-    """Where pad and EOS are one id, one EOS stays."""
+    """Where pad and EOS are the same id, one EOS stays."""
     end = len(ids)
     while end and ids[end - 1] == vocabulary.pad_id:
         end -= 1

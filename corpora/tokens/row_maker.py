@@ -39,6 +39,7 @@ class RowMaker:
     """
 
     def __init__(self, settings: ShardSettings, vocabulary: Vocabulary) -> None:
+        self.settings = settings
         self.width, self.pad_id = settings.sequence_length, vocabulary.pad_id
         self.dtype = id_dtype(vocabulary.vocab_size)
         self.short = settings.packing == "best-fit" or settings.character_borders

@@ -1,4 +1,4 @@
-"""What packing yields: rows as slices of one array of ids; and what is left over."""
+"""The output of packing: rows as slices of one array of ids, and the ids left over."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ ROW_GROUP_IDS = 1 << 18
 
 
 class Rows(NamedTuple):
-    """Row i is ids[offsets[i]:offsets[i + 1]]; its kind (of the objective's) is kinds[i].
+    """Row i is ids[offsets[i]:offsets[i + 1]]; kinds[i] is which of the objective's kinds of rows it is.
 
-    starts: ascending positions in `ids` where a document begins; in best-fit rows also where the rest of a cut one
-    stands behind another document.
+    starts: ascending positions in `ids` where a document begins; in best-fit rows also where the rest of a cut
+    document follows another one.
     The arrays may be views that the next step of packing overwrites.
     """
 
@@ -39,8 +39,8 @@ class Rows(NamedTuple):
 class Tail(msgspec.Struct, frozen=True):
     """Ids that are in no row yet: less than one row (best-fit: a few rows' worth).
 
-    ids: little-endian uint32 each, since a run has a tail for every item. document_starts: ascending positions
-    where a document begins; rests: where the rest of a cut one does.
+    ids: little-endian uint32 as bytes, which are small, for a run has a tail for every item. document_starts:
+    ascending positions where a document begins; rests: where the rest of a cut one does.
     """
 
     ids: bytes = b""
@@ -62,5 +62,5 @@ def tail(ids: Ids, document_starts: Positions, rests: Positions) -> Tail:
 
 
 def group_rows(width: int) -> int:
-    """Rows of a row group, from the ids stored in a row: about 2**18 ids, at least 16 rows."""
+    """How many rows make a row group, from the ids stored in a row: about 2**18 ids, at least 16 rows."""
     return max(16, ROW_GROUP_IDS // width)

@@ -10,13 +10,13 @@ from typing import NamedTuple
 from corpora.tokens.denoisers import Denoiser
 
 LONGEST_RAW_ROW = 1 << 20
-SHORTEST_BY = 3  # bytes of a character behind its first: so much shorter is a row that ends between characters
+SHORTEST_BY = 3  # a row that ends between characters is at most the bytes after a character's first one shorter
 
 
 class RowShape(NamedTuple):
     """What a raw row becomes. Inputs take raw - noise + spans + 1 (EOS) ids, labels noise + spans + 1.
 
-    They fill input_length and label_length, but where T5's own lengths leave a place for padding (see `row_shape`).
+    They fill input_length and label_length, except where T5's own lengths leave room for padding (see `row_shape`).
     """
 
     input_length: int
@@ -42,7 +42,7 @@ def row_shape(sequence_length: int, noise_density: float = 0.15, mean_noise_span
     """The most raw tokens whose inputs still fit `sequence_length`, and what they become.
 
     Where half of the tokens are noise and labels would be longer than inputs, T5 takes one raw token and one label
-    less ("minor hack"); with spans of one token its rows then lack a token of both, which is padding here.
+    less ("minor hack"). With spans of one token its rows then lack a token in both, which is padding here.
 
     Raises:
         ValueError: a density outside (0, 1), a mean that is no finite number >= 1, no noise token, no noise
@@ -67,7 +67,7 @@ def row_shape(sequence_length: int, noise_density: float = 0.15, mean_noise_span
 
 
 def denoiser_shape(sequence_length: int, denoiser: Denoiser) -> RowShape:
-    """Of a row that fills `sequence_length`. Raises ValueError as `row_shape` does, naming the denoiser."""
+    """The shape of a row that fills `sequence_length`. Raises ValueError as `row_shape` does, naming the denoiser."""
     mean = denoiser.mean_noise_span_length
     try:
         if mean is None:
@@ -78,7 +78,7 @@ def denoiser_shape(sequence_length: int, denoiser: Denoiser) -> RowShape:
 
 
 def _suffix_shape(sequence_length: int, noise_density: float) -> RowShape:
-    """One span: all the noise, whatever the length."""
+    """One span holds all the noise, however long."""
     _check_arguments(sequence_length, noise_density, 1.0)
     raw = sequence_length - 2
     while (raw + 1) - round((raw + 1) * noise_density) + 2 <= sequence_length:
@@ -135,7 +135,7 @@ def check_short_row(shape: RowShape) -> None:
 
 
 def mask_counts(length: int, noise_density: float, mean_noise_span_length: float) -> tuple[int, int, int]:
-    """(tokens, noise tokens, noise spans) of a mask over `length` tokens, as T5's `random_spans_noise_mask` has them.
+    """(tokens, noise tokens, noise spans) of a mask over `length` tokens, as in T5's `random_spans_noise_mask`.
 
     Raises ValueError as `row_shape` does.
     """

@@ -32,7 +32,7 @@ ColumnSpec = tuple[int | None, npt.DTypeLike]
 class ShardWriter:
     """Writes one shard. A context manager; the file appears at the end, whole, and only if it has a row.
 
-    `columns` maps names to specs, like {"input_ids": (512, np.uint16), "labels": (114, np.uint16)}. Every call of
+    `columns` maps names to specs, such as {"input_ids": (512, np.uint16), "labels": (114, np.uint16)}. Every call of
     `write` makes a row group.
     """
 
@@ -88,7 +88,7 @@ def _checked(name: str, column: Column, spec: ColumnSpec) -> Column:
 
 
 def _arrow_schema(columns: Mapping[str, ColumnSpec]) -> str:
-    """What Arrow keeps beside Parquet's schema, which knows no lists of a fixed size."""
+    """Arrow's own schema, kept beside Parquet's, which has no lists of a fixed size."""
     import pyarrow as pa
 
     fields = []
@@ -127,7 +127,7 @@ def _reading(path: str | Path) -> Iterator[None]:
 
     try:
         yield
-    except (pa.ArrowException, OSError, ValueError) as error:  # ValueError: among others, a name that isn't UTF-8
+    except (pa.ArrowException, OSError, ValueError) as error:  # ValueError: for example, a name that isn't UTF-8
         raise DamagedFile(f"{path} can't be read as a shard: {error}") from error
 
 

@@ -2,7 +2,7 @@
 
 Source: google-research/text-to-text-transfer-transformer, t5/data/preprocessors.py (`random_spans_helper`,
 `random_spans_noise_mask`, `noise_span_to_unique_sentinel`, `nonnoise_span_to_unique_sentinel`).
-`tests/reference/` restates them plainly, and this module's draws step by step; the tests hold it to both.
+`tests/reference/` restates them plainly, and this module's draws step by step; the tests compare it with both.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Denoising(NamedTuple):
 
     @property
     def label_length(self) -> int:
-        """The widest kind's."""
+        """That of the widest kind."""
         return max(shape.label_length for shape in self.shapes)
 
 
@@ -60,9 +60,9 @@ def random_masks(
 ) -> Masks:
     """bool[n, raw_length]: in each row exactly num_noise_tokens true in exactly num_noise_spans runs.
 
-    `random_roll` starts each row at any of the places that leave all spans whole, equally likely: a sentinel is then
+    `random_roll` starts each row at one of the places that leave all spans whole, drawn uniformly: a sentinel is
     equally likely at every place of the inputs. (T5 rolls by any offset; a span cut in two makes its row one token
-    too long, and T5 trims what doesn't fit.)
+    too long, and T5 trims the excess.)
     """
     from corpora.tokens.span_kernels import draw_masks
 
@@ -87,9 +87,9 @@ def corrupt_keyed(
 def corrupt(
     ids: Ids, offsets: npt.NDArray[np.int64], keys: Keys, kinds: npt.NDArray[np.uint8], denoising: Denoising
 ) -> tuple[Ids, Ids]:
-    """As `corrupt_keyed`, of rows ids[offsets[i]:offsets[i + 1]] of different kinds; labels of the widest kind.
+    """As `corrupt_keyed`, for rows ids[offsets[i]:offsets[i + 1]] of different kinds; labels as wide as the widest.
 
-    A row takes its kind's raw length, or a few ids less, which its inputs then lack. Padding is on the right.
+    A row has its kind's raw length, or a few ids less, which its inputs then lack. Padding is on the right.
     """
     from corpora.tokens.span_kernels import corrupt as corrupt_by_kernel
 

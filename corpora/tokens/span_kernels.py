@@ -1,4 +1,4 @@
-"""Kernels of span corruption: masks drawn row by row from a key each, and rows written out by them.
+"""Kernels of span corruption: each row's mask drawn from its key, and rows written out by their masks.
 
 T5 shuffles s ones among the places between items to cut these into s + 1 segments; Floyd's algorithm picks the same
 uniform subset in s steps, here in a set of bits, whose order gives the segments. Random numbers are SplitMix64 of the
@@ -37,7 +37,7 @@ def _cut(
 ) -> np.uint64:
     """Lengths of cuts + 1 segments of `items`, all cuts equally likely, to segments[first], [first + 2], ...
 
-    bits: a scratch of zeros, which are zeros again afterwards. Returns the next state.
+    bits: scratch memory of zeros; zeros again afterwards. Returns the next state.
     """
     for top in range(items - 1 - cuts, items - 1):
         state += _GOLDEN
@@ -61,9 +61,9 @@ def _cut(
 
 @inlined
 def _roll(state: np.uint64, kept: int, spans: int, segments: NDArray[np.int64], turned: NDArray[np.int64]) -> int:
-    """Turns kept, noise, kept, noise, ... to a start at any kept token or span, all equally likely.
+    """Rolls kept, noise, kept, noise, ... to begin at any kept token or span, all equally likely.
 
-    `turned` then holds the same, with what was cut off at its end; returns how many segments that are.
+    `turned` is filled with the segments, the part cut off at its end. Returns how many segments there are.
     """
     start = _below(state + _GOLDEN, kept + spans)
     segment = 0
@@ -71,7 +71,7 @@ def _roll(state: np.uint64, kept: int, spans: int, segments: NDArray[np.int64], 
         start -= segments[segment] if segment & 1 == 0 else 1
         segment += 1
     count = 0
-    if segment & 1:  # begins with noise: no kept token before it
+    if segment & 1:  # it begins with noise: no kept token comes before
         turned[0] = 0
         count = 1
     for step in range(2 * spans):
@@ -108,7 +108,7 @@ def _drawn(
 
 @kernel
 def draw_masks(keys: NDArray[np.uint64], noise: int, spans: int, rolls: bool, masks: NDArray[np.bool_]) -> None:
-    """masks: bool[n, length], filled with one mask a key: exactly `noise` true, in exactly `spans` runs."""
+    """masks: bool[n, length], filled with one mask per key: exactly `noise` true, in exactly `spans` runs."""
     length = masks.shape[1]
     bits = np.zeros((length >> 6) + 1, np.uint64)
     segments, turned = np.empty(2 * spans, np.int64), np.empty(2 * spans + 2, np.int64)
@@ -133,10 +133,10 @@ def corrupt(
     inputs: NDArray[np.unsignedinteger],
     labels: NDArray[np.unsignedinteger],
 ) -> None:
-    """Row i is ids[offsets[i]:offsets[i + 1]], its noise drawn by keys[i].
+    """Corrupts rows ids[offsets[i]:offsets[i + 1]], the noise of row i drawn from keys[i].
 
-    shapes[kinds[i]]: noise tokens, spans, whether the mask is rolled. inputs, labels: [n, widths], filled with
-    padding; each row is written from the left, EOS last.
+    shapes[kinds[i]]: noise tokens, spans, whether the mask is rolled. inputs, labels: [n, widths], full of padding on
+    entry; each row is written from the left, EOS last.
     """
     longest, most_spans = 0, np.max(shapes[:, 1])
     for row in range(keys.shape[0]):

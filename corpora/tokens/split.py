@@ -12,7 +12,7 @@ SPLITS = ("train", "validation")
 
 
 def validation_mask(texts: Utf8, fraction: float, seed: int = 0) -> NDArray[np.bool_]:
-    """bool[texts], true for `fraction` of all distinct texts. The same text under two URLs falls on one side."""
+    """bool[texts], true for `fraction` of all distinct texts. The same text under two URLs is in the same split."""
     if fraction <= 0.0:
         return np.zeros(len(texts), np.bool_)
     return text_uniforms(seed, "validation", texts.data, texts.offsets) < fraction

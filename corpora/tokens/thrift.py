@@ -1,4 +1,4 @@
-"""Values of Thrift's compact protocol, as bytes: those that Parquet's headers and footer are made of.
+"""Values of Thrift's compact protocol as bytes, for Parquet's headers and footers.
 
 Source: thrift-compact-protocol.md of Apache Thrift.
 """
@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 _FALSE, _TRUE, _I8, _I16, _I32, _I64, _BINARY, _LIST, _STRUCT = 2, 1, 3, 4, 5, 6, 8, 9, 12
-_SHORT_LIST = 15  # lengths below it share a byte with the kind
+_SHORT_LIST = 15  # shorter lengths share a byte with the kind
 
 
 class Value(NamedTuple):
@@ -30,7 +30,7 @@ def varint(number: int) -> bytes:
 
 
 def boolean(value: bool) -> Value:
-    """A field of a struct: in a list it would be written otherwise."""
+    """For a field of a struct only; in a list it would be written differently."""
     return Value(_TRUE if value else _FALSE, b"")
 
 
@@ -70,7 +70,7 @@ def array(items: Sequence[Value]) -> Value:
 
 
 def struct(fields: Mapping[int, Value]) -> Value:
-    """Fields by number, ascending, each at most 15 above the one before."""
+    """Fields by number, in ascending order, each number at most 15 above the one before."""
     out, before = bytearray(), 0
     for number, (kind, data) in fields.items():
         out.append(number - before << 4 | kind)

@@ -41,12 +41,12 @@ def command(folder: Path, row: int | None, split: str, tokenizer: str | None) ->
     from corpora import manifest
     from corpora.tokens.facts import facts_of
     from corpora.tokens.inspect_rows import find_tokenizer, read_row, vocabulary
-    from corpora.tokens.objectives import OBJECTIVES
+    from corpora.tokens.objectives import objective_of
     from corpora.tokens.readable import Reader
 
     content = manifest.read_finished(folder, "shards")
     facts = facts_of(folder, content)
-    objective = OBJECTIVES.get(facts.objective)
+    objective = objective_of(folder, facts)
     stored = read_row(folder, content, split, row or 0)
     encoder, note = find_tokenizer(folder, facts, tokenizer)
     shown = objective.view(stored, facts, Reader(vocabulary(facts, encoder), encoder))

@@ -9,8 +9,9 @@ import msgspec
 from corpora.encoding import load_encoder
 from corpora.errors import BadArgument, DamagedFile
 from corpora.rows.fresh_noise import corrupted_facts
-from corpora.rows.shards import ShardFacts, read_shards
+from corpora.rows.shards import read_shards
 from corpora.tokens.denoisers import SpanCorruptionSettings
+from corpora.tokens.facts import ShardFacts
 from tamiz.trainer.families.base import ModelSettings
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "spiece.model")

@@ -14,7 +14,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from corpora.errors import BadArgument, DamagedFile, StaleOutput
-from corpora.rows.shards import read_facts
+from corpora.rows.shards import read_shards
 from tamiz.trainer import ShardDataset
 from tests.make_shards import make_shards, row_numbers
 from tests.reference.epoch_order import rows_in_order
@@ -189,6 +189,7 @@ def test_columns_of_one_value(tmp_path):
     assert {name: (t.tolist(), t.dtype) for name, t in batch.items() if name != "input_ids"} == {
         "num_tokens": ([9, 9, 9], torch.int64),
         "denoiser": ([2, 2, 2], torch.int64),
+        "other": ([1, 1, 1], torch.int64),
     }
 
 
@@ -242,10 +243,10 @@ def test_an_iterator_left_open_ends_quietly_with_the_interpreter(shards):
 
 def test_bad_shards_are_named(tmp_path):
     with pytest.raises(DamagedFile, match="no manifest"):
-        read_facts(tmp_path)
+        read_shards(tmp_path)
     missing = make_shards(tmp_path / "facts", pad_id="zero")
     with pytest.raises(DamagedFile, match="pad_id"):
-        read_facts(missing)
+        read_shards(missing)
     short = make_shards(tmp_path / "short")
     part, other = short / "train/part-00000.parquet", short / "train/part-00001.parquet"
     make_shards(tmp_path / "shorter", rows={"train": 9, "validation": 7})

@@ -11,21 +11,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from corpora.choices import Choices
+from corpora.choices import VARIABLE, Choices
+from corpora.errors import BadArgument, DamagedFile
+from corpora.tokens.facts import ShardFacts
 from corpora.tokens.settings import NEUTRAL, ShardSettings
 
 if TYPE_CHECKING:
     from corpora.tokens.objectives.causal import Causal
     from corpora.tokens.objectives.span_corruption import SpanCorruption
     from corpora.tokens.objectives.ul2 import Ul2
+    from corpora.tokens.row_maker import RowMaker
 
-__all__ = ["DEFAULT", "OBJECTIVES", "Causal", "ShardSettings", "SpanCorruption", "Ul2"]
+__all__ = ["DEFAULT", "OBJECTIVES", "Causal", "RowMaker", "ShardSettings", "SpanCorruption", "Ul2"]
 DEFAULT = "span-corruption"
-_CLASSES = {"SpanCorruption": "span_corruption", "Ul2": "ul2", "Causal": "causal"}
+_MODULES = {
+    "SpanCorruption": "corpora.tokens.objectives.span_corruption",
+    "Ul2": "corpora.tokens.objectives.ul2",
+    "Causal": "corpora.tokens.objectives.causal",
+    "RowMaker": "corpora.tokens.row_maker",
+}
 
 
 class Objectives(Choices[type[ShardSettings]]):
@@ -47,6 +56,17 @@ class Objectives(Choices[type[ShardSettings]]):
                 )
         converted: ShardSettings = super().convert(chosen)
         return converted
+
+
+def objective_of(folder: Path, facts: ShardFacts) -> type[ShardSettings]:
+    """The objective of finished shards. Raises DamagedFile for one that isn't known here."""
+    try:
+        return OBJECTIVES.get(facts.objective)
+    except BadArgument:
+        raise DamagedFile(
+            f"{folder} has the objective {facts.objective!r}, which isn't known here: name the module that registers "
+            f"it in {VARIABLE}, or install its package"
+        ) from None
 
 
 def _fields(kind: type[ShardSettings]) -> set[str]:
@@ -71,6 +91,6 @@ OBJECTIVES = Objectives(
 
 def __getattr__(name: str) -> object:
     """Imports an objective only when it is asked for (PEP 562)."""
-    if name in _CLASSES:
-        return getattr(import_module(f"{__name__}.{_CLASSES[name]}"), name)
+    if name in _MODULES:
+        return getattr(import_module(_MODULES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

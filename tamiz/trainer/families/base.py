@@ -13,7 +13,7 @@ from tamiz.trainer.bounds import at_least
 if TYPE_CHECKING:
     import torch
 
-    from corpora.rows.shards import ShardFacts
+    from corpora.tokens.facts import ShardFacts
     from corpora.tokens.settings import ShardSettings
     from tamiz.trainer.settings import TrainSettings
 

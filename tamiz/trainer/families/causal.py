@@ -11,7 +11,7 @@ from tamiz.trainer.families.base import IGNORED, TARGETS, ModelSettings, summed_
 if TYPE_CHECKING:
     import torch
 
-    from corpora.rows.shards import ShardFacts
+    from corpora.tokens.facts import ShardFacts
     from corpora.tokens.settings import ShardSettings
     from tamiz.trainer.settings import TrainSettings
 

@@ -12,7 +12,7 @@ from tamiz.trainer.families.base import IGNORED, TARGETS, ModelSettings, summed_
 if TYPE_CHECKING:
     import torch
 
-    from corpora.rows.shards import ShardFacts
+    from corpora.tokens.facts import ShardFacts
     from corpora.tokens.settings import ShardSettings
     from tamiz.trainer.settings import TrainSettings
 
@@ -118,7 +118,7 @@ class T5(ModelSettings, frozen=True, kw_only=True, tag="t5"):
     def _check_noise(self, shards: ShardSettings, train: TrainSettings, num_sentinels: int | None) -> None:
         """Checks train.span_corruption against the rows that the causal shards will have."""
         from corpora.rows.fresh_noise import corrupted_facts
-        from corpora.rows.shards import SentinelIds, ShardFacts
+        from corpora.tokens.facts import SentinelIds, ShardFacts
 
         short = [name for name in ("packing", "character_borders") if shards.asdict()[name] in ("best-fit", True)]
         if short:

@@ -8,26 +8,28 @@ from __future__ import annotations
 import weakref
 
 import numpy as np
-import torch
+import numpy.typing as npt
 
 KEPT = 8  # free buffers of a shape, at most
 
+Int64 = npt.NDArray[np.int64]
+
 
 class Recycler:
-    """Gives int64 tensors whose memory comes back when the last tensor, view or array that shares it is gone."""
+    """Gives int64 arrays whose memory comes back when the last array, view or tensor that shares it is gone."""
 
     def __init__(self) -> None:
-        self._free: dict[tuple[int, ...], list[np.ndarray]] = {}
+        self._free: dict[tuple[int, ...], list[Int64]] = {}
 
-    def empty(self, shape: tuple[int, ...]) -> torch.Tensor:
-        """As torch.empty, int64, on the CPU."""
+    def empty(self, shape: tuple[int, ...]) -> Int64:
+        """As np.empty, int64."""
         free = self._free.setdefault(shape, [])
         memory = free.pop() if free else np.empty(shape, np.int64)
-        lent = memory[...]  # an array of its own, which the tensor's storage holds
+        lent = memory[...]  # an array object of its own, which everything that shares the memory keeps alive
         weakref.finalize(lent, _give_back, free, memory).atexit = False
-        return torch.from_numpy(lent)
+        return lent
 
 
-def _give_back(free: list[np.ndarray], memory: np.ndarray) -> None:
+def _give_back(free: list[Int64], memory: Int64) -> None:
     if len(free) < KEPT:
         free.append(memory)

@@ -1,0 +1,101 @@
+"""One rank's batches: rows gathered from windows, corrupted where wanted, widened to int64."""
+
+from __future__ import annotations
+
+from typing import Generic, NamedTuple, Protocol, Self, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from corpora.rows.fresh_noise import FreshNoise
+from corpora.rows.order import Ints
+from corpora.rows.recycling import Recycler
+from corpora.rows.split_reader import Rows
+from corpora.rows.windows import Windows
+
+Array = TypeVar("Array")
+Made = TypeVar("Made", covariant=True)
+
+
+class Place(NamedTuple):
+    """Where a batch begins: a position of an epoch's order."""
+
+    epoch: int
+    row: int
+
+
+class Share(NamedTuple):
+    """Which rows of a global batch are this rank's."""
+
+    batch_size: int
+    rank: int
+    world_size: int
+
+
+class ArrayMaker(Protocol[Made]):
+    """Makes the arrays of batches, in the memory of a numerical library."""
+
+    def begin_thread(self) -> None:
+        """Called first in a thread that makes batches."""
+
+    def joined(self, parts: list[np.ndarray]) -> Made:
+        """The parts one after the other, widened to int64."""
+
+
+class NumpyArrays:
+    """Batches of numpy arrays, in memory that is used again."""
+
+    def __init__(self) -> None:
+        self._memory = Recycler()
+
+    def begin_thread(self) -> None:
+        """Nothing to prepare."""
+
+    def joined(self, parts: list[np.ndarray]) -> npt.NDArray[np.int64]:
+        """int64[rows of all parts, ...]."""
+        return np.concatenate(parts, out=self._memory.empty(joined_shape(parts)))
+
+
+def joined_shape(parts: list[np.ndarray]) -> tuple[int, ...]:
+    """The shape of the parts one after the other."""
+    return (sum(len(part) for part in parts), *parts[0].shape[1:])
+
+
+class BatchReader(Generic[Array]):
+    """Makes batches, in whatever order they are asked for. A context manager around its windows.
+
+    rows: of an epoch. noise: corrupts causal rows.
+    """
+
+    def __init__(
+        self, windows: Windows, rows: int, share: Share, noise: FreshNoise | None, arrays: ArrayMaker[Array]
+    ) -> None:
+        self._windows, self._rows, self._share, self._noise, self._arrays = windows, rows, share, noise, arrays
+
+    def __enter__(self) -> Self:
+        self._windows.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._windows.__exit__(*error)
+
+    def batch(self, place: Place) -> dict[str, Array]:
+        """The rank's rows of the global batch that begins at `place`."""
+        positions = np.arange(place.row, place.row + self._share.batch_size)
+        positions = positions[self._share.rank :: self._share.world_size] % self._rows
+        parts: list[Rows] = []
+        while len(positions):
+            parts.append(self._from_one_window(place.epoch, positions))
+            positions = positions[len(parts[-1]["input_ids"]) :]
+        return {name: self._arrays.joined([part[name] for part in parts]) for name in parts[0]}
+
+    def _from_one_window(self, epoch: int, positions: Ints) -> Rows:
+        """The rows of as many of the first positions as are in one window."""
+        loaded = self._windows.at(epoch, int(positions[0]))
+        places = positions - loaded.window.start
+        outside = (places < 0) | (places >= loaded.window.rows)
+        chosen = loaded.order[places[: int(outside.argmax()) if outside.any() else len(places)]]
+        rows = {name: values[chosen] for name, values in loaded.rows.items()}
+        if self._noise is None:
+            return rows
+        return self._noise.corrupt(rows["input_ids"], self._noise.keys(epoch, loaded.window)[chosen])
