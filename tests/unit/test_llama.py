@@ -292,3 +292,13 @@ def test_keys_of_another_family_are_refused_by_name():
         FAMILIES.convert({"vocab_size": 100, "depth": 8})
     with pytest.raises(BadArgument, match="family is 'lama'; it must be one of t5, llama"):
         FAMILIES.convert({"family": "lama", "vocab_size": 100})
+
+
+def test_a_tied_output_layer_survives_saving(shards, tokenizer, tmp_path):
+    from transformers import AutoModelForCausalLM
+
+    tied = msgspec.structs.replace(TINY, tie_embeddings=True)
+    metrics = train(shards, tokenizer, tmp_path, tied, SETTINGS, report=lambda _: None)
+    loaded = AutoModelForCausalLM.from_pretrained(tmp_path)
+    assert loaded.lm_head.weight is loaded.model.embed_tokens.weight
+    assert sum(p.numel() for p in loaded.parameters()) == metrics["parameters"] == tied.num_parameters()
