@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--shards", required=True, type=click.Path(path_type=Path), help="What `tamiz shards build` wrote.")
+@click.option("--shards", required=True, type=click.Path(path_type=Path), help="Folder from `tamiz shards build`.")
 @click.option(
     "--tokenizer", type=click.Path(path_type=Path), help="[default: the folder `tokenizer` beside the shards]"
 )
-@click.option("--model", required=True, help="A recipe's name or TOML file, or a TOML file of a [model] section.")
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Such as train.steps=20 (recipes only).")
-@click.option("--steps", type=int, help="Shorthand of --set train.steps=N.")
+@click.option("--model", required=True, help="A recipe's name or TOML file, or a TOML file with [model] and [train].")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key of a recipe.")
+@click.option("--steps", type=int, help="Number of steps, in place of train.steps.")
 @out_option
 @rebuild_option
 def command(
@@ -47,19 +47,22 @@ def command(
 
 
 def _settings(model: str, overrides: tuple[str, ...], steps: int | None) -> tuple[ModelSettings, TrainSettings]:
-    """The shape and the training that a recipe, or a TOML file of [model] and [train], asks for."""
+    """The model and training of a recipe, or of a TOML file with [model] and [train]."""
     from tamiz.recipes.load import load, parse, section_settings
 
-    if not model.endswith(".toml") or {"base", "documents", "shards"} & parse(Path(model)).keys():
+    if not model.endswith(".toml") or {"base", "name", "documents"} & parse(Path(model)).keys():
         more = (*overrides, f"train.steps={steps}") if steps is not None else overrides
         recipe = load(model, overrides=more)
         return recipe.model, recipe.train
     tree = parse(Path(model))
     if overrides:
-        raise BadArgument(f"--set {overrides[0]} needs a recipe; {model} is a file of [model] and [train]: edit it")
-    shape, training = tree.get("model"), dict(tree.get("train", {}))
-    if steps is not None:
-        training["steps"] = steps
-    if not isinstance(shape, dict) or "steps" not in training:
-        raise BadArgument(f"{model} must have a section [model], and train.steps or --steps")
+        raise BadArgument(f"--set {overrides[0]} needs a recipe; {model} has only [model] and [train]: edit it")
+    for name in tree.keys() - {"model", "train"}:
+        raise BadArgument(f"{model} has {name}: it may have the sections [model] and [train] only")
+    shape, training = tree.get("model"), tree.get("train", {})
+    if not isinstance(shape, dict) or not isinstance(training, dict):
+        raise BadArgument(f"{model} must have a section [model], and may have one [train]")
+    training = training if steps is None else {**training, "steps": steps}
+    if "steps" not in training:
+        raise BadArgument(f"{model} has no train.steps: add it, or pass --steps")
     return section_settings("model", shape), section_settings("train", training)

@@ -37,7 +37,10 @@ def train_stage(
     card: CardFacts | None = None,
 ) -> StageReport:
     """Makes `out` the folder of the trained model, its tokenizer and its card."""
+    from tamiz.trainer.inputs import check_inputs
+
     made_from = _made_from(shards, tokenizer, model, settings)
+    check_inputs(shards, tokenizer, model, settings.span_corruption)  # a refused training leaves no folder behind
     state = manifest.begin(out, made_from, rebuild=context.rebuild)
     if state != "finished":
         require_torch()

@@ -1,4 +1,4 @@
-"""Checkpoints: one file each, whole or absent, the last two kept."""
+"""Checkpoints: one file each, written whole or not at all; the last two are kept."""
 
 from __future__ import annotations
 
@@ -18,13 +18,15 @@ _NAME = re.compile(r"step-(\d{8})\.pt")
 
 
 def save(out: Path, step: int, state: dict[str, Any]) -> Path:
-    """Writes OUT/checkpoints/step-NNNNNNNN.pt atomically, then removes all but the last KEEP. Raises
-    TamizError where it can't be written."""
+    """Writes OUT/checkpoints/step-NNNNNNNN.pt atomically, then removes all but the last KEEP.
+
+    Raises TamizError if it can't be written.
+    """
     path = out / FOLDER / f"step-{step:08d}.pt"
     with files.atomic_path(path) as temporary:
         try:
             torch.save(state, temporary)
-        except RuntimeError as error:  # what torch makes of a full disk
+        except RuntimeError as error:  # how torch reports a full disk
             raise TamizError(f"can't write {path}: {str(error).splitlines()[0]}") from error
     for old in found(out)[:-KEEP]:
         old.unlink(missing_ok=True)
@@ -37,10 +39,10 @@ def found(out: Path) -> list[Path]:
 
 
 def load_latest(out: Path, made_from: dict[str, Any]) -> dict[str, Any] | None:
-    """The newest checkpoint, on the CPU, or None where there is none.
+    """The newest checkpoint, on the CPU, or None if there is none.
 
-    Raises StaleOutput where it comes from other settings or inputs than `made_from`, naming them; DamagedFile where
-    it can't be read.
+    Raises StaleOutput if it comes from settings or inputs other than `made_from`, naming them; DamagedFile if it
+    can't be read.
     """
     paths = found(out)
     if not paths:
@@ -58,5 +60,5 @@ def _require_same(path: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
     if names:
         changed = "; ".join(f"{name}: {old.get(name)!r} -> {new.get(name)!r}" for name in names)
         raise StaleOutput(
-            f"{path} comes from another training ({changed}): pass --rebuild to start fresh, or choose another --out"
+            f"{path} comes from a different training ({changed}): --rebuild starts fresh, or choose another --out"
         )

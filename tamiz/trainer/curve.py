@@ -8,7 +8,7 @@ from typing import Any
 
 
 def draw_loss(metrics: Mapping[str, Any], path: Path) -> None:
-    """Training and validation loss by step, beside the entropy of the targets' unigrams."""
+    """Training and validation loss by step, with the entropy of the targets' unigrams as a line."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

@@ -1,4 +1,4 @@
-"""Where training runs, in which precision, and how its results are made to repeat."""
+"""Where training runs, in which precision, and how its results are made repeatable."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CPU_MICRO_BATCH = 4  # at 512 ids: as fast as 32 on two cores, in a third of the
 
 
 def choose_device(settings: TrainSettings) -> torch.device:
-    """Raises BadArgument where a GPU is asked for and there is none."""
+    """Raises BadArgument if the settings name a GPU and there is none."""
     available = torch.cuda.is_available()
     if settings.device == "cuda" and not available:
         raise BadArgument(
@@ -26,7 +26,7 @@ def choose_device(settings: TrainSettings) -> torch.device:
 
 
 def uses_bfloat16(settings: TrainSettings, device: torch.device) -> bool:
-    """auto: on a GPU that has it; a CPU stays in float32 unless asked."""
+    """auto: on a GPU that supports it; a CPU uses float32 unless the settings say otherwise."""
     if settings.precision == "auto":
         return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
     return settings.precision == "bfloat16"
@@ -40,8 +40,8 @@ def micro_batch_rows(settings: TrainSettings, device: torch.device) -> int:
 
 @contextlib.contextmanager
 def repeatable(settings: TrainSettings) -> Iterator[None]:
-    """Fixed CPU threads, deterministic algorithms (on a GPU: where there is one) and a seeded generator; all as
-    before afterwards."""
+    """Fixes CPU threads, seeds torch's generator and selects deterministic algorithms (on a GPU: where one exists).
+    Restores all of it afterwards."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it when CUDA starts
     threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
@@ -57,7 +57,7 @@ def repeatable(settings: TrainSettings) -> Iterator[None]:
 
 
 def peak_memory_bytes(device: torch.device) -> int:
-    """The most memory held so far: by torch on a GPU, by this process on a CPU."""
+    """Peak memory so far: torch's on a GPU, this process's on a CPU."""
     if device.type == "cuda":
         return int(torch.cuda.max_memory_allocated(device))
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -32,6 +32,8 @@ from corpora.documents.items import work_items
 from corpora.documents.reading import read_batches
 from corpora.errors import BadArgument, TamizError
 from corpora.randomness import digest, uniform
+from tamiz.trainer.families.t5 import T5
+from tamiz.trainer.generation import family_of
 from tamiz.trainer.quiet import no_progress_bars
 
 HELD_OUT = 0.25
@@ -177,8 +179,9 @@ def load(folder: Path) -> tuple[Any, Any]:
     """(model, tokenizer). Raises BadArgument if the folder has no T5."""
     from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
-    if not (folder / "config.json").is_file():
-        raise BadArgument(f"{folder} has no trained model: name the folder that `tamiz train` or `run` wrote")
+    family = family_of(folder)
+    if family is not T5:
+        raise BadArgument(f"{folder} has a {family.title}: this example fine-tunes a T5")
     with no_progress_bars():
         return AutoModelForSeq2SeqLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
 

@@ -1,4 +1,4 @@
-"""Lines that say how a training goes."""
+"""Lines that show the progress of a training."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ SECONDS_BETWEEN_LINES = 10.0
 
 
 class Progress:
-    """Reports the first step, the last, and one every SECONDS_BETWEEN_LINES or so in between."""
+    """Reports the first step, the last, and about one every SECONDS_BETWEEN_LINES in between."""
 
     def __init__(self, report: Callable[[str], None], steps: int) -> None:
         self._report, self._steps = report, steps
@@ -17,7 +17,7 @@ class Progress:
         self._tokens = 0
 
     def step(self, step: int, loss: float, rate: float, tokens: int) -> None:
-        """To be called after each step, with the tokens that it took."""
+        """Call after each step, with the number of tokens in it."""
         self._tokens += tokens
         now = time.monotonic()
         if step != 1 and step != self._steps and now - self._last_line < SECONDS_BETWEEN_LINES:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def no_progress_bars() -> Iterator[None]:
-    """Loading and saving a small model is not worth a bar; as before afterwards."""
+    """Loading and saving a small model needs no bar. Restores the setting afterwards."""
     from transformers.utils import logging
 
     shown = logging.is_progress_bar_enabled()

@@ -6,9 +6,9 @@ from tamiz.trainer.settings import TrainSettings
 
 
 def learning_rate(step: int, settings: TrainSettings) -> float:
-    """The rate of step 1, 2, ... Linear from 0 over the first ramp_steps, then the schedule.
+    """The rate at step 1, 2, ...: linear from 0 over the first ramp_steps, then the schedule.
 
-    inverse_sqrt: T5's 1 / sqrt(max(step, warmup_steps)), scaled so that its highest value is settings.learning_rate.
+    inverse_sqrt: T5's 1 / sqrt(max(step, warmup_steps)), scaled to peak at settings.learning_rate.
     Source: arXiv:1910.10683 §3.1.2.
     """
     ramp = min(1.0, step / settings.ramp_steps) if settings.ramp_steps else 1.0

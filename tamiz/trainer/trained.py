@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tamiz.trainer.families.base import ModelSettings
-from tamiz.trainer.inputs import Inputs
 from tamiz.trainer.settings import TrainSettings
+
+if TYPE_CHECKING:
+    from tamiz.trainer.inputs import Inputs
 
 Metrics = dict[str, Any]
 

@@ -60,3 +60,9 @@ def test_a_folder_without_a_model_is_named(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, cwd=script.parents[2], check=False)
     assert done.returncode == 2
     assert done.stderr == f"{tmp_path} has no trained model: name the folder that `tamiz train` or `run` wrote\n"
+
+
+def test_another_family_is_refused(tmp_path):
+    (tmp_path / "config.json").write_text('{"model_type": "llama"}')
+    with pytest.raises(BadArgument, match="has a Llama: this example fine-tunes a T5"):
+        finetune.load(tmp_path)

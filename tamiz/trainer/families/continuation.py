@@ -24,7 +24,9 @@ def continue_text(folder: str | Path, text: str, *, max_new_tokens: int, num_bea
         model = AutoModelForCausalLM.from_pretrained(folder).eval()
     config = model.config
     begin = config.eos_token_id if config.bos_token_id is None else config.bos_token_id
-    ids = tokenizer.encode(text, add_special_tokens=False) or [begin]
+    ids = tokenizer.encode(text, add_special_tokens=False) or ([] if begin is None else [begin])
+    if not ids:
+        raise BadArgument("the text is empty, and this model has no BOS or EOS to begin from: give a text")
     most = getattr(config, "max_position_embeddings", None)
     if most is not None and len(ids) + max_new_tokens > most:
         raise BadArgument(
