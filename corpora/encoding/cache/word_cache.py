@@ -325,6 +325,35 @@ def count_pieces(words: Words, count: int, cache: Cache) -> int:
     return total
 
 
+@inlined
+def _write_slot(
+    cache: Cache, slot: np.uint64, pool: NDArray[np.uint32], values: NDArray[np.unsignedinteger], end: int
+) -> int:
+    """Writes the values of a short word from values[end] on. Returns how many."""
+    numbers, length = cache.slot_numbers, int(np.int64(cache.slots[slot, np.uint64(2)] >> _EIGHT))
+    for piece in range(WRITTEN):  # a fixed number, without a loop: most words have no more
+        values[end + piece] = numbers[slot, np.uint64(_PIECES + piece)]
+    if length > _INLINE:  # the slot holds their place instead: what was just written is overwritten
+        first = int(np.int64(numbers[slot, np.uint64(_PIECES)]))
+        for piece in range(length):
+            values[end + piece] = pool[first + piece]
+    else:
+        for piece in range(WRITTEN, length):
+            values[end + piece] = numbers[slot, np.uint64(_PIECES + piece)]
+    return length
+
+
+@inlined
+def _write_entry(
+    entries: NDArray[np.void], entry: int, pool: NDArray[np.uint32], values: NDArray[np.unsignedinteger], end: int
+) -> int:
+    """The same for a word that has an entry."""
+    first, length = int(np.int64(entries[entry].pieces)), int(np.int64(entries[entry].count))
+    for piece in range(length):
+        values[end + piece] = pool[first + piece]
+    return length
+
+
 @uncounted
 def expand(
     words: Words,
@@ -347,7 +376,7 @@ def expand(
     be, the line is unsafe. alone: no word depends on that score. Returns how many are unsafe.
     """
     cost, pieces, unsafe = carried[0], carried[1], carried[2] != 0
-    entries, slots, floats, numbers = cache.entries, cache.slots, cache.slot_floats, cache.slot_numbers
+    entries, slots, floats = cache.entries, cache.slots, cache.slot_floats
     word, end, found = 0, 0, 0
     for line in range(ends.shape[0] + 1):
         stop = line_words[line] if line < ends.shape[0] else count
@@ -356,29 +385,18 @@ def expand(
                 prefetch(slots, words.entries[word + _AHEAD] * SLOT)
             slot, entry = np.uint64(words.entries[word]), ~words.entries[word]
             if entry < 0:
-                length, limit = int(np.int64(slots[slot, np.uint64(2)] >> _EIGHT)), floats[slot, np.uint64(_LIMIT)]
-                unsafe |= cost * _DRIFT > limit
+                unsafe |= cost * _DRIFT > floats[slot, np.uint64(_LIMIT)]
                 cost += 0.0 if alone else np.float64(floats[slot, np.uint64(_COST)])
-                for piece in range(WRITTEN):  # a fixed number, and most words have no more
-                    values[end + piece] = numbers[slot, np.uint64(_PIECES + piece)]
-                if length > _INLINE:
-                    first = int(np.int64(numbers[slot, np.uint64(_PIECES)]))
-                    for piece in range(length):
-                        values[end + piece] = pool[first + piece]
-                else:
-                    for piece in range(WRITTEN, length):
-                        values[end + piece] = numbers[slot, np.uint64(_PIECES + piece)]
+                length = _write_slot(cache, slot, pool, values, end)
             else:
                 unsafe |= cost * _DRIFT > entries[entry].limit
                 cost += 0.0 if alone else np.float64(entries[entry].cost)
-                first, length = int(np.int64(entries[entry].pieces)), int(np.int64(entries[entry].count))
-                for piece in range(length):
-                    values[end + piece] = pool[first + piece]
+                length = _write_entry(entries, entry, pool, values, end)
             end += length
             pieces += length
             word += 1
         if line == ends.shape[0]:
-            break
+            break  # the last line goes on in the next block
         ends[line] = end
         if unsafe or (pieces > _MOST_PIECES and not alone):
             unsafe_lines[found] = line

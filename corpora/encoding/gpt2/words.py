@@ -111,6 +111,59 @@ def _letter_pairs(text: NDArray[np.uint8], at: int) -> np.uint64:
 
 
 @inlined
+def _others_by_character(
+    data: NDArray[np.uint8],
+    position: int,
+    stop: int,
+    firsts: np.uint64,
+    bits: tuple[np.uint64, np.uint64, np.uint64, np.uint64],
+    classes: NDArray[np.uint8],
+    carried: NDArray[np.uint64],
+    found: NDArray[np.uint64],
+) -> tuple[np.uint64, np.uint64, np.uint64, np.uint64, np.uint64]:
+    """`bits` (letters, numbers, others, whites) with the characters at `firsts`, which no range of bytes tells.
+
+    Also returns the last whites; keeps in `carried` what of these characters is in the next block.
+    """
+    last_whites = _characters(data, position, stop, firsts, classes, found)
+    letters = bits[0] | found[LETTER]
+    numbers = bits[1] | found[NUMBER] | carried[_UNFINISHED + NUMBER]
+    others = bits[2] | found[OTHER] | carried[_UNFINISHED + OTHER]
+    whites = bits[3] | found[WHITE] | carried[_UNFINISHED + WHITE]
+    carried[_UNFINISHED + LETTER] |= found[4 + LETTER]
+    for kind in (OTHER, NUMBER, WHITE):
+        carried[_UNFINISHED + kind] = found[4 + kind]
+    return letters, numbers, others, whites, last_whites
+
+
+@inlined
+def _begins(
+    letters: np.uint64,
+    numbers: np.uint64,
+    others: np.uint64,
+    whites: np.uint64,
+    last_whites: np.uint64,
+    spaces: np.uint64,
+    carried: NDArray[np.uint64],
+) -> np.uint64:
+    """Where a word begins, but for contractions: where the class changes; a space is its word's first byte.
+
+    White space is a word up to its last character, which goes with what follows (a space), or is one alone.
+    """
+    changes = letters & ~(letters << _ONE | carried[_BEFORE + LETTER])
+    changes |= numbers & ~(numbers << _ONE | carried[_BEFORE + NUMBER])
+    changes |= others & ~(others << _ONE | carried[_BEFORE + OTHER])
+    begins = changes & ~(spaces << _ONE | carried[_SPACE_BEFORE])
+    begins |= whites & ~(whites << _ONE | carried[_BEFORE + WHITE]) | last_whites
+    begins = begins & ~carried[_TAKEN] | carried[_ADDED]
+    carried[_TAKEN] = carried[_ADDED] = np.uint64(0)
+    carried[_BEFORE + LETTER], carried[_BEFORE + NUMBER] = letters >> _LAST, numbers >> _LAST
+    carried[_BEFORE + OTHER], carried[_BEFORE + WHITE] = others >> _LAST, whites >> _LAST
+    carried[_SPACE_BEFORE] = spaces >> _LAST
+    return begins
+
+
+@inlined
 def beginnings(
     data: NDArray[np.uint8],
     position: int,
@@ -128,6 +181,7 @@ def beginnings(
     uint64[8], to work in.
     """
     valid = _ALL if stop - position >= BLOCK else (_ONE << np.uint64(stop - position)) - _ONE
+    # Letters of ASCII and the commonest of two bytes, digits and ASCII's white space: by ranges of bytes.
     pairs = _letter_pairs(text, at)
     letters = bytes_between(text, at, ord("a"), ord("z")) | bytes_between(text, at, ord("A"), ord("Z"))
     letters |= pairs | pairs << _ONE | carried[_UNFINISHED + LETTER]
@@ -139,30 +193,16 @@ def beginnings(
     others, whites, last_whites = ~(letters | numbers | plain_whites | high), plain_whites, np.uint64(0)
     if high & ~letters & valid != 0:
         firsts = bytes_between(text, at, 0xC0, 0xFF) & ~letters & valid
-        last_whites = _characters(data, position, stop, firsts, classes, found)
-        letters |= found[LETTER]
-        numbers |= found[NUMBER] | carried[_UNFINISHED + NUMBER]
-        others |= found[OTHER] | carried[_UNFINISHED + OTHER]
-        whites |= found[WHITE] | carried[_UNFINISHED + WHITE]
-        for kind in range(4):
-            carried[_UNFINISHED + kind] = found[4 + kind]
-        carried[_UNFINISHED + LETTER] |= pairs >> _LAST
+        letters, numbers, others, whites, last_whites = _others_by_character(
+            data, position, stop, firsts, (letters, numbers, others, whites), classes, carried, found
+        )
     letters, numbers, others, whites = letters & valid, numbers & valid, others & valid, whites & valid
     # The last white character before something else goes with it, or stands alone.
     followed = (letters | numbers | others) >> _ONE
     if plain_whites >> _LAST != 0 and position + BLOCK < stop:
         followed |= np.uint64(_class(data, position + BLOCK, classes) != WHITE) << _LAST
     last_whites |= plain_whites & followed
-    changes = letters & ~(letters << _ONE | carried[_BEFORE + LETTER])
-    changes |= numbers & ~(numbers << _ONE | carried[_BEFORE + NUMBER])
-    changes |= others & ~(others << _ONE | carried[_BEFORE + OTHER])
-    begins = changes & ~(spaces << _ONE | carried[_SPACE_BEFORE])
-    begins |= whites & ~(whites << _ONE | carried[_BEFORE + WHITE]) | last_whites
-    begins = begins & ~carried[_TAKEN] | carried[_ADDED]
-    carried[_TAKEN] = carried[_ADDED] = np.uint64(0)
-    carried[_BEFORE + LETTER], carried[_BEFORE + NUMBER] = letters >> _LAST, numbers >> _LAST
-    carried[_BEFORE + OTHER], carried[_BEFORE + WHITE] = others >> _LAST, whites >> _LAST
-    carried[_SPACE_BEFORE] = spaces >> _LAST
+    begins = _begins(letters, numbers, others, whites, last_whites, spaces, carried)
     apostrophes = begins & bytes_between(text, at, _APOSTROPHE, _APOSTROPHE)
     if apostrophes != 0:
         begins = _with_contractions(data, position, stop, begins, apostrophes, carried)

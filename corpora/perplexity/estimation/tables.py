@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 
@@ -92,6 +94,44 @@ def _hash_words(text: Ids, position: np.uint32, shared: np.int64, longest: np.in
             hashes[1] = word
 
 
+class _Batch(NamedTuple):
+    """N-grams that wait to be inserted, [_BATCH] each: their keys, first buckets, and indices."""
+
+    keys: Keys
+    homes: Indices
+    chosen: Indices
+
+
+@inlined
+def _insert(
+    batch: _Batch,
+    waiting: int,
+    bounds: tuple[int, int, int],
+    cells: Cells,
+    floats: Floats,
+    probability: Floats,
+    weights: Floats,
+    flags: Bytes,
+    longest_order: bool,
+    beyond: Indices,
+    left: int,
+) -> tuple[int, int]:
+    """Inserts the first `waiting` n-grams of the batch. bounds: the first bucket, the end, and all of the table's.
+
+    Those that find no free bucket go to beyond[left:]. Returns `left` then, and how many figures are not finite.
+    """
+    bad = 0
+    for i in range(waiting):
+        cell = free_cell(cells, batch.homes[i], bounds[0], bounds[1], bounds[2], 3 if longest_order else 4)
+        if cell < 0:
+            beyond[left] = batch.chosen[i]
+            left += 1
+        else:
+            key, ngram = batch.keys[i], batch.chosen[i]
+            bad += _write_entry(cells, floats, cell, key, ngram, probability, weights, flags, longest_order)
+    return left, bad
+
+
 @kernel
 def fill_table(
     text: Ids,
@@ -116,8 +156,9 @@ def fill_table(
     Returns those that find none free here (none if this is the whole table), and how many figures are not finite.
     """
     width = 3 if longest_order else 4
+    bounds = (first_bucket, end_bucket, buckets)
     hashes = np.zeros(k + 1, np.uint64)
-    keys, homes, chosen = np.empty(_BATCH, np.uint64), np.empty(_BATCH, np.int64), np.empty(_BATCH, np.int64)
+    batch = _Batch(np.empty(_BATCH, np.uint64), np.empty(_BATCH, np.int64), np.empty(_BATCH, np.int64))
     beyond = np.empty(_BATCH, np.int64)
     ngram = -1
     waiting = taken = left = bad = 0
@@ -126,25 +167,20 @@ def fill_table(
         if waiting == _BATCH or ended:
             if left + waiting > beyond.shape[0]:
                 beyond = np.concatenate((beyond, np.empty_like(beyond)))
-            for i in range(waiting):
-                cell = free_cell(cells, homes[i], first_bucket, end_bucket, buckets, width)
-                if cell < 0:
-                    beyond[left] = chosen[i]
-                    left += 1
-                    continue
-                bad += _write_entry(
-                    cells, floats, cell, keys[i], chosen[i], probability, weights, flags, longest_order
-                )
+            left, failed = _insert(
+                batch, waiting, bounds, cells, floats, probability, weights, flags, longest_order, beyond, left
+            )
+            bad += failed
             waiting = 0
             if ended:
                 break
         shared, longest = shared_of(packed[place]), longest_of(packed[place])
         if shared >= k:
-            continue
+            continue  # the k-gram of the place before
         prefetch(text, np.int64(positions[min(place + _AHEAD, packed.shape[0] - 1)]))
         _hash_words(text, positions[place], shared, min(np.int64(k), longest), hashes)
         if longest < k:
-            continue
+            continue  # too near its sentence's start for a k-gram
         ngram += 1
         if flags[ngram] & np.uint8(PRUNED):
             continue
@@ -153,7 +189,7 @@ def fill_table(
             bucket = np.int64(first_bucket)
             taken += 1
         if first_bucket <= bucket < end_bucket:
-            keys[waiting], homes[waiting], chosen[waiting] = hashes[k], bucket, ngram
+            batch.keys[waiting], batch.homes[waiting], batch.chosen[waiting] = hashes[k], bucket, ngram
             waiting += 1
             prefetch(cells, bucket * width)
     return beyond[:left].copy(), bad
