@@ -30,7 +30,7 @@ def code_point(data: NDArray[np.uint8], position: int, size: int) -> int:
 
 
 @inlined
-def _put(symbols: NDArray[np.int32], end: int, symbol: int, space: int, keeps_spaces: bool) -> int:
+def _put(symbols: NDArray[np.int32], end: int, symbol: int | np.int64, space: int, keeps_spaces: bool) -> int:
     """Writes a symbol; returns the end, which is the old one for a space after a space, unless all are kept."""
     symbols[end] = symbol
     return end + (0 if symbol == space and symbols[end - 1] == space and not keeps_spaces else 1)
@@ -48,7 +48,7 @@ def _normalise_word(
     symbols: NDArray[np.int32],
     end: int,
 ) -> tuple[int, int]:
-    """Writes the symbols of the word data[position:stop]. Returns their end, and why the word is slow (0: it isn't)."""
+    """Writes the symbols of the word data[position:stop]. Returns their end, and why it is slow (0: it isn't)."""
     if stop - position > LONGEST_WORD:
         return end, TOO_LONG
     while position < stop:

@@ -155,7 +155,7 @@ def _begins(
     changes |= others & ~(others << _ONE | carried[_BEFORE + OTHER])
     begins = changes & ~(spaces << _ONE | carried[_SPACE_BEFORE])
     begins |= whites & ~(whites << _ONE | carried[_BEFORE + WHITE]) | last_whites
-    begins = begins & ~carried[_TAKEN] | carried[_ADDED]
+    begins = np.uint64(begins & ~carried[_TAKEN] | carried[_ADDED])
     carried[_TAKEN] = carried[_ADDED] = np.uint64(0)
     carried[_BEFORE + LETTER], carried[_BEFORE + NUMBER] = letters >> _LAST, numbers >> _LAST
     carried[_BEFORE + OTHER], carried[_BEFORE + WHITE] = others >> _LAST, whites >> _LAST

@@ -149,7 +149,7 @@ def _offer_pieces(
 
 @inlined
 def _trace(lattice: Lattice, cut: int, end: int) -> tuple[int, float, float]:
-    """Writes the best path between two cuts to `path`, from its end on. Returns its pieces, and what `_limit` takes."""
+    """Writes the best path between two cuts to `path`, backwards. Returns its length, and what `_limit` takes."""
     steps, back = 0, end
     by_chains, by_length = np.inf, np.inf
     while back > cut:
@@ -173,7 +173,7 @@ def _write(
     runs: int,
     in_run: bool,
 ) -> tuple[int, int, bool]:
-    """Writes the pieces of a path to the pool: neighbouring unknown characters become one. `first`: the word's symbol.
+    """Writes the pieces of a path to the pool: neighbouring unknown characters become one. first: the word's start.
 
     in_run: whether the piece before was unknown. Returns the pool's next place, the number of runs, and in_run.
     """
@@ -235,9 +235,7 @@ def best_pieces(
             steps, by_chains, by_length = _trace(lattice, cut, end)
             limit = min(limit, _limit(by_chains, by_length, end - cut, before, -worst, step))
             before -= lattice.best[end]
-            pool_next, runs, in_run = _write(
-                lattice, steps, first, values, pool, pool_next, unknowns, runs, in_run
-            )
+            pool_next, runs, in_run = _write(lattice, steps, first, values, pool, pool_next, unknowns, runs, in_run)
             cut, worst, lattice.best[end], lattice.chains[end] = end, 0.0, 0.0, 0
         entries[entry].count = pool_next - np.int64(entries[entry].pieces)
         entries[entry].cost = before

@@ -50,7 +50,7 @@ def _write_weights(
     context: int,
     total: np.int64,
     pruned: np.int64,
-    kept: Counts,
+    kept: npt.NDArray[np.int64],
     discounts: Floats,
     weights: Floats,
     context_flags: Bytes,
