@@ -2,6 +2,8 @@
 
 They take what is plain: on every line one object whose values are strings, numbers, true, false or null; the field
 there once, a string that isn't empty. A block with anything else they leave to `jsonl`.
+
+Twin: corpora.documents.jsonl.JsonlParser
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 That is: bytes that go on a character stand where a first byte asks for them and nowhere else; no first byte is one of
 an overlong form or past U+10FFFF, and no second byte makes one, or a surrogate.
+
+Twin: tests/reference/utf8.py::is_utf8
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from corpora.perplexity.settings import ScoringMode
 from corpora.text.normalise import normalise
 
 if TYPE_CHECKING:
-    from corpora.encoding.cache.word_pieces import WordPieces
+    from corpora.encoding.sentencepiece.word_pieces import WordPieces
 
 Bytes = npt.NDArray[np.uint8]
 Offsets = npt.NDArray[np.int64]
@@ -82,7 +82,7 @@ class WordPieceScorer:
             self._free.append(encoder)
 
     def _new(self) -> WordPieces:
-        from corpora.encoding.cache.word_pieces import DEFAULT_CACHE, WordPieces
+        from corpora.encoding.sentencepiece.word_pieces import DEFAULT_CACHE, WordPieces
 
         ngrams = self._ngrams  # not self, which holds the encoder: the model would outlive its last use
         encoder = WordPieces(

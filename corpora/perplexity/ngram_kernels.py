@@ -8,6 +8,8 @@ KenLM shortens the context to what some n-gram extends (its "state"); that depen
 last: of what was found, what KenLM would have looked at is taken.
 
 Nothing here trusts the file: word ids are checked before, cells are found modulo the table's size, and steps counted.
+
+Twin: tests/reference/backoff_scores.py::score
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Kernels that join documents, cut the stream into rows, and find the fullest row that still has room."""
+"""Kernels that join documents, cut the stream into rows, and find the fullest row that still has room.
+
+Twin: tests/reference/packing.py::stream, tests/reference/packing.py::best_fit
+"""
 
 from __future__ import annotations
 

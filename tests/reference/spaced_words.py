@@ -1,4 +1,4 @@
-"""What `encoding.cache` takes for words, by splitting strings: the twin of `word_cache.scan` and `word_scans`."""
+"""What `encoding.cache` takes for words, by splitting strings: the twin of `word_scans.scan` and `word_scans`."""
 
 from __future__ import annotations
 

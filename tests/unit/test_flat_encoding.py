@@ -13,7 +13,6 @@ import pytest
 
 from corpora.encoding.cache import flat_encoder
 from corpora.encoding.cache.flat_encoder import FlatEncoder, Make
-from corpora.encoding.cache.word_pieces import WordPieces
 from corpora.encoding.flat import FlatIds
 from corpora.encoding.gpt2 import byte_level_bpe
 from corpora.encoding.gpt2.byte_level_bpe import ByteLevelBpe
@@ -24,6 +23,7 @@ from corpora.encoding.sentencepiece import bpe as sentencepiece_bpe
 from corpora.encoding.sentencepiece.bpe import SentencePieceBpe
 from corpora.encoding.sentencepiece.encoder import SentencePieceEncoder
 from corpora.encoding.sentencepiece.model_proto import NORMALIZER_SPEC, UNUSED, USER_DEFINED, Piece, read_model
+from corpora.encoding.sentencepiece.word_pieces import WordPieces
 from corpora.encoding.tokenizer_folder import TokenizerConfig
 from corpora.texts import Utf8, utf8
 from tests.encoders import (

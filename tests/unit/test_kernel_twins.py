@@ -14,8 +14,8 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from corpora.documents.utf8_kernels import is_utf8
-from corpora.encoding.cache.word_cache import LineEnds, Words, scan
-from corpora.encoding.cache.word_scans import scan_spaced
+from corpora.encoding.cache.word_cache import LineEnds, Words
+from corpora.encoding.cache.word_scans import scan, scan_spaced
 from corpora.encoding.gpt2.byte_level_bpe import classes
 from corpora.encoding.gpt2.words import BLOCK, CARRIED, beginnings
 from corpora.encoding.sentencepiece.model_proto import NORMAL, read_model

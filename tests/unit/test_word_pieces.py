@@ -9,7 +9,6 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from corpora.encoding.cache.word_pieces import WordPieces, why_not
 from corpora.encoding.cache.word_symbols import LONGEST_WORD
 from corpora.encoding.sentencepiece.charsmap import read_rules
 from corpora.encoding.sentencepiece.code_points import CODE_POINTS, LEFT_OUT, fates, normalise_function
@@ -24,6 +23,7 @@ from corpora.encoding.sentencepiece.model_proto import (
     read_model,
 )
 from corpora.encoding.sentencepiece.unigram_engine import engine
+from corpora.encoding.sentencepiece.word_pieces import WordPieces, why_not
 from corpora.errors import BadArgument, DamagedFile
 from tests.conftest import DEMO
 from tests.reference.sentencepiece_lines import Pair, normal, packed, train, with_pieces, with_setting

@@ -1,6 +1,8 @@
 """Byte-pair merges of words: the pair of lowest rank first, of equals the leftmost, as both engines of BPE have it.
 
 Pairs are found by a hash table of uint64: left symbol, right symbol (21 bits each), rank (22 bits); all ones is free.
+
+Twin: tests/reference/greedy_merges.py::merge
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,23 +12,22 @@ from numpy.typing import NDArray
 from corpora.encoding.cache.word_cache import (
     LONGEST_CACHED,
     SLOT,
-    WRITTEN,
     Fresh,
     LineEnds,
     Words,
-    count_pieces,
-    expand,
     keep,
     look_up,
     new_cache,
     power_of_two,
 )
 from corpora.encoding.cache.word_symbols import LONGEST_WORD
+from corpora.encoding.cache.word_values import WRITTEN, count_pieces, expand
 from corpora.encoding.flat import FlatIds
 from corpora.texts import Utf8, read_only
 
 Bytes = NDArray[np.uint8]
 Offsets = NDArray[np.int64]
+ByEngine = Callable[[list[str]], Iterable[NDArray[np.integer]]]
 DEFAULT_CACHE = 96 << 20  # bytes: some 800,000 short words, or as many of GPT-2's
 _LONG_BYTES = 120  # of a word with an entry: two places of the table, the entry, 32 bytes of text, 8 pieces
 _MOST_WORDS = 1 << 15  # of a block
@@ -90,7 +89,7 @@ class CachedWords(ABC):
     def _cut(
         self, data: Bytes, offsets: Offsets, state: NDArray[np.int64], lines_of: NDArray[np.int64]
     ) -> tuple[int, int]:
-        """Cuts a block into `_words` and `_line_ends`: how many of each. See `word_cache.scan`."""
+        """Cuts a block into `_words` and `_line_ends`: how many of each. See `word_scans`."""
 
     @abstractmethod
     def _fill(self, data: Bytes, part: slice, pool_next: int, pool_end: int) -> int:

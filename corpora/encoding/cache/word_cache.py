@@ -1,8 +1,11 @@
-"""Kernels that cut text into words, look these up, and write out their pieces.
+"""A cache of words and of what they become (pieces, ids), and the kernels that look words up in it and fill it.
 
-A word is the bytes between two separators. One of at most 16 bytes has a slot, one cache line with all that is known
-of it. A longer one has an entry, found by a hash table of uint64 (upper half of the hash, entry + 1), in which 0 is
-free: in the cache, or, if it is very long, for a block of text, as every word has while it is being settled.
+A word is the bytes between two separators. A word of at most 16 bytes has a slot: one cache line (64 bytes) with all
+that is known of it. A longer one has an entry, found by a hash table of uint64 (upper half of the hash, entry + 1; 0
+is free). Entries of words up to 64 bytes stay in the cache. A very long word has one for a block of text only, and so
+has a short word while its values are being found.
+
+Twin: tests/reference/sentencepiece_lines.py::Pair
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from corpora.compiled import inlined, load_uint64, prefetch, trailing_zeros, uncounted
+from corpora.compiled import inlined, load_uint64, prefetch, uncounted
 
 ENTRY = np.dtype(
     [
@@ -27,14 +30,10 @@ ENTRY = np.dtype(
 )
 LONGEST_SHORT, LONGEST_CACHED = 16, 64  # bytes
 SLOT = 8  # uint64 of a slot: two of the word; its length | _TAKEN | pieces << 8; float32 cost, limit; uint32 pieces
-_COST, _LIMIT, _PIECES, _INLINE = 6, 7, 8, 8  # places in a slot of 16 float32 or uint32; how many pieces it holds
-_MOST_PIECES = 1 << 18  # of a line whose float32 score is bounded by _DRIFT
-_DRIFT = 1.02  # more than (1 + 2**-24) ** _MOST_PIECES, and the rounding of costs
-WRITTEN = 4  # pieces of each word, if it has them or not
-_AHEAD = 16  # words
+COST, LIMIT, PIECES, INLINE = 6, 7, 8, 8  # places in a slot of 16 float32 or uint32; how many pieces it holds
+AHEAD = 16  # words
 _MULTIPLIER, _LAST_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)
-_LOW_BITS, _HIGH_BITS = np.uint64(0x0101010101010101), np.uint64(0x8080808080808080)
-_ENTRY_MASK, _BYTE, _EIGHT, _TAKEN = map(np.uint64, (0xFFFFFFFF, 0xFF, 8, 0x80))
+_ENTRY_MASK, _BYTE, EIGHT, _TAKEN = map(np.uint64, (0xFFFFFFFF, 0xFF, 8, 0x80))
 _KEEP = np.array([(1 << 8 * size) - 1 for size in range(9)], np.uint64)
 
 
@@ -58,7 +57,7 @@ class LineEnds(NamedTuple):
 class Cache(NamedTuple):
     """slots: uint64[a power of two, SLOT], and views of it. used: entries, bytes of text, and slots in use.
 
-    As many entries as half the table's slots stay; other entries pass. A slot with more than _INLINE pieces holds
+    As many entries as half the table's slots stay; other entries pass. A slot with more than INLINE pieces holds
     their place in the pool.
     """
 
@@ -139,65 +138,6 @@ def finished(hashed: np.uint64, length: int) -> np.uint64:
 
 
 @inlined
-def _zero_bytes(value: np.uint64) -> np.uint64:
-    """The high bit of every byte that is 0, up to the first such byte; those after it may have more."""
-    return (value - _LOW_BITS) & ~value & _HIGH_BITS
-
-
-@uncounted
-def scan(
-    data: NDArray[np.uint8],
-    offsets: NDArray[np.int64],
-    state: NDArray[np.int64],
-    newline: int,
-    ends_line: bool,
-    most_bytes: int,
-    words: Words,
-    line_ends: LineEnds,
-    lines_of: NDArray[np.int64],
-) -> tuple[int, int]:
-    """Cuts a block of text into words and lines. Returns how many of each; it has `most_bytes` and a word at most.
-
-    Document d is `data[offsets[d]:offsets[d + 1]]`. state: (document, position, start of the line), where this block
-    begins; moved to where the next one does. A space separates words, and so does `newline` (a space: nothing else
-    does), which ends the line, too, if `ends_line`. lines_of[d] counts the document's lines.
-    """
-    spaces, newlines = np.uint64(ord(" ")) * _LOW_BITS, np.uint64(newline) * _LOW_BITS
-    document, position, line_start = state[0], state[1], state[2]
-    begin, count, lines = position, 0, 0
-    while document < offsets.shape[0] - 1:
-        if count == words.starts.shape[0] or lines == line_ends.words.shape[0] or position - begin >= most_bytes:
-            break
-        start, stop, hashed = position, offsets[document + 1], np.uint64(0)
-        while True:
-            loaded = eight_bytes(data, position)
-            found = _zero_bytes(loaded ^ spaces) | _zero_bytes(loaded ^ newlines)
-            if stop - position < 8:
-                found |= np.uint64(0x80) << np.uint64(8 * (stop - position))
-            if found != 0:
-                bytes_left = trailing_zeros(found) >> 3
-                hashed = mixed(hashed ^ lowest_bytes(loaded, bytes_left))
-                position += bytes_left
-                break
-            hashed = mixed(hashed ^ loaded)
-            position += 8
-        if position > start:
-            words.starts[count], words.lengths[count] = start, position - start
-            words.hashes[count] = finished(hashed, position - start)
-            count += 1
-        document_ends = position >= stop
-        if document_ends or (ends_line and data[position] == newline):
-            line_ends.words[lines], line_ends.starts[lines], line_ends.stops[lines] = count, line_start, position
-            lines += 1
-            lines_of[document] += 1
-            line_start = position + (0 if document_ends else 1)
-        document += 1 if document_ends else 0
-        position += 0 if document_ends else 1
-    state[0], state[1], state[2] = document, position, line_start
-    return count, lines
-
-
-@inlined
 def _slot_of(data: NDArray[np.uint8], start: int, length: int, hashed: np.uint64, slots: NDArray[np.uint64]) -> int:
     """The slot of a word of at most 16 bytes, or -1 - the free one that was given its bytes."""
     first, second = some_bytes(data, start, length), some_bytes(data, start + 8, length - 8)
@@ -224,8 +164,8 @@ def look_up(data: NDArray[np.uint8], words: Words, count: int, cache: Cache, fre
     slots, slot_mask = cache.slots, np.uint64(cache.slots.shape[0] - 1)
     mask, capacity = np.int64(cache.table.shape[0] - 1), cache.table.shape[0] >> 1
     for word in range(count):
-        if word + _AHEAD < count:
-            prefetch(slots, np.int64((words.hashes[word + _AHEAD] & slot_mask) * np.uint64(SLOT)))
+        if word + AHEAD < count:
+            prefetch(slots, np.int64((words.hashes[word + AHEAD] & slot_mask) * np.uint64(SLOT)))
         start, length = words.starts[word], words.lengths[word]
         if length <= LONGEST_SHORT:
             own = _slot_of(data, start, length, words.hashes[word], slots)
@@ -285,17 +225,17 @@ def keep(
         if slot < 0:
             continue
         first, count = int(np.int64(cache.entries[entry].pieces)), int(np.int64(cache.entries[entry].count))
-        cache.slot_floats[slot, _COST] = cache.entries[entry].cost
-        cache.slot_floats[slot, _LIMIT] = cache.entries[entry].limit
+        cache.slot_floats[slot, COST] = cache.entries[entry].cost
+        cache.slot_floats[slot, LIMIT] = cache.entries[entry].limit
         cache.slots[slot, 2] |= np.uint64(count << 8)
-        if count <= _INLINE:
+        if count <= INLINE:
             for piece in range(count):
-                cache.slot_numbers[slot, _PIECES + piece] = pool[first + piece]
+                cache.slot_numbers[slot, PIECES + piece] = pool[first + piece]
         elif pool_next + count > pool_end:
             cache.slots[slot, 2] &= _BYTE
-            cache.slot_floats[slot, _LIMIT] = -1.0
+            cache.slot_floats[slot, LIMIT] = -1.0
         else:
-            cache.slot_numbers[slot, _PIECES] = pool_next
+            cache.slot_numbers[slot, PIECES] = pool_next
             for piece in range(count):
                 pool[pool_next + piece] = pool[first + piece]
             pool_next += count
@@ -309,98 +249,3 @@ def _same_tail(data: NDArray[np.uint8], start: int, text: NDArray[np.uint8], oth
     while byte + 8 < length and load_uint64(data, start + byte) == load_uint64(text, other + byte):
         byte += 8
     return byte + 8 >= length and load_uint64(data, start + length - 8) == load_uint64(text, other + length - 8)
-
-
-@uncounted
-def count_pieces(words: Words, count: int, cache: Cache) -> int:
-    total = 0
-    for word in range(count):
-        if word + _AHEAD < count:
-            prefetch(cache.slots, words.entries[word + _AHEAD] * SLOT)
-        slot, entry = np.uint64(words.entries[word]), ~words.entries[word]
-        if entry < 0:
-            total += int(np.int64(cache.slots[slot, np.uint64(2)] >> _EIGHT))
-        else:
-            total += int(np.int64(cache.entries[entry].count))
-    return total
-
-
-@inlined
-def _write_slot(
-    cache: Cache, slot: np.uint64, pool: NDArray[np.uint32], values: NDArray[np.unsignedinteger], end: int
-) -> int:
-    """Writes the values of a short word from values[end] on. Returns how many."""
-    numbers, length = cache.slot_numbers, int(np.int64(cache.slots[slot, np.uint64(2)] >> _EIGHT))
-    for piece in range(WRITTEN):  # a fixed number, without a loop: most words have no more
-        values[end + piece] = numbers[slot, np.uint64(_PIECES + piece)]
-    if length > _INLINE:  # the slot holds their place instead: what was just written is overwritten
-        first = int(np.int64(numbers[slot, np.uint64(_PIECES)]))
-        for piece in range(length):
-            values[end + piece] = pool[first + piece]
-    else:
-        for piece in range(WRITTEN, length):
-            values[end + piece] = numbers[slot, np.uint64(_PIECES + piece)]
-    return length
-
-
-@inlined
-def _write_entry(
-    entries: NDArray[np.void], entry: int, pool: NDArray[np.uint32], values: NDArray[np.unsignedinteger], end: int
-) -> int:
-    """The same for a word that has an entry."""
-    first, length = int(np.int64(entries[entry].pieces)), int(np.int64(entries[entry].count))
-    for piece in range(length):
-        values[end + piece] = pool[first + piece]
-    return length
-
-
-@uncounted
-def expand(
-    words: Words,
-    count: int,
-    line_words: NDArray[np.int64],
-    cache: Cache,
-    pool: NDArray[np.uint32],
-    alone: bool,
-    carried: NDArray[np.float64],
-    values: NDArray[np.unsignedinteger],
-    ends: NDArray[np.int64],
-    unsafe_lines: NDArray[np.int64],
-) -> int:
-    """Writes the values of a block's words, where each line ends among them, and which lines aren't safe.
-
-    There must be room for WRITTEN values after the last, and so many must follow in the pool.
-    line_words: the block's words up to the end of each line. carried: (score's magnitude, pieces so far, unsafe: 1)
-    of the line that goes on from the block before and into the next. That score is exact; SentencePiece's own drifts
-    from it by at most 2**-24 of itself with each piece, as long as its choices are the same, and when they may not
-    be, the line is unsafe. alone: no word depends on that score. Returns how many are unsafe.
-    """
-    cost, pieces, unsafe = carried[0], carried[1], carried[2] != 0
-    entries, slots, floats = cache.entries, cache.slots, cache.slot_floats
-    word, end, found = 0, 0, 0
-    for line in range(ends.shape[0] + 1):
-        stop = line_words[line] if line < ends.shape[0] else count
-        while word < stop:
-            if word + _AHEAD < count:
-                prefetch(slots, words.entries[word + _AHEAD] * SLOT)
-            slot, entry = np.uint64(words.entries[word]), ~words.entries[word]
-            if entry < 0:
-                unsafe |= cost * _DRIFT > floats[slot, np.uint64(_LIMIT)]
-                cost += 0.0 if alone else np.float64(floats[slot, np.uint64(_COST)])
-                length = _write_slot(cache, slot, pool, values, end)
-            else:
-                unsafe |= cost * _DRIFT > entries[entry].limit
-                cost += 0.0 if alone else np.float64(entries[entry].cost)
-                length = _write_entry(entries, entry, pool, values, end)
-            end += length
-            pieces += length
-            word += 1
-        if line == ends.shape[0]:
-            break  # the last line goes on in the next block
-        ends[line] = end
-        if unsafe or (pieces > _MOST_PIECES and not alone):
-            unsafe_lines[found] = line
-            found += 1
-        cost, pieces, unsafe = 0.0, 0.0, False
-    carried[0], carried[1], carried[2] = cost, pieces, 1.0 if unsafe else 0.0
-    return found

@@ -1,4 +1,7 @@
-"""Words normalised by a table: the fate of each character, as symbols of the trie of pieces."""
+"""Words normalised by a table: the fate of each character, as symbols of the trie of pieces.
+
+Twin: tests/reference/sentencepiece_lines.py::Pair
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 A word of at most 16 bytes is kept in the `short` table, one of at most 64 bytes in the `long` one. What is longer, or
 has more ids than there is room for, is merged each time.
+
+Twin: tests/reference/greedy_merges.py::merge
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Byte-level BPE as GPT-2 has it, word by word: ids of a tokenizer.json without `tokenizers`."""
+"""Byte-level BPE as GPT-2 has it, word by word: ids of a tokenizer.json without `tokenizers`.
+
+Twin: tests/reference/gpt2_words.py::words_of, tests/reference/greedy_merges.py::merge
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,7 @@ from numpy.typing import NDArray
 
 from corpora.compiled import trailing_zeros, uncounted
 from corpora.encoding.cache.bpe_merges import MOST_RANKS, MOST_SYMBOLS, ByteMerges, byte_merges
-from corpora.encoding.cache.cached_words import DEFAULT_CACHE
-from corpora.encoding.cache.word_pieces import ByEngine
+from corpora.encoding.cache.cached_words import DEFAULT_CACHE, ByEngine
 from corpora.encoding.cache.word_symbols import LONGEST_WORD
 from corpora.encoding.cache.word_table import (
     LONG_SLOT,

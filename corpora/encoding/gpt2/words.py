@@ -4,6 +4,8 @@ The pattern: `'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?
 
 A block of 64 bytes at a time, as the bits of a number, from the lowest on: one number for each class of characters,
 and from these, by logic, the bytes where a word begins.
+
+Twin: tests/reference/gpt2_words.py::words_of
 """
 
 from __future__ import annotations

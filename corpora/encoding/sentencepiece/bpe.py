@@ -18,20 +18,8 @@ from corpora.encoding.cache.bpe_merges import (
     merges_of,
     room_for,
 )
-from corpora.encoding.cache.cached_words import DEFAULT_CACHE, Bytes, Offsets
-from corpora.encoding.cache.word_cache import scan
-from corpora.encoding.cache.word_pieces import ByEngine
-from corpora.encoding.cache.word_scans import scan_spaced
-from corpora.encoding.cache.word_tables import (
-    APART,
-    NAME,
-    expansion,
-    fate_table,
-    fates_of,
-    objection_to_rules,
-    processor_of,
-    untouched,
-)
+from corpora.encoding.cache.cached_words import DEFAULT_CACHE, ByEngine, Bytes, Offsets
+from corpora.encoding.cache.word_scans import scan, scan_spaced
 from corpora.encoding.sentencepiece.charsmap import read_rules
 from corpora.encoding.sentencepiece.code_points import SPACE
 from corpora.encoding.sentencepiece.model_proto import (
@@ -42,6 +30,16 @@ from corpora.encoding.sentencepiece.model_proto import (
     USER_DEFINED,
     SentencePieceModel,
     read_model,
+)
+from corpora.encoding.sentencepiece.word_tables import (
+    APART,
+    NAME,
+    expansion,
+    fate_table,
+    fates_of,
+    objection_to_rules,
+    processor_of,
+    untouched,
 )
 from corpora.encoding.sentencepiece.words import SentencePieceWords, Tables
 

@@ -80,8 +80,8 @@ class SentencePieceEncoder:
 
     def _words(self) -> Make | None:
         """What makes cached words of this model, where these are exact."""
-        from corpora.encoding.cache import word_pieces
         from corpora.encoding.sentencepiece import bpe as sentencepiece_bpe
+        from corpora.encoding.sentencepiece import word_pieces
 
         model, record, unknown = self._model, self._record, int(self._processor.unk_id())
         dtype = id_dtype(self.vocab_size)

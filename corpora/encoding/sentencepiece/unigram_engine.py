@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from corpora.encoding.cache.word_tables import NAME, expansion, fate_table, fates_of, objection_to_rules, processor_of
 from corpora.encoding.sentencepiece.code_points import SPACE, Normaliser
 from corpora.encoding.sentencepiece.model_proto import (
     BYTE,
@@ -19,6 +18,14 @@ from corpora.encoding.sentencepiece.model_proto import (
     read_model,
 )
 from corpora.encoding.sentencepiece.piece_trie import PieceTrie, piece_trie
+from corpora.encoding.sentencepiece.word_tables import (
+    NAME,
+    expansion,
+    fate_table,
+    fates_of,
+    objection_to_rules,
+    processor_of,
+)
 from corpora.errors import BadArgument
 
 _UNKNOWN_PENALTY = np.float32(10)  # SentencePiece: an unknown character scores so much below the lowest piece

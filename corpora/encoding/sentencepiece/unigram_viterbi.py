@@ -21,10 +21,12 @@ score, i < j.
 It has to be so at the j on the best path alone. With W the largest magnitude of a candidate's score from the cut on,
 these are upper bounds on |A| + W (_SLACK and _CLEAR cover the roundings of these sums themselves,
 k 2**-24 and k 2**-53 of their size, k <= 2**16). A word's limit is on the score before the word, so the exact score
-from there to the cut is taken off, too. The line's score is known exactly, not as F: see `word_cache.expand`.
+from there to the cut is taken off, too. The line's score is known exactly, not as F: see `word_values.expand`.
 
 **Exact sums.** Where all scores are multiples of a step, float32 sums are exact below 2**24 steps, ties included,
 since candidates come in SentencePiece's order and the first of equals stays. Then only the magnitude is bounded.
+
+Twin: tests/reference/unigram_margins.py::best_and_limit
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""An ARPA file beside the binary, written from the same arrays, order after order."""
+"""An ARPA file beside the binary, written from the same arrays, order after order.
+
+Twin: corpora.perplexity.arpa.write_arpa
+"""
 
 from __future__ import annotations
 

@@ -4,6 +4,8 @@ In suffix order, the (k-1)-grams come one after the other. The words that follow
 words, each word's part from its start: the places of a word `w` are sorted by what comes before `w`, which is the
 order in which the text's occurrences of `w` are met here. So one pass over the places meets every k-gram as the next
 one of its last word, context by context: sums need no array, and everything is read front to back.
+
+Twin: tests/reference/kneser_ney_dictionary.py::DictionaryModel
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Probabilities of one order from those of the order below."""
+"""Probabilities of one order from those of the order below.
+
+Twin: tests/reference/kneser_ney_dictionary.py::DictionaryModel
+"""
 
 from __future__ import annotations
 

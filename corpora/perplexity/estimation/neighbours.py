@@ -1,4 +1,7 @@
-"""What each place in the suffix order tells about the n-grams that end there, packed into one byte."""
+"""What each place in the suffix order tells about the n-grams that end there, packed into one byte.
+
+Twin: corpora.perplexity.ngram_counts.sort_text
+"""
 
 from __future__ import annotations
 

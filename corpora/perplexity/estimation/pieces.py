@@ -1,4 +1,7 @@
-"""Pieces of a SentencePiece model -> ids by first occurrence. Unknown pieces are told apart by what they are."""
+"""Pieces of a SentencePiece model -> ids by first occurrence. Unknown pieces are told apart by what they are.
+
+Twin: corpora.perplexity.small_text.SmallText
+"""
 
 from __future__ import annotations
 

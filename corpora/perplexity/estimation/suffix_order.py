@@ -1,4 +1,7 @@
-"""Positions of a text in suffix order: by the word there, then the word before it, up to the model's order."""
+"""Positions of a text in suffix order: by the word there, then the word before it, up to the model's order.
+
+Twin: corpora.perplexity.ngram_counts.sort_text
+"""
 
 from __future__ import annotations
 

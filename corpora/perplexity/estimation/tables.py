@@ -1,4 +1,7 @@
-"""The hash tables of a KenLM probing binary, filled where they lie: in the mapped file."""
+"""The hash tables of a KenLM probing binary, filled where they lie: in the mapped file.
+
+Twin: corpora.perplexity.kenlm_binary.write_kenlm_binary
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Raw words of a text as bytes -> ids by first occurrence. They end where lmplz ends them: NUL, tab, CR and space."""
+"""Raw words of a text as bytes -> ids by first occurrence. They end where lmplz ends them: NUL, tab, CR and space.
+
+Twin: corpora.perplexity.small_text.SmallText
+"""
 
 from __future__ import annotations
 
