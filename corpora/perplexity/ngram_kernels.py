@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from corpora.compiled import inlined, kernel, load_uint64, prefetch, uncounted
+from corpora.perplexity.kenlm_hashes import LAST_WORD_FACTOR, NEXT_WORD_FACTOR
 from corpora.perplexity.vocabulary_kernels import modulo
 
 BLOCK = 256  # words that go through the orders together: their scratch (20 KB) stays in the first cache
@@ -28,8 +29,6 @@ LONGEST = 8  # orders that scratch has room for; a power of 2
 _CACHE_LINE = np.uint64(16)  # numbers
 _ROW = np.uint64(LONGEST)
 _ZERO, _ONE, _TWO, _THREE, _FOUR = np.uint64(0), np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(4)
-_LAST_WORD_FACTOR = np.uint64(8978948897894561157)  # CombineWordHash, lm/search_hashed.hh
-_NEXT_WORD_FACTOR = np.uint64(17894857484156487943)
 _SIGN = np.uint32(1 << 31)  # of a probability: nothing extends the n-gram to the left
 _NO_EXTENSION = np.uint32(1 << 31)  # as a back-off (-0.0): nothing extends it to the right
 _FREE = np.uint64(0)
@@ -132,7 +131,7 @@ def _look_up_words(
         scratch.probabilities[row] = probability | _SIGN
         scratch.backoffs[row] = numbers[place + _ONE]
         scratch.found[word + 1] = 1
-        key = (identity * _LAST_WORD_FACTOR) ^ ((before + _ONE) * _NEXT_WORD_FACTOR)
+        key = (identity * LAST_WORD_FACTOR) ^ ((before + _ONE) * NEXT_WORD_FACTOR)
         scratch.searched[searched], scratch.keys[searched] = np.uint64(word), key
         scratch.places[searched] = _ask_for(numbers, bigrams, key)
         searched += np.uint64(contexts[first + word] > 0 and probability & _SIGN == 0)
@@ -178,7 +177,7 @@ def _look_up_middle(
         scratch.found[word + _ONE] = order
         if contexts[start + word] >= order and scratch.found[word] >= order and probability & _SIGN == 0:
             before = np.uint64(sequence[start + word - np.uint64(order)])
-            key = (key * _LAST_WORD_FACTOR) ^ ((before + _ONE) * _NEXT_WORD_FACTOR)
+            key = (key * LAST_WORD_FACTOR) ^ ((before + _ONE) * NEXT_WORD_FACTOR)
             scratch.searched[longer], scratch.keys[longer] = word, key
             scratch.places[longer] = _ask_for(numbers, next_table, key)
             longer += _ONE

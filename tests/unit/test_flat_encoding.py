@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from corpora.encoding.cache import flat_encoder
+from corpora.encoding.cache import flat_encoder, lending
 from corpora.encoding.cache.flat_encoder import FlatEncoder, Make
 from corpora.encoding.flat import FlatIds
 from corpora.encoding.gpt2 import byte_level_bpe
@@ -148,16 +148,16 @@ def test_words_that_seldom_serve_are_left_out(monkeypatch) -> None:
 
 def test_the_cache_never_grows(monkeypatch) -> None:
     """Megabytes of words that are all different, more than it holds."""
-    monkeypatch.setattr(flat_encoder, "_DEFAULT_CACHE", 1 << 18)
+    monkeypatch.setattr(lending, "DEFAULT_CACHE", 1 << 18)
     drawn = random.Random(0)
     documents = [" ".join(f"{drawn.getrandbits(48):x}" for _ in range(5000)) for _ in range(20)]
     for kind in ("unigram, rounded", "bpe", "byte-level"):
         found = pickle.loads(pickle.dumps(encoder(kind)))
         flat(found, documents[:1])
-        (words,) = found._flat._checked[0].free
+        (words,) = found._flat._checked[0].lender._free
         before = _array_bytes(tuple(vars(words).values()))
         assert flat(found, documents) == of_record(found, documents)
-        assert found._flat._checked[0].free == [words]
+        assert found._flat._checked[0].lender._free == [words]
         assert _array_bytes(tuple(vars(words).values())) == before < 40 << 20
 
 
@@ -338,4 +338,7 @@ def test_one_implementation_serves_scoring_and_shards() -> None:
     bpe = encoder("bpe")
     flat(unigram, ["a"])
     flat(bpe, ["a"])
-    assert {type(encoder._flat._checked[0].free[0]) for encoder in (unigram, bpe)} == {WordPieces, SentencePieceBpe}
+    assert {type(encoder._flat._checked[0].lender._free[0]) for encoder in (unigram, bpe)} == {
+        WordPieces,
+        SentencePieceBpe,
+    }

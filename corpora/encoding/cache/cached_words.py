@@ -28,7 +28,6 @@ from corpora.texts import Utf8, read_only
 Bytes = NDArray[np.uint8]
 Offsets = NDArray[np.int64]
 ByEngine = Callable[[list[str]], Iterable[NDArray[np.integer]]]
-DEFAULT_CACHE = 96 << 20  # bytes: some 800,000 short words, or as many of GPT-2's
 _LONG_BYTES = 120  # of a word with an entry: two places of the table, the entry, 32 bytes of text, 8 pieces
 _MOST_WORDS = 1 << 15  # of a block
 _BYTES_A_WORD = 8  # of a block, for each word that it can hold

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import logging
 import threading
-import weakref
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from itertools import islice
 from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from corpora.encoding.cache.lending import Lender
 from corpora.encoding.flat import FlatIds, flat_ids
 from corpora.texts import Utf8, utf8
 
@@ -38,9 +37,6 @@ class FastWay(Protocol):
 Make = Callable[[int], FastWay]
 Find = Callable[[], Make | None]
 _BATCH_BYTES = 1 << 20  # of texts that the engine gets in one call: its results take many times the ids
-_DEFAULT_CACHE = 96 << 20
-_ALL_CACHES = 1 << 30  # bytes: from where on the caches of a process get smaller, as with many threads
-_caches: weakref.WeakSet[FastWay] = weakref.WeakSet()
 _log = logging.getLogger(__name__)
 
 # What tokenizers get wrong first. Both ways must agree on all of it before the fast one serves.
@@ -62,11 +58,8 @@ SAMPLE = [
 
 
 class _Way(NamedTuple):
-    """free: those made that no thread has at work."""
-
     engine: str
-    make: Make
-    free: list[FastWay]
+    lender: Lender[FastWay]
 
 
 class FlatEncoder:
@@ -92,7 +85,7 @@ class FlatEncoder:
     def encode(self, texts: Utf8) -> FlatIds:
         for number, serving in enumerate(self._serving(), 1):
             try:
-                with self._borrowed(serving) as way:
+                with serving.lender.lent() as way:
                     if not way.seldom_serve and not (way.gives_way and any(islice(self._serving(), number, None))):
                         return way.encode_flat(texts)
             except ValueError as error:
@@ -124,7 +117,7 @@ class FlatEncoder:
             if not np.array_equal(ids, expected.ids) or not np.array_equal(offsets, expected.offsets):
                 self._say_why(f"({way.engine}) gave other ids")
                 return None
-        return _Way(way.engine, make, [])
+        return _Way(way.engine, Lender(make))
 
     def _say_why(self, why: str) -> None:
         _log.warning("a fast way to encode %s on a sample: %s itself encodes, or a slower way", why, self._name)
@@ -138,18 +131,6 @@ class FlatEncoder:
         return FlatIds(
             np.concatenate([part.ids for part in parts]), np.concatenate([np.zeros(1, np.int64), *offsets])
         )
-
-    @contextmanager
-    def _borrowed(self, serving: _Way) -> Iterator[FastWay]:
-        """A fast way; given back unless encoding failed."""
-        with self._lock:
-            way = serving.free.pop() if serving.free else None
-        if way is None:
-            way = serving.make(min(_DEFAULT_CACHE, _ALL_CACHES // (len(_caches) + 1)))
-            _caches.add(way)
-        yield way
-        with self._lock:
-            serving.free.append(way)
 
 
 def _batches(texts: Utf8) -> Iterator[Utf8]:

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from corpora.compiled import trailing_zeros, uncounted
 from corpora.encoding.cache.bpe_merges import MOST_RANKS, MOST_SYMBOLS, ByteMerges, byte_merges
-from corpora.encoding.cache.cached_words import DEFAULT_CACHE, ByEngine
+from corpora.encoding.cache.cached_words import ByEngine
+from corpora.encoding.cache.lending import DEFAULT_CACHE
 from corpora.encoding.cache.word_symbols import LONGEST_WORD
 from corpora.encoding.cache.word_table import (
     LONG_SLOT,

@@ -18,7 +18,8 @@ from corpora.encoding.cache.bpe_merges import (
     merges_of,
     room_for,
 )
-from corpora.encoding.cache.cached_words import DEFAULT_CACHE, ByEngine, Bytes, Offsets
+from corpora.encoding.cache.cached_words import ByEngine, Bytes, Offsets
+from corpora.encoding.cache.lending import DEFAULT_CACHE
 from corpora.encoding.cache.word_scans import scan, scan_spaced
 from corpora.encoding.sentencepiece.charsmap import read_rules
 from corpora.encoding.sentencepiece.code_points import SPACE

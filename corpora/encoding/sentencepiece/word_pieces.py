@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from corpora.encoding.cache.cached_words import DEFAULT_CACHE, ByEngine, Bytes, Lines, Offsets
+from corpora.encoding.cache.cached_words import ByEngine, Bytes, Lines, Offsets
+from corpora.encoding.cache.lending import DEFAULT_CACHE
 from corpora.encoding.cache.word_scans import scan
 from corpora.encoding.sentencepiece.code_points import SPACE, Normaliser, normalise_function
 from corpora.encoding.sentencepiece.unigram_engine import Engine, engine, why_not

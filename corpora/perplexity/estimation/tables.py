@@ -15,13 +15,12 @@ from corpora.perplexity.estimation.contexts import BACKOFF, Floats
 from corpora.perplexity.estimation.counts import EXTENDS_LEFT, IS_CONTEXT, PRUNED, Counts
 from corpora.perplexity.estimation.neighbours import Bytes, longest_of, shared_of
 from corpora.perplexity.estimation.suffix_order import Ids
+from corpora.perplexity.kenlm_hashes import LAST_WORD_FACTOR, NEXT_WORD_FACTOR
 
 Cells = npt.NDArray[np.uint32]
 Indices = npt.NDArray[np.int64]
 Keys = npt.NDArray[np.uint64]
 
-LAST_WORD_FACTOR = np.uint64(8978948897894561157)  # CombineWordHash, lm/search_hashed.hh
-NEXT_WORD_FACTOR = np.uint64(17894857484156487943)
 _BATCH = 256  # n-grams whose cells are brought into the cache before they are inserted
 _AHEAD = 48  # places: the words there are brought into the cache so long before they are hashed
 _LOW = np.uint64(0xFFFFFFFF)
