@@ -20,8 +20,8 @@ can't serve exactly, and why.
 
 How text flows on the fast way: UTF-8 of many texts in one buffer -> words (`cache.word_scans`, or `gpt2.words`) ->
 each word looked up (`cache.word_cache`, or `cache.word_table`) -> new words encoded (`cache.bpe_merges`, or
-`sentencepiece.unigram_viterbi`) and kept -> ids of all texts in one array. Texts that words can't serve go whole to the
-engine.
+`sentencepiece.unigram_viterbi`) and kept -> ids of all texts in one array. Texts that words can't serve go to the
+engine, whole.
 
 To add a kind of tokenizer: write a class that is an `Encoder` and return it from `encoder._from_folder`. To add a
 fast way: write a class that is a `cache.flat_encoder.FastWay`, and give it to the encoder's FlatEncoder.
