@@ -1,4 +1,4 @@
-"""A folder with only tokenizer.json: the `tokenizers` library as the engine."""
+"""A tokenizer.json: the `tokenizers` library as the engine of record."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def _encode(tokenizer: Any, texts: list[str]) -> list[NDArray[np.int32]]:
 
 
 def _fastokens(data: bytes, tokenizer: Any, dtype: np.dtype[np.unsignedinteger]) -> Make | None:
-    """One for all threads."""
+    """A way to make Fastokens: one for all threads."""
     from corpora.encoding.gpt2.fast_bpe import fastokens
 
     del tokenizer
@@ -101,7 +101,7 @@ def _fastokens(data: bytes, tokenizer: Any, dtype: np.dtype[np.unsignedinteger])
 
 
 def _words(data: bytes, tokenizer: Any, dtype: np.dtype[np.unsignedinteger]) -> Make | None:
-    """What makes cached words of this file, where these are exact."""
+    """A way to make a word cache for this file; None where its ids would not be exact."""
     from corpora.encoding.gpt2 import byte_level_bpe
 
     if byte_level_bpe.why_not(data) is not None:

@@ -1,7 +1,7 @@
 """The ways from a document's bytes to the scores of its lines: fast ones without kenlm, and the plain loop with it.
 
-All give `kenlm.Model.score(line)` and `len(line.split()) + 1` of the same lines, bit for bit; which one serves is
-decided once, by the model file and the tokenizer. All may be called by many threads.
+All give the same: `kenlm.Model.score(line)` and `len(line.split()) + 1` for every line, bit for bit. The model file
+and the tokenizer decide once which one serves. Many threads may call any of them.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _WORDS_END = b" "
 
 class LineScorer(Protocol):
     def __call__(self, data: Bytes, offsets: Offsets) -> LineScores:
-        """Of the lines of the documents data[offsets[k]:offsets[k + 1]], UTF-8."""
+        """Scores every line of the documents data[offsets[k]:offsets[k + 1]], UTF-8."""
         ...
 
 
@@ -51,7 +51,7 @@ def _score_raw(ngrams: ProbingModel, data: Bytes, offsets: Offsets, *, split: bo
 
 
 class WordPieceScorer:
-    """Modes lines and ccnet: every thread at work has a word cache of its own, kept for the next one."""
+    """Modes lines and ccnet: every thread at work borrows an encoder with a word cache."""
 
     def __init__(self, ngrams: ProbingModel, model: bytes, processor: Any, mode: ScoringMode) -> None:
         pieces = [piece.encode() for piece in processor.id_to_piece(list(range(processor.get_piece_size())))]

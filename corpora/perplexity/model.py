@@ -39,7 +39,7 @@ _said: set[str] = set()
 
 
 class PerplexityModel:
-    """Scores documents. One instance may serve many threads; it pickles as its arguments and is loaded anew."""
+    """Scores documents. One instance may serve many threads; it pickles as its arguments, and is loaded again."""
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class PerplexityModel:
         return self._files.header.order
 
     def identity(self) -> dict[str, str | None]:
-        """What decides the scores besides the mode: the sha256 of model and tokenizer."""
+        """The sha256 of model and tokenizer: together with the mode they decide every score."""
         return dict(self._files.sha256)
 
     def score(self, texts: Texts) -> npt.NDArray[np.float64]:
@@ -97,7 +97,7 @@ class PerplexityModel:
 
 
 def _perplexity(total: float, length: int) -> float:
-    """With Python's pow, which is libm's: numpy's and LLVM's differ in the last bit."""
+    """Perplexities, by Python's pow, which is libm's: numpy's and LLVM's differ in the last bit."""
     if length == 0:
         return np.nan
     try:

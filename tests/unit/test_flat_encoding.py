@@ -170,7 +170,7 @@ def _array_bytes(value: object) -> int:
 class WrongWords:
     """Gives every text the ids of the others, but one."""
 
-    engine, seldom_serve, gives_way = "wrong words", False, False
+    engine, seldom_serve, slower_than_next = "wrong words", False, False
 
     def __init__(self, right: ByteLevelBpe) -> None:
         self._right = right
@@ -216,7 +216,7 @@ def test_texts_that_a_fast_way_refuses_are_the_engines(caplog) -> None:
         ids, offsets = found.encode(utf8(texts))
         assert [part.tolist() for part in np.split(ids, offsets[1:-1])] == of_record(good, texts)
     assert [entry.getMessage() for entry in caplog.records] == [
-        f"{choosy.engine} can't encode some texts (match limit exceeded): another way does"
+        f"{choosy.engine} can't encode some texts (match limit exceeded): another way encodes them"
     ]
 
 

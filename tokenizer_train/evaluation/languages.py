@@ -1,4 +1,4 @@
-"""The language that a path says, for documents that bring none of their own."""
+"""The language that a path names, for documents without a language column."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ class Words(NamedTuple):
 
 
 class LineEnds(NamedTuple):
-    """Of each line that ends in a block: the block's words up to there, the line's first byte, its end."""
+    """Each line that ends in a block: the block's words up to its end, its first byte, its end."""
 
     words: NDArray[np.int64]
     starts: NDArray[np.int64]
@@ -57,8 +57,8 @@ class LineEnds(NamedTuple):
 class Cache(NamedTuple):
     """slots: uint64[a power of two, SLOT], and views of it. used: entries, bytes of text, and slots in use.
 
-    As many entries as half the table's slots stay; other entries pass. A slot with more than INLINE pieces holds
-    their place in the pool.
+    Half as many entries as the table has slots stay; the rest pass: they are used for one block. A slot with more
+    than INLINE pieces holds their place in the pool instead.
     """
 
     slots: NDArray[np.uint64]
@@ -71,7 +71,7 @@ class Cache(NamedTuple):
 
 
 def power_of_two(most: int, least_exponent: int) -> int:
-    """The largest that is no more than `most`, between 2**least_exponent and 2**26."""
+    """The largest power of two up to `most`, within 2**least_exponent and 2**26."""
     return 1 << min(max(least_exponent, most.bit_length() - 1), 26)
 
 
@@ -83,7 +83,7 @@ def zero_slots(slots: int, width: int) -> NDArray[np.uint64]:
 
 
 def new_cache(slots: int, entries: int, passing: int, text_bytes: int) -> Cache:
-    """slots, entries: powers of two. passing: entries that pass."""
+    """slots, entries: powers of two. passing: entries that are used for one block."""
     own = zero_slots(slots, SLOT)
     table, text = np.zeros(2 * entries, np.uint64), np.empty(text_bytes, np.uint8)
     views = own.view(np.float32), own.view(np.uint32)
@@ -91,7 +91,7 @@ def new_cache(slots: int, entries: int, passing: int, text_bytes: int) -> Cache:
 
 
 class Fresh(NamedTuple):
-    """Entries to be filled and their words: those that are cached from the front, those that pass from the back."""
+    """Entries to be filled and their words: those that stay, from the front; those that pass, from the back."""
 
     entries: NDArray[np.int64]
     words: NDArray[np.int64]
@@ -216,9 +216,9 @@ def keep(
     pool_next: int,
     pool_end: int,
 ) -> int:
-    """What was found of the last `passing` new words goes into the slots of the short ones.
+    """Copies the values of the last `passing` new words to the slots of those that are short.
 
-    Returns the pool's next free place. For what doesn't fit before `pool_end` the limit is -1.
+    Returns the pool's next free place. A word whose values don't fit before `pool_end` gets limit -1.
     """
     for place in range(fresh.words.shape[0] - passing, fresh.words.shape[0]):
         slot, entry = words.entries[fresh.words[place]], fresh.entries[place]
@@ -244,7 +244,7 @@ def keep(
 
 @inlined
 def _same_tail(data: NDArray[np.uint8], start: int, text: NDArray[np.uint8], other: int, length: int) -> bool:
-    """Whether two words of a length above 8 are equal after their first 8 bytes."""
+    """Whether two words longer than 8 bytes are equal after their first 8."""
     byte = 8
     while byte + 8 < length and load_uint64(data, start + byte) == load_uint64(text, other + byte):
         byte += 8

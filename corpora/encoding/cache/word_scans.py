@@ -26,7 +26,7 @@ _LOW_BITS, _HIGH_BITS = np.uint64(0x0101010101010101), np.uint64(0x8080808080808
 
 @inlined
 def _zero_bytes(value: np.uint64) -> np.uint64:
-    """The high bit of every byte that is 0, up to the first such byte; those after it may have more."""
+    """The high bit of every byte that is 0, up to the first such byte; bytes after it may have it, too."""
     return (value - _LOW_BITS) & ~value & _HIGH_BITS
 
 
@@ -85,7 +85,7 @@ def scan(
 
 @inlined
 def _hash(data: NDArray[np.uint8], position: int, length: int) -> np.uint64:
-    """Of the bytes from `position` on, by eights; see `finished`. Most words take the one way without branches."""
+    """The hash of the bytes from `position` on, eight at a time; see `finished`. Most words take no branch."""
     hashed = mixed(some_bytes(data, position, length)) ^ some_bytes(data, position + 8, length - 8)
     place = 16
     while place < length:
@@ -96,7 +96,7 @@ def _hash(data: NDArray[np.uint8], position: int, length: int) -> np.uint64:
 
 @inlined
 def _spaces(data: NDArray[np.uint8], position: int, stop: int) -> np.uint64:
-    """Which of 64 bytes are spaces; none from `stop` on."""
+    """The spaces among 64 bytes, as bits; none from `stop` on."""
     if position + _BLOCK <= data.shape[0]:
         found = np.uint64(bytes_between(data, position, _SPACE, _SPACE))
     else:
@@ -128,7 +128,7 @@ def scan_spaced(
         stop, position, before, full = offsets[document + 1], start, _ONE, False
         while position < stop and not full:
             spaces = _spaces(data, position, stop)
-            ends = spaces & ~(spaces << _ONE | before)  # spaces after what is none
+            ends = spaces & ~(spaces << _ONE | before)  # spaces that follow a non-space
             while ends != 0 and not full:
                 end = position + trailing_zeros(ends)
                 ends &= ends - _ONE

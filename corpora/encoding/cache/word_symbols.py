@@ -1,4 +1,4 @@
-"""Words normalised by a table: the fate of each character, as symbols of the trie of pieces.
+"""Words normalised by a table: what each character becomes, in the symbols of the model's pieces.
 
 Twin: tests/reference/sentencepiece_lines.py::Pair
 """
@@ -12,7 +12,7 @@ from corpora.compiled import inlined, uncounted
 from corpora.encoding.cache.word_cache import Words
 
 LONGEST_WORD = 1 << 16  # bytes; the line of a longer one is SentencePiece's
-SLOW = -1  # a fate that depends on more than the character
+SLOW = -1  # the character alone doesn't decide what it becomes
 BY_HAND, TOO_LONG = 1, 2  # why a word got no symbols
 RUN_BITS = 5  # of the length of a run
 
@@ -58,14 +58,14 @@ def _normalise_word(
         size = utf8_size(data[position])
         code = code_point(data, position, size)
         position += size
-        fate = np.int64(table[code]) if code < table.shape[0] else SLOW
-        if fate == SLOW:
+        becomes = np.int64(table[code]) if code < table.shape[0] else SLOW
+        if becomes == SLOW:
             return end, BY_HAND
-        if fate & 1 == 0:  # one symbol, as nearly all characters
-            end = _put(symbols, end, fate >> 1, space, keeps_spaces)
+        if becomes & 1 == 0:  # one symbol, as nearly all characters
+            end = _put(symbols, end, becomes >> 1, space, keeps_spaces)
             continue
-        run = fate >> (1 + RUN_BITS)
-        for place in range(run, run + ((fate >> 1) & ((1 << RUN_BITS) - 1))):
+        run = becomes >> (1 + RUN_BITS)
+        for place in range(run, run + ((becomes >> 1) & ((1 << RUN_BITS) - 1))):
             end = _put(symbols, end, runs[place], space, keeps_spaces)
     return end, 0
 

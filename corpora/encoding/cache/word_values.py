@@ -52,7 +52,7 @@ def _write_slot(
 def _write_entry(
     entries: NDArray[np.void], entry: int, pool: NDArray[np.uint32], values: NDArray[np.unsignedinteger], end: int
 ) -> int:
-    """The same for a word that has an entry."""
+    """As `_write_slot`, for a word that has an entry."""
     first, length = int(np.int64(entries[entry].pieces)), int(np.int64(entries[entry].count))
     for piece in range(length):
         values[end + piece] = pool[first + piece]
@@ -74,11 +74,11 @@ def expand(
 ) -> int:
     """Writes the values of a block's words, where each line ends among them, and which lines aren't safe.
 
-    There must be room for WRITTEN values after the last, and so many must follow in the pool.
+    There must be room for WRITTEN values after the last one.
     line_words: the block's words up to the end of each line. carried: (score's magnitude, pieces so far, unsafe: 1)
-    of the line that goes on from the block before and into the next. That score is exact; SentencePiece's own drifts
-    from it by at most 2**-24 of itself with each piece, as long as its choices are the same, and when they may not
-    be, the line is unsafe. alone: no word depends on that score. Returns how many are unsafe.
+    of the line that goes on from the block before and into the next. That score is exact; SentencePiece's float32
+    score drifts from it by at most 2**-24 of itself a piece, as long as it chooses the same pieces. A line in which
+    it might choose others is unsafe. alone: no word depends on that score. Returns how many are unsafe.
     """
     cost, pieces, unsafe = carried[0], carried[1], carried[2] != 0
     entries, slots, floats = cache.entries, cache.slots, cache.slot_floats

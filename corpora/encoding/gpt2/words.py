@@ -148,7 +148,7 @@ def _begins(
     spaces: np.uint64,
     carried: NDArray[np.uint64],
 ) -> np.uint64:
-    """Where a word begins, but for contractions: where the class changes; a space is its word's first byte.
+    """Where words begin, except contractions: where the class changes. A space is its word's first byte.
 
     White space is a word up to its last character, which goes with what follows (a space), or is one alone.
     """

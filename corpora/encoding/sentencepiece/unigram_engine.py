@@ -20,9 +20,9 @@ from corpora.encoding.sentencepiece.model_proto import (
 from corpora.encoding.sentencepiece.piece_trie import PieceTrie, piece_trie
 from corpora.encoding.sentencepiece.word_tables import (
     NAME,
+    character_map_of,
+    character_table,
     expansion,
-    fate_table,
-    fates_of,
     objection_to_rules,
     processor_of,
 )
@@ -34,7 +34,7 @@ _FINEST_STEP = 2.0**-10
 
 
 class Engine(NamedTuple):
-    """What all WordPieces of a model share.
+    """The tables that all WordPieces of a model share.
 
     table, runs: see `word_symbols.normalised`. A symbol from the alphabet's size on is a code point that no piece
     has, plus that size. expansion: symbols that a byte of text can become. scoring: see
@@ -65,11 +65,11 @@ def engine(model: bytes, normaliser: Normaliser) -> Engine:
     if objection is not None:
         raise BadArgument(f"this tokenizer can't be served by words, {objection}: give its lines to SentencePiece")
     trie = piece_trie(parsed)
-    found = fates_of(processor, parsed.charsmap, normaliser)
+    found = character_map_of(processor, parsed.charsmap, normaliser)
     size = len(trie.alphabet)
     symbol_of = np.arange(size, size + 0x110000, dtype=np.int32)
     symbol_of[trie.alphabet] = np.arange(size, dtype=np.int32)
-    table, runs = fate_table(found, symbol_of)
+    table, runs = character_table(found, symbol_of)
     return Engine(processor, trie, table, runs, expansion(found), _scoring(parsed, size))
 
 

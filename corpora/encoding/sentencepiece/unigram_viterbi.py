@@ -18,7 +18,7 @@ score, i < j.
    window; if not, by less than the window. The choice at j is the exact one where its margin exceeds 2 a(j) e; or, by
    1 alone and without the condition of 2, 2 e for each character from the cut to j.
 
-It has to be so at the j on the best path alone. With W the largest magnitude of a candidate's score from the cut on,
+This needs to hold only at the j on the best path. With W the largest magnitude of a candidate's score from the cut,
 these are upper bounds on |A| + W (_SLACK and _CLEAR cover the roundings of these sums themselves,
 k 2**-24 and k 2**-53 of their size, k <= 2**16). A word's limit is on the score before the word, so the exact score
 from there to the cut is taken off, too. The line's score is known exactly, not as F: see `word_values.expand`.
@@ -55,7 +55,7 @@ class Room(NamedTuple):
 
 
 def room_for(starts: NDArray[np.int64]) -> Room:
-    """For `best_pieces` of words, at least one, that begin there."""
+    """Room for `best_pieces` of words, at least one, that begin at `starts`."""
     size = 1 + int(np.max(np.diff(starts)))
     return Room(np.empty((2, size), np.float64), np.empty((4, size), np.int64))
 

@@ -12,7 +12,7 @@ from corpora.perplexity.estimation.contexts import BACKOFF, TOTAL, Floats
 from corpora.perplexity.estimation.counts import EXTENDS_LEFT, PRUNED, STARTS_SENTENCE, Counts
 from corpora.perplexity.estimation.neighbours import Bytes
 
-_AHEAD = 24  # n-grams: their contexts' weights are brought into the cache so long before they are used
+_AHEAD = 24  # n-grams: their contexts' weights are prefetched this far before they are used
 
 
 @kernel

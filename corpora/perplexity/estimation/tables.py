@@ -21,8 +21,8 @@ Cells = npt.NDArray[np.uint32]
 Indices = npt.NDArray[np.int64]
 Keys = npt.NDArray[np.uint64]
 
-_BATCH = 256  # n-grams whose cells are brought into the cache before they are inserted
-_AHEAD = 48  # places: the words there are brought into the cache so long before they are hashed
+_BATCH = 256  # n-grams whose cells are prefetched before they are inserted
+_AHEAD = 48  # places: words are prefetched this far before they are hashed
 _LOW = np.uint64(0xFFFFFFFF)
 
 
@@ -50,7 +50,7 @@ def signed(value: np.float32, flags: np.uint8) -> np.float32:
 def free_cell(
     cells: Cells, bucket: np.int64, first_bucket: int, end_bucket: int, buckets: int, width: int
 ) -> np.int64:
-    """Index of the first free bucket from `bucket` on, whose key is 0. -1 beyond the end of a part of the table."""
+    """Index in `cells` of the first free bucket (key 0) from `bucket` on; -1 past the end of a part of the table."""
     cell, end = np.uint64(bucket * width), np.uint64(end_bucket * width)
     while cells[cell] | cells[cell + np.uint64(1)]:
         cell += np.uint64(width)
@@ -73,7 +73,7 @@ def _write_entry(
     flags: Bytes,
     longest_order: bool,
 ) -> int:
-    """Returns whether a figure is not finite."""
+    """Writes an n-gram's key and figures. Returns 1 if a figure is not finite, else 0."""
     cells[cell] = np.uint32(key & _LOW)
     cells[cell + 1] = np.uint32(key >> np.uint64(32))
     value = log10_probability(probability[ngram])
@@ -87,7 +87,7 @@ def _write_entry(
 
 @inlined
 def _hash_words(text: Ids, position: np.uint32, shared: np.int64, longest: np.int64, hashes: Keys) -> None:
-    """Sets hashes[n], shared < n <= longest: KenLM's of the n words that end at `position`."""
+    """Sets hashes[n], shared < n <= longest: KenLM's key of the n words that end at `position`."""
     for back in range(shared, longest):
         word = np.uint64(text[position - np.uint32(back)])
         if back:
@@ -154,8 +154,9 @@ def fill_table(
     """Inserts the kept k-grams whose bucket is one of first_bucket .. end_bucket - 1, in suffix order.
 
     cells, floats: the table as uint32 and as float32, 3 a bucket in the longest order, else 4. weights: of the
-    k-grams as contexts. carried: ascending indices of those that found no free bucket before first_bucket.
-    Returns those that find none free here (none if this is the whole table), and how many figures are not finite.
+    k-grams as contexts. carried: ascending indices of those that found no free bucket in the part before.
+    Returns those that find no free bucket in this part (none if it is the whole table), and how many figures are not
+    finite.
     """
     width = 3 if longest_order else 4
     bounds = (first_bucket, end_bucket, buckets)
