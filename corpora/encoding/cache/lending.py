@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
 DEFAULT_CACHE = 96 << 20  # bytes: some 800,000 short words, or as many of GPT-2's
-_ALL_CACHES = 1 << 30  # bytes: beyond it, new caches get smaller, as with many languages or threads
-_in_process: weakref.WeakSet[Any] = weakref.WeakSet()  # whatever has a cache, of scoring and of shards alike
+_ALL_CACHES = 1 << 30  # bytes: of a process; beyond it, new caches get smaller, as with many languages or threads
+_in_process: weakref.WeakSet[Any] = weakref.WeakSet()  # encoders with a cache, for scoring and shards alike
 
 Cached = TypeVar("Cached")
 

@@ -21,8 +21,8 @@ BLOCK = 64
 _SPACE, _APOSTROPHE = ord(" "), ord("'")
 _S, _T, _M, _D, _R, _E, _V, _L = map(ord, "stmdrevl")
 _ONE, _LAST, _ALL = np.uint64(1), np.uint64(BLOCK - 1), np.uint64(0xFFFFFFFFFFFFFFFF)
-# What a block leaves to the next one of its text, in `carried`: bytes of an unfinished character, by class; the class
-# of the last byte, and whether it is a space; beginnings to take away and to add.
+# What one block passes on to the next one of its text, in `carried`: bytes of an unfinished character, by class; the
+# class of the last byte, and whether it is a space; beginnings to take away and to add.
 _UNFINISHED, _BEFORE, _SPACE_BEFORE, _TAKEN, _ADDED, CARRIED = 0, 4, 8, 9, 10, 11
 
 
@@ -34,7 +34,7 @@ def _class(data: NDArray[np.uint8], position: int, classes: NDArray[np.uint8]) -
 
 @inlined
 def _contraction(data: NDArray[np.uint8], position: int, stop: int) -> int:
-    """Bytes of 's 't 'm 'd 're 've 'll at `position`, where an apostrophe is; 0: none is there."""
+    """Bytes of 's 't 'm 'd 're 've 'll at `position`, an apostrophe; 0 if none of them is there."""
     if position + 1 >= stop:
         return 0
     second = data[position + 1]
@@ -86,7 +86,7 @@ def _with_contractions(
     apostrophes: np.uint64,
     carried: NDArray[np.uint64],
 ) -> np.uint64:
-    """`begins`, where the apostrophes that begin a word may begin a contraction: it is a word, whatever follows."""
+    """`begins`, corrected where an apostrophe begins a contraction, which is a word whatever follows."""
     while apostrophes != 0:
         place = trailing_zeros(apostrophes)
         apostrophes &= apostrophes - _ONE
@@ -123,9 +123,9 @@ def _others_by_character(
     carried: NDArray[np.uint64],
     found: NDArray[np.uint64],
 ) -> tuple[np.uint64, np.uint64, np.uint64, np.uint64, np.uint64]:
-    """`bits` (letters, numbers, others, whites) with the characters at `firsts`, which no range of bytes tells.
+    """Adds the characters that begin at `firsts` to `bits`: letters, numbers, others, whites.
 
-    Also returns the last whites; keeps in `carried` what of these characters is in the next block.
+    Also returns the last whites. `carried` gets the bytes of a character that reaches into the next block.
     """
     last_whites = _characters(data, position, stop, firsts, classes, found)
     letters = bits[0] | found[LETTER]
@@ -150,7 +150,8 @@ def _begins(
 ) -> np.uint64:
     """Where words begin, except contractions: where the class changes. A space is its word's first byte.
 
-    White space is a word up to its last character, which goes with what follows (a space), or is one alone.
+    White space is a word, too, up to its last character before something else: a space belongs to the word that
+    follows, and any other character is a word alone.
     """
     changes = letters & ~(letters << _ONE | carried[_BEFORE + LETTER])
     changes |= numbers & ~(numbers << _ONE | carried[_BEFORE + NUMBER])
@@ -178,12 +179,12 @@ def beginnings(
 ) -> np.uint64:
     """The bytes, of a block from `position` on, where a word begins, in a text that ends at `stop`.
 
-    text: holds the block from `at` on, and a byte more: `data`, or a copy where it ends before. data must be valid
-    UTF-8 there. classes: of each code point. carried: uint64[CARRIED], zeros for a text's first block. found:
+    text: has the block from `at` on, and one byte more: `data`, or a copy where `data` ends too early. The data is
+    valid UTF-8. classes: of each code point. carried: uint64[CARRIED], zeros for a text's first block. found:
     uint64[8], to work in.
     """
     valid = _ALL if stop - position >= BLOCK else (_ONE << np.uint64(stop - position)) - _ONE
-    # Letters of ASCII and the commonest of two bytes, digits and ASCII's white space: by ranges of bytes.
+    # ASCII's characters and the commonest letters of two bytes are recognised by ranges of bytes, the others below.
     pairs = _letter_pairs(text, at)
     letters = bytes_between(text, at, ord("a"), ord("z")) | bytes_between(text, at, ord("A"), ord("Z"))
     letters |= pairs | pairs << _ONE | carried[_UNFINISHED + LETTER]
@@ -199,7 +200,7 @@ def beginnings(
             data, position, stop, firsts, (letters, numbers, others, whites), classes, carried, found
         )
     letters, numbers, others, whites = letters & valid, numbers & valid, others & valid, whites & valid
-    # The last white character before something else goes with it, or stands alone.
+    # The last white character before something else: a space belongs to the next word, another is a word alone.
     followed = (letters | numbers | others) >> _ONE
     if plain_whites >> _LAST != 0 and position + BLOCK < stop:
         followed |= np.uint64(_class(data, position + BLOCK, classes) != WHITE) << _LAST

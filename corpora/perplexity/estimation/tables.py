@@ -155,8 +155,7 @@ def fill_table(
 
     cells, floats: the table as uint32 and as float32, 3 a bucket in the longest order, else 4. weights: of the
     k-grams as contexts. carried: ascending indices of those that found no free bucket in the part before.
-    Returns those that find no free bucket in this part (none if it is the whole table), and how many figures are not
-    finite.
+    Returns those that find none in this part (none if it is the whole table), and how many figures are not finite.
     """
     width = 3 if longest_order else 4
     bounds = (first_bucket, end_bucket, buckets)
