@@ -1,73 +1,84 @@
 """Kernels compiled by numba, and the few machine instructions that numba has no name for.
 
-A kernel holds no GIL, is compiled once and kept in numba's cache (beside the source, below ~/.cache, or, where
-neither can be written, in a temporary folder: then every process compiles anew). No fastmath: sums are rounded as
-they are written. numba takes a while to import, so modules with kernels are imported where they are used.
+A kernel releases the GIL, is compiled once and kept on disk: in a folder below NUMBA_CACHE_DIR, or below the user's
+cache folder, or, where that can't be written, in a temporary folder: then every process compiles again. See
+`kernel_cache`. No fastmath: sums are rounded in the order in which they are written. numba is slow to import, so
+modules with kernels are imported where they are used.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-import shutil
-import tempfile
-from atexit import register
 from collections.abc import Callable
+from pathlib import Path
+from threading import Lock
 from typing import Any, TypeVar, cast
 
 os.environ.setdefault("NUMBA_DISABLE_INTEL_SVML", "1")  # its vector log10 and pow are not libm's
 
+import llvmlite
 import numba
-from llvmlite import ir
+from llvmlite import binding, ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
+from numba.misc.appdirs import user_cache_dir
+
+from corpora.kernel_cache import cache_folder, digest, temporary_folder
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _log = logging.getLogger(__name__)
 
 
-def kernel(function: Function) -> Function:
-    """Compiles `function` at its first call: nogil, unchecked indices, cached on disk.
+def _choose_cache() -> Path:
+    given = os.environ.get("NUMBA_CACHE_DIR")
+    version = digest(Path(__file__).parent, numba.__version__, llvmlite.__version__, binding.get_host_cpu_name())
+    folder = cache_folder(Path(given or user_cache_dir("tamiz", appauthor=False)), version)
+    if folder is not None:
+        return folder
+    _log.warning("kernel cache is not writable; recompiling in every process (set NUMBA_CACHE_DIR)")
+    return temporary_folder()
 
-    An index must be right: nothing checks it. A change in a kernel of another file does not renew the cache of those
-    that call it: after such a change, remove __pycache__/*.nb? of both.
+
+CACHE = _choose_cache()
+_deciding = Lock()
+
+
+def kernel(function: Function) -> Function:
+    """Compiles `function` at its first call: releases the GIL, leaves indices unchecked, is cached on disk.
+
+    Nothing checks an index, so every index must be right.
     """
     return _cached(function)
 
 
 def uncounted(function: Function) -> Function:
-    """As `kernel`, for a function that makes no arrays: it counts no references to those it is given.
+    """As `kernel`, for a function that makes no arrays: it doesn't count references to those that it is given.
 
-    numba counts them, atomically, wherever they go into a function, an inlined one too: in a loop that took half of
-    the time.
+    numba counts them, atomically, wherever they are passed to a function, an inlined one too: inside a loop, that
+    took half of the time.
     """
     return _cached(function, _nrt=False)
 
 
 def _cached(function: Function, **more: bool) -> Function:
+    """numba reads where to cache while it decorates; outside, the setting stays what other users of numba made it."""
     njit: Any = numba.njit
-    decorate = njit(nogil=True, boundscheck=False, error_model="numpy", cache=True, **more)
-    try:
-        return cast(Function, decorate(function))
-    except RuntimeError as error:
-        if "no locator" not in str(error):
-            raise
-        _cache_in_temporary_folder()
-        return cast(Function, decorate(function))
+    config: Any = numba.config
+    with _deciding:
+        before, config.CACHE_DIR = config.CACHE_DIR, str(CACHE)
+        try:
+            decorate = njit(nogil=True, boundscheck=False, error_model="numpy", cache=True, **more)
+            return cast(Function, decorate(function))
+        finally:
+            config.CACHE_DIR = before
 
 
 def inlined(function: Function) -> Function:
-    """As `kernel`, but put into the kernels that call it."""
+    """As `kernel`, but inlined into the kernels that call it."""
     return cast(Function, numba.njit(nogil=True, boundscheck=False, error_model="numpy", inline="always")(function))
-
-
-def _cache_in_temporary_folder() -> None:
-    folder = tempfile.mkdtemp(prefix="tamiz-kernels-")
-    register(shutil.rmtree, folder, ignore_errors=True)
-    numba.config.CACHE_DIR = folder  # type: ignore[attr-defined]
-    _log.warning("no folder to keep compiled kernels in: compiled for this process alone; NUMBA_CACHE_DIR names one")
 
 
 def _instruction(function: Callable[..., Any]) -> Callable[..., Any]:

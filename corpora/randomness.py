@@ -47,17 +47,17 @@ def text_uniforms(
     return draws
 
 
-def generator(seed: int, purpose: str, *identity: Part) -> np.random.Generator:
-    """A PCG64 stream of its own for one identity."""
-    return np.random.Generator(np.random.PCG64(digest(seed, purpose, *identity)))
-
-
 GOLDEN, MIX_1, MIX_2 = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB  # SplitMix64's
 
 
 def keys(base: int, first: int, count: int) -> NDArray[np.uint64]:
     """uint64[count]: keys of the elements first, first + 1, ... of what `base` (a digest) identifies."""
     state = np.arange(first + 1, first + count + 1, dtype=np.uint64) * np.uint64(GOLDEN) + np.uint64(base % 2**64)
+    return mixed(state)
+
+
+def mixed(state: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """SplitMix64's output function: every bit of the result depends on every bit of the state."""
     state = (state ^ (state >> np.uint64(30))) * np.uint64(MIX_1)
     state = (state ^ (state >> np.uint64(27))) * np.uint64(MIX_2)
     return state ^ (state >> np.uint64(31))

@@ -134,7 +134,7 @@ _loading = threading.Lock()
 def _model(choice: LmChoice) -> PerplexityModel:
     """One model of each language per process, loaded where its first document is met, shared by its threads.
 
-    The files are mapped; every thread has a word cache of its own (`corpora.encoding.cache.word_pieces`).
+    The files are mapped; every thread has a word cache of its own (`corpora.encoding.sentencepiece.word_pieces`).
     """
     with _loading:
         return _load(choice)

@@ -36,7 +36,7 @@ def train_bpe(selected: Selected, settings: TokenizerSettings) -> bytes:
 
 
 def collapsing() -> dict[str, Any]:
-    """As a unigram's: case folded, white space of any kind and number one space."""
+    """Normalises as a unigram model does: case is folded, and any white space becomes one space."""
     return {"normalization_rule_name": "nmt_nfkc_cf"}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from corpora.encoding.gpt2.files import byte_characters
 from tokenizer_train.export import (
     EOS,
     PAD,
@@ -39,20 +40,11 @@ def byte_tokenizer(extra_ids: int) -> Any:
     """The same ids from `tokenizers`, for whoever reads tokenizer.json: byte-level BPE without a single merge."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
-    names = [PAD, EOS, UNK, *byte_alphabet(), *sentinel_names(extra_ids)]
+    alphabet = [character for _, character in sorted(byte_characters().items())]
+    names = [PAD, EOS, UNK, *alphabet, *sentinel_names(extra_ids)]
     tokenizer = Tokenizer(models.BPE({name: number for number, name in enumerate(names)}, [], unk_token=UNK))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     tokenizer.decoder = decoders.ByteLevel()
     add_specials(tokenizer, sentinel_names(extra_ids))
     assert tokenizer.token_to_id("a") == ord("a") + NUM_SPECIAL
     return tokenizer
-
-
-def byte_alphabet() -> list[str]:
-    """The printable character that byte-level tokenizers show for each byte: its own, or one from 256 upwards.
-
-    Source: openai/gpt-2 src/encoder.py bytes_to_unicode.
-    """
-    printable = {*range(33, 127), *range(161, 173), *range(174, 256)}
-    substitutes = iter(range(256, 512))
-    return [chr(byte if byte in printable else next(substitutes)) for byte in range(256)]

@@ -1,4 +1,4 @@
-"""What is done to a trained SentencePiece model before it is saved."""
+"""Makes a trained SentencePiece model reproducible before it is saved."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ def _class(characters: Iterable[str]) -> str:
 
 
 def rule_keys(charsmap: bytes) -> list[str]:
-    """What the rules replace: the keys of the double-array trie (darts-clone) that a charsmap begins with."""
+    """The strings that the rules replace: the keys of the double-array trie (darts-clone) at a charsmap's start."""
     import numpy as np
 
     from corpora.encoding.sentencepiece.charsmap import trie_children

@@ -1,4 +1,4 @@
-"""Which documents a tokenizer learns from: a keyed draw within a bound, in one pass and bounded memory."""
+"""The documents that a tokenizer learns from: a keyed draw within a bound, in one pass and bounded memory."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Sample:
 
 
 def draw(documents: Iterable[str], *, seed: int, most: int | None, most_bytes: int) -> Sample:
-    """Documents with the smallest keys (of seed and text) such that the bounds hold; of a long one, the beginning."""
+    """The documents with the smallest keys (of seed and text), within the bounds; a long document is cut short."""
     sample, largest = Sample(), max(most_bytes // LARGEST_SHARE, 1)
     heap: list[tuple[int, bytes, bool]] = []  # the largest key first
     bound = -(1 << 128)

@@ -14,36 +14,52 @@ MOST_OCCURRENCES = {"unigram": 5_000_000, "bpe": 1 << 62, "bytes": 1}  # Sentenc
 MOST_WORDS = {"unigram": 200_000, "bpe": 2_000_000, "bytes": 1}
 FEWEST_PIECES = 8  # the special ones and a few characters
 MOST_IDS = 1 << 20
-LOWEST_COVERAGE = 0.98  # SentencePiece's own bound
+LOWEST_COVERAGE = 0.98  # SentencePiece's bound
 
 
 class TokenizerSettings(Config, frozen=True, kw_only=True):
-    """How a tokenizer is trained.
-
-    vocab_size: every id, the `extra_ids` sentinels at the top included; kind `bytes` has 259 + extra_ids.
-    lowercase: inside the normaliser (case folding), so that text needs none.
-    character_coverage: share of the corpus's characters that get a piece of their own; the rest become <unk> in a
-    unigram, bytes in bpe. None: 0.9995 for a unigram (SentencePiece's own), 0.9999 for bpe, where a character without
-    a piece costs two to four ids, and some dozens of pieces more cost little of 32,000.
-    most_words: distinct words to learn from; of more, counts are divided and the rare words drawn by key (see
-    corpora.words.selection). None: 200,000 for a unigram, 2,000,000 for bpe, which takes seconds.
-    sample: None: learn from the words of all documents. A number: from the lines of so many documents at most, by a
-    keyed draw. sample_bytes: of their text at most, by the same draw.
-    fill_unused: where the text can't carry the vocabulary, fill it up with pieces that no text yields; else refuse.
-    num_threads: the trained model depends on it, so it belongs to the recipe.
-    """
+    """How a tokenizer is trained."""
 
     kind: Literal["unigram", "bpe", "bytes"] = "unigram"
+    """The algorithm. `bytes` (ByT5's) needs no training."""
+
     vocab_size: int = 5000
+    """Every id, with the `extra_ids` sentinels at the top. Kind `bytes` has 259 + extra_ids."""
+
     lowercase: bool = True
+    """Fold case inside the tokenizer's normaliser, so that text needn't be lowercased before."""
+
     extra_ids: int = 100
+    """Sentinels for span corruption, `<extra_id_0>` and the following."""
+
     character_coverage: float | None = None
+    """Share of the corpus's characters that get a piece; the rest become <unk> in a unigram, bytes in bpe.
+
+    None: 0.9995 for a unigram (SentencePiece's default). 0.9999 for bpe, where a character without a piece costs two
+    to four ids, and a few dozen more pieces cost little of 32,000.
+    """
+
     most_words: int | None = None
+    """Distinct words to learn from. None: 200,000 for a unigram; 2,000,000 for bpe, which takes seconds.
+
+    If the corpus has more, counts are scaled down and rare words are subsampled, keyed by the word (see
+    corpora.words.selection).
+    """
+
     sample: int | None = None
+    """None: learn from the words of all documents. A number: from the lines of at most so many, by a keyed draw."""
+
     sample_bytes: int = 30_000_000
+    """Bytes of text that the same draw is limited to."""
+
     fill_unused: bool = False
+    """Where the text can't carry the vocabulary: fill it up with pieces that no text yields, instead of refusing."""
+
     num_threads: int = 2
+    """SentencePiece's threads. The trained model depends on them, so they belong to the recipe."""
+
     seed: int = 0
+    """Seed of all draws."""
 
     def __post_init__(self) -> None:
         if self.extra_ids < 0:
@@ -92,7 +108,7 @@ class TokenizerSettings(Config, frozen=True, kw_only=True):
         return MOST_WORDS[self.kind] if self.most_words is None else self.most_words
 
     def selection(self) -> dict[str, Any]:
-        """What corpora.words.selection.select takes."""
+        """Arguments for corpora.words.selection.select."""
         bounds = {"most": self.words, "most_occurrences": MOST_OCCURRENCES[self.kind]}
         return {**bounds, "seed": self.seed, "compose": not self.keeps_spaces}
 
@@ -103,7 +119,7 @@ class TokenizerSettings(Config, frozen=True, kw_only=True):
 
     @property
     def learns_from_words(self) -> bool:
-        """Of the whole corpus, as against a draw of documents, or nothing at all."""
+        """Whether it learns from the words of the whole corpus, not from a draw of documents or nothing at all."""
         return self.kind != "bytes" and self.sample is None
 
     @property

@@ -26,7 +26,7 @@ _SPECIAL_STRINGS = (PAD, EOS, UNK, BOS)
 
 @dataclass(frozen=True)
 class Corpus:
-    """What a tokenizer learns from. texts: some, to hold the engines against each other; bytes: of all documents.
+    """What a tokenizer learns from. texts: some, on which the engines are compared. bytes: of all documents.
 
     words_cut: parts of words longer than LONGEST_WORD, counted as words.
     """
@@ -59,7 +59,7 @@ def train_tokenizer(documents: Callable[[], Iterable[str]], out: Path, settings:
 
 
 def train_on_words(corpus: Corpus, out: Path, settings: TokenizerSettings) -> dict[str, Any]:
-    """The same from the words of a whole corpus. Facts say how many there were and how many it learned from."""
+    """As `train_tokenizer`, from the words of a whole corpus. Facts: how many there were, and how many were used."""
     if settings.kind == "bpe":
         model = _bpe(corpus.selected, settings)
     else:

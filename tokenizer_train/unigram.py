@@ -27,7 +27,7 @@ def train_unigram(documents: Iterable[str], settings: TokenizerSettings) -> byte
 
 
 def train_unigram_on_words(selected: Selected, settings: TokenizerSettings) -> bytes:
-    """The same from words and their counts, in a third of the time. Memory: some 600 MB for 200,000 words."""
+    """As `train_unigram`, from words and their counts: a third of the time. Memory: some 600 MB for 200,000 words."""
     import sentencepiece
 
     options = _options(settings)

@@ -1,4 +1,31 @@
-"""Text to ids for any tokenizer."""
+"""Text to ids for any tokenizer, and ids back to text.
+
+Start with `encoder`: what every encoder offers (`Encoder`), and where one comes from (`load_encoder`).
+
+    encoder            the protocol; folder, file or name -> encoder
+    sentencepiece/     spiece.model: SentencePiece is the engine of record
+    json_encoder       tokenizer.json: the `tokenizers` library is
+    gpt2/              vocab.json and merges.txt as a tokenizer.json; byte-level BPE word by word
+    byte_encoder       ByT5: a byte is an id, so there is no engine
+    cache/             words encoded once and looked up afterwards, for all of them
+    tokenizer_folder   what a folder says beside its engine's file
+    special_ids        bos, eos, pad and unk of a tokenizer.json, and its identity
+    sentinels          `<extra_id_0>` and the following, and the identity of a SentencePiece encoder
+    flat               ids of many texts in one array
+
+Every encoder has two ways to the same ids. `encode_batch` is the engine of record: slow, and right by definition.
+`encode_flat` is fast: `cache.flat_encoder.FlatEncoder` tries the tokenizer's fast ways in turn, checks each against
+the record on a sample before it serves, and falls back to the record. A fast way's `why_not` says which tokenizers it
+can't serve exactly, and why.
+
+How text flows on the fast way: UTF-8 of many texts in one buffer -> words (`cache.word_scans`, or `gpt2.words`) ->
+each word looked up (`cache.word_cache`, or `cache.word_table`) -> new words encoded (`cache.bpe_merges`, or
+`sentencepiece.unigram_viterbi`) and kept -> ids of all texts in one array. Texts that words can't serve go to the
+engine, whole.
+
+To add a kind of tokenizer: write a class that is an `Encoder` and return it from `encoder._from_folder`. To add a
+fast way: write a class that is a `cache.flat_encoder.FastWay`, and give it to the encoder's FlatEncoder.
+"""
 
 from __future__ import annotations
 

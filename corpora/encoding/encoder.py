@@ -1,4 +1,4 @@
-"""What every encoder offers, and where one comes from."""
+"""`Encoder`, which every kind of tokenizer implements, and `load_encoder`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Ids = NDArray[np.int32]
 class Encoder(Protocol):
     """Text to ids. Threads may share one; it can be pickled.
 
-    vocab_size: every id, sentinels included. sha256: an identity, of the engine's file and the number of sentinels.
+    vocab_size: every id, sentinels included. sha256: an identity: equal encoders give equal ids, special ones too.
     """
 
     vocab_size: int
@@ -35,7 +35,7 @@ class Encoder(Protocol):
 
     @property
     def engine(self) -> str:
-        """What serves `encode_flat`: `word cache`, `bytes`, or a library and its version."""
+        """The name of what serves `encode_flat`: `word cache`, `bytes`, or a library and its version."""
         ...
 
     def sentinel_id(self, number: int) -> int:
@@ -65,7 +65,7 @@ def load_encoder(path_or_name: str) -> Encoder:
     A folder holds spiece.model, or tokenizer.json, or vocab.json and merges.txt (in GPT-2's own: encoder.json and
     vocab.bpe), or tokenizer.model, the first of these that is there. A file is SentencePiece's or a tokenizer.json.
 
-    Raises BadArgument where nothing can be loaded from there, DamagedFile where a file is not what it must be.
+    Raises BadArgument where there is no tokenizer, DamagedFile where a file of it is damaged.
     """
     path = Path(path_or_name)
     if path_or_name == "byt5" and not path.is_dir():
@@ -95,7 +95,7 @@ def _from_folder(path: Path, config: TokenizerConfig) -> Encoder:
     if (path / "tokenizer.model").is_file():
         return _sentencepiece(path / "tokenizer.model", config)
     raise BadArgument(
-        f"{path} holds no tokenizer: neither spiece.model nor tokenizer.json, nor vocab.json with merges.txt"
+        f"{path} has no tokenizer: neither spiece.model nor tokenizer.json, nor vocab.json with merges.txt"
     )
 
 

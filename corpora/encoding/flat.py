@@ -24,6 +24,6 @@ def id_dtype(vocab_size: int) -> np.dtype[np.unsignedinteger]:
 
 
 def flat_ids(parts: Sequence[NDArray[np.integer]], dtype: DTypeLike) -> FlatIds:
-    """One array of ids a text, joined."""
+    """Joins arrays of ids, one for each text."""
     joined = np.concatenate([np.empty(0, dtype), *(part.astype(dtype, copy=False) for part in parts)])
     return FlatIds(joined, offsets_of(map(len, parts), len(parts)))

@@ -1,8 +1,7 @@
-"""A folder with only tokenizer.json: the `tokenizers` library as the engine."""
+"""A tokenizer.json: the `tokenizers` library as the engine of record."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -13,15 +12,10 @@ from numpy.typing import NDArray
 from corpora.encoding.cache.flat_encoder import FlatEncoder, Make
 from corpora.encoding.flat import FlatIds, id_dtype
 from corpora.encoding.sentinels import check_sentinel, sentinel_name
+from corpora.encoding.special_ids import USUAL_EOS, identity, special_ids
 from corpora.encoding.tokenizer_folder import TokenizerConfig, name
 from corpora.errors import BadArgument, DamagedFile
 from corpora.texts import Utf8
-
-_GPT2 = "<|endoftext|>"
-_EOS = ("</s>", _GPT2, "<eos>", "<|end_of_text|>", "<|im_end|>", "[SEP]")
-_BOS = ("<s>", "<|startoftext|>", "<bos>", "<|begin_of_text|>", "[CLS]")
-_PAD = ("<pad>", "[PAD]", "<|padding|>", "<|finetune_right_pad_id|>")
-_UNK = ("<unk>", "[UNK]", "<|unk|>")
 
 
 class JsonEncoder:
@@ -40,13 +34,13 @@ class JsonEncoder:
         self._tokenizer.no_padding()
         ids = self._tokenizer.get_vocab(with_added_tokens=True).values()
         self.vocab_size: int = max(ids, default=-1) + 1  # ids may have gaps
-        self.eos_id = self._eos_id(name(config.eos_token))
-        self.bos_id = self._id_of(name(config.bos_token), _BOS)
-        if self.bos_id is None and config.eos_token is None and self.eos_id == self._id(_GPT2):
-            self.bos_id = self.eos_id
-        pad = self._id_of(name(config.pad_token), _PAD)
-        self.pad_id = self.eos_id if pad is None else pad
-        self.unk_id = self._id_of(name(config.unk_token), _UNK)
+        found = special_ids(config, self._id)
+        if found.eos is None:
+            named = name(config.eos_token)
+            which = f"none of {', '.join(USUAL_EOS)}" if named is None else f"{named!r}, which has no id,"
+            raise BadArgument(f"{path}: its eos_token is {which}: name it in tokenizer_config.json beside it")
+        self.eos_id, self.bos_id, self.unk_id = found.eos, found.bos, found.unk
+        self.pad_id: int = found.eos if found.pad is None else found.pad
         self.num_sentinels = config.num_sentinels
         self._flat = FlatEncoder(
             f"tokenizers {__version__}",
@@ -54,25 +48,13 @@ class JsonEncoder:
             id_dtype(self.vocab_size),
             [partial(way, data, self._tokenizer, id_dtype(self.vocab_size)) for way in (_words, _fastokens)],
         )
-        self.sha256 = hashlib.sha256(data).hexdigest()
+        self.sha256 = identity(data, config, self._id)
 
     def __reduce__(self) -> tuple[type[JsonEncoder], tuple[bytes, TokenizerConfig, str]]:
         return type(self), (self._data, self._config, self._path)
 
-    def _id(self, token: str | None) -> int | None:
-        found: int | None = self._tokenizer.token_to_id(token) if token is not None else None
-        return found
-
-    def _id_of(self, token: str | None, usual: Sequence[str]) -> int | None:
-        """Of the token that the folder names; where it names none, of the first of the usual ones that there is."""
-        names = usual if token is None else (token,)
-        return next((found for found in map(self._id, names) if found is not None), None)
-
-    def _eos_id(self, token: str | None) -> int:
-        found = self._id_of(token, _EOS)
-        if found is None:
-            which = f"none of {', '.join(_EOS)}" if token is None else f"{token!r}, which has no id,"
-            raise BadArgument(f"{self._path}: its eos_token is {which}: name it in tokenizer_config.json beside it")
+    def _id(self, token: str) -> int | None:
+        found: int | None = self._tokenizer.token_to_id(token)
         return found
 
     def sentinel_id(self, number: int) -> int:
@@ -110,7 +92,7 @@ def _encode(tokenizer: Any, texts: list[str]) -> list[NDArray[np.int32]]:
 
 
 def _fastokens(data: bytes, tokenizer: Any, dtype: np.dtype[np.unsignedinteger]) -> Make | None:
-    """One for all threads."""
+    """A way to make Fastokens: one for all threads."""
     from corpora.encoding.gpt2.fast_bpe import fastokens
 
     del tokenizer
@@ -119,7 +101,7 @@ def _fastokens(data: bytes, tokenizer: Any, dtype: np.dtype[np.unsignedinteger])
 
 
 def _words(data: bytes, tokenizer: Any, dtype: np.dtype[np.unsignedinteger]) -> Make | None:
-    """What makes cached words of this file, where these are exact."""
+    """A way to make a word cache for this file; None where its ids would not be exact."""
     from corpora.encoding.gpt2 import byte_level_bpe
 
     if byte_level_bpe.why_not(data) is not None:

@@ -1,4 +1,4 @@
-"""What a tokenizer folder says beside its engine's file."""
+"""The config files of a tokenizer folder, beside its engine's file."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class TokenizerConfig(msgspec.Struct):
 
     @property
     def num_sentinels(self) -> int:
-        """What `extra_ids` says, else the special tokens named `<extra_id_N>`."""
+        """`extra_ids` where it is there, else the number of special tokens named `<extra_id_N>`."""
         if self.extra_ids is not None:
             return self.extra_ids
         return sum(bool(_SENTINEL.fullmatch(name(t) or "")) for t in self.additional_special_tokens or [])
@@ -42,7 +42,7 @@ def name(token: str | _Token | None) -> str | None:
 
 
 def read_config(folder: Path) -> TokenizerConfig:
-    """tokenizer_config.json, and what special_tokens_map.json names beside; absent files read as empty ones.
+    """tokenizer_config.json, completed from special_tokens_map.json. A missing file counts as empty.
 
     Raises DamagedFile.
     """

@@ -50,8 +50,8 @@ class ArpaFile:
 def new_arpa_file(path: str | Path, counts: Sequence[int], words: Sequence[str]) -> Iterator[ArpaFile]:
     """A file at `path` if the block succeeds. words: the strings of the model's word ids."""
     with atomic_path(path) as temporary, open(temporary, "wb") as file:
-        said = "".join(f"ngram {order}={count}\n" for order, count in enumerate(counts, 1))
-        file.write(f"\\data\\\n{said}\n".encode())
+        header = "".join(f"ngram {order}={count}\n" for order, count in enumerate(counts, 1))
+        file.write(f"\\data\\\n{header}\n".encode())
         yield ArpaFile(file, words)
         file.write(b"\\end\\\n")
 

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from corpora.files import atomic_path
+from corpora.perplexity.kenlm_hashes import LAST_WORD_FACTOR, NEXT_WORD_FACTOR
 from corpora.perplexity.kneser_ney import NgramModel, NgramTable
 from corpora.perplexity.lm_header import (
     LONGEST_ENTRY,
@@ -34,8 +35,6 @@ __all__ = ["LmHeader", "check_lm", "write_kenlm_binary"]
 
 Keys = npt.NDArray[np.uint64]
 
-_LAST_WORD_FACTOR = np.uint64(8978948897894561157)  # CombineWordHash, lm/search_hashed.hh
-_NEXT_WORD_FACTOR = np.uint64(17894857484156487943)
 _MURMUR_FACTOR = 0xC6A4A7935BD1E995
 _64_BITS = (1 << 64) - 1
 _BLOCK = 1 << 19  # keys inserted at once: bounds memory, not the result
@@ -94,8 +93,8 @@ def ngram_keys(model: NgramModel, order: int) -> Keys:
     """KenLM's 64-bit hashes of the n-grams of one order, from the last word to the first."""
     keys = model.words(order, 0).astype(np.uint64)
     for back in range(1, order):
-        keys *= _LAST_WORD_FACTOR
-        keys ^= (model.words(order, back).astype(np.uint64) + np.uint64(1)) * _NEXT_WORD_FACTOR
+        keys *= LAST_WORD_FACTOR
+        keys ^= (model.words(order, back).astype(np.uint64) + np.uint64(1)) * NEXT_WORD_FACTOR
     return keys
 
 

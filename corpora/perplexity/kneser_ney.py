@@ -85,7 +85,7 @@ class NgramModel:
 
 @dataclass(frozen=True)
 class _Level:
-    """One order on its way: every n-gram, pruned ones included."""
+    """One order while it is being estimated: every n-gram, pruned ones included."""
 
     counts: NgramCounts
     kept: Mask
@@ -211,7 +211,7 @@ def _highest_table(level: _Level) -> NgramTable:
 
 
 def _check_finite(tables: list[NgramTable]) -> None:
-    """A discount of exactly 0 leaves nothing for words that were not seen; build_binary refuses such a model, too."""
+    """A discount of exactly 0 leaves nothing for words that were not seen; build_binary also refuses such a model."""
     for order, table in enumerate(tables, 1):
         figures = [table.log10_probability, *([] if table.log10_backoff is None else [table.log10_backoff])]
         if not all(np.isfinite(values).all() for values in figures):

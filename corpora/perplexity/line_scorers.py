@@ -1,20 +1,19 @@
 """The ways from a document's bytes to the scores of its lines: fast ones without kenlm, and the plain loop with it.
 
-All give `kenlm.Model.score(line)` and `len(line.split()) + 1` of the same lines, bit for bit; which one serves is
-decided once, by the model file and the tokenizer. All may be called by many threads.
+All give the same: `kenlm.Model.score(line)` and `len(line.split()) + 1` for every line, bit for bit. The model file
+and the tokenizer decide once which one serves. Many threads may call any of them.
 """
 
 from __future__ import annotations
 
-import threading
-import weakref
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from corpora.encoding.cache.lending import Lender
 from corpora.perplexity.line_scores import LineScores
 from corpora.perplexity.pieces import batches
 from corpora.perplexity.probing import ProbingModel
@@ -23,18 +22,16 @@ from corpora.perplexity.settings import ScoringMode
 from corpora.text.normalise import normalise
 
 if TYPE_CHECKING:
-    from corpora.encoding.cache.word_pieces import WordPieces
+    from corpora.encoding.sentencepiece.word_pieces import WordPieces
 
 Bytes = npt.NDArray[np.uint8]
 Offsets = npt.NDArray[np.int64]
 _WORDS_END = b" "
-_ALL_CACHES = 1 << 30  # bytes: from where on the caches of a process get smaller, as with many languages and threads
-_caches: weakref.WeakSet[WordPieces] = weakref.WeakSet()
 
 
 class LineScorer(Protocol):
     def __call__(self, data: Bytes, offsets: Offsets) -> LineScores:
-        """Of the lines of the documents data[offsets[k]:offsets[k + 1]], UTF-8."""
+        """Scores every line of the documents data[offsets[k]:offsets[k + 1]], UTF-8."""
         ...
 
 
@@ -54,48 +51,34 @@ def _score_raw(ngrams: ProbingModel, data: Bytes, offsets: Offsets, *, split: bo
 
 
 class WordPieceScorer:
-    """Modes lines and ccnet: every thread at work has a word cache of its own, kept for the next one."""
+    """Modes lines and ccnet: every thread at work borrows an encoder with a word cache."""
 
     def __init__(self, ngrams: ProbingModel, model: bytes, processor: Any, mode: ScoringMode) -> None:
         pieces = [piece.encode() for piece in processor.id_to_piece(list(range(processor.get_piece_size())))]
         self._ngrams = ngrams
-        self._values = ngrams.word_ids(pieces)
-        self._model = model
-        self._by_line = mode == "lines"
-        self._free: list[WordPieces] = []
-        self._lock = threading.Lock()
+        self._lender = Lender(partial(_word_pieces, ngrams, ngrams.word_ids(pieces), model, mode == "lines"))
 
     def __call__(self, data: Bytes, offsets: Offsets) -> LineScores:
-        with self._borrowed() as encoder:
+        with self._lender.lent() as encoder:
             lines = encoder.encode(data, offsets)
         scores = self._ngrams.score_lines(lines.values, lines.offsets)
         return LineScores(scores, np.diff(lines.offsets) + 1, lines.lines_per_document)
 
-    @contextmanager
-    def _borrowed(self) -> Iterator[WordPieces]:
-        """An encoder; given back unless encoding failed."""
-        with self._lock:
-            encoder = self._free.pop() if self._free else None
-        encoder = encoder or self._new()
-        yield encoder
-        with self._lock:
-            self._free.append(encoder)
 
-    def _new(self) -> WordPieces:
-        from corpora.encoding.cache.word_pieces import DEFAULT_CACHE, WordPieces
+def _word_pieces(
+    ngrams: ProbingModel, values: npt.NDArray[np.uint32], model: bytes, by_line: bool, cache_bytes: int
+) -> WordPieces:
+    from corpora.encoding.sentencepiece.word_pieces import WordPieces
 
-        ngrams = self._ngrams  # not self, which holds the encoder: the model would outlive its last use
-        encoder = WordPieces(
-            self._model,
-            normaliser="ccnet",
-            separators=_WORDS_END,
-            line_end=self._by_line,
-            values=self._values,
-            unknown_values=lambda surfaces: ngrams.word_ids(surfaces).tolist(),
-            cache_bytes=min(DEFAULT_CACHE, _ALL_CACHES // (len(_caches) + 1)),
-        )
-        _caches.add(encoder)
-        return encoder
+    return WordPieces(
+        model,
+        normaliser="ccnet",
+        separators=_WORDS_END,
+        line_end=by_line,
+        values=values,
+        unknown_values=lambda surfaces: ngrams.word_ids(surfaces).tolist(),
+        cache_bytes=cache_bytes,
+    )
 
 
 class SentencePieceScorer:

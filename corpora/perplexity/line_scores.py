@@ -1,4 +1,7 @@
-"""Sums over the lines of each document, compiled: in the order of the lines, in float64."""
+"""Sums over the lines of each document, compiled: in the order of the lines, in float64.
+
+Twin: tests/reference/kenlm_loop.py::perplexity
+"""
 
 from __future__ import annotations
 

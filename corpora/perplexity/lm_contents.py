@@ -1,4 +1,4 @@
-"""Looks through a KenLM binary's vocabulary, block by block: what a wrong id or a full table there would break."""
+"""Checks a KenLM binary's vocabulary, block by block: a wrong id or a full table there would break scoring."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _FIRST_WORD = b"<unk>\0"
 
 
 class LmFile:
-    """An open KenLM file of `size` bytes. Reading past its end is a DamagedFile that says what was to be there."""
+    """An open KenLM file of `size` bytes. Reading past its end raises DamagedFile, naming what belongs there."""
 
     def __init__(self, path: str | Path, file: IO[bytes], size: int) -> None:
         self.path = path

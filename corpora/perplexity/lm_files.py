@@ -35,7 +35,7 @@ class LmFiles:
 def resolve_lm(
     path: str | Path, tokenizer: str | Path | None = None, mode: str | None = None, *, trust: bool = False
 ) -> LmFiles:
-    """What `path`, a KenLM file, must be used with, once its header, size and sha256 are seen to be right.
+    """The files and the mode that `path`, a KenLM file, must be used with. Its header, size and sha256 are checked.
 
     With LM.json beside it, tokenizer and mode are taken from there, and others are refused. A model from elsewhere
     needs `mode`, and a tokenizer (a SentencePiece model) unless that is bertin; their sha256 are recorded at first

@@ -60,7 +60,7 @@ _QUANTISER_VERSION, _ARRAY_VERSION = 2, 0
 _QUANTISER_BITS = range(1, 26)
 _WORD_IDS = 1 << 32  # KenLM's ids are 32 bits
 _NGRAMS = 1 << 57  # what KenLM's packed pointers hold
-_ARPA_HEAD = 1 << 16  # bytes within which an ARPA file must have told its counts
+_ARPA_HEAD = 1 << 16  # bytes within which an ARPA file must give its counts
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,7 @@ def _check_probing(file: LmFile, header: LmHeader) -> LmHeader:
 
 
 def _check_trie(file: LmFile, header: LmHeader) -> LmHeader:
-    """Of a quantised or array-compressed trie the sizes follow from its counts and some bits, told inside it."""
+    """Checks the size of a quantised or array-compressed trie: it follows from its counts and some bits inside it."""
     start, counts = _header_size(header.order), header.counts
     quantiser = start + trie_vocabulary_bytes(counts[0])
     bits = TrieBits()

@@ -20,7 +20,7 @@ from corpora.perplexity.settings import ScoringMode
 FORMAT = "tamiz-lm"
 VERSION = 1
 _log = logging.getLogger(__name__)
-SAFE_TYPES = ("probing",)  # that our own reader scores with, bounds checked
+SAFE_TYPES = ("probing",)  # read by `probing`, with bounds checked
 
 
 class LmManifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,7 +43,7 @@ def tokenizer_path(lm: str | Path) -> Path:
 
 
 def read_manifest(lm: str | Path) -> LmManifest | None:
-    """What LM.json beside `lm` says; None if there is none. Raises DamagedFile."""
+    """The content of LM.json beside `lm`; None if there is no such file. Raises DamagedFile."""
     path = manifest_path(lm)
     if not path.is_file():
         return None
@@ -68,7 +68,7 @@ def check_sha256(path: Path, expected: str, says: Path) -> str:
 def check_trusted(path: str | Path, header_type: str, *, trust: bool = False) -> str:
     """The sha256 of a model from elsewhere, recorded before or now, and enforced from then on.
 
-    A probing binary is read by our own code, which no damage leads astray, so its first use records it. Every other
+    A probing binary is read by tamiz's own code, which no damage harms, so its first use records it. Any other
     type is loaded by kenlm, which trusts offsets and counts inside the file (a trie's pointers, an ARPA file's
     lines, a hash table's free cell) and may crash, or never return, on a damaged one: with up to 20 bytes changed,
     every second trie ended the process. A checksum recorded where the file was known to be good is the only
@@ -79,7 +79,7 @@ def check_trusted(path: str | Path, header_type: str, *, trust: bool = False) ->
     if header_type not in SAFE_TYPES and not trust and not _record_of(path).is_file():
         told = f"{path} is of type {header_type}: kenlm loads it, and a damaged one can crash it"
         fix = "pass --trust-lm (in a recipe lm.trust = true), which records its sha256"
-        raise BadArgument(f"{told}; if it comes from where you trust, {fix} in {_record_of(path)}")
+        raise BadArgument(f"{told}; if you trust its source, {fix} in {_record_of(path)}")
     return recorded_sha256(path)
 
 
@@ -87,7 +87,7 @@ def recorded_sha256(path: str | Path, record: Path | None = None) -> str:
     """The sha256 of a file from elsewhere: recorded at first use, enforced from then on.
 
     record: where; by default `<file>.sha256` beside it, or below ~/.cache/tamiz/lm where that can't be written or a
-    manifest names all files. Where neither can be, a warning says so.
+    manifest names all files. Where neither can be written, a warning is logged.
     Raises DamagedFile if the file is no longer what was recorded.
     """
     path = Path(path)

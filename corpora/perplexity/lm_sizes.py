@@ -56,7 +56,7 @@ class ProbingLayout:
 
     @property
     def end(self) -> int:
-        """Where the words' strings begin, or the file ends if it has none."""
+        """The place where the words' strings begin, or the end of a file that has none."""
         return self.ngrams[-1].end
 
 
@@ -101,7 +101,7 @@ def quantiser_bytes(order: int, bits: TrieBits) -> int:
 
 
 def trie_unigram_bytes(words: int) -> int:
-    """One for a missing `<unk>`, and one for the end of the last word's bigrams."""
+    """Entries besides the words': one for a missing `<unk>`, and one for the end of the last word's bigrams."""
     return _TRIE_UNIGRAM_BYTES * (words + 2)
 
 

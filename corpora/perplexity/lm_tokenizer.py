@@ -49,7 +49,7 @@ class Spool:
         return blank
 
     def lines(self, progress: Callable[[int, int], None] = lambda _done, _total: None) -> Iterator[str]:
-        """All lines again; progress is in bytes."""
+        """Yields all lines once more; progress is in bytes."""
         done = 0
         with open(self.path, "rb") as file:
             for number, line in enumerate(file):
@@ -63,7 +63,7 @@ def train_tokenizer(spool: Spool, vocabulary_size: int) -> bytes:
     """A model of `vocabulary_size` pieces, of fewer if the text can't carry them; the same for the same lines.
 
     Trained as CCNet's (cc_net/Makefile): unigram, character coverage 0.9995, nmt_nfkc; then its scores are rounded.
-    Of more than SAMPLE_BYTES, a line is taken or left by its own text. Raises BadArgument if the pieces can't hold
+    From more than SAMPLE_BYTES, lines are drawn, each keyed by its text. Raises BadArgument if the pieces can't cover
     the text's characters.
     """
     import sentencepiece

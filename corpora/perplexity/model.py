@@ -8,7 +8,7 @@ bertin  every line of the text, as it stands
 
 The figures are those of kenlm and SentencePiece, bit for bit; `line_scorers` has the ways to them. Probing binaries,
 which `build_binary` and `tamiz lm train` write, need no kenlm. Memory: batches of a megabyte (a longer line is one
-batch), and a word cache for every thread that uses a model (`corpora.encoding.cache.word_pieces`): at most 96 MiB
+batch), and for every thread that uses a model a word cache (`encoding.sentencepiece.word_pieces`): at most 96 MiB
 besides some 50 MB of its own, less from the eleventh in a process on. The model itself is mapped, so processes share
 its pages.
 """
@@ -39,7 +39,7 @@ _said: set[str] = set()
 
 
 class PerplexityModel:
-    """Scores documents. One instance may serve many threads; it pickles as its arguments and is loaded anew."""
+    """Scores documents. One instance may serve many threads; it pickles as its arguments, and is loaded again."""
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class PerplexityModel:
         return self._files.header.order
 
     def identity(self) -> dict[str, str | None]:
-        """What decides the scores besides the mode: the sha256 of model and tokenizer."""
+        """The sha256 of model and tokenizer: together with the mode they decide every score."""
         return dict(self._files.sha256)
 
     def score(self, texts: Texts) -> npt.NDArray[np.float64]:
@@ -97,7 +97,7 @@ class PerplexityModel:
 
 
 def _perplexity(total: float, length: int) -> float:
-    """With Python's pow, which is libm's: numpy's and LLVM's differ in the last bit."""
+    """Perplexities, by Python's pow, which is libm's: numpy's and LLVM's differ in the last bit."""
     if length == 0:
         return np.nan
     try:
@@ -124,7 +124,7 @@ def _line_scorer(lm: LmFiles) -> LineScorer:
     if lm.tokenizer is None:
         return line_scorers.RawWordScorer(ngrams)
 
-    from corpora.encoding.cache.word_pieces import why_not
+    from corpora.encoding.sentencepiece.word_pieces import why_not
 
     tokenizer = lm.tokenizer.read_bytes()
     reason = why_not(tokenizer)

@@ -2,12 +2,14 @@
 
 `GenericModel::FullScore` goes word by word: look up the n-grams that end in the word, shortest first, until one is
 missing or says that nothing extends it to the left; take the longest's probability, and add the back-offs of the
-longer contexts. Most of its time it waits for memory. Here a block of words goes one order at a time: while the cells
-of one word are on their way from memory, those of the others are asked for.
-KenLM shortens the context to what some n-gram extends (its "state"); that depends on the words before, so it is done
-last: of what was found, what KenLM would have looked at is taken.
+longer contexts. KenLM mostly waits for memory. Here a block of words goes one order at a time: the cells of all words
+are prefetched before any of them is read.
+KenLM shortens the context to what some n-gram extends (its "state"). That depends on the words before, so it is done
+last: only those n-grams count that KenLM would have looked at.
 
-Nothing here trusts the file: word ids are checked before, cells are found modulo the table's size, and steps counted.
+Nothing here trusts the file: word ids are checked before, cells are found modulo the table's size, steps are counted.
+
+Twin: tests/reference/backoff_scores.py::score
 """
 
 from __future__ import annotations
@@ -18,16 +20,15 @@ import numpy as np
 import numpy.typing as npt
 
 from corpora.compiled import inlined, kernel, load_uint64, prefetch, uncounted
+from corpora.perplexity.kenlm_hashes import LAST_WORD_FACTOR, NEXT_WORD_FACTOR
 from corpora.perplexity.vocabulary_kernels import modulo
 
-BLOCK = 256  # words that go through the orders together: their scratch (20 KB) stays in the first cache
-LONGEST = 8  # orders that scratch has room for; a power of 2
+BLOCK = 256  # words that go through the orders together: their scratch (20 KB) stays in the L1 cache
+LONGEST = 8  # orders that scratch has room for; a power of two
 
 _CACHE_LINE = np.uint64(16)  # numbers
 _ROW = np.uint64(LONGEST)
 _ZERO, _ONE, _TWO, _THREE, _FOUR = np.uint64(0), np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(4)
-_LAST_WORD_FACTOR = np.uint64(8978948897894561157)  # CombineWordHash, lm/search_hashed.hh
-_NEXT_WORD_FACTOR = np.uint64(17894857484156487943)
 _SIGN = np.uint32(1 << 31)  # of a probability: nothing extends the n-gram to the left
 _NO_EXTENSION = np.uint32(1 << 31)  # as a back-off (-0.0): nothing extends it to the right
 _FREE = np.uint64(0)
@@ -57,7 +58,7 @@ class Tables(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """What is known of the words of a block, and the n-grams to look up next.
+    """The n-grams found so far for the words of a block, and those to look up next.
 
     probabilities, backoffs uint32[(BLOCK + 1) * LONGEST]: float32 bits; word k's n-gram of order n has place
     (k + 1) * LONGEST + n - 1, and the word before the block is -1. found uint8[BLOCK + 1]: the longest order found.
@@ -106,7 +107,7 @@ def lay_out(
 
 @inlined
 def _ask_for(numbers: Numbers, table: _Table, key: np.uint64) -> np.uint64:
-    """Where the key is to be looked for first; those cells are asked for."""
+    """The first place where the key may be. Its cells are prefetched."""
     start, cells, inverse, stride = table
     place = start + modulo(key, cells, inverse) * stride
     prefetch(numbers, place)
@@ -130,7 +131,7 @@ def _look_up_words(
         scratch.probabilities[row] = probability | _SIGN
         scratch.backoffs[row] = numbers[place + _ONE]
         scratch.found[word + 1] = 1
-        key = (identity * _LAST_WORD_FACTOR) ^ ((before + _ONE) * _NEXT_WORD_FACTOR)
+        key = (identity * LAST_WORD_FACTOR) ^ ((before + _ONE) * NEXT_WORD_FACTOR)
         scratch.searched[searched], scratch.keys[searched] = np.uint64(word), key
         scratch.places[searched] = _ask_for(numbers, bigrams, key)
         searched += np.uint64(contexts[first + word] > 0 and probability & _SIGN == 0)
@@ -176,7 +177,7 @@ def _look_up_middle(
         scratch.found[word + _ONE] = order
         if contexts[start + word] >= order and scratch.found[word] >= order and probability & _SIGN == 0:
             before = np.uint64(sequence[start + word - np.uint64(order)])
-            key = (key * _LAST_WORD_FACTOR) ^ ((before + _ONE) * _NEXT_WORD_FACTOR)
+            key = (key * LAST_WORD_FACTOR) ^ ((before + _ONE) * NEXT_WORD_FACTOR)
             scratch.searched[longer], scratch.keys[longer] = word, key
             scratch.places[longer] = _ask_for(numbers, next_table, key)
             longer += _ONE

@@ -2,6 +2,8 @@ r"""Lines of raw words, in UTF-8: the ids that KenLM gives their words, and how 
 
 KenLM ends words at ASCII whitespace (9-13 and 32; util/spaces.cc) and a line at its first NUL (it takes a C string).
 `len(line.split())` counts what lies between Unicode whitespace, and NUL is a letter. Both are done in one pass.
+
+Twin: tests/reference/kenlm_loop.py::perplexity
 """
 
 from __future__ import annotations

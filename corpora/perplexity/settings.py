@@ -1,4 +1,4 @@
-"""What `tamiz lm train` can be told. Light: imports no heavy library."""
+"""The settings of `tamiz lm train`. Imports no heavy library."""
 
 from __future__ import annotations
 
@@ -27,24 +27,34 @@ def parse_size(size: str) -> int:
 
 
 class LmSettings(Config, frozen=True, kw_only=True):
-    """How a language model is estimated.
-
-    order: the longest n-gram. prune: an n-gram of order k seen at most `prune[k-1]` times is left out (the last value
-    holds for the orders above; never decreasing; None keeps all), as lmplz's `--prune`.
-    mode: what is one sentence: every line, or the whole text with its newlines deleted (ccnet).
-    words: raw words, no normaliser and no tokenizer; scored in mode `bertin`.
-    tokenizer: a SentencePiece model to use; None trains one of `train_tokenizer` pieces (None: 32,000).
-    arpa: also write the model as text, here. memory: arrays beyond it are temporary files beside the model.
-    """
+    """How a language model is estimated."""
 
     order: int = 5
+    """The longest n-gram."""
+
     prune: tuple[int, ...] | None = None
+    """An n-gram of order k seen at most `prune[k-1]` times is left out, as with lmplz's `--prune`. None keeps all.
+
+    The last value counts for higher orders, too; values never decrease.
+    """
+
     mode: Literal["lines", "ccnet"] = "lines"
+    """One sentence is every line, or (ccnet) the whole text with its newlines deleted."""
+
     words: bool = False
+    """Raw words: no normaliser and no tokenizer. The model scores in mode `bertin`."""
+
     tokenizer: str | None = None
+    """A SentencePiece model to use. None trains one."""
+
     train_tokenizer: int | None = None
+    """Pieces of the tokenizer to train. None: 32,000."""
+
     arpa: str | None = None
+    """A file to which the model is also written as text."""
+
     memory: str = "2G"
+    """Arrays beyond it are temporary files beside the model."""
 
     def __post_init__(self) -> None:
         if not MINIMUM_ORDER <= self.order <= MAXIMUM_ORDER:
@@ -55,7 +65,7 @@ class LmSettings(Config, frozen=True, kw_only=True):
         if sum(chosen) > 1:
             raise ValueError("words, tokenizer and train_tokenizer exclude each other: give one")
         if self.words and self.mode != "lines":
-            raise ValueError(f"mode is {self.mode!r}, but words takes every line as it stands: leave one out")
+            raise ValueError(f"mode is {self.mode!r}, but words takes every line as it is: leave one out")
         if self.train_tokenizer is not None and self.train_tokenizer < 8:
             raise ValueError(f"train_tokenizer is {self.train_tokenizer}: a vocabulary has at least 8 pieces")
         if parse_size(self.memory) < LEAST_MEMORY:
@@ -76,8 +86,8 @@ class LmSettings(Config, frozen=True, kw_only=True):
 
 def _check_prune(prune: tuple[int, ...], order: int) -> None:
     """Raises ValueError."""
-    said = ",".join(map(str, prune))
+    thresholds = ",".join(map(str, prune))
     if not 1 <= len(prune) <= order:
         raise ValueError(f"prune has {len(prune)} thresholds: give 1 to {order}, one for each order")
     if min(prune) < 0 or list(prune) != sorted(prune):
-        raise ValueError(f"prune is {said}: thresholds are 0 or more and never decrease")
+        raise ValueError(f"prune is {thresholds}: thresholds are 0 or more and never decrease")

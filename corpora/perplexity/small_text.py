@@ -30,7 +30,7 @@ _WORDS = re.compile(r"[^\0\t\r ]+")  # where lmplz splits a line (`\n` apart); o
 
 @dataclass(frozen=True)
 class Written:
-    """What a model was made of. counts: n-grams of each order."""
+    """Figures of a written model. counts: n-grams of each order."""
 
     counts: list[int]
     sentences: int

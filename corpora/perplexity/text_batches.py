@@ -26,7 +26,7 @@ Offsets = npt.NDArray[np.int64]
 class TextBatch(NamedTuple):
     """Texts data[offsets[k]:offsets[k + 1]] of rows from `row` on; null bool[n]: of rows that have none (then empty).
 
-    A text longer than a batch comes in parts, each a batch of its own with the same row, cut at newlines.
+    A text longer than a batch comes in parts cut at newlines, each alone in a batch and with the same row.
     """
 
     row: int
@@ -36,7 +36,7 @@ class TextBatch(NamedTuple):
 
 
 def text_batches(texts: Texts, *, cut: bool, size: int = BATCH_BYTES) -> Iterator[TextBatch]:
-    """All texts in order. cut: a text of more than `size` bytes is cut at newlines, which are in no part.
+    """All texts in order. cut: a text of more than `size` bytes is cut at newlines, which belong to no part.
 
     Raises BadArgument for anything but strings, naming the row.
     """
@@ -125,7 +125,7 @@ def _contiguous(array: Any, row: int) -> Any:
 
 
 def _array_batches(array: Any, cut: bool, size: int) -> Iterator[TextBatch]:
-    """Of a string or large_string array without nulls, in place."""
+    """The buffers of a string or large_string array without nulls, in place."""
     _, ends, content = array.buffers()
     data = np.frombuffer(content or b"", np.uint8)
     width = np.int32 if str(array.type) == "string" else np.int64
@@ -151,7 +151,7 @@ def _parts(row: int, data: Bytes, start: int, end: int, size: int) -> Iterator[T
 
 
 def _line_border(data: Bytes, start: int, end: int, size: int) -> int:
-    """Where the last newline of data[start:start + size] is, or the first one after; `end` if there is none."""
+    """The last newline of data[start:start + size], or the first one after it; `end` if there is none."""
     last = data[start : start + size].tobytes().rfind(_NEWLINE)
     if last >= 0:
         return start + last

@@ -80,7 +80,7 @@ def _remove_manifest(out: Path) -> None:
 
 
 def _described(settings: LmSettings, tokenizer_sha256: str | None, lm_sha256: str) -> dict[str, Any]:
-    """What the model is and must be used with; its tokenizer by sha256, since a path says nothing elsewhere."""
+    """LM.json's content. It names the tokenizer by sha256, since a path means nothing on another machine."""
     return {
         "format": FORMAT,
         "version": VERSION,

@@ -1,4 +1,7 @@
-"""Words to ids by KenLM's hash table of a vocabulary, compiled (lm/vocab.cc, util/probing_hash_table.hh)."""
+"""Words to ids by KenLM's hash table of a vocabulary, compiled (lm/vocab.cc, util/probing_hash_table.hh).
+
+Twin: corpora.perplexity.kenlm_binary.place
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""KenLM's hash of a word, compiled: MurmurHash64A with seed 0 (util/murmur_hash.cc)."""
+"""KenLM's hash of a word, compiled: MurmurHash64A with seed 0 (util/murmur_hash.cc).
+
+Twin: corpora.perplexity.kenlm_binary.murmur_hash
+"""
 
 from __future__ import annotations
 

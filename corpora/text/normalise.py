@@ -50,7 +50,7 @@ _NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
 
 
 class _Replacements(dict[str, str]):
-    """Runs of characters to what they become; one character's fate does not depend on its neighbours."""
+    """Runs of characters to their replacements. Neighbours never change what a character becomes."""
 
     def __missing__(self, run: str) -> str:
         if len(run) > 1:  # runs are too many to keep

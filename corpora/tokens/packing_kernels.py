@@ -1,6 +1,6 @@
 """Kernels that join documents, cut the stream into rows, and find the fullest row that still has room.
 
-Their slow readable twin is tests/reference/packing.py.
+Twin: tests/reference/packing.py::stream, tests/reference/packing.py::best_fit
 """
 
 from __future__ import annotations

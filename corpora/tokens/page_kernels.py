@@ -1,4 +1,7 @@
-"""Kernels that put the k-th bytes of all numbers side by side, as Parquet's BYTE_STREAM_SPLIT does."""
+"""Kernels that put the k-th bytes of all numbers side by side, as Parquet's BYTE_STREAM_SPLIT does.
+
+Twin: tests/reference/arrow_shards.py::write
+"""
 
 from __future__ import annotations
 

@@ -4,6 +4,8 @@ T5 shuffles s ones among the places between items to cut these into s + 1 segmen
 uniform subset in s steps, here in a set of bits, whose order gives the segments. Random numbers are SplitMix64 of the
 row's key (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014). A number below n is the upper
 half of a product with n, which favours some numbers by at most n / 2**64.
+
+Twin: tests/reference/keyed_spans.py::mask
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Compiled: words of a text into a hash table. See WordTable for what the arrays hold."""
+"""Compiled: words of a text into a hash table. See WordTable for what the arrays hold.
+
+Twin: tests/reference/words.py::words_of
+"""
 
 from __future__ import annotations
 

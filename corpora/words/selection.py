@@ -17,7 +17,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from corpora.randomness import digest
+from corpora.randomness import digest, mixed
 from corpora.words.table import HashedWords, Words
 
 _CODE_POINTS = 0x110000
@@ -110,12 +110,8 @@ def select(
 
 
 def _uniform(hashes: NDArray[np.uint64]) -> NDArray[np.float64]:
-    """[0, 1): the upper 53 bits of the hashes, mixed once more (splitmix64's finaliser)."""
-    mixed = hashes ^ (hashes >> np.uint64(30))
-    mixed = mixed * np.uint64(0xBF58476D1CE4E5B9)
-    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    mixed ^= mixed >> np.uint64(31)
-    draws: NDArray[np.float64] = (mixed >> np.uint64(11)).astype(np.float64) / 2.0**53
+    """[0, 1): the upper 53 bits of the hashes, mixed once more."""
+    draws: NDArray[np.float64] = (mixed(hashes) >> np.uint64(11)).astype(np.float64) / 2.0**53
     return draws
 
 

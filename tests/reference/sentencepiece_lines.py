@@ -1,4 +1,4 @@
-"""SentencePiece line by line, the slow twin of `corpora.encoding.cache.word_pieces`; unigram models made by hand."""
+"""SentencePiece line by line, the twin of `encoding.sentencepiece.word_pieces`; and unigram models made by hand."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from itertools import pairwise
 import numpy as np
 import sentencepiece
 
-from corpora.encoding.cache.word_pieces import WordPieces
 from corpora.encoding.sentencepiece.model_proto import (
     BYTES,
     CONTROL,
@@ -25,6 +24,7 @@ from corpora.encoding.sentencepiece.model_proto import (
     encode_piece,
     fields,
 )
+from corpora.encoding.sentencepiece.word_pieces import WordPieces
 
 UNKNOWNS = 1 << 20  # values of unknown surfaces begin here
 

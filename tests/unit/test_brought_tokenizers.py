@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import json
 import pickle
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from corpora.encoding import load_encoder
+from corpora.encoding import Encoder, load_encoder
 from corpora.encoding.gpt2.files import tokenizer_json as as_tokenizer_json
 from corpora.errors import BadArgument, DamagedFile
 from tests.encoders import ODD, demo_texts, encoder, flat, of_record, sentencepiece_model, tokenizer_json
@@ -107,18 +108,41 @@ def test_a_folder_of_a_model_as_llama_has_it(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_special_tokens(tmp_path: Path, names: list[str], files: dict[str, object], expected: tuple) -> None:
+    found = _with_special_tokens(tmp_path, names, files)
+    ids = (found.eos_id, found.bos_id, found.pad_id, found.unk_id)
+    assert tuple(None if number is None else found.id_to_piece(number) for number in ids) == expected
+
+
+def _with_special_tokens(folder: Path, names: list[str], files: dict[str, object]) -> Encoder:
+    """An encoder from a byte-level tokenizer.json with these added tokens, and `files` beside it."""
     file = json.loads(tokenizer_json("byte-level"))
     file["added_tokens"] = [
         {"id": 2000 + k, "content": name, "special": True, "single_word": False, "lstrip": False, "rstrip": False,
          "normalized": False} for k, name in enumerate(names)
     ]  # fmt: skip
     del file["model"]["vocab"]["<|endoftext|>"]
-    (tmp_path / "tokenizer.json").write_text(json.dumps(file))
+    (folder / "tokenizer.json").write_text(json.dumps(file))
     for name, content in files.items():
-        (tmp_path / name).write_text(json.dumps(content))
-    found = load_encoder(str(tmp_path))
-    ids = (found.eos_id, found.bos_id, found.pad_id, found.unk_id)
-    assert tuple(None if number is None else found.id_to_piece(number) for number in ids) == expected
+        (folder / name).write_text(json.dumps(content))
+    return load_encoder(str(folder))
+
+
+def test_the_identity_covers_the_special_ids_in_effect(tmp_path: Path) -> None:
+    """Shards are packed with them: another eos is another corpus, though tokenizer.json is the same."""
+    names = ["<s>", "</s>", "<pad>", "<unk>", "<end>"]
+
+    def digest(**config: str) -> str:
+        files: dict[str, object] = {"tokenizer_config.json": config}
+        found = _with_special_tokens(tmp_path, names, files)
+        assert found.sha256 == pickle.loads(pickle.dumps(found)).sha256
+        return found.sha256
+
+    plain = digest()
+    own = hashlib.sha256((tmp_path / "tokenizer.json").read_bytes()).hexdigest()
+    assert plain == digest(eos_token="</s>", bos_token="<s>", pad_token="<pad>") == digest(unk_token="<end>") == own
+    others = {digest(eos_token="<end>"), digest(bos_token="<end>"), digest(pad_token="<end>")}
+    assert len(others) == 3
+    assert own not in others
 
 
 def test_no_end_of_text_is_told(tmp_path: Path) -> None:

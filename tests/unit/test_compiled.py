@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +22,7 @@ from corpora.compiled import (
     trailing_zeros,
     uncounted,
 )
+from corpora.kernel_cache import cache_folder, digest
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -78,13 +81,12 @@ SCRIPT = """
 import logging, pathlib, sys
 from importlib.util import module_from_spec, spec_from_file_location
 logging.basicConfig(format="%(message)s")
-import numba
 import corpora.compiled
 source = pathlib.Path(sys.argv[1])
 spec = spec_from_file_location("elsewhere", source)
 module = module_from_spec(spec)
 spec.loader.exec_module(module)
-print(module.one(1) + module.two(1), numba.config.CACHE_DIR)
+print(module.one(1) + module.two(1), corpora.compiled.CACHE)
 """
 
 
@@ -102,6 +104,91 @@ def test_without_a_folder_to_write_to_kernels_are_kept_in_a_temporary_one(tmp_pa
     )
     result, folder = done.stdout.split()
     assert result == "4"
-    assert done.stderr.count("compiled for this process alone") == 1
+    assert done.stderr.count("kernel cache is not writable; recompiling in every process (set NUMBA_CACHE_DIR)") == 1
     assert Path(folder).parent == tmp_path
     assert not Path(folder).exists()  # removed at the end
+
+
+CALLER = """
+from corpora.compiled import kernel
+from corpora.constants import ADDED
+from corpora.inner import double
+
+@kernel
+def doubled(x):
+    return double(x) + ADDED
+"""
+
+
+@pytest.fixture
+def package(tmp_path):
+    """A package `corpora` with one kernel, which inlines a function and reads a constant of two other files."""
+    package = tmp_path / "installed" / "corpora"
+    package.mkdir(parents=True)
+    for name in ("compiled.py", "kernel_cache.py"):
+        shutil.copy(ROOT / "corpora" / name, package / name)
+    (package / "__init__.py").touch()
+    (package / "caller.py").write_text(CALLER)
+    (package / "constants.py").write_text("ADDED = 1\n")
+    _write_inner(package, "2 * x")
+    return package
+
+
+def _write_inner(package, expression):
+    source = f"from corpora.compiled import inlined\n@inlined\ndef double(x):\n    return {expression}\n"
+    (package / "inner.py").write_text(source)
+
+
+def _run(package, cache, code="from corpora.caller import doubled; print(doubled(10))"):
+    environment = os.environ | {"PYTHONPATH": str(package.parent), "NUMBA_CACHE_DIR": str(cache)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=package.parent, env=environment, capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
+
+
+def test_a_change_in_another_file_renews_the_kernels_that_hold_its_code(package, tmp_path):
+    cache = tmp_path / "cache"
+    assert _run(package, cache) == "21"
+    stored = sorted(cache.rglob("*.nbc"))
+    assert len(stored) == 1
+    assert _run(package, cache) == "21"
+    assert sorted(cache.rglob("*.nbc")) == stored  # the second process compiled nothing
+    _write_inner(package, "3 * x")
+    assert _run(package, cache) == "31"
+    (package / "constants.py").write_text("ADDED = 5\n")
+    assert _run(package, cache) == "35"
+    assert len([*cache.glob("kernels-*")]) == 3
+
+
+def test_a_change_in_a_file_without_kernels_keeps_the_cache(package):
+    before = digest(package)
+    (package / "reader.py").write_text("LINES = 1\n")
+    assert digest(package) == before
+    assert digest(package, "another numba") != before
+
+
+def test_the_setting_of_other_users_of_numba_stays(package, tmp_path):
+    code = "import numba, corpora.caller; print(numba.config.CACHE_DIR)"
+    assert _run(package, tmp_path / "cache", code) == str(tmp_path / "cache")
+
+
+def test_old_cache_folders_are_removed_when_a_new_one_is_made(tmp_path):
+    now = time.time()
+    for days in range(12):
+        folder = tmp_path / f"kernels-old-{days}"
+        folder.mkdir()
+        (folder / "kernel.nbc").write_text("")
+        os.utime(folder, (now - days * 86400 - 10, now - days * 86400 - 10))
+    (tmp_path / "of another program").mkdir()
+    assert cache_folder(tmp_path, "old-11") is not None  # used again: the youngest now; nothing is new
+    assert len([*tmp_path.iterdir()]) == 13
+    cache_folder(tmp_path, "new")
+    kept = {"kernels-new", "kernels-old-11", *(f"kernels-old-{days}" for days in range(6)), "of another program"}
+    assert {folder.name for folder in tmp_path.iterdir()} == kept
+
+
+def test_folders_of_the_last_day_stay_however_many(tmp_path):
+    for number in range(12):
+        cache_folder(tmp_path, str(number))
+    assert len([*tmp_path.iterdir()]) == 12

@@ -11,9 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from corpora.encoding.cache import flat_encoder
+from corpora.encoding.cache import flat_encoder, lending
 from corpora.encoding.cache.flat_encoder import FlatEncoder, Make
-from corpora.encoding.cache.word_pieces import WordPieces
 from corpora.encoding.flat import FlatIds
 from corpora.encoding.gpt2 import byte_level_bpe
 from corpora.encoding.gpt2.byte_level_bpe import ByteLevelBpe
@@ -24,6 +23,7 @@ from corpora.encoding.sentencepiece import bpe as sentencepiece_bpe
 from corpora.encoding.sentencepiece.bpe import SentencePieceBpe
 from corpora.encoding.sentencepiece.encoder import SentencePieceEncoder
 from corpora.encoding.sentencepiece.model_proto import NORMALIZER_SPEC, UNUSED, USER_DEFINED, Piece, read_model
+from corpora.encoding.sentencepiece.word_pieces import WordPieces
 from corpora.encoding.tokenizer_folder import TokenizerConfig
 from corpora.texts import Utf8, utf8
 from tests.encoders import (
@@ -148,16 +148,16 @@ def test_words_that_seldom_serve_are_left_out(monkeypatch) -> None:
 
 def test_the_cache_never_grows(monkeypatch) -> None:
     """Megabytes of words that are all different, more than it holds."""
-    monkeypatch.setattr(flat_encoder, "_DEFAULT_CACHE", 1 << 18)
+    monkeypatch.setattr(lending, "DEFAULT_CACHE", 1 << 18)
     drawn = random.Random(0)
     documents = [" ".join(f"{drawn.getrandbits(48):x}" for _ in range(5000)) for _ in range(20)]
     for kind in ("unigram, rounded", "bpe", "byte-level"):
         found = pickle.loads(pickle.dumps(encoder(kind)))
         flat(found, documents[:1])
-        (words,) = found._flat._checked[0].free
+        (words,) = found._flat._checked[0].lender._free
         before = _array_bytes(tuple(vars(words).values()))
         assert flat(found, documents) == of_record(found, documents)
-        assert found._flat._checked[0].free == [words]
+        assert found._flat._checked[0].lender._free == [words]
         assert _array_bytes(tuple(vars(words).values())) == before < 40 << 20
 
 
@@ -170,7 +170,7 @@ def _array_bytes(value: object) -> int:
 class WrongWords:
     """Gives every text the ids of the others, but one."""
 
-    engine, seldom_serve, gives_way = "wrong words", False, False
+    engine, seldom_serve, slower_than_next = "wrong words", False, False
 
     def __init__(self, right: ByteLevelBpe) -> None:
         self._right = right
@@ -216,7 +216,7 @@ def test_texts_that_a_fast_way_refuses_are_the_engines(caplog) -> None:
         ids, offsets = found.encode(utf8(texts))
         assert [part.tolist() for part in np.split(ids, offsets[1:-1])] == of_record(good, texts)
     assert [entry.getMessage() for entry in caplog.records] == [
-        f"{choosy.engine} can't encode some texts (match limit exceeded): another way does"
+        f"{choosy.engine} can't encode some texts (match limit exceeded): another way encodes them"
     ]
 
 
@@ -338,4 +338,7 @@ def test_one_implementation_serves_scoring_and_shards() -> None:
     bpe = encoder("bpe")
     flat(unigram, ["a"])
     flat(bpe, ["a"])
-    assert {type(encoder._flat._checked[0].free[0]) for encoder in (unigram, bpe)} == {WordPieces, SentencePieceBpe}
+    assert {type(encoder._flat._checked[0].lender._free[0]) for encoder in (unigram, bpe)} == {
+        WordPieces,
+        SentencePieceBpe,
+    }

@@ -9,10 +9,9 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from corpora.encoding.cache.word_pieces import WordPieces, why_not
 from corpora.encoding.cache.word_symbols import LONGEST_WORD
 from corpora.encoding.sentencepiece.charsmap import read_rules
-from corpora.encoding.sentencepiece.code_points import CODE_POINTS, LEFT_OUT, fates, normalise_function
+from corpora.encoding.sentencepiece.code_points import CODE_POINTS, LEFT_OUT, character_map, normalise_function
 from corpora.encoding.sentencepiece.model_proto import (
     BYTE,
     NORMALIZER_SPEC,
@@ -24,6 +23,7 @@ from corpora.encoding.sentencepiece.model_proto import (
     read_model,
 )
 from corpora.encoding.sentencepiece.unigram_engine import engine
+from corpora.encoding.sentencepiece.word_pieces import WordPieces, why_not
 from corpora.errors import BadArgument, DamagedFile
 from tests.conftest import DEMO
 from tests.reference.sentencepiece_lines import Pair, normal, packed, train, with_pieces, with_setting
@@ -106,7 +106,7 @@ def test_every_code_point_as_sentencepiece(normaliser: str | None, rules: str) -
     """Alone, and between letters: what the table says of a character that depends on nothing else."""
     model = train([CJK, KOREAN, "hola mundo"] * 20, 200, rules)
     processor = engine(model, normaliser).processor
-    found = fates(processor, read_rules(read_model(model, "m").charsmap), normaliser)
+    found = character_map(processor, read_rules(read_model(model, "m").charsmap), normaliser)
     normalise = normalise_function(normaliser)
     alone = [c for c in range(CODE_POINTS) if not found.depends[c]]
     assert len(alone) > 0.99 * (CODE_POINTS - sum(map(len, LEFT_OUT)))

@@ -1,4 +1,4 @@
-"""tokenizer.json, which AutoTokenizer reads, held against the engine of record, document by document."""
+"""tokenizer.json, which AutoTokenizer reads, compared with the engine of record, document by document."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class AutoForm:
         self._first = {special[0] for special in self._special}
 
     def has_special(self, text: str) -> bool:
-        """Whether the text holds a string that AutoTokenizer takes for a special id."""
+        """Whether the text contains a string that AutoTokenizer takes for a special id."""
         # most texts hold none of the one or two characters that such strings begin with
         return any(first in text for first in self._first) and any(special in text for special in self._special)
 

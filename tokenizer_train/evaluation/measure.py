@@ -26,7 +26,7 @@ class Texts:
 
 
 def measure(candidate: Candidate, given: Texts) -> Tally:
-    """What a tokenizer makes of the texts. Holds their ids and what they decode to."""
+    """Counts what a tokenizer makes of the texts. Keeps their ids and decoded texts in memory."""
     encoder = candidate.encoder
     ids = encoder.encode_flat(given.joined)
     used = np.zeros(encoder.vocab_size, np.bool_)

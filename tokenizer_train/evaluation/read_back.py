@@ -1,4 +1,4 @@
-"""Decoded text, many documents at once, and text as a tokenizer's own normaliser has it; by engine."""
+"""Ids decoded, many documents at once, and text normalised as the tokenizer does; one class an engine."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _BEFORE_SPACE = re.compile(f"(?={SPACE})")
 
 
 class ReadBack(Protocol):
-    """What comes back of ids, and what should."""
+    """Decodes ids, and normalises texts to what they should decode to."""
 
     def decode(self, ids: FlatIds) -> list[str]:
-        """What Encoder.decode gives for each text."""
+        """As Encoder.decode, for many texts."""
         ...
 
     def normalise(self, texts: list[str]) -> list[str]:
@@ -32,7 +32,7 @@ class ReadBack(Protocol):
 
 
 def read_back(path_or_name: str, encoder: Encoder) -> ReadBack:
-    """For a tokenizer that load_encoder takes."""
+    """The reader for a tokenizer that load_encoder takes."""
     path = Path(path_or_name)
     if isinstance(encoder, ByteEncoder):
         return ByteText()
@@ -48,7 +48,7 @@ def read_back(path_or_name: str, encoder: Encoder) -> ReadBack:
 
 
 class SentencePieceText:
-    """As sentencepiece has it."""
+    """By the library sentencepiece."""
 
     def __init__(self, model: bytes, name: str) -> None:
         import sentencepiece
@@ -70,7 +70,7 @@ class SentencePieceText:
 
 
 class JsonText:
-    """As `tokenizers` has it. A normaliser that spells spaces otherwise is undone by the decoder."""
+    """By the library `tokenizers`. Where the normaliser writes spaces differently, the decoder undoes that."""
 
     def __init__(self, data: bytes, encoder: Encoder) -> None:
         from tokenizers import Tokenizer

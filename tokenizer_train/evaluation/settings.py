@@ -1,4 +1,4 @@
-"""What `tamiz tokenizer eval` can be told. Imports no heavy library."""
+"""The settings of `tamiz tokenizer eval`. Imports no heavy library."""
 
 from __future__ import annotations
 
@@ -6,25 +6,30 @@ from corpora.config import Config
 
 
 class EvaluationSettings(Config, frozen=True, kw_only=True):
-    """Which documents are looked at, and how they are told apart.
-
-    language_column: the column or JSON field that says a document's language; None: its file's path does.
-    languages: those that are looked for in paths; none: a folder or file named for a language alone says it.
-    documents: so many of all, by a keyed draw; None: all.
-    compare_auto: whether tokenizer.json is held against the engine of record.
-    """
+    """Which documents are evaluated, and how they are grouped."""
 
     language_column: str | None = None
+    """The column or JSON field with a document's language. None: its file's path names the language."""
+
     languages: tuple[str, ...] = ()
+    """Languages to look for in paths. None given: a folder or file whose whole name is a language."""
+
     documents: int | None = None
+    """Documents to draw, keyed by their text. None: all."""
+
     compare_auto: bool = True
+    """Whether tokenizer.json, as AutoTokenizer reads it, is compared with the engine of record."""
+
     seed: int = 0
+    """Seed of the draw."""
 
     def __post_init__(self) -> None:
         if self.language_column == "":
             raise ValueError("language_column is empty: name a column, or leave it out")
         if self.language_column is not None and self.languages:
-            raise ValueError("language_column and languages exclude each other: a column says it, or the path does")
+            raise ValueError(
+                "language_column and languages exclude each other: either a column names it, or the path"
+            )
         if any(not language for language in self.languages):
             raise ValueError(f"languages are {','.join(self.languages)!r}: name them as es,pt")
         if self.documents is not None and self.documents < 1:

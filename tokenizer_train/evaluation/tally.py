@@ -1,4 +1,4 @@
-"""What is counted of a tokenizer on a group of documents: whole numbers, so the order of adding doesn't matter."""
+"""The counts of a tokenizer on a group of documents: whole numbers, so they add up in any order."""
 
 from __future__ import annotations
 

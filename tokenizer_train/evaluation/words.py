@@ -37,7 +37,7 @@ def count_unspaced(utf8: npt.NDArray[np.uint8]) -> int:
     """Characters of scripts that part no words by spaces, in valid UTF-8.
 
     Chinese and Japanese (U+3000-9FFF, U+20000-33FFF), Thai, Lao and Tibetan (U+0E00-0FFF), Myanmar (U+1000-10BF) and
-    Khmer (U+1780-17FF), told by a character's first two bytes.
+    Khmer (U+1780-17FF), recognised by a character's first two bytes.
     """
     first, second = utf8[:-1], utf8[1:]
     three = (first >= 0xE3) & (first <= 0xE9)
@@ -48,7 +48,7 @@ def count_unspaced(utf8: npt.NDArray[np.uint8]) -> int:
 
 
 def word_prefix(encoder: Encoder) -> str:
-    """What is put before a word so that it is encoded as after a space: a space, or nothing."""
+    """The string to put before a word so that it is encoded as after a space: a space, or nothing."""
     pieces = map(encoder.id_to_piece, range(encoder.vocab_size))
     if not any(len(piece) > 1 and piece.startswith(SPACES) for piece in pieces):
         return ""

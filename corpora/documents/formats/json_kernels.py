@@ -1,7 +1,9 @@
 """Kernels that read one field of JSON lines without a Python object per line: unescaped UTF-8, text after text.
 
 They read plain blocks only: every line is one object whose values are strings, numbers, true, false or null, and has
-the field once, as a string that isn't empty. Any other block is left to `json_parser.JsonlParser`, the readable twin.
+the field once, as a string that isn't empty. Any other block is left to the parser of single lines.
+
+Twin: corpora.documents.formats.json_parser.JsonlParser
 """
 
 from __future__ import annotations

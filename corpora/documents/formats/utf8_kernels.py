@@ -2,6 +2,8 @@
 
 Continuation bytes must appear exactly where a lead byte requires them. No lead byte may start an overlong form or a
 character past U+10FFFF, and no second byte may complete one of these or a surrogate.
+
+Twin: tests/reference/utf8.py::is_utf8
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
-"""Byte-pair merges of words: the pair of lowest rank first, of equals the leftmost, as both engines of BPE have it.
+"""Byte-pair merges: the pair of lowest rank first, the leftmost of equal ones, as both BPE engines merge.
 
 Pairs are found by a hash table of uint64: left symbol, right symbol (21 bits each), rank (22 bits); all ones is free.
+
+Twin: tests/reference/greedy_merges.py::merge
 """
 
 from __future__ import annotations
@@ -13,10 +15,10 @@ from numpy.typing import NDArray
 from corpora.compiled import inlined, leading_zeros, trailing_zeros, uncounted
 
 MOST_SYMBOLS, MOST_RANKS = 1 << 21, (1 << 22) - 1
-_RIGHT, _LEFT = np.uint64(22), np.uint64(43)  # where they begin
+_RIGHT, _LEFT = np.uint64(22), np.uint64(43)  # where they begin, in bits
 _RANK = np.uint64(MOST_RANKS)
 _FREE = np.uint64(0xFFFFFFFFFFFFFFFF)
-_NONE = MOST_RANKS  # the rank of what is no pair
+_NONE = MOST_RANKS  # the rank of two symbols that are no pair
 _NO_PAIR = _NONE << 6
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 _SHORT = 64  # symbols; longer words are merged by a heap
@@ -31,9 +33,10 @@ class Merges(NamedTuple):
 
 
 class Surfaces(NamedTuple):
-    """What symbols are written as. `ids[symbol]`; symbols from len(ids) on are code points that no piece has.
+    """The ids that symbols are written as: `ids[symbol]`. Symbols from len(ids) on are code points in no piece.
 
-    These are written as `bytes_of[byte]` of each byte, or, if `bytes_of[0]` is negative, a run of them as `unknown`.
+    A code point is written as `bytes_of[byte]` for each of its bytes; or, if `bytes_of[0]` is negative, a run of code
+    points as one `unknown`.
     """
 
     ids: NDArray[np.int32]
@@ -53,7 +56,7 @@ def room_for(longest: int) -> Room:
 
 
 class ByteMerges(NamedTuple):
-    """Of words that are merged from bytes. symbol_of: int32[256]; ranks: int32[256, 256] of pairs of bytes."""
+    """Merges that begin with bytes. symbol_of: int32[256], of bytes. ranks: int32[256, 256], of pairs of bytes."""
 
     symbol_of: NDArray[np.int32]
     ranks: NDArray[np.int32]
@@ -61,7 +64,7 @@ class ByteMerges(NamedTuple):
 
 
 def byte_merges(symbol_of: NDArray[np.int32], pairs: NDArray[np.int64], merged: NDArray[np.int32]) -> ByteMerges:
-    """See `merges_of`. symbol_of: each byte's own symbol."""
+    """See `merges_of`. symbol_of: the symbol of each byte."""
     byte_of = np.full(MOST_SYMBOLS, -1)
     byte_of[symbol_of] = range(256)
     left, right, rank = pairs.T
@@ -72,8 +75,8 @@ def byte_merges(symbol_of: NDArray[np.int32], pairs: NDArray[np.int64], merged: 
 
 
 def merges_of(pairs: NDArray[np.int64], merged: NDArray[np.int32]) -> Merges:
-    """pairs: int64[pairs, 3] of (left, right, rank), each below its bound; of equal pairs the last one counts."""
-    slots = np.full(1 << max(4, (len(pairs) * 3 // 2).bit_length()), _FREE)  # a third is free at least
+    """pairs: int64[pairs, 3] of (left, right, rank), each below its bound. Of equal pairs the last one counts."""
+    slots = np.full(1 << max(4, (len(pairs) * 3 // 2).bit_length()), _FREE)  # at least a third stays free
     left, right, rank = pairs.astype(np.uint64).T
     _insert(slots, left << _LEFT | right << _RIGHT | rank)
     return Merges(slots, merged)
@@ -97,7 +100,7 @@ def _insert(slots: NDArray[np.uint64], pairs: NDArray[np.uint64]) -> None:
 
 @inlined
 def _rank_of(slots: NDArray[np.uint64], left: int, right: int) -> int:
-    """Of a pair of symbols, or _NONE."""
+    """The rank of a pair of symbols, or _NONE."""
     pair = np.uint64(left) << np.uint64(21) | np.uint64(right)
     mask = np.uint64(slots.shape[0] - 1)
     place = _place(pair, mask)
@@ -105,7 +108,7 @@ def _rank_of(slots: NDArray[np.uint64], left: int, right: int) -> int:
     while slot >> _RIGHT != pair and slot != _FREE:
         place = (place + np.uint64(1)) & mask
         slot = slots[place]
-    return int(np.int64(slot & _RANK))  # of a free slot: _NONE
+    return int(np.int64(slot & _RANK))  # a free slot gives _NONE
 
 
 @inlined
@@ -155,7 +158,7 @@ def _push(heap: NDArray[np.int64], size: int, key: int) -> None:
 
 @inlined
 def _pop(heap: NDArray[np.int64], size: int) -> None:
-    """Takes the least of `heap[:size]` away."""
+    """Removes the least key of `heap[:size]`."""
     moved, place = heap[size - 1], 0
     while 2 * place + 1 < size - 1:
         child = 2 * place + 1
@@ -170,7 +173,7 @@ def _pop(heap: NDArray[np.int64], size: int) -> None:
 
 @uncounted
 def _merge_long(line: NDArray[np.int64], length: int, work: NDArray[np.int64], merges: Merges) -> int:
-    """The same by a heap of rank << 32 | place, places linked. work: int64[at least 5 * length]."""
+    """As `_merge_short`, by a heap of rank << 32 | place and linked places. work: int64[at least 5 * length]."""
     slots, merged = merges.slots, merges.merged
     after, before, heap = work[:length], work[length : 2 * length], work[2 * length :]
     size = 0
@@ -189,7 +192,7 @@ def _merge_long(line: NDArray[np.int64], length: int, work: NDArray[np.int64], m
         if line[left] < 0 or right >= length:
             continue
         if _rank_of(slots, line[left], line[right]) != top >> _HALF:
-            continue  # a pair that is no more
+            continue  # the pair has been merged away
         line[left], line[right] = merged[top >> _HALF], -1
         after[left] = after[right]
         if after[left] < length:
@@ -223,7 +226,7 @@ def merge(room: Room, length: int, merges: Merges) -> int:
 
 @inlined
 def merge_bytes(data: NDArray[np.uint8], start: int, length: int, model: ByteMerges, room: Room) -> int:
-    """As `merge`, of the symbols of bytes, which it puts into the line."""
+    """As `merge`, for the bytes data[start:start + length], whose symbols it first puts into the line."""
     for place in range(length):
         room.line[place] = model.symbol_of[data[start + place]]
     if length > _SHORT:
@@ -236,7 +239,7 @@ def merge_bytes(data: NDArray[np.uint8], start: int, length: int, model: ByteMer
 
 @uncounted
 def _write_unknown(code: int, surfaces: Surfaces, pool: NDArray[np.uint32], pool_next: int) -> int:
-    """The bytes of a character. Returns how many."""
+    """Writes the ids of a character's bytes. Returns how many."""
     bytes_of = surfaces.bytes_of
     if code < 0x80:
         pool[pool_next] = bytes_of[code]

@@ -1,9 +1,9 @@
-"""Texts to values word by word, each word's kept in a cache: the loop that unigram and BPE models share."""
+"""Texts to values (ids, pieces) by words kept in a cache: the loop that unigram and BPE models share."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,41 +12,39 @@ from numpy.typing import NDArray
 from corpora.encoding.cache.word_cache import (
     LONGEST_CACHED,
     SLOT,
-    WRITTEN,
     Fresh,
     LineEnds,
     Words,
-    count_pieces,
-    expand,
     keep,
     look_up,
     new_cache,
     power_of_two,
 )
 from corpora.encoding.cache.word_symbols import LONGEST_WORD
+from corpora.encoding.cache.word_values import WRITTEN, count_pieces, expand
 from corpora.encoding.flat import FlatIds
 from corpora.texts import Utf8, read_only
 
 Bytes = NDArray[np.uint8]
 Offsets = NDArray[np.int64]
-DEFAULT_CACHE = 96 << 20  # bytes: some 800,000 short words, or as many of GPT-2's
-_LONG_BYTES = 120  # of a word with an entry: two places of the table, the entry, 32 bytes of text, 8 pieces
-_MOST_WORDS = 1 << 15  # of a block
-_BYTES_A_WORD = 8  # of a block, for each word that it can hold
-_TOO_MUCH_AGAIN = 0.45  # of the text, encoded by the engine, too, takes longer than the engine alone
-_BATCH_BYTES = 1 << 20  # of lines that the engine encodes in one call
+ByEngine = Callable[[list[str]], Iterable[NDArray[np.integer]]]
+_LONG_BYTES = 120  # a word with an entry: two places of the table, the entry, 32 bytes of text, 8 pieces
+_MOST_WORDS = 1 << 15  # in a block
+_BYTES_A_WORD = 8  # in a block, for each word that it can hold
+_TOO_MUCH_AGAIN = 0.45  # above this share of re-encoded text, the engine alone is faster
+_BATCH_BYTES = 1 << 20  # lines that the engine encodes in one call
 
 
 class Lines(NamedTuple):
     """Line l's values are `values[offsets[l]:offsets[l + 1]]`; document d has `lines_per_document[d]` lines."""
 
-    values: NDArray[Any]  # of the dtype that was asked for
+    values: NDArray[Any]  # of the subclass's dtype
     offsets: Offsets
     lines_per_document: NDArray[np.int64]
 
 
 class _Block(NamedTuple):
-    """A block's values, where its lines end among them, and (line, first byte, end) of each that is not safe."""
+    """A block's values, where its lines end among them, and (line, first byte, end) of each unsafe one."""
 
     values: NDArray[Any]
     line_ends: Offsets
@@ -54,14 +52,14 @@ class _Block(NamedTuple):
 
 
 class CachedWords(ABC):
-    """Serves one thread at a time. What a word is, and its values, is for a subclass to say.
+    """Serves one thread at a time. A subclass defines what a word is (`_cut`), and its values (`_fill`).
 
     dtype: of the values. expansion: symbols that a byte of text can become. alone: whether a word's values never
-    depend on what stands before it in the line. cache_bytes bounds what is kept of words seen; it is emptied when
-    full. The block of text in work has another 50 MB reserved, of which ordinary text touches a few.
+    depend on what stands before it in the line. cache_bytes bounds the cache, which is emptied when it is full. The
+    block of text being encoded reserves another 50 MB, of which ordinary text touches a few.
     """
 
-    engine, gives_way = "word cache", False
+    engine, slower_than_next = "word cache", False
 
     def __init__(self, dtype: np.dtype[np.unsignedinteger], *, expansion: int, alone: bool, cache_bytes: int) -> None:
         self._dtype, self._alone = dtype, alone
@@ -83,20 +81,20 @@ class CachedWords(ABC):
 
     @property
     def seldom_serve(self) -> bool:
-        """Whether the engine alone would be faster: nearly half of the text came to it in the end."""
+        """Whether the engine alone would be faster, since it encoded nearly half of the text anyway."""
         return self._bytes_seen > _BATCH_BYTES and self._bytes_again > _TOO_MUCH_AGAIN * self._bytes_seen
 
     @abstractmethod
     def _cut(
         self, data: Bytes, offsets: Offsets, state: NDArray[np.int64], lines_of: NDArray[np.int64]
     ) -> tuple[int, int]:
-        """Cuts a block into `_words` and `_line_ends`: how many of each. See `word_cache.scan`."""
+        """Cuts a block into `_words` and `_line_ends`: how many of each. See `word_scans`."""
 
     @abstractmethod
     def _fill(self, data: Bytes, part: slice, pool_next: int, pool_end: int) -> int:
         """Finds the values of the new words `_fresh[part]`, from `_pool[pool_next]` on. Returns the next free place.
 
-        A word that it leaves has limit -1: the engine encodes its line.
+        A word that it leaves out gets limit -1: the engine then encodes its line.
         """
 
     @abstractmethod
@@ -104,7 +102,7 @@ class CachedWords(ABC):
         """The values of whole lines."""
 
     def encode(self, data: Bytes, offsets: Offsets) -> Lines:
-        """Document d is `data[offsets[d]:offsets[d + 1]]`, which must be valid UTF-8. Takes some 10 bytes a byte."""
+        """Document d is `data[offsets[d]:offsets[d + 1]]`, which must be valid UTF-8. Takes 10 times its memory."""
         data, offsets = read_only(data), read_only(offsets)
         lines_of = np.zeros(len(offsets) - 1, np.int64)
         values, ends, unsafe = [np.empty(0, self._dtype)], [np.zeros(1, np.int64)], [np.empty((0, 3), np.int64)]
@@ -121,7 +119,7 @@ class CachedWords(ABC):
         return self._encoded_again(found, data, np.concatenate(unsafe))
 
     def encode_flat(self, texts: Utf8) -> FlatIds:
-        """Where a line is a document."""
+        """For subclasses in which a line is a document."""
         lines = self.encode(texts.data, texts.offsets)
         return FlatIds(lines.values, lines.offsets)
 

@@ -1,18 +1,17 @@
-"""`encode_flat` of any encoder: by the first fast way that is exact, else by the engine of record."""
+"""`encode_flat` for any encoder: by the first fast way that is exact, else by the engine of record."""
 
 from __future__ import annotations
 
 import logging
 import threading
-import weakref
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from itertools import islice
 from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from corpora.encoding.cache.lending import Lender
 from corpora.encoding.flat import FlatIds, flat_ids
 from corpora.texts import Utf8, utf8
 
@@ -22,7 +21,7 @@ OfRecord = Callable[[list[str]], Sequence[NDArray[np.integer]]]
 class FastWay(Protocol):
     """Serves one thread at a time.
 
-    seldom_serve: whether the engine of record would be faster by now. gives_way: whether the next way would be.
+    seldom_serve: the engine of record is faster on the text seen so far. slower_than_next: so is the next way.
     """
 
     @property
@@ -30,20 +29,17 @@ class FastWay(Protocol):
     @property
     def seldom_serve(self) -> bool: ...
     @property
-    def gives_way(self) -> bool: ...
+    def slower_than_next(self) -> bool: ...
     def encode_flat(self, texts: Utf8, /) -> FlatIds:
         """Raises ValueError for texts that it can't serve."""
 
 
 Make = Callable[[int], FastWay]
 Find = Callable[[], Make | None]
-_BATCH_BYTES = 1 << 20  # of texts that the engine gets in one call: its results take many times the ids
-_DEFAULT_CACHE = 96 << 20
-_ALL_CACHES = 1 << 30  # bytes: from where on the caches of a process get smaller, as with many threads
-_caches: weakref.WeakSet[FastWay] = weakref.WeakSet()
+_BATCH_BYTES = 1 << 20  # texts that the engine gets in one call: its results take many times the memory of the ids
 _log = logging.getLogger(__name__)
 
-# What tokenizers get wrong first. Both ways must agree on all of it before the fast one serves.
+# What tokenizers get wrong first. A fast way serves only if it agrees with the engine on all of it.
 SAMPLE = [
     "",
     " ",
@@ -62,45 +58,45 @@ SAMPLE = [
 
 
 class _Way(NamedTuple):
-    """free: those made that no thread has at work."""
-
     engine: str
-    make: Make
-    free: list[FastWay]
+    lender: Lender[FastWay]
 
 
 class FlatEncoder:
-    """Threads may share one: each at work has a fast way, and so a word cache, of its own, kept for the next.
+    """Threads may share one: each thread at work borrows a fast way with its word cache, see `lending`.
 
-    record: the engine of record, named `name`. ways: each finds what makes a fast way with a cache of so many bytes,
-    or None: there is none for this tokenizer. The first serves; the next where it gives way or fails; in the end the
-    engine does. One whose ids differ from the record's on SAMPLE does not serve, which is logged once.
+    record: the engine of record, named `name`. ways: each returns a function that makes a fast way with a cache of at
+    most the given bytes, or None where this tokenizer has no such way. The first one serves; where it is slower or
+    fails, the next one does, and at last the engine. A way whose ids differ from the record's on SAMPLE never serves,
+    which is logged once.
     """
 
     def __init__(
         self, name: str, record: OfRecord, dtype: np.dtype[np.unsignedinteger], ways: Sequence[Find]
     ) -> None:
         self._name, self._record, self._dtype, self._ways = name, record, dtype, ways
-        self._checked: list[_Way | None] = []  # of the ways that were needed so far
+        self._checked: list[_Way | None] = []  # the ways that were needed so far
         self._lock = threading.Lock()
 
     @property
     def engine(self) -> str:
-        """What serves at first: `word cache`, `fastokens 0.3.5`, or the engine of record and its version."""
+        """The first way that serves: `word cache`, `fastokens 0.3.5`, or the engine of record and its version."""
         return next((way.engine for way in self._serving()), self._name)
 
     def encode(self, texts: Utf8) -> FlatIds:
         for number, serving in enumerate(self._serving(), 1):
             try:
-                with self._borrowed(serving) as way:
-                    if not way.seldom_serve and not (way.gives_way and any(islice(self._serving(), number, None))):
+                with serving.lender.lent() as way:
+                    if not way.seldom_serve and not (
+                        way.slower_than_next and any(islice(self._serving(), number, None))
+                    ):
                         return way.encode_flat(texts)
             except ValueError as error:
-                _log.warning("%s can't encode some texts (%s): another way does", serving.engine, error)
+                _log.warning("%s can't encode some texts (%s): another way encodes them", serving.engine, error)
         return self._by_record(texts)
 
     def _serving(self) -> Iterator[_Way]:
-        """Each is looked for when it is first needed."""
+        """The ways that agree with the record. Each is made and checked when it is first needed."""
         for number, find in enumerate(self._ways):
             with self._lock:
                 if number == len(self._checked):
@@ -111,7 +107,7 @@ class FlatEncoder:
                 yield way
 
     def _agreeing(self, make: Make) -> _Way | None:
-        """With the engine of record, on SAMPLE."""
+        """The way, if it agrees with the engine of record on SAMPLE."""
         sample = utf8(SAMPLE)
         try:
             way = make(1 << 16)
@@ -124,10 +120,10 @@ class FlatEncoder:
             if not np.array_equal(ids, expected.ids) or not np.array_equal(offsets, expected.offsets):
                 self._say_why(f"({way.engine}) gave other ids")
                 return None
-        return _Way(way.engine, make, [])
+        return _Way(way.engine, Lender(make))
 
     def _say_why(self, why: str) -> None:
-        _log.warning("a fast way to encode %s on a sample: %s itself encodes, or a slower way", why, self._name)
+        _log.warning("a fast way to encode %s on a sample: %s or a slower way encodes instead", why, self._name)
 
     def _by_record(self, texts: Utf8) -> FlatIds:
         parts = [flat_ids([], self._dtype)]
@@ -138,18 +134,6 @@ class FlatEncoder:
         return FlatIds(
             np.concatenate([part.ids for part in parts]), np.concatenate([np.zeros(1, np.int64), *offsets])
         )
-
-    @contextmanager
-    def _borrowed(self, serving: _Way) -> Iterator[FastWay]:
-        """A fast way; given back unless encoding failed."""
-        with self._lock:
-            way = serving.free.pop() if serving.free else None
-        if way is None:
-            way = serving.make(min(_DEFAULT_CACHE, _ALL_CACHES // (len(_caches) + 1)))
-            _caches.add(way)
-        yield way
-        with self._lock:
-            serving.free.append(way)
 
 
 def _batches(texts: Utf8) -> Iterator[Utf8]:

@@ -1,8 +1,11 @@
-"""Kernels that cut text into words, look these up, and write out their pieces.
+"""A cache of words and of what they become (pieces, ids), and the kernels that look words up in it and fill it.
 
-A word is the bytes between two separators. One of at most 16 bytes has a slot, one cache line with all that is known
-of it. A longer one has an entry, found by a hash table of uint64 (upper half of the hash, entry + 1), in which 0 is
-free: in the cache, or, if it is very long, for a block of text, as every word has while it is being settled.
+A word is the bytes between two separators. A word of at most 16 bytes has a slot: one cache line (64 bytes) with all
+that is known of it. A longer one has an entry, found by a hash table of uint64 (upper half of the hash, entry + 1; 0
+is free). Entries of words up to 64 bytes stay in the cache. A very long word has one for a block of text only, and so
+has a short word while its values are being found.
+
+Twin: tests/reference/sentencepiece_lines.py::Pair
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from corpora.compiled import inlined, load_uint64, prefetch, trailing_zeros, uncounted
+from corpora.compiled import inlined, load_uint64, prefetch, uncounted
 
 ENTRY = np.dtype(
     [
@@ -27,14 +30,10 @@ ENTRY = np.dtype(
 )
 LONGEST_SHORT, LONGEST_CACHED = 16, 64  # bytes
 SLOT = 8  # uint64 of a slot: two of the word; its length | _TAKEN | pieces << 8; float32 cost, limit; uint32 pieces
-_COST, _LIMIT, _PIECES, _INLINE = 6, 7, 8, 8  # places in a slot of 16 float32 or uint32; how many pieces it holds
-_MOST_PIECES = 1 << 18  # of a line whose float32 score is bounded by _DRIFT
-_DRIFT = 1.02  # more than (1 + 2**-24) ** _MOST_PIECES, and the rounding of costs
-WRITTEN = 4  # pieces of each word, if it has them or not
-_AHEAD = 16  # words
+COST, LIMIT, PIECES, INLINE = 6, 7, 8, 8  # places in a slot of 16 float32 or uint32; how many pieces it holds
+AHEAD = 16  # words
 _MULTIPLIER, _LAST_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)
-_LOW_BITS, _HIGH_BITS = np.uint64(0x0101010101010101), np.uint64(0x8080808080808080)
-_ENTRY_MASK, _BYTE, _EIGHT, _TAKEN = map(np.uint64, (0xFFFFFFFF, 0xFF, 8, 0x80))
+_ENTRY_MASK, _BYTE, EIGHT, _TAKEN = map(np.uint64, (0xFFFFFFFF, 0xFF, 8, 0x80))
 _KEEP = np.array([(1 << 8 * size) - 1 for size in range(9)], np.uint64)
 
 
@@ -48,7 +47,7 @@ class Words(NamedTuple):
 
 
 class LineEnds(NamedTuple):
-    """Of each line that ends in a block: the block's words up to there, the line's first byte, its end."""
+    """Each line that ends in a block: the block's words up to its end, its first byte, its end."""
 
     words: NDArray[np.int64]
     starts: NDArray[np.int64]
@@ -58,8 +57,8 @@ class LineEnds(NamedTuple):
 class Cache(NamedTuple):
     """slots: uint64[a power of two, SLOT], and views of it. used: entries, bytes of text, and slots in use.
 
-    As many entries as half the table's slots stay; other entries pass. A slot with more than _INLINE pieces holds
-    their place in the pool.
+    Half as many entries as the table has slots stay; the rest pass: they are used for one block. A slot with more
+    than INLINE pieces holds their place in the pool instead.
     """
 
     slots: NDArray[np.uint64]
@@ -72,7 +71,7 @@ class Cache(NamedTuple):
 
 
 def power_of_two(most: int, least_exponent: int) -> int:
-    """The largest that is no more than `most`, between 2**least_exponent and 2**26."""
+    """The largest power of two up to `most`, within 2**least_exponent and 2**26."""
     return 1 << min(max(least_exponent, most.bit_length() - 1), 26)
 
 
@@ -84,7 +83,7 @@ def zero_slots(slots: int, width: int) -> NDArray[np.uint64]:
 
 
 def new_cache(slots: int, entries: int, passing: int, text_bytes: int) -> Cache:
-    """slots, entries: powers of two. passing: entries that pass."""
+    """slots, entries: powers of two. passing: entries that are used for one block."""
     own = zero_slots(slots, SLOT)
     table, text = np.zeros(2 * entries, np.uint64), np.empty(text_bytes, np.uint8)
     views = own.view(np.float32), own.view(np.uint32)
@@ -92,7 +91,7 @@ def new_cache(slots: int, entries: int, passing: int, text_bytes: int) -> Cache:
 
 
 class Fresh(NamedTuple):
-    """Entries to be filled and their words: those that are cached from the front, those that pass from the back."""
+    """Entries to be filled and their words: those that stay, from the front; those that pass, from the back."""
 
     entries: NDArray[np.int64]
     words: NDArray[np.int64]
@@ -139,65 +138,6 @@ def finished(hashed: np.uint64, length: int) -> np.uint64:
 
 
 @inlined
-def _zero_bytes(value: np.uint64) -> np.uint64:
-    """The high bit of every byte that is 0, up to the first such byte; those after it may have more."""
-    return (value - _LOW_BITS) & ~value & _HIGH_BITS
-
-
-@uncounted
-def scan(
-    data: NDArray[np.uint8],
-    offsets: NDArray[np.int64],
-    state: NDArray[np.int64],
-    newline: int,
-    ends_line: bool,
-    most_bytes: int,
-    words: Words,
-    line_ends: LineEnds,
-    lines_of: NDArray[np.int64],
-) -> tuple[int, int]:
-    """Cuts a block of text into words and lines. Returns how many of each; it has `most_bytes` and a word at most.
-
-    Document d is `data[offsets[d]:offsets[d + 1]]`. state: (document, position, start of the line), where this block
-    begins; moved to where the next one does. A space separates words, and so does `newline` (a space: nothing else
-    does), which ends the line, too, if `ends_line`. lines_of[d] counts the document's lines.
-    """
-    spaces, newlines = np.uint64(ord(" ")) * _LOW_BITS, np.uint64(newline) * _LOW_BITS
-    document, position, line_start = state[0], state[1], state[2]
-    begin, count, lines = position, 0, 0
-    while document < offsets.shape[0] - 1:
-        if count == words.starts.shape[0] or lines == line_ends.words.shape[0] or position - begin >= most_bytes:
-            break
-        start, stop, hashed = position, offsets[document + 1], np.uint64(0)
-        while True:
-            loaded = eight_bytes(data, position)
-            found = _zero_bytes(loaded ^ spaces) | _zero_bytes(loaded ^ newlines)
-            if stop - position < 8:
-                found |= np.uint64(0x80) << np.uint64(8 * (stop - position))
-            if found != 0:
-                bytes_left = trailing_zeros(found) >> 3
-                hashed = mixed(hashed ^ lowest_bytes(loaded, bytes_left))
-                position += bytes_left
-                break
-            hashed = mixed(hashed ^ loaded)
-            position += 8
-        if position > start:
-            words.starts[count], words.lengths[count] = start, position - start
-            words.hashes[count] = finished(hashed, position - start)
-            count += 1
-        document_ends = position >= stop
-        if document_ends or (ends_line and data[position] == newline):
-            line_ends.words[lines], line_ends.starts[lines], line_ends.stops[lines] = count, line_start, position
-            lines += 1
-            lines_of[document] += 1
-            line_start = position + (0 if document_ends else 1)
-        document += 1 if document_ends else 0
-        position += 0 if document_ends else 1
-    state[0], state[1], state[2] = document, position, line_start
-    return count, lines
-
-
-@inlined
 def _slot_of(data: NDArray[np.uint8], start: int, length: int, hashed: np.uint64, slots: NDArray[np.uint64]) -> int:
     """The slot of a word of at most 16 bytes, or -1 - the free one that was given its bytes."""
     first, second = some_bytes(data, start, length), some_bytes(data, start + 8, length - 8)
@@ -224,8 +164,8 @@ def look_up(data: NDArray[np.uint8], words: Words, count: int, cache: Cache, fre
     slots, slot_mask = cache.slots, np.uint64(cache.slots.shape[0] - 1)
     mask, capacity = np.int64(cache.table.shape[0] - 1), cache.table.shape[0] >> 1
     for word in range(count):
-        if word + _AHEAD < count:
-            prefetch(slots, np.int64((words.hashes[word + _AHEAD] & slot_mask) * np.uint64(SLOT)))
+        if word + AHEAD < count:
+            prefetch(slots, np.int64((words.hashes[word + AHEAD] & slot_mask) * np.uint64(SLOT)))
         start, length = words.starts[word], words.lengths[word]
         if length <= LONGEST_SHORT:
             own = _slot_of(data, start, length, words.hashes[word], slots)
@@ -276,26 +216,26 @@ def keep(
     pool_next: int,
     pool_end: int,
 ) -> int:
-    """What was found of the last `passing` new words goes into the slots of the short ones.
+    """Copies the values of the last `passing` new words to the slots of those that are short.
 
-    Returns the pool's next free place. For what doesn't fit before `pool_end` the limit is -1.
+    Returns the pool's next free place. A word whose values don't fit before `pool_end` gets limit -1.
     """
     for place in range(fresh.words.shape[0] - passing, fresh.words.shape[0]):
         slot, entry = words.entries[fresh.words[place]], fresh.entries[place]
         if slot < 0:
             continue
         first, count = int(np.int64(cache.entries[entry].pieces)), int(np.int64(cache.entries[entry].count))
-        cache.slot_floats[slot, _COST] = cache.entries[entry].cost
-        cache.slot_floats[slot, _LIMIT] = cache.entries[entry].limit
+        cache.slot_floats[slot, COST] = cache.entries[entry].cost
+        cache.slot_floats[slot, LIMIT] = cache.entries[entry].limit
         cache.slots[slot, 2] |= np.uint64(count << 8)
-        if count <= _INLINE:
+        if count <= INLINE:
             for piece in range(count):
-                cache.slot_numbers[slot, _PIECES + piece] = pool[first + piece]
+                cache.slot_numbers[slot, PIECES + piece] = pool[first + piece]
         elif pool_next + count > pool_end:
             cache.slots[slot, 2] &= _BYTE
-            cache.slot_floats[slot, _LIMIT] = -1.0
+            cache.slot_floats[slot, LIMIT] = -1.0
         else:
-            cache.slot_numbers[slot, _PIECES] = pool_next
+            cache.slot_numbers[slot, PIECES] = pool_next
             for piece in range(count):
                 pool[pool_next + piece] = pool[first + piece]
             pool_next += count
@@ -304,85 +244,8 @@ def keep(
 
 @inlined
 def _same_tail(data: NDArray[np.uint8], start: int, text: NDArray[np.uint8], other: int, length: int) -> bool:
-    """Whether two words of a length above 8 are equal after their first 8 bytes."""
+    """Whether two words longer than 8 bytes are equal after their first 8."""
     byte = 8
     while byte + 8 < length and load_uint64(data, start + byte) == load_uint64(text, other + byte):
         byte += 8
     return byte + 8 >= length and load_uint64(data, start + length - 8) == load_uint64(text, other + length - 8)
-
-
-@uncounted
-def count_pieces(words: Words, count: int, cache: Cache) -> int:
-    total = 0
-    for word in range(count):
-        if word + _AHEAD < count:
-            prefetch(cache.slots, words.entries[word + _AHEAD] * SLOT)
-        slot, entry = np.uint64(words.entries[word]), ~words.entries[word]
-        if entry < 0:
-            total += int(np.int64(cache.slots[slot, np.uint64(2)] >> _EIGHT))
-        else:
-            total += int(np.int64(cache.entries[entry].count))
-    return total
-
-
-@uncounted
-def expand(
-    words: Words,
-    count: int,
-    line_words: NDArray[np.int64],
-    cache: Cache,
-    pool: NDArray[np.uint32],
-    alone: bool,
-    carried: NDArray[np.float64],
-    values: NDArray[np.unsignedinteger],
-    ends: NDArray[np.int64],
-    unsafe_lines: NDArray[np.int64],
-) -> int:
-    """Writes the values of a block's words, where each line ends among them, and which lines aren't safe.
-
-    There must be room for WRITTEN values after the last, and so many must follow in the pool.
-    line_words: the block's words up to the end of each line. carried: (score's magnitude, pieces so far, unsafe: 1)
-    of the line that goes on from the block before and into the next. That score is exact; SentencePiece's own drifts
-    from it by at most 2**-24 of itself with each piece, as long as its choices are the same, and when they may not
-    be, the line is unsafe. alone: no word depends on that score. Returns how many are unsafe.
-    """
-    cost, pieces, unsafe = carried[0], carried[1], carried[2] != 0
-    entries, slots, floats, numbers = cache.entries, cache.slots, cache.slot_floats, cache.slot_numbers
-    word, end, found = 0, 0, 0
-    for line in range(ends.shape[0] + 1):
-        stop = line_words[line] if line < ends.shape[0] else count
-        while word < stop:
-            if word + _AHEAD < count:
-                prefetch(slots, words.entries[word + _AHEAD] * SLOT)
-            slot, entry = np.uint64(words.entries[word]), ~words.entries[word]
-            if entry < 0:
-                length, limit = int(np.int64(slots[slot, np.uint64(2)] >> _EIGHT)), floats[slot, np.uint64(_LIMIT)]
-                unsafe |= cost * _DRIFT > limit
-                cost += 0.0 if alone else np.float64(floats[slot, np.uint64(_COST)])
-                for piece in range(WRITTEN):  # a fixed number, and most words have no more
-                    values[end + piece] = numbers[slot, np.uint64(_PIECES + piece)]
-                if length > _INLINE:
-                    first = int(np.int64(numbers[slot, np.uint64(_PIECES)]))
-                    for piece in range(length):
-                        values[end + piece] = pool[first + piece]
-                else:
-                    for piece in range(WRITTEN, length):
-                        values[end + piece] = numbers[slot, np.uint64(_PIECES + piece)]
-            else:
-                unsafe |= cost * _DRIFT > entries[entry].limit
-                cost += 0.0 if alone else np.float64(entries[entry].cost)
-                first, length = int(np.int64(entries[entry].pieces)), int(np.int64(entries[entry].count))
-                for piece in range(length):
-                    values[end + piece] = pool[first + piece]
-            end += length
-            pieces += length
-            word += 1
-        if line == ends.shape[0]:
-            break
-        ends[line] = end
-        if unsafe or (pieces > _MOST_PIECES and not alone):
-            unsafe_lines[found] = line
-            found += 1
-        cost, pieces, unsafe = 0.0, 0.0, False
-    carried[0], carried[1], carried[2] = cost, pieces, 1.0 if unsafe else 0.0
-    return found

@@ -1,6 +1,6 @@
-"""Kernels that cut text into words where these are not what stands between two separators.
+"""Kernels that cut text into words: between separators, or for models that keep every space, with their spaces.
 
-See `word_cache.scan` for what all cuts take and give. Here a line is a document.
+Twin: tests/reference/spaced_words.py::words_of, tests/reference/spaced_words.py::spaced_words_of
 """
 
 from __future__ import annotations
@@ -9,15 +9,83 @@ import numpy as np
 from numpy.typing import NDArray
 
 from corpora.compiled import bytes_between, inlined, trailing_zeros, uncounted
-from corpora.encoding.cache.word_cache import LineEnds, Words, finished, mixed, some_bytes
+from corpora.encoding.cache.word_cache import (
+    LineEnds,
+    Words,
+    eight_bytes,
+    finished,
+    lowest_bytes,
+    mixed,
+    some_bytes,
+)
 
 _SPACE, _BLOCK = ord(" "), 64
 _ONE, _LAST = np.uint64(1), np.uint64(_BLOCK - 1)
+_LOW_BITS, _HIGH_BITS = np.uint64(0x0101010101010101), np.uint64(0x8080808080808080)
+
+
+@inlined
+def _zero_bytes(value: np.uint64) -> np.uint64:
+    """The high bit of every byte that is 0, up to the first such byte; bytes after it may have it, too."""
+    return (value - _LOW_BITS) & ~value & _HIGH_BITS
+
+
+@uncounted
+def scan(
+    data: NDArray[np.uint8],
+    offsets: NDArray[np.int64],
+    state: NDArray[np.int64],
+    newline: int,
+    ends_line: bool,
+    most_bytes: int,
+    words: Words,
+    line_ends: LineEnds,
+    lines_of: NDArray[np.int64],
+) -> tuple[int, int]:
+    """Cuts a block of text into words and lines. Returns how many of each; it has `most_bytes` and a word at most.
+
+    Document d is `data[offsets[d]:offsets[d + 1]]`. state: (document, position, start of the line), where this block
+    begins; moved to where the next one does. A space separates words, and so does `newline` (a space: nothing else
+    does), which ends the line, too, if `ends_line`. lines_of[d] counts the document's lines.
+    """
+    spaces, newlines = np.uint64(ord(" ")) * _LOW_BITS, np.uint64(newline) * _LOW_BITS
+    document, position, line_start = state[0], state[1], state[2]
+    begin, count, lines = position, 0, 0
+    while document < offsets.shape[0] - 1:
+        if count == words.starts.shape[0] or lines == line_ends.words.shape[0] or position - begin >= most_bytes:
+            break
+        start, stop, hashed = position, offsets[document + 1], np.uint64(0)
+        while True:
+            loaded = eight_bytes(data, position)
+            found = _zero_bytes(loaded ^ spaces) | _zero_bytes(loaded ^ newlines)
+            if stop - position < 8:
+                found |= np.uint64(0x80) << np.uint64(8 * (stop - position))
+            if found != 0:
+                bytes_left = trailing_zeros(found) >> 3
+                hashed = mixed(hashed ^ lowest_bytes(loaded, bytes_left))
+                position += bytes_left
+                break
+            hashed = mixed(hashed ^ loaded)
+            position += 8
+        if position > start:
+            words.starts[count], words.lengths[count] = start, position - start
+            words.hashes[count] = finished(hashed, position - start)
+            count += 1
+        document_ends = position >= stop
+        if document_ends or (ends_line and data[position] == newline):
+            line_ends.words[lines], line_ends.starts[lines], line_ends.stops[lines] = count, line_start, position
+            lines += 1
+            lines_of[document] += 1
+            line_start = position + (0 if document_ends else 1)
+        document += 1 if document_ends else 0
+        position += 0 if document_ends else 1
+    state[0], state[1], state[2] = document, position, line_start
+    return count, lines
 
 
 @inlined
 def _hash(data: NDArray[np.uint8], position: int, length: int) -> np.uint64:
-    """Of the bytes from `position` on, by eights; see `finished`. Most words take the one way without branches."""
+    """The hash of the bytes from `position` on, eight at a time; see `finished`. Most words take no branch."""
     hashed = mixed(some_bytes(data, position, length)) ^ some_bytes(data, position + 8, length - 8)
     place = 16
     while place < length:
@@ -28,7 +96,7 @@ def _hash(data: NDArray[np.uint8], position: int, length: int) -> np.uint64:
 
 @inlined
 def _spaces(data: NDArray[np.uint8], position: int, stop: int) -> np.uint64:
-    """Which of 64 bytes are spaces; none from `stop` on."""
+    """The spaces among 64 bytes, as bits; none from `stop` on."""
     if position + _BLOCK <= data.shape[0]:
         found = np.uint64(bytes_between(data, position, _SPACE, _SPACE))
     else:
@@ -60,7 +128,7 @@ def scan_spaced(
         stop, position, before, full = offsets[document + 1], start, _ONE, False
         while position < stop and not full:
             spaces = _spaces(data, position, stop)
-            ends = spaces & ~(spaces << _ONE | before)  # spaces after what is none
+            ends = spaces & ~(spaces << _ONE | before)  # spaces that follow a non-space
             while ends != 0 and not full:
                 end = position + trailing_zeros(ends)
                 ends &= ends - _ONE

@@ -1,4 +1,7 @@
-"""Words normalised by a table: the fate of each character, as symbols of the trie of pieces."""
+"""Words normalised by a table: what each character becomes, in the symbols of the model's pieces.
+
+Twin: tests/reference/sentencepiece_lines.py::Pair
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from corpora.compiled import inlined, uncounted
 from corpora.encoding.cache.word_cache import Words
 
 LONGEST_WORD = 1 << 16  # bytes; the line of a longer one is SentencePiece's
-SLOW = -1  # a fate: see the rest of the word
+SLOW = -1  # the character alone doesn't decide what it becomes
 BY_HAND, TOO_LONG = 1, 2  # why a word got no symbols
 RUN_BITS = 5  # of the length of a run
 
@@ -29,6 +32,44 @@ def code_point(data: NDArray[np.uint8], position: int, size: int) -> int:
     return code
 
 
+@inlined
+def _put(symbols: NDArray[np.int32], end: int, symbol: int | np.int64, space: int, keeps_spaces: bool) -> int:
+    """Writes a symbol; returns the end, which is the old one for a space after a space, unless all are kept."""
+    symbols[end] = symbol
+    return end + (0 if symbol == space and symbols[end - 1] == space and not keeps_spaces else 1)
+
+
+@inlined
+def _normalise_word(
+    data: NDArray[np.uint8],
+    position: int,
+    stop: int,
+    table: NDArray[np.int32],
+    runs: NDArray[np.int32],
+    space: int,
+    keeps_spaces: bool,
+    symbols: NDArray[np.int32],
+    end: int,
+) -> tuple[int, int]:
+    """Writes the symbols of the word data[position:stop]. Returns their end, and why it is slow (0: it isn't)."""
+    if stop - position > LONGEST_WORD:
+        return end, TOO_LONG
+    while position < stop:
+        size = utf8_size(data[position])
+        code = code_point(data, position, size)
+        position += size
+        becomes = np.int64(table[code]) if code < table.shape[0] else SLOW
+        if becomes == SLOW:
+            return end, BY_HAND
+        if becomes & 1 == 0:  # one symbol, as nearly all characters
+            end = _put(symbols, end, becomes >> 1, space, keeps_spaces)
+            continue
+        run = becomes >> (1 + RUN_BITS)
+        for place in range(run, run + ((becomes >> 1) & ((1 << RUN_BITS) - 1))):
+            end = _put(symbols, end, runs[place], space, keeps_spaces)
+    return end, 0
+
+
 @uncounted
 def normalised(
     data: NDArray[np.uint8],
@@ -42,7 +83,7 @@ def normalised(
     starts: NDArray[np.int64],
     why_slow: NDArray[np.uint8],
 ) -> int:
-    """The symbols of the chosen words, a space before each; spaces collapsed, but if `keeps_spaces`.
+    """The symbols of the chosen words, a space before each. Spaces are collapsed unless `keeps_spaces`.
 
     Returns how many words are slow.
 
@@ -53,29 +94,14 @@ def normalised(
     end, slow = 0, 0
     starts[0] = 0
     for number in range(chosen.shape[0]):
-        position, begin = words.starts[chosen[number]], end
-        stop = position + words.lengths[chosen[number]]
-        why = TOO_LONG if stop - position > LONGEST_WORD else 0
-        symbols[end] = space
-        end += 1
-        while position < stop and why == 0:
-            size = utf8_size(data[position])
-            code = code_point(data, position, size)
-            position += size
-            fate = np.int64(table[code]) if code < table.shape[0] else SLOW
-            if fate == SLOW:
-                why = BY_HAND
-            elif fate & 1 == 0:
-                symbols[end] = fate >> 1
-                end += 0 if fate >> 1 == space and symbols[end - 1] == space and not keeps_spaces else 1
-            else:
-                run = fate >> (1 + RUN_BITS)
-                for place in range(run, run + ((fate >> 1) & ((1 << RUN_BITS) - 1))):
-                    symbols[end] = runs[place]
-                    end += 0 if runs[place] == space and symbols[end - 1] == space and not keeps_spaces else 1
+        begin, start = end, words.starts[chosen[number]]
+        stop = start + words.lengths[chosen[number]]
+        symbols[begin] = space
+        end, why = _normalise_word(data, start, stop, table, runs, space, keeps_spaces, symbols, begin + 1)
         if why != 0:
             end = begin
             slow += 1
+        # A word that ends with spaces loses them; one that became spaces alone, all of it.
         while end > begin and symbols[end - 1] == space and not keeps_spaces:
             end -= 1
         why_slow[number] = why

@@ -1,7 +1,9 @@
 """A cache of words with their ids beside them, one or two cache lines each: kernels that encode words by it.
 
-A word of at most 16 bytes is kept in the `short` table, one of at most 64 bytes in the `long` one. What is longer, or
-has more ids than there is room for, is merged each time.
+Words of up to 16 bytes are kept in the `short` table, words of up to 64 bytes in the `long` one. A longer word, or
+one with more ids than fit, is merged each time it occurs.
+
+Twin: tests/reference/greedy_merges.py::merge
 """
 
 from __future__ import annotations
@@ -34,8 +36,8 @@ class Table(NamedTuple):
 class Words(NamedTuple):
     """Room for a few words. Word k is `data[starts[k]:starts[k + 1]]`; keys: three for each.
 
-    room: for the symbols of one. counts: words REFUSED, as they had too many of them (they have no ids), and
-    bytes MERGED: of words that were in no table.
+    room: for the symbols of one. counts: words REFUSED because they have too many symbols (they get
+    no ids), and bytes MERGED, of words that were in no table.
     """
 
     starts: NDArray[np.int64]
@@ -45,7 +47,7 @@ class Words(NamedTuple):
 
 
 def new_table(cache_bytes: int, width: int) -> Table:
-    """Of at most so many bytes, and 16 slots at least."""
+    """A table of at most `cache_bytes`, but of 16 slots at least."""
     slots = power_of_two(cache_bytes // (8 * width), 4)
     return Table(zero_slots(slots, width), np.zeros(1, np.int64))
 
@@ -59,7 +61,7 @@ def room_for_words(count: int, longest: int) -> Words:
 
 @inlined
 def _hash(first: np.uint64, second: np.uint64, length: int) -> np.uint64:
-    """Of 32 bits."""
+    """A hash of 32 bits."""
     hashed = (first ^ np.uint64(length)) * _FIRST + second * _SECOND
     return (hashed ^ hashed >> _HALF) * _THIRD >> _HALF
 
@@ -156,7 +158,8 @@ def write_words(
 ) -> int:
     """Writes the ids of the first `count` words from out[end] on. Returns where they end; WRITTEN more are touched.
 
-    What is not in its table yet is put there. Places in memory are uint64, which numba takes for no negative index.
+    Words that are not in their table yet are put there. Places are uint64, so that numba needn't check for negative
+    indices.
     """
     starts, keys, slots = words.starts, words.keys, short.slots.reshape(-1)
     one, last = np.uint64(1), np.uint64(short.slots.shape[0] - 1)

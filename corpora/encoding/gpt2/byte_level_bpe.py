@@ -1,4 +1,7 @@
-"""Byte-level BPE as GPT-2 has it, word by word: ids of a tokenizer.json without `tokenizers`."""
+"""GPT-2's byte-level BPE, word by word: the ids of a tokenizer.json without the library `tokenizers`.
+
+Twin: tests/reference/gpt2_words.py::words_of, tests/reference/greedy_merges.py::merge
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,8 @@ from numpy.typing import NDArray
 
 from corpora.compiled import trailing_zeros, uncounted
 from corpora.encoding.cache.bpe_merges import MOST_RANKS, MOST_SYMBOLS, ByteMerges, byte_merges
-from corpora.encoding.cache.cached_words import DEFAULT_CACHE
-from corpora.encoding.cache.word_pieces import ByEngine
+from corpora.encoding.cache.cached_words import ByEngine
+from corpora.encoding.cache.lending import DEFAULT_CACHE
 from corpora.encoding.cache.word_symbols import LONGEST_WORD
 from corpora.encoding.cache.word_table import (
     LONG_SLOT,
@@ -33,10 +36,10 @@ from corpora.encoding.gpt2.words import BLOCK, CARRIED, LETTER, NUMBER, OTHER, W
 from corpora.texts import Utf8, read_only
 
 _CODE_POINTS = 0x110000
-_PLANES = 0x40000  # those with letters and numbers, now or one day
+_PLANES = 0x40000  # planes with letters and numbers, now or one day
 _RUN = 64
 _WORDS = 512  # looked up at once
-_ENOUGH, _MUCH = 1 << 20, 0.65  # bytes, and what part of them is new words, from where on fastokens is faster
+_ENOUGH, _MUCH = 1 << 20, 0.65  # bytes; above this share of new words fastokens is faster
 
 
 class _Model(msgspec.Struct):
@@ -60,7 +63,7 @@ class _PreTokenizer(msgspec.Struct):
 
 
 class _File(msgspec.Struct):
-    """Of tokenizer.json, what decides ids."""
+    """The parts of tokenizer.json that decide ids."""
 
     model: _Model
     normalizer: dict[str, Any] | None = None
@@ -76,7 +79,7 @@ class Tables(NamedTuple):
 
 
 class Scanning(NamedTuple):
-    """See `gpt2_words.beginnings`. end: a copy of where the data ends, written to as `end_to_write`."""
+    """See `words.beginnings`. end: a copy of where the data ends, written to as `end_to_write`."""
 
     classes: NDArray[np.uint8]
     carried: NDArray[np.uint64]
@@ -88,8 +91,8 @@ class Scanning(NamedTuple):
 class ByteLevelBpe:
     """Serves one thread at a time. `data` is a tokenizer.json that `why_not` has no objection to.
 
-    by_engine: the ids of texts, for those that words can't serve. cache_bytes bounds what is kept of words seen; a
-    table is emptied when it is full.
+    by_engine: the engine's ids, for texts that words can't serve. cache_bytes bounds both tables together; a table is
+    emptied when it is full.
     """
 
     engine, seldom_serve = "word cache", False
@@ -110,8 +113,8 @@ class ByteLevelBpe:
         self._bytes_seen = 0
 
     @property
-    def gives_way(self) -> bool:
-        """Where most of the text, as in Chinese, is words that weren't seen before: to fastokens."""
+    def slower_than_next(self) -> bool:
+        """Whether most of the text is new words, as in Chinese: fastokens merges those faster."""
         return self._bytes_seen > _ENOUGH and int(self._words.counts[MERGED]) > _MUCH * self._bytes_seen
 
     def encode_flat(self, texts: Utf8) -> FlatIds:
@@ -124,7 +127,7 @@ class ByteLevelBpe:
         return self._with_the_engines(found, texts, refused) if refused.any() else found
 
     def _with_the_engines(self, found: FlatIds, texts: Utf8, refused: NDArray[np.bool_]) -> FlatIds:
-        """Ids of texts with a word that is too long come from the engine."""
+        """The ids, with those of refused texts from the engine."""
         parts: list[NDArray[np.integer]] = np.split(found.ids, found.offsets[1:-1])
         for number in np.flatnonzero(refused).tolist():
             start, stop = texts.offsets[number : number + 2].tolist()
@@ -229,7 +232,7 @@ def _objection_to_model(model: _Model) -> str | None:
 
 @lru_cache(maxsize=1)
 def classes() -> NDArray[np.uint8]:
-    """Of each code point, as the installed `tokenizers` sees it; characters newer than Python's are asked of it."""
+    """The class of each code point in the installed `tokenizers`, asked about characters newer than Python's."""
     kinds = {"L": LETTER, "N": NUMBER}
     categories = [unicodedata.category(chr(code)) for code in range(_PLANES)]
     found = np.full(_CODE_POINTS, OTHER, np.uint8)
@@ -248,7 +251,7 @@ def _runs(codes: NDArray[np.int64]) -> list[range]:
 
 
 def _not_all_other(runs: list[range]) -> list[range]:
-    """Those that have a letter or a number: the others are one word with the exclamation mark before them."""
+    """The runs with a letter or a number. Any other run is one word with the exclamation mark before it."""
     text = "".join("1!" + "".join(map(chr, run)) for run in runs)
     spans = {span for _, span in _cut(text)}
     ends = np.cumsum([len(run) + 2 for run in runs]).tolist()

@@ -1,7 +1,7 @@
-"""Byte-level BPE by fastokens (Apache-2.0, Rust), whatever pattern cuts its words: many times as fast as tokenizers.
+"""Byte-level BPE by fastokens (Apache-2.0, Rust), with any pattern for words: many times as fast as `tokenizers`.
 
-It is young, so `FlatEncoder` holds it to `tokenizers` before it serves. Its own cache of words is bounded. It takes
-strings, and merges new words faster than `byte_level_bpe`, which is the faster one where words repeat.
+It is young, so `FlatEncoder` checks it against `tokenizers` before it serves. Its cache of words is bounded. It takes
+strings. It is faster than `byte_level_bpe` on new words, and slower where words repeat.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Fastokens:
     Raises ImportError where fastokens is not installed, ValueError where it can't take the file.
     """
 
-    seldom_serve = gives_way = False
+    seldom_serve = slower_than_next = False
 
     def __init__(self, data: bytes, dtype: np.dtype[np.unsignedinteger]) -> None:
         # Threads are Beam's to start; read when fastokens loads.

@@ -4,6 +4,8 @@ The pattern: `'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?
 
 A block of 64 bytes at a time, as the bits of a number, from the lowest on: one number for each class of characters,
 and from these, by logic, the bytes where a word begins.
+
+Twin: tests/reference/gpt2_words.py::words_of
 """
 
 from __future__ import annotations
@@ -19,8 +21,8 @@ BLOCK = 64
 _SPACE, _APOSTROPHE = ord(" "), ord("'")
 _S, _T, _M, _D, _R, _E, _V, _L = map(ord, "stmdrevl")
 _ONE, _LAST, _ALL = np.uint64(1), np.uint64(BLOCK - 1), np.uint64(0xFFFFFFFFFFFFFFFF)
-# What a block leaves to the next one of its text, in `carried`: bytes of an unfinished character, by class; the class
-# of the last byte, and whether it is a space; beginnings to take away and to add.
+# What one block passes on to the next one of its text, in `carried`: bytes of an unfinished character, by class; the
+# class of the last byte, and whether it is a space; beginnings to take away and to add.
 _UNFINISHED, _BEFORE, _SPACE_BEFORE, _TAKEN, _ADDED, CARRIED = 0, 4, 8, 9, 10, 11
 
 
@@ -32,7 +34,7 @@ def _class(data: NDArray[np.uint8], position: int, classes: NDArray[np.uint8]) -
 
 @inlined
 def _contraction(data: NDArray[np.uint8], position: int, stop: int) -> int:
-    """Bytes of 's 't 'm 'd 're 've 'll at `position`, where an apostrophe is; 0: none is there."""
+    """Bytes of 's 't 'm 'd 're 've 'll at `position`, an apostrophe; 0 if none of them is there."""
     if position + 1 >= stop:
         return 0
     second = data[position + 1]
@@ -84,7 +86,7 @@ def _with_contractions(
     apostrophes: np.uint64,
     carried: NDArray[np.uint64],
 ) -> np.uint64:
-    """`begins`, where the apostrophes that begin a word may begin a contraction: it is a word, whatever follows."""
+    """`begins`, corrected where an apostrophe begins a contraction, which is a word whatever follows."""
     while apostrophes != 0:
         place = trailing_zeros(apostrophes)
         apostrophes &= apostrophes - _ONE
@@ -111,6 +113,60 @@ def _letter_pairs(text: NDArray[np.uint8], at: int) -> np.uint64:
 
 
 @inlined
+def _others_by_character(
+    data: NDArray[np.uint8],
+    position: int,
+    stop: int,
+    firsts: np.uint64,
+    bits: tuple[np.uint64, np.uint64, np.uint64, np.uint64],
+    classes: NDArray[np.uint8],
+    carried: NDArray[np.uint64],
+    found: NDArray[np.uint64],
+) -> tuple[np.uint64, np.uint64, np.uint64, np.uint64, np.uint64]:
+    """Adds the characters that begin at `firsts` to `bits`: letters, numbers, others, whites.
+
+    Also returns the last whites. `carried` gets the bytes of a character that reaches into the next block.
+    """
+    last_whites = _characters(data, position, stop, firsts, classes, found)
+    letters = bits[0] | found[LETTER]
+    numbers = bits[1] | found[NUMBER] | carried[_UNFINISHED + NUMBER]
+    others = bits[2] | found[OTHER] | carried[_UNFINISHED + OTHER]
+    whites = bits[3] | found[WHITE] | carried[_UNFINISHED + WHITE]
+    carried[_UNFINISHED + LETTER] |= found[4 + LETTER]
+    for kind in (OTHER, NUMBER, WHITE):
+        carried[_UNFINISHED + kind] = found[4 + kind]
+    return letters, numbers, others, whites, last_whites
+
+
+@inlined
+def _begins(
+    letters: np.uint64,
+    numbers: np.uint64,
+    others: np.uint64,
+    whites: np.uint64,
+    last_whites: np.uint64,
+    spaces: np.uint64,
+    carried: NDArray[np.uint64],
+) -> np.uint64:
+    """Where words begin, except contractions: where the class changes. A space is its word's first byte.
+
+    White space is a word, too, up to its last character before something else: a space belongs to the word that
+    follows, and any other character is a word alone.
+    """
+    changes = letters & ~(letters << _ONE | carried[_BEFORE + LETTER])
+    changes |= numbers & ~(numbers << _ONE | carried[_BEFORE + NUMBER])
+    changes |= others & ~(others << _ONE | carried[_BEFORE + OTHER])
+    begins = changes & ~(spaces << _ONE | carried[_SPACE_BEFORE])
+    begins |= whites & ~(whites << _ONE | carried[_BEFORE + WHITE]) | last_whites
+    begins = np.uint64(begins & ~carried[_TAKEN] | carried[_ADDED])
+    carried[_TAKEN] = carried[_ADDED] = np.uint64(0)
+    carried[_BEFORE + LETTER], carried[_BEFORE + NUMBER] = letters >> _LAST, numbers >> _LAST
+    carried[_BEFORE + OTHER], carried[_BEFORE + WHITE] = others >> _LAST, whites >> _LAST
+    carried[_SPACE_BEFORE] = spaces >> _LAST
+    return begins
+
+
+@inlined
 def beginnings(
     data: NDArray[np.uint8],
     position: int,
@@ -123,11 +179,12 @@ def beginnings(
 ) -> np.uint64:
     """The bytes, of a block from `position` on, where a word begins, in a text that ends at `stop`.
 
-    text: holds the block from `at` on, and a byte more: `data`, or a copy where it ends before. data must be valid
-    UTF-8 there. classes: of each code point. carried: uint64[CARRIED], zeros for a text's first block. found:
+    text: has the block from `at` on, and one byte more: `data`, or a copy where `data` ends too early. The data is
+    valid UTF-8. classes: of each code point. carried: uint64[CARRIED], zeros for a text's first block. found:
     uint64[8], to work in.
     """
     valid = _ALL if stop - position >= BLOCK else (_ONE << np.uint64(stop - position)) - _ONE
+    # ASCII's characters and the commonest letters of two bytes are recognised by ranges of bytes, the others below.
     pairs = _letter_pairs(text, at)
     letters = bytes_between(text, at, ord("a"), ord("z")) | bytes_between(text, at, ord("A"), ord("Z"))
     letters |= pairs | pairs << _ONE | carried[_UNFINISHED + LETTER]
@@ -139,30 +196,16 @@ def beginnings(
     others, whites, last_whites = ~(letters | numbers | plain_whites | high), plain_whites, np.uint64(0)
     if high & ~letters & valid != 0:
         firsts = bytes_between(text, at, 0xC0, 0xFF) & ~letters & valid
-        last_whites = _characters(data, position, stop, firsts, classes, found)
-        letters |= found[LETTER]
-        numbers |= found[NUMBER] | carried[_UNFINISHED + NUMBER]
-        others |= found[OTHER] | carried[_UNFINISHED + OTHER]
-        whites |= found[WHITE] | carried[_UNFINISHED + WHITE]
-        for kind in range(4):
-            carried[_UNFINISHED + kind] = found[4 + kind]
-        carried[_UNFINISHED + LETTER] |= pairs >> _LAST
+        letters, numbers, others, whites, last_whites = _others_by_character(
+            data, position, stop, firsts, (letters, numbers, others, whites), classes, carried, found
+        )
     letters, numbers, others, whites = letters & valid, numbers & valid, others & valid, whites & valid
-    # The last white character before something else goes with it, or stands alone.
+    # The last white character before something else: a space belongs to the next word, another is a word alone.
     followed = (letters | numbers | others) >> _ONE
     if plain_whites >> _LAST != 0 and position + BLOCK < stop:
         followed |= np.uint64(_class(data, position + BLOCK, classes) != WHITE) << _LAST
     last_whites |= plain_whites & followed
-    changes = letters & ~(letters << _ONE | carried[_BEFORE + LETTER])
-    changes |= numbers & ~(numbers << _ONE | carried[_BEFORE + NUMBER])
-    changes |= others & ~(others << _ONE | carried[_BEFORE + OTHER])
-    begins = changes & ~(spaces << _ONE | carried[_SPACE_BEFORE])
-    begins |= whites & ~(whites << _ONE | carried[_BEFORE + WHITE]) | last_whites
-    begins = begins & ~carried[_TAKEN] | carried[_ADDED]
-    carried[_TAKEN] = carried[_ADDED] = np.uint64(0)
-    carried[_BEFORE + LETTER], carried[_BEFORE + NUMBER] = letters >> _LAST, numbers >> _LAST
-    carried[_BEFORE + OTHER], carried[_BEFORE + WHITE] = others >> _LAST, whites >> _LAST
-    carried[_SPACE_BEFORE] = spaces >> _LAST
+    begins = _begins(letters, numbers, others, whites, last_whites, spaces, carried)
     apostrophes = begins & bytes_between(text, at, _APOSTROPHE, _APOSTROPHE)
     if apostrophes != 0:
         begins = _with_contractions(data, position, stop, begins, apostrophes, carried)

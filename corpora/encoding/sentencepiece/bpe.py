@@ -18,20 +18,9 @@ from corpora.encoding.cache.bpe_merges import (
     merges_of,
     room_for,
 )
-from corpora.encoding.cache.cached_words import DEFAULT_CACHE, Bytes, Offsets
-from corpora.encoding.cache.word_cache import scan
-from corpora.encoding.cache.word_pieces import ByEngine
-from corpora.encoding.cache.word_scans import scan_spaced
-from corpora.encoding.cache.word_tables import (
-    APART,
-    NAME,
-    expansion,
-    fate_table,
-    fates_of,
-    objection_to_rules,
-    processor_of,
-    untouched,
-)
+from corpora.encoding.cache.cached_words import ByEngine, Bytes, Offsets
+from corpora.encoding.cache.lending import DEFAULT_CACHE
+from corpora.encoding.cache.word_scans import scan, scan_spaced
 from corpora.encoding.sentencepiece.charsmap import read_rules
 from corpora.encoding.sentencepiece.code_points import SPACE
 from corpora.encoding.sentencepiece.model_proto import (
@@ -43,6 +32,16 @@ from corpora.encoding.sentencepiece.model_proto import (
     SentencePieceModel,
     read_model,
 )
+from corpora.encoding.sentencepiece.word_tables import (
+    APART,
+    NAME,
+    character_map_of,
+    character_table,
+    expansion,
+    objection_to_rules,
+    processor_of,
+    untouched,
+)
 from corpora.encoding.sentencepiece.words import SentencePieceWords, Tables
 
 _CODE_POINTS = 0x110000
@@ -50,7 +49,7 @@ _INSIDE = re.compile("[^▁]▁| ")
 
 
 class Engine(NamedTuple):
-    """What all SentencePieceBpe of a model share. See `bpe_merges.merge_words`.
+    """The tables that all SentencePieceBpe of a model share. See `bpe_merges.merge_words`.
 
     no_end: the space, if there are pieces of several. A word ends with it where the text has U+2581 (or another
     character that becomes a space) before a space: then a piece may reach over both.
@@ -67,7 +66,7 @@ class Engine(NamedTuple):
 class SentencePieceBpe(SentencePieceWords):
     """Serves one thread at a time. `model` is one that `why_not` has no objection to.
 
-    by_engine: SentencePiece's ids of texts, for those that words can't serve.
+    by_engine: SentencePiece's ids, for texts that words can't serve.
     """
 
     def __init__(
@@ -114,8 +113,8 @@ def engine(model: bytes) -> Engine:
     symbol_of = np.arange(pieces, pieces + _CODE_POINTS, dtype=np.int32)
     single = {ord(text): number for text, number in own.items() if len(text) == 1}
     symbol_of[list(single)] = list(single.values())
-    found = fates_of(processor, parsed.charsmap, None)
-    table, runs = fate_table(found, symbol_of)
+    found = character_map_of(processor, parsed.charsmap, None)
+    table, runs = character_table(found, symbol_of)
 
     def symbols(text: str) -> NDArray[np.int32]:
         return symbol_of[np.frombuffer(text.encode("utf-32-le"), np.uint32)]
@@ -127,7 +126,7 @@ def engine(model: bytes) -> Engine:
 
 
 def _byte_ids(model: SentencePieceModel) -> NDArray[np.int32]:
-    """Of each byte; all -1 where the model doesn't fall back to bytes."""
+    """The id of each byte; all -1 where the model doesn't fall back to bytes."""
     found = np.full(256, -1, np.int32)
     for number, piece in enumerate(model.pieces):
         if piece.type == BYTE:

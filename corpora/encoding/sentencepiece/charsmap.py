@@ -70,7 +70,7 @@ def _next_characters(units: NDArray[np.uint32], nodes: NDArray[np.int64]) -> tup
 
 
 def _length(lead: int) -> int:
-    """Of a character in UTF-8, by its first byte."""
+    """Bytes of a character in UTF-8, by its first byte."""
     return 1 + (lead >= 0xC0) + (lead >= 0xE0) + (lead >= 0xF0)
 
 

@@ -1,8 +1,8 @@
-"""What each character of raw text becomes by the normaliser and SentencePiece's rules, where it depends on it alone.
+"""What each character of raw text becomes by the normaliser and SentencePiece's rules, where it alone decides that.
 
-A word whose characters all have such a fate is normalised by looking each up. The others (capital sigma, combining
-marks that can change places, letters of Hangul, anything that may join the character before it) are marked, and a
-word with one of them goes through Python and SentencePiece.
+A word of such characters is normalised by looking each one up. The others (capital sigma, combining marks that can
+change places, letters of Hangul, anything that may join the character before it) are marked, and a word with one of
+them goes through Python and SentencePiece.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ _APART = "\ue000"  # private, so no rule joins anything over it; itself marked
 LEFT_OUT = (range(0xD800, 0xE000), range(0x10000, 0x1F000))  # surrogates; rare scripts, to be ready sooner
 
 
-class Fates(NamedTuple):
-    """Of code point c: `characters[starts[c]:starts[c + 1]]`, spaces as `▁`; there is no such fate if `depends[c]`.
+class CharacterMap(NamedTuple):
+    """Code point c becomes `characters[starts[c]:starts[c + 1]]`, spaces as `▁`, unless `depends[c]`.
 
     characters: uint32 code points; starts: int64[CODE_POINTS + 1]; depends: bool[CODE_POINTS].
     """
@@ -35,7 +35,7 @@ class Fates(NamedTuple):
 
 
 def normalise_function(normaliser: Normaliser) -> Callable[[str], str]:
-    """What a line of text goes through before SentencePiece."""
+    """The function that a line of text goes through before SentencePiece."""
     if normaliser is None:
         return str
     from corpora.text.normalise import normalise
@@ -43,7 +43,7 @@ def normalise_function(normaliser: Normaliser) -> Callable[[str], str]:
     return normalise
 
 
-def fates(processor: Any, rules: Rules, normaliser: Normaliser) -> Fates:
+def character_map(processor: Any, rules: Rules, normaliser: Normaliser) -> CharacterMap:
     """`processor`: a SentencePieceProcessor with these rules, for which `why_not` has no objection."""
     characters = [chr(code) for code in range(CODE_POINTS)]
     for left_out in LEFT_OUT:
@@ -58,7 +58,7 @@ def fates(processor: Any, rules: Rules, normaliser: Normaliser) -> Fates:
     if normaliser is not None:
         depends = [a or b for a, b in zip(depends, _change_places(characters, decomposed), strict=True)]
     lengths = np.fromiter(map(len, final), np.int64, CODE_POINTS)
-    return Fates(
+    return CharacterMap(
         np.frombuffer("".join(final).encode("utf-32-le"), np.uint32),
         np.concatenate((np.zeros(1, np.int64), np.cumsum(lengths))),
         np.array(depends),
@@ -86,7 +86,7 @@ def _decomposed(characters: list[str]) -> str:
 
 
 def _change_places(characters: list[str], decomposed: str) -> list[bool]:
-    """Whether the fate depends on the neighbours in CCNet's normaliser.
+    """Whether a character's neighbours decide what it becomes in CCNet's normaliser.
 
     Capital sigma is lowered by its place in the word. NFD sorts marks by their class; most vanish (category Mn), and
     the order of those that stay can change.

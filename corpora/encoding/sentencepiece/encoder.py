@@ -79,9 +79,9 @@ class SentencePieceEncoder:
         return self._flat.engine
 
     def _words(self) -> Make | None:
-        """What makes cached words of this model, where these are exact."""
-        from corpora.encoding.cache import word_pieces
+        """A way to make a word cache for this model; None where its ids would not be exact."""
         from corpora.encoding.sentencepiece import bpe as sentencepiece_bpe
+        from corpora.encoding.sentencepiece import word_pieces
 
         model, record, unknown = self._model, self._record, int(self._processor.unk_id())
         dtype = id_dtype(self.vocab_size)
@@ -143,7 +143,7 @@ class _Parts:
         return split_at_spaces(text, self.longest, self._separator)
 
     def _spaces(self) -> str:
-        """What the normaliser takes as a space, out of space and newline."""
+        """A pattern for the characters, of space and newline, that the normaliser takes for a space."""
         normalize = self._processor.normalize
         return "[ \n]" if normalize("a\nb") == normalize("a b") else " "
 

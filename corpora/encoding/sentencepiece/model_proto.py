@@ -38,7 +38,7 @@ class Piece(NamedTuple):
 
 @dataclass(frozen=True)
 class SentencePieceModel:
-    """What tamiz needs to know of a model. charsmap: the compiled normalisation rules."""
+    """The parts of a model that tamiz reads. charsmap: the compiled normalisation rules."""
 
     pieces: list[Piece]
     model_type: int
@@ -116,7 +116,7 @@ def decode_piece(message: bytes) -> Piece:
 
 
 def _plain_piece(message: bytes) -> Piece | None:
-    """One laid out as `encode_piece` does: most of a model's tens of thousands, so without reading field by field."""
+    """A piece laid out as `encode_piece` does. Nearly all of a model's are: reading field by field would be slow."""
     end = 2 + message[1] if len(message) > 1 and message[1] < 128 else len(message)
     if message[:1] != b"\x0a" or message[end : end + 1] != b"\x15" or len(message) not in (end + 5, end + 7):
         return None

@@ -2,6 +2,8 @@
 
 Characters are renumbered from 0 ("symbols"), the commonest in pieces first, so that the array stays dense. The child
 of the node at `slot` for `symbol` lies at `base[slot] + symbol`, if the `parent` there is `slot`.
+
+Twin: tests/reference/piece_dictionary.py::pieces_at
 """
 
 from __future__ import annotations

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from corpora.encoding.cache.word_tables import NAME, expansion, fate_table, fates_of, objection_to_rules, processor_of
 from corpora.encoding.sentencepiece.code_points import SPACE, Normaliser
 from corpora.encoding.sentencepiece.model_proto import (
     BYTE,
@@ -19,6 +18,14 @@ from corpora.encoding.sentencepiece.model_proto import (
     read_model,
 )
 from corpora.encoding.sentencepiece.piece_trie import PieceTrie, piece_trie
+from corpora.encoding.sentencepiece.word_tables import (
+    NAME,
+    character_map_of,
+    character_table,
+    expansion,
+    objection_to_rules,
+    processor_of,
+)
 from corpora.errors import BadArgument
 
 _UNKNOWN_PENALTY = np.float32(10)  # SentencePiece: an unknown character scores so much below the lowest piece
@@ -27,7 +34,7 @@ _FINEST_STEP = 2.0**-10
 
 
 class Engine(NamedTuple):
-    """What all WordPieces of a model share.
+    """The tables that all WordPieces of a model share.
 
     table, runs: see `word_symbols.normalised`. A symbol from the alphabet's size on is a code point that no piece
     has, plus that size. expansion: symbols that a byte of text can become. scoring: see
@@ -58,11 +65,11 @@ def engine(model: bytes, normaliser: Normaliser) -> Engine:
     if objection is not None:
         raise BadArgument(f"this tokenizer can't be served by words, {objection}: give its lines to SentencePiece")
     trie = piece_trie(parsed)
-    found = fates_of(processor, parsed.charsmap, normaliser)
+    found = character_map_of(processor, parsed.charsmap, normaliser)
     size = len(trie.alphabet)
     symbol_of = np.arange(size, size + 0x110000, dtype=np.int32)
     symbol_of[trie.alphabet] = np.arange(size, dtype=np.int32)
-    table, runs = fate_table(found, symbol_of)
+    table, runs = character_table(found, symbol_of)
     return Engine(processor, trie, table, runs, expansion(found), _scoring(parsed, size))
 
 

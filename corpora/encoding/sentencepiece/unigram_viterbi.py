@@ -18,13 +18,15 @@ score, i < j.
    window; if not, by less than the window. The choice at j is the exact one where its margin exceeds 2 a(j) e; or, by
    1 alone and without the condition of 2, 2 e for each character from the cut to j.
 
-It has to be so at the j on the best path alone. With W the largest magnitude of a candidate's score from the cut on,
+This needs to hold only at the j on the best path. With W the largest magnitude of a candidate's score from the cut,
 these are upper bounds on |A| + W (_SLACK and _CLEAR cover the roundings of these sums themselves,
 k 2**-24 and k 2**-53 of their size, k <= 2**16). A word's limit is on the score before the word, so the exact score
-from there to the cut is taken off, too. The line's score is known exactly, not as F: see `word_cache.expand`.
+from there to the cut is taken off, too. The line's score is known exactly, not as F: see `word_values.expand`.
 
 **Exact sums.** Where all scores are multiples of a step, float32 sums are exact below 2**24 steps, ties included,
 since candidates come in SentencePiece's order and the first of equals stays. Then only the magnitude is bounded.
+
+Twin: tests/reference/unigram_margins.py::best_and_limit
 """
 
 from __future__ import annotations
@@ -45,25 +47,49 @@ _SIGNIFICAND = 24  # bits of float32
 _TO_FLOAT32 = 1e-6  # of a limit: more than the rounding to float32
 
 
+class Room(NamedTuple):
+    """To work in: float64[2, symbols of the longest word + 1] and int64[4, the same]."""
+
+    floats: NDArray[np.float64]
+    places: NDArray[np.int64]
+
+
+def room_for(starts: NDArray[np.int64]) -> Room:
+    """Room for `best_pieces` of words, at least one, that begin at `starts`."""
+    size = 1 + int(np.max(np.diff(starts)))
+    return Room(np.empty((2, size), np.float64), np.empty((4, size), np.int64))
+
+
+class Lattice(NamedTuple):
+    """The rows of a Room. By position j in the word, counted in symbols: X(j), its margin, a(j) (see above).
+
+    origin, piece: where the best candidate for j begins, and what it is. path: the ends of the best pieces since the
+    last cut, last first.
+    """
+
+    best: NDArray[np.float64]
+    margin: NDArray[np.float64]
+    chains: NDArray[np.int64]
+    origin: NDArray[np.int64]
+    piece: NDArray[np.int64]
+    path: NDArray[np.int64]
+
+
 @inlined
-def _offered(
-    candidate: float,
-    additions: int,
-    end: int,
-    best: NDArray[np.float64],
-    margin: NDArray[np.float64],
-    chains: NDArray[np.int64],
-) -> bool:
-    """Offers a candidate for the best score up to `end`, and says whether it is. additions: a(end) by it alone."""
-    ahead = candidate - best[end]
+def _offer(lattice: Lattice, begin: int, end: int, candidate: float, additions: int, piece: int) -> None:
+    """Offers the score of a piece from `begin` as the best one up to `end`. additions: a(end) by it alone.
+
+    Of equals the first one stays, as in SentencePiece.
+    """
+    ahead = candidate - lattice.best[end]
     if abs(ahead) <= _WINDOW:
-        additions = max(additions, chains[end])
+        additions = max(additions, lattice.chains[end])
     if ahead > 0:
-        best[end], margin[end], chains[end] = candidate, ahead, additions
+        lattice.best[end], lattice.margin[end], lattice.chains[end] = candidate, ahead, additions
+        lattice.origin[end], lattice.piece[end] = begin, piece
     else:
-        margin[end] = min(margin[end], -ahead)
-        chains[end] = additions if ahead >= -_WINDOW else chains[end]
-    return bool(ahead > 0)
+        lattice.margin[end] = min(lattice.margin[end], -ahead)
+        lattice.chains[end] = additions if ahead >= -_WINDOW else lattice.chains[end]
 
 
 @inlined
@@ -85,17 +111,88 @@ def _limit(by_chains: float, by_length: float, length: int, before: float, worst
     return bound - before - worst
 
 
-class Room(NamedTuple):
-    """To work in: float64[2, symbols of the longest word + 1] and int64[4, the same]."""
+@inlined
+def _offer_pieces(
+    symbols: NDArray[np.int32],
+    first: int,
+    begin: int,
+    length: int,
+    nodes: NDArray[np.void],
+    scoring: NDArray[np.float64],
+    lattice: Lattice,
+    reach: int,
+    worst: float,
+) -> tuple[int, float]:
+    """Offers every piece that begins at `begin` of the word symbols[first:first + length].
 
-    floats: NDArray[np.float64]
-    places: NDArray[np.int64]
+    Where none is as short as one character, that character is offered as an unknown one. Returns the furthest end
+    offered so far, and the lowest score.
+    """
+    base, additions, alphabet = lattice.best[begin], lattice.chains[begin] + 1, np.uint64(scoring[2])
+    end, slot, alone = begin, np.uint64(ROOT), False  # unsigned: an index that numba need not wrap around
+    while end < length:
+        symbol = np.uint64(symbols[np.uint64(first + end)])
+        child = np.uint64(nodes[slot].base) + symbol
+        if symbol >= alphabet or np.uint64(nodes[child].parent) != slot:
+            break
+        slot = child
+        end += 1
+        if nodes[slot].piece != NO_PIECE:
+            candidate = base + np.float64(nodes[slot].score)
+            _offer(lattice, begin, end, candidate, additions, nodes[slot].piece)
+            worst, reach = min(worst, candidate), max(reach, end)
+            alone |= end == begin + 1
+    if not alone:
+        candidate = base + scoring[0]
+        _offer(lattice, begin, begin + 1, candidate, additions, NO_PIECE)
+        worst, reach = min(worst, candidate), max(reach, begin + 1)
+    return reach, worst
 
 
-def room_for(starts: NDArray[np.int64]) -> Room:
-    """For `best_pieces` of words, at least one, that begin there."""
-    size = 1 + int(np.max(np.diff(starts)))
-    return Room(np.empty((2, size), np.float64), np.empty((4, size), np.int64))
+@inlined
+def _trace(lattice: Lattice, cut: int, end: int) -> tuple[int, float, float]:
+    """Writes the best path between two cuts to `path`, backwards. Returns its length, and what `_limit` takes."""
+    steps, back = 0, end
+    by_chains, by_length = np.inf, np.inf
+    while back > cut:
+        lattice.path[steps] = back
+        steps += 1
+        by_chains = min(by_chains, lattice.margin[back] / (2 * lattice.chains[back]))
+        by_length = min(by_length, lattice.margin[back] / (2 * (back - cut)))
+        back = lattice.origin[back]
+    return steps, by_chains, by_length
+
+
+@inlined
+def _write(
+    lattice: Lattice,
+    steps: int,
+    first: int,
+    values: NDArray[np.uint32],
+    pool: NDArray[np.uint32],
+    pool_next: int,
+    unknowns: NDArray[np.int64],
+    runs: int,
+    in_run: bool,
+) -> tuple[int, int, bool]:
+    """Writes the pieces of a path to the pool: neighbouring unknown characters become one. first: the word's start.
+
+    in_run: whether the piece before was unknown. Returns the pool's next place, the number of runs, and in_run.
+    """
+    while steps > 0:
+        steps -= 1
+        end = lattice.path[steps]
+        known = lattice.piece[end] != NO_PIECE
+        if known:
+            pool[pool_next] = values[lattice.piece[end]]
+        elif not in_run:
+            unknowns[runs, 0], unknowns[runs, 1] = pool_next, first + lattice.origin[end]
+            runs += 1
+        if not known:
+            unknowns[runs - 1, 2] = first + end
+        pool_next += 1 if known or not in_run else 0
+        in_run = not known
+    return pool_next, runs, in_run
 
 
 @uncounted
@@ -120,67 +217,28 @@ def best_pieces(
     whose value stays to be filled in. There must be room for a piece a symbol. Returns the pool's next free place,
     and the number of runs.
     """
-    unknown_score, step, alphabet = scoring[0], scoring[1], np.uint64(scoring[2])
-    best, margin = room.floats[0], room.floats[1]
-    chains, origin, piece, path = room.places[0], room.places[1], room.places[2], room.places[3]
-    runs = 0
+    floats, places = room.floats, room.places
+    lattice = Lattice(floats[0], floats[1], places[0], places[1], places[2], places[3])
+    step, runs = scoring[1], 0
     for word in range(words.shape[0]):
         first, length = starts[word], starts[word + 1] - starts[word]
         entry = words[word]
         entries[entry].pieces = pool_next
         limit, before, in_run = np.inf, 0.0, False
-        position, cut, reach, worst = 0, 0, 0, 0.0
-        best[0], chains[0] = 0.0, 0
-        best[1 : length + 1], margin[1 : length + 1] = -np.inf, np.inf
-        while position < length:
-            base, additions = best[position], chains[position] + 1
-            end, slot, alone = position, np.uint64(ROOT), False  # unsigned: an index that numba need not wrap around
-            while end < length:
-                symbol = np.uint64(symbols[np.uint64(first + end)])
-                child = np.uint64(nodes[slot].base) + symbol
-                if symbol >= alphabet or np.uint64(nodes[child].parent) != slot:
-                    break
-                slot = child
-                end += 1
-                if nodes[slot].piece != NO_PIECE:
-                    candidate = base + np.float64(nodes[slot].score)
-                    if _offered(candidate, additions, end, best, margin, chains):
-                        origin[end], piece[end] = position, nodes[slot].piece
-                    worst = min(worst, candidate)
-                    reach = max(reach, end)
-                    alone |= end == position + 1
-            position += 1
-            if not alone:
-                if _offered(base + unknown_score, additions, position, best, margin, chains):
-                    origin[position], piece[position] = position - 1, NO_PIECE
-                worst = min(worst, base + unknown_score)
-                reach = max(reach, position)
-            if position < reach:
+        cut, reach, worst = 0, 0, 0.0
+        lattice.best[0], lattice.chains[0] = 0.0, 0
+        lattice.best[1 : length + 1], lattice.margin[1 : length + 1] = -np.inf, np.inf
+        for begin in range(length):
+            reach, worst = _offer_pieces(symbols, first, begin, length, nodes, scoring, lattice, reach, worst)
+            end = begin + 1
+            if end < reach:
                 continue
-            steps, back = 0, position  # a cut: what lies behind is settled
-            by_chains, by_length = np.inf, np.inf
-            while back > cut:
-                path[steps] = back
-                steps += 1
-                by_chains = min(by_chains, margin[back] / (2 * chains[back]))
-                by_length = min(by_length, margin[back] / (2 * (back - cut)))
-                back = origin[back]
-            limit = min(limit, _limit(by_chains, by_length, position - cut, before, -worst, step))
-            before -= best[position]
-            while steps > 0:
-                steps -= 1
-                end = path[steps]
-                known = piece[end] != NO_PIECE
-                if known:
-                    pool[pool_next] = values[piece[end]]
-                elif not in_run:
-                    unknowns[runs, 0], unknowns[runs, 1] = pool_next, first + origin[end]
-                    runs += 1
-                if not known:
-                    unknowns[runs - 1, 2] = first + end
-                pool_next += 1 if known or not in_run else 0
-                in_run = not known
-            cut, worst, best[position], chains[position] = position, 0.0, 0.0, 0
+            # A cut: no piece reaches across, so what lies behind is settled, and scores count from here again.
+            steps, by_chains, by_length = _trace(lattice, cut, end)
+            limit = min(limit, _limit(by_chains, by_length, end - cut, before, -worst, step))
+            before -= lattice.best[end]
+            pool_next, runs, in_run = _write(lattice, steps, first, values, pool, pool_next, unknowns, runs, in_run)
+            cut, worst, lattice.best[end], lattice.chains[end] = end, 0.0, 0.0, 0
         entries[entry].count = pool_next - np.int64(entries[entry].pieces)
         entries[entry].cost = before
         entries[entry].limit = limit - abs(limit) * _TO_FLOAT32

@@ -1,4 +1,7 @@
-"""An ARPA file beside the binary, written from the same arrays, order after order."""
+"""An ARPA file beside the binary, written from the same arrays, order after order.
+
+Twin: corpora.perplexity.arpa.write_arpa
+"""
 
 from __future__ import annotations
 
@@ -24,13 +27,13 @@ from corpora.perplexity.estimation.vocabulary import Vocabulary
 def arpa_sections(
     path: str | Path, suffixes: Suffixes, counts: Sequence[int], vocabulary: Vocabulary
 ) -> Iterator[Callable[[Level, Floats], None]]:
-    """Yields what writes the next order, given its weights as contexts; a file at `path` if the block succeeds."""
+    """Yields a function that writes the next order. The file appears at `path` if the block succeeds."""
     with new_arpa_file(path, counts, vocabulary.words()) as file:
         yield lambda level, weights: file.write_section(level.order, _blocks(suffixes, level, weights))
 
 
 def _blocks(suffixes: Suffixes, level: Level, weights: Floats) -> Iterator[Block]:
-    """In suffix order. weights: of the level's n-grams as contexts; not used in the highest order."""
+    """The kept n-grams in suffix order. weights: of the level's n-grams as contexts; unused in the highest order."""
     if level.order == 1:
         chosen = np.flatnonzero((level.flags & PRUNED) == 0)
         words = np.arange(len(chosen), dtype=np.uint32)[:, None]
@@ -48,7 +51,7 @@ def _blocks(suffixes: Suffixes, level: Level, weights: Floats) -> Iterator[Block
 
 
 def _kept(suffixes: Suffixes, level: Level) -> Iterator[tuple[Counts, npt.NDArray[np.int64]]]:
-    """(positions where they end, indices) of the next kept n-grams, till there is none."""
+    """(positions where they end, indices) of the next kept n-grams, until there are no more."""
     place, ngram = 0, 0
     ends, chosen = np.empty(PART, np.uint32), np.empty(PART, np.int64)
     found = PART

@@ -4,6 +4,8 @@ In suffix order, the (k-1)-grams come one after the other. The words that follow
 words, each word's part from its start: the places of a word `w` are sorted by what comes before `w`, which is the
 order in which the text's occurrences of `w` are met here. So one pass over the places meets every k-gram as the next
 one of its last word, context by context: sums need no array, and everything is read front to back.
+
+Twin: tests/reference/kneser_ney_dictionary.py::DictionaryModel
 """
 
 from __future__ import annotations
@@ -46,9 +48,27 @@ def ngrams_before(packed: Bytes, k: int, places: Counts) -> Counts:
 
 
 @inlined
-def _backoff(total: np.int64, freed: np.float32) -> np.float32:
-    """The share that discounts and pruning took; 1 where the context is none."""
-    return freed / np.float32(total) if total else np.float32(1)
+def _write_weights(
+    context: int,
+    total: np.int64,
+    pruned: np.int64,
+    kept: npt.NDArray[np.int64],
+    discounts: Floats,
+    weights: Floats,
+    context_flags: Bytes,
+) -> None:
+    """Writes a context's back-off weight and sum. kept[few]: its kept n-grams of count `few`, 3 for 3 and more.
+
+    The back-off is the share that discounts and pruning took; 1 where no n-gram follows. float32 in lmplz's order.
+    """
+    freed = np.float32(0)
+    for few in range(1, 4):
+        freed += discounts[few] * np.float32(kept[few])
+    freed += np.float32(pruned)
+    weights[context, BACKOFF] = freed / np.float32(total) if total else np.float32(1)
+    weights[context, TOTAL] = np.float32(total)
+    if kept[1] + kept[2] + kept[3]:
+        context_flags[context] |= np.uint8(IS_CONTEXT)
 
 
 @kernel
@@ -80,26 +100,21 @@ def weigh_part(
     for place in range(np.uint64(start), np.uint64(stop) + np.uint64(1)):
         ended = place == np.uint64(stop)
         if ended or (shared_of(packed[place]) < k - 1 <= longest_of(packed[place])):
+            # Another context begins: all n-grams of the one before have been met.
             if context >= first_context:
-                freed = np.float32(0)
-                for few in range(1, 4):
-                    freed += discounts[few] * np.float32(kept[few])
-                freed += np.float32(pruned)
-                weights[context, BACKOFF] = _backoff(total, freed)
-                weights[context, TOTAL] = np.float32(total)
-                if kept[1] + kept[2] + kept[3]:
-                    context_flags[context] |= np.uint8(IS_CONTEXT)
+                _write_weights(context, total, pruned, kept, discounts, weights, context_flags)
             total = pruned = np.int64(0)
             kept[:] = 0
             context += 1
         if ended:
             break
         word = next_words[place]
-        if word == BEGIN:
+        if word == BEGIN:  # the sentence is over: no n-gram goes on here
             continue
+        # This occurrence of `word` is the next place in the part of the suffix order that ends in it.
         following = packed[next_place[word]]
         next_place[word] += np.uint32(1)
-        if shared_of(following) < k <= longest_of(following):
+        if shared_of(following) < k <= longest_of(following):  # the first occurrence of its k-gram
             ngram = next_ngram[word]
             next_ngram[word] += np.uint32(1)
             contexts[ngram] = context

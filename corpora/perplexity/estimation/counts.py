@@ -1,4 +1,7 @@
-"""Adjusted counts of the n-grams of one order, and what else is known of them, a byte each."""
+"""Adjusted counts of the n-grams of one order, and what else is known of them, a byte each.
+
+Twin: corpora.perplexity.ngram_counts.count_ngrams
+"""
 
 from __future__ import annotations
 

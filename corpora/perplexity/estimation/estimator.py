@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -64,20 +64,13 @@ def write_model(
         _renumber(text, kept, len(vocabulary))
         counts = [len(kept), *(survey.total(k, KEPT) for k in range(2, order + 1))]
         words = vocabulary.only(kept)
-        with ExitStack() as files:
-            file = files.enter_context(new_model_file(path, counts, words))
-            tables = _Tables(workers, suffixes, file)
-            if arpa is not None:
-                from corpora.perplexity.estimation.arpa_sections import arpa_sections
-
-                tables.arpa = files.enter_context(arpa_sections(arpa, suffixes, counts, words))
+        with _new_tables(workers, suffixes, counts, words, path, arpa) as tables:
             for threshold in thresholds[1:]:
                 lower = level
                 level, weights = next_level(workers, suffixes, survey, lower, threshold)
                 tables.add(lower, weights)
                 progress(2 + level.order, 4 + order)
             tables.add(level, _NO_WEIGHTS)
-            tables.finish()
     return Written(counts, suffixes.sentences)
 
 
@@ -123,6 +116,26 @@ class _Tables:
             if weights is not _NO_WEIGHTS:
                 self._workers.scratch.release(weights)
         self._running = []
+
+
+@contextmanager
+def _new_tables(
+    workers: Workers,
+    suffixes: Suffixes,
+    counts: Sequence[int],
+    words: Vocabulary,
+    path: str | Path,
+    arpa: str | Path | None,
+) -> Iterator[_Tables]:
+    """The tables of a new model at `path`, which appears, and the ARPA file beside it, if the block succeeds."""
+    with ExitStack() as files:
+        tables = _Tables(workers, suffixes, files.enter_context(new_model_file(path, counts, words)))
+        if arpa is not None:
+            from corpora.perplexity.estimation.arpa_sections import arpa_sections
+
+            tables.arpa = files.enter_context(arpa_sections(arpa, suffixes, counts, words))
+        yield tables
+        tables.finish()
 
 
 def _fill(file: ModelFile, suffixes: Suffixes, level: Level, weights: Floats, memory: int) -> int:

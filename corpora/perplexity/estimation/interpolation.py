@@ -1,4 +1,7 @@
-"""Probabilities of one order from those of the order below."""
+"""Probabilities of one order from those of the order below.
+
+Twin: tests/reference/kneser_ney_dictionary.py::DictionaryModel
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from corpora.perplexity.estimation.contexts import BACKOFF, TOTAL, Floats
 from corpora.perplexity.estimation.counts import EXTENDS_LEFT, PRUNED, STARTS_SENTENCE, Counts
 from corpora.perplexity.estimation.neighbours import Bytes
 
-_AHEAD = 24  # n-grams: their contexts' weights are brought into the cache so long before they are used
+_AHEAD = 24  # n-grams: their contexts' weights are prefetched this far before they are used
 
 
 @kernel

@@ -35,7 +35,7 @@ _log = logging.getLogger(__name__)
 
 
 def _blocks(data: bytes) -> Iterator[bytes]:
-    """The same bytes, a newline at the end of each block; longer than _BLOCK_BYTES only for a line that is."""
+    """The same bytes in blocks that end with a newline. A block is longer than _BLOCK_BYTES only if its line is."""
     start = 0
     while start < len(data):
         end = data.rfind(b"\n", start, start + _BLOCK_BYTES) + 1 or data.index(b"\n", start) + 1

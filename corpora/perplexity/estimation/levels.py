@@ -53,10 +53,10 @@ def _counted(workers: Workers, suffixes: Suffixes, survey: Survey, order: int, t
 
 
 def first_level(workers: Workers, suffixes: Suffixes, survey: Survey, threshold: int) -> Level:
-    """Unigrams. Raises BadArgument if pruning takes `</s>`, which build_binary would refuse, too."""
+    """Unigrams. Raises BadArgument if pruning removes `</s>`: build_binary refuses such a model, too."""
     if suffixes.sentences <= threshold:
-        told = f"it must be below the {suffixes.sentences} sentences"
-        raise BadArgument(f"prune is {threshold} for single words: {told}")
+        bound = f"it must be below the {suffixes.sentences} sentences"
+        raise BadArgument(f"prune is {threshold} for single words: {bound}")
     level = _counted(workers, suffixes, survey, 1, threshold)
     assert len(level) == len(suffixes.starts) - 1, "a word id is not used"
     level.flags[: END + 1] = 0

@@ -50,8 +50,8 @@ class ModelFile:
             try:
                 reserve(file.fileno(), self.size)
             except OSError as error:
-                told = f"{self.size / 1e9:.2f} GB are needed"
-                raise OSError(error.errno, f"{error.strerror or error}: {told}") from error
+                needed = f"{self.size / 1e9:.2f} GB are needed"
+                raise OSError(error.errno, f"{error.strerror or error}: {needed}") from error
             self._map = mmap.mmap(file.fileno(), self.size)
         self._map[: len(self._header)] = self._header
 

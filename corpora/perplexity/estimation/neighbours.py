@@ -1,4 +1,7 @@
-"""What each place in the suffix order tells about the n-grams that end there, packed into one byte."""
+"""For each place in the suffix order, two lengths of n-grams that end there, packed into one byte.
+
+Twin: corpora.perplexity.ngram_counts.sort_text
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from corpora.perplexity.ngram_counts import BEGIN
 
 Bytes = npt.NDArray[np.uint8]
 
-_AHEAD = 24  # places: words are brought into the cache so long before they are compared
+_AHEAD = 24  # places: words are prefetched this far before they are compared
 
 
 @inlined

@@ -1,4 +1,7 @@
-"""Pieces of a SentencePiece model -> ids by first occurrence. Unknown pieces are told apart by what they are."""
+"""Pieces of a SentencePiece model -> ids by first occurrence. Unknown pieces are distinguished by their text.
+
+Twin: corpora.perplexity.small_text.SmallText
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from corpora.perplexity.estimation.words import SPECIAL_WORDS
 from corpora.perplexity.ngram_counts import BEGIN, END
 from corpora.perplexity.settings import SENTENCEPIECE_THREADS
 
-_IDS, _WORDS, _BLANK = range(3)  # what `_number_codes` has got to
+_IDS, _WORDS, _BLANK = range(3)  # how far `_number_codes` has come
 
 
 class PieceNumbers:
@@ -48,7 +51,7 @@ class PieceNumbers:
         return ids[: state[_IDS]], int(state[_BLANK])
 
     def _name_unknown(self, codes: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64], lines: list[str]) -> None:
-        """Gives unknown pieces codes of their own; an unknown piece spelt like a known one is that one."""
+        """Gives each unknown piece a code. An unknown piece spelt like a known one is that one."""
         places = np.flatnonzero(codes == self._unknown)
         owners = np.searchsorted(np.cumsum(lengths), places, side="right")
         surfaces: list[str] = []

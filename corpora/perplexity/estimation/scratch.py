@@ -42,7 +42,7 @@ class Scratch:
         return array
 
     def zeros(self, shape: int | tuple[int, int], dtype: npt.DTypeLike) -> Array:
-        """As `array`, but all 0."""
+        """An `array` of zeros."""
         array = self.array(shape, dtype)
         array.fill(0)
         return array
@@ -81,7 +81,7 @@ class Scratch:
 
 
 def reserve(descriptor: int, size: int) -> None:
-    """Makes a file of `size` bytes whose blocks are its own: a full disk is an OSError here, not a SIGBUS later."""
+    """Makes a file of `size` bytes with its blocks allocated: a full disk is an OSError here, not a SIGBUS later."""
     if hasattr(os, "posix_fallocate"):
         os.posix_fallocate(descriptor, 0, size)
         return

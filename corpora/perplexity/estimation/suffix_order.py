@@ -1,4 +1,7 @@
-"""Positions of a text in suffix order: by the word there, then the word before it, up to the model's order."""
+"""Positions of a text in suffix order: by the word there, then the word before it, up to the model's order.
+
+Twin: corpora.perplexity.ngram_counts.sort_text
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ Ids = npt.NDArray[Any]  # uint16 or uint32
 Places = npt.NDArray[np.int64]
 Positions = npt.NDArray[np.uint32]
 
-_SLICE = 1 << 24  # positions that are sorted at once, at most where words are not too frequent
+_SLICE = 1 << 24  # positions that are sorted at once, where no word is more frequent
 
 
 def run(pool: ThreadPoolExecutor, function: Callable[..., Any], calls: Sequence[tuple[Any, ...]]) -> list[Any]:
@@ -86,7 +89,7 @@ def _sort_slice(
     """Fills `positions` with those of the words first_word .. end_word - 1: a stable counting sort by each word back.
 
     other, found: as long as `positions`, to work in.
-    text: `order` words that are no position stand before it, one behind it.
+    text: `order` words that are not positions come before it, one after it.
     """
     number = positions.shape[0]
     source, target = (other, positions) if order % 2 else (positions, other)

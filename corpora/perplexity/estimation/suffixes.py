@@ -74,7 +74,7 @@ class Suffixes:
         return Survey(np.stack(workers.run(survey_part, calls)))
 
     def next_ngrams(self, workers: Workers, order: int) -> list[Counts]:
-        """Of every part, the index of the n-gram of one order that comes at or after its `next_places`."""
+        """For every part, the index of the n-gram of one order at or after its `next_places`."""
         return workers.run(ngrams_before, [(self.packed, order, places) for places in self.next_places])
 
 

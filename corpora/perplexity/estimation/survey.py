@@ -1,4 +1,7 @@
-"""How many n-grams there are, before any of them is written down: one pass over the neighbours, for all orders."""
+"""How many n-grams there are, before any of them is written down: one pass over the neighbours, for all orders.
+
+Twin: corpora.perplexity.ngram_counts.counts_of_counts
+"""
 
 from __future__ import annotations
 

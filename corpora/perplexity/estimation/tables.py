@@ -1,6 +1,11 @@
-"""The hash tables of a KenLM probing binary, filled where they lie: in the mapped file."""
+"""The hash tables of a KenLM probing binary, filled where they lie: in the mapped file.
+
+Twin: corpora.perplexity.kenlm_binary.write_kenlm_binary
+"""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -10,15 +15,14 @@ from corpora.perplexity.estimation.contexts import BACKOFF, Floats
 from corpora.perplexity.estimation.counts import EXTENDS_LEFT, IS_CONTEXT, PRUNED, Counts
 from corpora.perplexity.estimation.neighbours import Bytes, longest_of, shared_of
 from corpora.perplexity.estimation.suffix_order import Ids
+from corpora.perplexity.kenlm_hashes import LAST_WORD_FACTOR, NEXT_WORD_FACTOR
 
 Cells = npt.NDArray[np.uint32]
 Indices = npt.NDArray[np.int64]
 Keys = npt.NDArray[np.uint64]
 
-LAST_WORD_FACTOR = np.uint64(8978948897894561157)  # CombineWordHash, lm/search_hashed.hh
-NEXT_WORD_FACTOR = np.uint64(17894857484156487943)
-_BATCH = 256  # n-grams whose cells are brought into the cache before they are inserted
-_AHEAD = 48  # places: the words there are brought into the cache so long before they are hashed
+_BATCH = 256  # n-grams whose cells are prefetched before they are inserted
+_AHEAD = 48  # places: words are prefetched this far before they are hashed
 _LOW = np.uint64(0xFFFFFFFF)
 
 
@@ -46,7 +50,7 @@ def signed(value: np.float32, flags: np.uint8) -> np.float32:
 def free_cell(
     cells: Cells, bucket: np.int64, first_bucket: int, end_bucket: int, buckets: int, width: int
 ) -> np.int64:
-    """Index of the first free bucket from `bucket` on, whose key is 0. -1 beyond the end of a part of the table."""
+    """Index in `cells` of the first free bucket (key 0) from `bucket` on; -1 past the end of a part of the table."""
     cell, end = np.uint64(bucket * width), np.uint64(end_bucket * width)
     while cells[cell] | cells[cell + np.uint64(1)]:
         cell += np.uint64(width)
@@ -69,7 +73,7 @@ def _write_entry(
     flags: Bytes,
     longest_order: bool,
 ) -> int:
-    """Returns whether a figure is not finite."""
+    """Writes an n-gram's key and figures. Returns 1 if a figure is not finite, else 0."""
     cells[cell] = np.uint32(key & _LOW)
     cells[cell + 1] = np.uint32(key >> np.uint64(32))
     value = log10_probability(probability[ngram])
@@ -83,13 +87,51 @@ def _write_entry(
 
 @inlined
 def _hash_words(text: Ids, position: np.uint32, shared: np.int64, longest: np.int64, hashes: Keys) -> None:
-    """Sets hashes[n], shared < n <= longest: KenLM's of the n words that end at `position`."""
+    """Sets hashes[n], shared < n <= longest: KenLM's key of the n words that end at `position`."""
     for back in range(shared, longest):
         word = np.uint64(text[position - np.uint32(back)])
         if back:
             hashes[back + 1] = (hashes[back] * LAST_WORD_FACTOR) ^ ((word + np.uint64(1)) * NEXT_WORD_FACTOR)
         else:
             hashes[1] = word
+
+
+class _Batch(NamedTuple):
+    """N-grams that wait to be inserted, [_BATCH] each: their keys, first buckets, and indices."""
+
+    keys: Keys
+    homes: Indices
+    chosen: Indices
+
+
+@inlined
+def _insert(
+    batch: _Batch,
+    waiting: int,
+    bounds: tuple[int, int, int],
+    cells: Cells,
+    floats: Floats,
+    probability: Floats,
+    weights: Floats,
+    flags: Bytes,
+    longest_order: bool,
+    beyond: Indices,
+    left: int,
+) -> tuple[int, int]:
+    """Inserts the first `waiting` n-grams of the batch. bounds: the first bucket, the end, and all of the table's.
+
+    Those that find no free bucket go to beyond[left:]. Returns `left` then, and how many figures are not finite.
+    """
+    bad = 0
+    for i in range(waiting):
+        cell = free_cell(cells, batch.homes[i], bounds[0], bounds[1], bounds[2], 3 if longest_order else 4)
+        if cell < 0:
+            beyond[left] = batch.chosen[i]
+            left += 1
+        else:
+            key, ngram = batch.keys[i], batch.chosen[i]
+            bad += _write_entry(cells, floats, cell, key, ngram, probability, weights, flags, longest_order)
+    return left, bad
 
 
 @kernel
@@ -112,12 +154,13 @@ def fill_table(
     """Inserts the kept k-grams whose bucket is one of first_bucket .. end_bucket - 1, in suffix order.
 
     cells, floats: the table as uint32 and as float32, 3 a bucket in the longest order, else 4. weights: of the
-    k-grams as contexts. carried: ascending indices of those that found no free bucket before first_bucket.
-    Returns those that find none free here (none if this is the whole table), and how many figures are not finite.
+    k-grams as contexts. carried: ascending indices of those that found no free bucket in the part before.
+    Returns those that find none in this part (none if it is the whole table), and how many figures are not finite.
     """
     width = 3 if longest_order else 4
+    bounds = (first_bucket, end_bucket, buckets)
     hashes = np.zeros(k + 1, np.uint64)
-    keys, homes, chosen = np.empty(_BATCH, np.uint64), np.empty(_BATCH, np.int64), np.empty(_BATCH, np.int64)
+    batch = _Batch(np.empty(_BATCH, np.uint64), np.empty(_BATCH, np.int64), np.empty(_BATCH, np.int64))
     beyond = np.empty(_BATCH, np.int64)
     ngram = -1
     waiting = taken = left = bad = 0
@@ -126,25 +169,20 @@ def fill_table(
         if waiting == _BATCH or ended:
             if left + waiting > beyond.shape[0]:
                 beyond = np.concatenate((beyond, np.empty_like(beyond)))
-            for i in range(waiting):
-                cell = free_cell(cells, homes[i], first_bucket, end_bucket, buckets, width)
-                if cell < 0:
-                    beyond[left] = chosen[i]
-                    left += 1
-                    continue
-                bad += _write_entry(
-                    cells, floats, cell, keys[i], chosen[i], probability, weights, flags, longest_order
-                )
+            left, failed = _insert(
+                batch, waiting, bounds, cells, floats, probability, weights, flags, longest_order, beyond, left
+            )
+            bad += failed
             waiting = 0
             if ended:
                 break
         shared, longest = shared_of(packed[place]), longest_of(packed[place])
         if shared >= k:
-            continue
+            continue  # the k-gram of the place before
         prefetch(text, np.int64(positions[min(place + _AHEAD, packed.shape[0] - 1)]))
         _hash_words(text, positions[place], shared, min(np.int64(k), longest), hashes)
         if longest < k:
-            continue
+            continue  # too near its sentence's start for a k-gram
         ngram += 1
         if flags[ngram] & np.uint8(PRUNED):
             continue
@@ -153,7 +191,7 @@ def fill_table(
             bucket = np.int64(first_bucket)
             taken += 1
         if first_bucket <= bucket < end_bucket:
-            keys[waiting], homes[waiting], chosen[waiting] = hashes[k], bucket, ngram
+            batch.keys[waiting], batch.homes[waiting], batch.chosen[waiting] = hashes[k], bucket, ngram
             waiting += 1
             prefetch(cells, bucket * width)
     return beyond[:left].copy(), bad

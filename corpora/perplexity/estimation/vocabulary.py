@@ -1,4 +1,7 @@
-"""Words by id: their strings in one array of bytes, and KenLM's hashes of them."""
+"""Words by id: their strings in one array of bytes, and KenLM's hashes of them.
+
+Twin: corpora.perplexity.kenlm_binary.murmur_hash
+"""
 
 from __future__ import annotations
 

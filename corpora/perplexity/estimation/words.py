@@ -1,4 +1,7 @@
-"""Raw words of a text as bytes -> ids by first occurrence. They end where lmplz ends them: NUL, tab, CR and space."""
+"""Raw words of a text as bytes -> ids by first occurrence. They end where lmplz ends them: NUL, tab, CR and space.
+
+Twin: corpora.perplexity.small_text.SmallText
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ _NEWLINE, _SPACE = 10, 32
 _SEPARATORS = np.uint64(1 << 0 | 1 << 9 | 1 << _NEWLINE | 1 << 13 | 1 << _SPACE)
 Number = TypeVar("Number", bound=np.generic)
 
-_WORDS, _NAMES, _IDS, _BLANK = range(4)  # what `_number_words` has got to
+_WORDS, _NAMES, _IDS, _BLANK = range(4)  # how far `_number_words` has come
 
 
 class WordNumbers:
@@ -43,7 +46,7 @@ class WordNumbers:
         return ids[: state[_IDS]], int(state[_BLANK])
 
     def _make_room(self, length: int) -> None:
-        """For a text of so many bytes, all of it new words of one letter."""
+        """Room for a text of `length` bytes, even if it is all new words of one letter."""
         words, names = self._words + length // 2 + 1, int(self._ends[self._words - 1]) + 2 * length + SPARE
         if len(self._ends) < words:
             self._ends = _longer(self._ends, words)
@@ -61,7 +64,7 @@ class WordNumbers:
 
 
 def _longer(array: npt.NDArray[Number], length: int) -> npt.NDArray[Number]:
-    """The same values and more room."""
+    """A copy with room for more."""
     longer = np.zeros(max(length, 2 * len(array)), array.dtype)
     longer[: len(array)] = array
     return longer

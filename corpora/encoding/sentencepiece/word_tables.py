@@ -1,4 +1,4 @@
-"""How a SentencePiece model normalises words, as tables for the kernels, and which rules these can serve."""
+"""How a SentencePiece model normalises words, as tables for the kernels; and which models' rules fit in them."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from corpora.encoding.cache.word_symbols import RUN_BITS, SLOW
 from corpora.encoding.sentencepiece.charsmap import Rules, read_rules
-from corpora.encoding.sentencepiece.code_points import CODE_POINTS, SPACE, Fates, Normaliser, fates
+from corpora.encoding.sentencepiece.code_points import CODE_POINTS, SPACE, CharacterMap, Normaliser, character_map
 from corpora.encoding.sentencepiece.model_proto import SentencePieceModel
 from corpora.errors import DamagedFile
 
 NAME = "the tokenizer"
-APART = "\ue000"  # what `code_points` keeps characters apart with
+APART = "\ue000"  # with which `code_points` separates characters
 
 
 @lru_cache(maxsize=4)
@@ -31,13 +31,13 @@ def processor_of(model: bytes) -> Any:
     return processor
 
 
-def fates_of(processor: Any, charsmap: bytes, normaliser: Normaliser) -> Fates:
-    """See `code_points.fates`; models of many languages share their rules, and what these do."""
-    return _fates(_Named(charsmap, processor), normaliser)
+def character_map_of(processor: Any, charsmap: bytes, normaliser: Normaliser) -> CharacterMap:
+    """See `code_points.character_map`. Models of many languages share their rules, so the maps are kept."""
+    return _character_map(_Named(charsmap, processor), normaliser)
 
 
 class _Named(NamedTuple):
-    """Equal where the charsmaps are: in processors that words serve nothing else decides how a character ends."""
+    """Equal where the charsmaps are: nothing else in a model that words serve decides what a character becomes."""
 
     charsmap: bytes
     processor: Any
@@ -50,9 +50,8 @@ class _Named(NamedTuple):
 
 
 @lru_cache(maxsize=4)
-def _fates(rules: _Named, normaliser: Normaliser) -> Fates:
-    """Models of many languages share their rules."""
-    return fates(rules.processor, read_rules(rules.charsmap), normaliser)
+def _character_map(rules: _Named, normaliser: Normaliser) -> CharacterMap:
+    return character_map(rules.processor, read_rules(rules.charsmap), normaliser)
 
 
 def objection_to_rules(model: SentencePieceModel, processor: Any) -> str | None:
@@ -75,13 +74,13 @@ def objection_to_rules(model: SentencePieceModel, processor: Any) -> str | None:
 
 
 def untouched(rules: Rules, plain: list[str], spaces: list[str]) -> bool:
-    """Whether no rule replaces the plain characters, and none that of a sequence of several has any of them."""
+    """Whether no rule replaces a plain character, and no rule for a sequence contains one, or one of `spaces`."""
     in_sequences = rules.starts | rules.continuations
     return rules.alone.isdisjoint(plain) and in_sequences.isdisjoint([*plain, *spaces])
 
 
-def fate_table(found: Fates, symbol_of: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """The fates in the numbers that `word_symbols.normalised` reads, and the runs of symbols that they point to.
+def character_table(found: CharacterMap, symbol_of: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """The map as numbers, as `word_symbols.normalised` reads them, and the runs of symbols that they point to.
 
     symbol_of: int32[0x110000], of each code point.
     """
@@ -94,7 +93,7 @@ def fate_table(found: Fates, symbol_of: NDArray[np.int32]) -> tuple[NDArray[np.i
     return table, runs
 
 
-def expansion(found: Fates) -> int:
+def expansion(found: CharacterMap) -> int:
     """Symbols that a byte of text can become."""
     bytes_each = np.repeat([1, 2, 3, 4], [0x80, 0x780, 0xF800, CODE_POINTS - 0x10000])
     return int(np.max(-(-np.diff(found.starts) // bytes_each)))

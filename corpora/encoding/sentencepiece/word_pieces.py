@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from corpora.encoding.cache.cached_words import DEFAULT_CACHE, Bytes, Lines, Offsets
-from corpora.encoding.cache.word_cache import scan
+from corpora.encoding.cache.cached_words import ByEngine, Bytes, Lines, Offsets
+from corpora.encoding.cache.lending import DEFAULT_CACHE
+from corpora.encoding.cache.word_scans import scan
 from corpora.encoding.sentencepiece.code_points import SPACE, Normaliser, normalise_function
 from corpora.encoding.sentencepiece.unigram_engine import Engine, engine, why_not
 from corpora.encoding.sentencepiece.unigram_viterbi import best_pieces, room_for
@@ -22,7 +23,6 @@ from corpora.errors import BadArgument
 __all__ = ["DEFAULT_CACHE", "Lines", "WordPieces", "why_not"]
 
 UnknownValues = Callable[[list[bytes]], Sequence[int]]
-ByEngine = Callable[[list[str]], Iterable[NDArray[np.integer]]]
 
 
 class WordPieces(SentencePieceWords):
