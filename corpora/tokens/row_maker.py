@@ -11,7 +11,6 @@ import numpy.typing as npt
 from corpora.encoding.flat import id_dtype
 from corpora.tokens import causal
 from corpora.tokens.rows import Ids, Positions, Rows
-from corpora.tokens.settings import ShardSettings
 from corpora.tokens.shards import SCALAR, Column, ColumnSpec
 
 
@@ -32,13 +31,24 @@ class Vocabulary(Protocol):
         """The id that marks the k-th noise span, from 0."""
 
 
+class RowSettings(Protocol):
+    """What a row maker needs to know of an objective's settings."""
+
+    @property
+    def sequence_length(self) -> int: ...
+    @property
+    def packing(self) -> str: ...
+    @property
+    def character_borders(self) -> bool: ...
+
+
 class RowMaker:
     """Turns the rows of one part of one split into columns: `input_ids`, and `num_tokens` where rows may be short.
 
     Objectives subclass it. `base` identifies the part; whatever is random is keyed by it and the row's number.
     """
 
-    def __init__(self, settings: ShardSettings, vocabulary: Vocabulary) -> None:
+    def __init__(self, settings: RowSettings, vocabulary: Vocabulary) -> None:
         self.settings = settings
         self.width, self.pad_id = settings.sequence_length, vocabulary.pad_id
         self.dtype = id_dtype(vocabulary.vocab_size)
