@@ -1,7 +1,7 @@
 """What the site needs besides docs/*.md: pages made of files elsewhere, and a reference of the public names.
 
-mkdocs calls `on_files` and `on_page_markdown`. Run as a program, this file copies docs/extending/*.py into the blocks of
-docs/extending.md that show them.
+mkdocs calls `on_config`, `on_files` and `on_page_markdown`. Run as a program, this file copies docs/extending/*.py into
+the blocks of docs/extending.md that show them.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ MOVED = {
     "benchmarks": "results/index.md",
     "benchmarks/results": "results/index.md",
 }
-_LINK = re.compile(r"(\]\()([^)#:\s]+)(#[^)\s]*)?(\))")
+_LINK = re.compile(r"(\]\(|src=\")([^)\"#:\s]+)(#[^)\s]*)?(\)|\")")
 _SHOWN = re.compile(r"^(<!-- (docs/extending/\w+\.py) -->\n)(?:\n```python\n.*?^```\n)?", re.MULTILINE | re.DOTALL)
 
 
@@ -111,9 +111,17 @@ def public_modules() -> list[str]:
 
 
 def _module_page(module: ModuleType) -> str:
-    names = [_home(module, name) for name in getattr(module, "__all__", ())]
-    title = f"# {module.__name__}\n\n```text\n{(module.__doc__ or '').strip()}\n```\n"
-    return "\n".join([title, *(f"::: {name}\n" for name in names or [module.__name__])])
+    """The tour in the module's docstring, then the names that it exports; or all that it holds."""
+    tour = f"# {module.__name__}\n\n```text\n{(module.__doc__ or '').strip()}\n```\n"
+    names = getattr(module, "__all__", ())
+    if not names:
+        return f"# {module.__name__}\n\n::: {module.__name__}\n    options: {{show_root_heading: false}}\n"
+    return "\n".join([tour, *(_entry(module, name) for name in names)])
+
+
+def _entry(module: ModuleType, name: str) -> str:
+    options = f"{{heading: {module.__name__}.{name}, toc_label: {name}}}"
+    return f"::: {_home(module, name)}\n    options: {options}\n"
 
 
 def _home(module: ModuleType, name: str) -> str:

@@ -26,7 +26,8 @@ MOST_SECONDS = 60
 
 _FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _INLINE = re.compile(r"`(tamiz [^`\n]+)`")
-_LINK = re.compile(r"\]\(([^)\s]+)\)")
+_LINK = re.compile(r"(?:\]\(|src=\")([^)\"\s]+)[)\"]")
+_PATH = re.compile(r"`((?:corpora|tokenizer_train|pipelines|tamiz|tests|docs|examples|benchmarks)/[\w/.-]*)`")
 
 
 def page_id(path: Path) -> str:
@@ -124,6 +125,11 @@ def test_links_and_images_lead_somewhere(page):
     links = [link for link in _LINK.findall(_FENCE.sub("", page.read_text())) if "://" not in link]
     missing = [link for link in links if not (page.parent / link.partition("#")[0]).exists()]
     assert missing == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_files_that_are_named_exist(page):
+    assert [name for name in _PATH.findall(page.read_text()) if not (ROOT / name).exists()] == []
 
 
 def test_commands_that_cannot_be_are_found():
