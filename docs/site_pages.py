@@ -1,7 +1,7 @@
 """What the site needs besides docs/*.md: pages made of files elsewhere, and a reference of the public names.
 
-mkdocs calls `on_config`, `on_files` and `on_page_markdown`. Run as a program, this file copies docs/extending/*.py into
-the blocks of docs/extending.md that show them.
+mkdocs calls `on_config`, `on_files` and `on_page_markdown`. Run as a program, this file copies docs/extending/*.py
+into the blocks of docs/extending.md that show them.
 """
 
 from __future__ import annotations
