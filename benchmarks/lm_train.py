@@ -1,8 +1,9 @@
 """`tamiz lm train` against `lmplz | build_binary` on one file of pieces: python -m benchmarks.lm_train PIECES
 
-Both read the same text (one sentence per line, words separated by spaces, no blank lines) and write a KenLM probing binary, in
-turn, --runs times each. Prints wall and CPU times, the ratio of walls, the peak of anonymous memory (RssAnon of all
-processes, sampled), and whether the files are equal. `--random N` instead compares them on N random tiny corpora.
+Both read the same text (one sentence per line, words separated by spaces, no blank lines) and write a KenLM probing
+binary, in turn, --runs times each. Prints wall and CPU times, the ratio of walls, the peak of anonymous memory
+(RssAnon of all processes, sampled), and whether the files are equal. `--random N` instead compares them on N random
+tiny corpora.
 """
 
 from __future__ import annotations

@@ -1,16 +1,17 @@
 """Loading packed rows against `datasets` and mosaicml-streaming: python -m benchmarks.load
 
 Rows of 2,048 uint16 ids, in shuffled order, from files into int64 tensors [batch, 2048], each loader in its own
-process on one core, in turn, --rounds times. Each reads the same rows: ours and `datasets` from the shards, mosaicml-
-streaming from its own MDS shards, uncompressed, a memory map (the bound: nothing to decompress, nothing to find)
-from one flat file. `datasets` is read as its guide shows, and in the fastest way found.
+process on one core, in turn, --rounds times. Each reads the same rows: ours and `datasets` from the shards,
+mosaicml-streaming from its own MDS shards, uncompressed, a memory map (the bound: nothing to decompress, nothing to
+find) from one flat file. `datasets` is read as its guide shows, and in the fastest way found.
 
-Prints ids/s by CPU time and by wall time over the second half of an epoch, where as much is made ahead for later as was
-made ahead before; how many times faster ours is by CPU time; memory beyond what the imports take; the time to the
-first batch; how many files a batch mixes; whether every row came exactly once. Then how long it takes to resume
-in the middle of an epoch, and how many of its rows come twice or never.
+Prints ids/s by CPU time and by wall time over the second half of an epoch, where as much is made ahead for later as
+was made ahead before; how many times faster ours is by CPU time; memory beyond what the imports take; the time to the
+first batch; how many files a batch mixes; whether every row came exactly once. Then how long it takes to resume in
+the middle of an epoch, and how many of its rows come twice or never.
 
-`datasets` sleeps 5 s when a shuffled epoch ends; here that is set to 0, since it says nothing about speed (--sleep: 5 s).
+`datasets` sleeps 5 s when a shuffled epoch ends; here that is set to 0, since it says nothing about speed (--sleep: 5
+s).
 """
 
 from __future__ import annotations
@@ -102,7 +103,7 @@ class Bench:
         return float(np.mean([len(np.unique(batch)) for batch in batches]))
 
     def resumed(self, loader: str) -> tuple[float, int, int]:
-        """Seconds to the first batch after half an epoch, and how many rows of the epoch come twice, and how many never."""
+        """Seconds to the first batch after half an epoch, and how many rows of the epoch come twice or never."""
         half = self.run(loader, take=self._rows // 2)
         rest = self.run(loader, take=self._rows - len(half["rows"]), state=half["state"])
         times = np.bincount(half["rows"] + rest["rows"], minlength=self._rows)

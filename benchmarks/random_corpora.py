@@ -1,6 +1,7 @@
 """Both estimators of `tamiz lm train` against lmplz and build_binary, on random tiny corpora.
 
-They have 1 to 400 lines and 1 to 300 words; orders are 2 to 6, pruned and not. In nearly all, some discount falls back.
+They have 1 to 400 lines and 1 to 300 words; orders are 2 to 6, pruned and not. In nearly all, some discount falls
+back.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Perplexity: the published Python loop against the product, on one core: python -m benchmarks.score --language es
 
-The loop is BERTIN's and CCNet's: each line is normalised, cut by SentencePiece and scored by kenlm, one by one. It also
-runs with the product's own normaliser, which is quicker than the published one. All score the same documents, in
+The loop is BERTIN's and CCNet's: each line is normalised, cut by SentencePiece and scored by kenlm, one by one. It
+also runs with the product's own normaliser, which is quicker than the published one. All score the same documents, in
 processes that take turns; where the corpus allows, the model was not trained on them. Prints MB of UTF-8 text per
 second of CPU time, its ratio to the published loop's, the share of documents with equal perplexity, peak memory, two
 threads against one (wall time), and how soon the product is ready. Without --lm a model is trained first, by the

@@ -28,7 +28,7 @@ def hugging_face(request: dict[str, Any], out: Path) -> None:
 
 
 def grouped(request: dict[str, Any], out: Path) -> tuple[np.ndarray, int]:
-    """Rows of as many raw ids as T5's lengths take, as in run_t5_mlm_flax.py; the remainders of batches are dropped."""
+    """Rows of as many raw ids as T5's lengths take, as in run_t5_mlm_flax.py; batches' remainders are dropped."""
     import datasets
     from transformers import AutoTokenizer
 

@@ -2,9 +2,10 @@
 
 For each kind of tokenizer: the engine of record (SentencePiece, or `tokenizers` itself), `tokenizers` on the same
 tokenizer's tokenizer.json, and the product's `encode_flat`, with an empty word cache, again, and after other
-documents. All encode the same documents, in processes that take turns. Prints MB of UTF-8 text per second of CPU time,
-its ratio to `tokenizers`, the share of documents with the engine of record's ids, and peak memory. Where fastokens is
-installed, it is also measured, on byte-level BPE. Tokenizers are trained on the same language and kept in --cache.
+documents. All encode the same documents, in processes that take turns. Prints MB of UTF-8 text per second of CPU
+time, its ratio to `tokenizers`, the share of documents with the engine of record's ids, and peak memory. Where
+fastokens is installed, it is also measured, on byte-level BPE. Tokenizers are trained on the same language and kept
+in --cache.
 """
 
 from __future__ import annotations

@@ -87,7 +87,7 @@ def _bpe(paths: list[Path], out: Path, **rules: Any) -> Found:
 
 
 def _as_json(model: bytes) -> dict[str, Any]:
-    """What transformers makes of a SentencePiece model (convert_slow_tokenizer.py, SpmConverter and LlamaConverter)."""
+    """What transformers makes of a model (convert_slow_tokenizer.py, SpmConverter and LlamaConverter)."""
     from corpora.encoding.sentencepiece.model_proto import NORMAL, read_model
 
     parsed = read_model(model, "spiece.model")

@@ -11,8 +11,7 @@ import sys
 import apache_beam as beam
 
 from corpora.perplexity.routing import LmChoice
-from pipelines import ScoreDocuments, work_items
-from pipelines.score import ScoreWork
+from pipelines import ScoreDocuments, ScoreWork, work_items
 
 
 def main(lm: str = "demo/lm/lm.bin", out: str = "my-scores", *patterns: str) -> None:

@@ -9,11 +9,13 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import click
 import pytest
 
+from corpora.choices import load_extensions
 from corpora.errors import BadArgument
 from docs.site_pages import with_blocks
 from tamiz.cli import cli, main, spread
@@ -49,27 +51,31 @@ def after_demo(tmp_path_factory) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", PAGES, ids=page_id)
+@pytest.mark.parametrize("page", [page for page in PAGES if ">>> " in page.read_text()], ids=page_id)
 def test_examples_give_what_the_page_shows(page, after_demo):
-    examples = doctest.DocTestParser().get_doctest("\n".join(blocks(page, "python")), {}, page_id(page), str(page), 0)
-    said: list[str] = []
-    with contextlib.chdir(after_demo):
-        result = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(examples, out=said.append)
-    assert result.failed == 0, "".join(said)
+    ended = run(f"from tests.unit.test_docs import run_examples; run_examples({str(page)!r})", cwd=after_demo)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
+def run_examples(page: str) -> None:
+    """Exits with the number of examples that fail, having printed them."""
+    text = "\n".join(blocks(Path(page), "python"))
+    examples = doctest.DocTestParser().get_doctest(text, {}, Path(page).name, page, 0)
+    sys.exit(doctest.DocTestRunner().run(examples).failed)
+
+
+def run(code: str, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Runs code in a process of its own, which finds tamiz and the modules in docs/extending."""
+    environment = os.environ | variables | {"PYTHONPATH": f"{ROOT}{os.pathsep}{EXTENDING}"}
+    return subprocess.run(
+        [sys.executable, "-c", code], cwd=cwd, env=environment, capture_output=True, text=True, timeout=MOST_SECONDS
+    )
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("script", EXAMPLES, ids=page_id)
-def test_examples_run(script, after_demo):
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    ended = subprocess.run(
-        [sys.executable, script],
-        cwd=after_demo,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=MOST_SECONDS,
-    )
+def test_scripts_run(script, after_demo):
+    ended = run(f"import runpy; runpy.run_path({str(script)!r}, run_name='__main__')", cwd=after_demo)
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout
 
@@ -90,14 +96,16 @@ def test_every_command_line_parses(page, command):  # noqa: ARG001
         check(command)
         return
     added = dict(variable.split("=", 1) for variable in variables.split())
-    environment = os.environ | added | {"PYTHONPATH": f"{ROOT}{os.pathsep}{EXTENDING}"}
-    code = f"from tests.unit.test_docs import check; check({command.removeprefix(variables)!r})"
-    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True)
+    ended = run(f"from tests.unit.test_docs import check; check({command.removeprefix(variables)!r})", ROOT, **added)
     assert ended.returncode == 0, ended.stderr
 
 
 def check(command: str) -> None:
-    """Raises click.UsageError for an unknown command or flag, or for a choice that isn't one."""
+    """Raises click.UsageError for an unknown command or flag, or for a choice that isn't one.
+
+    Loads the modules that TAMIZ_EXTENSIONS names.
+    """
+    load_extensions()
     parse(spread(shlex.split(command, comments=True)[1:]), cli)
 
 
@@ -118,6 +126,12 @@ def parse(arguments: list[str], command: click.Command) -> None:
         from pipelines.runners import check_beam_flags
 
         check_beam_flags(unknown)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if "```toml" in page.read_text()], ids=page_id)
+def test_toml_is_toml(page):
+    for block in blocks(page, "toml"):
+        assert tomllib.loads(block)
 
 
 @pytest.mark.parametrize("page", [*PAGES, ROOT / "CHANGELOG.md"], ids=page_id)
