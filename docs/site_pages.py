@@ -125,12 +125,11 @@ def _entry(module: ModuleType, name: str) -> str:
 
 
 def _home(module: ModuleType, name: str) -> str:
-    """Where an exported name is defined."""
+    """Where an exported name is defined; a value that is neither class nor function is where it is exported."""
     value = getattr(module, name)
     if isinstance(value, ModuleType):
         return value.__name__
-    home = getattr(value, "__module__", None)
-    return f"{home}.{name}" if str(home).partition(".")[0] in PACKAGES else f"{module.__name__}.{name}"
+    return f"{value.__module__ if hasattr(value, '__qualname__') else module.__name__}.{name}"
 
 
 def with_blocks(page: str) -> str:
