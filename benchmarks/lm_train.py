@@ -1,8 +1,9 @@
 """`tamiz lm train` against `lmplz | build_binary` on one file of pieces: python -m benchmarks.lm_train PIECES
 
-Both read the same text (a sentence a line, words between spaces, no blank lines) and write a KenLM probing binary, in
-turn, --runs times each. Prints wall and CPU times, the ratio of walls, the peak of anonymous memory (RssAnon of all
-processes, sampled), and whether the files are equal. `--random N` instead compares them on N random tiny corpora.
+Both read the same text (one sentence per line, words separated by spaces, no blank lines) and write a KenLM probing
+binary, in turn, --runs times each. Prints wall and CPU times, the ratio of walls, the peak of anonymous memory
+(RssAnon of all processes, sampled), and whether the files are equal. `--random N` instead compares them on N random
+tiny corpora.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ class Kenlm:
         return cls(*map(str, found))
 
     def command(self, pieces: Path, order: int, memory: str, prune: Sequence[int], out: Path) -> list[str]:
-        """A shell's, since they work in a pipe."""
+        """A shell command, since the two work in a pipe."""
         pruning = f"--prune {' '.join(map(str, prune))}" if prune else ""
         estimate = f"{self.lmplz} -o {order} -S {memory} -T {out.parent}/ --discount_fallback {pruning} < {pieces}"
         return ["bash", "-c", f"set -o pipefail; {estimate} | {self.build_binary} /dev/stdin {out}"]
@@ -65,7 +66,7 @@ def tamiz_command(pieces: Path, order: int, memory: str, prune: Sequence[int], o
 
 
 def anonymous_memory(process: psutil.Process) -> int:
-    """Bytes of RssAnon of a process and all below it."""
+    """Bytes of RssAnon of a process and its descendants."""
     total = 0
     for member in (process, *process.children(recursive=True)):
         try:
@@ -132,10 +133,10 @@ def main() -> None:
     parser.add_argument("--order", type=int, default=5)
     parser.add_argument("--memory", default="4G")
     parser.add_argument("--prune", type=lambda text: [int(part) for part in text.split(",")], default=[])
-    parser.add_argument("--cores", type=int, help="run both on so many [default: all]")
+    parser.add_argument("--cores", type=int, help="cores to run both on [default: all]")
     parser.add_argument("--cold", action="store_true", help="no run before the measured ones")
-    parser.add_argument("--random", type=int, metavar="N", help="compare files of N random tiny corpora instead")
-    parser.add_argument("--folder", help="for the files written [default: a temporary one]")
+    parser.add_argument("--random", type=int, metavar="N", help="compare the files of N random tiny corpora instead")
+    parser.add_argument("--folder", help="where files are written [default: a temporary folder]")
     options = parser.parse_args()
     if options.cores:
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.cores])

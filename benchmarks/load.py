@@ -1,16 +1,17 @@
 """Loading packed rows against `datasets` and mosaicml-streaming: python -m benchmarks.load
 
-Rows of 2,048 uint16 ids, in shuffled order, from files into int64 tensors [batch, 2048], each loader in a process of
-its own on one core, in turn, --rounds times. Each reads the same rows: ours and `datasets` from the shards, mosaicml-
-streaming from MDS shards of its own, uncompressed, a memory map (the bound: nothing to decompress, nothing to find)
-from one flat file. `datasets` is read as its guide has it, and in the fastest way found.
+Rows of 2,048 uint16 ids, in shuffled order, from files into int64 tensors [batch, 2048], each loader in its own
+process on one core, in turn, --rounds times. Each reads the same rows: ours and `datasets` from the shards,
+mosaicml-streaming from its own MDS shards, uncompressed, a memory map (the bound: nothing to decompress, nothing to
+find) from one flat file. `datasets` is read as its guide shows, and in the fastest way found.
 
 Prints ids/s by CPU time and by wall time over the second half of an epoch, where as much is made ahead for later as
 was made ahead before; how many times faster ours is by CPU time; memory beyond what the imports take; the time to the
-first batch; how many of the files a batch mixes; whether every row came exactly once. Then what it takes to go on in
-the middle of an epoch, and how many of its rows come twice and never.
+first batch; how many files a batch mixes; whether every row came exactly once. Then how long it takes to resume in
+the middle of an epoch, and how many of its rows come twice or never.
 
-`datasets` sleeps 5 s when a shuffled epoch ends; here that is set to 0, for it says nothing of speed (--sleep: 5 s).
+`datasets` sleeps 5 s when a shuffled epoch ends; here that is set to 0, since it says nothing about speed (--sleep: 5
+s).
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def write_rows(folder: Path, files: int, groups: int) -> int:
-    """Shards, and the same rows flat; ids drawn by Zipf's law take 1.5 bytes in Parquet, as real ones do."""
+    """Writes shards, and the same rows flat. Ids drawn by Zipf's law take 1.5 bytes in Parquet, as real ones do."""
     generator = np.random.default_rng(0)
     share = 1.0 / np.arange(10, VOCABULARY + 10)
     pool = generator.choice(VOCABULARY, (16 * GROUP_ROWS, WIDTH), p=share / share.sum()).astype(np.uint16)
@@ -71,7 +72,7 @@ class Bench:
         self._folder, self._rows, self._options = folder, rows, options
 
     def run(self, loader: str, **more: Any) -> dict[str, Any]:
-        """One worker's answer; its rows are counted."""
+        """One worker's answer; checks the number of its rows."""
         options, folder = self._options, self._folder
         request = {
             "loader": "ours" if loader == NO_THREAD else loader,
@@ -96,13 +97,13 @@ class Bench:
         return answer
 
     def files_in_a_batch(self, rows: list[int]) -> float:
-        """The mean, over an epoch."""
+        """The mean number of files in a batch, over an epoch."""
         files = np.array(rows) // (self._options.groups * GROUP_ROWS)
         batches = np.array_split(files, max(1, len(files) // self._options.batch_size))
         return float(np.mean([len(np.unique(batch)) for batch in batches]))
 
     def resumed(self, loader: str) -> tuple[float, int, int]:
-        """Seconds to the first batch after half an epoch, and rows of the epoch that come twice and never."""
+        """Seconds to the first batch after half an epoch, and how many rows of the epoch come twice or never."""
         half = self.run(loader, take=self._rows // 2)
         rest = self.run(loader, take=self._rows - len(half["rows"]), state=half["state"])
         times = np.bincount(half["rows"] + rest["rows"], minlength=self._rows)
@@ -124,7 +125,7 @@ def report(bench: Bench, names: list[str], rows: int, rounds: int) -> None:
         for name in names:
             results[name].append(bench.run(name))
     cpu = {name: statistics.median(r["cpu"] for r in found) for name, found in results.items()}
-    print(f"{'':16} M ids/s: CPU    wall  ours is   MB  first batch  files a batch  every row once")
+    print(f"{'':16} M ids/s: CPU    wall  ours is   MB  first batch  files/batch    every row once")
     for name, found in results.items():
         whole = all(sorted(r["rows"]) == list(range(rows)) for r in found)
         ids, wall = found[0]["measured"] * WIDTH / 1e6, statistics.median(r["seconds"] for r in found)
@@ -143,19 +144,19 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=64)
     parser.add_argument("--groups", type=int, default=16, help="row groups of 128 rows in a file")
     parser.add_argument("--batch-size", type=int, default=128)
-    parser.add_argument("--buffer-size", type=int, default=1000, help="of datasets' shuffle")
-    parser.add_argument("--sleep", action="store_true", help="leave datasets its 5 s at the end of an epoch")
+    parser.add_argument("--buffer-size", type=int, default=1000, help="size of datasets' shuffle buffer")
+    parser.add_argument("--sleep", action="store_true", help="keep datasets' sleep of 5 s at the end of an epoch")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument(
         "--mds-python", default=sys.executable, help="a Python with mosaicml-streaming (needs numpy<2.2)"
     )
-    parser.add_argument("--folder", help="for the files written [default: a temporary one]")
+    parser.add_argument("--folder", help="where files are written [default: a temporary folder]")
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(dir=options.folder))
     try:
         rows = write_rows(folder, options.files, options.groups)
         shards = sum(p.stat().st_size for p in (folder / "shards").rglob("*.parquet"))
-        print(f"{rows:,} rows of {WIDTH:,} ids in {options.files} shards, {shards / rows / WIDTH:.2f} bytes an id")
+        print(f"{rows:,} rows of {WIDTH:,} ids in {options.files} shards, {shards / rows / WIDTH:.2f} bytes per id")
         names, bench = loaders(options), Bench(folder, rows, options)
         if "mosaicml" in names:
             bench.run("write mds")

@@ -1,4 +1,4 @@
-"""One loader, in a process of its own on one core: python -m benchmarks.load_worker REQUEST (see benchmarks.load)."""
+"""One loader in its own process on one core: python -m benchmarks.load_worker REQUEST (see benchmarks.load)."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def ours(request: dict[str, Any]) -> tuple[Batches, Callable[[int], Any]]:
 
 
 def hugging_face(request: dict[str, Any]) -> tuple[Batches, Callable[[int], Any]]:
-    """As its guide has it: torch format, a DataLoader."""
+    """As its guide shows: torch format, a DataLoader."""
     import torch
 
     dataset = _streaming(request).with_format("torch")
@@ -41,7 +41,7 @@ def hugging_face(request: dict[str, Any]) -> tuple[Batches, Callable[[int], Any]
 
 
 def hugging_face_arrow(request: dict[str, Any]) -> tuple[Batches, Callable[[int], Any]]:
-    """The fastest way found: whole batches as Arrow tables, without their rows ever being Python's."""
+    """The fastest way found: whole batches as Arrow tables, never as Python rows."""
     import torch
 
     dataset = _streaming(request).with_format("arrow")
@@ -111,7 +111,7 @@ MODULES = {"ours": "tamiz.trainer.dataset", "mosaicml": "streaming", "memory map
 
 
 def epoch(request: dict[str, Any]) -> dict[str, Any]:
-    """Reads `take` rows, at most an epoch; says which rows came, and what the second half of them took."""
+    """Reads `take` rows, at most an epoch; returns which rows came and what the second half took."""
     importlib.import_module("torch").set_num_threads(1)
     importlib.import_module(MODULES.get(request["loader"], "datasets"))
     before, opened = peak_memory(), time.monotonic()

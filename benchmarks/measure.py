@@ -16,7 +16,7 @@ SECONDS = 0.5
 
 
 def tree_pss(process: psutil.Process) -> int:
-    """Bytes of PSS of a process and all below it."""
+    """Bytes of PSS of a process and its descendants."""
     total = 0
     for member in (process, *process.children(recursive=True)):
         try:

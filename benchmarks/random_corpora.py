@@ -1,6 +1,7 @@
-"""Random tiny corpora: both ways in which `tamiz lm train` estimates, against lmplz and build_binary.
+"""Both estimators of `tamiz lm train` against lmplz and build_binary, on random tiny corpora.
 
-Of 1 to 400 lines and 1 to 300 words, orders 2 to 6, pruned and not; nearly all make discounts fall back somewhere.
+They have 1 to 400 lines and 1 to 300 words; orders are 2 to 6, pruned and not. In nearly all, some discount falls
+back.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ class Programs(Protocol):
 
 
 def random_corpus(seed: int) -> tuple[list[str], LmSettings]:
-    """(lines, none of them blank; how to estimate)."""
+    """(lines, none of them blank; settings of the estimator)."""
     draw = random.Random(seed)
     words = draw.choice((1, 2, 5, 20, 100, 300))
     weights = [1 / (rank + 1) ** draw.choice((0, 0.5, 1)) for rank in range(words)]

@@ -1,11 +1,11 @@
-"""Runs a fixed set of commands on real text and prints the sha256 of every data file, so that two versions compare.
+"""Runs a fixed set of commands on real text and prints the sha256 of every data file, to compare two versions.
 
     python -m benchmarks.same_bytes --out /tmp/before > before.tsv
     python -m benchmarks.same_bytes --out /tmp/after --compare before.tsv
 
 The commands: the demo; the Spanish recipe to shards and five training steps; `shards build` with every objective and
 packing; `tokenizer train` of three kinds; `lm train` and `score` in three modes; a sample of five languages.
---checkout DIR runs another checkout of tamiz with this interpreter. The text is that of shared/corpora.
+--checkout DIR runs another checkout of tamiz with this interpreter. The text comes from shared/corpora.
 """
 
 from __future__ import annotations
@@ -150,7 +150,7 @@ def digests(out: Path) -> dict[str, str]:
 
 
 def compare(found: dict[str, str], before: Path) -> int:
-    """Prints what differs; returns how many data files do. Fingerprints are listed, and don't count."""
+    """Prints what differs; returns how many data files do. Fingerprints are listed but don't count."""
     old = dict(line.split("\t") for line in before.read_text().splitlines() if "\t" in line)
     changed = sorted(name for name in {*old, *found} if old.get(name) != found.get(name))
     for name in changed:
@@ -166,7 +166,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--checkout", type=Path, default=HERE, help="run this checkout's tamiz")
-    parser.add_argument("--only", nargs="*", default=[], help="steps whose name begins so")
+    parser.add_argument("--only", nargs="*", default=[], help="steps whose name starts like this")
     parser.add_argument("--compare", type=Path, metavar="TSV", help="what an earlier run printed")
     arguments = parser.parse_args()
     out = arguments.out.resolve()

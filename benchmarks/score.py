@@ -1,8 +1,8 @@
 """Perplexity: the published Python loop against the product, on one core: python -m benchmarks.score --language es
 
-The loop is that of BERTIN and CCNet: each line is normalised, cut by SentencePiece and scored by kenlm, one by one;
-also with the product's own normaliser in it, which is quicker than the published one. All score the same documents,
-which the model was not trained on where the corpus has such, in processes that take turns. Prints MB of UTF-8 text a
+The loop is BERTIN's and CCNet's: each line is normalised, cut by SentencePiece and scored by kenlm, one by one. It
+also runs with the product's own normaliser, which is quicker than the published one. All score the same documents, in
+processes that take turns; where the corpus allows, the model was not trained on them. Prints MB of UTF-8 text per
 second of CPU time, its ratio to the published loop's, the share of documents with equal perplexity, peak memory, two
 threads against one (wall time), and how soon the product is ready. Without --lm a model is trained first, by the
 product, and kept in --cache.
@@ -91,7 +91,7 @@ def unseen(paths: list[Path], lm: Path) -> list[Path]:
 
 
 def trained(paths: list[Path], language: str, mode: str, cache: Path) -> Path:
-    """A model of all shards but the first quarter (of a single shard, of all)."""
+    """A model of all shards but the first quarter (or of the only shard)."""
     from corpora.errors import StaleOutput
     from corpora.perplexity.settings import LmSettings
     from tamiz.stages.common import Context
@@ -112,7 +112,7 @@ def trained(paths: list[Path], language: str, mode: str, cache: Path) -> Path:
 
 
 def request(lm: Path, tokenizer: Path | None, mode: str, folder: Path) -> None:
-    """A link to the model without LM.json beside it, so that any mode may be asked for."""
+    """A link to the model without LM.json beside it, so that any mode can be chosen."""
     link = folder / "lm.bin"
     link.symlink_to(lm.resolve())
     pieces = None if mode == "bertin" else str((tokenizer or lm.with_suffix(".spiece.model")).resolve())
@@ -138,7 +138,7 @@ def alternate(folder: Path, rounds: int, mode: str) -> Rounds:
 
 
 def equal_share(folder: Path) -> float:
-    """Of all documents, those for which every pass gives what the loop gives, bit for bit."""
+    """The share of documents for which every pass gives the loop's result, bit for bit."""
     expected = np.load(folder / "loop.npy").view(np.int64)
     passes = [np.load(path).view(np.int64) for path in sorted(folder.glob("*-*.npy"))]
     return float(np.mean([(scores == expected) for scores in passes], axis=0).astype(np.int64).mean())

@@ -1,7 +1,7 @@
 """One process of `benchmarks.score`: python -m benchmarks.score_worker ROLE FOLDER
 
 FOLDER has request.json (the model) and texts.json, warming.json (lists of documents). Writes ROLE.json (what was
-measured) and ROLE*.npy (perplexities) there. Seconds are of CPU time, but for `threads` and `ready` (wall time).
+measured) and ROLE*.npy (perplexities) there. Seconds are CPU time, except in `threads` and `ready` (wall time).
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Request:
 
 
 def published_normalise(line: str) -> str:
-    """cc_net's `normalize` step by step, as its text_normalizer.py goes about it."""
+    """cc_net's `normalize` step by step, in the order of its text_normalizer.py."""
     line = line.strip().lower()
     line = "".join([c for c in unicodedata.normalize("NFD", line) if unicodedata.category(c) != "Mn"])
     line = DIGIT.sub("0", line)
@@ -117,7 +117,7 @@ def threads(folder: Path, request: Request) -> Result:
 
 
 def ready(_folder: Path, request: Request) -> Result:
-    """Wall time from this process's start to its first score, but for reading, checking and mapping the model."""
+    """Wall time from this process's start to its first score, without reading, checking and mapping the model."""
     from corpora.perplexity import model, probing
 
     reading: list[float] = []

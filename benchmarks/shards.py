@@ -1,9 +1,9 @@
 """Shards: text on disk to rows on disk, against the usual ways, on one core: python -m benchmarks.shards
 
 The same .jsonl.zst file goes through `tamiz shards build` and through its peer, in processes that take turns, each
-held to one core; the least CPU time that a file of one document takes is subtracted from the least that all take, so
+on one core; the least CPU time that a file of one document takes is subtracted from the least that all take, so
 that starting doesn't count.
-Prints MB of UTF-8 text a second, the ratio, and whether both gave the same ids (and of span corruption, that inputs
+Prints MB of UTF-8 text per second, the ratio, and whether both gave the same ids (for span corruption, whether inputs
 and targets give back the stream). Peers: `datasets` (tokenize, group, then the collator of transformers' T5 example)
 and datatrove's DocumentTokenizer.
 """
@@ -42,7 +42,7 @@ class Case:
 
 
 class Times(NamedTuple):
-    """Seconds of each run, of one document and of all."""
+    """Seconds of each run, on one document and on all."""
 
     one: list[float]
     all: list[float]
@@ -68,7 +68,7 @@ CASES = (
 
 
 def documents(corpora: Path, language: str, size: int) -> Iterator[bytes]:
-    """Lines of about `size` bytes of text, from the last shards of the language."""
+    """Lines with about `size` bytes of text from the last shards of the language."""
     done = 0
     for path in sorted((corpora / language).glob("*.jsonl.zst"), reverse=True):
         with zstandard.open(path, "rb") as file:
@@ -116,7 +116,7 @@ def peer(source: Path, tokenizer: str, case: Case, out: Path, vocab_size: int, *
 
 
 def stream_of(shards: Path) -> np.ndarray:
-    """The ids that went into the rows of the training split, and those left over are not in it."""
+    """The ids that went into the rows of the training split, without those left over."""
     from corpora.tokens.shards import read_rows
 
     facts = json.loads((shards / "manifest.json").read_bytes())["facts"]
@@ -194,7 +194,7 @@ def tokenizer_of(case: Case, corpora: Path, cache: Path) -> tuple[str, int]:
 
 
 def corruption_alone(corpora: Path, cache: Path, folder: Path) -> None:
-    """Of raw rows of 568 ids of Spanish."""
+    """Times raw rows of 568 ids of Spanish."""
     from corpora.encoding import load_encoder
     from corpora.texts import utf8
 
@@ -215,7 +215,7 @@ def main() -> None:
     parser.add_argument("--megabytes", type=float, default=24)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--case", type=int, choices=range(len(CASES)), action="append", help="default: all")
-    parser.add_argument("--language", help="of the texts, instead of the cases' own")
+    parser.add_argument("--language", help="language of the texts, instead of the cases' own")
     parser.add_argument("--corpora", type=Path, default=CORPORA)
     parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "tamiz-benchmarks")
     asked = parser.parse_args()

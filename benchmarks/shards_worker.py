@@ -1,7 +1,7 @@
 """One process of `benchmarks.shards`: python -m benchmarks.shards_worker ROLE REQUEST OUT
 
 REQUEST is a JSON file: {"input": path, "tokenizer": folder, "name": case}. A role writes what it makes below
-OUT, and, if it is asked to, stream.npy: the ids of all documents, one after the other, each with its EOS.
+OUT, and, on request, stream.npy: the ids of all documents, one after the other, each with its EOS.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def hugging_face(request: dict[str, Any], out: Path) -> None:
 
 
 def grouped(request: dict[str, Any], out: Path) -> tuple[np.ndarray, int]:
-    """Rows of as many raw ids as T5's lengths take, as run_t5_mlm_flax.py has them; the remainders of batches go."""
+    """Rows of as many raw ids as T5's lengths take, as in run_t5_mlm_flax.py; batches' remainders are dropped."""
     import datasets
     from transformers import AutoTokenizer
 
@@ -58,7 +58,7 @@ def grouped(request: dict[str, Any], out: Path) -> tuple[np.ndarray, int]:
 
 
 class Collator:
-    """What FlaxDataCollatorForT5MLM does with a batch of raw rows, as that goes about it: row by row, in numpy."""
+    """What FlaxDataCollatorForT5MLM does with a batch of raw rows, the way it does it: row by row, in numpy."""
 
     def __init__(self, width: int, len_tokenizer: int, eos_id: int) -> None:
         self._width, self._top, self._eos = width, len_tokenizer, eos_id
@@ -121,7 +121,7 @@ def datatrove(request: dict[str, Any], out: Path) -> None:
 
 
 def corruption(request: dict[str, Any], out: Path) -> None:
-    """Rows a second of span corruption alone, ours and the collator's, of the same raw rows."""
+    """Rows per second of span corruption alone, ours and the collator's, on the same raw rows."""
     from corpora.randomness import keys
     from corpora.tokens import span_corruption
 

@@ -2,9 +2,10 @@
 
 For each kind of tokenizer: the engine of record (SentencePiece, or `tokenizers` itself), `tokenizers` on the same
 tokenizer's tokenizer.json, and the product's `encode_flat`, with an empty word cache, again, and after other
-documents. All encode the same documents, in processes that take turns. Prints MB of UTF-8 text a second of CPU time,
-its ratio to `tokenizers`, the share of documents with the engine of record's ids, and peak memory. Where fastokens is
-installed, it is measured, too, on byte-level BPE. Tokenizers are trained on the same language and kept in --cache.
+documents. All encode the same documents, in processes that take turns. Prints MB of UTF-8 text per second of CPU
+time, its ratio to `tokenizers`, the share of documents with the engine of record's ids, and peak memory. Where
+fastokens is installed, it is also measured, on byte-level BPE. Tokenizers are trained on the same language and kept
+in --cache.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ def alternate(folder: Path, rounds: int, kind: str) -> Measured:
 
 
 def equal_share(folder: Path, name: str) -> float:
-    """Of all documents, those whose ids are the engine of record's."""
+    """The share of documents whose ids are the engine of record's."""
     with np.load(folder / "record.npz") as expected, np.load(folder / f"{name}.npz") as found:
         same = expected["lengths"] == found["lengths"]
         parts = [np.split(side["ids"], np.cumsum(side["lengths"])[:-1]) for side in (expected, found)]

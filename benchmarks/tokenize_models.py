@@ -17,7 +17,7 @@ Found = dict[str, str]
 
 
 def unigram(paths: list[Path], language: str, cache: Path) -> Found:
-    """5,000 ids as the Spanish T5 has them; 8,000 where there are thousands of characters."""
+    """5,000 ids, as in the Spanish T5; 8,000 where the script has thousands of characters."""
     from tokenizer_train.settings import TokenizerSettings
     from tokenizer_train.train import train_tokenizer
 
@@ -87,7 +87,7 @@ def _bpe(paths: list[Path], out: Path, **rules: Any) -> Found:
 
 
 def _as_json(model: bytes) -> dict[str, Any]:
-    """What transformers makes of such a model (convert_slow_tokenizer.py, SpmConverter and LlamaConverter)."""
+    """What transformers makes of a model (convert_slow_tokenizer.py, SpmConverter and LlamaConverter)."""
     from corpora.encoding.sentencepiece.model_proto import NORMAL, read_model
 
     parsed = read_model(model, "spiece.model")

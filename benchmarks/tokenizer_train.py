@@ -1,7 +1,7 @@
 """`tamiz tokenizer train` on a whole corpus against SentencePiece on 47 MB of its lines.
 
 Run as python -m benchmarks.tokenizer_train. Both train a lowercased unigram of the same size on two threads, each run
-in a process of its own, in turn, --runs times: tamiz reads, counts, trains and exports; the peer, which does what
+in its own process, in turn, --runs times: tamiz reads, counts, trains and exports; the peer, which does what
 spm_train does, has its lines in a plain file. Prints wall and CPU times, the ratios of their medians, whether tamiz
 wrote the same bytes each time, and tokens per byte of both on the corpus's last file, which neither saw (for that,
 tamiz trains once more, without it).
@@ -34,7 +34,7 @@ def texts(paths: list[str]) -> Iterator[str]:
 
 
 def write_lines(paths: list[str], out: Path) -> int:
-    """Lines of documents drawn by their text, LINE_BYTES of them or all; returns their bytes."""
+    """Writes lines of documents drawn by their text, LINE_BYTES of them or all; returns their bytes."""
     total = sum(len(text.encode()) for text in texts(paths))
     share, size = 1.05 * LINE_BYTES / total, 0
     with open(out, "w", encoding="utf-8", newline="\n") as file:
@@ -124,7 +124,7 @@ def main() -> None:
         return
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--corpus", type=Path, default=SHARED, help="a folder of .jsonl.zst files")
-    parser.add_argument("--vocab-size", type=int, default=4900, help="pieces; 5,000 ids less 100 sentinels")
+    parser.add_argument("--vocab-size", type=int, default=4900, help="pieces: 5,000 ids minus 100 sentinels")
     parser.add_argument("--runs", type=int, default=3)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:

@@ -11,7 +11,7 @@ IDS = {"unigram": 5000, "bpe": 32_000}
 
 
 def trained(kind: str, corpora: Path, language: str, cache: Path) -> Path:
-    """Of the language's first shards: a unigram of 5,000 ids (lowercase, 100 sentinels) or a BPE of 32,000."""
+    """Trains on the language's first shards: a unigram of 5,000 ids (lowercase, 100 sentinels) or BPE of 32,000."""
     from corpora.errors import StaleOutput
     from tamiz.stages.common import Context
     from tamiz.stages.tokenizer import tokenizer_stage

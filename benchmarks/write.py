@@ -1,7 +1,7 @@
 """Writing rows of ids as Parquet against Arrow's writer: python -m benchmarks.write --tokenizers byt5 DIR ...
 
-Rows of real text's ids, a row group about 2^18 of them as in shards, by both writers in turns, --rounds times, into
-files in memory; CPU time of one core, the best of each. The same rows are read from both files, and found equal.
+Both writers write rows of ids of real text, in row groups of about 2^18 ids as in shards, in turn, --rounds times,
+into files in memory. Prints CPU time on one core, the best of each, and checks that both files have the same rows.
 """
 
 from __future__ import annotations

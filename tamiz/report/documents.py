@@ -21,15 +21,15 @@ _LANGUAGE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$")
 
 
 @dataclass(frozen=True)
-class Fate:
-    """What the sampler made of a document; kept is None where its text couldn't be read."""
+class Outcome:
+    """Whether the sampler kept a document; kept is None where its text couldn't be read."""
 
     probability: float
     kept: bool | None
 
 
-def fate(scored: Scored, language: str, pick: Pick, found: Found | None) -> Fate | None:
-    """The draw again: it depends on the document, the seed and the probability alone. None without a sample."""
+def outcome_of(scored: Scored, language: str, pick: Pick, found: Found | None) -> Outcome | None:
+    """Repeats the draw, which depends on the document, the seed and the probability alone. None without a sample."""
     if scored.sample is None:
         return None
     curve = curve_of(scored.sample.facts, language, source_of(pick.name))
@@ -37,14 +37,14 @@ def fate(scored: Scored, language: str, pick: Pick, found: Found | None) -> Fate
         return None
     probability = float(curve.keep_probability([pick.perplexity])[0])
     if found is None:
-        return Fate(probability, None)
+        return Outcome(probability, None)
     seed = int(scored.sample.made_from.settings["seed"])
     kept = keep_documents([found.text], [found.url], [found.timestamp], [probability], seed)
-    return Fate(probability, bool(kept[0]))
+    return Outcome(probability, bool(kept[0]))
 
 
 def section(scored: Scored, deciles: Sequence[Decile], texts: ReadBack, unit: str) -> list[str]:
-    """HTML: deciles from low to high, language by language, the nearest document of each seen at once."""
+    """HTML: deciles from low to high, language by language; the nearest document of each is visible."""
     languages = list(dict.fromkeys(d.language for d in deciles))
     parts = []
     for language in languages:
@@ -61,15 +61,15 @@ def _decile(scored: Scored, decile: Decile, texts: ReadBack, unit: str, tag: str
     cards = []
     for pick in decile.picks:
         found = texts.documents.get((pick.item, pick.row))
-        cards.append(_card(pick, found, fate(scored, decile.language, pick, found), unit, tag))
+        cards.append(_card(pick, found, outcome_of(scored, decile.language, pick, found), unit, tag))
     name = {0: "The lowest", 100: "The highest"}.get(decile.percent, f"{decile.percent}%")
     shown_value = "" if decile.percent in (0, 100) else f": perplexity {number(float(f'{decile.perplexity:.4g}'))}"
     more = f"<details><summary>{len(cards) - 1} more</summary>{''.join(cards[1:])}</details>" if cards[1:] else ""
     return f"<{heading}>{name}{shown_value}</{heading}>{cards[0]}{more}"
 
 
-def _card(pick: Pick, found: Found | None, outcome: Fate | None, unit: str, tag: str) -> str:
-    """One document: its text in its own direction of writing, whatever it holds."""
+def _card(pick: Pick, found: Found | None, outcome: Outcome | None, unit: str, tag: str) -> str:
+    """One document. Its text keeps its own direction of writing; anything in it is escaped."""
     figures = [f"perplexity {pick.perplexity:,.4g}", f"{pick.length:,} {unit}"]
     if outcome:
         figures.append(f"keep probability {_probability(outcome.probability)}")
@@ -91,5 +91,5 @@ def _probability(value: float) -> str:
 
 
 def _name(name: str) -> str:
-    """An address or the name of a file, its middle left out if it is long."""
+    """An address or a file name, shortened in the middle if it is long."""
     return shortened(visible(shortened(name, 8 * NAME_CHARACTERS)), NAME_CHARACTERS)

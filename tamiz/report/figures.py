@@ -1,4 +1,4 @@
-"""Which plots a report has, with their captions and what a reader who can't see them is told."""
+"""The plots of a report, with their captions and alternative texts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tamiz.report.summary import Group, Summary
 
 @dataclass(frozen=True)
 class Figure:
-    """A plot that was drawn. wide: over both columns of a paper."""
+    """A plot that was drawn. wide: as wide as both columns of a paper."""
 
     title: str
     path: Path
@@ -25,12 +25,12 @@ class Figure:
 
 
 def unit_of(scored: Scored) -> str:
-    """What num_tokens counts: the language model's tokens, one more for each line."""
+    """What num_tokens counts: the language model's tokens, plus one for each line."""
     return "words" if scored.scored.made_from.settings.get("mode") == "bertin" else "pieces"
 
 
 def perplexity_figures(summary: Summary, named: Sequence[Named], home: Path) -> list[Figure]:
-    """Draws them into `home`; those that compare groups only where there are several."""
+    """Draws them into `home`; plots that compare groups are drawn only where there are several."""
     figures = [_perplexity(summary.total, common_curve(named), len(summary.languages), home)]
     return [*figures, _groups(named, home), _bars(named, home)] if len(named) > 1 else figures
 
@@ -54,10 +54,10 @@ def _perplexity(total: Group, curve: Curve | None, languages: int, home: Path) -
         caption = caption[:-1] + " before sampling. Each histogram adds up to 100%."
     alt = f"{what}, as histograms on a log scale; quartiles {quartiles}."
     if curve:
-        alt += " Over them the keep probability, from 0 to 1."
+        alt += " The keep probability, from 0 to 1, is drawn over them."
         caption += " Orange, right axis: the probability with which a document of that perplexity was kept."
     if languages > 1:
-        caption += " Perplexities of different languages don't compare: see each by itself below."
+        caption += " Perplexities of different languages don't compare: each is shown on its own below."
     return Figure("Perplexity", draw_perplexity(total, curve, home / "perplexity.png"), alt, caption)
 
 
@@ -68,7 +68,7 @@ def _groups(named: Sequence[Named], home: Path) -> Figure:
         caption += " Orange, right axis: the keep probability."
     if shown < len(named):
         caption += f" The {shown} largest of {len(named):,} groups."
-    alt = f"Histograms of perplexity of {shown} groups: " + "; ".join(_told(n) for n in named[:shown]) + "."
+    alt = f"Histograms of perplexity of {shown} groups: " + "; ".join(_described(n) for n in named[:shown]) + "."
     path = draw_groups(named, home / "groups.png")
     return Figure("Perplexity by language and source", path, alt, caption, wide=True)
 
@@ -83,7 +83,7 @@ def _bars(named: Sequence[Named], home: Path) -> Figure:
     return Figure("Sources and languages", draw_bars(named, home / "composition.png"), alt, caption, wide=True)
 
 
-def _told(named: Named) -> str:
+def _described(named: Named) -> str:
     return f"{named.name}, median {named.group.before.perplexity.quantile(0.5):,.3g}"
 
 
@@ -91,7 +91,7 @@ def _length(total: Group, unit: str, home: Path) -> Figure:
     alt = f"Histogram of lengths on a log scale, median {total.before.length.quantile(0.5):,.0f} {unit}"
     if total.after and total.after.documents:
         alt += f" before and {total.after.length.quantile(0.5):,.0f} after sampling"
-    caption = f"Share of documents by length in {unit} of the language model (and one a line); dashed: medians."
+    caption = f"Share of documents by length in {unit} of the language model (plus one per line); dashed: medians."
     return Figure("Length", draw_length(total, unit, home / "length.png"), f"{alt}.", caption)
 
 

@@ -10,18 +10,18 @@ import numpy.typing as npt
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
-# A bin is the exponent and the first bits of the mantissa of a float64, so the same on every processor.
-PERPLEXITY_SHIFT = 49  # 8 bins to each doubling
+# A bin is the exponent and the first bits of the mantissa of a float64: it is the same on every processor.
+PERPLEXITY_SHIFT = 49  # 8 bins per doubling
 LENGTH_SHIFT = 50  # 4
 _LENGTH_BITS = 64 - LENGTH_SHIFT
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Counts of documents in cells, those of parts add up in any order.
+    """Counts of documents in cells. The grids of parts add up in any order.
 
     cells int64[n], ascending: perplexity bin and length bin in one number; counts int64[n]; halved: how often
-    pairs of bins of perplexity were joined to one.
+    pairs of perplexity bins were merged.
     """
 
     cells: Integers
@@ -30,12 +30,12 @@ class Grid:
 
     @staticmethod
     def of(perplexities: Floats, lengths: Floats) -> Grid:
-        """Of positive finite float64[n] each."""
+        """Counts n documents, given positive finite float64[n] each."""
         cells = (_bins(perplexities, PERPLEXITY_SHIFT) << _LENGTH_BITS) | _bins(lengths, LENGTH_SHIFT)
         return _joined(cells, np.ones(len(cells), np.int64))
 
     def __add__(self, other: Grid) -> Grid:
-        """Both halved equally often."""
+        """Both must be halved equally often."""
         return _joined(
             np.concatenate([self.cells, other.cells]), np.concatenate([self.counts, other.counts]), self.halved
         )

@@ -41,7 +41,7 @@ class Named:
     curve: Curve | None
 
     def label(self, length: int) -> str:
-        """The name where matplotlib can write it, else the language and the number in the table."""
+        """The name if matplotlib can write it, otherwise the language and the number in the table."""
         if drawable(self.name):
             return shortened(self.name, length)
         language = self.group.language
@@ -89,7 +89,7 @@ def _panel(axes: Any, named: Named, edges: np.ndarray, *, last: bool) -> list[An
 
 
 def _common_edges(groups: Sequence[Named]) -> np.ndarray:
-    """Bins over the range of all groups, as fine as the group with the fewest documents bears."""
+    """Bins over the range of all groups, as fine as the group with the fewest documents allows."""
     each = [perplexity_edges(n.group.before.perplexity) for n in groups]
     low, high = min(e[0] for e in each), max(e[-1] for e in each)
     width = max(float(np.log(e[1] / e[0])) for e in each)

@@ -15,7 +15,7 @@ MOST_ROWS = 60
 
 
 def named_groups(summary: Summary, scored: Scored) -> list[Named]:
-    """The groups as plots and table call them: language and source, as far as these tell groups apart."""
+    """Names the groups for plots and table: by language and source, where these differ."""
     several = len(summary.languages) > 1
     return [
         Named(n, _name(group, several), group, _curve(scored, group)) for n, group in enumerate(summary.groups, 1)
@@ -33,7 +33,7 @@ def _curve(scored: Scored, group: Group) -> Curve | None:
 
 
 def groups_table(named: Sequence[Named], summary: Summary, unit: str) -> str:
-    """HTML, a line for each group, the largest first, and their sum."""
+    """HTML: one row for each group, the largest first, and their sum."""
     sampled = summary.total.after is not None
     header = ["", "language", "source", "documents", f"median {unit}", "perplexity 25%", "50%", "75%"]
     if sampled:

@@ -35,7 +35,7 @@ th.n { text-align: right }
 .problem { border-left: .25rem solid #d55e00; padding-left: .6rem }
 summary { cursor: pointer; color: var(--soft); font-size: .875rem } code { font-size: .85em }
 """
-# Nothing is fetched and nothing runs, whatever the documents hold.
+# Nothing is fetched and nothing runs, whatever the documents contain.
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
@@ -66,7 +66,7 @@ def figure(image: Path, alt: str, caption: str, *, wide: bool = False) -> str:
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], numeric: Sequence[bool]) -> str:
-    """Cells as texts; numeric columns to the right. An empty header is left out."""
+    """Cells are texts; numeric columns are aligned right. An empty header is left out."""
     mark = ['class="n"' if n else "" for n in numeric]
     head = "".join(f"<th {m}>{escaped(h)}</th>" for h, m in zip(header, mark, strict=True)) if any(header) else ""
     lines = [
@@ -78,6 +78,6 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], numeric: Sequenc
 
 
 def facts(pairs: Sequence[tuple[str, str]]) -> str:
-    """Figures with what they are of, as a row of large numbers."""
+    """(name, value) pairs as a row of large numbers."""
     cells = "".join(f"<li><b>{escaped(value)}</b>{escaped(name)}</li>" for name, value in pairs)
     return f'<ul class="facts">{cells}</ul>'

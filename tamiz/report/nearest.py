@@ -1,4 +1,4 @@
-"""The documents nearest each decile of perplexity, found in one pass with a bounded number of them held."""
+"""The documents nearest each decile of perplexity, found in one pass; a bounded number of them is kept in memory."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ class Decile:
     picks: list[Pick] = field(default_factory=list)
 
     def distances(self, perplexities: Floats) -> Floats:
-        """float64[n], at the ends of the range the nearer the more extreme."""
+        """float64[n]. At the lowest and the highest, the most extreme document is the nearest."""
         if self.percent == 0:
             return perplexities
         return -perplexities if self.percent == 100 else np.abs(perplexities - self.perplexity)
 
     def add(self, item: ItemRows, mine: np.ndarray) -> None:
-        """Takes in the rows of an item, of which those at `mine` int64[m], ascending, are of the language."""
+        """Adds the rows of an item. mine int64[m], ascending: which of them are in this language."""
         distances = self.distances(item.perplexities[mine])
         chosen = _smallest(distances, DOCUMENTS)
         picks = [
@@ -60,7 +60,7 @@ class Decile:
 
 
 def _smallest(distances: Floats, count: int) -> np.ndarray:
-    """Places of the `count` smallest values, the first ones among equals, int64[<= count]."""
+    """int64[<= count]: the indices of the `count` smallest values; among equals, the first."""
     if len(distances) <= count:
         return np.arange(len(distances))
     bound = np.partition(distances, count - 1)[count - 1]
@@ -70,12 +70,12 @@ def _smallest(distances: Floats, count: int) -> np.ndarray:
 
 
 def deciles(language: str, histogram: LogHistogram) -> list[Decile]:
-    """Empty deciles of a language's perplexities; there must be some."""
+    """The deciles of a language, without documents yet. The histogram must not be empty."""
     return [Decile(language, percent, float(histogram.quantile(percent / 100))) for percent in DECILES]
 
 
 def fill(wanted: list[Decile], items: Iterable[ItemRows]) -> None:
-    """One pass over the scores; how files were cut into items changes nothing."""
+    """One pass over the scores. How files were cut into items makes no difference."""
     for item in items:
         for code, language in enumerate(item.languages):
             mine = np.flatnonzero(item.language == code)

@@ -34,7 +34,7 @@ SMALLEST = 1e-9  # on a log axis
 KEEP = "keep probability"
 QUARTILES = (0.25, 0.5, 0.75)
 FEW_DOCUMENTS = 3000  # fewer are drawn in coarser cells
-SMALLEST_COLUMN = 20  # documents from which a median is drawn
+SMALLEST_COLUMN = 20  # with fewer documents no median is drawn
 
 Edges = np.ndarray
 
@@ -127,7 +127,7 @@ def _frame(row: Any, x: tuple[float, float], y: tuple[float, float]) -> None:
 
 
 def _shares_norm(grids: Sequence[Grid]) -> Any:
-    """A log scale of colours; a cell that holds one document is still seen."""
+    """A log scale of colours in which a cell with one document is still visible."""
     from matplotlib.colors import LogNorm
 
     least = min(100.0 / grid.total for grid in grids)
@@ -149,7 +149,7 @@ def _draw_cells(axes: Any, grid: Grid, frame: Grid, norm: Any) -> tuple[Any, Any
 
 
 def _median(counts: np.ndarray, edges: Edges) -> float:
-    """Of documents counted between edges, interpolated within the bin."""
+    """The median of documents counted between edges, interpolated within the bin."""
     reached = np.cumsum(counts)
     half = reached[-1] / 2
     place = int(np.searchsorted(reached, half))
@@ -232,20 +232,20 @@ def edges_of(histogram: LogHistogram) -> tuple[float, float]:
 
 
 def perplexity_edges(histogram: LogHistogram) -> Edges:
-    """Bins for a plot, equal on a log axis, more of them for more documents."""
+    """Bins for a plot, equally wide on a log axis; the more documents, the more bins."""
     low, high = edges_of(histogram)
     return np.geomspace(low, high, int(np.clip(2 * histogram.total ** (1 / 3), 10, 60)) + 1)
 
 
 def length_edges(histogram: LogHistogram) -> Edges:
-    """As perplexity_edges, between whole numbers, so that no bin holds more of them than its width says."""
+    """Like perplexity_edges, but each edge lies between two whole numbers, so that lengths fill the bins evenly."""
     low, high = edges_of(histogram)
     edges = np.geomspace(max(low, 0.5), max(high, 2.0), int(np.clip(2 * histogram.total ** (1 / 3), 10, 50)) + 1)
     return np.unique(np.floor(edges) + 0.5)
 
 
 def _density(histogram: LogHistogram, edges: Edges) -> np.ndarray:
-    """Per cent of all documents in each bin; where widths differ, in a bin of the middle width."""
+    """Per cent of all documents in each bin; where widths differ, scaled to the median width."""
     counts = np.histogram(histogram.centres(), edges, weights=histogram.counts())[0]
     widths = np.diff(np.log(edges))
     density: np.ndarray = 100.0 * counts / max(histogram.total, 1) * (np.median(widths) / widths)

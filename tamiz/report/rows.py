@@ -24,7 +24,7 @@ _ITEM_SUFFIX = re.compile(r"\.item\d{4,}$")
 class ItemRows:
     """The scored rows of one work item, in input order.
 
-    file: name of the input that it is all or a part of; rows int64[n] in the whole file; perplexities, lengths
+    file: name of the input that the item is, or is a part of; rows int64[n] in the whole file; perplexities, lengths
     (num_tokens) float64[n]; language int64[n], an index into `languages` ("" where the scores name none); kept
     bool[n], None without a sample.
     """
@@ -42,7 +42,7 @@ class ItemRows:
 def item_rows(scored: Scored, *, with_sample: bool = True) -> Iterator[ItemRows]:
     """Every work item's rows, in the order of items. Memory: one item. with_sample: whether `kept` is filled in.
 
-    Raises DamagedFile for a file that can't be read, StaleOutput where sample and scores don't fit.
+    Raises DamagedFile for a file that can't be read, StaleOutput where the sample wasn't drawn from the scores.
     """
     for number, item in enumerate(scored.items):
         columns = _columns(scored.scores / f"{item}.parquet")
@@ -64,7 +64,7 @@ def item_rows(scored: Scored, *, with_sample: bool = True) -> Iterator[ItemRows]
 
 
 def _columns(path: Path) -> dict[str, Any]:
-    """The columns of one file of scores as arrays, the language as a code; rejected rows are NaN."""
+    """The columns of one file of scores as arrays, the language as an index; rejected rows are NaN."""
     import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
@@ -92,7 +92,7 @@ def _part(sampled: Path, number: int) -> Path:
 
 
 def _kept_perplexities(part: Path) -> Floats:
-    """float64[k] of the kept documents, in input order."""
+    """float64[k]: the perplexities of the kept documents, in input order."""
     if part.suffix == ".parquet":
         import pyarrow.parquet as pq
 
@@ -106,9 +106,9 @@ def _kept_perplexities(part: Path) -> Floats:
 
 
 def _kept(perplexities: Floats, kept: Floats, part: Path) -> npt.NDArray[np.bool_]:
-    """bool[n]: which rows the kept perplexities [k] are of.
+    """bool[n]: which rows the kept perplexities [k] belong to.
 
-    Where rows share a perplexity to the bit (equal texts, nearly always), the first of them count as the kept ones.
+    Where rows have the same perplexity to the bit (nearly always equal texts), the first of them count as kept.
     """
     order = np.argsort(perplexities, kind="stable")
     ascending, wanted = perplexities[order], np.sort(kept)
@@ -116,7 +116,7 @@ def _kept(perplexities: Floats, kept: Floats, part: Path) -> npt.NDArray[np.bool
     place = np.searchsorted(ascending, wanted, side="left") + np.arange(len(wanted)) - first
     fits = bool(np.all(place < len(ascending))) and bool(np.all(ascending[place] == wanted))
     if not fits:
-        raise StaleOutput(f"{part} holds perplexities that its scores don't: sample again (--rebuild)")
+        raise StaleOutput(f"{part} has perplexities that its scores don't have: sample again (--rebuild)")
     mask = np.zeros(len(perplexities), np.bool_)
     mask[order[place]] = True
     return mask

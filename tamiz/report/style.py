@@ -1,4 +1,4 @@
-"""How plots look: the width of a paper's column, one palette that colour-blind readers tell apart, plain log axes."""
+"""How plots look: the width of a paper's column, one palette that colour-blind readers can tell apart, log axes."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _SETTINGS = {
     "axes.edgecolor": INK,
     "axes.labelcolor": INK,
     "text.color": INK,
-    "text.parse_math": False,  # names of files may hold dollars
+    "text.parse_math": False,  # file names may contain dollars
     "axes.spines.top": False,
     "axes.spines.right": False,
     "xtick.major.width": 0.6,
@@ -50,7 +50,7 @@ _SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 
 @contextmanager
 def drawing(path: Path, width: float, height: float) -> Iterator[Any]:
-    """Yields a figure of the size in inches and writes it as a PNG: equal drawings, equal bytes."""
+    """Yields a figure of the given size in inches and writes it as a PNG. Equal drawings give equal bytes."""
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -66,7 +66,7 @@ def drawing(path: Path, width: float, height: float) -> Iterator[Any]:
 
 
 def number(value: float) -> str:
-    """As short as a tick label: 20, 1,000, 5×10⁵, 0.1."""
+    """A number as short as a tick label: 20, 1,000, 5×10⁵, 0.1."""
     if value <= 0 or 1e-3 <= value < 1e5:
         return f"{value:,.4g}" if value < 1000 else f"{value:,.0f}"
     exponent = math.floor(math.log10(value) + 1e-9)
@@ -90,7 +90,7 @@ def log_axis(axis: Any, low: float, high: float) -> None:
 
 
 def drawable(label: str) -> bool:
-    """Whether matplotlib's own font has all characters of a label, and writes them in the right order."""
+    """Whether matplotlib's own font has every character of a label and writes them in the right order."""
     from matplotlib.font_manager import FontProperties, findfont, get_font
 
     font = get_font(findfont(FontProperties(family="DejaVu Sans")))
@@ -99,7 +99,7 @@ def drawable(label: str) -> bool:
 
 
 def shortened(label: str, length: int) -> str:
-    """Cut in the middle, where names of files differ least."""
+    """A label shortened in the middle, where file names differ least."""
     if len(label) <= length:
         return label
     head = (length - 1) // 2

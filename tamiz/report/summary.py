@@ -1,4 +1,4 @@
-"""What a report draws, by language and source: histograms, so that memory doesn't grow with the documents."""
+"""The data of the plots, by language and source: histograms, so memory doesn't grow with the number of documents."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Tally:
 
     @staticmethod
     def of(perplexities: Floats, lengths: Floats) -> Tally:
-        """Of float64[n] each."""
+        """Counts n documents, given float64[n] each."""
         return Tally(LogHistogram.of(perplexities), LogHistogram.of(lengths), Grid.of(perplexities, lengths))
 
     def __add__(self, other: Tally) -> Tally:
@@ -36,7 +36,7 @@ class Tally:
         return int(self.perplexity.total)
 
     def quartiles(self) -> tuple[float, float, float]:
-        """Of the perplexity; at least one document."""
+        """The quartiles of perplexity; there must be at least one document."""
         low, middle, high = (float(self.perplexity.quantile(q)) for q in QUARTILES)
         return low, middle, high
 
@@ -68,7 +68,7 @@ class Summary:
 
     @property
     def languages(self) -> list[str]:
-        """Most documents first."""
+        """The languages; the one with most documents first."""
         return list(dict.fromkeys(g.language for g in self.groups))
 
     def language(self, language: str) -> Group:

@@ -1,4 +1,4 @@
-"""Documents read back from the inputs by file and row, and made fit to be shown."""
+"""Reads documents back from the inputs by file and row, and makes them fit to be shown."""
 
 from __future__ import annotations
 
@@ -50,10 +50,10 @@ class ReadBack:
 
 
 def read_back(scored: Scored, picks: Iterable[Pick], *, remote: bool, progress: Update) -> ReadBack:
-    """Reads the picked documents; only the files that hold one are opened, and no further than its row.
+    """Reads the picked documents. Opens only the files that contain one, and reads no further than its row.
 
-    Nothing is raised for inputs that are gone or changed: `problems` tells. remote: whether files at other addresses
-    than local paths are read.
+    Raises nothing for inputs that are gone or changed: `problems` says so. remote: whether files at addresses that
+    are not local paths are read, too.
     """
     rows: dict[str, set[int]] = defaultdict(set)
     for pick in picks:
@@ -75,14 +75,14 @@ def read_back(scored: Scored, picks: Iterable[Pick], *, remote: bool, progress: 
 
 
 def _find_items(scored: Scored, remote: bool) -> tuple[dict[str, WorkItem], list[str]]:
-    """Work items by name, as the scores were made from."""
+    """The work items by name, cut as they were for the scores."""
     found: dict[str, WorkItem] = {}
     problems = (
-        [] if scored.inputs else ["the scores don't say where their documents lie: name them with --input PATTERN"]
+        [] if scored.inputs else ["the scores don't say where their documents are: name them with --input PATTERN"]
     )
     for pattern in scored.inputs:
         if not (remote or is_local(pattern)):
-            problems.append(f"{pattern} lies elsewhere and was not read: `tamiz report` on its own reads it")
+            problems.append(f"{pattern} is not a local file and was not read: run `tamiz report`, which reads it")
             continue
         try:
             found.update((item.name, item) for item in _items_as_scored(pattern, scored.scored.made_from))
@@ -111,19 +111,19 @@ def _items_as_scored(pattern: str, made_from: MadeFrom) -> list[WorkItem]:
 
 
 def _check_same(item: WorkItem, known: dict[str, InputIdentity]) -> str | None:
-    """A line if the file isn't the one that was scored."""
+    """What is wrong, in one line, if the file isn't the one that was scored."""
     old = known.get(item.input_name)
     try:
         new = input_identity(item, known)
     except OSError as error:
         return f"{item.path} can't be read ({error.strerror})"
     if old is None or old.content() != new.content():
-        return f"{item.path} is not what was scored: its documents are not shown"
+        return f"{item.path} is not the file that was scored: its documents are not shown"
     return None
 
 
 def _read_item(item: WorkItem, rows: set[int], documents: dict[Place, Found]) -> str | None:
-    """Adds the documents at `rows`; a line if the file can't be read that far."""
+    """Adds the documents at `rows`. Returns what is wrong, in one line, if the file can't be read that far."""
     last = max(rows)
     try:
         for batch in read_batches(item):
@@ -142,7 +142,7 @@ def _listed(names: list[str]) -> str:
 
 
 def shown(text: str, characters: int = SHOWN_CHARACTERS) -> str:
-    """The beginning of a text, as `visible` makes it, cut at a word if one ends near."""
+    """The beginning of a text, as `visible` makes it, cut after a word if one ends nearby."""
     line = visible(text[:READ_CHARACTERS])
     if len(line) <= characters and len(text) <= READ_CHARACTERS:
         return line
@@ -154,7 +154,7 @@ def shown(text: str, characters: int = SHOWN_CHARACTERS) -> str:
 def visible(text: str) -> str:
     """A text on one line, not yet escaped for HTML.
 
-    Control characters, unassigned ones and those that turn the direction of writing become U+FFFD.
+    Control characters, unassigned characters and those that change the direction of writing become U+FFFD.
     """
     return " ".join("".join(map(_visible, text)).split())
 

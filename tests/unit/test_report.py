@@ -14,7 +14,7 @@ import pytest
 from corpora import manifest
 from corpora.errors import BadArgument, DamagedFile, StaleOutput
 from corpora.sampling.histogram import LogHistogram
-from tamiz.report.documents import fate
+from tamiz.report.documents import outcome_of
 from tamiz.report.folders import find
 from tamiz.report.nearest import DECILES, DOCUMENTS, Pick, deciles, fill
 from tamiz.report.rows import ItemRows, _kept, item_rows
@@ -88,7 +88,7 @@ def test_texts_read_back_are_those_that_were_scored(corpus, language):
         document = texts.documents[pick.item, pick.row]
         original = json.loads(lines[pick.name][pick.row])
         assert (document.text, document.url) == (original["text"], original["url"])
-        outcome = fate(scored, language, pick, document)
+        outcome = outcome_of(scored, language, pick, document)
         assert outcome.kept == (document.url in kept)
         if outcome.kept:
             assert outcome.probability == kept[document.url]
@@ -174,7 +174,7 @@ def test_inputs_elsewhere_are_read_only_when_asked_for(corpus):
     folder, _ = corpus
     scored = find(folder / "scores", inputs=["memory://nowhere/*.jsonl"])
     pick = Pick(0.0, "wiki.jsonl", 0, scored.items[-1], 1.0, 1)
-    for remote, told in ((False, "lies elsewhere"), (True, "no file matches")):
+    for remote, told in ((False, "not a local file"), (True, "no file matches")):
         texts = read_back(scored, [pick], remote=remote, progress=lambda *_: None)
         assert texts.documents == {}
         assert len(texts.problems) == 1

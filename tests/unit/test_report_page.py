@@ -167,7 +167,7 @@ def test_inputs_that_are_gone_or_changed_are_told_of(corpus, tmp_path):
     page, reader = read_page(home)
     assert "no longer among the inputs" in reader.text
     assert "wiki.jsonl" in reader.text
-    assert f"{changed} is not what was scored" in reader.text
+    assert f"{changed} is not the file that was scored" in reader.text
     assert "text not read" in page
     assert "https://a.invalid/" in page
     assert "https://c.invalid/" not in page

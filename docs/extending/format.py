@@ -1,0 +1,26 @@
+"""Comma-separated values with a header; `url` where the file has it."""
+
+import csv
+import io
+
+from corpora.documents.batches import BatchBuilder
+from corpora.documents.formats import FORMATS
+from corpora.documents.formats.base import Format
+from corpora.documents.streams import pieces
+
+
+class Csv(Format):
+    name = "csv"
+    extensions = (".csv",)
+
+    def batches(self, item, batch_bytes, columns):
+        builder = BatchBuilder(item.path, columns)
+        text = b"".join(pieces(item)).decode()
+        for row, fields in enumerate(csv.DictReader(io.StringIO(text, newline=""))):
+            value = fields.get(item.text_column)
+            document = (value, fields.get("url"), None, *(fields.get(name) for name in columns))
+            builder.add(row, document if value else f"{item.text_column} empty", ",".join(fields.values()).encode())
+        yield builder.build(len(text))
+
+
+FORMATS.register(Csv())

@@ -1,0 +1,165 @@
+"""README and docs are true: their examples give what they show, their commands parse, their links resolve."""
+
+from __future__ import annotations
+
+import contextlib
+import doctest
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import click
+import pytest
+
+from corpora.choices import load_extensions
+from corpora.errors import BadArgument
+from docs.site_pages import with_blocks
+from tamiz.cli import cli, main, spread
+from tests.conftest import ROOT
+
+PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
+EXTENDING = ROOT / "docs" / "extending"
+EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+MOST_SECONDS = 60
+
+_FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_INLINE = re.compile(r"`(tamiz [^`\n]+)`")
+_LINK = re.compile(r"(?:\]\(|src=\")([^)\"\s]+)[)\"]")
+_PATH = re.compile(r"`((?:corpora|tokenizer_train|pipelines|tamiz|tests|docs|examples|benchmarks)/[\w/.-]*)`")
+
+
+def page_id(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def blocks(page: Path, *languages: str) -> list[str]:
+    return [body for language, body in _FENCE.findall(page.read_text()) if language in languages]
+
+
+@pytest.fixture(scope="module")
+def after_demo(tmp_path_factory) -> Path:
+    """A folder in which `make demo` has run, up to the shards."""
+    folder = tmp_path_factory.mktemp("docs")
+    with contextlib.chdir(folder), pytest.raises(SystemExit) as ended:
+        main(["run", "t5-spanish-efficient-tiny", "--demo", "--out", "demo", "--until", "shards"])
+    assert ended.value.code == 0
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", [page for page in PAGES if ">>> " in page.read_text()], ids=page_id)
+def test_examples_give_what_the_page_shows(page, after_demo):
+    ended = run(f"from tests.unit.test_docs import run_examples; run_examples({str(page)!r})", cwd=after_demo)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
+def run_examples(page: str) -> None:
+    """Exits with the number of examples that fail, having printed them."""
+    text = "\n".join(blocks(Path(page), "python"))
+    examples = doctest.DocTestParser().get_doctest(text, {}, Path(page).name, page, 0)
+    sys.exit(doctest.DocTestRunner().run(examples).failed)
+
+
+def run(code: str, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Runs code in a process of its own, which finds tamiz and the modules in docs/extending."""
+    environment = os.environ | variables | {"PYTHONPATH": f"{ROOT}{os.pathsep}{EXTENDING}"}
+    return subprocess.run(
+        [sys.executable, "-c", code], cwd=cwd, env=environment, capture_output=True, text=True, timeout=MOST_SECONDS
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("script", EXAMPLES, ids=page_id)
+def test_scripts_run(script, after_demo):
+    ended = run(f"import runpy; runpy.run_path({str(script)!r}, run_name='__main__')", cwd=after_demo)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout
+
+
+def commands(page: Path) -> list[str]:
+    """The `tamiz ...` command lines of a page: in blocks, with the variables before them, and in sentences."""
+    shown = "\n".join(blocks(page, "console")).replace("\\\n", " ")
+    lines = [line for line in shown.splitlines() if re.match(r"([A-Z_]+=\S+ )*tamiz ", line)]
+    return lines + _INLINE.findall(_FENCE.sub("", page.read_text()))
+
+
+@pytest.mark.parametrize(
+    ("page", "command"), [pytest.param(p, c, id=f"{page_id(p)}: {c[:60]}") for p in PAGES for c in commands(p)]
+)
+def test_every_command_line_parses(page, command):  # noqa: ARG001
+    variables, _, _ = command.partition("tamiz ")
+    if not variables:
+        check(command)
+        return
+    added = dict(variable.split("=", 1) for variable in variables.split())
+    ended = run(f"from tests.unit.test_docs import check; check({command.removeprefix(variables)!r})", ROOT, **added)
+    assert ended.returncode == 0, ended.stderr
+
+
+def check(command: str) -> None:
+    """Raises click.UsageError for an unknown command or flag, or for a choice that isn't one.
+
+    Loads the modules that TAMIZ_EXTENSIONS names.
+    """
+    load_extensions()
+    parse(spread(shlex.split(command, comments=True)[1:]), cli)
+
+
+def parse(arguments: list[str], command: click.Command) -> None:
+    context = click.Context(command, **command.context_settings)
+    if isinstance(command, click.Group):
+        if arguments and not arguments[0].startswith("-"):
+            _, inner, rest = command.resolve_command(context, arguments)
+            assert inner is not None
+            parse(rest, inner)
+        return
+    given, left, _ = command.make_parser(context).parse_args(arguments)
+    for parameter in command.params:
+        value = given.get(str(parameter.name))
+        if isinstance(parameter.type, click.Choice) and isinstance(value, str):
+            parameter.type.convert(value, parameter, context)
+    if unknown := [flag for flag in left if flag.startswith("-")]:
+        from pipelines.runners import check_beam_flags
+
+        check_beam_flags(unknown)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if "```toml" in page.read_text()], ids=page_id)
+def test_toml_is_toml(page):
+    for block in blocks(page, "toml"):
+        assert tomllib.loads(block)
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "CHANGELOG.md"], ids=page_id)
+def test_links_and_images_lead_somewhere(page):
+    links = [link for link in _LINK.findall(_FENCE.sub("", page.read_text())) if "://" not in link]
+    missing = [link for link in links if not (page.parent / link.partition("#")[0]).exists()]
+    assert missing == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_files_that_are_named_exist(page):
+    assert [name for name in _PATH.findall(page.read_text()) if not (ROOT / name).exists()] == []
+
+
+def test_commands_that_cannot_be_are_found():
+    with pytest.raises(click.UsageError, match="No such command"):
+        check("tamiz sieve --input a")
+    with pytest.raises(click.UsageError, match="No such option"):
+        check("tamiz verify runs/mine --deep")
+    with pytest.raises(click.UsageError, match="is not one of"):
+        check("tamiz sample --method median")
+    with pytest.raises(BadArgument, match="no such option"):
+        check("tamiz score --lm a.bin --width 2")
+
+
+def test_the_page_on_extending_shows_its_files():
+    page = (ROOT / "docs" / "extending.md").read_text()
+    shown = re.findall(r"^<!-- docs/extending/(\w+)\.py -->$", page, re.MULTILINE)
+    assert shown == ["sampler", "objective", "family", "annotator", "format", "stage"]
+    assert sorted(shown) == sorted(path.stem for path in EXTENDING.glob("*.py"))
+    assert with_blocks(page) == page, "run `python docs/site_pages.py`"
