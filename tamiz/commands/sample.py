@@ -19,6 +19,14 @@ N = TypeVar("N", int, float)
 @input_option
 @click.option("--scores", required=True, type=click.Path(path_type=Path), help="What `tamiz score` wrote.")
 @click.option(
+    "--annotations",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="DIR...",
+    help="Folders of annotations: a false `keep` drops the document, a `language` counts where the scores name none, "
+    "other columns are written into the sample.",
+)
+@click.option(
     "--method",
     type=click.Choice(["gaussian", "stepwise", "random", "buckets"]),
     default="gaussian",
@@ -64,6 +72,7 @@ def command(
     ctx: click.Context,
     patterns: tuple[str, ...],
     scores: Path,
+    annotations: tuple[Path, ...],
     keep: tuple[str, ...],
     keep_documents: tuple[str, ...],
     width: str | None,
@@ -98,7 +107,7 @@ def command(
         **values,
     )
     context = Context(runner_settings(ctx, runner, workers), rebuild, max_rejected)
-    summarise([sample_stage(list(patterns), scores, Path(out), chosen, context)], "Sample")
+    summarise([sample_stage(list(patterns), scores, Path(out), chosen, context, annotations)], "Sample")
 
 
 def by_group(flag: str, given: Sequence[str], kind: Callable[[str], N]) -> N | dict[str, N] | None:
