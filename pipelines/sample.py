@@ -177,7 +177,7 @@ def sample(
     items = work_items(patterns, item_bytes)
     inputs = input_identities(items, out)
     check_inputs(scores, scored, inputs, "score it again (--rebuild)")
-    folders = open_folders(annotations, inputs, item_bytes, reserved=(*COLUMNS, BUCKET))
+    folders = open_folders(annotations, scored.made_from.inputs, item_bytes, reserved=(*COLUMNS, BUCKET))
     identity = {**settings_dict(settings), "scores": scored.fingerprint}
     if folders:  # without, as before there were annotations: fingerprints stay
         identity["annotations"] = [folder.fingerprint for folder in folders]

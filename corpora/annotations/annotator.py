@@ -26,7 +26,7 @@ class Annotator(Config, frozen=True, kw_only=True, tag_field="annotator"):
     """
 
     schema: ClassVar[Mapping[str, str]] = {}
-    """Column -> type, as pyarrow calls it: bool, int32, int64, float32, float64, string."""
+    """Column -> type, as pyarrow names it: bool, int32, int64, float32, float64, string."""
 
     algorithm: ClassVar[int] = 1
     """Raise it when the same settings give other values, so that old folders aren't taken for new ones."""

@@ -15,13 +15,20 @@ from corpora import files
 from corpora.errors import BadArgument
 
 ROW = "row"
+KEEP = "keep"
+LANGUAGE = "language"
+_MEANT = {KEEP: "bool", LANGUAGE: "string"}  # columns that `tamiz sample` acts on
 _type_named: Any = pa.type_for_alias  # the stubs know it for literals alone
 
 
 def arrow_schema(schema: Mapping[str, str]) -> pa.Schema:
-    """`row`, then the columns. Raises BadArgument for a type that pyarrow doesn't know."""
+    """`row`, then the columns. Raises BadArgument for no column, a name that is taken, or a type that can't be."""
     fields: list[pa.Field[Any]] = [pa.field(ROW, pa.int32())]
+    if not schema or ROW in schema:
+        raise BadArgument(f"columns are {', '.join(schema) or 'none'}; there must be one, and none named {ROW!r}")
     for name, kind in schema.items():
+        if kind != _MEANT.get(name, kind):
+            raise BadArgument(f"column {name} has the type {kind!r}; it must be {_MEANT[name]}, as sample reads it")
         try:
             fields.append(pa.field(name, _type_named(kind)))
         except ValueError:

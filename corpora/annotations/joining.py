@@ -11,14 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from corpora import manifest
-from corpora.annotations.columns import ROW
+from corpora.annotations.columns import KEEP, LANGUAGE, ROW
 from corpora.annotations.reading import Languages, check_inputs, item_file, read_columns, read_strings
 from corpora.documents.item import WorkItem
 from corpora.errors import BadArgument, DamagedFile, StaleOutput
 from corpora.manifest import InputIdentity
 
-KEEP = "keep"
-LANGUAGE = "language"
 FACT = "columns"  # in the manifest of a folder of annotations: column -> type
 SETTING = "item_bytes"  # how the inputs were cut into items
 
@@ -39,14 +37,11 @@ class AnnotationFolder:
         """The columns that go on into the sample."""
         return {name: kind for name, kind in self.columns.items() if name not in (KEEP, LANGUAGE)}
 
-    def has(self, name: str, kind: str) -> bool:
-        return self.columns.get(name) == kind
-
 
 def open_folders(
     folders: Sequence[Path], inputs: Sequence[InputIdentity], item_bytes: int, reserved: Sequence[str] = ()
 ) -> tuple[AnnotationFolder, ...]:
-    """The folders, checked against the inputs that are to be sampled and against how their items are cut.
+    """The folders, checked against the inputs of the scores and how these were cut into items.
 
     Raises DamagedFile for a folder that isn't finished or holds no annotations, StaleOutput for one made from other
     inputs or items, BadArgument where two folders carry a column of the same name, or one that is `reserved`.
@@ -66,11 +61,11 @@ def open_folders(
 
 def _open(folder: Path, inputs: Sequence[InputIdentity], item_bytes: int) -> AnnotationFolder:
     content = manifest.read(folder)
+    if not content.finished:
+        raise DamagedFile(f"--annotations {folder} is unfinished: annotate again to finish it")
     columns = content.facts.get(FACT)
     if not isinstance(columns, dict):
         raise DamagedFile(f"--annotations {folder} holds the output of {content.stage!r}, not annotations")
-    if not content.finished:
-        raise DamagedFile(f"--annotations {folder} is unfinished: annotate again to finish it")
     check_inputs(folder, content, inputs, "annotate it again (--rebuild)")
     cut = content.made_from.settings.get(SETTING)
     if cut != item_bytes:
@@ -106,10 +101,10 @@ def join(folders: Iterable[AnnotationFolder], item: WorkItem | str, rows: int, *
     carried: dict[str, Any] = {}
     for folder in folders:
         table = _read(folder, item, rows, carry)
-        if folder.has(KEEP, "bool"):
+        if KEEP in folder.columns:
             drops = table.column(KEEP).fill_null(True).to_numpy() == 0
             dropped[folder.path], keep = drops, keep & ~drops
-        if folder.has(LANGUAGE, "string"):
+        if LANGUAGE in folder.columns:
             found = read_strings(table.column(LANGUAGE))
             languages = found if languages is None else prefer(languages, found)
         carried |= {name: table.column(name) for name in (folder.carried if carry else ())}

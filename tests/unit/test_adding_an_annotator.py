@@ -6,7 +6,6 @@ import importlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 
 import pyarrow.parquet as pq
 import pytest
@@ -46,10 +45,11 @@ TEXTS = ["uno dos tres cuatro", "uno", "123 456 789", "uno dos tres", "uno dos",
 
 
 @pytest.fixture
-def outsider(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+def outsider(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     (tmp_path / "outsider.py").write_text(OUTSIDER)
     monkeypatch.syspath_prepend(tmp_path)
-    yield importlib.import_module("outsider")
+    importlib.import_module("outsider")
+    yield
     ANNOTATORS.unregister("wordcount")
     del sys.modules["outsider"]
 
@@ -66,7 +66,8 @@ def scored(tmp_path: Path) -> tuple[list[str], Path]:
     return write_scored(tmp_path, files, item_bytes=2_000)
 
 
-def test_an_annotator_is_one_file(outsider: ModuleType, scored: tuple[list[str], Path], tmp_path: Path) -> None:
+@pytest.mark.usefixtures("outsider")
+def test_an_annotator_is_one_file(scored: tuple[list[str], Path], tmp_path: Path) -> None:
     patterns, scores = scored
     annotator = ANNOTATORS.convert({"annotator": "wordcount", "least": 4})
     for workers in (1, 2):
