@@ -14,7 +14,7 @@ from corpora.documents.item import WorkItem
 
 REASON = "rejected"  # key of `annotate`'s answer: why a document can't be annotated
 
-Annotate = Callable[[DocumentBatch, WorkItem], Mapping[str, Any]]
+Annotate = Callable[[DocumentBatch, WorkItem], Mapping[str, Any]]  # the batch's columns, see `Annotator.annotate`
 
 
 class Annotator(Config, frozen=True, kw_only=True, tag_field="annotator"):
@@ -59,13 +59,14 @@ class Annotator(Config, frozen=True, kw_only=True, tag_field="annotator"):
         """Raises BadArgument or DamagedFile, before any work, where the settings can't serve these inputs."""
 
     def load(self) -> Annotate:
-        """The function that annotates, which threads share: called once in each process, also in the submitting one.
+        """The function that annotates, which threads share. Override it to load something: it is called once in each
+        process, also in the one that submits the run.
 
         Raises DamagedFile or BadArgument for what is wrong with its files.
         """
-        return self.annotate
+        return lambda batch, _: self.annotate(batch)
 
-    def annotate(self, batch: DocumentBatch, item: WorkItem) -> Mapping[str, Any]:
+    def annotate(self, batch: DocumentBatch) -> Mapping[str, Any]:
         """The value of every column for each of the batch's n documents.
 
         A column is a numpy array[n] (NaN is null; masked arrays are fine), a list with None for null, or an Arrow

@@ -35,7 +35,7 @@ class WordCount(Annotator, frozen=True, kw_only=True, tag="wordcount"):
 
     least: int = 3
 
-    def annotate(self, batch, item):
+    def annotate(self, batch):
         words = np.array([len(text.split()) for text in batch.texts], np.int32)
         reasons = [None if any(c.isalpha() for c in text) else "no letter" for text in batch.texts]
         return {"words": words, "keep": words >= self.least, REASON: reasons}
