@@ -1,4 +1,4 @@
-"""Evaluate: tokenizers on documents -> counts by language and source, which add up to eval.json."""
+"""Evaluate: tokenizers on documents -> counts by language and source, summed up in eval.json."""
 
 from __future__ import annotations
 

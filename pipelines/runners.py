@@ -26,8 +26,8 @@ _MARK = re.compile(r"<<tamiz:(\w+):(.*?)>>", re.DOTALL)
 _ERRORS = {e.__name__: e for e in (TamizError, BadArgument, DamagedFile, StaleOutput)}
 
 
-# output folder -> errors of its units, for runs whose units are worked on in this very process: Beam's threads print
-# a traceback of whatever they raise
+# output folder -> errors of its units, for runs inside this process: Beam's threads would print a traceback of
+# whatever they raise
 _failures: dict[str, list[TamizError]] = {}
 
 
@@ -162,9 +162,9 @@ def check_runner(name: str) -> None:
 
 
 def check_beam_flags(flags: Sequence[str], own: Sequence[str] = ()) -> tuple[str, ...]:
-    """Passes on flags that some PipelineOptions class declares.
+    """The flags, if some PipelineOptions class declares each of them.
 
-    Raises BadArgument for any other, naming the nearest: of the command's `own` options first, then of Beam's.
+    Raises BadArgument for any other, naming the nearest option: the command's `own` come first, then Beam's.
     """
     known = _known_flags()
     for flag in flags:

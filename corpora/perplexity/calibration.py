@@ -1,4 +1,4 @@
-"""What scores look like, by language and source: histograms, which add up in any order."""
+"""How scores are distributed, by language and source: histograms, which can be summed in any order."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ THREADS = 4
 
 
 class Calibration:
-    """A histogram of perplexity for each (language, source); "" where the scores name no language."""
+    """A histogram of perplexity for each (language, source). The language is "" if the scores name none."""
 
     def __init__(self, groups: Mapping[tuple[str, str], LogHistogram]) -> None:
-        """Groups without a document are left out."""
+        """Leaves out groups without documents."""
         self.groups = {key: groups[key] for key in sorted(groups) if groups[key].total}
 
     @classmethod
@@ -56,7 +56,7 @@ class Calibration:
         return cls({key: LogHistogram.sum(histograms) for key, histograms in found.items()})
 
     def by(self, per: Per) -> dict[str, LogHistogram]:
-        """The groups' histograms by name, coarser groups summed up. Ascending names."""
+        """The histogram of each group, by ascending names; finer groups are summed."""
         found: dict[str, list[LogHistogram]] = {}
         for (language, source), histogram in self.groups.items():
             found.setdefault(group_name(per, language, source), []).append(histogram)
@@ -64,7 +64,7 @@ class Calibration:
 
     @property
     def total(self) -> int:
-        """Scored documents."""
+        """Number of scored documents."""
         return sum(histogram.total for histogram in self.groups.values())
 
 

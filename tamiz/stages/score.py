@@ -14,7 +14,7 @@ from tamiz.stages.common import Context, StageReport, damaged_inputs
 def score_stage(
     patterns: list[str], models: Sequence[LmChoice], out: Path, settings: ScoreSettings, context: Context
 ) -> StageReport:
-    """Brings `out` to hold the scores of all documents under the language model, or under that of their language."""
+    """Brings `out` to hold the scores of all documents, under one language model or the model of their language."""
     from pipelines.accounts import too_many_rejected
     from pipelines.score import score
 
