@@ -22,23 +22,33 @@ _PART_SHIFT = np.uint64(64 - 6)  # the highest bits: hash tables choose their ce
 
 
 class Part(Config, frozen=True, kw_only=True):
-    """A unit of work: one part of every file. Small, hashable, picklable, like a WorkItem."""
+    """A unit of work: some of the parts of every file. Small, hashable, picklable, like a WorkItem."""
 
     number: int
-    """0-based, below PARTS."""
+    """0-based, below `of`."""
+    of: int = PARTS
+    """The number of units, a power of two up to PARTS: fewer units have more parts each."""
+
+    @property
+    def hashed(self) -> range:
+        """Its parts of the files, see `read_part`."""
+        size = PARTS // self.of
+        return range(self.number * size, (self.number + 1) * size)
 
     @property
     def name(self) -> str:
-        return f"part-{self.number:02d}"
+        return f"part-{self.number:02d}-of-{self.of:02d}"
 
     @property
     def path(self) -> str:
         """What messages call it."""
-        return f"part {self.number} of {PARTS}"
+        return f"part {self.number} of {self.of}"
 
 
-def parts() -> list[Part]:
-    return [Part(number=number) for number in range(PARTS)]
+def parts(files: int = PARTS) -> list[Part]:
+    """All parts, in about as many units as there are files: a small corpus isn't worth 64."""
+    of = min(PARTS, 1 << max(files - 1, 0).bit_length())
+    return [Part(number=number, of=of) for number in range(of)]
 
 
 class PartedWriter:
@@ -78,7 +88,7 @@ class PartedWriter:
 
 
 def read_part(path: Path, part: int) -> Iterator[Any]:
-    """The rows of one part of a file: a pyarrow.Table for each `write`, in their order."""
+    """The rows of one part of a file (0 to PARTS - 1): a pyarrow.Table for each `write`, in their order."""
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(path) as file:

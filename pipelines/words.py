@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -76,14 +77,14 @@ def _counted(reader: ItemReader, table: WordTable, file: CountsFile) -> Iterator
 
 @dataclass(frozen=True)
 class SumWork:
-    """Sums one part of what `CountWork` left of `items` work items. Memory: the part's distinct words."""
+    """Sums some of the parts that `CountWork` left of `items` work items. Memory: a 64th of the distinct words."""
 
     out: str
     fingerprint: str
     items: int
 
     def __call__(self, part: Part) -> ItemResult:
-        from corpora.words.files import sum_part, write_sum
+        from corpora.words.files import sum_part, write_sums
 
         out = Path(self.out)
         counts = sorted((out / SCRATCH).glob("*.parquet"))
@@ -93,7 +94,7 @@ class SumWork:
                 "that folder"
             )
         path = _sum_path(out, part)
-        write_sum(path, sum_part(counts, part.number))
+        write_sums(path, (sum_part(counts, number) for number in part.hashed))
         return ItemResult(name=part.name, number=part.number, scratch=[record(out, path)])
 
 
@@ -129,7 +130,7 @@ def train_on_corpus(
     """
     fingerprint = made_from.fingerprint()
     count = CountWork(str(out), fingerprint, settings.keeps_spaces, settings.seed)
-    passes = [Pass(count, items), Pass(SumWork(str(out), fingerprint, len(items)), parts())]
+    passes = [Pass(count, items), Pass(SumWork(str(out), fingerprint, len(items)), parts(len(items)))]
 
     def finish(counted: list[ItemResult], _: list[ItemResult]) -> Finish:
         facts = train_on_words(_corpus(counted, out, settings), out, settings)
@@ -139,10 +140,10 @@ def train_on_corpus(
 
 
 def _corpus(results: list[ItemResult], out: Path, settings: TokenizerSettings) -> Corpus:
-    from corpora.words.files import read_sum
+    from corpora.words.files import read_sums
     from corpora.words.selection import select
 
-    sums = (read_sum(_sum_path(out, part)) for part in parts())
+    sums = chain.from_iterable(read_sums(_sum_path(out, part)) for part in parts(len(results)))
     return Corpus(
         selected=select(sums, **settings.selection()),
         texts=_draw(_texts(results, out), settings.seed).texts,

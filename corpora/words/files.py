@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -13,7 +13,7 @@ from corpora.files import atomic_path
 from corpora.parted import PARTS, PartedWriter, read_part
 from corpora.words.table import HashedWords, Words, WordTable
 
-__all__ = ["PARTS", "CountsFile", "read_sum", "sum_part", "summed", "write_sum"]
+__all__ = ["PARTS", "CountsFile", "read_sums", "sum_part", "summed", "write_sums"]
 
 
 class CountsFile:
@@ -70,24 +70,29 @@ def sum_part(paths: Sequence[Path], part: int) -> HashedWords:
     return table.words()
 
 
-def write_sum(path: Path, hashed: HashedWords) -> None:
-    """Writes the sum of a part, with the words' hashes, so that whoever reads it needs no table."""
+def write_sums(path: Path, sums: Iterable[HashedWords]) -> None:
+    """Writes sums of parts, with the words' hashes, so that whoever reads them needs no table. One is in memory."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    columns = [_binary(hashed.words), pa.array(hashed.words.counts), pa.array(hashed.hashes)]
-    rows = pa.Table.from_arrays(columns, schema=_schema(("hash", pa.uint64())))
-    with atomic_path(path) as temporary:
-        pq.write_table(rows, temporary, compression="zstd", use_dictionary=False)
+    schema = _schema(("hash", pa.uint64()))
+    with (
+        atomic_path(path) as temporary,
+        pq.ParquetWriter(temporary, schema, compression="zstd", use_dictionary=False) as writer,
+    ):
+        for words, hashes in sums:
+            columns = [_binary(words), pa.array(words.counts), pa.array(hashes)]
+            writer.write_table(pa.Table.from_arrays(columns, schema=schema), row_group_size=max(1, len(words)))
 
 
-def read_sum(path: Path) -> HashedWords:
-    """What `write_sum` wrote."""
+def read_sums(path: Path) -> Iterator[HashedWords]:
+    """What `write_sums` wrote, part by part."""
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(path) as file:
-        rows = file.read()
-    return HashedWords(_words(rows), rows.column("hash").to_numpy())
+        for group in range(file.num_row_groups):
+            rows = file.read_row_group(group)
+            yield HashedWords(_words(rows), rows.column("hash").to_numpy())
 
 
 def _words(table: Any) -> Words:

@@ -34,6 +34,9 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path):
 
 
 def test_parts_are_named_in_order():
-    names = [part.name for part in parts()]
-    assert names == sorted(set(names))
-    assert len(names) == PARTS
+    for files, units in ((0, 1), (1, 1), (3, 4), (64, 64), (1000, 64)):
+        found = parts(files)
+        names = [part.name for part in found]
+        assert names == sorted(set(names))
+        assert len(names) == units
+        assert [number for part in found for number in part.hashed] == list(range(PARTS))

@@ -70,8 +70,9 @@ class RepeatWork:
         _burn(f"repeats {part.name}")
         out, found = Path(self.out), []
         for path in sorted((out / manifest.PROGRESS / "keys").iterdir()):
-            for table in read_part(path, part.number):
-                found += [tuple(row.values()) for row in table.to_pylist()]
+            for number in part.hashed:
+                for table in read_part(path, number):
+                    found += [tuple(row.values()) for row in table.to_pylist()]
         seen: Counter[int] = Counter()
         repeats = []
         for key, item, row in sorted(found, key=lambda r: (r[1], r[2])):
