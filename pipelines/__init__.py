@@ -1,4 +1,8 @@
-"""Beam around the pure functions: descriptors move, text doesn't. The only importer of apache_beam."""
+"""Beam around the pure functions: descriptors move, text doesn't. The only importer of apache_beam.
+
+Start with `once.py` (what makes a unit of work restartable), `stage.py` (what every stage shares), `items.py`
+(reading one item) and `annotate.py` (the shortest stage). `transforms.py` is for pipelines of one's own.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +10,19 @@ from importlib import import_module
 from typing import Any
 
 _HOMES = {
-    "ScoreDocuments": "pipelines.score",
-    "SampleDocuments": "pipelines.sample",
-    "BuildShards": "pipelines.shards",
-    "work_items": "corpora.documents.items",
-    "WorkItem": "corpora.documents.item",
+    "AnnotateDocuments": "pipelines.transforms",
+    "AnnotateWork": "pipelines.annotate",
+    "BuildShards": "pipelines.transforms",
+    "EvaluateTokenizers": "pipelines.transforms",
+    "EvaluateWork": "pipelines.evaluate",
     "ItemResult": "pipelines.once",
+    "SampleDocuments": "pipelines.transforms",
+    "SampleWork": "pipelines.sample",
+    "ScoreDocuments": "pipelines.transforms",
+    "ScoreWork": "pipelines.score",
+    "ShardWork": "pipelines.shards",
+    "WorkItem": "corpora.documents.item",
+    "work_items": "corpora.documents.items",
 }
 __all__ = sorted(_HOMES)
 

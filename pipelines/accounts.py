@@ -1,4 +1,4 @@
-"""What stages with and without Beam have in common: what they read, and whether too much of it was rejected."""
+"""Shared by stages with and without Beam: the identity of their inputs, and the bound on rejected rows."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from corpora.manifest import InputIdentity
 def input_identities(
     items: Sequence[WorkItem], folder: Path, known: dict[str, InputIdentity] | None = None
 ) -> list[InputIdentity]:
-    """One identity per input file, hashing only what `known` (or the folder's manifest) doesn't know already."""
+    """One identity per input file. Hashes only files that `known` (by default the folder's manifest) doesn't know."""
     known = manifest.known_inputs(folder) if known is None else known
     paths = {item.path: item for item in items}
     with ThreadPoolExecutor(4) as pool:
@@ -37,7 +37,7 @@ def input_identity(item: WorkItem, known: dict[str, InputIdentity]) -> InputIden
 
 
 def too_many_rejected(rejected: Path, counts: dict[str, Any], max_rejected: float) -> str | None:
-    """A line if more than the given share was rejected; blank lines don't count."""
+    """A message if more than this share of the rows was rejected, else None. Blank lines don't count."""
     blank = counts["rejected"].get(BLANK, 0)
     bad = sum(counts["rejected"].values()) - blank
     rows = counts["read"] - blank
@@ -45,5 +45,5 @@ def too_many_rejected(rejected: Path, counts: dict[str, Any], max_rejected: floa
         return None
     return (
         f"{bad:,} of {rows:,} rows ({bad / rows:.1%}) were rejected, more than --max-rejected {max_rejected}: "
-        f"see {rejected}, mend the input or raise the bound"
+        f"see {rejected}, then fix the input or raise the bound"
     )

@@ -1,10 +1,8 @@
-"""Evaluate: tokenizers on documents -> counts by language and source, which add up to eval.json."""
+"""Evaluate: tokenizers on documents -> counts by language and source, summed up in eval.json."""
 
 from __future__ import annotations
 
-import functools
 import heapq
-import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,16 +15,17 @@ from corpora.documents.groups import check_language_column, source_of
 from corpora.documents.item import WorkItem
 from corpora.documents.items import work_items
 from corpora.documents.reading import DocumentBatch, read_batches
-from corpora.documents.rejected import RejectedWriter
 from corpora.documents.sources import Inputs
+from corpora.loaded import Loaded, check_content
 from corpora.manifest import MadeFrom, record
 from corpora.randomness import uniform
 from corpora.verify import check_intact
 from pipelines.accounts import input_identities
+from pipelines.items import ItemReader
 from pipelines.once import ItemResult
-from pipelines.runners import Progress, WorkOnItems
+from pipelines.runners import Progress
 from pipelines.settings import RunnerSettings
-from pipelines.stage import Finish, Outcome, run_stage, settings_dict
+from pipelines.stage import Finish, Outcome, Pass, run_stage, settings_dict
 from tokenizer_train.evaluation.candidate import Candidate, load_candidate, names_of
 from tokenizer_train.evaluation.languages import language_of
 from tokenizer_train.evaluation.measure import Texts, measure
@@ -39,43 +38,58 @@ ITEM_BYTES = 64 << 20
 NAME = "eval.json"
 
 
+_candidates: Loaded[tuple[Candidate, ...]] = Loaded(size=1)
+
+Identity = tuple[str, str | None]  # sha256 of the engine, and of the tokenizer.json that it is compared with
+
+
 @dataclass(frozen=True)
 class EvaluateWork:
-    """Counts what each tokenizer makes of one work item's documents; the counts wait in the result.
-
-    tokenizers: (name, path). below: documents whose draw is at most this are looked at; None: all.
-    """
+    """Counts what each tokenizer makes of one work item's documents; the counts are in the result's facts."""
 
     out: str
     fingerprint: str
     tokenizers: tuple[tuple[str, str], ...]
+    """(name, path) of each."""
     settings: EvaluationSettings
     below: float | None = None
+    """Documents whose draw is at most this are looked at; None: all."""
+    identities: tuple[Identity, ...] = ()
+    """What is in the tokenizers' files; filled in."""
+
+    def __post_init__(self) -> None:
+        if not self.identities:
+            object.__setattr__(self, "identities", tuple(_identity(c) for c in self._load_all()))
+
+    def candidates(self) -> tuple[Candidate, ...]:
+        """The tokenizers, once per process. Raises TamizError where a worker's file has another content."""
+        return _candidates.get(self._key(), self._load)
+
+    def keep(self, candidates: tuple[Candidate, ...]) -> None:
+        """Gives the tokenizers, already loaded, to the workers in this process."""
+        _candidates.put(self._key(), candidates)
+
+    def _key(self) -> tuple[object, ...]:
+        return self.tokenizers, self.settings.compare_auto, self.identities
+
+    def _load(self) -> tuple[Candidate, ...]:
+        found = self._load_all()
+        for (_, path), candidate, expected in zip(self.tokenizers, found, self.identities, strict=True):
+            for here, there in zip(_identity(candidate), expected, strict=True):
+                check_content(path, here, there)
+        return found
+
+    def _load_all(self) -> tuple[Candidate, ...]:
+        compare = self.settings.compare_auto
+        return tuple(load_candidate(path, name, compare_auto=compare) for name, path in self.tokenizers)
 
     def __call__(self, item: WorkItem) -> ItemResult:
-        out, counting = Path(self.out), _Counting(self, item)
-        with RejectedWriter(out / "rejected" / f"{item.name}.jsonl") as rejected:
-            for batch in read_batches(item, columns=counting.columns):
-                rejected.write(batch.rejected)
+        counting = _Counting(self, item)
+        with ItemReader(self.out, item, counting.columns) as reader:
+            for batch in reader.batches():
                 counting.add(batch)
-        return ItemResult(
-            name=item.name,
-            number=item.number,
-            read=counting.read,
-            kept=counting.kept,
-            sampled_out=counting.read - counting.kept - rejected.rows,
-            rejected=dict(sorted(rejected.counts.items())),
-            damage=counting.damage,
-            files=[record(out, rejected.path, rows=rejected.rows)] if rejected.rows else [],
-            facts={"tallies": [[*key, msgspec.to_builtins(t)] for key, t in sorted(counting.tallies.items())]},
-        )
-
-
-class EvaluateTokenizers(WorkOnItems):
-    """PCollection[WorkItem] -> PCollection[ItemResult]. Memory is bounded by workers x one batch."""
-
-    def __init__(self, work: EvaluateWork) -> None:
-        super().__init__(work)
+        tallies = [[*key, msgspec.to_builtins(t)] for key, t in sorted(counting.tallies.items())]
+        return reader.result(kept=counting.kept, facts={"tallies": tallies})
 
 
 class _Counting:
@@ -83,18 +97,15 @@ class _Counting:
 
     def __init__(self, work: EvaluateWork, item: WorkItem) -> None:
         self._work = work
-        self._candidates = _candidates(work.tokenizers, work.settings.compare_auto)
+        self._candidates = work.candidates()
         self._source = source_of(item.name)
         self._column = work.settings.language_column
         self._language = "" if self._column else language_of(item, work.settings.languages)
         self.columns = (self._column,) if self._column else ()
-        self.read = self.kept = 0
-        self.damage: str | None = None
+        self.kept = 0
         self.tallies: dict[Key, Tally] = {}
 
     def add(self, batch: DocumentBatch) -> None:
-        self.read += batch.total
-        self.damage = batch.damage or self.damage
         chosen = [
             n for n, u in enumerate(_draws(batch, self._work)) if self._work.below is None or u <= self._work.below
         ]
@@ -125,7 +136,7 @@ def _drawn(batch: DocumentBatch, seed: int) -> Iterator[float]:
 
 
 def _bound(items: Sequence[WorkItem], settings: EvaluationSettings) -> float | None:
-    """The draw of the last of the documents that are looked at: reads all of them, holds as many numbers."""
+    """The largest draw among the documents that are looked at. Reads all; keeps `settings.documents` numbers."""
     if settings.documents is None:
         return None
     smallest: list[float] = []  # negated: the largest first
@@ -137,20 +148,6 @@ def _bound(items: Sequence[WorkItem], settings: EvaluationSettings) -> float | N
                 elif draw < -smallest[0]:
                     heapq.heapreplace(smallest, -draw)
     return -smallest[0] if smallest else 0.0
-
-
-@functools.lru_cache(maxsize=1)
-def _load(tokenizers: tuple[tuple[str, str], ...], compare_auto: bool) -> tuple[Candidate, ...]:
-    return tuple(load_candidate(path, name, compare_auto=compare_auto) for name, path in tokenizers)
-
-
-_loading = threading.Lock()
-
-
-def _candidates(tokenizers: tuple[tuple[str, str], ...], compare_auto: bool) -> tuple[Candidate, ...]:
-    """The tokenizers, once per process, shared by its threads."""
-    with _loading:
-        return _load(tokenizers, compare_auto)
 
 
 def evaluate(
@@ -165,7 +162,7 @@ def evaluate(
 ) -> Outcome:
     """Evaluates every tokenizer on the documents that the patterns name, and writes eval.json.
 
-    Raises BadArgument for a tokenizer that isn't there or a path that tells no language, DamagedFile for a bad one.
+    Raises BadArgument for a tokenizer that isn't there or a path that names no language, DamagedFile for a bad one.
     """
     items = work_items(patterns, ITEM_BYTES)
     if settings.language_column is not None:
@@ -174,11 +171,11 @@ def evaluate(
     named = tuple(zip(names_of(tokenizers), tokenizers, strict=True))
     for path in tokenizers:
         check_intact(Path(path))
-    _load.cache_clear()  # a folder may hold another tokenizer than at the last call
-    candidates = _candidates(named, settings.compare_auto)
+    candidates = tuple(load_candidate(path, name, compare_auto=settings.compare_auto) for name, path in named)
+    identities = tuple(_identity(candidate) for candidate in candidates)
     identity = {
         **settings_dict(settings),
-        "tokenizers": {c.name: _identity(c) for c in candidates},
+        "tokenizers": {c.name: list(found) for c, found in zip(candidates, identities, strict=True)},
         "inputs_by_language": languages,
     }
     made_from = MadeFrom(
@@ -186,13 +183,12 @@ def evaluate(
     )
     nothing_to_do = manifest.is_finished(out, made_from) and not rebuild
     below = None if nothing_to_do else _bound(items, settings)
-    work = EvaluateWork(str(out), made_from.fingerprint(), named, settings, below)
+    work = EvaluateWork(str(out), made_from.fingerprint(), named, settings, below, identities)
+    work.keep(candidates)
     return run_stage(
         out,
         made_from,
-        work,
-        lambda: EvaluateTokenizers(work),
-        items,
+        [Pass(work, items)],
         runner,
         rebuild=rebuild,
         progress=progress,
@@ -200,13 +196,15 @@ def evaluate(
     )
 
 
-def _identity(candidate: Candidate) -> list[str | None]:
-    """sha256 of the engine and of the tokenizer.json that it is compared with."""
-    return [candidate.encoder.sha256, candidate.auto.sha256 if candidate.auto else None]
+def _identity(candidate: Candidate) -> Identity:
+    return candidate.encoder.sha256, candidate.auto.sha256 if candidate.auto else None
 
 
 def _languages(items: Sequence[WorkItem], settings: EvaluationSettings) -> dict[str, list[str]]:
-    """Language -> inputs: a folder's name may say it, and is no part of an input's. Raises BadArgument."""
+    """Language -> inputs, for the fingerprint: a folder's name may decide, and is no part of an input's name.
+
+    Raises BadArgument for a path that names no language.
+    """
     found: dict[str, set[str]] = {}
     for item in items:
         found.setdefault(language_of(item, settings.languages), set()).add(item.input_name)

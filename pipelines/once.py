@@ -1,8 +1,9 @@
-"""One work item, done once: a retried, speculative or restarted item answers from its own finished output."""
+"""One unit of work, done once: a retried, speculative or restarted unit answers from its own finished output."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,29 +13,32 @@ from corpora import files, manifest
 from corpora.documents.item import WorkItem
 from corpora.errors import TamizError
 from corpora.manifest import FileRecord
+from corpora.parted import Part
+
+Unit = WorkItem | Part
 
 
 class ItemResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of one work item: small, whatever the item's size.
-
-    counts: read = kept + sampled_out + rejected (by reason). scratch: files below `.progress` that the stage
-    needs until it is finished. facts: whatever the stage adds.
-    """
+    """What came of one unit of work: small, whatever the unit's size. read = kept + sampled_out + rejected."""
 
     name: str
     number: int
-    read: int
-    kept: int
+    read: int = 0
+    """rows; 0 for a part, which reads no documents"""
+    kept: int = 0
     sampled_out: int = 0
     rejected: dict[str, int] = {}
+    """rows by kind of reason"""
     damage: str | None = None
     files: list[FileRecord] = []
     scratch: list[FileRecord] = []
+    """files below `.progress` that the stage needs until it is finished"""
     facts: dict[str, Any] = {}
+    """whatever the stage adds"""
 
 
 class ItemWork(Protocol):
-    """The work of a stage on one item: picklable, a plain function of the item."""
+    """The work of a pass on one unit: picklable, a plain function of the unit."""
 
     @property
     def out(self) -> str: ...
@@ -42,28 +46,33 @@ class ItemWork(Protocol):
     @property
     def fingerprint(self) -> str: ...
 
-    def __call__(self, item: WorkItem, /) -> ItemResult: ...
+    def __call__(self, unit: Any, /) -> ItemResult: ...
 
 
-def note_path(out: Path, item: WorkItem) -> Path:
-    return out / manifest.PROGRESS / f"{item.name}.json"
+def notes_folder(out: Path, notes: str = "") -> Path:
+    """Where the results of a pass are noted. notes: a folder of its own for each pass after the first."""
+    return out / manifest.PROGRESS / notes
 
 
-def _key(work: ItemWork, item: WorkItem) -> str:
-    message = work.fingerprint.encode() + msgspec.json.encode(item)
+def note_name(unit: Unit) -> str:
+    return f"{unit.name}.json"
+
+
+def _key(work: ItemWork, unit: Unit) -> str:
+    message = work.fingerprint.encode() + msgspec.json.encode(unit)
     return hashlib.sha256(message).hexdigest()
 
 
-def read_note(work: ItemWork, item: WorkItem) -> ItemResult | None:
-    """The result noted for `item`, if it was noted for the same work."""
-    path = note_path(Path(work.out), item)
+def read_note(work: ItemWork, unit: Unit, notes: str = "") -> ItemResult | None:
+    """The result noted for `unit`, if it was noted for the same work."""
+    path = notes_folder(Path(work.out), notes) / note_name(unit)
     if not path.exists():
         return None
     try:
         key, result = msgspec.json.decode(path.read_bytes(), type=tuple[str, ItemResult])
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return None
-    return result if key == _key(work, item) else None
+    return result if key == _key(work, unit) else None
 
 
 def _intact(out: Path, record: FileRecord) -> bool:
@@ -71,24 +80,24 @@ def _intact(out: Path, record: FileRecord) -> bool:
     return path.is_file() and path.stat().st_size == record.bytes and files.sha256(path) == record.sha256
 
 
-def once(work: ItemWork, item: WorkItem) -> ItemResult:
-    """Answers from the item's verified output, or works and notes the result beside it."""
+def once(work: ItemWork, unit: Unit, notes: str = "") -> ItemResult:
+    """Answers from the unit's verified output, or works and notes the result beside it."""
     out = Path(work.out)
-    result = read_note(work, item)
+    result = read_note(work, unit, notes)
     if result is not None and all(_intact(out, r) for r in (*result.files, *result.scratch)):
         return result
-    result = work(item)
-    note = msgspec.json.encode((_key(work, item), result))
-    files.write_bytes(note_path(out, item), note)
+    result = work(unit)
+    note = msgspec.json.encode((_key(work, unit), result))
+    files.write_bytes(notes_folder(out, notes) / note_name(unit), note)
     return result
 
 
-def collect(work: ItemWork, items: list[WorkItem]) -> list[ItemResult]:
-    """The noted results, in item order. Raises TamizError where an item left none."""
+def collect(work: ItemWork, units: Sequence[Unit], notes: str = "") -> list[ItemResult]:
+    """The noted results, in the units' order. Raises TamizError where a unit left none."""
     results = []
-    for item in items:
-        result = read_note(work, item)
+    for unit in units:
+        result = read_note(work, unit, notes)
         if result is None:
-            raise TamizError(f"{item.path} left no result in {work.out}: every worker must see that folder")
+            raise TamizError(f"{unit.path} left no result in {work.out}: every worker must see that folder")
         results.append(result)
     return results

@@ -1,4 +1,4 @@
-"""Runs a transform over work items on a Beam runner, and brings its errors back as they were."""
+"""Runs a pass over its units on a Beam runner, and brings its errors back as they were."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ from typing import Any
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from corpora import manifest
 from corpora.documents.item import WorkItem
 from corpora.errors import BadArgument, DamagedFile, StaleOutput, TamizError
-from pipelines.once import ItemResult, ItemWork, collect, once
+from pipelines.once import ItemResult, ItemWork, Unit, collect, note_name, notes_folder, once
 from pipelines.settings import RunnerSettings
 
 Progress = Callable[[int, int], None]  # bytes done, bytes in all
@@ -27,55 +26,58 @@ _MARK = re.compile(r"<<tamiz:(\w+):(.*?)>>", re.DOTALL)
 _ERRORS = {e.__name__: e for e in (TamizError, BadArgument, DamagedFile, StaleOutput)}
 
 
-# output folder -> errors of its items, for runs whose items are worked on in this very process: Beam's threads print
-# a traceback of whatever they raise
+# output folder -> errors of its units, for runs inside this process: Beam's threads would print a traceback of
+# whatever they raise
 _failures: dict[str, list[TamizError]] = {}
 
 
-class _ItemFailed(Exception):
+class _UnitFailed(Exception):
     """Carries a TamizError through engines that keep only an exception's text."""
 
 
-class WorkOnItems(beam.PTransform):
-    """PCollection[WorkItem] -> PCollection[ItemResult]: reshuffles descriptors, works on each item once."""
+class WorkOnUnits(beam.PTransform):
+    """PCollection[Unit] -> PCollection[ItemResult]: reshuffles descriptors, works on each unit once.
 
-    def __init__(self, work: ItemWork) -> None:
-        super().__init__()
-        self._work = work
+    notes: where the results are noted, see `pipelines.once`.
+    """
 
-    def expand(self, items: Any) -> Any:
+    def __init__(self, work: ItemWork, notes: str = "", label: str | None = None) -> None:
+        super().__init__(label)
+        self._work, self._notes = work, notes
+
+    def expand(self, units: Any) -> Any:
         label = type(self._work).__name__
-        return items | "Spread" >> beam.Reshuffle() | label >> beam.ParDo(_WorkOnItem(self._work))
+        return units | "Spread" >> beam.Reshuffle() | label >> beam.ParDo(_WorkOnUnit(self._work, self._notes))
 
 
-class _WorkOnItem(beam.DoFn):
-    def __init__(self, work: ItemWork) -> None:
+class _WorkOnUnit(beam.DoFn):
+    def __init__(self, work: ItemWork, notes: str) -> None:
         super().__init__()
-        self._work = work
+        self._work, self._notes = work, notes
 
-    def process(self, item: WorkItem) -> Iterator[ItemResult]:
+    def process(self, unit: Unit) -> Iterator[ItemResult]:
         failures = _failures.get(self._work.out)
         if failures:
             return  # the run has failed already
         try:
-            yield once(self._work, item)
+            yield once(self._work, unit, self._notes)
         except TamizError as error:
             if failures is not None:
                 failures.append(error)
                 return
-            raise _ItemFailed(f"<<tamiz:{type(error).__name__}:{error}>>") from error
+            raise _UnitFailed(f"<<tamiz:{type(error).__name__}:{error}>>") from error
 
 
-def run_items(
+def run_units(
     work: ItemWork,
-    transform: beam.PTransform,
-    items: Sequence[WorkItem],
+    units: Sequence[Unit],
     settings: RunnerSettings,
     progress: Progress | None = None,
+    notes: str = "",
 ) -> list[ItemResult]:
-    """Runs `transform` over `items`; returns their results in item order.
+    """Works on every unit; returns the results in the units' order. progress: bytes done, bytes in all.
 
-    Raises the TamizError that an item raised, whatever the runner made of it.
+    Raises the TamizError that a unit raised, whatever the runner made of it.
     """
     if not logging.getLogger("pipelines").isEnabledFor(logging.DEBUG):  # --debug shows Beam's own messages
         logging.getLogger("apache_beam").setLevel(logging.CRITICAL)  # errors are raised, once, as ours
@@ -83,17 +85,17 @@ def run_items(
     failures = _failures[work.out] = []
     try:
         with (
-            _watched(Path(work.out), items, progress),
+            _watched(notes_folder(Path(work.out), notes), units, progress),
             beam.Pipeline(runner=runner, options=options) as pipeline,
         ):
-            _ = pipeline | "Items" >> beam.Create(list(items)) | transform
+            _ = pipeline | "Units" >> beam.Create(list(units)) | WorkOnUnits(work, notes)
     except Exception as error:
         raise _translated(error, settings) from error
     finally:
         del _failures[work.out]
     if failures:
         raise failures[0]
-    return collect(work, list(items))
+    return collect(work, units, notes)
 
 
 def _runner(settings: RunnerSettings) -> tuple[Any, PipelineOptions]:
@@ -111,24 +113,28 @@ def _translated(error: Exception, settings: RunnerSettings) -> Exception:
     found = _MARK.search(str(error))
     if found:
         return _ERRORS.get(found[1], TamizError)(found[2])
-    if isinstance(error, _ItemFailed | MemoryError | KeyboardInterrupt):
+    if isinstance(error, _UnitFailed | MemoryError | KeyboardInterrupt):
         return error
     first = str(error).strip().split("\n")[0][:300]
     return TamizError(f"the runner {settings.runner} failed: {type(error).__name__}: {first} (--debug shows all)")
 
 
+def size_of(unit: Unit) -> int:
+    """What a unit counts for in the progress: its bytes, or (a part, or a few row groups) next to nothing."""
+    return max(unit.end - unit.start, 1) if isinstance(unit, WorkItem) else 1
+
+
 @contextmanager
-def _watched(out: Path, items: Sequence[WorkItem], progress: Progress | None) -> Iterator[None]:
-    """Reports, twice a second, the bytes of the items whose results are noted."""
+def _watched(notes: Path, units: Sequence[Unit], progress: Progress | None) -> Iterator[None]:
+    """Reports, twice a second, the sizes of the units whose results are noted."""
     if progress is None:
         yield
         return
-    sizes = {f"{item.name}.json": max(item.end - item.start, 1) for item in items}
+    sizes = {note_name(unit): size_of(unit) for unit in units}
     total, stop = sum(sizes.values()), threading.Event()
 
     def done() -> int:
-        folder = out / manifest.PROGRESS
-        return sum(sizes.get(p.name, 0) for p in folder.iterdir()) if folder.is_dir() else 0
+        return sum(sizes.get(p.name, 0) for p in notes.iterdir()) if notes.is_dir() else 0
 
     def watch() -> None:
         while not stop.wait(0.5):
@@ -157,9 +163,9 @@ def check_runner(name: str) -> None:
 
 
 def check_beam_flags(flags: Sequence[str], own: Sequence[str] = ()) -> tuple[str, ...]:
-    """Passes on flags that some PipelineOptions class declares.
+    """The flags, if some PipelineOptions class declares each of them.
 
-    Raises BadArgument for any other, naming the nearest: of the command's `own` options first, then of Beam's.
+    Raises BadArgument for any other, naming the nearest option: the command's `own` come first, then Beam's.
     """
     known = _known_flags()
     for flag in flags:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,14 +12,15 @@ import numpy as np
 import numpy.typing as npt
 
 from corpora import manifest
+from corpora.annotations.joining import AnnotationFolder, join, open_folders, prefer
+from corpora.annotations.reading import Languages, check_inputs, item_file
 from corpora.documents.groups import Per, group_name, source_of
 from corpora.documents.item import WorkItem
 from corpora.documents.items import work_items
-from corpora.documents.reading import DocumentBatch, read_batches
-from corpora.documents.rejected import RejectedWriter
+from corpora.documents.reading import DocumentBatch
 from corpora.documents.sources import Inputs
-from corpora.documents.writing import DocumentWriter
-from corpora.errors import DamagedFile, StaleOutput
+from corpora.documents.writing import COLUMNS, DocumentWriter
+from corpora.errors import DamagedFile
 from corpora.manifest import MadeFrom, Manifest, record
 from corpora.perplexity.calibration import Calibration
 from corpora.perplexity.scores import read_languages, read_perplexities, read_rows
@@ -28,10 +29,11 @@ from corpora.sampling.groups import FittedGroup, fit_groups
 from corpora.sampling.methods import SampleSettings
 from corpora.sampling.quartiles import QuartileCounts, count_quartiles, flat_warning
 from pipelines.accounts import input_identities
+from pipelines.items import ItemReader
 from pipelines.once import ItemResult
-from pipelines.runners import Progress, WorkOnItems
+from pipelines.runners import Progress
 from pipelines.settings import RunnerSettings
-from pipelines.stage import Finish, Outcome, run_stage
+from pipelines.stage import Finish, Outcome, Pass, run_stage
 
 ALGORITHM = 2
 
@@ -51,57 +53,46 @@ class SampleWork:
     seed: int
     format: str
     extra_columns: Mapping[str, str]
+    annotations: tuple[AnnotationFolder, ...] = ()
+    """Folders that drop documents, name languages and add columns."""
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """The sample's columns beside the usual ones: name -> type."""
+        carried = {name: kind for folder in self.annotations for name, kind in folder.carried.items()}
+        return {**self.extra_columns, **carried}
 
     def __call__(self, item: WorkItem) -> ItemResult:
-        out, damage, read = Path(self.out), None, 0
-        rows = _ItemScores(self, item)
-        path = out / f"part-{item.number:05d}.{self.format}"
-        rejected = RejectedWriter(out / "rejected" / f"{item.name}.jsonl")
-        with DocumentWriter(path, self.format, list(self.extra_columns)) as writer, rejected:
-            for batch in read_batches(item):
+        rows = _ItemRows(self, item)
+        path = Path(self.out) / f"part-{item.number:05d}.{self.format}"
+        with DocumentWriter(path, self.format, self.columns) as writer, ItemReader(self.out, item) as reader:
+            for batch in reader.batches():
                 rows.write_kept(batch, writer)
-                rejected.write(batch.rejected)
-                read += batch.total
-                damage = batch.damage or damage
-        if read != len(rows.perplexity):
+        if reader.read != len(rows.perplexity):
             raise DamagedFile(
-                f"{item.path} has {read} rows, its scores {len(rows.perplexity)}: score it again (--rebuild)"
+                f"{item.path} has {reader.read} rows, its scores {len(rows.perplexity)}: score it again (--rebuild)"
             )
-        kept = writer.rows
-        written = [record(out, path, rows=kept)]
-        if rejected.rows:
-            written.append(record(out, rejected.path, rows=rejected.rows))
-        return ItemResult(
-            name=item.name,
-            number=item.number,
-            read=read,
-            kept=kept,
-            sampled_out=read - kept - rejected.rows,
-            rejected=dict(sorted(rejected.counts.items())),
-            damage=damage,
-            files=written,
-            facts={"groups": {name: msgspec.to_builtins(counts) for name, counts in rows.counts().items()}},
+        groups = {name: msgspec.to_builtins(counts) for name, counts in rows.counts().items()}
+        return reader.result(
+            kept=writer.rows,
+            files=[record(reader.out, path, rows=writer.rows)],
+            facts={"groups": groups, **({"dropped": rows.dropped()} if self.annotations else {})},
         )
 
 
-class SampleDocuments(WorkOnItems):
-    """PCollection[WorkItem] -> PCollection[ItemResult]. Writes the kept documents; draws are keyed by document."""
-
-    def __init__(self, work: SampleWork) -> None:
-        super().__init__(work)
-
-
-class _ItemScores:
-    """One item's rows [n]: perplexity, keep probability, and what has been kept of them so far."""
+class _ItemRows:
+    """One item's rows [n]: perplexity, keep probability, what annotations say, and which have been kept so far."""
 
     def __init__(self, work: SampleWork, item: WorkItem) -> None:
         self._work, self._item = work, item
-        path = Path(work.scores) / f"{item.name}.parquet"
+        path = item_file(work.scores, item)
         self.perplexity, self._rows = read_perplexities(path), read_rows(path)
+        self._joined = join(work.annotations, item, len(self.perplexity))
         self._masks = self._groups()
         self._probability = np.zeros(len(self.perplexity))
         self._extra = {name: np.empty(len(self.perplexity), np.object_) for name in work.extra_columns}
         self._kept = np.zeros(len(self.perplexity), np.bool_)
+        self._document = np.zeros(len(self.perplexity), np.bool_)
         for name, mask in self._masks.items():
             curve = work.groups[name].curve
             self._probability[mask] = curve.keep_probability(self.perplexity[mask])
@@ -110,15 +101,15 @@ class _ItemScores:
                     self._extra[column][mask] = np.array(values, np.object_)
 
     def _groups(self) -> dict[str, npt.NDArray[np.bool_]]:
-        """bool[n] for each group with a scored row here: its rows. No group, no scored row."""
+        """bool[n] for each group: its rows that take part in the draw. No group, no such row."""
         per, source = self._work.per, source_of(self._item.name)
-        scored = ~np.isnan(self.perplexity)
-        languages, codes = [""], np.zeros(len(scored), np.int64)
+        eligible = ~np.isnan(self.perplexity) & self._joined.keep
+        languages: Languages = [""], np.zeros(len(eligible), np.int64)
         if "language" in per:
-            languages, codes = read_languages(Path(self._work.scores) / f"{self._item.name}.parquet")
+            languages = prefer(read_languages(item_file(self._work.scores, self._item)), self._joined.languages)
         masks: dict[str, npt.NDArray[np.bool_]] = {}
-        for code, language in enumerate(languages):
-            mask, name = (codes == code) & scored, group_name(per, language, source)
+        for code, language in enumerate(languages[0]):
+            mask, name = (languages[1] == code) & eligible, group_name(per, language, source)
             if mask.any():
                 masks[name] = masks[name] | mask if name in masks else mask
         return masks
@@ -136,6 +127,7 @@ class _ItemScores:
         chosen = np.flatnonzero(kept)
         rows = index[chosen]
         self._kept[rows] = True
+        self._document[index] = True
         writer.write(
             [batch.texts[i] for i in chosen],
             [batch.timestamps[i] for i in chosen],
@@ -143,7 +135,12 @@ class _ItemScores:
             self.perplexity[rows],
             self._probability[rows],
             *(values[rows].tolist() for values in self._extra.values()),
+            *(column.take(rows).to_pylist() for column in self._joined.carried.values()),
         )
+
+    def dropped(self) -> dict[str, int]:
+        """Documents that each folder drops; a document may count in several."""
+        return {path: int((drops & self._document).sum()) for path, drops in self._joined.dropped.items()}
 
     def counts(self) -> dict[str, QuartileCounts]:
         """By group, ascending names."""
@@ -158,20 +155,6 @@ class _ItemScores:
         }
 
 
-def _check_scored(scores: Path, content: Manifest, inputs: list[manifest.InputIdentity]) -> None:
-    """The scores must have been made from these very inputs."""
-    scored = {tuple(i.content()) for i in content.made_from.inputs}
-    readings = {i.name: i.reading for i in content.made_from.inputs}
-    for identity in inputs:
-        if readings.get(identity.name, identity.reading) != identity.reading:
-            raise StaleOutput(
-                f"{identity.name} was read differently for {scores}: "
-                "pass the same --text-column, --blank-lines and format, or score it again"
-            )
-        if tuple(identity.content()) not in scored:
-            raise StaleOutput(f"{identity.name} is not what {scores} was made from: score it again (--rebuild)")
-
-
 def sample(
     patterns: Inputs,
     scores: Path,
@@ -179,6 +162,7 @@ def sample(
     settings: SampleSettings,
     runner: RunnerSettings,
     *,
+    annotations: Sequence[Path] = (),
     rebuild: bool = False,
     progress: Progress | None = None,
 ) -> Outcome:
@@ -186,46 +170,63 @@ def sample(
 
     Curves are fitted to all of the scores, whichever of their inputs are sampled: a part of the inputs gives the
     same documents as the whole does. Raises BadArgument for a ratio that can't be reached or a group that isn't
-    there, StaleOutput where scores and inputs don't belong together.
+    there, StaleOutput where scores or annotations were made from other inputs.
+
+    annotations: finished folders made from the same inputs and items. A document whose `keep` is false in one of them
+    takes no part in the draw, nor in the fit; a `language` there counts where the scores name none; other columns are
+    written into the sample.
     """
     scored = manifest.read_finished(scores, "score")
-    items = work_items(patterns, int(scored.made_from.settings["item_bytes"]))
+    item_bytes = int(scored.made_from.settings["item_bytes"])
+    items = work_items(patterns, item_bytes)
     inputs = input_identities(items, out)
-    _check_scored(scores, scored, inputs)
+    check_inputs(scores, scored, inputs, "score it again (--rebuild)")
+    folders = open_folders(
+        annotations, scored.made_from.inputs, item_bytes, reserved=(*COLUMNS, *settings.extra_columns)
+    )
     identity = {**settings.identity(), "scores": scored.fingerprint}
+    if folders:  # without, as before there were annotations: fingerprints stay
+        identity["annotations"] = [folder.fingerprint for folder in folders]
     made_from = MadeFrom(stage="sample", algorithm=ALGORITHM, settings=identity, inputs=inputs)
     if not rebuild and manifest.is_finished(out, made_from):
         manifest.begin(out, made_from)
         return Outcome("finished", manifest.read(out))
-    work = _work(out, made_from, scores, scored, settings)
+    work = _work(out, made_from, scores, scored, settings, folders)
     return run_stage(
         out,
         made_from,
-        work,
-        lambda: SampleDocuments(work),
-        items,
+        [Pass(work, items)],
         runner,
         rebuild=rebuild,
         progress=progress,
-        finish=lambda results: Finish([], _facts(work, results)),
+        finish=lambda results: Finish(facts=_facts(work, results)),
     )
 
 
-def _work(out: Path, made_from: MadeFrom, scores: Path, scored: Manifest, settings: SampleSettings) -> SampleWork:
+def _work(
+    out: Path,
+    made_from: MadeFrom,
+    scores: Path,
+    scored: Manifest,
+    settings: SampleSettings,
+    annotations: tuple[AnnotationFolder, ...],
+) -> SampleWork:
+    calibration = Calibration.of_scores(scores, scored, annotations=annotations)
     return SampleWork(
         out=str(out),
         fingerprint=made_from.fingerprint(),
         scores=str(scores),
         per=settings.per,
-        groups=fit_groups(settings, Calibration.of_scores(scores, scored).by(settings.per)),
+        groups=fit_groups(settings, calibration.by(settings.per)),
         seed=settings.seed,
         format=settings.format,
         extra_columns=dict(settings.extra_columns),
+        annotations=annotations,
     )
 
 
 def _facts(work: SampleWork, results: list[ItemResult]) -> dict[str, Any]:
-    """What the manifest says of the sample: of all groups together, and of each."""
+    """What the manifest says about the sample: all groups together, each group, and what annotations dropped."""
     counts = dict.fromkeys(work.groups, QuartileCounts())
     for result in results:
         for name, plain in result.facts["groups"].items():
@@ -240,7 +241,20 @@ def _facts(work: SampleWork, results: list[ItemResult]) -> dict[str, Any]:
         **_share_facts(sum(counts.values(), QuartileCounts())),
         "flat_warning": _flat_warning({name: facts["flat_warning"] for name, facts in groups.items()}),
         "groups": groups,
+        **({"annotations": _dropped(work.annotations, results)} if work.annotations else {}),
     }
+
+
+def _dropped(annotations: Sequence[AnnotationFolder], results: list[ItemResult]) -> list[dict[str, Any]]:
+    """By folder: how many documents it drops. One that several folders drop counts in each."""
+    return [
+        {
+            "folder": folder.path,
+            "annotator": folder.annotator,
+            "dropped": sum(result.facts["dropped"].get(folder.path, 0) for result in results),
+        }
+        for folder in annotations
+    ]
 
 
 def _group_facts(group: FittedGroup, counts: QuartileCounts) -> dict[str, Any]:
@@ -255,7 +269,7 @@ def _group_facts(group: FittedGroup, counts: QuartileCounts) -> dict[str, Any]:
 
 
 def _share_facts(counts: QuartileCounts) -> dict[str, Any]:
-    """Of the sampled documents: each counts in its own group's quartile."""
+    """The counts of the documents that took part in the draw: each counts in its own group's quartile."""
     return {
         "documents": sum(counts.documents),
         "kept": sum(counts.kept),

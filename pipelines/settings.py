@@ -10,16 +10,14 @@ MEBIBYTE = 1 << 20
 
 
 class RunnerSettings(Config, frozen=True, kw_only=True):
-    """Where a pipeline runs. None of it changes a byte of the output.
-
-    runner: FnApiRunner (in this process) or any name that Beam knows.
-    workers: threads of the FnApiRunner.
-    beam_flags: Beam's own flags, passed on as they are.
-    """
+    """Where a pipeline runs. None of it changes a byte of the output."""
 
     runner: str = "FnApiRunner"
+    """FnApiRunner (in this process) or any name that Beam knows."""
     workers: int = 1
+    """Threads of the FnApiRunner."""
     beam_flags: tuple[str, ...] = ()
+    """Beam's own flags, passed on unchanged."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.workers <= 1024:
@@ -27,17 +25,14 @@ class RunnerSettings(Config, frozen=True, kw_only=True):
 
 
 class ScoreSettings(Config, frozen=True, kw_only=True):
-    """Perplexity of each document under a language model, or under that of its language.
-
-    mode: lines | ccnet | bertin, None for what LM.json says.
-    language_column: the column or JSON field that says a document's language; None: its file's path does, if there
-    is more than one model.
-    item_bytes: inputs that can be split are cut into items of about this many bytes.
-    """
+    """Perplexity of each document under a language model, or under the model of its language."""
 
     mode: Literal["lines", "ccnet", "bertin"] | None = None
+    """How text becomes sentences, see `corpora.perplexity.model`. None: as LM.json says."""
     language_column: str | None = None
+    """The column or JSON field that names a document's language. None: with several models, its file's path does."""
     item_bytes: int = 64 * MEBIBYTE
+    """Inputs that can be split are cut into items of about this many bytes."""
 
     def __post_init__(self) -> None:
         if self.language_column == "":

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import threading
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,94 +9,68 @@ import msgspec
 
 from corpora.documents.item import WorkItem
 from corpora.documents.items import work_items
-from corpora.documents.reading import read_texts
-from corpora.documents.rejected import RejectedWriter
 from corpora.documents.sources import Inputs
 from corpora.encoding import Encoder, load_encoder
+from corpora.loaded import Loaded, check_content
 from corpora.manifest import FileRecord, MadeFrom, record
-from corpora.texts import Utf8
 from corpora.tokens.build import ItemShards, build_item, check_settings, finish_tails
 from corpora.tokens.build_facts import shard_facts
 from corpora.tokens.settings import ShardSettings
 from corpora.verify import check_intact
 from pipelines.accounts import input_identities
+from pipelines.items import ItemReader
 from pipelines.once import ItemResult
-from pipelines.runners import Progress, WorkOnItems
+from pipelines.runners import Progress
 from pipelines.settings import RunnerSettings
-from pipelines.stage import Finish, Outcome, run_stage
+from pipelines.stage import Finish, Outcome, Pass, run_stage
 
 ALGORITHM = 4
 ITEM_BYTES = 64 << 20
 
 
+_encoders: Loaded[Encoder] = Loaded(size=2)
+
+
 @dataclass(frozen=True)
 class ShardWork:
-    """Builds the rows of one work item: {train,validation}/part-NNNNN.parquet. Its tails wait in the result."""
+    """Builds the rows of one work item: {train,validation}/part-NNNNN.parquet. The result's facts have its tails."""
 
     out: str
     fingerprint: str
     tokenizer: str
     settings: ShardSettings
+    tokenizer_sha256: str = ""
+    """The encoder's identity; filled in. A worker that finds another tokenizer refuses to work."""
+
+    def __post_init__(self) -> None:
+        if not self.tokenizer_sha256:
+            encoder = load_encoder(self.tokenizer)
+            object.__setattr__(self, "tokenizer_sha256", encoder.sha256)
+            _encoders.put(encoder.sha256, encoder)
+
+    def encoder(self) -> Encoder:
+        """Once per process, shared by its threads. Raises TamizError where the worker's tokenizer is another one."""
+        return _encoders.get(self.tokenizer_sha256, self._load)
+
+    def _load(self) -> Encoder:
+        encoder = load_encoder(self.tokenizer)
+        check_content(self.tokenizer, encoder.sha256, self.tokenizer_sha256)
+        return encoder
 
     def __call__(self, item: WorkItem) -> ItemResult:
-        out, reading = Path(self.out), _Reading()
-        with RejectedWriter(out / "rejected" / f"{item.name}.jsonl") as rejected:
+        with ItemReader(self.out, item) as reader:
             built = build_item(
-                reading.texts(item, rejected),
-                _encoder(self.tokenizer),
+                reader.texts(),
+                self.encoder(),
                 self.settings,
-                folder=out,
+                folder=reader.out,
                 part=f"part-{item.number:05d}",
             )
-        written = _records(out, built)
-        if rejected.rows:
-            written.append(record(out, rejected.path, rows=rejected.rows))
-        return ItemResult(
-            name=item.name,
-            number=item.number,
-            read=reading.read,
+        return reader.result(
             kept=built.documents,
-            rejected=dict(sorted(rejected.counts.items())),
-            damage=reading.damage,
-            files=written,
+            files=_records(reader.out, built),
             facts={"shards": msgspec.to_builtins(built)},
         )
-
-
-class BuildShards(WorkOnItems):
-    """PCollection[WorkItem] -> PCollection[ItemResult]. Writes rows; what doesn't fill a row waits in the result."""
-
-    def __init__(self, work: ShardWork) -> None:
-        super().__init__(work)
-
-
-class _Reading:
-    """Texts of an item, its rejected rows put aside."""
-
-    def __init__(self) -> None:
-        self.read = 0
-        self.damage: str | None = None
-
-    def texts(self, item: WorkItem, rejected: RejectedWriter) -> Iterator[Utf8]:
-        for batch in read_texts(item):
-            self.read += batch.total
-            self.damage = batch.damage or self.damage
-            rejected.write(batch.rejected)
-            yield batch.texts
-
-
-@functools.lru_cache(maxsize=1)
-def _load(tokenizer: str) -> Encoder:
-    return load_encoder(tokenizer)
-
-
-_loading = threading.Lock()
-
-
-def _encoder(tokenizer: str) -> Encoder:
-    """One encoder per process, shared by its threads."""
-    with _loading:
-        return _load(tokenizer)
 
 
 def _records(out: Path, built: ItemShards) -> list[FileRecord]:
@@ -119,32 +90,28 @@ def build_shards(
 ) -> Outcome:
     """Builds the rows of every document that the patterns name.
 
-    Raises BadArgument for settings that the tokenizer can't serve (too few sentinels, no bos), DamagedFile for a bad
-    tokenizer: before any work.
+    Before any work, raises BadArgument for settings that the tokenizer can't serve (too few sentinels, no bos) and
+    DamagedFile for a bad tokenizer.
     """
     items = work_items(patterns, ITEM_BYTES)
     check_intact(Path(tokenizer))
-    _load.cache_clear()  # the folder may hold another tokenizer than at the last call
-    encoder = _encoder(tokenizer)
+    encoder = load_encoder(tokenizer)
+    _encoders.put(encoder.sha256, encoder)
     check_settings(settings, encoder)
     identity = {**settings.fingerprint_settings(), "tokenizer_sha256": encoder.sha256}
     made_from = MadeFrom(stage="shards", algorithm=ALGORITHM, settings=identity, inputs=input_identities(items, out))
-    work = ShardWork(out=str(out), fingerprint=made_from.fingerprint(), tokenizer=tokenizer, settings=settings)
+    work = ShardWork(
+        out=str(out),
+        fingerprint=made_from.fingerprint(),
+        tokenizer=tokenizer,
+        settings=settings,
+        tokenizer_sha256=encoder.sha256,
+    )
 
     def finish(results: list[ItemResult]) -> Finish:
         return _finish(results, encoder, settings, out)
 
-    return run_stage(
-        out,
-        made_from,
-        work,
-        lambda: BuildShards(work),
-        items,
-        runner,
-        rebuild=rebuild,
-        progress=progress,
-        finish=finish,
-    )
+    return run_stage(out, made_from, [Pass(work, items)], runner, rebuild=rebuild, progress=progress, finish=finish)
 
 
 def _finish(results: list[ItemResult], encoder: Encoder, settings: ShardSettings, out: Path) -> Finish:

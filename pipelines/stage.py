@@ -1,21 +1,19 @@
-"""What every Beam stage has in common: claim the folder, run the items, account for every row, finish."""
+"""What every Beam stage has in common: claim the folder, run the passes, account for every row, finish."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import apache_beam as beam
 import msgspec
 
 from corpora import manifest
-from corpora.documents.item import WorkItem
 from corpora.manifest import FileRecord, MadeFrom, Manifest, State
-from pipelines.once import ItemResult, ItemWork
-from pipelines.runners import Progress, run_items
+from pipelines.once import ItemResult, ItemWork, Unit
+from pipelines.runners import Progress, run_units, size_of
 from pipelines.settings import RunnerSettings
 
 
@@ -29,39 +27,74 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Finish:
-    """What a stage adds to its manifest once all items are done."""
+    """What a stage adds to its manifest once all units are done."""
 
-    files: list[FileRecord]
-    facts: dict[str, Any]
+    files: list[FileRecord] = field(default_factory=list)
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One piece of work on every unit: work items, or parts of what an earlier pass left below `.progress`.
+
+    A pass starts when all units of the one before are done. Its results are noted unit by unit, so that a run killed
+    at any point continues where it was.
+    """
+
+    work: ItemWork
+    units: Sequence[Unit]
 
 
 def run_stage(
     folder: Path,
     made_from: MadeFrom,
-    work: ItemWork,
-    transform: Callable[[], beam.PTransform],
-    items: Sequence[WorkItem],
+    passes: Sequence[Pass],
     runner: RunnerSettings,
     *,
     rebuild: bool = False,
     progress: Progress | None = None,
-    finish: Callable[[list[ItemResult]], Finish] | None = None,
+    finish: Callable[..., Finish] | None = None,
 ) -> Outcome:
-    """Brings `folder` to the finished state that `made_from` describes."""
+    """Brings `folder` to the finished state that `made_from` describes.
+
+    The first pass reads the inputs, so its results account for the rows. The files of all passes belong to the
+    folder. finish: takes the results of each pass, a list for each.
+    """
     state = manifest.begin(folder, made_from, rebuild=rebuild)
     if state == "finished":
         return Outcome(state, manifest.read(folder))
-    results = run_items(work, transform(), items, runner, progress)
-    more = finish(results) if finish else Finish([], {})
+    results = _run(passes, runner, progress)
+    more = finish(*results) if finish else Finish()
+    items = results[0]
     done = manifest.finish(
         folder,
-        records=[*(f for r in results for f in r.files), *more.files],
-        counts=total_counts(results),
+        records=[*(f for found in results for r in found for f in r.files), *more.files],
+        counts=total_counts(items),
         facts=more.facts,
-        items=[_account(r) for r in results],
-        damaged=[{"file": i.path, "damage": r.damage} for i, r in zip(items, results, strict=True) if r.damage],
+        items=[_account(r) for r in items],
+        damaged=[
+            {"file": unit.path, "damage": r.damage}
+            for unit, r in zip(passes[0].units, items, strict=True)
+            if r.damage
+        ],
     )
     return Outcome(state, done)
+
+
+def _run(passes: Sequence[Pass], runner: RunnerSettings, progress: Progress | None) -> list[list[ItemResult]]:
+    """The results of each pass, in the order of its units."""
+    sizes = [sum(map(size_of, each.units)) for each in passes]
+    results = []
+    for number, each in enumerate(passes):
+        notes = f"pass-{number + 1}" if number else ""
+        update = _after(sum(sizes[:number]), sum(sizes), progress)
+        results.append(run_units(each.work, each.units, runner, update, notes))
+    return results
+
+
+def _after(before: int, total: int, progress: Progress | None) -> Progress | None:
+    """The progress of one pass as a share of all passes."""
+    return None if progress is None else lambda done, _: progress(before + done, total)
 
 
 def _account(result: ItemResult) -> dict[str, Any]:

@@ -1,13 +1,15 @@
-"""A tokenizer from the words of a whole corpus: documents -> counts of words, item by item -> their sum -> training.
+"""A tokenizer from the words of a whole corpus, in two passes and training.
 
-No text and no word crosses a stage: each item leaves a small file of counts, parted by the words' hash, and the sum
-goes part by part. The counts are dropped when the folder is finished.
+First pass, item by item: documents -> a small file of counts, parted by the words' hash, and a few drawn texts.
+Second pass, part by part: the counts of all items -> their sum. No text and no word crosses a stage, and summing
+takes the memory of a 64th of the distinct words. All of it lies below `.progress` and is dropped at the end.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,13 +17,14 @@ import msgspec
 
 from corpora import files
 from corpora.documents.item import WorkItem
-from corpora.documents.reading import read_batches
-from corpora.documents.rejected import RejectedWriter
+from corpora.errors import TamizError
 from corpora.manifest import PROGRESS, MadeFrom, record
+from corpora.parted import Part, parts
+from pipelines.items import ItemReader
 from pipelines.once import ItemResult
-from pipelines.runners import Progress, WorkOnItems
+from pipelines.runners import Progress
 from pipelines.settings import RunnerSettings
-from pipelines.stage import Finish, Outcome, run_stage
+from pipelines.stage import Finish, Outcome, Pass, run_stage
 from tokenizer_train.sample import Sample, draw
 from tokenizer_train.settings import TokenizerSettings
 from tokenizer_train.train import CHECKED_BYTES, CHECKED_DOCUMENTS, Corpus, train_on_words
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
 
 SPILL_BYTES = 64 << 20  # of distinct words; an item with more writes them in several goes
 SCRATCH = f"{PROGRESS}/words"
+SUMS = f"{PROGRESS}/sums"
 
 
 @dataclass(frozen=True)
@@ -47,50 +51,51 @@ class CountWork:
         from corpora.words.files import CountsFile
         from corpora.words.table import WordTable
 
-        out, counting = Path(self.out), _Counting(WordTable(self.keep_spaces))
-        counts, texts = _counts_path(out, item.name), _texts_path(out, item.name)
-        with RejectedWriter(out / "rejected" / f"{item.name}.jsonl") as rejected, CountsFile(counts) as file:
-            sample = _draw(counting.texts(item, rejected, file), self.seed)
+        table = WordTable(self.keep_spaces)
+        with ItemReader(self.out, item) as reader:
+            counts, texts = _counts_path(reader.out, item.name), _texts_path(reader.out, item.name)
+            with CountsFile(counts) as file:
+                sample = _draw(_counted(reader, table, file), self.seed)
         files.write_bytes(texts, msgspec.msgpack.encode(sample.texts))
-        return ItemResult(
-            name=item.name,
-            number=item.number,
-            read=counting.read,
+        return reader.result(
             kept=sample.seen,
-            rejected=dict(sorted(rejected.counts.items())),
-            damage=counting.damage,
-            files=[record(out, rejected.path, rows=rejected.rows)] if rejected.rows else [],
-            scratch=[record(out, counts), record(out, texts)],
-            facts={"bytes": sample.seen_bytes, "cut": counting.table.words_cut},
+            scratch=[record(reader.out, counts), record(reader.out, texts)],
+            facts={"bytes": sample.seen_bytes, "cut": table.words_cut},
         )
 
 
-class CountWords(WorkOnItems):
-    """PCollection[WorkItem] -> PCollection[ItemResult]. Writes counts of words below the folder's `.progress`."""
+def _counted(reader: ItemReader, table: WordTable, file: CountsFile) -> Iterator[str]:
+    """The item's texts, counted as they pass."""
+    for batch in reader.batches():
+        table.count(batch.texts)
+        if table.nbytes > SPILL_BYTES:
+            file.write(table)
+            table.clear()
+        yield from batch.texts
+    file.write(table)
 
-    def __init__(self, work: CountWork) -> None:
-        super().__init__(work)
 
+@dataclass(frozen=True)
+class SumWork:
+    """Sums some of the parts that `CountWork` left of `items` work items. Memory: a 64th of the distinct words."""
 
-class _Counting:
-    """Texts of an item, counted as they pass; its rejected rows put aside."""
+    out: str
+    fingerprint: str
+    items: int
 
-    def __init__(self, table: WordTable) -> None:
-        self.read = 0
-        self.damage: str | None = None
-        self.table = table
+    def __call__(self, part: Part) -> ItemResult:
+        from corpora.words.files import sum_part, write_sums
 
-    def texts(self, item: WorkItem, rejected: RejectedWriter, file: CountsFile) -> Iterator[str]:
-        for batch in read_batches(item):
-            self.read += batch.total
-            self.damage = batch.damage or self.damage
-            rejected.write(batch.rejected)
-            self.table.count(batch.texts)
-            if self.table.nbytes > SPILL_BYTES:
-                file.write(self.table)
-                self.table.clear()
-            yield from batch.texts
-        file.write(self.table)
+        out = Path(self.out)
+        counts = sorted((out / SCRATCH).glob("*.parquet"))
+        if len(counts) != self.items:
+            raise TamizError(
+                f"{out / SCRATCH} has the counts of {len(counts)} items, not of {self.items}: every worker must see "
+                "that folder"
+            )
+        path = _sum_path(out, part)
+        write_sums(path, (sum_part(counts, number) for number in part.hashed))
+        return ItemResult(name=part.name, number=part.number, scratch=[record(out, path)])
 
 
 def _draw(texts: Iterator[str], seed: int) -> Sample:
@@ -105,6 +110,10 @@ def _texts_path(out: Path, name: str) -> Path:
     return out / SCRATCH / f"{name}.texts"
 
 
+def _sum_path(out: Path, part: Part) -> Path:
+    return out / SUMS / f"{part.name}.parquet"
+
+
 def train_on_corpus(
     items: list[WorkItem],
     out: Path,
@@ -115,36 +124,28 @@ def train_on_corpus(
     rebuild: bool = False,
     progress: Progress | None = None,
 ) -> Outcome:
-    """Brings `out` to hold the tokenizer that the words of all documents give.
+    """Brings `out` to hold the tokenizer trained on the words of all documents.
 
     Raises TamizError where they can't carry the vocabulary; the counts stay for the next try.
     """
-    work = CountWork(str(out), made_from.fingerprint(), settings.keeps_spaces, settings.seed)
+    fingerprint = made_from.fingerprint()
+    count = CountWork(str(out), fingerprint, settings.keeps_spaces, settings.seed)
+    passes = [Pass(count, items), Pass(SumWork(str(out), fingerprint, len(items)), parts(len(items)))]
 
-    def finish(results: list[ItemResult]) -> Finish:
-        facts = train_on_words(_corpus(results, out, settings), out, settings)
+    def finish(counted: list[ItemResult], _: list[ItemResult]) -> Finish:
+        facts = train_on_words(_corpus(counted, out, settings), out, settings)
         return Finish([record(out, out / name) for name in facts["files"]], facts)
 
-    return run_stage(
-        out,
-        made_from,
-        work,
-        lambda: CountWords(work),
-        items,
-        runner,
-        rebuild=rebuild,
-        progress=progress,
-        finish=finish,
-    )
+    return run_stage(out, made_from, passes, runner, rebuild=rebuild, progress=progress, finish=finish)
 
 
 def _corpus(results: list[ItemResult], out: Path, settings: TokenizerSettings) -> Corpus:
-    from corpora.words.files import summed
+    from corpora.words.files import read_sums
     from corpora.words.selection import select
 
-    parts = summed([_counts_path(out, r.name) for r in results])
+    sums = chain.from_iterable(read_sums(_sum_path(out, part)) for part in parts(len(results)))
     return Corpus(
-        selected=select(parts, **settings.selection()),
+        selected=select(sums, **settings.selection()),
         texts=_draw(_texts(results, out), settings.seed).texts,
         documents=sum(r.kept for r in results),
         bytes=sum(r.facts["bytes"] for r in results),

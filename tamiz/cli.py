@@ -30,7 +30,7 @@ COMMANDS = {
     "report": ("report", "A page and plots of a run."),
 }
 # options that take several values: `--input a b c`, as a shell expands a pattern
-SPREAD = ("--input", "--lm")
+SPREAD = ("--input", "--lm", "--annotations")
 LAYERS = ("corpora", "tokenizer_train", "pipelines", "tamiz")
 
 

@@ -1,4 +1,4 @@
-"""Kept documents -> parquet, .jsonl.zst or .jsonl.gz: text, timestamp, url, perplexity, keep_probability.
+"""Kept documents -> parquet, .jsonl.zst or .jsonl.gz: text, timestamp, url, perplexity, keep_probability, and more.
 
 Equal rows give equal bytes, however many calls write them: rows are encoded in groups whose borders depend only on
 the rows.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Protocol, Self
@@ -21,12 +21,14 @@ from numpy.typing import ArrayLike
 from corpora.errors import BadArgument
 from corpora.files import atomic_path
 
-COLUMNS = ("text", "timestamp", "url", "perplexity", "keep_probability")
+_NUMBERS = ("perplexity", "keep_probability")
+COLUMNS = ("text", "timestamp", "url", *_NUMBERS)
+_TYPES = {name: "float64" if name in _NUMBERS else "string" for name in COLUMNS}
 GROUP_ROWS = 10_000
 GROUP_CHARACTERS = 64 << 20  # of text
 _ZSTD_LEVEL = 3
 
-Row = tuple[Any, ...]  # text, timestamp, url: str | None, perplexity, keep_probability: float, more: str
+Row = tuple[Any, ...]  # text, timestamp, url: str | None, perplexity, keep_probability: float, then the columns
 
 
 class _Sink(Protocol):
@@ -38,17 +40,17 @@ class _Sink(Protocol):
 class DocumentWriter:
     """Appends documents to one file. The complete file appears when the block ends without an exception.
 
-    format: parquet | jsonl.zst | jsonl.gz. more: names of string columns after the usual ones. Raises TamizError if
-    the file can't be written.
+    format: parquet | jsonl.zst | jsonl.gz. columns: name -> type (as pyarrow calls it: bool, int32, float64, string)
+    of columns after the usual ones. Raises TamizError if the file can't be written.
     """
 
-    def __init__(self, path: str | Path, format: str = "parquet", more: Sequence[str] = ()) -> None:
+    def __init__(self, path: str | Path, format: str = "parquet", columns: Mapping[str, str] | None = None) -> None:
         if format not in FORMATS:
             raise BadArgument(f"documents can't be written as {format}; formats are {', '.join(FORMATS)}")
         self.path = Path(path)
         self.rows = 0
         self._format = format
-        self._columns = (*COLUMNS, *more)
+        self._columns = {**_TYPES, **(columns or {})}
         self._open = contextlib.ExitStack()
         self._sink: _Sink
         self._pending: list[Row] = []
@@ -61,11 +63,11 @@ class DocumentWriter:
         urls: Sequence[str | None],
         perplexity: ArrayLike,
         keep_probability: ArrayLike,
-        *more: Sequence[str],
+        *columns: Sequence[Any],
     ) -> None:
-        """n documents; perplexity and keep_probability are float64[n]."""
+        """n documents; perplexity and keep_probability are float64[n]; each column n Python values, None for null."""
         numbers = (np.asarray(values, np.float64).tolist() for values in (perplexity, keep_probability))
-        for row in zip(texts, timestamps, urls, *numbers, *more, strict=True):
+        for row in zip(texts, timestamps, urls, *numbers, *columns, strict=True):
             self._pending.append(row)
             self._characters += len(row[0])
             if len(self._pending) >= GROUP_ROWS or self._characters >= GROUP_CHARACTERS:
@@ -98,19 +100,20 @@ class DocumentWriter:
 class _ParquetSink:
     """One row group per call; zstd; page checksums, so that damage is detected."""
 
-    def __init__(self, file: IO[bytes], names: Sequence[str]) -> None:
+    def __init__(self, file: IO[bytes], columns: Mapping[str, str]) -> None:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        numbers = ("perplexity", "keep_probability")
-        self._schema = pa.schema([(name, pa.float64() if name in numbers else pa.string()) for name in names])
+        type_named: Any = pa.type_for_alias  # the stubs know it for literals alone
+        self._schema = pa.schema([(name, type_named(kind)) for name, kind in columns.items()])
+        strings = [name for name, kind in columns.items() if kind == "string" and name not in COLUMNS]
         self._writer = pq.ParquetWriter(
             file,
             self._schema,
             compression="zstd",
             compression_level=_ZSTD_LEVEL,
-            use_dictionary=["timestamp", *names[len(COLUMNS) :]],  # type: ignore[arg-type]  # texts and addresses rarely repeat
-            write_statistics=list(numbers),  # the least and greatest text are of no use
+            use_dictionary=["timestamp", *strings],  # type: ignore[arg-type]  # texts and addresses rarely repeat
+            write_statistics=list(_NUMBERS),  # the least and greatest text are of no use
             write_page_checksum=True,
         )
 
@@ -129,9 +132,9 @@ class _ParquetSink:
 class _LinesSink:
     """One JSON object a line, compressed."""
 
-    def __init__(self, stream: Any, names: Sequence[str]) -> None:
+    def __init__(self, stream: Any, columns: Mapping[str, str]) -> None:
         self._stream = stream
-        self._names = names
+        self._names = tuple(columns)
 
     def write(self, rows: list[Row]) -> None:
         lines = [msgspec.json.encode(dict(zip(self._names, row, strict=True))) for row in rows]
@@ -141,17 +144,17 @@ class _LinesSink:
         self._stream.close()
 
 
-def _zstd_lines(file: IO[bytes], names: Sequence[str]) -> _Sink:
+def _zstd_lines(file: IO[bytes], columns: Mapping[str, str]) -> _Sink:
     compressor = zstandard.ZstdCompressor(level=_ZSTD_LEVEL, write_checksum=True)
-    return _LinesSink(compressor.stream_writer(file, closefd=False), names)
+    return _LinesSink(compressor.stream_writer(file, closefd=False), columns)
 
 
-def _gzip_lines(file: IO[bytes], names: Sequence[str]) -> _Sink:
+def _gzip_lines(file: IO[bytes], columns: Mapping[str, str]) -> _Sink:
     # no name and no time in the header; by the standard library, because ISA-L's output depends on the processor
-    return _LinesSink(gzip.GzipFile(filename="", mode="wb", fileobj=file, compresslevel=6, mtime=0), names)
+    return _LinesSink(gzip.GzipFile(filename="", mode="wb", fileobj=file, compresslevel=6, mtime=0), columns)
 
 
-FORMATS: dict[str, Callable[[IO[bytes], Sequence[str]], _Sink]] = {
+FORMATS: dict[str, Callable[[IO[bytes], Mapping[str, str]], _Sink]] = {
     "parquet": _ParquetSink,
     "jsonl.zst": _zstd_lines,
     "jsonl.gz": _gzip_lines,

@@ -1,35 +1,44 @@
-"""What scores look like, by language and source: histograms, which add up in any order."""
+"""How scores are distributed, by language and source: histograms, which can be summed in any order."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
+from corpora.annotations.joining import AnnotationFolder, join, prefer
 from corpora.documents.groups import Per, group_name, source_of
 from corpora.manifest import Manifest
-from corpora.perplexity.scores import read_by_language, score_files
+from corpora.perplexity.scores import Floats, read_by_language, read_languages, read_perplexities, score_files
 from corpora.sampling.histogram import LogHistogram
 
 THREADS = 4
 
 
 class Calibration:
-    """A histogram of perplexity for each (language, source); "" where the scores name no language."""
+    """A histogram of perplexity for each (language, source). The language is "" if the scores name none."""
 
     def __init__(self, groups: Mapping[tuple[str, str], LogHistogram]) -> None:
-        """Groups without a document are left out."""
+        """Leaves out groups without documents."""
         self.groups = {key: groups[key] for key in sorted(groups) if groups[key].total}
 
     @classmethod
     def of_scores(
-        cls, scores: Path, content: Manifest, progress: Callable[[int, int], None] | None = None
+        cls,
+        scores: Path,
+        content: Manifest,
+        progress: Callable[[int, int], None] | None = None,
+        annotations: Sequence[AnnotationFolder] = (),
     ) -> Calibration:
-        """Of a finished folder of scores. One pass; memory: a few thousand rows and the bins, never the documents."""
+        """The histograms of a finished folder of scores, in one pass.
+
+        annotations: documents that they drop are left out, and they name the languages that the scores don't.
+        Memory: a few thousand rows and the bins; with annotations, the scores of THREADS items.
+        """
         names, parts = score_files(content), []
         with ThreadPoolExecutor(THREADS) as pool:
-            for done, part in enumerate(pool.map(partial(_of_file, scores), names), 1):
+            for done, part in enumerate(pool.map(partial(_of_file, scores, annotations), names), 1):
                 parts.append(part)
                 if len(parts) > THREADS * 16:
                     parts = [cls.sum(parts)]
@@ -39,7 +48,7 @@ class Calibration:
 
     @classmethod
     def sum(cls, parts: Iterable[Calibration]) -> Calibration:
-        """All of them added up; the order doesn't matter."""
+        """Their sum, whatever their order."""
         found: dict[tuple[str, str], list[LogHistogram]] = {}
         for part in parts:
             for key, histogram in part.groups.items():
@@ -47,7 +56,7 @@ class Calibration:
         return cls({key: LogHistogram.sum(histograms) for key, histograms in found.items()})
 
     def by(self, per: Per) -> dict[str, LogHistogram]:
-        """The groups' histograms by name, coarser groups summed up. Ascending names."""
+        """The histogram of each group, by ascending names; finer groups are summed."""
         found: dict[str, list[LogHistogram]] = {}
         for (language, source), histogram in self.groups.items():
             found.setdefault(group_name(per, language, source), []).append(histogram)
@@ -55,15 +64,25 @@ class Calibration:
 
     @property
     def total(self) -> int:
-        """Scored documents."""
+        """Number of scored documents."""
         return sum(histogram.total for histogram in self.groups.values())
 
 
-def _of_file(scores: Path, name: str) -> Calibration:
+def _of_file(scores: Path, annotations: Sequence[AnnotationFolder], name: str) -> Calibration:
     source = source_of(name)
     found: dict[tuple[str, str], LogHistogram] = {}
-    for language, perplexities in read_by_language(scores / name):
+    read = _read_joined(scores, annotations, name) if annotations else read_by_language(scores / name)
+    for language, perplexities in read:
         part = LogHistogram.of(perplexities)
         key = (language, source)
         found[key] = found[key] + part if key in found else part
     return Calibration(found)
+
+
+def _read_joined(scores: Path, annotations: Sequence[AnnotationFolder], name: str) -> Iterator[tuple[str, Floats]]:
+    """As `read_by_language`, of the documents that no annotation drops."""
+    perplexities = read_perplexities(scores / name)
+    joined = join(annotations, name, len(perplexities), carry=False)
+    languages = prefer(read_languages(scores / name), joined.languages)
+    for code, language in enumerate(languages[0]):
+        yield language, perplexities[(languages[1] == code) & joined.keep]

@@ -1,11 +1,8 @@
-"""Counts of words on disk: a Parquet file per work item, its words parted by their hash; and the sum over all files.
-
-A word is in the same part of every file, so the sum holds one part at a time: a 64th of the corpus's distinct words.
-"""
+"""Counts of words on disk: a file per work item, its words parted by their hash; and the sum of each part."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -13,51 +10,41 @@ from typing import Any, Self
 import numpy as np
 
 from corpora.files import atomic_path
+from corpora.parted import PARTS, PartedWriter, read_part
 from corpora.words.table import HashedWords, Words, WordTable
 
-PARTS = 64
-_PART_SHIFT = np.uint64(64 - 6)  # the highest bits: the lowest choose a table's cell
+__all__ = ["PARTS", "CountsFile", "read_sums", "sum_part", "summed", "write_sums"]
 
 
 class CountsFile:
-    """Writes words and counts; the file appears, whole, when the block ends. Each `write` adds PARTS row groups."""
+    """Writes words and counts; the file appears, whole, when the block ends. Each `write` adds every part once."""
 
     def __init__(self, path: Path) -> None:
-        self._atomic = atomic_path(path)
-        self._writer: Any = None
+        self._writer = PartedWriter(path, _schema())
 
     def __enter__(self) -> Self:
-        import pyarrow.parquet as pq
-
-        schema = _schema()
-        self._writer = pq.ParquetWriter(self._atomic.__enter__(), schema, compression="zstd", use_dictionary=False)
+        self._writer.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._writer.close()
-        self._atomic.__exit__(kind, error, trace)
+        self._writer.__exit__(kind, error, trace)
 
     def write(self, table: WordTable) -> None:
         import pyarrow as pa
 
         words, hashes = table.words()
-        part = hashes >> _PART_SHIFT
-        order = np.argsort(part, kind="stable")
-        columns = [_binary(words).take(pa.array(order)), pa.array(words.counts[order])]
-        every = pa.Table.from_arrays(columns, schema=_schema())
-        borders = np.searchsorted(part[order], np.arange(PARTS + 1))
-        for start, stop in zip(borders[:-1].tolist(), borders[1:].tolist(), strict=True):
-            self._writer.write_table(every.slice(start, stop - start), row_group_size=max(1, stop - start))
+        self._writer.write([_binary(words), pa.array(words.counts)], hashes)
 
 
-def _schema() -> Any:
+def _schema(*more: tuple[str, Any]) -> Any:
     import pyarrow as pa
 
     fields: list[pa.Field[Any]] = [
         pa.field("word", pa.binary(), nullable=False),
         pa.field("count", pa.int64(), nullable=False),
+        *(pa.field(name, kind, nullable=False) for name, kind in more),
     ]
     return pa.schema(fields)
 
@@ -70,24 +57,42 @@ def _binary(words: Words) -> Any:
 
 
 def summed(paths: Sequence[Path]) -> Iterator[HashedWords]:
-    """The words of all files with their sums, part by part: together each word once, whatever the order of files.
-
-    Within a part the order does depend on that of the files.
-    """
-    for part in range(PARTS):
-        table = WordTable(keep_spaces=False)
-        for path in paths:
-            for words in _read(path, part):
-                table.add(words)
-        yield table.words()
+    """The words of all files with their sums, part by part: each word is in one part only."""
+    return (sum_part(paths, part) for part in range(PARTS))
 
 
-def _read(path: Path, part: int) -> Iterator[Words]:
+def sum_part(paths: Sequence[Path], part: int) -> HashedWords:
+    """The words of one part of all files, each once, with its sum. Only their order depends on that of the files."""
+    table = WordTable(keep_spaces=False)
+    for path in paths:
+        for rows in read_part(path, part):
+            table.add(_words(rows))
+    return table.words()
+
+
+def write_sums(path: Path, sums: Iterable[HashedWords]) -> None:
+    """Writes sums of parts, with the words' hashes, so that whoever reads them needs no table. One is in memory."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    schema = _schema(("hash", pa.uint64()))
+    with (
+        atomic_path(path) as temporary,
+        pq.ParquetWriter(temporary, schema, compression="zstd", use_dictionary=False) as writer,
+    ):
+        for words, hashes in sums:
+            columns = [_binary(words), pa.array(words.counts), pa.array(hashes)]
+            writer.write_table(pa.Table.from_arrays(columns, schema=schema), row_group_size=max(1, len(words)))
+
+
+def read_sums(path: Path) -> Iterator[HashedWords]:
+    """What `write_sums` wrote, part by part."""
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(path) as file:
-        for group in range(part, file.num_row_groups, PARTS):
-            yield _words(file.read_row_group(group))
+        for group in range(file.num_row_groups):
+            rows = file.read_row_group(group)
+            yield HashedWords(_words(rows), rows.column("hash").to_numpy())
 
 
 def _words(table: Any) -> Words:
@@ -96,4 +101,5 @@ def _words(table: Any) -> Words:
         return Words(np.empty(0, np.uint8), np.zeros(1, np.int64), np.empty(0, np.int64))
     _, offsets, data = column.buffers()
     ends = np.frombuffer(offsets, np.int32)[column.offset : column.offset + len(column) + 1].astype(np.int64)
-    return Words(np.frombuffer(data, np.uint8), ends, table.column("count").to_numpy())
+    letters = np.frombuffer(data, np.uint8)[ends[0] : ends[-1]]
+    return Words(letters, ends - ends[0], table.column("count").to_numpy())

@@ -13,7 +13,7 @@ from corpora.text.murmur import murmur
 
 WORD, SKIP, LINE, SPACE = 0, 1, 2, 3  # classes of bytes
 FREE = -1
-SPARE = 8  # bytes that may be read behind the end of a text
+SPARE = 8  # bytes that may be read past the end of a text
 
 Bytes = NDArray[np.uint8]
 Longs = NDArray[np.int64]
@@ -21,7 +21,7 @@ Longs = NDArray[np.int64]
 
 @inlined
 def _equal(a: Bytes, a_start: int, b: Bytes, b_start: int, length: int) -> bool:
-    """Whether two stretches are equal; both arrays go on for SPARE bytes."""
+    """Whether two byte ranges are equal. Both arrays have SPARE readable bytes after them."""
     position = 0
     while position + 8 <= length:
         if load_uint64(a, a_start + position) != load_uint64(b, b_start + position):
@@ -48,7 +48,7 @@ def _add(
     names: Bytes,
     words: int,
 ) -> int:
-    """Adds `count` to the word text[start:start + length]; returns how many words there are then."""
+    """Adds `count` to the word text[start:start + length]. Returns the number of words in the table."""
     key = murmur(text, start, length)
     mask = np.uint64(cells.shape[0] - 1)
     cell = key & mask
@@ -82,10 +82,10 @@ def count_words(
     names: Bytes,
     state: Longs,
 ) -> int:
-    """Counts the words of text[position:length], whose last byte is of class SKIP; returns where it stopped.
+    """Counts the words of text[position:length], whose last byte has class SKIP. Returns where it stopped.
 
-    It stops early when the table has no room. A word is a run of LINE, or a run of SPACE and then one of WORD (one
-    of the two may be empty); a longer one is cut, at a character's border, into words of at most `longest` bytes.
+    It stops early when the table is full. A word is a run of LINE, or a run of SPACE followed by a run of WORD
+    (either may be empty). Longer words are cut between characters into words of at most `longest` bytes.
     state: distinct words, words counted, words cut.
     """
     words, counted, cut = state[0], state[1], state[2]
@@ -129,7 +129,7 @@ def add_words(
     names: Bytes,
     state: Longs,
 ) -> int:
-    """Adds numbers[k] to word k, text[offsets[k]:offsets[k + 1]], from `first` on; returns the first without room."""
+    """Adds numbers[k] to word k, text[offsets[k]:offsets[k + 1]], from `first` on. Returns the first k left over."""
     words = state[0]
     k = first
     while k < numbers.shape[0]:
@@ -144,7 +144,7 @@ def add_words(
 
 @uncounted
 def fill_cells(hashes: NDArray[np.uint64], words: int, cells: NDArray[np.int32]) -> None:
-    """Puts the first `words` words into an empty table of another size."""
+    """Enters the first `words` words into empty cells (after the table has grown)."""
     mask = np.uint64(cells.shape[0] - 1)
     for word in range(words):
         cell = hashes[word] & mask

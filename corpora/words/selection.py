@@ -1,9 +1,9 @@
-"""Which words a tokenizer learns from, and how often, where a corpus has more than it can take: a keyed draw.
+"""Which words a tokenizer learns from, and how often, if a corpus has more than training can take: a keyed draw.
 
-A word seen c times counts floor(c / unit + u) times, u from [0, 1) drawn by the word itself; at 0 it is left out. So
-the sum of counts over any set of words (those with a given syllable, say) keeps its expectation; no frequent word is
-left out, and of rare ones, about as many as make up their share. The unit is the lowest integer that leaves as few
-words, and as few occurrences, as asked for: 1, which changes nothing, for a small corpus.
+A word seen c times counts floor(c / unit + u) times, where u in [0, 1) is drawn by the word itself; a word that
+counts 0 times is left out. So the sum of counts over any set of words (those with a given syllable, say) keeps its
+expectation: every frequent word stays, and as many rare words as make up their share. The unit is the lowest integer
+that leaves no more words and occurrences than allowed; for a small corpus it is 1, which changes nothing.
 """
 
 from __future__ import annotations
@@ -22,28 +22,29 @@ from corpora.words.table import HashedWords, Words
 
 _CODE_POINTS = 0x110000
 _CHARACTERS_AT_ONCE = 16 << 20  # bytes of words whose characters are counted together
-_BORDER = ord("\t")  # no word holds one
+_BORDER = ord("\t")  # never inside a word
 
 
 @dataclass(frozen=True)
 class Selected:
-    """Words with their counts in units, in the order of their bytes.
-
-    characters: of all words of the corpus, with their counts. distinct, occurrences: of all words, not in units.
-    """
+    """What a tokenizer learns from."""
 
     words: list[tuple[str, int]]
+    """Words and their counts in units, in the order of their bytes."""
     characters: dict[str, int]
+    """Characters of all words of the corpus, with their counts (not in units)."""
     unit: int
     distinct: int
+    """Distinct words of the corpus."""
     occurrences: int
+    """Words of the corpus (not in units)."""
 
 
 class Selection:
-    """Takes each distinct word of a corpus once, in any order; what comes out doesn't depend on it.
+    """Takes each distinct word of a corpus once. The result doesn't depend on their order.
 
-    most: words kept; up to three times as many are held meanwhile. most_occurrences: sum of their counts. compose:
-    count the characters of NFC forms, as normalisers that compose them see them.
+    most: the most words to keep (three times as many are in memory for a while). most_occurrences: the largest sum of
+    their counts. compose: count characters after NFC, as normalisers that compose see them.
     """
 
     def __init__(self, most: int, most_occurrences: int, seed: int, compose: bool) -> None:
@@ -69,7 +70,7 @@ class Selection:
             self._count_characters()
 
     def _shrink(self) -> None:
-        """Raises the unit to what the words so far need, which is never more than what all words need."""
+        """Raises the unit as far as the words so far require, which is never further than all words will require."""
         self._unit = max(self._unit, -(-self._occurrences // self._most_occurrences))
         largest = np.concatenate([np.empty(0), *(_largest_unit(words, draws) for words, draws in self._kept)])
         if np.count_nonzero(largest >= self._unit) > self._most:
@@ -102,7 +103,7 @@ class Selection:
 def select(
     parts: Iterable[HashedWords], *, most: int, most_occurrences: int = 1 << 62, seed: int, compose: bool
 ) -> Selected:
-    """`parts` hold each distinct word once."""
+    """The selection from `parts`, which together have each distinct word once. Arguments: see Selection."""
     selection = Selection(most, most_occurrences, seed, compose)
     for words in parts:
         selection.add(words)
@@ -116,7 +117,7 @@ def _uniform(hashes: NDArray[np.uint64]) -> NDArray[np.float64]:
 
 
 def _largest_unit(words: Words, draws: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Up to which unit each word is left: count / unit + draw is 1 there."""
+    """The largest unit at which each word stays: there count / unit + draw is 1."""
     found: NDArray[np.float64] = words.counts / (1 - draws)
     return found
 
@@ -128,7 +129,7 @@ def _within(words: Words, draws: NDArray[np.float64], unit: int) -> tuple[Words,
 
 def _in_units(words: Words, draws: NDArray[np.float64], unit: int) -> Words:
     counts = np.floor(words.counts / unit + draws).astype(np.int64)
-    return replace(words, counts=np.maximum(counts, 1))  # rounding may make 1 - 2**-53 of a 1
+    return replace(words, counts=np.maximum(counts, 1))  # rounding may turn a 1 into 1 - 2**-53
 
 
 def _joined(parts: list[Words]) -> Words:

@@ -1,4 +1,4 @@
-"""Words and their counts in memory: a hash table that compares bytes, so that no two words are taken for one."""
+"""Words and their counts in memory: a hash table that compares bytes, so that words of equal hash stay apart."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from corpora.words.kernels import FREE, LINE, SKIP, SPACE, SPARE, add_words, count_words, fill_cells
 
-LONGEST_WORD = 384  # bytes, 128 characters of CJK; finding pieces takes the square of a word's length
+LONGEST_WORD = 384  # bytes, 128 characters of CJK; the time to find pieces grows with the square of the length
 Number = TypeVar("Number", bound=np.generic)
 _Arrays = tuple[NDArray[np.int32], NDArray[np.uint64], NDArray[np.int64], NDArray[np.int64], NDArray[np.uint8]]
 _FIRST_WORDS = 1 << 14
@@ -31,18 +31,18 @@ class Words:
 
 
 class HashedWords(NamedTuple):
-    """Words, and for each a number that depends on its bytes alone. uint64[n]."""
+    """Words and their hashes, uint64[n], each of which depends on the word's bytes alone."""
 
     words: Words
     hashes: NDArray[np.uint64]
 
 
 class WordTable:
-    """Counts words. keep_spaces: what a word is.
+    """Counts words. keep_spaces decides what a word is.
 
-    False, for normalisers that make all white space one space: words stand between ASCII white space (and NUL).
-    True, for text that is encoded as it stands: a word begins with the spaces before it, the first of a document
-    with one more (SentencePiece's dummy prefix); a run of line ends is a word; tab and NUL part words and are none.
+    False, for normalisers that turn all white space into one space: ASCII white space (and NUL) separates words.
+    True, for text that is encoded unchanged: a word starts with the spaces before it, and a document's first word has
+    one more (SentencePiece's dummy prefix); a run of line ends is a word; tab and NUL separate words and are dropped.
     """
 
     def __init__(self, keep_spaces: bool) -> None:
@@ -54,7 +54,7 @@ class WordTable:
         self.clear()
 
     def clear(self) -> None:
-        """Forgets the words; what was counted and cut stays."""
+        """Forgets the words. `words_counted` and `words_cut` stay."""
         self._state[0] = 0
         self._cells = np.full(2 * _FIRST_WORDS, FREE, np.int32)
         self._hashes = np.empty(_FIRST_WORDS, np.uint64)
@@ -63,7 +63,7 @@ class WordTable:
         self._names = np.empty(_FIRST_WORDS * _NAME_BYTES + SPARE, np.uint8)
 
     def count(self, texts: Sequence[str]) -> None:
-        """Counts the words of the texts, none across two of them. Holds no GIL where it is hot."""
+        """Counts the words of the texts; no word spans two texts. The hot loop releases the GIL."""
         joined = "".join((self._border, self._border.join(texts), "\0")).encode()
         text = np.frombuffer(joined + bytes(SPARE), np.uint8)
         position = 0
@@ -76,7 +76,7 @@ class WordTable:
         self.words_counted, self.words_cut = int(self._state[1]), int(self._state[2])
 
     def add(self, words: Words) -> None:
-        """Adds counts of words: the sum is the same in whatever order they come."""
+        """Adds words with their counts. The sum doesn't depend on the order of calls."""
         text = np.concatenate([words.data, np.zeros(SPARE, np.uint8)])
         done = 0
         while done < len(words):
@@ -88,7 +88,7 @@ class WordTable:
         return self._cells, self._hashes, self._counts, self._ends, self._names
 
     def _grow(self, room: int) -> None:
-        """For twice as many words, or for one of `room` bytes more."""
+        """Makes room for twice as many words, or for one more word of `room` bytes."""
         words = len(self)
         if words == len(self._counts):
             self._hashes = _longer(self._hashes, 2 * words)
@@ -104,11 +104,11 @@ class WordTable:
 
     @property
     def nbytes(self) -> int:
-        """Of the words alone."""
+        """Bytes of the words alone."""
         return int(self._ends[len(self)])
 
     def words(self) -> HashedWords:
-        """In the order of their first occurrence; views, valid until the next change."""
+        """The words in the order of their first occurrence: views, valid until the next change."""
         words = Words(self._names[: self.nbytes], self._ends[: len(self) + 1], self._counts[: len(self)])
         return HashedWords(words, self._hashes[: len(self)])
 
@@ -120,7 +120,7 @@ def _longer(array: NDArray[Number], length: int) -> NDArray[Number]:
 
 
 def _classes(keep_spaces: bool) -> NDArray[np.uint8]:
-    """uint8[256]. \\v and other controls are left in words: SentencePiece's normaliser drops them."""
+    """The class of every byte, uint8[256]. \\v and other controls stay in words: SentencePiece drops them later."""
     classes = np.zeros(256, np.uint8)
     if keep_spaces:
         classes[[0, ord("\t")]] = SKIP

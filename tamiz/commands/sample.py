@@ -23,6 +23,14 @@ N = TypeVar("N", int, float)
 @click.command(context_settings=BEAM)
 @document_options_beside_format
 @click.option("--scores", required=True, type=click.Path(path_type=Path), help="The folder that `tamiz score` wrote.")
+@click.option(
+    "--annotations",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="DIR...",
+    help="Folders of annotations: a false `keep` drops the document, a `language` counts where the scores name none, "
+    "other columns are written into the sample.",
+)
 @choice_option(METHODS, "--method", default=DEFAULT_METHOD)
 @choice_flags(METHODS)
 @click.option(
@@ -54,6 +62,7 @@ def command(
     ctx: click.Context,
     sources: list[DocumentSource],
     scores: Path,
+    annotations: tuple[Path, ...],
     method: str,
     keep: tuple[str, ...],
     keep_documents: tuple[str, ...],
@@ -78,7 +87,7 @@ def command(
     }
     settings = chosen(METHODS, method, values, common)
     context = Context(runner_settings(ctx, runner, workers), rebuild, max_rejected)
-    summarise([sample_stage(sources, scores, Path(out), settings, context)], "Sample")
+    summarise([sample_stage(sources, scores, Path(out), settings, context, annotations)], "Sample")
 
 
 def by_group(flag: str, given: Sequence[str], kind: Callable[[str], N]) -> N | dict[str, N] | None:

@@ -19,26 +19,26 @@ from tamiz.options import BEAM, document_options, out_option, pipeline_options, 
     multiple=True,
     required=True,
     metavar="[LANGUAGE=]LM.bin...",
-    help="A KenLM file; or one for each language, as es=es.bin pt=pt.bin.",
+    help="A KenLM file, or one for each language: es=es.bin pt=pt.bin.",
 )
 @click.option(
     "--language-column",
     metavar="C",
-    help="Column or field that says a document's language. Default: its file's path does (es in c4-es.jsonl).",
+    help="Column or field with each document's language. [default: found in the file's path, like es in c4-es.jsonl]",
 )
 @click.option(
     "--tokenizer",
     "tokenizers",
     multiple=True,
     metavar="[LANGUAGE=]FILE",
-    help="spiece.model of a model that brings no LM.json.",
+    help="The spiece.model of a language model that has no LM.json.",
 )
-@click.option("--mode", type=click.Choice(["lines", "ccnet", "bertin"]), help="Default: what LM.json says.")
+@click.option("--mode", type=click.Choice(["lines", "ccnet", "bertin"]), help="[default: as LM.json says]")
 @click.option(
     "--trust-lm",
     is_flag=True,
-    help="Open a trie, quantised, rest-cost or ARPA file that has no sha256 recorded, and record it. Without, such a "
-    "file is refused: kenlm loads it, and a damaged one can crash it.",
+    help="Open a trie, quantised, rest-cost or ARPA file whose sha256 isn't recorded yet, and record it. Otherwise "
+    "such a file is refused, because kenlm loads it, and a damaged one can crash kenlm.",
 )
 @out_option
 @pipeline_options
@@ -56,10 +56,10 @@ def command(
     rebuild: bool,
     max_rejected: float,
 ) -> None:
-    """Write the perplexity of every document to OUT, one small Parquet file per input, aligned row by row.
+    """Write the perplexity of every document to OUT: one small Parquet file per input, aligned row by row.
 
-    With several models, each document is scored by that of its language; one without language, or whose language
-    has no model, is rejected.
+    With several models, each document is scored by the model of its language. Documents without a language, or whose
+    language has no model, are rejected.
     """
     from corpora.perplexity.routing import choose_models
     from pipelines.settings import ScoreSettings

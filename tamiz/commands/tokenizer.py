@@ -15,23 +15,31 @@ from tamiz.options import BEAM, document_options, out_option, pipeline_options, 
 
 @click.group()
 def command() -> None:
-    """Train a tokenizer that AutoTokenizer loads; compare tokenizers."""
+    """Train a tokenizer that AutoTokenizer loads, or compare tokenizers."""
 
 
 @command.command(context_settings=BEAM)
 @document_options
 @click.option("--kind", type=click.Choice(["unigram", "bpe", "bytes"]), required=True)
-@click.option("--vocab-size", type=int, help="Every id, --extra-ids included. [default: 5000]")
-@click.option("--lowercase/--no-lowercase", default=False, help="Lowercase inside the normaliser.")
-@click.option("--extra-ids", type=int, default=0, show_default=True, help="Sentinels, at the top ids.")
-@click.option("--character-coverage", type=float, help="[default: 0.9995; bpe: 0.9999]")
+@click.option("--vocab-size", type=int, help="Number of ids, --extra-ids included. [default: 5000]")
+@click.option("--lowercase/--no-lowercase", default=False, help="Lowercase all text, in the normaliser.")
+@click.option(
+    "--extra-ids", type=int, default=0, show_default=True, help="Number of sentinels; they take the highest ids."
+)
+@click.option(
+    "--character-coverage",
+    type=float,
+    help="Share of the characters that get a piece. [default: 0.9995; bpe: 0.9999]",
+)
 @click.option(
     "--most-words",
     type=int,
-    help="Distinct words to learn from; rarer ones are drawn. [default: 200000; bpe: 2000000]",
+    help="Most distinct words to learn from; rare ones are subsampled. [default: 200000; bpe: 2000000]",
 )
 @click.option(
-    "--sample", type=int, help="Learn from lines of so many documents at most (a keyed draw), not from words."
+    "--sample",
+    type=int,
+    help="Learn from the lines of at most this many documents (a keyed draw) instead of the words of all.",
 )
 @out_option
 @pipeline_options
@@ -45,7 +53,7 @@ def train(
     max_rejected: float,
     **values: Any,
 ) -> None:
-    """Train on the documents that --input names: on the words of all, or on a --sample."""
+    """Train on the words of all documents that --input names, or on a --sample of the documents."""
     from tamiz.stages.common import Context
     from tamiz.stages.tokenizer import tokenizer_stage
     from tokenizer_train.settings import TokenizerSettings

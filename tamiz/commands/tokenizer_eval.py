@@ -19,26 +19,26 @@ SHOWN = 24  # groups in a table
 @click.command(name="eval", context_settings=BEAM)
 @click.argument("tokenizers", nargs=-1, required=True, metavar="TOKENIZER...")
 @document_options
-@click.option("--language-column", metavar="C", help="Column or field that says a document's language.")
+@click.option("--language-column", metavar="C", help="Column or field with each document's language.")
 @click.option(
     "--languages",
     metavar="A,B",
-    help="Languages to find in the paths of the inputs (es in c4-es.jsonl). Default: a folder or file named for a "
-    "language alone says it (es/, ko-00001.jsonl).",
+    help="Languages to look for in the inputs' paths, like es in c4-es.jsonl. [default: a folder or file named after "
+    "a language, like es/ or ko-00001.jsonl]",
 )
-@click.option("--documents", type=int, help="Look at so many documents only (a keyed draw).")
+@click.option("--documents", type=int, help="Use only this many documents (a keyed draw).")
 @click.option(
     "--auto/--no-auto",
     "compare_auto",
     default=True,
-    help="Hold tokenizer.json against the engine of record (the slowest part). [default: auto]",
+    help="Check tokenizer.json against the engine of record (the slowest part). [default: auto]",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the draw.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the draw.")
 @click.option(
     "--out",
     type=click.Path(),
     callback=log_folder,
-    help="Folder for eval.json and eval.png. Default: only the tables.",
+    help="Folder for eval.json and eval.png. [default: only print the tables]",
 )
 @pipeline_options
 def command(
@@ -55,17 +55,17 @@ def command(
 ) -> None:
     """Compare tokenizers on the documents that --input names, per language and source.
 
-    TOKENIZER is a tokenizer's folder, a .model file of SentencePiece, or byt5.
+    TOKENIZER is a tokenizer's folder, a SentencePiece .model file, or byt5.
 
     \b
-    fertility       tokens per word; a word is what stands between white space
+    fertility       tokens per word; words are separated by white space
     bytes/token     bytes of UTF-8 per token
     unknown         tokens that are <unk>
-    continued       words that are more than one token, each encoded by itself as after a space
+    continued       words of more than one token, each word encoded alone, as after a space
     ids used        share of all ids, special ones included, that occur at least once
-    not restored    documents that decode to something else than their text, once normalised or as it came
-    AutoTokenizer   documents that tokenizer.json encodes otherwise; those that hold a literal </s> or the like are
-                    counted apart
+    not restored    documents that don't decode to their text: to the normalised text, or to the raw text
+    AutoTokenizer   documents that tokenizer.json encodes differently; documents that contain a literal </s> or
+                    another special token are counted separately
     """
     from tamiz.stages.common import Context
     from tamiz.stages.evaluation import evaluation_stage
@@ -81,7 +81,7 @@ def command(
 
 
 def _split_flags(ctx: click.Context, given: Sequence[str]) -> list[str]:
-    """The tokenizers; flags that may be Beam's, and what follows them, go where `runner_settings` looks."""
+    """The tokenizers. Moves flags that may be Beam's, and their values, to where `runner_settings` looks."""
     first = next((n for n, text in enumerate(given) if text.startswith("-")), len(given))
     ctx.args = [*given[first:], *ctx.args]
     if not first:
@@ -104,7 +104,7 @@ Groups = Sequence[tuple[str, Mapping[str, Any]]]
 
 
 def _groups(facts: Mapping[str, Any]) -> Groups:
-    """Languages, each followed by its sources where it has several; all of them first, where there are several."""
+    """Languages, each followed by its sources if it has several. With several languages, the sum comes first."""
     per = facts["per"]
     languages = sorted(per["language"].items(), key=_by_bytes)
     found = [*per["all"].items()] if len(languages) > 1 or len(per["source"]) > 1 else []

@@ -21,7 +21,7 @@ PLOT = "eval.png"
 def evaluation_stage(
     tokenizers: Sequence[str], patterns: Inputs, out: Path | None, settings: EvaluationSettings, context: Context
 ) -> StageReport:
-    """Brings `out` to hold eval.json and its plot; facts is what eval.json holds. None: nothing is kept."""
+    """Brings `out` to hold eval.json and its plot; with None, keeps nothing. The report's facts are eval.json's."""
     if out is not None:
         return _evaluate(tokenizers, patterns, out, settings, context)
     with tempfile.TemporaryDirectory() as scratch:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +18,35 @@ SHOWN = 8  # groups in a summary
 
 
 def sample_stage(
-    patterns: Inputs, scores: Path, out: Path, settings: SampleSettings, context: Context
+    patterns: Inputs,
+    scores: Path,
+    out: Path,
+    settings: SampleSettings,
+    context: Context,
+    annotations: Sequence[Path] = (),
 ) -> StageReport:
-    """Draws the sample into `out`, or finds it there."""
+    """Draws the sample into `out`, or finds it there. annotations: folders that drop documents, name languages and
+    add columns."""
     from pipelines.accounts import too_many_rejected
     from pipelines.sample import sample
 
     with progress("sample") as update:
-        outcome = sample(patterns, scores, out, settings, context.runner, rebuild=context.rebuild, progress=update)
+        outcome = sample(
+            patterns,
+            scores,
+            out,
+            settings,
+            context.runner,
+            annotations=annotations,
+            rebuild=context.rebuild,
+            progress=update,
+        )
     counts, facts = outcome.manifest.counts, outcome.manifest.facts
     many = too_many_rejected(out / "rejected", counts, context.max_rejected)
     rows = [
         ("documents kept", count(counts["kept"])),
         ("sampled out", count(counts["sampled_out"])),
+        *((f"  dropped by {a['annotator']}", count(a["dropped"])) for a in facts.get("annotations", [])),
         *_share_rows(facts),
     ]
     groups = facts["groups"]

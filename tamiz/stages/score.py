@@ -16,7 +16,7 @@ from tamiz.stages.common import Context, Plan, Stage, StageReport, damaged_input
 def score_stage(
     patterns: Inputs, models: Sequence[LmChoice], out: Path, settings: ScoreSettings, context: Context
 ) -> StageReport:
-    """Brings `out` to hold the scores of all documents under the language model, or under that of their language."""
+    """Brings `out` to hold the scores of all documents, under one language model or the model of their language."""
     from pipelines.accounts import too_many_rejected
     from pipelines.score import score
 

@@ -1,4 +1,4 @@
-"""The texts of many files as one stream, for the stages that need no pipeline: language model and tokenizer."""
+"""The texts of many files as one stream, for stages without a pipeline: language model, tokenizer from a sample."""
 
 from __future__ import annotations
 
@@ -8,17 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from corpora.documents.item import WorkItem
-from corpora.documents.reading import read_batches
-from corpora.documents.rejected import RejectedWriter
-from corpora.manifest import FileRecord, record
+from corpora.manifest import FileRecord
 from corpora.randomness import uniform
+from pipelines.items import ItemReader
 
 
 class Texts:
-    """Calling it yields every text, once, in input order.
+    """Yields every text when called: once, in input order.
 
-    On the way it counts rows, keeps the rejected ones in `rejected/` below `folder` and notes damaged files.
-    share: of the documents, drawn by their text.
+    As it goes, it counts rows, writes rejected ones to `rejected/` below `folder` and notes damaged files.
+    share: the share of documents to yield, drawn by their text.
     """
 
     def __init__(
@@ -45,27 +44,24 @@ class Texts:
                 self._progress(done, total)
 
     def _texts(self, item: WorkItem) -> Iterator[str]:
-        read = kept = 0
-        with RejectedWriter(self._folder / "rejected" / f"{item.name}.jsonl") as rejected:
-            for batch in read_batches(item):
-                rejected.write(batch.rejected)
-                if batch.damage:
-                    self.damaged.append({"file": item.path, "damage": batch.damage})
+        kept = 0
+        with ItemReader(self._folder, item) as reader:
+            for batch in reader.batches():
                 chosen = self._chosen(batch.texts)
-                read, kept = read + batch.total, kept + len(chosen)
+                kept += len(chosen)
                 yield from chosen
-        sampled_out = read - kept - rejected.rows
-        reasons = dict(sorted(rejected.counts.items()))
-        account = {"name": item.name, "read": read, "kept": kept, "sampled_out": sampled_out, "rejected": reasons}
-        self.accounts.append(account)
-        if rejected.rows:
-            self.records.append(record(self._folder, rejected.path, rows=rejected.rows))
+        result = reader.result(kept=kept)
+        if result.damage:
+            self.damaged.append({"file": item.path, "damage": result.damage})
+        counts = {"kept": kept, "sampled_out": result.sampled_out, "rejected": result.rejected}
+        self.accounts.append({"name": item.name, "read": result.read, **counts})
+        self.records += result.files
 
     def _chosen(self, texts: list[str]) -> list[str]:
         return [t for t in texts if uniform(0, "share", t) < self.share] if self.share < 1 else texts
 
     def counts(self) -> dict[str, Any]:
-        """read = kept + sampled out + rejected, as in every manifest."""
+        """The sums over all items: read = kept + sampled out + rejected, as in every manifest."""
         rejected: Counter[str] = Counter()
         for account in self.accounts:
             rejected.update(account["rejected"])

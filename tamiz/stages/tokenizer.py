@@ -73,7 +73,7 @@ def _rows(done: Manifest) -> list[tuple[str, str]]:
 def _from_words(
     items: list[WorkItem], out: Path, made_from: MadeFrom, settings: TokenizerSettings, context: Context
 ) -> tuple[State, Manifest]:
-    """From the words of all documents, counted by a pipeline."""
+    """Trains on the words of all documents, which a pipeline counts."""
     from pipelines.words import train_on_corpus
 
     with progress("words") as update:
@@ -86,7 +86,7 @@ def _from_words(
 def _from_documents(
     items: list[WorkItem], out: Path, made_from: MadeFrom, settings: TokenizerSettings, context: Context
 ) -> tuple[State, Manifest]:
-    """From a draw of the documents, or from none of them."""
+    """Trains on a sample of the documents; kind bytes needs none."""
     state = manifest.begin(out, made_from, rebuild=context.rebuild)
     if state == "finished":
         return state, manifest.read(out)

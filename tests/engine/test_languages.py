@@ -20,7 +20,6 @@ from corpora.perplexity.routing import LmChoice, choose_models
 from corpora.perplexity.settings import LmSettings
 from corpora.perplexity.train_lm import train_lm
 from corpora.sampling.methods import sample_settings
-from pipelines import score as score_module
 from pipelines.sample import sample
 from pipelines.score import score
 from pipelines.settings import RunnerSettings, ScoreSettings
@@ -142,7 +141,7 @@ def test_models_load_once_and_only_where_needed(
             loaded.append(Path(path).stem)
             super().__init__(path, *arguments, **named)
 
-    monkeypatch.setattr(score_module, "PerplexityModel", Counted)
+    monkeypatch.setattr("corpora.perplexity.annotator.PerplexityModel", Counted)
     write_lines(tmp_path / "es" / "a.jsonl", rows())
     write_lines(tmp_path / "es" / "b.jsonl", rows())
     settings = ScoreSettings(item_bytes=4_000)

@@ -1,0 +1,130 @@
+"""Several folders of annotations, side by side with the documents of one item."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from corpora import manifest
+from corpora.annotations.columns import KEEP, LANGUAGE, ROW
+from corpora.annotations.reading import Languages, check_inputs, item_file, read_columns, read_strings
+from corpora.documents.item import WorkItem
+from corpora.errors import BadArgument, DamagedFile, StaleOutput
+from corpora.manifest import InputIdentity
+
+FACT = "columns"  # in the manifest of a folder of annotations: column -> type
+SETTING = "item_bytes"  # how the inputs were cut into items
+
+Bools = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class AnnotationFolder:
+    """A finished folder. columns: name -> type, `row` left out. Picklable: workers read its files."""
+
+    path: str
+    annotator: str
+    fingerprint: str
+    columns: Mapping[str, str]
+
+    @property
+    def carried(self) -> dict[str, str]:
+        """The columns that go on into the sample."""
+        return {name: kind for name, kind in self.columns.items() if name not in (KEEP, LANGUAGE)}
+
+
+def open_folders(
+    folders: Sequence[Path], inputs: Sequence[InputIdentity], item_bytes: int, reserved: Sequence[str] = ()
+) -> tuple[AnnotationFolder, ...]:
+    """The folders, checked against the inputs of the scores and how these were cut into items.
+
+    Raises DamagedFile for a folder that isn't finished or holds no annotations, StaleOutput for one made from other
+    inputs or items, BadArgument where two folders carry a column of the same name, or one that is `reserved`.
+    """
+    opened = tuple(_open(folder, inputs, item_bytes) for folder in folders)
+    owner = dict.fromkeys(reserved, "the sample")
+    for folder in opened:
+        for name in folder.carried:
+            if name in owner:
+                raise BadArgument(
+                    f"--annotations {folder.path} has a column {name!r}, and so has {owner[name]}: annotate under "
+                    "another name, or leave the folder out"
+                )
+            owner[name] = folder.path
+    return opened
+
+
+def _open(folder: Path, inputs: Sequence[InputIdentity], item_bytes: int) -> AnnotationFolder:
+    content = manifest.read(folder)
+    if not content.finished:
+        raise DamagedFile(f"--annotations {folder} is unfinished: annotate again to finish it")
+    columns = content.facts.get(FACT)
+    if not isinstance(columns, dict):
+        raise DamagedFile(f"--annotations {folder} holds the output of {content.stage!r}, not annotations")
+    check_inputs(folder, content, inputs, "annotate it again (--rebuild)")
+    cut = content.made_from.settings.get(SETTING)
+    if cut != item_bytes:
+        raise StaleOutput(
+            f"--annotations {folder} was made with items of {cut} bytes, the scores with {item_bytes}: "
+            "annotate again with the same item_bytes"
+        )
+    return AnnotationFolder(str(folder), content.stage, content.fingerprint, columns)
+
+
+@dataclass(frozen=True)
+class Joined:
+    """What all folders say of one item's n rows."""
+
+    keep: Bools
+    """bool[n]: false where any folder says so"""
+    dropped: Mapping[str, Bools] = field(default_factory=dict)
+    """folder -> bool[n]: the rows that it drops"""
+    languages: Languages | None = None
+    """None where no folder has a column `language`"""
+    carried: Mapping[str, Any] = field(default_factory=dict)
+    """column -> pyarrow.ChunkedArray[n]"""
+
+
+def join(folders: Iterable[AnnotationFolder], item: WorkItem | str, rows: int, *, carry: bool = True) -> Joined:
+    """Reads the item's file in every folder. item: or the name of its file. rows: as the scores have.
+
+    carry: read the carried columns, too. Raises DamagedFile where a file is damaged or has other rows.
+    """
+    keep = np.ones(rows, np.bool_)
+    dropped: dict[str, Bools] = {}
+    languages: Languages | None = None
+    carried: dict[str, Any] = {}
+    for folder in folders:
+        table = _read(folder, item, rows, carry)
+        if KEEP in folder.columns:
+            drops = table.column(KEEP).fill_null(True).to_numpy() == 0
+            dropped[folder.path], keep = drops, keep & ~drops
+        if LANGUAGE in folder.columns:
+            found = read_strings(table.column(LANGUAGE))
+            languages = found if languages is None else prefer(languages, found)
+        carried |= {name: table.column(name) for name in (folder.carried if carry else ())}
+    return Joined(keep, dropped, languages, carried)
+
+
+def _read(folder: AnnotationFolder, item: WorkItem | str, rows: int, carry: bool) -> Any:
+    path = Path(folder.path) / item if isinstance(item, str) else item_file(folder.path, item)
+    wanted = [name for name in folder.columns if carry or name not in folder.carried]
+    table = read_columns(path, [ROW, *wanted])
+    if table.num_rows != rows:
+        raise DamagedFile(f"{path} has {table.num_rows} rows, the scores {rows}: annotate it again (--rebuild)")
+    return table
+
+
+def prefer(first: Languages, other: Languages | None) -> Languages:
+    """The languages of `first`; where it names none, those of `other`."""
+    if other is None:
+        return first
+    names = {name: n for n, name in enumerate(first[0])}
+    numbers = np.array([names.setdefault(name, len(names)) for name in other[0]], np.int64)
+    named = np.array([name != "" for name in first[0]], np.bool_)[first[1]]
+    return list(names), np.where(named, first[1], numbers[other[1]])

@@ -1,0 +1,97 @@
+"""Annotations read back, and whether they belong to these inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from corpora.annotations.columns import ROW
+from corpora.documents.item import WorkItem
+from corpora.errors import DamagedFile, StaleOutput
+from corpora.manifest import InputIdentity, Manifest
+
+Read = TypeVar("Read")
+
+Languages = tuple[list[str], npt.NDArray[np.int64]]
+"""Names, "" for null, and int64[n]: the place of each row's name among them."""
+
+
+def annotation_files(content: Manifest) -> list[str]:
+    """Names of the files of annotations that a manifest lists, in order."""
+    return [r.path for r in content.files if r.path.endswith(".parquet")]
+
+
+def item_file(folder: str | Path, item: WorkItem) -> Path:
+    return Path(folder) / f"{item.name}.parquet"
+
+
+def readable(path: Path, read: Callable[[], Read]) -> Read:
+    """What `read` gives. Raises DamagedFile where the file isn't what it must be."""
+    try:
+        return read()
+    except (OSError, ValueError, KeyError) as error:
+        reason = str(error).splitlines()[0]
+        raise DamagedFile(f"{path} can't be read ({reason}): make it again (--rebuild)") from None
+
+
+def read_columns(path: Path, names: Sequence[str]) -> Any:
+    """The columns of one file, a pyarrow.Table of n rows. Raises DamagedFile."""
+    import pyarrow.parquet as pq
+
+    def read() -> Any:
+        with pq.ParquetFile(path) as file:
+            missing = [name for name in names if name not in file.schema_arrow.names]
+            if missing:
+                raise KeyError(f"it has no column {missing[0]}")
+            return file.read(columns=[*names])
+
+    return readable(path, read)
+
+
+def column_types(path: Path) -> dict[str, str]:
+    """Column -> type of one file, without `row`. Raises DamagedFile."""
+    import pyarrow.parquet as pq
+
+    schema = readable(path, lambda: pq.read_schema(path))
+    return {field.name: str(field.type) for field in schema if field.name != ROW}
+
+
+def encode_strings(column: Any, known: dict[str, int]) -> npt.NDArray[np.int64]:
+    """int64[n]: the number of each row's string in `known`, which new ones are added to; "" for null."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    named: Any = pc.fill_null(column.cast(pa.string()), "")
+    if isinstance(named, pa.ChunkedArray):
+        named = named.combine_chunks()
+    encoded = named.dictionary_encode()
+    numbers = [known.setdefault(name, len(known)) for name in encoded.dictionary.to_pylist()]
+    places = encoded.indices.to_numpy(zero_copy_only=False)
+    codes: npt.NDArray[np.int64] = np.array(numbers, np.int64)[places]
+    return codes
+
+
+def read_strings(column: Any) -> Languages:
+    """A string column, as names and places."""
+    known: dict[str, int] = {}
+    codes = encode_strings(column, known)
+    return list(known), codes
+
+
+def check_inputs(folder: Path, content: Manifest, inputs: Iterable[InputIdentity], advice: str) -> None:
+    """Raises StaleOutput where one of the inputs isn't, to the byte, what the folder was made from, or was read in
+    another way."""
+    known = {tuple(i.content()) for i in content.made_from.inputs}
+    readings = {i.name: i.reading for i in content.made_from.inputs}
+    for identity in inputs:
+        if readings.get(identity.name, identity.reading) != identity.reading:
+            raise StaleOutput(
+                f"{identity.name} was read differently for {folder}: "
+                f"pass the same --text-column, --blank-lines and format, or {advice}"
+            )
+        if tuple(identity.content()) not in known:
+            raise StaleOutput(f"{identity.name} is not what {folder} was made from: {advice}")

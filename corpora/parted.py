@@ -1,0 +1,96 @@
+"""Keyed rows on disk, parted by the hash of their keys: one small Parquet file per work item, read part by part.
+
+A key is in the same part of every file, so whatever brings equal keys together (a sum of counts, a search for
+duplicates) can go part by part, on any worker, with a 64th of the keys in memory and no shuffle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from corpora.config import Config
+from corpora.files import atomic_path
+
+PARTS = 64
+_PART_SHIFT = np.uint64(64 - 6)  # the highest bits: hash tables choose their cells by the lowest
+
+
+class Part(Config, frozen=True, kw_only=True):
+    """A unit of work: some of the parts of every file. Small, hashable, picklable, like a WorkItem."""
+
+    number: int
+    """0-based, below `of`."""
+    of: int = PARTS
+    """The number of units, a power of two up to PARTS: fewer units have more parts each."""
+
+    @property
+    def hashed(self) -> range:
+        """Its parts of the files, see `read_part`."""
+        size = PARTS // self.of
+        return range(self.number * size, (self.number + 1) * size)
+
+    @property
+    def name(self) -> str:
+        return f"part-{self.number:02d}-of-{self.of:02d}"
+
+    @property
+    def path(self) -> str:
+        """What messages call it."""
+        return f"part {self.number} of {self.of}"
+
+
+def parts(files: int = PARTS) -> list[Part]:
+    """All parts, in about as many units as there are files: a small corpus isn't worth 64."""
+    of = min(PARTS, 1 << max(files - 1, 0).bit_length())
+    return [Part(number=number, of=of) for number in range(of)]
+
+
+class PartedWriter:
+    """Writes rows of any columns; the file appears, whole, when the block ends. Each `write` adds PARTS row groups.
+
+    schema: a pyarrow.Schema. Raises TamizError if the file can't be written.
+    """
+
+    def __init__(self, path: Path, schema: Any) -> None:
+        self._atomic = atomic_path(path)
+        self._schema = schema
+        self._writer: Any = None
+
+    def __enter__(self) -> Self:
+        import pyarrow.parquet as pq
+
+        temporary = self._atomic.__enter__()
+        self._writer = pq.ParquetWriter(temporary, self._schema, compression="zstd", use_dictionary=False)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._writer.close()
+        self._atomic.__exit__(kind, error, trace)
+
+    def write(self, columns: list[Any], hashes: NDArray[np.uint64]) -> None:
+        """columns: pyarrow arrays of n rows, in the schema's order; hashes: uint64[n], of each row's key."""
+        import pyarrow as pa
+
+        part = hashes >> _PART_SHIFT
+        order = np.argsort(part, kind="stable")
+        rows = pa.Table.from_arrays([column.take(pa.array(order)) for column in columns], schema=self._schema)
+        borders = np.searchsorted(part[order], np.arange(PARTS + 1))
+        for start, stop in zip(borders[:-1].tolist(), borders[1:].tolist(), strict=True):
+            self._writer.write_table(rows.slice(start, stop - start), row_group_size=max(1, stop - start))
+
+
+def read_part(path: Path, part: int) -> Iterator[Any]:
+    """The rows of one part of a file (0 to PARTS - 1): a pyarrow.Table for each `write`, in their order."""
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        for group in range(part, file.num_row_groups, PARTS):
+            yield file.read_row_group(group)

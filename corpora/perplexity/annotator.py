@@ -1,0 +1,159 @@
+"""The annotator that `tamiz score` runs: perplexity under one language model, or under the one of each language."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Self
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+
+from corpora.annotations.annotator import REASON, Annotate, Annotator
+from corpora.documents.batches import DocumentBatch
+from corpora.documents.groups import check_language_column, language_of_item
+from corpora.documents.item import WorkItem
+from corpora.errors import BadArgument, DamagedFile
+from corpora.loaded import Loaded, check_content
+from corpora.perplexity.lm_files import resolve_lm
+from corpora.perplexity.model import PerplexityModel
+from corpora.perplexity.routing import LmChoice
+
+LANGUAGE_CHARACTERS = 64  # of a language without a model, in the reason why its document is rejected
+Content = tuple[str | None, str | None]  # sha256 of model and tokenizer
+
+
+class Perplexity(Annotator, frozen=True, kw_only=True, tag="perplexity"):
+    """Columns: perplexity, num_tokens (tokens and one end of sentence a line), language of the model."""
+
+    schema: ClassVar[Mapping[str, str]] = {"perplexity": "float64", "num_tokens": "int32", "language": "string"}
+    counted: ClassVar[Mapping[str, str]] = {"languages": "language"}
+
+    models: tuple[LmChoice, ...]
+    """One without a language scores everything; else each document is scored by the model of its language."""
+    language_column: str | None = None
+    """The column that says a document's language; None: the path of its file does."""
+    content: tuple[Content, ...] = ()
+    """What is in the files of each model; `pinned` fills it in."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return (self.language_column,) if self.language_column else ()
+
+    @property
+    def languages(self) -> list[str]:
+        """Those of the models; none for a model that scores everything."""
+        return [model.language for model in self.models if model.language is not None]
+
+    def check(self, items: Sequence[WorkItem]) -> None:
+        """Raises BadArgument for a language column that models without language can't use, or that isn't there."""
+        if self.language_column is not None:
+            if len(self.languages) < len(self.models):
+                raise BadArgument(
+                    f"language_column is {self.language_column!r}, but the model names no language: es=LM.bin"
+                )
+            check_language_column(items, self.language_column)
+
+    def pinned(self) -> Self:
+        """Bound to what is in the files now: a worker with other files refuses to go on."""
+        return msgspec.structs.replace(self, content=tuple(_content(choice) for choice in self.models))
+
+    def identity(self, items: Sequence[WorkItem]) -> dict[str, Any]:
+        """Mode and sha256 of model and tokenizer, for each language; for a model without language just these.
+
+        Raises BadArgument for a path that names no language.
+        """
+        column = {"language_column": self.language_column} if self.language_column else {}
+        routes = {} if self.language_column or not self.languages else _routes(items, self.languages)
+        found: dict[str | None, dict[str, Any]] = {}
+        for choice in self.models:
+            files = resolve_lm(choice.path, choice.tokenizer, choice.mode, trust=choice.trust)
+            found[choice.language] = {"mode": files.mode, **files.sha256}
+        models = found[None] if None in found else {"mode": None, "models": dict(sorted(found.items()))}
+        return {**column, **models, **routes}
+
+    def load(self) -> Annotate:
+        """A single model is loaded now; of several, each where its first document is met."""
+        scorer = _Scorer(self if self.content else self.pinned())
+        if len(self.models) == 1:
+            scorer.model(self.models[0].language)
+        return scorer
+
+
+def _content(choice: LmChoice) -> Content:
+    sha256 = resolve_lm(choice.path, choice.tokenizer, choice.mode, trust=choice.trust).sha256
+    return sha256["lm_sha256"], sha256["tokenizer_sha256"]
+
+
+def _routes(items: Sequence[WorkItem], languages: Sequence[str]) -> dict[str, Any]:
+    """Language -> a digest of the names of the inputs whose path names it: a folder's name may decide, and is no part
+    of an input's name."""
+    names: dict[str, set[str]] = {}
+    for item in items:
+        names.setdefault(language_of_item(item, languages), set()).add(item.input_name)
+    digests = {language: hashlib.sha256("\n".join(sorted(names[language])).encode()) for language in sorted(names)}
+    return {"inputs_by_path": {language: digest.hexdigest()[:32] for language, digest in digests.items()}}
+
+
+def _load(choice: LmChoice, expected: Content) -> PerplexityModel:
+    """Raises TamizError where the files have another content."""
+    lm, tokenizer = _content(choice)
+    check_content(choice.path, lm, expected[0])
+    check_content(f"the tokenizer of {choice.path}", tokenizer, expected[1])
+    return PerplexityModel(choice.path, tokenizer=choice.tokenizer, mode=choice.mode, trust=choice.trust)
+
+
+class _Scorer:
+    """Annotates batches of documents. Threads share its models, and have a word cache each."""
+
+    def __init__(self, settings: Perplexity) -> None:
+        self._settings = settings
+        self._content = dict(zip(settings.models, settings.content, strict=True))
+        self._choices = {choice.language: choice for choice in settings.models}
+        self._loaded: Loaded[PerplexityModel] = Loaded(size=len(settings.models))
+
+    def model(self, language: str | None) -> PerplexityModel:
+        choice = self._choices[language]
+        return self._loaded.get(language, lambda: _load(choice, self._content[choice]))
+
+    def __call__(self, batch: DocumentBatch, item: WorkItem) -> dict[str, Any]:
+        column = self._settings.language_column
+        if column is not None:
+            return self._by_column(batch, item, batch.extra[column])
+        languages = self._settings.languages
+        language = language_of_item(item, languages) if languages else None
+        perplexity, num_tokens = self._score(language, batch.texts, batch.rows, item)
+        named: Any = pa.nulls(len(batch.texts), pa.string()) if language is None else [language] * len(batch.texts)
+        return {"perplexity": perplexity, "num_tokens": num_tokens, "language": named}
+
+    def _by_column(self, batch: DocumentBatch, item: WorkItem, languages: list[str | None]) -> dict[str, Any]:
+        number = len(batch.texts)
+        perplexity, num_tokens = np.full(number, np.nan), np.zeros(number, np.int64)
+        places: dict[str | None, list[int]] = {}
+        for place, language in enumerate(languages):
+            places.setdefault(language or None, []).append(place)
+        reasons: list[str | None] = [None] * number
+        for language, chosen in places.items():
+            if language is not None and language in self._choices:
+                texts = [batch.texts[place] for place in chosen]
+                perplexity[chosen], num_tokens[chosen] = self._score(language, texts, batch.rows[chosen], item)
+            else:
+                for place in chosen:
+                    reasons[place] = _reason(language)
+        columns = {"perplexity": perplexity, "num_tokens": num_tokens, "language": languages}
+        return {**columns, REASON: reasons}
+
+    def _score(
+        self, language: str | None, texts: list[str], rows: np.ndarray, item: WorkItem
+    ) -> tuple[np.ndarray, np.ndarray]:
+        perplexity, num_tokens = self.model(language).score_with_lengths(texts)
+        if np.isnan(perplexity).any():
+            bad = rows[np.isnan(perplexity)][0]
+            lm = self._choices[language].path
+            raise DamagedFile(f"{lm}: no number comes out for {item.path}, row {bad}: damaged model")
+        return perplexity, num_tokens
+
+
+def _reason(language: str | None) -> str:
+    return "no language" if language is None else f"no model for language: {language[:LANGUAGE_CHARACTERS]}"

@@ -1,0 +1,166 @@
+"""Annotate: documents -> an annotator's columns, one small file per work item, aligned row by row. No text."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from corpora import files
+from corpora.annotations.annotator import REASON, Annotate, Annotator
+from corpora.annotations.columns import AnnotationColumns, arrow_schema
+from corpora.annotations.joining import FACT, SETTING
+from corpora.documents.batches import FIRST_BYTES, RejectedRow
+from corpora.documents.item import WorkItem
+from corpora.documents.items import work_items
+from corpora.documents.reading import DocumentBatch
+from corpora.errors import BadArgument, TamizError
+from corpora.loaded import Loaded, check_content
+from corpora.manifest import MadeFrom, record
+from pipelines.accounts import input_identities
+from pipelines.items import ItemReader
+from pipelines.once import ItemResult
+from pipelines.runners import Progress
+from pipelines.settings import MEBIBYTE, RunnerSettings
+from pipelines.stage import Finish, Outcome, Pass, run_stage
+
+ITEM_BYTES = 64 * MEBIBYTE  # as `tamiz score`: what sample joins must be cut alike
+
+_loaded: Loaded[Annotate] = Loaded(size=2)
+
+
+@dataclass(frozen=True)
+class AnnotateWork:
+    """Annotates one work item: writes <out>/<name>.parquet and, if rows were rejected, rejected/<name>.jsonl.
+
+    Creating it reads the sha256 of the annotator's files; a worker whose files have another content refuses to work.
+    """
+
+    out: str
+    fingerprint: str
+    annotator: Annotator
+    sha256: tuple[tuple[str, str], ...] = ()
+    """Settings field -> sha256 of the file that it names; filled in."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "annotator", self.annotator.pinned())
+        object.__setattr__(self, "sha256", file_contents(self.annotator))
+
+    def load(self) -> Annotate:
+        """The annotator's function, once per process. Raises TamizError where a file has another content."""
+        key = (type(self.annotator), msgspec.json.encode(self.annotator), self.sha256)
+        return _loaded.get(key, self._load)
+
+    def _load(self) -> Annotate:
+        for (name, found), (_, expected) in zip(file_contents(self.annotator), self.sha256, strict=True):
+            check_content(self.annotator.files[name], found, expected)
+        return self.annotator.load()
+
+    def __call__(self, item: WorkItem) -> ItemResult:
+        annotate, annotator = self.load(), self.annotator
+        columns = AnnotationColumns(annotator.schema)
+        with ItemReader(self.out, item, annotator.columns) as reader:
+            for batch in reader.batches():
+                try:
+                    reader.reject(_add(columns, batch, annotate(batch, item), item))
+                except ValueError as error:
+                    raise TamizError(f"the annotator {annotator.name} failed on {item.path}: {error}") from error
+        path = reader.out / f"{item.name}.parquet"
+        rows = columns.write(path)
+        counted = {fact: columns.counts(column) for fact, column in annotator.counted.items()}
+        return reader.result(kept=rows - reader.rejected, files=[record(reader.out, path, rows=rows)], facts=counted)
+
+
+def file_contents(annotator: Annotator) -> tuple[tuple[str, str], ...]:
+    """Settings field -> sha256. Raises BadArgument for a file that isn't there."""
+    for name, path in annotator.files.items():
+        if not Path(path).is_file():
+            raise BadArgument(f"{name} is {path}: no such file")
+    return tuple((name, files.sha256(path)) for name, path in sorted(annotator.files.items()))
+
+
+def _add(
+    columns: AnnotationColumns, batch: DocumentBatch, found: Mapping[str, Any], item: WorkItem
+) -> list[RejectedRow]:
+    """Adds a batch's rows; returns the documents that the annotator rejected. Raises ValueError."""
+    given = {name: values for name, values in found.items() if name != REASON}
+    reasons = found.get(REASON)
+    rejected: list[RejectedRow] = []
+    null = None
+    if reasons is not None:
+        null = np.array([reason is not None for reason in reasons], np.bool_)
+        if len(null) != len(batch.texts):
+            raise ValueError(f"{REASON} has {len(null)} values for {len(batch.texts)} documents")
+        rejected = [_rejected(batch, n, reasons[n], item) for n in np.flatnonzero(null).tolist()]
+    columns.add(batch.rows, given, null)
+    columns.add_null([r.row for r in batch.rejected])
+    return rejected
+
+
+def _rejected(batch: DocumentBatch, place: int, reason: str, item: WorkItem) -> RejectedRow:
+    start = batch.texts[place][:FIRST_BYTES].encode()[:FIRST_BYTES]
+    return RejectedRow(item.path, int(batch.rows[place]), reason, start)
+
+
+def annotate(
+    patterns: list[str],
+    annotator: Annotator,
+    out: Path,
+    runner: RunnerSettings,
+    *,
+    item_bytes: int = ITEM_BYTES,
+    rebuild: bool = False,
+    progress: Progress | None = None,
+) -> Outcome:
+    """Annotates every document that the patterns name. The manifest's stage is the annotator's name.
+
+    Raises BadArgument for a pattern without files and what the annotator says of its settings, StaleOutput for a
+    folder of other work.
+    """
+    arrow_schema(annotator.schema)
+    items = work_items(patterns, item_bytes)
+    annotator.check(items)
+    contents = {f"{name}_sha256": sha256 for name, sha256 in file_contents(annotator)}
+    made_from = MadeFrom(
+        stage=annotator.name,
+        algorithm=annotator.algorithm,
+        settings={**annotator.identity(items), **contents, SETTING: item_bytes},
+        inputs=input_identities(items, out),
+    )
+    facts = {FACT: dict(annotator.schema)}
+    return run_annotator(items, annotator, out, made_from, runner, facts=facts, rebuild=rebuild, progress=progress)
+
+
+def run_annotator(
+    items: list[WorkItem],
+    annotator: Annotator,
+    out: Path,
+    made_from: MadeFrom,
+    runner: RunnerSettings,
+    *,
+    facts: Mapping[str, Any],
+    rebuild: bool = False,
+    progress: Progress | None = None,
+) -> Outcome:
+    """Brings `out` to hold the annotations. What is wrong with the annotator's files is said before any work."""
+    work = AnnotateWork(str(out), made_from.fingerprint(), annotator)
+    work.load()
+
+    def finish(results: list[ItemResult]) -> Finish:
+        return Finish(facts={**facts, **_summed(results, annotator.counted)})
+
+    return run_stage(out, made_from, [Pass(work, items)], runner, rebuild=rebuild, progress=progress, finish=finish)
+
+
+def _summed(results: Sequence[ItemResult], counted: Mapping[str, str]) -> dict[str, dict[str, int]]:
+    """Rows by value, for each of the counted columns that has one."""
+    sums: dict[str, Counter[str]] = {fact: Counter() for fact in counted}
+    for result in results:
+        for fact, total in sums.items():
+            total.update(result.facts.get(fact, {}))
+    return {fact: dict(sorted(total.items())) for fact, total in sums.items() if total}

@@ -1,0 +1,101 @@
+"""Reads one work item for a stage: its documents pass on, what isn't one is put aside, and all is counted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from corpora import manifest
+from corpora.documents.item import WorkItem
+from corpora.documents.reading import DocumentBatch, RejectedRow, TextBatch, read_batches, read_texts
+from corpora.documents.rejected import RejectedWriter
+from corpora.manifest import FileRecord
+from corpora.texts import Utf8
+from pipelines.once import ItemResult
+
+Batch = TypeVar("Batch", DocumentBatch, TextBatch)
+
+
+class ItemReader:
+    """The rows of one item, read once, inside a `with` block.
+
+    Rejected rows go to <out>/rejected/<name>.jsonl, which appears, whole, when the block ends without an exception,
+    and only if there was a row. columns: more columns of the documents that the stage needs.
+
+        with ItemReader(out, item) as reader:
+            for batch in reader.batches():
+                ...
+        return reader.result(kept=...)
+    """
+
+    def __init__(self, out: str | Path, item: WorkItem, columns: tuple[str, ...] = ()) -> None:
+        self.out = Path(out)
+        self.item = item
+        self.read = 0
+        """Rows so far, of either kind."""
+        self._columns = columns
+        self._damage: str | None = None
+        self._rejected = RejectedWriter(self.out / "rejected" / f"{item.name}.jsonl")
+        self._pending: list[RejectedRow] = []
+
+    def __enter__(self) -> Self:
+        self._rejected.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._rejected.__exit__(kind, error, trace)
+
+    def batches(self) -> Iterator[DocumentBatch]:
+        for batch in read_batches(self.item, columns=self._columns):
+            yield from self._noted(batch)
+
+    def texts(self) -> Iterator[Utf8]:
+        """The texts alone: faster than `batches` for JSON lines."""
+        for batch in read_texts(self.item):
+            for noted in self._noted(batch):
+                yield noted.texts
+
+    def _noted(self, batch: Batch) -> Iterator[Batch]:
+        self.read += batch.total
+        self._damage = batch.damage or self._damage
+        self._pending = list(batch.rejected)
+        yield batch
+        self._rejected.write(sorted(self._pending, key=lambda rejected: rejected.row))
+
+    def reject(self, rows: Iterable[RejectedRow]) -> None:
+        """Puts documents of the current batch aside, too."""
+        self._pending += rows
+
+    @property
+    def rejected(self) -> int:
+        """Rejected rows so far, the current batch left out."""
+        return self._rejected.rows
+
+    def result(
+        self,
+        *,
+        kept: int,
+        files: Sequence[FileRecord] = (),
+        scratch: Sequence[FileRecord] = (),
+        facts: dict[str, Any] | None = None,
+    ) -> ItemResult:
+        """What came of the item, once the block has ended: documents that are neither kept nor rejected were sampled
+        out."""
+        rejected = self._rejected
+        aside = [manifest.record(self.out, rejected.path, rows=rejected.rows)] if rejected.rows else []
+        return ItemResult(
+            name=self.item.name,
+            number=self.item.number,
+            read=self.read,
+            kept=kept,
+            sampled_out=self.read - kept - rejected.rows,
+            rejected=dict(sorted(rejected.counts.items())),
+            damage=self._damage,
+            files=[*files, *aside],
+            scratch=list(scratch),
+            facts=facts or {},
+        )
