@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -185,15 +186,8 @@ def evaluate(
     below = None if nothing_to_do else _bound(items, settings)
     work = EvaluateWork(str(out), made_from.fingerprint(), named, settings, below, identities)
     work.keep(candidates)
-    return run_stage(
-        out,
-        made_from,
-        [Pass(work, items)],
-        runner,
-        rebuild=rebuild,
-        progress=progress,
-        finish=lambda results: _finish(results, candidates, out),
-    )
+    finish = partial(_finish, candidates=candidates, out=out)
+    return run_stage(out, made_from, [Pass(work, items)], runner, rebuild=rebuild, progress=progress, finish=finish)
 
 
 def _identity(candidate: Candidate) -> Identity:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -192,15 +193,8 @@ def sample(
         manifest.begin(out, made_from)
         return Outcome("finished", manifest.read(out))
     work = _work(out, made_from, scores, scored, settings, folders)
-    return run_stage(
-        out,
-        made_from,
-        [Pass(work, items)],
-        runner,
-        rebuild=rebuild,
-        progress=progress,
-        finish=lambda results: Finish(facts=_facts(work, results)),
-    )
+    finish = partial(_finish, work)
+    return run_stage(out, made_from, [Pass(work, items)], runner, rebuild=rebuild, progress=progress, finish=finish)
 
 
 def _work(
@@ -223,6 +217,10 @@ def _work(
         extra_columns=dict(settings.extra_columns),
         annotations=annotations,
     )
+
+
+def _finish(work: SampleWork, results: list[ItemResult]) -> Finish:
+    return Finish(facts=_facts(work, results))
 
 
 def _facts(work: SampleWork, results: list[ItemResult]) -> dict[str, Any]:
