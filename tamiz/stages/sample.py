@@ -43,6 +43,13 @@ def sample_stage(
         )
     counts, facts = outcome.manifest.counts, outcome.manifest.facts
     many = too_many_rejected(out / "rejected", counts, context.max_rejected)
+    warnings = [facts["flat_warning"]] if facts["flat_warning"] else []
+    rows = _rows(counts, facts)
+    return StageReport("sample", outcome.state, out, rows, warnings, damaged_inputs(outcome.manifest), many, facts)
+
+
+def _rows(counts: dict[str, Any], facts: dict[str, Any]) -> list[tuple[str, str]]:
+    """The summary's rows: the whole sample, then its groups where there are several."""
     rows = [
         ("documents kept", count(counts["kept"])),
         ("sampled out", count(counts["sampled_out"])),
@@ -58,8 +65,7 @@ def sample_stage(
         rows.append(("  keep probability", kernel_text(groups[name]["kernel"])))
     if len(groups) > SHOWN:
         rows.append((f"and {len(groups) - SHOWN} more groups", "in manifest.json"))
-    warnings = [facts["flat_warning"]] if facts["flat_warning"] else []
-    return StageReport("sample", outcome.state, out, rows, warnings, damaged_inputs(outcome.manifest), many, facts)
+    return rows
 
 
 def _share_rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
