@@ -15,19 +15,20 @@ from corpora.errors import StaleOutput
 from corpora.perplexity.routing import LmChoice
 from corpora.perplexity.settings import LmSettings
 from corpora.perplexity.train_lm import train_lm
-from corpora.verify import verify
+from corpora.sampling.methods import sample_settings
 from pipelines.sample import sample
 from pipelines.score import score
-from pipelines.settings import RunnerSettings, SampleSettings, ScoreSettings
+from pipelines.settings import RunnerSettings, ScoreSettings
 from tamiz.cli import main
 from tamiz.report.folders import find
 from tamiz.report.nearest import Pick
 from tamiz.report.texts import read_back
+from tamiz.verify import verify
 from tests.invented import document
 
 HERE = RunnerSettings()
 TEXTS = ["\n".join(line for line in document(n).split("\n") if line) for n in range(90)]
-SAMPLE = SampleSettings(method="random", keep=0.5, seed=3)
+SAMPLE = sample_settings(method="random", keep=0.5, seed=3)
 
 
 @pytest.fixture(scope="module")

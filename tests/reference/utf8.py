@@ -1,4 +1,4 @@
-"""Whether bytes are UTF-8, a character at a time: the twin of `corpora.documents.utf8_kernels`.
+"""Whether bytes are UTF-8, a character at a time: the twin of `corpora.documents.formats.utf8_kernels`.
 
 Source: Unicode, table 3-7, well-formed UTF-8 byte sequences.
 """

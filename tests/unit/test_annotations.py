@@ -20,11 +20,11 @@ from corpora.annotations.annotator import Annotator
 from corpora.annotations.columns import AnnotationColumns
 from corpora.documents.batches import DocumentBatch
 from corpora.errors import BadArgument, DamagedFile, StaleOutput, TamizError
+from corpora.sampling.methods import sample_settings
 from corpora.verify import verify
 from pipelines.annotate import annotate
 from pipelines.sample import sample
 from pipelines.settings import RunnerSettings
-from tests.make_scores import SampleSettings as Settings
 from tests.make_scores import Scored, sampled, write_scored
 
 HERE = RunnerSettings()
@@ -77,7 +77,7 @@ def stated(folder: Path, patterns: list[str], item_bytes: int = ITEM_BYTES, name
 
 
 def drawn(folder: Path, patterns: list[str], annotations: Sequence[Path], name: str = "out", **settings: Any):
-    chosen = Settings(**{"method": "random", "keep": 1.0, **settings})
+    chosen = sample_settings(**{"method": "random", "keep": 1.0, **settings})
     return sample(patterns, folder / "scores", folder / name, chosen, HERE, annotations=annotations)
 
 
@@ -169,7 +169,7 @@ def test_a_sample_without_annotations_is_as_before(patterns, tmp_path):
             patterns,
             tmp_path / "scores",
             out,
-            Settings(keep=0.4, width=2 / 9),
+            sample_settings(keep=0.4, width=2 / 9),
             HERE,
             annotations=[stated(tmp_path, patterns)],
         )

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from corpora.documents.utf8_kernels import is_utf8
+from corpora.documents.formats.utf8_kernels import is_utf8
 from corpora.encoding.cache.word_cache import LineEnds, Words
 from corpora.encoding.cache.word_scans import scan, scan_spaced
 from corpora.encoding.gpt2.byte_level_bpe import classes

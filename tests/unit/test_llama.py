@@ -13,7 +13,7 @@ from torch.nn import functional
 from corpora import files
 from corpora.errors import BadArgument
 from corpora.tokens.denoisers import SpanCorruptionSettings
-from corpora.tokens.settings import ShardSettings
+from corpora.tokens.objectives import Causal, SpanCorruption
 from tamiz.cards.model import CardFacts, model_card
 from tamiz.trainer.families import FAMILIES
 from tamiz.trainer.families.base import IGNORED
@@ -34,7 +34,7 @@ SETTINGS = TrainSettings(
     num_threads=1, steps=12, batch_size=5, micro_batch_size=2, learning_rate=0.01, warmup_steps=4, weight_decay=0.1,
     validate_every=5, checkpoint_every=3,
 )  # fmt: skip
-CAUSAL = ShardSettings(objective="causal", sequence_length=17)
+CAUSAL = Causal(sequence_length=17)
 
 
 def test_the_published_shapes_have_their_parameters():
@@ -250,9 +250,9 @@ def test_rows_beyond_the_tokenizer_are_allowed(shards, tokenizer, tmp_path):
 @pytest.mark.parametrize(
     ("shards", "train_settings", "message"),
     [
-        (ShardSettings(sequence_length=16), {}, "needs 'causal'"),
+        (SpanCorruption(sequence_length=16), {}, "needs 'causal'"),
         (CAUSAL, {"span_corruption": SpanCorruptionSettings()}, r"train\.span_corruption is for t5, not llama"),
-        (ShardSettings(objective="causal", sequence_length=65), {}, "64 ids to read, .* at most 32"),
+        (Causal(sequence_length=65), {}, "64 ids to read, .* at most 32"),
     ],
 )
 def test_a_recipes_mistakes_are_named(shards, train_settings, message):

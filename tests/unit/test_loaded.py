@@ -22,7 +22,7 @@ from corpora.perplexity.model import PerplexityModel
 from corpora.perplexity.routing import LmChoice
 from corpora.perplexity.settings import LmSettings
 from corpora.perplexity.train_lm import train_lm
-from corpora.tokens.settings import ShardSettings
+from corpora.tokens.objectives import Causal
 from pipelines.evaluate import EvaluateWork
 from pipelines.score import ScoreWork
 from pipelines.shards import ShardWork
@@ -118,7 +118,7 @@ def replace(folder: Path, other: Path) -> str:
 
 
 def test_a_reused_worker_encodes_with_the_tokenizer_of_its_run(two_tokenizers, source, tmp_path, reused):
-    settings = ShardSettings(objective="causal", sequence_length=64)
+    settings = Causal(sequence_length=64)
     for n, folder in enumerate(two_tokenizers):
         path = replace(tmp_path / "tokenizer", folder)
         work = ShardWork(str(tmp_path / f"reused{n}"), f"run {n}", path, settings)
