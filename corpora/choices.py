@@ -59,17 +59,21 @@ class Choices(Generic[T]):
     def register(self, choice: T) -> T:
         """Adds a choice; usable as a class decorator. Its name is its msgspec tag, or its attribute `name`.
 
-        Raises BadArgument where another choice has that name.
+        A built-in choice, which is in `builtin` already, may be registered too. Raises BadArgument where another
+        choice has that name.
         """
         name = name_of(choice)
         known = self._found.get(name)
-        if name in self._builtin or (known is not None and not _same(known, choice)):
+        builtin = self._builtin.get(name, "").partition(":")[0]
+        if (builtin and builtin != _module(choice)) or (known is not None and not _same(known, choice)):
             raise BadArgument(f"{self.what} {name!r} exists already: choose another name")
         self._found[name] = choice
         return choice
 
     def unregister(self, name: str) -> None:
-        """Removes a choice that was registered. Raises KeyError for any other."""
+        """Removes a choice that was added. Raises KeyError for any other."""
+        if name in self._builtin:
+            raise KeyError(name)
         del self._found[name]
 
     def names(self) -> tuple[str, ...]:
@@ -117,6 +121,11 @@ def name_of(choice: Any) -> str:
     if not isinstance(name, str) or not name:
         raise BadArgument(f"{choice!r} has no name: give it a msgspec tag, or an attribute `name`")
     return name
+
+
+def _module(choice: Any) -> str:
+    """The module that defines a class, or the class of a value."""
+    return str(getattr(choice, "__module__", ""))
 
 
 def _same(known: Any, choice: Any) -> bool:
