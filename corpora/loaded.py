@@ -49,7 +49,7 @@ def check_content(path: str | Path, found: str | None, expected: str | None) -> 
     """Raises TamizError where a worker's file isn't the one that the run was started with. Both are sha256."""
     if found != expected:
         raise TamizError(
-            f"{path}: this worker's file has sha256 {_short(found)}, the run was started with {_short(expected)}: "
+            f"{path}: this worker's file has sha256 {_short(found)}, but the run started with {_short(expected)}: "
             "give every worker the same file"
         )
 

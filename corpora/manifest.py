@@ -153,7 +153,7 @@ def read_finished(folder: Path, stage: str) -> Manifest:
     """The manifest of a finished folder of the given stage."""
     manifest = read(folder)
     if manifest.stage != stage:
-        raise DamagedFile(f"{folder} holds the output of {manifest.stage!r}; a folder of {stage!r} is needed")
+        raise DamagedFile(f"{folder} holds the output of {manifest.stage!r}; the output of {stage!r} is needed")
     if not manifest.finished:
         raise DamagedFile(f"{folder} is unfinished: run `tamiz {stage}` again to finish it")
     return manifest

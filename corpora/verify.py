@@ -57,7 +57,7 @@ def bad_rows(home: Path, content: Manifest, expected: Mapping[str, int]) -> list
     for prefix, number in expected.items():
         rows = sum(r.rows or 0 for r in content.files if r.path.startswith(prefix))
         if rows != number:
-            problems.append(f"{home}: {prefix}* have {rows} rows, the counts say {number}")
+            problems.append(f"{home}: {prefix}* have {rows} rows, but the counts say {number}")
     return problems
 
 
@@ -88,7 +88,7 @@ def _verify_folder(
         if path.name == manifest.NAME or path in unlisted or any(i in path.parents for i in inner):
             continue
         if path.relative_to(home).as_posix() not in named:
-            problems.append(f"{path}: not named by {home / manifest.NAME}")
+            problems.append(f"{path}: not listed in {home / manifest.NAME}")
     return len(named), problems
 
 
@@ -96,7 +96,7 @@ def _bad_file(path: Path, size: int, digest: str) -> list[str]:
     if not path.is_file():
         return [f"{path}: missing"]
     if path.stat().st_size != size:
-        return [f"{path}: {path.stat().st_size} bytes, the manifest says {size}"]
+        return [f"{path}: {path.stat().st_size} bytes, but the manifest says {size}"]
     if files.sha256(path) != digest:
         return [f"{path}: sha256 differs from the manifest's"]
     return []
@@ -120,9 +120,11 @@ def _bad_counts(home: Path, content: Manifest) -> list[str]:
     """Checks read = kept + sampled out + rejected, per input and in all, and the fingerprint of the settings."""
     problems = []
     if content.made_from.fingerprint() != content.fingerprint:
-        problems.append(f"{home}: the fingerprint is not that of the manifest's settings and inputs")
+        problems.append(f"{home}: the fingerprint doesn't match the manifest's settings and inputs")
     if content.made_from.stage != content.stage:
-        problems.append(f"{home}: the stage is {content.stage!r}, its fingerprint is of {content.made_from.stage!r}")
+        problems.append(
+            f"{home}: the stage is {content.stage!r}, but the fingerprint is for {content.made_from.stage!r}"
+        )
     try:
         whole = msgspec.convert(content.counts, _Counts)
         items = msgspec.convert(content.items, list[_Counts])
@@ -141,7 +143,7 @@ def _bad_sums(home: Path, whole: _Counts, items: list[_Counts]) -> list[str]:
     for key in ("read", "kept", "sampled_out"):
         parts = sum(getattr(item, key) or 0 for item in items)
         if items and (getattr(whole, key) or 0) != parts:
-            problems.append(f"{home}: {key} is {getattr(whole, key)}, its items' {parts}")
+            problems.append(f"{home}: {key} is {getattr(whole, key)}, but its items add up to {parts}")
     return problems
 
 
@@ -184,5 +186,5 @@ def _verify_lm(path: Path) -> tuple[int, list[str]]:
         problems += _bad_file(path.with_suffix(".rejected") / name, r["bytes"], r["sha256"])
     for file in _lm_rejected(path):
         if file.relative_to(path.with_suffix(".rejected")).as_posix() not in named:
-            problems.append(f"{file}: not named by {path}")
+            problems.append(f"{file}: not listed in {path}")
     return checked + len(named), problems

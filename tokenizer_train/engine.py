@@ -86,7 +86,7 @@ def _reason(message: str, settings: TokenizerSettings) -> TamizError:
     if found := _TOO_HIGH.search(message):
         most = int(found[1]) + settings.extra_ids
         return TamizError(
-            f"{asked}, but the text can carry {most} at most: "
+            f"{asked}, but the text supports at most {most}: "
             f"set it to {most} or less, give more text, or set fill_unused = true"
         )
     if found := _TOO_LOW.search(message):

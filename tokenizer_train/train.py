@@ -146,7 +146,7 @@ def check_engines_agree(out: Path, texts: list[str], extra_ids: int) -> dict[str
     different = sum(not np.array_equal(a, b) for a, b in zip(of_record, exported, strict=True))
     if different:
         raise TamizError(
-            f"{path} gives other ids than spiece.model for {different} of {len(checked)} documents: "
+            f"{path} gives different ids from spiece.model for {different} of {len(checked)} documents: "
             "install the versions of tokenizers and sentencepiece that constraints.txt names"
         )
     specials = [*_SPECIAL_STRINGS, *sentinel_names(extra_ids)]

@@ -25,14 +25,14 @@ def arrow_schema(schema: Mapping[str, str]) -> pa.Schema:
     """`row`, then the columns. Raises BadArgument for no column, a name that is taken, or a type that can't be."""
     fields: list[pa.Field[Any]] = [pa.field(ROW, pa.int32())]
     if not schema or ROW in schema:
-        raise BadArgument(f"columns are {', '.join(schema) or 'none'}; there must be one, and none named {ROW!r}")
+        raise BadArgument(f"columns are {', '.join(schema) or 'none'}; name at least one, and none {ROW!r}")
     for name, kind in schema.items():
         if kind != _MEANT.get(name, kind):
-            raise BadArgument(f"column {name} has the type {kind!r}; it must be {_MEANT[name]}, as sample reads it")
+            raise BadArgument(f"column {name} has the type {kind!r}; `tamiz sample` needs {_MEANT[name]}")
         try:
             fields.append(pa.field(name, _type_named(kind)))
         except ValueError:
-            message = f"column {name} has the type {kind!r}; it must be one that pyarrow names, such as int32"
+            message = f"column {name} has the type {kind!r}; it must be a type name of pyarrow, such as int32"
             raise BadArgument(message) from None
     return pa.schema(fields)
 
@@ -49,7 +49,9 @@ class AnnotationColumns:
         """n documents: rows int32[n]; of each column n values; null bool[n]: whose columns are null, whatever is
         given. Raises ValueError for other columns than the schema's, or values that don't fit."""
         if set(columns) != set(self._names):
-            raise ValueError(f"columns are {', '.join(columns)}; the schema says {', '.join(self._names)}")
+            raise ValueError(
+                f"the annotator returned the columns {', '.join(columns)}; its schema says {', '.join(self._names)}"
+            )
         arrays: list[Any] = [pa.array(np.asarray(rows, np.int32))]
         for name in self._names:
             arrays.append(_array(columns[name], self._schema.field(name), len(rows), null))

@@ -52,7 +52,7 @@ def open_folders(
         for name in folder.carried:
             if name in owner:
                 raise BadArgument(
-                    f"--annotations {folder.path} has a column {name!r}, and so has {owner[name]}: annotate under "
+                    f"--annotations {folder.path} and {owner[name]} both have a column {name!r}: annotate under "
                     "another name, or leave the folder out"
                 )
             owner[name] = folder.path
@@ -70,7 +70,7 @@ def _open(folder: Path, inputs: Sequence[InputIdentity], item_bytes: int) -> Ann
     cut = content.made_from.settings.get(SETTING)
     if cut != item_bytes:
         raise StaleOutput(
-            f"--annotations {folder} was made with items of {cut} bytes, the scores with {item_bytes}: "
+            f"--annotations {folder} was made with item_bytes {cut}, but the scores with {item_bytes}: "
             "annotate again with the same item_bytes"
         )
     return AnnotationFolder(str(folder), content.stage, content.fingerprint, columns)
@@ -116,7 +116,9 @@ def _read(folder: AnnotationFolder, item: WorkItem | str, rows: int, carry: bool
     wanted = [name for name in folder.columns if carry or name not in folder.carried]
     table = read_columns(path, [ROW, *wanted])
     if table.num_rows != rows:
-        raise DamagedFile(f"{path} has {table.num_rows} rows, the scores {rows}: annotate it again (--rebuild)")
+        raise DamagedFile(
+            f"{path} has {table.num_rows} rows, but the scores have {rows}: annotate it again (--rebuild)"
+        )
     return table
 
 

@@ -94,4 +94,4 @@ def check_inputs(folder: Path, content: Manifest, inputs: Iterable[InputIdentity
                 f"pass the same --text-column, --blank-lines and format, or {advice}"
             )
         if tuple(identity.content()) not in known:
-            raise StaleOutput(f"{identity.name} is not what {folder} was made from: {advice}")
+            raise StaleOutput(f"{folder} was made from another {identity.name}: {advice}")

@@ -57,7 +57,7 @@ def language_of_item(item: WorkItem, languages: Iterable[str]) -> str:
         return language_of_path(item.path, languages)
     known = list(languages)
     if item.language not in known:
-        raise BadArgument(f"{item.path}: its language is {item.language}, which is none of {', '.join(known)}")
+        raise BadArgument(f"{item.path}: its language is {item.language}; it must be one of {', '.join(known)}")
     return item.language
 
 
@@ -69,7 +69,7 @@ def check_language_column(items: Sequence[WorkItem], column: str) -> None:
     for item in items:
         if item.language is not None:
             raise BadArgument(
-                f"{item.path}: its language is {item.language}, but language_column is {column!r}: name one of them"
+                f"{item.path}: language {item.language} and language_column {column!r} are both given: keep one"
             )
 
 
@@ -89,10 +89,12 @@ def language_of_path(path: str, languages: Iterable[str]) -> str:
             if not any(len(other) > len(name) and _occurs_in(name, other) for other in found.values())
         ]
         if len(longest) > 1:
-            raise BadArgument(f"{path}: {' and '.join(sorted(longest))} both occur in {part!r}: leave one, {_ADVICE}")
+            raise BadArgument(
+                f"{path}: {' and '.join(sorted(longest))} both occur in {part!r}: keep only one, {_ADVICE}"
+            )
         if longest:
             return longest[0]
-    raise BadArgument(f"{path}: none of {', '.join(wanted)} occurs in its path: put one there, {_ADVICE}")
+    raise BadArgument(f"{path}: none of {', '.join(wanted)} occurs in its path: add one, {_ADVICE}")
 
 
 def _words(text: str) -> list[str]:

@@ -50,7 +50,7 @@ def _files(sources: Iterable[DocumentSource]) -> list[WorkItem]:
             file = _whole(listed, source)
             first = files.setdefault(listed.key, file)
             if _reading(first) != _reading(file):
-                raise BadArgument(f"{file.path} belongs to two sources that read it differently: name it in one")
+                raise BadArgument(f"{file.path} belongs to two sources that read it differently: list it in only one")
     ordered = sorted(files.values(), key=lambda file: (file.name, file.path))
     refuse_collisions((file.name, file.path) for file in ordered)
     return ordered

@@ -89,9 +89,9 @@ class DocumentSource(Config, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         if self.input is not None and not self.input:
-            raise ValueError("input is empty: name patterns of files, or remove it")
+            raise ValueError("input is empty: list file patterns, or remove it")
         if self.input is None and self.source is None:
-            raise ValueError("neither input nor source is given: name patterns of files, or a published corpus")
+            raise ValueError("neither input nor source is given: list file patterns, or name a published corpus")
         if self.source is not None and self.source not in SOURCES:
             raise ValueError(_problem(self.source))
         self._check_names()
@@ -109,10 +109,12 @@ class DocumentSource(Config, frozen=True, kw_only=True):
                 raise ValueError(f"{field} is empty: give a name, or leave it out")
         if re.search(r'[\\"\x00-\x1f]', self.text_column):
             raise ValueError(
-                f"text_column is {self.text_column!r}; it can't have quotes, backslashes or control codes"
+                f"text_column is {self.text_column!r}; it can't contain quotes, backslashes or control characters"
             )
         if self.name is not None and ("/" in self.name or self.name.startswith(".")):
-            raise ValueError(f"name is {self.name!r}; it becomes part of file names, so no / and no dot at its start")
+            raise ValueError(
+                f"name is {self.name!r}; it becomes part of file names, so it can't contain / or start with a dot"
+            )
 
     @property
     def patterns(self) -> tuple[str, ...]:

@@ -37,8 +37,10 @@ class JsonEncoder:
         found = special_ids(config, self._id)
         if found.eos is None:
             named = name(config.eos_token)
-            which = f"none of {', '.join(USUAL_EOS)}" if named is None else f"{named!r}, which has no id,"
-            raise BadArgument(f"{path}: its eos_token is {which}: name it in tokenizer_config.json beside it")
+            why = (
+                f"none of {', '.join(USUAL_EOS)} has an id" if named is None else f"its eos_token {named!r} has no id"
+            )
+            raise BadArgument(f"{path}: {why}: set eos_token in the tokenizer_config.json beside it")
         self.eos_id, self.bos_id, self.unk_id = found.eos, found.bos, found.unk
         self.pad_id: int = found.eos if found.pad is None else found.pad
         self.num_sentinels = config.num_sentinels
@@ -61,7 +63,9 @@ class JsonEncoder:
         check_sentinel(number, self.num_sentinels)
         found = self._id(sentinel_name(number))
         if found is None:
-            raise BadArgument(f"{self._path} has no {sentinel_name(number)}, but tokenizer_config.json counts it")
+            raise BadArgument(
+                f"{self._path} has no {sentinel_name(number)}, although tokenizer_config.json declares it"
+            )
         return found
 
     def encode_batch(self, texts: list[str]) -> list[NDArray[np.int32]]:

@@ -15,7 +15,7 @@ def check_sentinel(number: int, num_sentinels: int) -> None:
     """Raises BadArgument."""
     if not 0 <= number < num_sentinels:
         raise BadArgument(
-            f"sentinel {number} is needed, but the tokenizer has {num_sentinels}: "
+            f"sentinel {number} is needed, but the tokenizer has only {num_sentinels}: "
             "use one with more extra_ids, a longer mean_noise_span_length or a shorter sequence_length"
         )
 

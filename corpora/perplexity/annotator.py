@@ -51,7 +51,8 @@ class Perplexity(Annotator, frozen=True, kw_only=True, tag="perplexity"):
         if self.language_column is not None:
             if len(self.languages) < len(self.models):
                 raise BadArgument(
-                    f"language_column is {self.language_column!r}, but the model names no language: es=LM.bin"
+                    f"language_column is {self.language_column!r}, but a model has no language: "
+                    "name it, as in es=LM.bin"
                 )
             check_language_column(items, self.language_column)
 
@@ -151,7 +152,7 @@ class _Scorer:
         if np.isnan(perplexity).any():
             bad = rows[np.isnan(perplexity)][0]
             lm = self._choices[language].path
-            raise DamagedFile(f"{lm}: no number comes out for {item.path}, row {bad}: damaged model")
+            raise DamagedFile(f"{lm}: the score of {item.path}, row {bad} is not a number: the model is damaged")
         return perplexity, num_tokens
 
 

@@ -127,7 +127,9 @@ def _unigrams(text: SortedText, threshold: int) -> tuple[_Level, Indices]:
     kept = counts.occurrences > threshold
     if not kept[END]:
         sentences = counts.occurrences[END]
-        raise BadArgument(f"prune is {threshold} for single words: it must be below the {sentences} sentences")
+        raise BadArgument(
+            f"prune is {threshold} for single words: it must be below the number of sentences ({sentences})"
+        )
     kept[: END + 1] = True
     discounts = discounts_of(counts_of_counts(text, counts, 1))
     probability = unigram_probability(counts.adjusted, kept, discounts)
@@ -219,7 +221,7 @@ def _check_finite(tables: list[NgramTable]) -> None:
 
 
 def too_little_text(order: int) -> str:
-    return f"too little text for its {order}-grams: some leave no probability for unseen words"
+    return f"too little text for {order}-grams: some leave no probability for unseen words"
 
 
 def _log10_probability(level: _Level) -> Float:

@@ -43,7 +43,7 @@ def check_probing_vocabulary(file: LmFile, table: Table, counted: int) -> int:
     """
     version, words = file.unpack(VOCABULARY_HEADER, table.offset - VOCABULARY_HEADER.size, "its vocabulary")
     if version != 0 or not words >= 1 or abs(words - counted) > 1:
-        raise DamagedFile(f"{file.path}: vocabulary version {version} of {words} words: expected 0 of {counted}")
+        raise DamagedFile(f"{file.path}: vocabulary version {version} with {words} words: expected 0 with {counted}")
     filled = largest = 0
     for start in range(0, table.cells, _BLOCK):
         length = min(_BLOCK, table.cells - start)
@@ -66,21 +66,21 @@ def check_trie_vocabulary(file: LmFile, offset: int, counted: int) -> int:
     """
     (hashes,) = file.unpack(struct.Struct("<Q"), offset, "its vocabulary")  # `<unk>` has none
     if counted - (hashes + 1) not in (0, 1):
-        raise DamagedFile(f"{file.path}: vocabulary of {hashes} words: expected {counted - 1}, <unk> left out")
+        raise DamagedFile(f"{file.path}: vocabulary of {hashes} words: expected {counted - 1} (without <unk>)")
     return int(hashes) + 1
 
 
 def check_words(file: LmFile, offset: int, words: int) -> None:
     """The strings at the end of the file, `<unk>` first, each ended by NUL, none empty. Raises DamagedFile."""
-    expected = f"its counts put {words} words, <unk> first, from byte {offset} to its end"
+    expected = f"{words} words, <unk> first, should run from byte {offset} to its end"
     begin = file.read(offset, min(len(_FIRST_WORD), file.size - offset), "its words")
     if begin != _FIRST_WORD:
-        raise DamagedFile(f"{file.path}: {expected}, found {begin!r} there")
+        raise DamagedFile(f"{file.path}: {expected}; found {begin!r} there")
     found, last = 0, b""
     for start in range(offset, file.size, _BLOCK):
         block = file.read(start, min(_BLOCK, file.size - start), "its words")
         found, last = found + block.count(b"\0"), block[-1:]
         if b"\0\0" in block:
-            raise DamagedFile(f"{file.path}: {expected}, found an empty one")
+            raise DamagedFile(f"{file.path}: {expected}; found an empty word")
     if last != b"\0" or found != words:
-        raise DamagedFile(f"{file.path}: {expected}, found {found}: truncated?")
+        raise DamagedFile(f"{file.path}: {expected}; found {found}: truncated?")

@@ -59,7 +59,7 @@ def _described(lm: Path, header: LmHeader, tokenizer: Path | None, mode: str | N
     if mode not in (None, manifest.mode):
         raise BadArgument(f"mode is {mode!r}, but {says} says {manifest.mode!r}: leave it out")
     if manifest.tokenizer_sha256 is None and tokenizer is not None:
-        raise BadArgument(f"tokenizer {tokenizer}: {says} says the model is of raw words: leave it out")
+        raise BadArgument(f"tokenizer {tokenizer}: {says} says that the model scores raw words: leave it out")
     sha256: dict[str, str | None] = {
         "lm_sha256": check_sha256(lm, manifest.lm_sha256, says),
         "tokenizer_sha256": None,
@@ -68,7 +68,7 @@ def _described(lm: Path, header: LmHeader, tokenizer: Path | None, mode: str | N
         return LmFiles(lm, header, manifest.mode, None, sha256)
     tokenizer = tokenizer or tokenizer_path(lm)
     if not tokenizer.is_file():
-        raise BadArgument(f"tokenizer {tokenizer}: no such file, but {says} says there is one")
+        raise BadArgument(f"tokenizer {tokenizer}: no such file, but {says} names it")
     sha256["tokenizer_sha256"] = check_sha256(tokenizer, manifest.tokenizer_sha256, says)
     return LmFiles(lm, header, manifest.mode, tokenizer, sha256)
 

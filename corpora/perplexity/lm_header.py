@@ -198,7 +198,7 @@ def _check_size(file: LmFile, header: LmHeader, expected: int) -> None:
     if file.size < expected or (file.size > expected and not header.has_vocabulary):
         words = " before the words" if header.has_vocabulary else ""
         raise DamagedFile(
-            f"{file.path}: {file.size} bytes, but the counts {header.counts} of a {header.type} binary make "
+            f"{file.path}: {file.size} bytes, but the counts {header.counts} of a {header.type} binary imply "
             f"{expected}{words}"
         )
 
@@ -224,5 +224,5 @@ def _arpa_header(file: LmFile) -> LmHeader:
     # the shortest line of an n-gram: "0", tab, words of one letter, spaces between them, newline
     least = sum(count * (2 * order + 2) for order, count in enumerate(counts, 1))
     if least > file.size or counts[0] >= _WORD_IDS:
-        raise DamagedFile(f"{file.path}: {file.size} bytes, but n-grams of counts {counts} need {least} or more")
+        raise DamagedFile(f"{file.path}: {file.size} bytes, but the n-gram counts {counts} need at least {least}")
     return LmHeader("arpa", len(counts), tuple(counts), file.size)

@@ -129,7 +129,7 @@ def _line_scorer(lm: LmFiles) -> LineScorer:
     tokenizer = lm.tokenizer.read_bytes()
     reason = why_not(tokenizer)
     if reason is not None:
-        _say(f"{lm.tokenizer}: {reason}, so SentencePiece cuts every line, which is much slower")
+        _say(f"{lm.tokenizer}: {reason}, so SentencePiece encodes every line, which is much slower")
         return line_scorers.SentencePieceScorer(ngrams, processor, lm.mode)
     return line_scorers.WordPieceScorer(ngrams, tokenizer, processor, lm.mode)
 

@@ -106,7 +106,7 @@ def count_ngrams(text: SortedText, order: int) -> NgramCounts:
 
 def _with_special_words(unigrams: NgramCounts, text: SortedText) -> NgramCounts:
     arrays = (unigrams.ends, unigrams.occurrences, unigrams.adjusted, unigrams.extensions)
-    assert np.array_equal(text.text[unigrams.ends], np.arange(2, 2 + len(unigrams.ends))), "a word id is not used"
+    assert np.array_equal(text.text[unigrams.ends], np.arange(2, 2 + len(unigrams.ends))), "some word id is unused"
     return NgramCounts(*(np.concatenate([np.zeros(2, np.uint32), array]) for array in arrays))
 
 

@@ -64,7 +64,7 @@ class ProbingModel:
         looked_up = len(words) + 2 * len(scores) + 1
         passed = np.int64(min(self._passed * looked_up, _LARGEST))
         if not score_lines(self._tables, words, offsets, scores, passed):
-            raise DamagedFile(f"{self._path}: its n-gram tables are fuller than the header says: damaged")
+            raise DamagedFile(f"{self._path}: its n-gram tables hold more entries than the header says: damaged")
         return scores
 
 

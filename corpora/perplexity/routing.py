@@ -51,7 +51,7 @@ def choose_models(
             choice = replace(choice, tokenizer=choice.tokenizer or given.get(None))
         chosen.append(choice)
     if None in given and all(choice.tokenizer != given[None] for choice in chosen):
-        raise BadArgument(f"--tokenizer {given[None]}: every --lm brings its own with LM.json: leave it out")
+        raise BadArgument(f"--tokenizer {given[None]}: every --lm names its own in LM.json: leave it out")
     return tuple(chosen)
 
 

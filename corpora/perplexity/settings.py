@@ -22,7 +22,7 @@ def parse_size(size: str) -> int:
     """'2G', '500M' or '1.5GB' in bytes, powers of 1,024. Raises ValueError."""
     match = _SIZE.fullmatch(size.strip())
     if match is None:
-        raise ValueError(f"{size!r} is not a size: write a number and K, M, G or T, like '2G'")
+        raise ValueError(f"{size!r} is not a size: write a number and K, M, G or T, such as '2G'")
     return int(float(match[1]) * 1024 ** " KMGT".index(match[2].upper() or " "))
 
 
@@ -65,11 +65,13 @@ class LmSettings(Config, frozen=True, kw_only=True):
         if sum(chosen) > 1:
             raise ValueError("words, tokenizer and train_tokenizer exclude each other: give one")
         if self.words and self.mode != "lines":
-            raise ValueError(f"mode is {self.mode!r}, but words takes every line as it is: leave one out")
+            raise ValueError(f"mode is {self.mode!r}, but words uses every line as it is: leave one out")
         if self.train_tokenizer is not None and self.train_tokenizer < 8:
-            raise ValueError(f"train_tokenizer is {self.train_tokenizer}: a vocabulary has at least 8 pieces")
+            raise ValueError(f"train_tokenizer is {self.train_tokenizer}: it must be at least 8 pieces")
         if parse_size(self.memory) < LEAST_MEMORY:
-            raise ValueError(f"memory is {self.memory!r}: at least 64M, like '4G' (a bare number is bytes)")
+            raise ValueError(
+                f"memory is {self.memory!r}: it must be at least 64M, such as '4G' (a bare number is bytes)"
+            )
 
     @property
     def scoring_mode(self) -> ScoringMode:

@@ -100,4 +100,4 @@ class SmallText:
 
 
 def special_word(word: str) -> str:
-    return f"the text has the word {word!r}, which the model keeps for itself: take it out"
+    return f"the text contains the word {word!r}, which the model reserves: remove it"

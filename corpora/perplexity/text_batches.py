@@ -41,7 +41,7 @@ def text_batches(texts: Texts, *, cut: bool, size: int = BATCH_BYTES) -> Iterato
     Raises BadArgument for anything but strings, naming the row.
     """
     if isinstance(texts, str | bytes):
-        raise BadArgument("texts is one text: give a list of them, [text]")
+        raise BadArgument("texts is a single string: pass a list, [text]")
     if hasattr(texts, "to_pylist"):
         return _arrow_batches(texts, cut, size)
     return _list_batches(texts, cut, size)

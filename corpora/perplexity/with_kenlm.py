@@ -14,7 +14,7 @@ def load_kenlm(path: Path) -> Any:
         import kenlm
     except ImportError:
         raise TamizError(
-            f"{path} is not a probing binary, and reading it needs kenlm: pip install 'tamiz[kenlm]', or make it one "
+            f"{path} is not a probing binary, and reading it needs kenlm: pip install 'tamiz[kenlm]', or convert it "
             f"with build_binary"
         ) from None
     config = kenlm.Config()

@@ -35,7 +35,7 @@ class FreshNoise:
         self.facts = corrupted_facts(facts, settings)
         if "num_tokens" in reader.columns:
             raise BadArgument(
-                "span_corruption needs full rows, these are padded where packing left them short: build causal "
+                "span_corruption needs full rows, but these are padded where packing left them short: build causal "
                 "shards with --packing concatenate"
             )
         self._shape, self._random_roll = fitting_shape(facts, settings), settings.random_roll
@@ -85,8 +85,8 @@ def fitting_shape(facts: ShardFacts, settings: SpanCorruptionSettings) -> RowSha
     """The shape whose raw rows are as wide as the stored ones. Raises BadArgument, naming widths that would fit."""
     if facts.label_length is not None:
         raise BadArgument(
-            f"span_corruption needs causal shards, these hold {facts.objective} rows: leave it out, or build shards "
-            "with --objective causal"
+            f"span_corruption needs causal shards, but these hold {facts.objective} rows: leave it out, or build "
+            "shards with --objective causal"
         )
     width, noise = facts.sequence_length, (settings.noise_density, settings.mean_noise_span_length)
     if width < 2:
@@ -101,7 +101,7 @@ def fitting_shape(facts: ShardFacts, settings: SpanCorruptionSettings) -> RowSha
             return shape
     fitting = " or ".join(str(shape.raw_length) for shape in shapes)
     raise BadArgument(
-        f"rows of {width} ids fill no input row at noise density {noise[0]} and mean span {noise[1]}"
+        f"rows of {width} ids don't match any input length at noise density {noise[0]} and mean span {noise[1]}"
         + (f": build causal shards with --sequence-length {fitting}" if fitting else ": change the noise")
     )
 
@@ -118,11 +118,11 @@ def _sentinels(facts: ShardFacts, spans: int) -> Ids:
     known = facts.sentinel_ids
     if known is None:
         raise BadArgument(
-            "these shards name no sentinels: their tokenizer has none (--extra-ids), or an older tamiz built them"
+            "these shards record no sentinels: their tokenizer has none (--extra-ids), or an older tamiz built them"
         )
     if known.count < spans:
         raise BadArgument(
-            f"a row would have {spans} noise spans, the tokenizer of these shards has {known.count} sentinels: raise "
-            "mean_noise_span_length, or lower noise_density"
+            f"a row would have {spans} noise spans, but the tokenizer of these shards has {known.count} sentinels: "
+            "raise mean_noise_span_length, or lower noise_density"
         )
     return np.array([known.first + k * known.step for k in range(spans)], np.uint32)

@@ -46,7 +46,7 @@ class Prefetcher(Generic[Key, Value]):
         if self._thread is None:
             return self._make(key)
         if self._process != os.getpid():
-            raise TamizError("these batches belong to the process that forked: begin a new iteration in this one")
+            raise TamizError("these batches belong to the parent process: start a new iteration in this one")
         if not self._begun or self._begun[0][0] != key:
             self._drop()
             self._begin(self._thread.pool, key)

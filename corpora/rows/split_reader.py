@@ -110,14 +110,14 @@ def _footer(path: Path, rows: int) -> pq.FileMetaData:
     except (pa.ArrowException, OSError) as error:
         raise DamagedFile(f"{path} is missing or not a Parquet file ({error}); build the shards again") from None
     if footer.num_rows != rows:
-        raise DamagedFile(f"{path} has {footer.num_rows} rows, its manifest says {rows}; build the shards again")
+        raise DamagedFile(f"{path} has {footer.num_rows} rows, but its manifest says {rows}; build the shards again")
     return footer
 
 
 def _require_one_schema(paths: list[Path], footers: list[pq.FileMetaData]) -> None:
     for path, footer in zip(paths, footers, strict=True):
         if not footer.schema.equals(footers[0].schema):
-            raise DamagedFile(f"{path} has other columns than {paths[0]}; build the shards again")
+            raise DamagedFile(f"{path} has different columns from {paths[0]}; build the shards again")
 
 
 def _columns(path: Path, facts: ShardFacts) -> dict[str, Column]:
@@ -127,7 +127,9 @@ def _columns(path: Path, facts: ShardFacts) -> dict[str, Column]:
     for name, width in (("input_ids", facts.sequence_length), ("labels", facts.label_length)):
         if width is not None and (name not in columns or columns[name][0] != (width,)):
             stored = fields.get(name, "no such column")
-            raise DamagedFile(f"{path}: {name} has {stored}, its manifest says {width} ids; build the shards again")
+            raise DamagedFile(
+                f"{path}: {name} has {stored}, but its manifest says {width} ids; build the shards again"
+            )
     return columns
 
 

@@ -75,7 +75,7 @@ class BatchStream(Generic[Array]):
     def batch(self, epoch: int, step: int) -> dict[str, Array]:
         """This rank's rows of one step of one epoch. Leaves the state as it is."""
         if not 0 <= step < self.steps_per_epoch:
-            raise BadArgument(f"step is {step}; an epoch has the steps 0 to {self.steps_per_epoch - 1}")
+            raise BadArgument(f"step is {step}; an epoch has steps 0 to {self.steps_per_epoch - 1}")
         if self._direct is None:
             self._direct = self._batch_reader(self._make_arrays(), read_ahead=False)
         return self._direct.batch(Place(epoch, step * self.batch_size))
@@ -107,9 +107,7 @@ class BatchStream(Generic[Array]):
         self._require_same(state.get("fingerprint"))
         epoch, row = state.get("epoch"), state.get("row")
         if not (isinstance(epoch, int) and isinstance(row, int) and epoch >= 0 and 0 <= row < self.rows):
-            raise BadArgument(
-                f"this state is at epoch {epoch}, row {row}; an epoch has the rows 0 to {self.rows - 1}"
-            )
+            raise BadArgument(f"this state is at epoch {epoch}, row {row}; an epoch has rows 0 to {self.rows - 1}")
         self._place = self._begin(Place(epoch, row))
 
     def _require_same(self, fingerprint: Any) -> None:

@@ -25,10 +25,10 @@ def keep(table: pa.Table | pa.RecordBatch, probability: npt.ArrayLike, seed: int
     """
     names = table.schema.names
     if "text" not in names:
-        raise BadArgument(f"the table has columns {', '.join(names)}: it needs text")
+        raise BadArgument(f"the table has columns {', '.join(names)}: it must have text")
     texts: list[Any] = table.column("text").to_pylist()
     if None in texts:
-        raise BadArgument(f"the text of row {texts.index(None)} is null: leave such rows out")
+        raise BadArgument(f"the text of row {texts.index(None)} is null: remove rows without text")
     return keep_documents(texts, _strings(table, "url"), _strings(table, "timestamp"), probability, seed)
 
 

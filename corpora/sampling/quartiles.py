@@ -76,8 +76,8 @@ def flat_warning(counts: QuartileCounts, advice: str) -> str | None:
         return None
     ratio = max(shares) / min(shares)
     return (
-        f"the sampler barely filters: the quartile kept most is kept {ratio:.2f} times as often as the one kept "
-        f"least (below {FLAT_BELOW}); {advice}"
+        f"the sampler barely filters: the most-kept quartile is kept {ratio:.2f} times as often as the "
+        f"least-kept one (below {FLAT_BELOW}); {advice}"
     )
 
 

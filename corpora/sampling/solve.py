@@ -72,7 +72,7 @@ def check_distinct(borders: tuple[float, ...]) -> tuple[float, ...]:
     if any(high <= low for low, high in itertools.pairwise(borders)):
         listed = ",".join(f"{b:g}" for b in borders)
         raise BadArgument(
-            f"the scores' own borders {listed} can't be told apart (too few documents, or equal ones): "
+            f"the boundaries fitted to the scores, {listed}, are not distinct (too few documents, or equal scores): "
             "choose --method gaussian or random"
         )
     return borders

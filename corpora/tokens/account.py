@@ -19,7 +19,7 @@ SETTINGS = ("tokenizer_sha256", "objective", "packing", "seed", "sequence_length
 def bad_account(home: Path, content: Manifest) -> list[str]:
     """Problems of the account in a manifest of shards, one line each. Counts the rows' ids again."""
     if "parts" not in content.facts:
-        return [f"{home}: an older tamiz built these shards: their account can't be counted again; build them again"]
+        return [f"{home}: an older tamiz built these shards: their account can't be recomputed; build them again"]
     try:
         facts = facts_of(home, content)
         objective_of(home, facts)
@@ -31,7 +31,7 @@ def bad_account(home: Path, content: Manifest) -> list[str]:
         return [f"{home}: the account has the splits {sorted(accounts)}, the parts have {sorted(parts)}"]
     expected = len(content.items) + 1  # one for each input item, and the last, made of what these left over
     problems = [
-        f"{home}: {split} has {len(listed)} parts; {len(content.items)} items make {expected}"
+        f"{home}: {split} has {len(listed)} parts, but {len(content.items)} items make {expected}"
         for split, listed in parts.items()
         if len(listed) != expected
     ]
@@ -85,7 +85,7 @@ def _bad_split(where: str, account: SplitAccount, parts: list[PartAccount]) -> l
     problems = _unbalanced(where, account.ids + account.separators, account.row_ids + account.remainder)
     for name in SUMMED:
         value, total = getattr(account, name), sum(getattr(part, name) for part in parts)
-        problems += [] if value == total else [f"{where}: {name} is {value}, its parts' {total}"]
+        problems += [] if value == total else [f"{where}: {name} is {value}, but its parts add up to {total}"]
     return problems
 
 

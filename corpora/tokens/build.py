@@ -198,14 +198,18 @@ class _SplitBuilder:
 def separators(settings: ShardSettings, vocabulary: Vocabulary) -> Separators:
     """The ids before and after every document. Raises BadArgument for a BOS that the vocabulary lacks."""
     if settings.bos and vocabulary.bos_id is None:
-        raise BadArgument("the tokenizer has no bos_token, which --bos needs: leave it out, or change the tokenizer")
+        raise BadArgument(
+            "--bos needs a bos_token, which the tokenizer lacks: leave --bos out, or change the tokenizer"
+        )
     bos_id = vocabulary.bos_id if settings.bos else None
     return Separators(NO_ID if bos_id is None else bos_id, vocabulary.eos_id if settings.eos else NO_ID)
 
 
 def _inside_characters(encoder: Vocabulary) -> tuple[int, int]:
     if not isinstance(encoder, ByteEncoder):
-        raise BadArgument("--character-borders is for byte tokenizers, whose rows can cut a character: leave it out")
+        raise BadArgument(
+            "--character-borders is only for byte tokenizers, whose rows can split a character: leave it out"
+        )
     return CONTINUATION_IDS.start, CONTINUATION_IDS.stop
 
 

@@ -54,7 +54,7 @@ def _from_file(folder: Path, path: str, rows: int, place: int) -> Row:
         with pq.ParquetFile(folder / path) as file:
             if file.metadata.num_rows != rows:
                 raise DamagedFile(
-                    f"{folder / path} has {file.metadata.num_rows} rows, its manifest says {rows}; "
+                    f"{folder / path} has {file.metadata.num_rows} rows, but its manifest says {rows}; "
                     "build the shards again"
                 )
             groups, group = file.metadata.num_row_groups, 0
@@ -95,7 +95,7 @@ def find_tokenizer(folder: Path, facts: ShardFacts, given: str | None) -> FoundT
         if encoder.sha256 != wanted:
             raise BadArgument(
                 f"{given} (sha256 {encoder.sha256[:12]}) is not the tokenizer of {folder} ({wanted[:12]}): "
-                "name the one that made the shards"
+                "name the one that built the shards"
             )
         return FoundTokenizer(encoder, given)
     if (encoder := load_encoder("byt5")).sha256 == wanted:
@@ -111,7 +111,7 @@ def _beside(path: Path, wanted: str) -> FoundTokenizer:
         why = f"{path} (sha256 {encoder.sha256[:12]}) is not the tokenizer of the shards ({wanted[:12]})"
     except (BadArgument, DamagedFile) as error:
         why = str(error) if path.exists() else f"there is no {path}"
-    return FoundTokenizer(None, f"{why}: ids are shown; name the tokenizer by --tokenizer")
+    return FoundTokenizer(None, f"{why}: showing ids; name the tokenizer with --tokenizer")
 
 
 def vocabulary(facts: ShardFacts, encoder: Encoder | None) -> Vocabulary:

@@ -26,7 +26,7 @@ def plain_ids(columns: Mapping[str, Column], facts: ShardFacts) -> int:
         return int(ids.size)
     lengths = columns["num_tokens"]
     if not isinstance(lengths, np.ndarray) or lengths.shape != (len(ids),):
-        raise ValueError("num_tokens isn't one number a row")
+        raise ValueError("num_tokens isn't one number per row")
     if len(lengths) and not 0 < lengths.min() <= lengths.max() <= ids.shape[1]:
         raise ValueError(f"num_tokens from {lengths.min()} to {lengths.max()} in rows of {ids.shape[1]}")
     beyond = np.arange(ids.shape[1]) >= lengths[:, None]

@@ -74,7 +74,7 @@ class ShardSettings(Config, frozen=True, kw_only=True, tag_field="objective"):
             known = " or ".join(self.packings)
             raise ValueError(f"packing {self.packing} is for causal rows, not {self.objective}: use {known}")
         if self.packing == "best-fit" and self.character_borders:
-            raise ValueError("character_borders is for rows cut out of a stream: use packing concatenate with it")
+            raise ValueError("character_borders is only for rows cut from a stream: use it with packing concatenate")
 
     @property
     def objective(self) -> str:

@@ -55,7 +55,7 @@ def row_shape(sequence_length: int, noise_density: float = 0.15, mean_noise_span
         if raw > LONGEST_RAW_ROW:
             raise ValueError(
                 f"{noise_density=}, {mean_noise_span_length=}: a row would take more than {LONGEST_RAW_ROW} raw "
-                "tokens; lower either"
+                "tokens; lower one of them"
             )
     shape = _row(raw, noise_density, mean_noise_span_length)
     if noise_density == 0.5 and shape.label_length > shape.input_length:
@@ -121,7 +121,7 @@ def check_segments(raw_length: int, noise: int, spans: int, settings: str) -> No
     room = raw_length - noise
     if spans > room:
         raise ValueError(
-            f"{settings}: {spans} noise spans need as many gaps, {room} tokens are left between them; "
+            f"{settings}: {spans} noise spans need as many gaps, but only {room} tokens are left between them; "
             "lower noise_density or raise mean_noise_span_length"
         )
 

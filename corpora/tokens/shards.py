@@ -61,7 +61,7 @@ class ShardWriter:
         chosen = {name: _checked(name, columns[name], spec) for name, spec in self._columns.items()}
         counts = {name: num_rows(column) for name, column in chosen.items()}
         if len(set(counts.values())) != 1:
-            raise ValueError(f"columns of {counts} rows")
+            raise ValueError(f"columns have different numbers of rows: {counts}")
         count = next(iter(counts.values()))
         if count:
             self._file().write(chosen)

@@ -239,7 +239,7 @@ def test_only_the_row_s_own_part_is_read(tmp_path):
     with pytest.raises(DamagedFile, match=r"part-00001\.parquet can't be read"):
         read_row(folder, content, "train", 9)
     pq.write_table(pa.table({"input_ids": pa.array([[1]])}), folder / "train" / "part-00001.parquet")
-    with pytest.raises(DamagedFile, match="has 1 rows, its manifest says 8"):
+    with pytest.raises(DamagedFile, match="has 1 rows, but its manifest says 8"):
         read_row(folder, content, "train", 9)
 
 

@@ -173,7 +173,7 @@ def test_items_must_add_up_to_the_counts(tmp_path):
     content = manifest.read(tmp_path / "out")
     content.items = [{"name": "a", "read": 1, "kept": 1}]
     manifest.write(tmp_path / "out", content)
-    assert "its items'" in verify(tmp_path / "out")[1][0]
+    assert "its items add up to" in verify(tmp_path / "out")[1][0]
 
 
 def test_the_numbering_of_inputs_depends_on_names_alone(tmp_path):

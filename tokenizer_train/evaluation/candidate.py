@@ -41,7 +41,7 @@ def names_of(tokenizers: Sequence[str]) -> list[str]:
     parts = [PurePath(path).parts[::-1] for path in tokenizers]
     repeated = [path for n, path in enumerate(tokenizers) if parts[n] in parts[:n]]
     if repeated:
-        raise BadArgument(f"the tokenizer {repeated[0]} is given twice: name each once")
+        raise BadArgument(f"the tokenizer {repeated[0]} is given twice: list each once")
     names = []
     for own in parts:
         length = 1

@@ -28,10 +28,10 @@ class EvaluationSettings(Config, frozen=True, kw_only=True):
             raise ValueError("language_column is empty: name a column, or leave it out")
         if self.language_column is not None and self.languages:
             raise ValueError(
-                "language_column and languages exclude each other: either a column names it, or the path"
+                "language_column and languages exclude each other: the language comes from a column or from the path"
             )
         if any(not language for language in self.languages):
-            raise ValueError(f"languages are {','.join(self.languages)!r}: name them as es,pt")
+            raise ValueError(f"languages are {','.join(self.languages)!r}: write them like es,pt")
         if self.documents is not None and self.documents < 1:
             raise ValueError(f"documents is {self.documents}: it must be at least 1")
         if self.seed < 0:

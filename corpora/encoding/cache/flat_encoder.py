@@ -92,7 +92,11 @@ class FlatEncoder:
                     ):
                         return way.encode_flat(texts)
             except ValueError as error:
-                _log.warning("%s can't encode some texts (%s): another way encodes them", serving.engine, error)
+                _log.warning(
+                    "%s can't encode some texts (%s): falling back to a slower encoder for them",
+                    serving.engine,
+                    error,
+                )
         return self._by_record(texts)
 
     def _serving(self) -> Iterator[_Way]:
@@ -118,12 +122,12 @@ class FlatEncoder:
         expected = self._by_record(sample)
         for ids, offsets in found:
             if not np.array_equal(ids, expected.ids) or not np.array_equal(offsets, expected.offsets):
-                self._say_why(f"({way.engine}) gave other ids")
+                self._say_why(f"({way.engine}) gave different ids")
                 return None
         return _Way(way.engine, Lender(make))
 
     def _say_why(self, why: str) -> None:
-        _log.warning("a fast way to encode %s on a sample: %s or a slower way encodes instead", why, self._name)
+        _log.warning("a fast encoder %s on a sample: falling back to a slower one, at worst %s", why, self._name)
 
     def _by_record(self, texts: Utf8) -> FlatIds:
         parts = [flat_ids([], self._dtype)]

@@ -198,7 +198,7 @@ def why_not(data: bytes) -> str | None:
     try:
         file = msgspec.json.decode(data, type=_File)
     except msgspec.DecodeError as error:
-        return f"it is no file of byte-level BPE ({error})"
+        return f"it is not a byte-level BPE file ({error})"
     return _objection_to_words(file) or _objection_to_model(file.model)
 
 
@@ -221,11 +221,11 @@ def _objection_to_model(model: _Model) -> str | None:
     ids_of_bytes = {model.vocab[character] for character in byte_characters().values() if character in model.vocab}
     objections = {
         "it has dropout": bool(model.dropout),
-        "it marks parts of words": bool(model.continuing_subword_prefix or model.end_of_word_suffix),
+        "it marks where words begin or end": bool(model.continuing_subword_prefix or model.end_of_word_suffix),
         "it ignores merges": model.ignore_merges,
         "it has too many tokens": max(model.vocab.values(), default=0) >= MOST_SYMBOLS
         or len(model.merges) > MOST_RANKS,
-        "it lacks some bytes, or two have one id": len(ids_of_bytes) < 256,
+        "it lacks some bytes, or two bytes share an id": len(ids_of_bytes) < 256,
     }
     return next((reason for reason, holds in objections.items() if holds), None)
 

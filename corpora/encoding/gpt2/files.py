@@ -66,10 +66,10 @@ def _read_vocabulary(path: Path) -> dict[str, int]:
     try:
         vocab = msgspec.json.decode(read_file(path), type=dict[str, int])
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise DamagedFile(f"{path} is no vocabulary of tokens and ids ({error}): copy it again") from None
+        raise DamagedFile(f"{path} is not a vocabulary of tokens and ids ({error}): copy it again") from None
     lacking = len(set(byte_characters().values()) - vocab.keys())
     if lacking or any(token.endswith("</w>") for token in vocab):
-        why = f"it lacks {lacking} of the 256 bytes" if lacking else "its tokens mark the ends of words by </w>"
+        why = f"it lacks {lacking} of the 256 bytes" if lacking else "its tokens mark the ends of words with </w>"
         raise DamagedFile(f"{path} is not the vocabulary of a byte-level BPE ({why}): give a tokenizer.json")
     return vocab
 
@@ -86,7 +86,7 @@ def _read_merges(path: Path, vocab: dict[str, int]) -> list[tuple[str, str]]:
         left, _, right = line.partition(" ")
         if not {left, right, left + right} <= vocab.keys():
             raise DamagedFile(
-                f"{path} line {number} merges {line!r}, which the vocabulary lacks: copy both files again"
+                f"{path} line {number}: the vocabulary lacks a token of the merge {line!r}: copy both files again"
             )
         merges.append((left, right))
     return merges

@@ -173,12 +173,11 @@ def _objection_to_pieces(model: SentencePieceModel) -> str | None:
         "it doesn't write spaces as U+2581": not model.escapes_spaces,
         "it has user-defined symbols": USER_DEFINED in kinds,
         "text can reach its unused pieces": any(len(t) == 1 or _splits(t, own, len(model.pieces)) for t in unused),
-        "its pieces reach over spaces": any(_INSIDE.search(text) for text in [*own, *unused]),
+        "some of its pieces cross spaces": any(_INSIDE.search(text) for text in [*own, *unused]),
         "it has no piece for the space": SPACE not in own and BYTE not in kinds,
-        "pieces of several characters have equal scores": len({*scores}) < len(scores)
-        or not np.all(np.isfinite(scores)),
+        "multi-character pieces have equal scores": len({*scores}) < len(scores) or not np.all(np.isfinite(scores)),
         "it has too many pieces": len(model.pieces) > min(MOST_RANKS, MOST_SYMBOLS - _CODE_POINTS),
-        "a piece holds U+0000": any("\0" in text for text in own),
+        "a piece contains U+0000": any("\0" in text for text in own),
     }
     return next((reason for reason, holds in objections.items() if holds), None)
 
@@ -189,5 +188,9 @@ def _objection_to_spaces(model: SentencePieceModel, processor: object) -> str | 
     try:
         rules = read_rules(model.charsmap)
     except ValueError as error:
-        return f"its rules can't be read ({error})"
-    return None if untouched(rules, [" ", APART], []) else "its rules replace spaces or private characters"
+        return f"its normalisation rules can't be read ({error})"
+    return (
+        None
+        if untouched(rules, [" ", APART], [])
+        else "its normalisation rules replace spaces or private-use characters"
+    )

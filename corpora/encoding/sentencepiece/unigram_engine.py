@@ -63,7 +63,9 @@ def engine(model: bytes, normaliser: Normaliser) -> Engine:
     parsed, processor = read_model(model, NAME), processor_of(model)
     objection = why_not(model)
     if objection is not None:
-        raise BadArgument(f"this tokenizer can't be served by words, {objection}: give its lines to SentencePiece")
+        raise BadArgument(
+            f"this tokenizer can't be encoded word by word ({objection}): use SentencePiece for whole lines"
+        )
     trie = piece_trie(parsed)
     found = character_map_of(processor, parsed.charsmap, normaliser)
     size = len(trie.alphabet)
@@ -92,10 +94,10 @@ def _objection_to_pieces(model: SentencePieceModel) -> str | None:
         "it doesn't write spaces as U+2581": not model.escapes_spaces,
         "it has user-defined symbols": any(piece.type == USER_DEFINED for piece in model.pieces),
         "it falls back to bytes": any(piece.type == BYTE for piece in model.pieces),
-        "its pieces reach over spaces": any(SPACE in piece.text[1:] for piece in pieces),
+        "some of its pieces cross spaces": any(SPACE in piece.text[1:] for piece in pieces),
         "it has no piece for the space": all(piece.text != SPACE for piece in pieces),
         "a piece scores above 0 or below -1e6": not all(_LOWEST_SCORE <= piece.score <= 0 for piece in pieces),
-        "a piece holds U+0000": any("\0" in piece.text for piece in pieces),
+        "a piece contains U+0000": any("\0" in piece.text for piece in pieces),
     }
     return next((reason for reason, holds in objections.items() if holds), None)
 

@@ -48,11 +48,11 @@ class WordPieces(SentencePieceWords):
         cache_bytes: int = DEFAULT_CACHE,
     ) -> None:
         if separators not in (b" ", b" \n"):
-            raise BadArgument(f"separators {separators!r}: give b' ' or b' \\n'")
+            raise BadArgument(f"separators are {separators!r}; they must be b' ' or b' \\n'")
         made: Engine = engine(model, normaliser)
         pieces: int = made.processor.get_piece_size()
         if len(values) != pieces:
-            raise BadArgument(f"{len(values)} values for {pieces} pieces: give one each")
+            raise BadArgument(f"{len(values)} values for {pieces} pieces: give one per piece")
         tables = Tables(made.processor, made.table, made.runs, made.trie.symbols[SPACE], made.symbols)
         super().__init__(
             values.dtype,

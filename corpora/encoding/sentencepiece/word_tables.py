@@ -59,16 +59,20 @@ def objection_to_rules(model: SentencePieceModel, processor: Any) -> str | None:
     try:
         rules = read_rules(model.charsmap)
     except ValueError as error:
-        return f"its rules can't be read ({error})"
+        return f"its normalisation rules can't be read ({error})"
     # Python strips controls, too, from a line's ends, but CCNet's normaliser deletes these everywhere.
     spaces = ["\n", *(c for c in map(chr, range(0xA0, CODE_POINTS)) if c.isspace())]
     become = processor.normalize([f"a{c}b" for c in [*spaces, SPACE]])
     written = rules.replacements.split(b"\0")
     objections = {
-        "its rules don't take every space, the newline and U+2581 as a space": {*become} != {"▁a▁b"}
+        "its normalisation rules don't treat every space, the newline and U+2581 as a space": {*become} != {"▁a▁b"}
         or SPACE not in rules.alone,
-        "its rules write U+2581 or two spaces": any(SPACE.encode() in to or b"  " in to for to in written),
-        "its rules replace spaces or private characters": not untouched(rules, [" ", APART], spaces),
+        "its normalisation rules produce U+2581 or two spaces": any(
+            SPACE.encode() in to or b"  " in to for to in written
+        ),
+        "its normalisation rules replace spaces or private-use characters": not untouched(
+            rules, [" ", APART], spaces
+        ),
     }
     return next((reason for reason, holds in objections.items() if holds), None)
 

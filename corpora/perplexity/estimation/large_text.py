@@ -50,7 +50,7 @@ def _at_hand(memory: int) -> int:
         there = min(there, int(Path("/sys/fs/cgroup/memory.max").read_text()))
     if there < memory:
         _log.warning(
-            "memory is %.1f GB, but there is %.1f GB here: the rest goes to the disk", memory / 1e9, there / 1e9
+            "memory is %.1f GB, but this machine has only %.1f GB: the rest goes to disk", memory / 1e9, there / 1e9
         )
     return min(memory, there)
 

@@ -55,10 +55,10 @@ def _counted(workers: Workers, suffixes: Suffixes, survey: Survey, order: int, t
 def first_level(workers: Workers, suffixes: Suffixes, survey: Survey, threshold: int) -> Level:
     """Unigrams. Raises BadArgument if pruning removes `</s>`: build_binary refuses such a model, too."""
     if suffixes.sentences <= threshold:
-        bound = f"it must be below the {suffixes.sentences} sentences"
+        bound = f"it must be below the number of sentences ({suffixes.sentences})"
         raise BadArgument(f"prune is {threshold} for single words: {bound}")
     level = _counted(workers, suffixes, survey, 1, threshold)
-    assert len(level) == len(suffixes.starts) - 1, "a word id is not used"
+    assert len(level) == len(suffixes.starts) - 1, "some word id is unused"
     level.flags[: END + 1] = 0
     kept = (level.flags & PRUNED) == 0
     discounts = discounts_of(survey.counts_of_counts(1))

@@ -69,7 +69,9 @@ class Scratch:
                 os.close(descriptor)
         except OSError as error:
             wanted = f"a temporary file of {size / 1e9:.2f} GB beside {self._out}"
-            raise TamizError(f"can't write {wanted}: {error.strerror or error}; or give more --memory") from error
+            raise TamizError(
+                f"can't write {wanted}: {error.strerror or error}; free some space, or raise --memory"
+            ) from error
 
     def __enter__(self) -> Scratch:
         return self

@@ -37,7 +37,7 @@ class IdSpool:
         self.length += len(ids)
         if self.length > MOST_POSITIONS:
             most = f"{MOST_POSITIONS:,} words and sentence ends"
-            raise TamizError(f"the text has more than {most}, which positions of 32 bits can't tell apart: take less")
+            raise TamizError(f"the text has more than {most}, the limit of 32-bit positions: use less text")
         while len(ids):
             if not self._free:
                 self._new_block()

@@ -69,7 +69,7 @@ class SampleSettings(Config, frozen=True, kw_only=True, tag_field="method"):
 
         Raises BadArgument for scores that it can't be fitted to.
         """
-        raise NotImplementedError(f"{type(self).__name__} fits nothing to the {scores.total} scores")
+        raise NotImplementedError(f"{type(self).__name__} can't be fitted to scores")
 
     def fit(self, scores: LogHistogram, keep: float | None = None) -> Curve:
         """The curve of one group; keep: the share of its documents to keep, in expectation, instead of `factor`.

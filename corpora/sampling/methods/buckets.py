@@ -68,7 +68,7 @@ class BucketsSettings(SampleSettings, frozen=True, kw_only=True, tag="buckets"):
     flags = (
         Flag("--percentiles", "percentiles", "Where middle and tail begin. [default: 30,60]",
              parse=numbers_parser(2), metavar="A,B"),
-        Flag("--keep-buckets", "keep_buckets", "Which are kept. [default: head,middle,tail]",
+        Flag("--keep-buckets", "keep_buckets", "Buckets to keep. [default: head,middle,tail]",
              parse=lambda text: text.split(","), metavar="NAME,.."),
     )  # fmt: skip
 

@@ -48,7 +48,7 @@ class StepwiseSettings(SampleSettings, frozen=True, kw_only=True, tag="stepwise"
 
     curve = Stepwise
     flags = (
-        Flag("--boundaries", "boundaries", "Between the four steps. [default: quartiles of the scores]",
+        Flag("--boundaries", "boundaries", "Boundaries between the four steps. [default: quartiles of the scores]",
              parse=numbers_parser(3), metavar="A,B,C"),
     )  # fmt: skip
 

@@ -20,7 +20,7 @@ from corpora.tokens.settings import ShardSettings
 from corpora.tokens.shapes import RowShape, check_short_row
 from corpora.tokens.shards import Column, ColumnSpec
 
-RANDOM_ROLL = "Let noise be anywhere in the row, not always at its end."
+RANDOM_ROLL = "Allow noise anywhere in the row, not only at its end."
 
 
 class Noise(NamedTuple):
@@ -56,9 +56,9 @@ class CorruptionSettings(ShardSettings, frozen=True, kw_only=True):
     def too_many_spans(self, sentinels: int) -> str:
         """What to tell somebody whose tokenizer has fewer sentinels than `num_spans`."""
         return (
-            f"a row would have {self.num_spans} noise spans at sequence_length {self.sequence_length}, the tokenizer "
-            f"has {sentinels} sentinels: raise --mean-noise-span-length, use a lower --sequence-length or "
-            f"--noise-density, or train it with --extra-ids {self.num_spans}"
+            f"a row would have {self.num_spans} noise spans at sequence_length {self.sequence_length}, but the "
+            f"tokenizer has {sentinels} sentinels: raise --mean-noise-span-length, use a lower --sequence-length or "
+            f"--noise-density, or train the tokenizer with --extra-ids {self.num_spans}"
         )
 
     def check_vocabulary(self, vocabulary: Vocabulary) -> None:
@@ -137,7 +137,7 @@ def _run_of_sentinels(vocabulary: Vocabulary) -> list[int]:
     for number, token in enumerate(ids):
         if token != ids[0] + step * number:
             raise BadArgument(
-                f"<extra_id_0> is id {ids[0]} and <extra_id_{number}> is id {token}: sentinels must follow each "
-                "other upwards or downwards; number them so in the tokenizer"
+                f"<extra_id_0> is id {ids[0]} and <extra_id_{number}> is id {token}: sentinel ids must be "
+                "consecutive, ascending or descending; renumber them in the tokenizer"
             )
     return ids

@@ -102,7 +102,7 @@ def _facts(
 def _unexpected(raw: int, number: int | None, facts: ShardFacts) -> str:
     """A remark where the manifest states another length."""
     expected = (facts.denoiser(number) or facts).raw_length
-    return "" if expected in (None, UNSET, raw) else f", the manifest says {expected:,}"
+    return "" if expected in (None, UNSET, raw) else f", but the manifest says {expected:,}"
 
 
 def _with_end(length: int, width: int) -> str:

@@ -39,9 +39,9 @@ class Ul2(CorruptionSettings, frozen=True, kw_only=True, tag="ul2"):
         if not self.denoisers:
             msgspec.structs.force_setattr(self, "denoisers", UL2)  # so that the manifest names them
         if len(self.denoisers) > MOST_DENOISERS:
-            raise ValueError(f"there are {len(self.denoisers)} denoisers: there may be {MOST_DENOISERS}")
+            raise ValueError(f"there are {len(self.denoisers)} denoisers: at most {MOST_DENOISERS} are allowed")
         if sum(denoiser.share for denoiser in self.denoisers) == float("inf"):
-            raise ValueError("the shares of the denoisers add up to more than a float64 holds: divide them all")
+            raise ValueError("the sum of the denoisers' shares overflows a float64: scale them down")
         super().__post_init__()
 
     @property
@@ -57,8 +57,8 @@ class Ul2(CorruptionSettings, frozen=True, kw_only=True, tag="ul2"):
         mean = most.mean_noise_span_length
         return (
             f"denoiser {most.name} ({mean:g}, {most.noise_density:g}) has {self.num_spans} noise spans at "
-            f"sequence_length {self.sequence_length}, the tokenizer has {sentinels} sentinels: use a lower "
-            f"--sequence-length or --noise-density, or train it with --extra-ids {self.num_spans}"
+            f"sequence_length {self.sequence_length}, but the tokenizer has {sentinels} sentinels: use a lower "
+            f"--sequence-length or --noise-density, or train the tokenizer with --extra-ids {self.num_spans}"
         )
 
     def rows(self, vocabulary: Vocabulary) -> MixedRows:
