@@ -18,11 +18,11 @@ ROW = "row"
 KEEP = "keep"
 LANGUAGE = "language"
 _MEANT = {KEEP: "bool", LANGUAGE: "string"}  # columns that `tamiz sample` acts on
-_type_named: Any = pa.type_for_alias  # the stubs know it for literals alone
+_type_named: Any = pa.type_for_alias  # the stubs type it for literals only
 
 
 def arrow_schema(schema: Mapping[str, str]) -> pa.Schema:
-    """`row`, then the columns. Raises BadArgument for no column, a name that is taken, or a type that can't be."""
+    """`row`, then the columns. Raises BadArgument for no column, a reserved name, or an unsupported type."""
     fields: list[pa.Field[Any]] = [pa.field(ROW, pa.int32())]
     if not schema or ROW in schema:
         raise BadArgument(f"columns are {', '.join(schema) or 'none'}; name at least one, and none {ROW!r}")
@@ -46,8 +46,8 @@ class AnnotationColumns:
         self._batches: list[pa.RecordBatch] = []
 
     def add(self, rows: np.ndarray, columns: Mapping[str, Any], null: np.ndarray | None = None) -> None:
-        """n documents: rows int32[n]; of each column n values; null bool[n]: whose columns are null, whatever is
-        given. Raises ValueError for other columns than the schema's, or values that don't fit."""
+        """n documents: rows int32[n]; n values per column; null bool[n]: documents whose columns are null, whatever
+        was given. Raises ValueError for columns that differ from the schema, or values that don't fit."""
         if set(columns) != set(self._names):
             raise ValueError(
                 f"the annotator returned the columns {', '.join(columns)}; its schema says {', '.join(self._names)}"
@@ -65,7 +65,7 @@ class AnnotationColumns:
             self._batches.append(pa.RecordBatch.from_arrays(arrays, schema=self._schema))
 
     def counts(self, name: str) -> dict[str, int]:
-        """Rows by the value of one column, null left out."""
+        """The number of rows for each value of one column, without nulls."""
         found: dict[str, int] = {}
         for batch in self._batches:
             counted: Any = pc.value_counts(batch.column(name))
