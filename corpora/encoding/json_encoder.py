@@ -19,7 +19,7 @@ from corpora.texts import Utf8
 
 
 class JsonEncoder:
-    """See Encoder. Special strings are encoded as text, unless the model's own vocabulary spells them."""
+    """See Encoder. Special strings are encoded as text, unless the model's vocabulary contains them."""
 
     def __init__(self, data: bytes, config: TokenizerConfig, path: str = "tokenizer.json") -> None:
         from tokenizers import Tokenizer, __version__
@@ -27,7 +27,7 @@ class JsonEncoder:
         self._data, self._config, self._path = data, config, path
         try:
             self._tokenizer = Tokenizer.from_str(data.decode())
-        except Exception as error:  # tokenizers raises the bare class
+        except Exception as error:  # tokenizers raises plain Exception
             raise DamagedFile(f"tokenizers can't load {path} ({error}): copy or train it again") from None
         self._tokenizer.encode_special_tokens = True
         self._tokenizer.no_truncation()
@@ -96,7 +96,7 @@ def _encode(tokenizer: Any, texts: list[str]) -> list[NDArray[np.int32]]:
 
 
 def _fastokens(data: bytes, tokenizer: Any, dtype: np.dtype[np.unsignedinteger]) -> Make | None:
-    """A way to make Fastokens: one for all threads."""
+    """A function that makes Fastokens: one for all threads."""
     from corpora.encoding.gpt2.fast_bpe import fastokens
 
     del tokenizer
@@ -105,7 +105,7 @@ def _fastokens(data: bytes, tokenizer: Any, dtype: np.dtype[np.unsignedinteger])
 
 
 def _words(data: bytes, tokenizer: Any, dtype: np.dtype[np.unsignedinteger]) -> Make | None:
-    """A way to make a word cache for this file; None where its ids would not be exact."""
+    """A function that makes a word cache for this file; None if its ids would not be exact."""
     from corpora.encoding.gpt2 import byte_level_bpe
 
     if byte_level_bpe.why_not(data) is not None:

@@ -13,7 +13,7 @@ NAMES = (("vocab.json", "merges.txt"), ("encoder.json", "vocab.bpe"))
 
 
 def find_files(folder: Path) -> tuple[Path, Path] | None:
-    """The vocabulary and the merges, where the folder has both."""
+    """The vocabulary and the merges, if the folder has both."""
     for vocabulary, merges in NAMES:
         if (folder / vocabulary).is_file() and (folder / merges).is_file():
             return folder / vocabulary, folder / merges
@@ -21,9 +21,9 @@ def find_files(folder: Path) -> tuple[Path, Path] | None:
 
 
 def tokenizer_json(vocabulary: Path, merges: Path) -> bytes:
-    """The bytes of the tokenizer.json that transformers makes of the two files, but for its special tokens.
+    """The bytes of the tokenizer.json that transformers makes from the two files, without its special tokens.
 
-    Equal files give equal bytes. Raises DamagedFile where they are not those of a byte-level BPE.
+    Equal files give equal bytes. Raises DamagedFile if they aren't the files of a byte-level BPE.
     """
     vocab = _read_vocabulary(vocabulary)
     return msgspec.json.encode(

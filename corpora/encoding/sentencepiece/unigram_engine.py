@@ -1,4 +1,4 @@
-"""A unigram model as tables for the kernels, and which models these can serve."""
+"""A unigram model as tables for the kernels, and which models they support."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ from corpora.encoding.sentencepiece.word_tables import (
 )
 from corpora.errors import BadArgument
 
-_UNKNOWN_PENALTY = np.float32(10)  # SentencePiece: an unknown character scores so much below the lowest piece
+_UNKNOWN_PENALTY = np.float32(10)  # SentencePiece's score of an unknown character, below the lowest piece
 _LOWEST_SCORE = -1e6
 _FINEST_STEP = 2.0**-10
 
 
 class Engine(NamedTuple):
-    """The tables that all WordPieces of a model share.
+    """The tables that all WordPieces objects of a model share.
 
-    table, runs: see `word_symbols.normalised`. A symbol from the alphabet's size on is a code point that no piece
-    has, plus that size. expansion: symbols that a byte of text can become. scoring: see
+    table, runs: see `word_symbols.normalised`. A symbol s >= the alphabet's size stands for the code point
+    s - size, which no piece has. expansion: the most symbols that a byte of text becomes. scoring: see
     `unigram_viterbi.best_pieces`.
     """
 
@@ -59,7 +59,7 @@ class Engine(NamedTuple):
 
 @lru_cache(maxsize=16)
 def engine(model: bytes, normaliser: Normaliser) -> Engine:
-    """Raises BadArgument where `why_not` has an objection, DamagedFile where this is no model."""
+    """Raises BadArgument if `why_not` has an objection, DamagedFile if this isn't a model."""
     parsed, processor = read_model(model, NAME), processor_of(model)
     objection = why_not(model)
     if objection is not None:
@@ -77,7 +77,7 @@ def engine(model: bytes, normaliser: Normaliser) -> Engine:
 
 @lru_cache(maxsize=16)
 def why_not(model: bytes) -> str | None:
-    """Why a tokenizer can't be served by WordPieces, or None. Raises DamagedFile."""
+    """Why WordPieces can't encode for this tokenizer, or None. Raises DamagedFile."""
     return _objection(read_model(model, NAME), processor_of(model))
 
 
