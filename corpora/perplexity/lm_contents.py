@@ -11,12 +11,12 @@ import numpy as np
 from corpora.errors import DamagedFile
 from corpora.perplexity.lm_sizes import VOCABULARY_HEADER, Table
 
-_BLOCK = 1 << 20  # bytes of strings, or cells, looked at together
+_BLOCK = 1 << 20  # bytes of strings, or cells, checked at a time
 _FIRST_WORD = b"<unk>\0"
 
 
 class LmFile:
-    """An open KenLM file of `size` bytes. Reading past its end raises DamagedFile, naming what belongs there."""
+    """An open KenLM file of `size` bytes. Reading past its end raises DamagedFile, naming what should be there."""
 
     def __init__(self, path: str | Path, file: IO[bytes], size: int) -> None:
         self.path = path
@@ -36,10 +36,10 @@ class LmFile:
 
 
 def check_probing_vocabulary(file: LmFile, table: Table, counted: int) -> int:
-    """The number of words, `<unk>` included: one more than counted where KenLM added it, one less where the ARPA
+    """The number of words, `<unk>` included: one more than counted if KenLM added it, one less if the ARPA
     file had it in two spellings. Raises DamagedFile.
 
-    A larger word id would be looked up outside the unigrams; a look-up in a table without a free cell never ends.
+    A word id that is too large would be looked up outside the unigrams; a look-up in a full table would never end.
     """
     version, words = file.unpack(VOCABULARY_HEADER, table.offset - VOCABULARY_HEADER.size, "its vocabulary")
     if version != 0 or not words >= 1 or abs(words - counted) > 1:
@@ -52,7 +52,7 @@ def check_probing_vocabulary(file: LmFile, table: Table, counted: int) -> int:
         filled += int(np.count_nonzero(cells["key"]))
         largest = max(largest, int(cells["word"].max()))
         if 2 * filled * table.cells < (words - 1) * (start + length):
-            break  # hashes spread evenly: the hole of a sparse file, not worth reading to its end
+            break  # hashes spread evenly, so this is a hole in a sparse file: don't read it all
     if largest >= words or filled != words - 1:
         found = f"{filled} of {table.cells} cells filled, largest id {largest}"
         raise DamagedFile(f"{file.path}: damaged vocabulary: {found}: expected {words - 1} and an id below {words}")
@@ -60,7 +60,7 @@ def check_probing_vocabulary(file: LmFile, table: Table, counted: int) -> int:
 
 
 def check_trie_vocabulary(file: LmFile, offset: int, counted: int) -> int:
-    """The number of words, `<unk>` included: one less than counted where the ARPA file had it in two spellings.
+    """The number of words, `<unk>` included: one less than counted if the ARPA file had it in two spellings.
 
     Raises DamagedFile.
     """

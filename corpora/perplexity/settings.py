@@ -33,16 +33,16 @@ class LmSettings(Config, frozen=True, kw_only=True):
     """The longest n-gram."""
 
     prune: tuple[int, ...] | None = None
-    """An n-gram of order k seen at most `prune[k-1]` times is left out, as with lmplz's `--prune`. None keeps all.
+    """An n-gram of order k seen at most `prune[k-1]` times is dropped, as with lmplz's `--prune`. None keeps all.
 
-    The last value counts for higher orders, too; values never decrease.
+    The last value also applies to higher orders; values must not decrease.
     """
 
     mode: Literal["lines", "ccnet"] = "lines"
-    """One sentence is every line, or (ccnet) the whole text with its newlines deleted."""
+    """A sentence is a line, or (ccnet) the whole text with its newlines deleted."""
 
     words: bool = False
-    """Raw words: no normaliser and no tokenizer. The model scores in mode `bertin`."""
+    """Use raw words: no normaliser and no tokenizer. The model scores in mode `bertin`."""
 
     tokenizer: str | None = None
     """A SentencePiece model to use. None trains one."""
@@ -51,10 +51,10 @@ class LmSettings(Config, frozen=True, kw_only=True):
     """Pieces of the tokenizer to train. None: 32,000."""
 
     arpa: str | None = None
-    """A file to which the model is also written as text."""
+    """A file to which the model is also written as text (ARPA)."""
 
     memory: str = "2G"
-    """Arrays beyond it are temporary files beside the model."""
+    """The memory for arrays; beyond it, they are temporary files beside the model."""
 
     def __post_init__(self) -> None:
         if not MINIMUM_ORDER <= self.order <= MAXIMUM_ORDER:
@@ -75,7 +75,7 @@ class LmSettings(Config, frozen=True, kw_only=True):
 
     @property
     def scoring_mode(self) -> ScoringMode:
-        """The mode that scores with this model."""
+        """The mode for scoring with this model."""
         return "bertin" if self.words else self.mode
 
     @property

@@ -1,4 +1,4 @@
-"""The kenlm library, for the files that only it reads: ARPA, tries, quantised or with rest costs. An extra."""
+"""The kenlm library (an optional extra), for files that only it reads: ARPA, tries, quantised or with rest costs."""
 
 from __future__ import annotations
 

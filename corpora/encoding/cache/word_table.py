@@ -156,8 +156,7 @@ def write_words(
     out: NDArray[np.unsignedinteger],
     end: int,
 ) -> int:
-    """Writes the ids of the first `count` words from out[end] on. Returns where they end; WRITTEN more may be
-    overwritten.
+    """Writes the ids of the first `count` words from out[end] on. Returns where they end; WRITTEN more are touched.
 
     Words that are not in their table yet are added. Positions are uint64, so that numba doesn't check for negative
     indices.

@@ -1,8 +1,8 @@
 """What the normaliser and SentencePiece's rules turn each raw character into, whatever its neighbours.
 
-A word of such characters is normalised by looking each one up. Other characters (capital sigma, combining marks that
-can be reordered, Hangul letters, anything that may join the character before it) are marked, and a word that has one
-goes through Python and SentencePiece.
+A word whose characters all have such a fixed result is normalised by looking each one up. Other characters (capital
+sigma, combining marks that can be reordered, Hangul letters, anything that may join the character before it) are
+marked, and a word that has one goes through Python and SentencePiece.
 """
 
 from __future__ import annotations
