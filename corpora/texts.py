@@ -1,4 +1,4 @@
-"""Texts of many documents in one buffer: what the hot paths take."""
+"""Texts of many documents in one buffer: the input of the hot paths."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Utf8:
 
 
 def utf8(texts: list[str]) -> Utf8:
-    """Of strings without a lone surrogate, which no reader lets through: asking for the buffer would raise."""
+    """From strings without lone surrogates (readers reject them): with one, reading the buffer would raise."""
     made = Utf8.__new__(Utf8)
     made._joined, made._strings = None, texts
     return made

@@ -17,15 +17,15 @@ Check = Callable[[Path, Manifest], list[str]]
 
 
 def is_described(folder: Path) -> bool:
-    """Whether `folder`, or one below it, has a manifest or a language model's LM.json."""
+    """Whether `folder`, or a folder below it, has a manifest or a language model's LM.json."""
     return folder.is_dir() and any(_described(folder))
 
 
 def verify(folder: Path, checks: Mapping[str, Check] | None = None) -> tuple[int, list[str]]:
     """Checks `folder` and every folder below it that has a manifest.
 
-    checks: stage -> what to check in its folders besides files, checksums and counts. Returns the number of files
-    checked and the problems, one line each. Raises DamagedFile where there is no manifest.
+    checks: stage -> a further check of its folders, besides files, checksums and counts. Returns the number of files
+    checked, and the problems, one line each. Raises DamagedFile if there is no manifest.
     """
     if not folder.is_dir():
         raise DamagedFile(f"{folder} is not a folder")
@@ -44,7 +44,7 @@ def verify(folder: Path, checks: Mapping[str, Check] | None = None) -> tuple[int
 
 
 def check_intact(folder: Path) -> None:
-    """Raises DamagedFile where a folder differs from its manifest; a folder without one passes."""
+    """Raises DamagedFile if a folder differs from its manifest; a folder without a manifest passes."""
     if (folder / manifest.NAME).exists():
         problems = verify(folder)[1]
         if problems:
@@ -52,7 +52,7 @@ def check_intact(folder: Path) -> None:
 
 
 def bad_rows(home: Path, content: Manifest, expected: Mapping[str, int]) -> list[str]:
-    """Compares the rows of files with the counts. expected: start of the files' paths -> rows in all of them."""
+    """Compares the rows of files with the counts. expected: path prefix -> rows in all its files."""
     problems = []
     for prefix, number in expected.items():
         rows = sum(r.rows or 0 for r in content.files if r.path.startswith(prefix))

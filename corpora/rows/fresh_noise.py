@@ -1,6 +1,6 @@
-"""Causal rows as span-corruption rows, with fresh noise in each epoch.
+"""Turns causal rows into span-corruption rows, with fresh noise in each epoch.
 
-A row's noise is keyed by (seed, epoch, its file, its number there): neither ranks nor batches nor resuming change it.
+A row's noise is keyed by (seed, epoch, file, row number), so ranks, batches and resuming don't change it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class FreshNoise:
     """Corrupts rows of ids into `input_ids` and `labels`.
 
     facts: the shards' facts, as if they had been built with this noise.
-    Raises BadArgument for rows that aren't causal, rows of another width than the noise needs, and too few sentinels.
+    Raises BadArgument for rows that aren't causal, or too narrow or wide for the noise, and for too few sentinels.
     """
 
     def __init__(self, settings: SpanCorruptionSettings, facts: ShardFacts, reader: SplitReader, seed: int) -> None:
@@ -45,7 +45,7 @@ class FreshNoise:
         self._keys: tuple[int, Window, Keys] | None = None
 
     def keys(self, epoch: int, window: Window) -> Keys:
-        """uint64[window.rows], for a window's rows as stored. Those of the last window are kept."""
+        """uint64[window.rows], for a window's rows in stored order. The keys of the last window are cached."""
         if self._keys is None or self._keys[:2] != (epoch, window):
             keys = [
                 randomness.keys(randomness.digest(self._seed, "fresh-noise", epoch, name), first, count)
@@ -77,12 +77,12 @@ def corrupted_facts(facts: ShardFacts, settings: SpanCorruptionSettings) -> Shar
         objective="span-corruption",
         sequence_length=shape.input_length,
         label_length=shape.label_length,
-        target_unigram_entropy_nats=None,  # that of other targets
+        target_unigram_entropy_nats=None,  # it was computed for other targets
     )
 
 
 def fitting_shape(facts: ShardFacts, settings: SpanCorruptionSettings) -> RowShape:
-    """The shape whose raw rows are as wide as the stored ones. Raises BadArgument, naming widths that would fit."""
+    """The shape whose raw rows are as wide as the stored rows. Raises BadArgument, naming widths that would fit."""
     if facts.label_length is not None:
         raise BadArgument(
             f"span_corruption needs causal shards, but these hold {facts.objective} rows: leave it out, or build "
@@ -107,7 +107,7 @@ def fitting_shape(facts: ShardFacts, settings: SpanCorruptionSettings) -> RowSha
 
 
 def _raw_length(sequence_length: int, density: float, mean: float) -> int:
-    """0 where there is no such row."""
+    """The raw length of a row, or 0 if there is no such row."""
     try:
         return span_corruption.row_shape(sequence_length, density, mean).raw_length
     except ValueError:
