@@ -1,6 +1,6 @@
-"""Texts to shards: the work on one item, and the last part, made of the ids that the items left over.
+"""Texts to shards: the work on one item, and the last part, made from the ids that the items left over.
 
-Account of every part of a split: ids encoded + separators + ids carried in = ids in rows + ids left over
+The account of every part of a split: ids encoded + separators + ids carried in = ids in rows + ids left over
 (`unaccounted`). Sentinels, the EOS of inputs and labels, and padding don't count as ids in rows.
 """
 
@@ -45,11 +45,11 @@ class SplitShard(msgspec.Struct, frozen=True, kw_only=True):
     separators: int
     carried: int  # ids from other parts' tails
     rows: int
-    row_ids: int  # ids of the stream in the rows
+    row_ids: int  # stream ids in the rows
     row_kinds: list[int]  # rows of each kind (ul2: denoiser)
-    file: str | None  # relative to the shards' folder; None where there is no row
+    file: str | None  # relative to the shards' folder; None if there are no rows
     tail: Tail
-    target_counts: bytes  # of each id in the rows written: little-endian int64[vocab_size], zlib; empty without rows
+    target_counts: bytes  # count of each id in the rows: little-endian int64[vocab_size], zlib; empty without rows
 
     def counts(self, vocab_size: int) -> npt.NDArray[np.int64]:
         if not self.target_counts:
@@ -81,7 +81,7 @@ def build_item(
     same bytes, however they are batched. Noise is keyed by (split, part, row).
 
     Raises:
-        BadArgument: this encoder can't serve the settings (raised before any text is read).
+        BadArgument: the encoder doesn't support the settings (raised before any text is read).
     """
     with contextlib.ExitStack() as stack:
         builders = _builders(stack, encoder, settings, folder, part)
@@ -98,8 +98,8 @@ def finish_tails(
 ) -> ItemShards:
     """Packs the items' tails, in the order given, into a last part per split.
 
-    Its `documents`, `ids_encoded` and `separators` are 0, since the items counted them. Its tails are the run's
-    remainder: less than one row per split (best-fit: none).
+    Its `documents`, `ids_encoded` and `separators` are 0, since the items have counted them. Its own tails are the
+    run's remainder: less than one row per split (best-fit: none).
     """
     with contextlib.ExitStack() as stack:
         builders = _builders(stack, encoder, settings, folder, part)
@@ -110,7 +110,7 @@ def finish_tails(
 
 
 def check_settings(settings: ShardSettings, vocabulary: Vocabulary) -> None:
-    """Raises BadArgument where the vocabulary can't serve the settings."""
+    """Raises BadArgument if the vocabulary doesn't support the settings."""
     settings.rows(vocabulary)
     separators(settings, vocabulary)
     if settings.character_borders:
@@ -118,7 +118,7 @@ def check_settings(settings: ShardSettings, vocabulary: Vocabulary) -> None:
 
 
 def unaccounted(part: SplitShard) -> int:
-    """Ids that one part lost (> 0) or made up (< 0); 0 when all is right."""
+    """Ids that one part lost (> 0) or made up (< 0); 0 if the account is right."""
     return part.ids_encoded + part.separators + part.carried - part.row_ids - part.tail.num_ids
 
 

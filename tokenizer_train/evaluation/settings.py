@@ -12,13 +12,13 @@ class EvaluationSettings(Config, frozen=True, kw_only=True):
     """The column or JSON field with a document's language. None: its file's path names the language."""
 
     languages: tuple[str, ...] = ()
-    """Languages to look for in paths. None given: a folder or file whose whole name is a language."""
+    """Languages to look for in paths. Empty: look for a folder or file whose whole name is a language."""
 
     documents: int | None = None
-    """Documents to draw, keyed by their text. None: all."""
+    """Number of documents to draw, keyed by their text. None: all."""
 
     compare_auto: bool = True
-    """Whether tokenizer.json, as AutoTokenizer reads it, is compared with the engine of record."""
+    """Whether to compare tokenizer.json, as AutoTokenizer reads it, with the engine of record."""
 
     seed: int = 0
     """Seed of the draw."""
