@@ -15,7 +15,7 @@ Number = TypeVar("Number", np.uint8, np.int64)
 class Utf8:
     """Text k is data[offsets[k]:offsets[k + 1]], valid UTF-8. uint8[bytes], int64[texts + 1].
 
-    Made from a buffer, or from strings (see `utf8`), which are then joined when the buffer is first asked for.
+    Made from a buffer, or from strings (see `utf8`), which are then joined when the buffer is first needed.
     """
 
     def __init__(self, data: NDArray[np.uint8], offsets: NDArray[np.int64]) -> None:

@@ -40,7 +40,7 @@ def read_batches(
 
 
 def read_texts(item: WorkItem, *, batch_bytes: int = BATCH_BYTES) -> Iterator[TextBatch]:
-    """As `read_batches`, for callers that need only the texts: faster for JSON lines: no object is made per line."""
+    """As `read_batches`, for callers that need only the texts. Faster for JSON lines: no object is made per line."""
     try:
         if item.size:
             yield from FORMATS.get(item.format).texts(item, batch_bytes)

@@ -77,9 +77,9 @@ def check_trusted(path: str | Path, header_type: str, *, trust: bool = False) ->
     """
     path = Path(path)
     if header_type not in SAFE_TYPES and not trust and not _record_of(path).is_file():
-        told = f"{path} is of type {header_type}: kenlm loads it, and a damaged one can crash it"
+        problem = f"{path} is of type {header_type}: kenlm loads it, and a damaged one can crash it"
         fix = "pass --trust-lm (in a recipe lm.trust = true), which records its sha256"
-        raise BadArgument(f"{told}; if you trust its source, {fix} in {_record_of(path)}")
+        raise BadArgument(f"{problem}; if you trust its source, {fix} in {_record_of(path)}")
     return recorded_sha256(path)
 
 
@@ -103,8 +103,8 @@ def recorded_sha256(path: str | Path, record: Path | None = None) -> str:
         expected = lines.read(64).lower()  # sha256sum writes the same line
     found = _sha256(path)
     if found != expected:
-        told = f"{path}: sha256 {found[:16]}…, but {expected[:16]}… was recorded at first use"
-        raise DamagedFile(f"{told}: restore the file, or remove {record} if it was meant to change")
+        problem = f"{path}: sha256 {found[:16]}…, but {expected[:16]}… was recorded at first use"
+        raise DamagedFile(f"{problem}: restore the file, or remove {record} if it was meant to change")
     return found
 
 

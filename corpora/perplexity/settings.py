@@ -80,7 +80,7 @@ class LmSettings(Config, frozen=True, kw_only=True):
 
     @property
     def vocabulary_size(self) -> int | None:
-        """Pieces of the tokenizer to train; None where none is trained."""
+        """Pieces of the tokenizer to train; None if none is trained."""
         if self.words or self.tokenizer is not None:
             return None
         return self.train_tokenizer or DEFAULT_VOCABULARY

@@ -43,7 +43,7 @@ def spread(group_files: Sequence[int] | Ints, seed: int, epoch: int) -> Ints:
     """All groups in the epoch's order, int64[groups]. group_files: the file of each group, ascending."""
     files = np.asarray(group_files, np.int64)
     raw = np.random.PCG64(randomness.digest(seed, "order-groups", epoch)).random_raw(2 * len(files))
-    permuted = np.lexsort((raw[: len(files)], files))  # by file; within one, in random order
+    permuted = np.lexsort((raw[: len(files)], files))  # sorted by file, random within a file
     _, first, count = np.unique(files, return_index=True, return_counts=True)
     rank = np.arange(len(files)) - np.repeat(first, count)
     jitter = (raw[len(files) :] >> np.uint64(11)) * 2.0**-53

@@ -61,7 +61,7 @@ def _either(a: bytes, b: bytes) -> bytes:
 
 
 def figures(tally: Tally, vocab_size: int, *, has_unknown: bool, has_auto: bool) -> dict[str, Any]:
-    """Counts and ratios, as in eval.json. A ratio is None where it has no denominator or no meaning."""
+    """Counts and ratios, as in eval.json. A ratio is None if its denominator is 0, or if it has no meaning."""
     used = int(np.unpackbits(np.frombuffer(tally.used, np.uint8)).sum())
     auto = {name.removeprefix("auto_"): getattr(tally, name) for name in COUNTS if name.startswith("auto_")}
     return {

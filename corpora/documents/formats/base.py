@@ -19,7 +19,7 @@ class Format(ABC):
     """One input format. Only `name`, `extensions` and `batches` must be given."""
 
     name: str
-    """What `--format` and work items call it."""
+    """Its name in `--format` and in work items."""
 
     extensions: tuple[str, ...]
     """In lower case, with the dot, without a compression's extension."""

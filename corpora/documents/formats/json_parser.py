@@ -1,7 +1,7 @@
 """One JSON object a line -> documents.
 
 The fast path decodes a block at once. A block with anything unusual is read line by line, with the same outcome for
-each line. Fields that nobody asked for only need to be valid JSON; their values are ignored.
+each line. Fields that aren't requested only need to be valid JSON; their values are ignored.
 """
 
 from __future__ import annotations

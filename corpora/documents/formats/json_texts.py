@@ -30,7 +30,7 @@ class JsonTexts:
 
 
 def plain_texts(block: bytes, column: str = TEXT) -> Utf8 | None:
-    """The text of every line; None where not all lines are plain."""
+    """The text of every line; None if not all lines are plain."""
     name = np.frombuffer(column.encode(), np.uint8)
     data = np.frombuffer(block, np.uint8)
     if not is_utf8(data):
