@@ -96,9 +96,7 @@ def prefetch(_typing: Any, array: Any, _index: Any) -> Any:
         signature_ = ir.FunctionType(ir.VoidType(), [pointer, number, number, number])
         function = cgutils.get_or_insert_function(builder.module, signature_, "llvm.prefetch.p0")
         address = builder.bitcast(builder.gep(base.data, [arguments[1]]), pointer)
-        builder.call(
-            function, [address, number(0), number(3), number(1)]
-        )  # read access, all cache levels, data cache
+        builder.call(function, [address, number(0), number(3), number(1)])  # read, all cache levels, data
         return context.get_dummy_value()
 
     return types.void(array, types.int64), build

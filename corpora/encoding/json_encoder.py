@@ -37,9 +37,7 @@ class JsonEncoder:
         found = special_ids(config, self._id)
         if found.eos is None:
             named = name(config.eos_token)
-            why = (
-                f"none of {', '.join(USUAL_EOS)} has an id" if named is None else f"its eos_token {named!r} has no id"
-            )
+            why = f"none of {', '.join(USUAL_EOS)} has an id" if named is None else f"eos_token {named!r} has no id"
             raise BadArgument(f"{path}: {why}: set eos_token in the tokenizer_config.json beside it")
         self.eos_id, self.bos_id, self.unk_id = found.eos, found.bos, found.unk
         self.pad_id: int = found.eos if found.pad is None else found.pad

@@ -19,11 +19,7 @@ def _copied(
     source: NDArray[np.unsignedinteger], begin: int, stop: int, target: NDArray[np.unsignedinteger], end: int
 ) -> int:
     """Copies source[begin:stop] to target[end:]. Returns where the copy ends."""
-    first, to, count = (
-        np.uint64(begin),
-        np.uint64(end),
-        np.uint64(stop - begin),
-    )  # unsigned: compiles to block moves
+    first, to, count = np.uint64(begin), np.uint64(end), np.uint64(stop - begin)  # unsigned: moves whole blocks
     for place in range(count):
         target[to + place] = source[first + place]
     return end + stop - begin

@@ -92,11 +92,7 @@ class FlatEncoder:
                     ):
                         return way.encode_flat(texts)
             except ValueError as error:
-                _log.warning(
-                    "%s can't encode some texts (%s): falling back to a slower encoder for them",
-                    serving.engine,
-                    error,
-                )
+                _log.warning("%s can't encode some texts (%s): using a slower encoder", serving.engine, error)
         return self._by_record(texts)
 
     def _serving(self) -> Iterator[_Way]:

@@ -189,8 +189,6 @@ def _objection_to_spaces(model: SentencePieceModel, processor: object) -> str | 
         rules = read_rules(model.charsmap)
     except ValueError as error:
         return f"its normalisation rules can't be read ({error})"
-    return (
-        None
-        if untouched(rules, [" ", APART], [])
-        else "its normalisation rules replace spaces or private-use characters"
-    )
+    if untouched(rules, [" ", APART], []):
+        return None
+    return "its normalisation rules replace spaces or private-use characters"
