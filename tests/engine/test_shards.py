@@ -183,7 +183,7 @@ def test_killed_again_and_again_it_ends_with_the_same_bytes(many, built, tmp_pat
     ("arguments", "named"),
     [
         (["--tokenizer", "byt5", "--objective", "ul2"], "denoiser X (3, 0.5) has 128 noise spans"),
-        (["--tokenizer", "byt5", "--objective", "causal", "--bos"], "no bos_token"),
+        (["--tokenizer", "byt5", "--objective", "causal", "--bos"], "needs a bos_token"),
         (["--tokenizer", "nowhere", "--objective", "causal"], "nowhere"),
         (["--tokenizer", "byt5", "--objective", "span-corruption", "--packing", "best-fit"], "for causal rows"),
         (["--tokenizer", "byt5", "--objective", "span-corruption"], "28 noise spans"),

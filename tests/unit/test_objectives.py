@@ -163,7 +163,7 @@ def test_best_fit_rows_stand_in_an_order_of_their_own_in_each_window(tmp_path, m
 
 
 def test_bos_needs_a_tokenizer_that_has_one():
-    with pytest.raises(BadArgument, match="no bos_token"):
+    with pytest.raises(BadArgument, match="needs a bos_token"):
         check_settings(Causal(bos=True), ENCODER)
 
 

@@ -339,7 +339,7 @@ def test_probabilities_of_zero_one_and_nan():
     assert keep(documents, [0.0, 1.0, NAN]).tolist() == [False, True, False]
     with pytest.raises(BadArgument, match=r"shape \(2,\): .* each of 3 rows"):
         keep(documents, [0.5, 0.5])
-    with pytest.raises(BadArgument, match="needs text"):
+    with pytest.raises(BadArgument, match="must have text"):
         keep(pa.table({"url": ["a"]}), [0.5])
     with pytest.raises(BadArgument, match="row 1 is null"):
         keep(pa.table({"text": ["a", None]}), [0.5, 0.5])
