@@ -28,12 +28,12 @@ VARIABLE = "TAMIZ_EXTENSIONS"
 class Flag:
     """A command-line flag of one choice, or of several that share its name and meaning.
 
-    name        as typed, such as `--width`; of a yes/no flag also `--roll/--no-roll`
+    name        as typed, such as `--width`; a yes/no flag may be `--roll/--no-roll`
     field       the settings field that it sets
-    help        one sentence; the default in square brackets at its end
+    help        one sentence, ending with the default in square brackets
     kind        int, float, str or bool
     parse       str -> the field's value; raises ValueError saying what the text must be. None: `kind` alone
-    metavar     what stands for the value in the help text
+    metavar     the placeholder for the value in the help text
     """
 
     name: str
@@ -48,7 +48,7 @@ class Choices(Generic[T]):
     """The choices of one kind, by name.
 
     what: the kind in messages, such as "objective". tag: the settings key that names the choice. builtin: name ->
-    "module:attribute", imported when the choice is asked for.
+    "module:attribute", imported when the choice is first needed.
     """
 
     def __init__(self, what: str, tag: str, builtin: Mapping[str, str]) -> None:
@@ -59,8 +59,8 @@ class Choices(Generic[T]):
     def register(self, choice: T) -> T:
         """Adds a choice; usable as a class decorator. Its name is its msgspec tag, or its attribute `name`.
 
-        A built-in choice, which is in `builtin` already, may be registered too. Raises BadArgument where another
-        choice has that name.
+        A built-in choice, which is in `builtin` already, may register itself too. Raises BadArgument if another choice
+        has that name.
         """
         name = name_of(choice)
         known = self._found.get(name)
@@ -77,7 +77,7 @@ class Choices(Generic[T]):
         del self._found[name]
 
     def names(self) -> tuple[str, ...]:
-        """The built-in names in their own order, then those that were added, sorted."""
+        """The built-in names in their own order, then the added ones, sorted."""
         load_extensions()
         return (*self._builtin, *sorted(self._found.keys() - self._builtin.keys()))
 
@@ -93,7 +93,7 @@ class Choices(Generic[T]):
         return self._found[name]
 
     def _check_keys(self, name: str, kind: Any, settings: Mapping[str, Any]) -> None:
-        """Raises ValidationError for a key that only other choices have; msgspec refuses those that none has."""
+        """Raises ValidationError for a key that only other choices have; msgspec refuses keys that no choice has."""
         for key in sorted(settings.keys() - {self.tag, *kind.__struct_fields__}):
             if any(key in getattr(choice, "__struct_fields__", ()) for choice in self):
                 raise msgspec.ValidationError(f"{key} does not apply to the {self.what} {name}: remove it")
@@ -102,9 +102,9 @@ class Choices(Generic[T]):
         return (self.get(name) for name in self.names())
 
     def convert(self, settings: Mapping[str, Any], default: str | None = None) -> Any:
-        """Settings of the class that `settings[tag]` names, or `default` where the key is missing.
+        """Settings of the class that `settings[tag]` names, or that `default` names if the key is missing.
 
-        Raises BadArgument for an unknown name, msgspec.ValidationError for other keys or values that can't be.
+        Raises BadArgument for an unknown name, msgspec.ValidationError for wrong keys or values.
         """
         name = settings.get(self.tag, default)
         if not isinstance(name, str):
@@ -129,7 +129,7 @@ def _module(choice: Any) -> str:
 
 
 def _same(known: Any, choice: Any) -> bool:
-    """A module that is imported twice (once as __main__) may register its choice twice."""
+    """Whether it is the same choice: a module imported twice (once as __main__) registers it twice."""
     return bool(getattr(known, "__qualname__", known) == getattr(choice, "__qualname__", choice))
 
 

@@ -1,8 +1,8 @@
-"""Kernels compiled by numba, and the few machine instructions that numba has no name for.
+"""Kernels compiled by numba, and a few machine instructions that numba doesn't expose.
 
-A kernel releases the GIL, is compiled once and kept on disk: in a folder below NUMBA_CACHE_DIR, or below the user's
-cache folder, or, where that can't be written, in a temporary folder: then every process compiles again. See
-`kernel_cache`. No fastmath: sums are rounded in the order in which they are written. numba is slow to import, so
+A kernel releases the GIL, is compiled once and cached on disk: in a folder below NUMBA_CACHE_DIR, or below the user's
+cache folder. If that isn't writable, a temporary folder is used, and every process compiles again. See
+`kernel_cache`. No fastmath: sums are evaluated and rounded in the order written. numba is slow to import, so
 modules with kernels are imported where they are used.
 """
 
@@ -55,16 +55,16 @@ def kernel(function: Function) -> Function:
 
 
 def uncounted(function: Function) -> Function:
-    """As `kernel`, for a function that makes no arrays: it doesn't count references to those that it is given.
+    """As `kernel`, for a function that makes no arrays: it keeps no reference counts for the arrays passed to it.
 
-    numba counts them, atomically, wherever they are passed to a function, an inlined one too: inside a loop, that
-    took half of the time.
+    numba counts references atomically at every call that passes an array, even to an inlined function: inside a
+    loop, that took half of the time.
     """
     return _cached(function, _nrt=False)
 
 
 def _cached(function: Function, **more: bool) -> Function:
-    """numba reads where to cache while it decorates; outside, the setting stays what other users of numba made it."""
+    """Sets numba's cache folder only while it decorates: other users of numba keep their own setting."""
     njit: Any = numba.njit
     config: Any = numba.config
     with _deciding:
@@ -82,7 +82,7 @@ def inlined(function: Function) -> Function:
 
 
 def _instruction(function: Callable[..., Any]) -> Callable[..., Any]:
-    """numba's `intrinsic`, without the typing context that the caller doesn't give."""
+    """numba's `intrinsic`, typed without the typing context, which callers don't pass."""
     return cast(Callable[..., Any], intrinsic(function))
 
 
@@ -96,7 +96,7 @@ def prefetch(_typing: Any, array: Any, _index: Any) -> Any:
         signature_ = ir.FunctionType(ir.VoidType(), [pointer, number, number, number])
         function = cgutils.get_or_insert_function(builder.module, signature_, "llvm.prefetch.p0")
         address = builder.bitcast(builder.gep(base.data, [arguments[1]]), pointer)
-        builder.call(function, [address, number(0), number(3), number(1)])  # to read, into every cache, data
+        builder.call(function, [address, number(0), number(3), number(1)])  # read, all cache levels, data
         return context.get_dummy_value()
 
     return types.void(array, types.int64), build
@@ -130,7 +130,7 @@ def multiply_high(_typing: Any, _left: Any, _right: Any) -> Any:
 
 @_instruction
 def trailing_zeros(_typing: Any, _value: Any) -> Any:
-    """trailing_zeros(x): how many of the lowest bits of a uint64 are 0; x is not 0."""
+    """trailing_zeros(x): the number of trailing zero bits of a uint64 x, which is not 0."""
 
     def build(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         return builder.cttz(arguments[0], ir.IntType(1)(1))
@@ -140,7 +140,7 @@ def trailing_zeros(_typing: Any, _value: Any) -> Any:
 
 @_instruction
 def leading_zeros(_typing: Any, _value: Any) -> Any:
-    """leading_zeros(x): how many of the highest bits of a uint64 are 0; x is not 0."""
+    """leading_zeros(x): the number of leading zero bits of a uint64 x, which is not 0."""
 
     def build(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         return builder.ctlz(arguments[0], ir.IntType(1)(1))
@@ -150,7 +150,7 @@ def leading_zeros(_typing: Any, _value: Any) -> Any:
 
 @_instruction
 def bytes_between(_typing: Any, array: Any, _index: Any, _low: Any, _high: Any) -> Any:
-    """bytes_between(array, index, low, high): bit i says if low <= array[index + i] <= high, of 64 bytes."""
+    """bytes_between(array, index, low, high): for 64 bytes, bit i is set where low <= array[index + i] <= high."""
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         base = context.make_array(signature.args[0])(context, builder, arguments[0])
@@ -173,7 +173,7 @@ def bytes_between(_typing: Any, array: Any, _index: Any, _low: Any, _high: Any) 
 
 @_instruction
 def copy_64(_typing: Any, source: Any, _from: Any, target: Any, _to: Any) -> Any:
-    """copy_64(source, i, target, j): target[j:j + 64] = source[i:i + 64], of bytes that don't overlap."""
+    """copy_64(source, i, target, j): target[j:j + 64] = source[i:i + 64]; the bytes must not overlap."""
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         vector = ir.VectorType(ir.IntType(8), 64)

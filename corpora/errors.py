@@ -3,7 +3,7 @@
 TamizError            anything that ends a command: one or two lines, exit code 1
 ├── BadArgument       a flag, a recipe key or a pattern is wrong: exit code 2, before any work
 ├── StaleOutput       an output folder was made from other settings or inputs
-├── DamagedFile       an input or output is not what it must be (truncated, bad header, wrong sha256)
+├── DamagedFile       an input or output is not what it should be (truncated, bad header, wrong sha256)
 └── TooManyRejected   more rows were rejected than `--max-rejected` allows
 """
 
@@ -17,7 +17,7 @@ class TamizError(Exception):
 
 
 class BadArgument(TamizError):
-    """A flag, a recipe key or a pattern that can't be worked with."""
+    """A flag, a recipe key or a pattern is wrong."""
 
     exit_code = 2
 

@@ -39,7 +39,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     except OSError as error:
         raise TamizError(f"can't write {final}: {error.strerror or error}") from error
     finally:
-        with contextlib.suppress(OSError):  # as where the folder itself could not be made
+        with contextlib.suppress(OSError):  # for example, if the folder itself couldn't be made
             temporary.unlink()
 
 
@@ -58,7 +58,7 @@ def write_bytes(path: str | Path, data: bytes) -> None:
 
 
 def remove_temporary(folder: str | Path) -> int:
-    """Removes what a killed run left below `folder`; returns how many files."""
+    """Removes the files that a killed run left below `folder`; returns how many."""
     stale = [p for p in Path(folder).rglob("*") if TEMPORARY.search(p.name) and p.is_file()]
     for path in stale:
         path.unlink(missing_ok=True)

@@ -1,8 +1,8 @@
 """Where compiled kernels are cached on disk: one folder per version of all the kernels' sources.
 
-numba keys a cached kernel by the source of its own file alone. A kernel holds code that was inlined from other files,
-and their constants, so a change there would leave it stale. Hence the folder is named by a digest of every file that
-a kernel can be built from: a change in any of them starts an empty folder.
+numba keys a cached kernel only by the source of its own file. But a kernel contains code inlined from other files,
+and their constants, so a change there would leave it stale. Hence the folder's name is a digest of every file that a
+kernel can be built from: a change in any of them starts an empty folder.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from pathlib import Path
 PREFIX = "kernels-"
 _USES_KERNELS = b"corpora.compiled"
 _IMPORTED = re.compile(rb"^from corpora\.([\w.]+) import", re.MULTILINE)
-_KEPT = 8  # folders, however old: the checkouts and versions in use side by side
+_KEPT = 8  # folders kept, however old: there may be several checkouts and versions in use
 _UNUSED_SECONDS = 24 * 3600.0  # a process may still be compiling into a younger folder
 
 
 def digest(package: Path, *environment: str) -> str:
-    """16 hex digits, of the kernel modules in `package`, of what they import from it, and of `environment`.
+    """16 hex digits: a digest of the kernel modules in `package`, what they import from it, and `environment`.
 
     Imported modules count because numba compiles their constants into the kernel.
     """
@@ -39,7 +39,7 @@ def digest(package: Path, *environment: str) -> str:
 
 
 def _modules(folder: str, prefix: str) -> Iterator[tuple[str, bytes]]:
-    """Dotted name below the package, and source, of every module. Strings, not Paths: it runs at every start."""
+    """Name below the package, and source, of every module. Strings, not Paths, for speed: it runs at every start."""
     with os.scandir(folder) as entries:
         for entry in entries:
             name = entry.name
@@ -51,13 +51,13 @@ def _modules(folder: str, prefix: str) -> Iterator[tuple[str, bytes]]:
 
 
 def cache_folder(base: Path, version: str) -> Path | None:
-    """`base`/kernels-`version`, made where it is missing; None if it can't be written. Removes old siblings."""
+    """`base`/kernels-`version`, created if missing; None if it can't be written. Removes old siblings."""
     folder = base / (PREFIX + version)
     try:
         is_new = not folder.is_dir()
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
-        os.utime(folder)  # the time of its last use: old folders are removed by it
+        os.utime(folder)  # marks the last use: old folders are removed by this time
     except OSError:
         return None
     if is_new:
@@ -66,7 +66,7 @@ def cache_folder(base: Path, version: str) -> Path | None:
 
 
 def _remove_old(base: Path) -> None:
-    """Removes all but the last used folders. Another process may be removing the same ones."""
+    """Removes all but the most recently used folders. Another process may be removing the same ones."""
     used = []
     for folder in base.glob(PREFIX + "*"):
         try:

@@ -1,4 +1,4 @@
-"""What a process loads once and its threads share: models, encoders, tokenizers."""
+"""Objects that a process loads once and its threads share: models, encoders, tokenizers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class Loaded(Generic[T]):
-    """The objects used last, at most `size` of them, by key.
+    """The most recently used objects by key, at most `size` of them.
 
     A key must name the content (a sha256): a worker process outlives a run, and the next run may find another file at
     the same path. A load holds the lock, so that no two threads load the same object.
@@ -26,7 +26,7 @@ class Loaded(Generic[T]):
         self._objects: OrderedDict[Hashable, T] = OrderedDict()
 
     def get(self, key: Hashable, load: Callable[[], T]) -> T:
-        """The object of that key, loaded if it isn't there. Raises what `load` raises, and loads again next time."""
+        """The object of that key, loaded if it isn't there. If `load` raises, the next call loads again."""
         with self._lock:
             if key not in self._objects:
                 self._keep(key, load())
@@ -46,10 +46,10 @@ class Loaded(Generic[T]):
 
 
 def check_content(path: str | Path, found: str | None, expected: str | None) -> None:
-    """Raises TamizError where a worker's file isn't the one that the run was started with. Both are sha256."""
+    """Raises TamizError if a worker's file isn't the one that the run started with. Both are sha256."""
     if found != expected:
         raise TamizError(
-            f"{path}: this worker's file has sha256 {_short(found)}, the run was started with {_short(expected)}: "
+            f"{path}: this worker's file has sha256 {_short(found)}, but the run started with {_short(expected)}: "
             "give every worker the same file"
         )
 

@@ -1,8 +1,8 @@
-"""The manifest of an output folder: what made it, what it holds, whether it still does.
+"""The manifest of an output folder: what the folder was made from, what it contains, and whether it is intact.
 
 A folder is *begun* (manifest with `finished: false`), worked on item by item, and *finished*. The fingerprint covers
 the settings, the contents of the inputs, the stage's algorithm version and Python's Unicode tables. Same fingerprint
-and finished: the work is skipped. Same and unfinished: continued. Another: refused, naming what changed.
+and finished: the work is skipped. Same and unfinished: continued. Different: refused, naming what changed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from corpora import files
 from corpora.errors import DamagedFile, StaleOutput, TamizError
 
 NAME = "manifest.json"
-LOG = "log.jsonl"  # the log of the runs that wrote the folder: no manifest lists it, no rebuild removes it
+LOG = "log.jsonl"  # the log of the runs that wrote the folder: not listed in the manifest, not removed by a rebuild
 PROGRESS = ".progress"
 FORMAT = "tamiz-manifest"
 PACKAGES = (
@@ -38,7 +38,7 @@ State = Literal["new", "continued", "finished"]
 class InputIdentity(msgspec.Struct, frozen=True, kw_only=True):
     """One input file. Local contents are known by sha256, remote ones by etag (or size).
 
-    reading: how the file is read, where that isn't the default; absent otherwise, as before there was a choice.
+    reading: how the file is read, if not in the default way; absent otherwise, so that older manifests still match.
     """
 
     name: str
@@ -49,13 +49,13 @@ class InputIdentity(msgspec.Struct, frozen=True, kw_only=True):
     reading: dict[str, str | bool] | msgspec.UnsetType = msgspec.UNSET
 
     def content(self) -> list[object]:
-        """What the fingerprint sees: never the mtime, nor the folder."""
+        """The part that the fingerprint covers: neither the mtime nor the folder."""
         content: list[object] = [self.name, self.sha256 or self.etag or self.size]
         return content if not self.reading else [*content, json.dumps(self.reading, sort_keys=True)]
 
 
 class MadeFrom(msgspec.Struct, frozen=True, kw_only=True):
-    """All that decides the bytes of an output folder."""
+    """Everything that determines the bytes of an output folder."""
 
     stage: str
     algorithm: int
@@ -69,7 +69,7 @@ class MadeFrom(msgspec.Struct, frozen=True, kw_only=True):
         return hashlib.sha256(json.dumps(message, sort_keys=True).encode()).hexdigest()[:32]
 
     def changes_from(self, old: MadeFrom) -> str:
-        """Names what differs, settings by key."""
+        """Lists the differences, settings by key."""
         changed = [
             f"{key}: {json.dumps(old.settings.get(key))} -> {json.dumps(self.settings.get(key))}"
             for key in sorted({*old.settings, *self.settings})
@@ -119,7 +119,7 @@ def record(folder: Path, path: Path, rows: int | None = None) -> FileRecord:
 
 
 def local_identity(path: Path, name: str, known: dict[str, InputIdentity] | None = None) -> InputIdentity:
-    """Identity of a local file; its sha256 is taken from `known` while size and mtime are the same."""
+    """The identity of a local file; its sha256 is taken from `known` if size and mtime are unchanged."""
     status = path.stat()
     old = (known or {}).get(name)
     same = old and old.sha256 and (old.size, old.mtime_ns) == (status.st_size, status.st_mtime_ns)
@@ -128,7 +128,7 @@ def local_identity(path: Path, name: str, known: dict[str, InputIdentity] | None
 
 
 def known_inputs(folder: Path) -> dict[str, InputIdentity]:
-    """The inputs that the folder's manifest names, if it has a readable one."""
+    """The inputs listed in the folder's manifest, if there is a readable one."""
     try:
         return {i.name: i for i in read(folder).made_from.inputs}
     except DamagedFile:
@@ -136,7 +136,7 @@ def known_inputs(folder: Path) -> dict[str, InputIdentity]:
 
 
 def read(folder: Path) -> Manifest:
-    """Raises DamagedFile where manifest.json is missing or not a manifest."""
+    """Raises DamagedFile if manifest.json is missing or not a manifest."""
     path = folder / NAME
     try:
         manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
@@ -150,10 +150,10 @@ def read(folder: Path) -> Manifest:
 
 
 def read_finished(folder: Path, stage: str) -> Manifest:
-    """The manifest of a finished folder of the given stage."""
+    """The manifest of a finished folder of the given stage. Raises DamagedFile for any other folder."""
     manifest = read(folder)
     if manifest.stage != stage:
-        raise DamagedFile(f"{folder} holds the output of {manifest.stage!r}; a folder of {stage!r} is needed")
+        raise DamagedFile(f"{folder} holds the output of {manifest.stage!r}; the output of {stage!r} is needed")
     if not manifest.finished:
         raise DamagedFile(f"{folder} is unfinished: run `tamiz {stage}` again to finish it")
     return manifest
@@ -167,8 +167,8 @@ def write(folder: Path, manifest: Manifest) -> None:
 def begin(folder: Path, made_from: MadeFrom, *, rebuild: bool = False) -> State:
     """Claims `folder` for `made_from`.
 
-    Returns "finished" (nothing to do), "continued" (same work, interrupted) or "new". Raises StaleOutput where the
-    folder holds other work or files that no manifest names; `rebuild` clears it instead.
+    Returns "finished" (nothing to do), "continued" (same work, interrupted) or "new". Raises StaleOutput if the
+    folder has other work, or files and no manifest; `rebuild` clears it instead.
     """
     if rebuild:
         _clear(folder, made_from.stage)
@@ -198,7 +198,7 @@ def _resume(folder: Path, made_from: MadeFrom) -> State:
 
 
 def is_finished(folder: Path, made_from: MadeFrom) -> bool:
-    """Whether `folder` holds just this work, finished; nothing is changed."""
+    """Whether `folder` contains exactly this work, finished. Changes nothing."""
     if not (folder / NAME).exists():
         return False
     content = read(folder)
@@ -206,7 +206,7 @@ def is_finished(folder: Path, made_from: MadeFrom) -> bool:
 
 
 def is_tamiz_folder(folder: Path) -> bool:
-    """Whether the folder has a manifest of tamiz, damaged or not; cheap."""
+    """Whether the folder has a manifest of tamiz, damaged or not. Cheap."""
     path = folder / NAME
     if not path.is_file():
         return False
@@ -222,12 +222,12 @@ def _start(folder: Path, made_from: MadeFrom) -> None:
 
 
 def _entries(folder: Path) -> list[Path]:
-    """What lies in the folder besides its log."""
+    """Everything in the folder except its log."""
     return [p for p in folder.iterdir() if p.name != LOG] if folder.is_dir() else []
 
 
 def _clear(folder: Path, stage: str) -> None:
-    """Removes an earlier output of the same stage, but neither a stranger's folder nor another stage's."""
+    """Removes an earlier output of the same stage, but never a foreign folder or another stage's."""
     entries = _entries(folder)
     if not entries:
         return
@@ -253,7 +253,7 @@ def finish(
     items: list[dict[str, Any]] | None = None,
     damaged: list[dict[str, Any]] | None = None,
 ) -> Manifest:
-    """Writes the final manifest, last of all, and drops the notes on single items."""
+    """Writes the final manifest, last of all, and removes the notes on single items."""
     manifest = read(folder)
     manifest.finished = True
     manifest.files = sorted(records, key=lambda r: r.path)
@@ -267,7 +267,7 @@ def finish(
 
 
 def add_derived(folder: Path, paths: Iterable[Path]) -> None:
-    """Names files made from the folder's content later (plots, calibration); the fingerprint stays."""
+    """Lists files made later from the folder's content (plots, calibration). The fingerprint stays the same."""
     manifest = read(folder)
     new = {r.path: r for r in (*manifest.derived, *(record(folder, p) for p in paths))}
     manifest.derived = sorted(new.values(), key=lambda r: r.path)
@@ -275,7 +275,7 @@ def add_derived(folder: Path, paths: Iterable[Path]) -> None:
 
 
 def package_versions() -> dict[str, str]:
-    """The versions of tamiz and of the libraries that it stands on, as far as they are installed."""
+    """The versions of tamiz and of the libraries it uses, as far as they are installed."""
     found = {}
     for package in PACKAGES:
         try:

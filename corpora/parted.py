@@ -1,7 +1,7 @@
-"""Keyed rows on disk, parted by the hash of their keys: one small Parquet file per work item, read part by part.
+"""Keyed rows on disk, partitioned by the hash of the key: one small Parquet file per work item, read part by part.
 
-A key is in the same part of every file, so whatever brings equal keys together (a sum of counts, a search for
-duplicates) can go part by part, on any worker, with a 64th of the keys in memory and no shuffle.
+A key is in the same part of every file, so any operation on equal keys (summing counts, finding duplicates) can work
+part by part, on any worker, with 1/64 of the keys in memory and no shuffle.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from corpora.config import Config
 from corpora.files import atomic_path
 
 PARTS = 64
-_PART_SHIFT = np.uint64(64 - 6)  # the highest bits: hash tables choose their cells by the lowest
+_PART_SHIFT = np.uint64(64 - 6)  # the highest bits: hash tables choose cells by the lowest bits
 
 
 class Part(Config, frozen=True, kw_only=True):
@@ -27,11 +27,11 @@ class Part(Config, frozen=True, kw_only=True):
     number: int
     """0-based, below `of`."""
     of: int = PARTS
-    """The number of units, a power of two up to PARTS: fewer units have more parts each."""
+    """The number of units, a power of two up to PARTS; with fewer units, each has more parts."""
 
     @property
     def hashed(self) -> range:
-        """Its parts of the files, see `read_part`."""
+        """The parts of the files in this unit, see `read_part`."""
         size = PARTS // self.of
         return range(self.number * size, (self.number + 1) * size)
 
@@ -41,18 +41,18 @@ class Part(Config, frozen=True, kw_only=True):
 
     @property
     def path(self) -> str:
-        """What messages call it."""
+        """Its name in messages."""
         return f"part {self.number} of {self.of}"
 
 
 def parts(files: int = PARTS) -> list[Part]:
-    """All parts, in about as many units as there are files: a small corpus isn't worth 64."""
+    """All parts, in about as many units as there are files: a small corpus doesn't need 64."""
     of = min(PARTS, 1 << max(files - 1, 0).bit_length())
     return [Part(number=number, of=of) for number in range(of)]
 
 
 class PartedWriter:
-    """Writes rows of any columns; the file appears, whole, when the block ends. Each `write` adds PARTS row groups.
+    """Writes rows with any columns; the complete file appears when the block ends. Each `write` adds PARTS groups.
 
     schema: a pyarrow.Schema. Raises TamizError if the file can't be written.
     """

@@ -35,7 +35,7 @@ def uniform(seed: int, purpose: str, *identity: Part) -> float:
 def text_uniforms(
     seed: int, purpose: str, data: NDArray[np.uint8], offsets: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """`uniform(seed, purpose, text)` of each text data[offsets[k]:offsets[k + 1]], without copying it."""
+    """`uniform(seed, purpose, text)` for each text data[offsets[k]:offsets[k + 1]], without copying it."""
     begun = xxhash.xxh3_128(_encode(seed) + _encode(purpose))
     view, ends = memoryview(data.data), offsets.tolist()
     draws = np.empty(len(ends) - 1, np.float64)

@@ -1,4 +1,4 @@
-"""Texts of many documents in one buffer: what the hot paths take."""
+"""Texts of many documents in one buffer: the input of the hot paths."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Number = TypeVar("Number", np.uint8, np.int64)
 class Utf8:
     """Text k is data[offsets[k]:offsets[k + 1]], valid UTF-8. uint8[bytes], int64[texts + 1].
 
-    Made from a buffer, or from strings (see `utf8`), which are then joined when the buffer is first asked for.
+    Made from a buffer, or from strings (see `utf8`), which are then joined when the buffer is first needed.
     """
 
     def __init__(self, data: NDArray[np.uint8], offsets: NDArray[np.int64]) -> None:
@@ -49,7 +49,7 @@ class Utf8:
 
 
 def utf8(texts: list[str]) -> Utf8:
-    """Of strings without a lone surrogate, which no reader lets through: asking for the buffer would raise."""
+    """From strings without lone surrogates (readers reject them): with one, reading the buffer would raise."""
     made = Utf8.__new__(Utf8)
     made._joined, made._strings = None, texts
     return made

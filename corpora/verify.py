@@ -17,15 +17,15 @@ Check = Callable[[Path, Manifest], list[str]]
 
 
 def is_described(folder: Path) -> bool:
-    """Whether `folder`, or one below it, has a manifest or a language model's LM.json."""
+    """Whether `folder`, or a folder below it, has a manifest or a language model's LM.json."""
     return folder.is_dir() and any(_described(folder))
 
 
 def verify(folder: Path, checks: Mapping[str, Check] | None = None) -> tuple[int, list[str]]:
     """Checks `folder` and every folder below it that has a manifest.
 
-    checks: stage -> what to check in its folders besides files, checksums and counts. Returns the number of files
-    checked and the problems, one line each. Raises DamagedFile where there is no manifest.
+    checks: stage -> a further check of its folders, besides files, checksums and counts. Returns the number of files
+    checked, and the problems, one line each. Raises DamagedFile if there is no manifest.
     """
     if not folder.is_dir():
         raise DamagedFile(f"{folder} is not a folder")
@@ -44,7 +44,7 @@ def verify(folder: Path, checks: Mapping[str, Check] | None = None) -> tuple[int
 
 
 def check_intact(folder: Path) -> None:
-    """Raises DamagedFile where a folder differs from its manifest; a folder without one passes."""
+    """Raises DamagedFile if a folder differs from its manifest; a folder without a manifest passes."""
     if (folder / manifest.NAME).exists():
         problems = verify(folder)[1]
         if problems:
@@ -52,12 +52,12 @@ def check_intact(folder: Path) -> None:
 
 
 def bad_rows(home: Path, content: Manifest, expected: Mapping[str, int]) -> list[str]:
-    """Compares the rows of files with the counts. expected: start of the files' paths -> rows in all of them."""
+    """Compares the rows of files with the counts. expected: path prefix -> rows in all its files."""
     problems = []
     for prefix, number in expected.items():
         rows = sum(r.rows or 0 for r in content.files if r.path.startswith(prefix))
         if rows != number:
-            problems.append(f"{home}: {prefix}* have {rows} rows, the counts say {number}")
+            problems.append(f"{home}: {prefix}* have {rows} rows, but the counts say {number}")
     return problems
 
 
@@ -88,7 +88,7 @@ def _verify_folder(
         if path.name == manifest.NAME or path in unlisted or any(i in path.parents for i in inner):
             continue
         if path.relative_to(home).as_posix() not in named:
-            problems.append(f"{path}: not named by {home / manifest.NAME}")
+            problems.append(f"{path}: not listed in {home / manifest.NAME}")
     return len(named), problems
 
 
@@ -96,7 +96,7 @@ def _bad_file(path: Path, size: int, digest: str) -> list[str]:
     if not path.is_file():
         return [f"{path}: missing"]
     if path.stat().st_size != size:
-        return [f"{path}: {path.stat().st_size} bytes, the manifest says {size}"]
+        return [f"{path}: {path.stat().st_size} bytes, but the manifest says {size}"]
     if files.sha256(path) != digest:
         return [f"{path}: sha256 differs from the manifest's"]
     return []
@@ -120,9 +120,11 @@ def _bad_counts(home: Path, content: Manifest) -> list[str]:
     """Checks read = kept + sampled out + rejected, per input and in all, and the fingerprint of the settings."""
     problems = []
     if content.made_from.fingerprint() != content.fingerprint:
-        problems.append(f"{home}: the fingerprint is not that of the manifest's settings and inputs")
+        problems.append(f"{home}: the fingerprint doesn't match the manifest's settings and inputs")
     if content.made_from.stage != content.stage:
-        problems.append(f"{home}: the stage is {content.stage!r}, its fingerprint is of {content.made_from.stage!r}")
+        problems.append(
+            f"{home}: the stage is {content.stage!r}, but the fingerprint is for {content.made_from.stage!r}"
+        )
     try:
         whole = msgspec.convert(content.counts, _Counts)
         items = msgspec.convert(content.items, list[_Counts])
@@ -141,7 +143,7 @@ def _bad_sums(home: Path, whole: _Counts, items: list[_Counts]) -> list[str]:
     for key in ("read", "kept", "sampled_out"):
         parts = sum(getattr(item, key) or 0 for item in items)
         if items and (getattr(whole, key) or 0) != parts:
-            problems.append(f"{home}: {key} is {getattr(whole, key)}, its items' {parts}")
+            problems.append(f"{home}: {key} is {getattr(whole, key)}, but its items add up to {parts}")
     return problems
 
 
@@ -184,5 +186,5 @@ def _verify_lm(path: Path) -> tuple[int, list[str]]:
         problems += _bad_file(path.with_suffix(".rejected") / name, r["bytes"], r["sha256"])
     for file in _lm_rejected(path):
         if file.relative_to(path.with_suffix(".rejected")).as_posix() not in named:
-            problems.append(f"{file}: not named by {path}")
+            problems.append(f"{file}: not listed in {path}")
     return checked + len(named), problems

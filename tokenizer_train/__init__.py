@@ -1,9 +1,9 @@
 """Text, or counted words, to a tokenizer folder that AutoTokenizer loads: unigram, BPE and bytes.
 
-Start with `train`: both ways in (`train_tokenizer` from documents, `train_on_words` from a counted corpus), and the
-check that all engines agree on the result.
+Start with `train`: both entry points (`train_tokenizer` from documents, `train_on_words` from a counted corpus), and
+the check that all engines agree on the result.
 
-    settings     what can be chosen            sample       documents -> a keyed draw of some
+    settings     what can be chosen            sample       documents -> a keyed sample of them
     unigram      words -> a unigram model      bpe          words -> a BPE model
     engine       SentencePiece's trainer, with errors in the user's terms
     model_proto  a trained model made reproducible before it is saved
@@ -11,6 +11,6 @@ check that all engines agree on the result.
     normalizer   SentencePiece's normaliser from the parts that `tokenizers` has
     evaluation/  what tokenizers make of text: length, unknowns, words cut, round trips
 
-To add a kind: its name in `settings`, its trainer in a file of its own, its export, and its branch in `train`.
+To add a kind, add its name in `settings`, its trainer in a new file, its export, and its branch in `train`.
 SentencePiece and `tokenizers` are imported where they are used.
 """

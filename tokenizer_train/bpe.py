@@ -13,9 +13,9 @@ from tokenizer_train.settings import TokenizerSettings
 def train_bpe(selected: Selected, settings: TokenizerSettings) -> bytes:
     """A BPE model of `settings.num_pieces` pieces: <unk> 0, <s> 1, </s> 2, <pad> 3, bytes 4 to 259, then its own.
 
-    Without `lowercase`, text is encoded as it stands, spaces and line ends kept, and the selected words must be those
-    of WordTable(keep_spaces=True), which hold the spaces before them. With it, the normaliser is nmt_nfkc_cf. Raises
-    TamizError where the text can't carry the vocabulary, or the vocabulary not the text's characters.
+    Without `lowercase`, text is encoded as it is, with spaces and line ends, and the selected words must come from
+    WordTable(keep_spaces=True), which keeps the spaces before them. With it, the normaliser is nmt_nfkc_cf. Raises
+    TamizError if the text is too small for the vocabulary, or the vocabulary too small for the text's characters.
     """
     normaliser = collapsing() if settings.lowercase else keeping()
     characters = alphabet(selected, settings, _normalize(settings.lowercase), _spaces(selected, settings.lowercase))
@@ -36,12 +36,12 @@ def train_bpe(selected: Selected, settings: TokenizerSettings) -> bytes:
 
 
 def collapsing() -> dict[str, Any]:
-    """Normalises as a unigram model does: case is folded, and any white space becomes one space."""
+    """Options to normalise as unigram models do: case is folded, and any white space becomes one space."""
     return {"normalization_rule_name": "nmt_nfkc_cf"}
 
 
 def keeping() -> dict[str, Any]:
-    """Nothing changed. The words bring the spaces that they have in use, the dummy prefix among them."""
+    """Options to change nothing. The words already include their spaces, even the dummy prefix."""
     return {
         "normalization_rule_name": "identity",
         "remove_extra_whitespaces": False,

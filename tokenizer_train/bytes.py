@@ -25,8 +25,8 @@ BYT5_MAX_LENGTH = 1024
 def export_bytes(extra_ids: int, out: Path) -> list[str]:
     """Writes a folder that AutoTokenizer loads as ByT5Tokenizer; returns the files' names.
 
-    Sentinels as ByT5Tokenizer numbers them: `<extra_id_0>` is 259, the next ones follow upwards. (Google's weights
-    take 258 downwards instead: the encoder named `byt5` has that convention.)
+    Sentinels are numbered as in ByT5Tokenizer: `<extra_id_0>` is 259, the next is 260, and so on. (Google's weights
+    use 258 and downwards instead: the encoder named `byt5` has that convention.)
     """
     written = {
         "tokenizer.json": byte_tokenizer(extra_ids).to_str().encode(),
@@ -37,7 +37,7 @@ def export_bytes(extra_ids: int, out: Path) -> list[str]:
 
 
 def byte_tokenizer(extra_ids: int) -> Any:
-    """The same ids from `tokenizers`, for whoever reads tokenizer.json: byte-level BPE without a single merge."""
+    """The same ids with `tokenizers`, for readers of tokenizer.json: byte-level BPE without a single merge."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
     alphabet = [character for _, character in sorted(byte_characters().items())]

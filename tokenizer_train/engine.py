@@ -1,4 +1,4 @@
-"""SentencePiece's trainer, with its errors in the terms that a user sets."""
+"""SentencePiece's trainer, with errors in terms of the user's settings."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from corpora.errors import TamizError
 from corpora.words.selection import Selected
 from tokenizer_train.settings import TokenizerSettings
 
-LONGEST_SENTENCE = 4000  # bytes of UTF-8; SentencePiece leaves longer ones out
-RESERVED = str.maketrans("\0\u2585", "  ")  # SentencePiece refuses the first and leaves out lines with the second
+LONGEST_SENTENCE = 4000  # bytes of UTF-8; SentencePiece skips longer sentences
+RESERVED = str.maketrans("\0\u2585", "  ")  # SentencePiece refuses the first, and skips lines with the second
 SPACE = "▁"
 NO_TEXT = "there is no text to train a tokenizer on: every document is blank"
 UNTRAINABLE = frozenset("\0\t ▁\u2585")
@@ -21,9 +21,10 @@ _TOO_LOW = re.compile(r"Vocabulary size is smaller than required_chars\. \d+ vs 
 
 
 def train_engine(lines: Iterable[str], settings: TokenizerSettings, **options: Any) -> bytes:
-    """A model of `settings.num_pieces` pieces, as SentencePiece saves it; the same for the same lines in this order.
+    """A model of `settings.num_pieces` pieces, as SentencePiece saves it; depends only on the lines and their order.
 
-    Raises TamizError where the text can't carry the vocabulary, or the vocabulary not the text's characters.
+    Raises TamizError if the text is too small for the vocabulary, or the vocabulary too small for the text's
+    characters.
     """
     import sentencepiece
 
@@ -46,9 +47,9 @@ def train_engine(lines: Iterable[str], settings: TokenizerSettings, **options: A
 
 
 def weighted(selected: Selected) -> Iterator[str]:
-    """Lines of SentencePiece's input_format tsv: the words, and each character of the corpus that none has.
+    """Lines of SentencePiece's input_format tsv: the words, and each character of the corpus that is in none of them.
 
-    Raises TamizError where there is no word.
+    Raises TamizError if there are no words.
     """
     if not any(word.strip() for word, _ in selected.words):
         raise TamizError(NO_TEXT)
@@ -61,10 +62,10 @@ def weighted(selected: Selected) -> Iterator[str]:
 
 
 def alphabet(selected: Selected, settings: TokenizerSettings, normalize: Any, spaces: int) -> dict[str, Any]:
-    """Options that give a piece to the characters that cover the corpus, whichever words were selected.
+    """Options that give pieces to the characters that cover the corpus, whichever words were selected.
 
-    Those that SentencePiece would take from the selected words' counts alone come after them. normalize: what the
-    model does to a text; spaces: how many it makes of all words.
+    Characters that SentencePiece would choose only from the selected words' counts come after them. normalize: the
+    model's normaliser; spaces: the number of spaces in all normalised words.
     """
     counts = {SPACE: spaces}
     for character, count in selected.characters.items():
@@ -81,12 +82,12 @@ def alphabet(selected: Selected, settings: TokenizerSettings, normalize: Any, sp
 
 
 def _reason(message: str, settings: TokenizerSettings) -> TamizError:
-    """SentencePiece's message, with the numbers that a user sets."""
+    """SentencePiece's error, in terms of the user's settings."""
     asked = f"vocab_size is {settings.vocab_size} ({settings.extra_ids} extra_ids included)"
     if found := _TOO_HIGH.search(message):
         most = int(found[1]) + settings.extra_ids
         return TamizError(
-            f"{asked}, but the text can carry {most} at most: "
+            f"{asked}, but the text supports at most {most}: "
             f"set it to {most} or less, give more text, or set fill_unused = true"
         )
     if found := _TOO_LOW.search(message):

@@ -11,26 +11,26 @@ from corpora.encoding.sentencepiece.model_proto import NORMAL, Piece, SentencePi
 from corpora.files import write_bytes
 from tokenizer_train.normalizer import FULLWIDTH_LESS_THAN, SPACE, normalizer
 
-PAD, EOS, UNK = "<pad>", "</s>", "<unk>"  # ids 0, 1, 2 of a unigram and of bytes
-BOS = "<s>"  # bpe has one
+PAD, EOS, UNK = "<pad>", "</s>", "<unk>"  # ids 0, 1, 2 for unigram and bytes
+BOS = "<s>"  # only bpe has it
 T5_MAX_LENGTH = 512
 
 
 def sentinel_names(extra_ids: int) -> list[str]:
-    """`<extra_id_0>` first."""
+    """The names of the sentinels, `<extra_id_0>` first."""
     return [f"<extra_id_{n}>" for n in range(extra_ids)]
 
 
 def export_unigram(model: bytes, extra_ids: int, out: Path) -> list[str]:
     """Writes spiece.model and the files for AutoTokenizer below `out`; returns their names.
 
-    `<extra_id_0>` is the highest id, the other sentinels follow downwards to the engine's own pieces.
+    `<extra_id_0>` is the highest id, the other sentinels follow downwards to the engine's pieces.
     """
     spiece_sha256 = hashlib.sha256(model).hexdigest()
     written = {
         "spiece.model": model,
         "tokenizer.json": unigram_tokenizer(read_model(model, "spiece.model"), extra_ids).to_str().encode(),
-        # PreTrainedTokenizerFast reads tokenizer.json as it stands; T5Tokenizer rebuilds a normaliser of its own
+        # PreTrainedTokenizerFast reads tokenizer.json as it is; T5Tokenizer would rebuild the normaliser
         "tokenizer_config.json": as_json(
             {
                 **tokenizer_config("PreTrainedTokenizerFast", extra_ids, T5_MAX_LENGTH),
@@ -43,7 +43,7 @@ def export_unigram(model: bytes, extra_ids: int, out: Path) -> list[str]:
 
 
 def write_files(out: Path, written: dict[str, bytes]) -> list[str]:
-    """Returns the names."""
+    """Writes the files; returns their names."""
     for name, data in written.items():
         write_bytes(out / name, data)
     return sorted(written)
@@ -73,10 +73,10 @@ def as_json(content: dict[str, Any]) -> bytes:
 
 
 def unigram_tokenizer(model: SentencePieceModel, extra_ids: int) -> Any:
-    """A `tokenizers.Tokenizer` that gives the ids SentencePiece gives, `</s>` appended on request.
+    """A `tokenizers.Tokenizer` that gives SentencePiece's ids, with `</s>` appended on request.
 
-    Words are encoded one by one, which is exact since scores are rounded and no piece reaches over a space. In the
-    pieces a fullwidth less-than stands for `<`, so that text can't spell `<pad>`; decoding puts `<` back.
+    Words are encoded one by one, which is exact because scores are rounded and no piece crosses a space. In
+    pieces, a fullwidth less-than sign stands for `<`, so that text can't spell `<pad>`; decoding restores `<`.
     """
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
@@ -97,7 +97,7 @@ def _spelling(piece: Piece) -> str:
 
 
 def add_specials(tokenizer: Any, sentinels: list[str]) -> None:
-    """Makes pad, eos, unk and `sentinels`, which have their ids, special; appends eos to a text or a pair."""
+    """Makes pad, eos, unk and `sentinels`, which already have ids, special; appends eos to a text or a pair."""
     from tokenizers import AddedToken, processors
 
     names = [PAD, EOS, UNK, *sentinels]

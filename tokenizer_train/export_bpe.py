@@ -1,4 +1,4 @@
-"""A BPE model of SentencePiece as the folder that AutoTokenizer loads, written without transformers."""
+"""Exports a SentencePiece BPE model as a folder that AutoTokenizer loads, without transformers."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ CAUSAL_MAX_LENGTH = 2048
 def export_bpe(model: bytes, extra_ids: int, out: Path) -> list[str]:
     """Writes spiece.model and the files for AutoTokenizer below `out`; returns their names.
 
-    `<s>` is put before a text on request, as Llama's tokenizer does; nothing after it. Sentinels as export_unigram.
+    On request, `<s>` is put before a text, as in Llama's tokenizer; nothing after it. Sentinels as in export_unigram.
     """
     sentinels = sentinel_names(extra_ids)
     special = {**SPECIALS, "additional_special_tokens": sentinels}
     config = {
-        "tokenizer_class": "PreTrainedTokenizerFast",  # reads tokenizer.json as it stands
+        "tokenizer_class": "PreTrainedTokenizerFast",  # reads tokenizer.json as it is
         "model_max_length": CAUSAL_MAX_LENGTH,
         "model_input_names": ["input_ids", "attention_mask"],
         **special,
@@ -43,10 +43,10 @@ def export_bpe(model: bytes, extra_ids: int, out: Path) -> list[str]:
 
 
 def bpe_tokenizer(model: SentencePieceModel, extra_ids: int) -> Any:
-    """A `tokenizers.Tokenizer` that gives the ids SentencePiece gives, `<s>` put before on request.
+    """A `tokenizers.Tokenizer` that gives SentencePiece's ids, with `<s>` in front on request.
 
-    Words are encoded one by one, which is exact since no piece reaches over the beginning of a run of spaces. Text
-    can't spell a special piece, a byte's or an unused one: no merge makes them.
+    Words are encoded one by one, which is exact because no piece crosses the beginning of a run of spaces. Text can't
+    spell a special, byte or unused piece: no merge makes one.
     """
     from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, processors
 
@@ -78,10 +78,10 @@ def _normalizer(model: SentencePieceModel) -> Any:
 
 
 def merges(pieces: Iterable[Piece]) -> list[tuple[str, str]]:
-    """The merges that give SentencePiece's ids: every way to put a piece together from two others, best piece first.
+    """The merges that give SentencePiece's ids: every way to make a piece from two others, best piece first.
 
-    SentencePiece merges the best piece wherever it can be made, leftmost first, from whatever parts; `tokenizers`
-    takes the parts in the order of this list.
+    SentencePiece merges the best piece wherever it can be made, leftmost first, from any two parts;
+    `tokenizers` tries the parts in the order of this list.
     """
     scores = {piece.text: piece.score for piece in pieces if piece.type == NORMAL}
     ways = [

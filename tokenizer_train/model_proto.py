@@ -20,17 +20,17 @@ from corpora.encoding.sentencepiece.model_proto import (
 from corpora.encoding.sentencepiece.rounded_scores import rounded
 
 _VOCAB_SIZE = 4
-# input, model_prefix, self_test_sample_size, input_format, num_threads, required_chars: of the machine or the moment
+# input, model_prefix, self_test_sample_size, input_format, num_threads, required_chars: depend on machine or run
 _CLEARED = frozenset((1, 2, 6, 7, 16, 36))
 _DUMMY_PREFIX = 3
 
 
 def settle(model: bytes, num_pieces: int, *, dummy_prefix: bool = False) -> bytes:
-    """The model with rounded scores, filled up to `num_pieces` pieces and free of what depends on paths and threads.
+    """The model with rounded scores, filled up to `num_pieces` pieces, without fields that depend on the run.
 
     Scores become multiples of 2**-5: sums along a document are then exact in float32 (SentencePiece) and float64
     (tokenizers), so near-ties break alike in both and don't depend on what came before.
-    dummy_prefix: put a space before every text, whatever was done to words in training.
+    dummy_prefix: put a space before every text, even if training didn't.
     """
     top = list(fields(model))
     pieces = [rounded(decode_piece(f.value)) for f in top if f.number == PIECES and isinstance(f.value, bytes)]
@@ -44,9 +44,9 @@ def settle(model: bytes, num_pieces: int, *, dummy_prefix: bool = False) -> byte
 
 
 def _unused(pieces: list[Piece], count: int) -> list[Piece]:
-    """Pieces that text never yields: SentencePiece skips type UNUSED; the export keeps `<` out of tokenizers' reach.
+    """Pieces that text never yields: SentencePiece skips type UNUSED; for `tokenizers`, the export replaces `<`.
 
-    Their score is the lowest of the others, not less: tokenizers derives the unknown piece's from all of them.
+    Their score is the lowest of the others, not lower: tokenizers derives the unknown piece's score from all of them.
     """
     lowest = min((piece.score for piece in pieces if piece.type == NORMAL), default=0.0)
     return [Piece(f"<unused_{n}>", lowest, UNUSED) for n in range(count)]
@@ -55,7 +55,7 @@ def _unused(pieces: list[Piece], count: int) -> list[Piece]:
 def _changed(
     field: Field, number: int, values: dict[int, int | bytes], cleared: frozenset[int] = frozenset()
 ) -> Field:
-    """The field, or if it is the message of this number, that with these values where it has them."""
+    """The field; if it is the message with this number, its fields are replaced by `values` where it has them."""
     if field.number != number or not isinstance(field.value, bytes):
         return field
     kept = [f for f in fields(field.value) if f.number not in cleared]

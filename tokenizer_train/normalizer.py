@@ -3,9 +3,9 @@
 SentencePiece replaces the longest match of its rules, from left to right: single characters (case folding,
 compatibility forms, control characters), and sequences (E + U+0301 -> é, Hangul letters -> a syllable).
 `tokenizers.Precompiled` reads the same rules, but takes the *shortest* match at the start of a grapheme and drops the
-rest of it: E + U+0301 becomes e. So here NFKC composes the sequences, kept from composing anything else, and
-Precompiled meets single characters alone. U+0001 does the keeping apart: it ends a grapheme, blocks composition, and
-SentencePiece's rules remove it.
+rest of it: E + U+0301 becomes e. So here NFKC composes the sequences, but is kept from
+composing anything else, and Precompiled only sees single characters. U+0001 is inserted as a separator: it ends a
+grapheme, blocks composition, and SentencePiece's rules remove it.
 """
 
 from __future__ import annotations
@@ -15,24 +15,24 @@ from collections.abc import Iterable
 from typing import Any
 
 APART = "\x01"
-KEPT = "\x02"  # stands for the tilde below while NFKC passes
+KEPT = "\x02"  # stands for the tilde below while NFKC runs
 FULLWIDTH_TILDE = "～"  # the one character that NFKC changes and SentencePiece's rules don't
 SPACE = "▁"
-# Text never holds this after NFKC. It stands for `<` in tokenizer.json, where text could otherwise spell the pieces
-# <pad>, </s> (as `</S>`, lowercased), <unk>, <unused_n> and <extra_id_n>: `tokenizers` has no types of pieces.
+# Text never has this after NFKC. It stands for `<` in tokenizer.json, where text could otherwise spell the pieces
+# <pad>, </s> (as `</S>`, lowercased), <unk>, <unused_n> and <extra_id_n>: `tokenizers` has no piece types.
 FULLWIDTH_LESS_THAN = "＜"
 INSIDE = (
     r"(?!\A)"  # an insertion at the very start leaves `tokenizers` with broken offsets, and nothing comes before it
 )
-# What can follow a character inside its grapheme after NFKC; Cn: marks newer than the engine of regular expressions.
+# What can follow a character inside its grapheme after NFKC; Cn: marks newer than the regular-expression engine.
 JOINS_A_GRAPHEME = r"[\p{M}\p{Cf}\p{Cn}\x{1F3FB}-\x{1F3FF}]"
 
 
 def normalizer(charsmap: bytes, *, hide_less_than: bool = True) -> Any:
     """A `tokenizers` normaliser equal to SentencePiece's with these rules (nmt_nfkc or nmt_nfkc_cf), spaces as `▁`.
 
-    hide_less_than: put FULLWIDTH_LESS_THAN for `<`.
-    Not equal: 393 sequences that begin with letters newer than Unicode 12, unknown to the NFKC of `tokenizers`.
+    hide_less_than: replace `<` by FULLWIDTH_LESS_THAN.
+    Exceptions: 393 sequences that begin with letters newer than Unicode 12, unknown to the NFKC of `tokenizers`.
     """
     from tokenizers import Regex, normalizers
 
@@ -55,10 +55,10 @@ def normalizer(charsmap: bytes, *, hide_less_than: bool = True) -> Any:
 
 
 def composition_guard(sequences: Iterable[str]) -> str:
-    """A regular expression for the places before a combining character where no sequence reaches across.
+    """A regular expression for the places before a combining character that no sequence crosses.
 
-    A sequence's first character never stands later in another (four of rare scripts aside) and every prefix of a
-    sequence is one, so the characters just before a place tell whether the longest match covers it.
+    A sequence's first character never occurs later in another (except four in rare scripts), and every prefix of a
+    sequence is a sequence, so the characters just before a place tell whether the longest match covers it.
     """
     before: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     for sequence in sequences:
@@ -74,7 +74,7 @@ def composition_guard(sequences: Iterable[str]) -> str:
 
 
 def _prefixes(middles: dict[str, set[str]]) -> tuple[str, ...]:
-    """Patterns of what may stand before a character: classes of first characters, then the middle ones."""
+    """Patterns of what may come before a character: classes of first characters, then of middle ones."""
     same: dict[tuple[str, int], set[str]] = defaultdict(set)
     for middle, firsts in middles.items():
         same[_class(firsts), len(middle)].add(middle)

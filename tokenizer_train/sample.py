@@ -1,4 +1,4 @@
-"""The documents that a tokenizer learns from: a keyed draw within a bound, in one pass and bounded memory."""
+"""The documents that a tokenizer learns from: a keyed draw of bounded size, in one pass and bounded memory."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 
 from corpora.randomness import digest
 
-LARGEST_SHARE = 32  # one document gives at most a 32nd of sample_bytes
+LARGEST_SHARE = 32  # one document contributes at most 1/32 of sample_bytes
 
 
 @dataclass
 class Sample:
-    """The documents drawn, in the order of their keys: the same whatever order they came in.
+    """The documents drawn, sorted by key, so independent of the input order.
 
-    seen, seen_bytes: of all documents. cut: drawn documents of which only the beginning is taken.
+    seen, seen_bytes: count all documents. cut: drawn documents of which only the beginning is used.
     """
 
     texts: list[str] = field(default_factory=list)

@@ -6,13 +6,17 @@ from typing import Any, Literal
 
 from corpora.config import Config
 
-NUM_SPECIAL = 3  # <pad> 0, </s> 1, <unk> 2, as T5
+NUM_SPECIAL = 3  # <pad> 0, </s> 1, <unk> 2, as in T5
 BYTE_IDS = NUM_SPECIAL + 256
-BPE_BYTE_IDS = 4 + 256  # <unk> 0, <s> 1, </s> 2, <pad> 3, as Llama and TeenyTinyLlama, then the bytes
+BPE_BYTE_IDS = 4 + 256  # <unk> 0, <s> 1, </s> 2, <pad> 3, as in Llama and TeenyTinyLlama, then the bytes
 COVERAGE = {"unigram": 0.9995, "bpe": 0.9999, "bytes": 1.0}
-MOST_OCCURRENCES = {"unigram": 5_000_000, "bpe": 1 << 62, "bytes": 1}  # SentencePiece spells them all out: 700 MB
+MOST_OCCURRENCES = {
+    "unigram": 5_000_000,
+    "bpe": 1 << 62,
+    "bytes": 1,
+}  # a unigram trainer stores each: 700 MB
 MOST_WORDS = {"unigram": 200_000, "bpe": 2_000_000, "bytes": 1}
-FEWEST_PIECES = 8  # the special ones and a few characters
+FEWEST_PIECES = 8  # the special pieces and a few characters
 MOST_IDS = 1 << 20
 LOWEST_COVERAGE = 0.98  # SentencePiece's bound
 
@@ -27,10 +31,10 @@ class TokenizerSettings(Config, frozen=True, kw_only=True):
     """Every id, with the `extra_ids` sentinels at the top. Kind `bytes` has 259 + extra_ids."""
 
     lowercase: bool = True
-    """Fold case inside the tokenizer's normaliser, so that text needn't be lowercased before."""
+    """Fold case inside the tokenizer's normaliser, so that text needn't be lowercased first."""
 
     extra_ids: int = 100
-    """Sentinels for span corruption, `<extra_id_0>` and the following."""
+    """Number of sentinels for span corruption, `<extra_id_0>` and so on."""
 
     character_coverage: float | None = None
     """Share of the corpus's characters that get a piece; the rest become <unk> in a unigram, bytes in bpe.
@@ -47,13 +51,13 @@ class TokenizerSettings(Config, frozen=True, kw_only=True):
     """
 
     sample: int | None = None
-    """None: learn from the words of all documents. A number: from the lines of at most so many, by a keyed draw."""
+    """None: learn from the words of all documents. A number: from the lines of a keyed draw of so many documents."""
 
     sample_bytes: int = 30_000_000
-    """Bytes of text that the same draw is limited to."""
+    """The most bytes of text in that draw."""
 
     fill_unused: bool = False
-    """Where the text can't carry the vocabulary: fill it up with pieces that no text yields, instead of refusing."""
+    """If the text is too small for the vocabulary, fill it up with pieces that no text yields."""
 
     num_threads: int = 2
     """SentencePiece's threads. The trained model depends on them, so they belong to the recipe."""
@@ -94,17 +98,17 @@ class TokenizerSettings(Config, frozen=True, kw_only=True):
 
     @property
     def num_pieces(self) -> int:
-        """Ids that the trained engine has: all but the sentinels."""
+        """Ids in the trained engine: all except the sentinels."""
         return self.vocab_size - self.extra_ids
 
     @property
     def coverage(self) -> float:
-        """`character_coverage`, or what the kind has."""
+        """`character_coverage`, or the kind's default."""
         return COVERAGE[self.kind] if self.character_coverage is None else self.character_coverage
 
     @property
     def words(self) -> int:
-        """`most_words`, or what the kind has."""
+        """`most_words`, or the kind's default."""
         return MOST_WORDS[self.kind] if self.most_words is None else self.most_words
 
     def selection(self) -> dict[str, Any]:
@@ -114,15 +118,15 @@ class TokenizerSettings(Config, frozen=True, kw_only=True):
 
     @property
     def keeps_spaces(self) -> bool:
-        """Whether text is encoded as it stands, so that decoding gives it back."""
+        """Whether text is encoded as it is, so that decoding restores it."""
         return self.kind == "bpe" and not self.lowercase
 
     @property
     def learns_from_words(self) -> bool:
-        """Whether it learns from the words of the whole corpus, not from a draw of documents or nothing at all."""
+        """Whether it learns from the words of the whole corpus, not from a draw of documents or nothing."""
         return self.kind != "bytes" and self.sample is None
 
     @property
     def num_unlearned(self) -> int:
-        """Ids at the beginning that are the same whatever the text (kind bytes counts its bytes as learned)."""
+        """The number of first ids that don't depend on the text (kind bytes counts its bytes as learned)."""
         return BPE_BYTE_IDS if self.kind == "bpe" else NUM_SPECIAL

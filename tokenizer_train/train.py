@@ -26,7 +26,7 @@ _SPECIAL_STRINGS = (PAD, EOS, UNK, BOS)
 
 @dataclass(frozen=True)
 class Corpus:
-    """What a tokenizer learns from. texts: some, on which the engines are compared. bytes: of all documents.
+    """What a tokenizer learns from. texts: a few, to compare the engines on. bytes: of all documents.
 
     words_cut: parts of words longer than LONGEST_WORD, counted as words.
     """
@@ -39,10 +39,11 @@ class Corpus:
 
 
 def train_tokenizer(documents: Callable[[], Iterable[str]], out: Path, settings: TokenizerSettings) -> dict[str, Any]:
-    """Trains on a draw of the documents, which are read once (for kind `bytes` not at all), and writes the folder.
+    """Trains on a draw of the documents, read once (for kind `bytes` not at all), and writes the folder.
 
     Returns facts: vocab_size, pieces that text can yield, documents and bytes seen and learned from, the self-check's
-    counts, sha256 by file name. Raises TamizError where the text can't carry the vocabulary or the engines disagree.
+    counts, sha256 by file name. Raises TamizError if the text is too small for the vocabulary or the engines
+    disagree.
     """
     if settings.kind == "bytes":
         from tokenizer_train.bytes import export_bytes
@@ -59,7 +60,7 @@ def train_tokenizer(documents: Callable[[], Iterable[str]], out: Path, settings:
 
 
 def train_on_words(corpus: Corpus, out: Path, settings: TokenizerSettings) -> dict[str, Any]:
-    """As `train_tokenizer`, from the words of a whole corpus. Facts: how many there were, and how many were used."""
+    """As `train_tokenizer`, from the words of a whole corpus. Facts include how many there were, and were used."""
     if settings.kind == "bpe":
         model = _bpe(corpus.selected, settings)
     else:
@@ -112,7 +113,7 @@ def _num_normal(model: bytes) -> int:
 
 
 def _facts(out: Path, files: list[str], settings: TokenizerSettings, sample: Sample, pieces: int) -> dict[str, Any]:
-    """pieces: learned ones."""
+    """pieces: the number of learned pieces."""
     return {
         "kind": settings.kind,
         "vocab_size": settings.vocab_size,
@@ -129,9 +130,9 @@ def _facts(out: Path, files: list[str], settings: TokenizerSettings, sample: Sam
 
 
 def check_engines_agree(out: Path, texts: list[str], extra_ids: int) -> dict[str, int]:
-    """Encodes a few hundred texts with SentencePiece and with `tokenizers`. Raises TamizError where ids differ.
+    """Encodes a few hundred texts with SentencePiece and with `tokenizers`. Raises TamizError if ids differ.
 
-    Both take special strings as text here; AutoTokenizer makes special ids of them, so texts with one are counted.
+    Both treat special strings as text here; AutoTokenizer makes special ids of them, so texts with one are counted.
     """
     checked: list[str] = []
     size = 0
@@ -146,7 +147,7 @@ def check_engines_agree(out: Path, texts: list[str], extra_ids: int) -> dict[str
     different = sum(not np.array_equal(a, b) for a, b in zip(of_record, exported, strict=True))
     if different:
         raise TamizError(
-            f"{path} gives other ids than spiece.model for {different} of {len(checked)} documents: "
+            f"{path} gives different ids from spiece.model for {different} of {len(checked)} documents: "
             "install the versions of tokenizers and sentencepiece that constraints.txt names"
         )
     specials = [*_SPECIAL_STRINGS, *sentinel_names(extra_ids)]

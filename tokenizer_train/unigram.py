@@ -11,7 +11,7 @@ from tokenizer_train.model_proto import settle
 from tokenizer_train.settings import TokenizerSettings
 
 SENTENCE_CHARACTERS = 1000
-SEEDS_PER_PIECE = 6  # pieces that training begins with, for each that stays (benchmarks/tokenizer_train.py)
+SEEDS_PER_PIECE = 6  # pieces that training begins with, per piece that stays (benchmarks/tokenizer_train.py)
 _FEWEST_SEEDS, _MOST_SEEDS = 1000, 1_000_000  # SentencePiece's own bound and default
 
 
@@ -19,7 +19,8 @@ def train_unigram(documents: Iterable[str], settings: TokenizerSettings) -> byte
     """A unigram model of `settings.num_pieces` pieces: <pad> 0, </s> 1, <unk> 2, no bos; scores rounded.
 
     Equal documents in equal order, settings and sentencepiece version give equal bytes. Memory: about 20 times the
-    text. Raises TamizError where the text can't carry the vocabulary, or the vocabulary not the text's characters.
+    text. Raises TamizError if the text is too small for the vocabulary, or the vocabulary too small for the text's
+    characters.
     """
     lines = (part for document in documents for part in sentences(document))
     model = train_engine(lines, settings, character_coverage=settings.coverage, **_options(settings))

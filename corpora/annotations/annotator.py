@@ -1,4 +1,4 @@
-"""What an annotator is: settings that can say something of each document."""
+"""What an annotator is: settings that compute columns for each document."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from corpora.config import Config
 from corpora.documents.batches import DocumentBatch
 from corpora.documents.item import WorkItem
 
-REASON = "rejected"  # key of `annotate`'s answer: why a document can't be annotated
+REASON = "rejected"  # key in the result of `annotate`: why a document can't be annotated
 
 Annotate = Callable[[DocumentBatch, WorkItem], Mapping[str, Any]]  # the batch's columns, see `Annotator.annotate`
 
@@ -20,19 +20,20 @@ Annotate = Callable[[DocumentBatch, WorkItem], Mapping[str, Any]]  # the batch's
 class Annotator(Config, frozen=True, kw_only=True, tag_field="annotator"):
     """The base of every annotator. Its fields are its settings: they decide the fingerprint of what it writes.
 
-    A subclass names itself by a msgspec tag, says its columns in `schema`, and overrides `annotate`, or, if there is
-    something to load, `load`. Two columns have a meaning for `tamiz sample`: `keep` (bool; false drops the document)
-    and `language` (string; the group of a document whose scores name none). Others are carried into the sample.
+    A subclass has a msgspec tag as its name, declares its columns in `schema`, and overrides `annotate`, or `load` if
+    it has something to load. Two columns have a meaning for `tamiz sample`: `keep` (bool; false drops the document)
+    and `language` (string; the group of a document whose scores name none). Other columns are carried into the
+    sample.
     """
 
     schema: ClassVar[Mapping[str, str]] = {}
-    """Column -> type, as pyarrow names it: bool, int32, int64, float32, float64, string."""
+    """Column -> type, by its pyarrow name: bool, int32, int64, float32, float64, string."""
 
     algorithm: ClassVar[int] = 1
-    """Raise it when the same settings give other values, so that old folders aren't taken for new ones."""
+    """Raise it when the same settings give different values, so that old folders aren't taken for new ones."""
 
     counted: ClassVar[Mapping[str, str]] = {}
-    """Name in the manifest's facts -> column whose values are counted there."""
+    """Name of a fact in the manifest -> the column whose values it counts."""
 
     @property
     def name(self) -> str:
@@ -40,29 +41,29 @@ class Annotator(Config, frozen=True, kw_only=True, tag_field="annotator"):
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Columns of the documents that it needs besides text, url and timestamp; see `DocumentBatch.extra`."""
+        """Document columns that the annotator needs besides text, url and timestamp; see `DocumentBatch.extra`."""
         return ()
 
     @property
     def files(self) -> Mapping[str, str]:
-        """Settings field -> path of a local file that decides the values (a model).
+        """Settings field -> path of a local file that the values depend on (a model).
 
         The fingerprint covers the file's sha256 instead of its path, and every worker checks it before loading.
         """
         return {}
 
     def pinned(self) -> Self:
-        """The same, with the content of whatever it reads besides `files` among its fields: see `Perplexity`."""
+        """A copy whose fields include the content of anything read besides `files`: see `Perplexity`."""
         return self
 
     def check(self, items: Sequence[WorkItem]) -> None:
-        """Raises BadArgument or DamagedFile, before any work, where the settings can't serve these inputs."""
+        """Raises BadArgument or DamagedFile, before any work, if the settings don't fit these inputs."""
 
     def load(self) -> Annotate:
-        """The function that annotates, which threads share. Override it to load something: it is called once in each
-        process, also in the one that submits the run.
+        """The function that annotates, shared by all threads. Override it to load something: it is called once in
+        each process, including the one that submits the run.
 
-        Raises DamagedFile or BadArgument for what is wrong with its files.
+        Raises DamagedFile or BadArgument if its files are wrong.
         """
         return lambda batch, _: self.annotate(batch)
 
@@ -70,13 +71,13 @@ class Annotator(Config, frozen=True, kw_only=True, tag_field="annotator"):
         """The value of every column for each of the batch's n documents.
 
         A column is a numpy array[n] (NaN is null; masked arrays are fine), a list with None for null, or an Arrow
-        array. Under the key "rejected" may stand n reasons: a str for a document that can't be annotated, None for
-        the others. Such a document is put aside with its reason, and its columns are null.
+        array. The key "rejected" may hold n reasons: a str for a document that can't be annotated, None for the
+        others. Such a document is rejected with that reason, and its columns are null.
         """
         raise NotImplementedError(f"{type(self).__name__} has neither annotate nor load")
 
-    def identity(self, items: Sequence[WorkItem]) -> dict[str, Any]:  # noqa: ARG002  # for those that look at paths
-        """The settings as the fingerprint sees them, but for `files`. items: the inputs."""
+    def identity(self, items: Sequence[WorkItem]) -> dict[str, Any]:  # noqa: ARG002  # for annotators that look at paths
+        """The settings as the fingerprint sees them, except `files`. items: the inputs."""
         plain: dict[str, Any] = msgspec.to_builtins(self)
         return {key: value for key, value in plain.items() if key not in self.files}
 

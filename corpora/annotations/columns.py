@@ -18,21 +18,21 @@ ROW = "row"
 KEEP = "keep"
 LANGUAGE = "language"
 _MEANT = {KEEP: "bool", LANGUAGE: "string"}  # columns that `tamiz sample` acts on
-_type_named: Any = pa.type_for_alias  # the stubs know it for literals alone
+_type_named: Any = pa.type_for_alias  # the stubs type it for literals only
 
 
 def arrow_schema(schema: Mapping[str, str]) -> pa.Schema:
-    """`row`, then the columns. Raises BadArgument for no column, a name that is taken, or a type that can't be."""
+    """`row`, then the columns. Raises BadArgument for no column, a reserved name, or an unsupported type."""
     fields: list[pa.Field[Any]] = [pa.field(ROW, pa.int32())]
     if not schema or ROW in schema:
-        raise BadArgument(f"columns are {', '.join(schema) or 'none'}; there must be one, and none named {ROW!r}")
+        raise BadArgument(f"columns are {', '.join(schema) or 'none'}; name at least one, and none {ROW!r}")
     for name, kind in schema.items():
         if kind != _MEANT.get(name, kind):
-            raise BadArgument(f"column {name} has the type {kind!r}; it must be {_MEANT[name]}, as sample reads it")
+            raise BadArgument(f"column {name} has the type {kind!r}; `tamiz sample` needs {_MEANT[name]}")
         try:
             fields.append(pa.field(name, _type_named(kind)))
         except ValueError:
-            message = f"column {name} has the type {kind!r}; it must be one that pyarrow names, such as int32"
+            message = f"column {name} has the type {kind!r}; it must be a type name of pyarrow, such as int32"
             raise BadArgument(message) from None
     return pa.schema(fields)
 
@@ -46,10 +46,12 @@ class AnnotationColumns:
         self._batches: list[pa.RecordBatch] = []
 
     def add(self, rows: np.ndarray, columns: Mapping[str, Any], null: np.ndarray | None = None) -> None:
-        """n documents: rows int32[n]; of each column n values; null bool[n]: whose columns are null, whatever is
-        given. Raises ValueError for other columns than the schema's, or values that don't fit."""
+        """n documents: rows int32[n]; n values per column; null bool[n]: documents whose columns are null, whatever
+        was given. Raises ValueError for columns that differ from the schema, or values that don't fit."""
         if set(columns) != set(self._names):
-            raise ValueError(f"columns are {', '.join(columns)}; the schema says {', '.join(self._names)}")
+            raise ValueError(
+                f"the annotator returned the columns {', '.join(columns)}; its schema says {', '.join(self._names)}"
+            )
         arrays: list[Any] = [pa.array(np.asarray(rows, np.int32))]
         for name in self._names:
             arrays.append(_array(columns[name], self._schema.field(name), len(rows), null))
@@ -63,7 +65,7 @@ class AnnotationColumns:
             self._batches.append(pa.RecordBatch.from_arrays(arrays, schema=self._schema))
 
     def counts(self, name: str) -> dict[str, int]:
-        """Rows by the value of one column, null left out."""
+        """The number of rows for each value of one column, without nulls."""
         found: dict[str, int] = {}
         for batch in self._batches:
             counted: Any = pc.value_counts(batch.column(name))

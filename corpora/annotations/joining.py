@@ -18,14 +18,14 @@ from corpora.errors import BadArgument, DamagedFile, StaleOutput
 from corpora.manifest import InputIdentity
 
 FACT = "columns"  # in the manifest of a folder of annotations: column -> type
-SETTING = "item_bytes"  # how the inputs were cut into items
+SETTING = "item_bytes"  # the size of the items that the inputs were cut into
 
 Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class AnnotationFolder:
-    """A finished folder. columns: name -> type, `row` left out. Picklable: workers read its files."""
+    """A finished folder. columns: name -> type, without `row`. Picklable: workers read its files."""
 
     path: str
     annotator: str
@@ -34,17 +34,17 @@ class AnnotationFolder:
 
     @property
     def carried(self) -> dict[str, str]:
-        """The columns that go on into the sample."""
+        """The columns that are carried into the sample."""
         return {name: kind for name, kind in self.columns.items() if name not in (KEEP, LANGUAGE)}
 
 
 def open_folders(
     folders: Sequence[Path], inputs: Sequence[InputIdentity], item_bytes: int, reserved: Sequence[str] = ()
 ) -> tuple[AnnotationFolder, ...]:
-    """The folders, checked against the inputs of the scores and how these were cut into items.
+    """The folders, checked against the inputs of the scores and against their item_bytes.
 
-    Raises DamagedFile for a folder that isn't finished or holds no annotations, StaleOutput for one made from other
-    inputs or items, BadArgument where two folders carry a column of the same name, or one that is `reserved`.
+    Raises DamagedFile for a folder that isn't finished or holds no annotations, StaleOutput for one made from
+    different inputs or items, BadArgument if two folders carry a column of the same name, or a `reserved` name.
     """
     opened = tuple(_open(folder, inputs, item_bytes) for folder in folders)
     owner = dict.fromkeys(reserved, "the sample")
@@ -52,7 +52,7 @@ def open_folders(
         for name in folder.carried:
             if name in owner:
                 raise BadArgument(
-                    f"--annotations {folder.path} has a column {name!r}, and so has {owner[name]}: annotate under "
+                    f"--annotations {folder.path} and {owner[name]} both have a column {name!r}: annotate under "
                     "another name, or leave the folder out"
                 )
             owner[name] = folder.path
@@ -70,7 +70,7 @@ def _open(folder: Path, inputs: Sequence[InputIdentity], item_bytes: int) -> Ann
     cut = content.made_from.settings.get(SETTING)
     if cut != item_bytes:
         raise StaleOutput(
-            f"--annotations {folder} was made with items of {cut} bytes, the scores with {item_bytes}: "
+            f"--annotations {folder} was made with item_bytes {cut}, but the scores with {item_bytes}: "
             "annotate again with the same item_bytes"
         )
     return AnnotationFolder(str(folder), content.stage, content.fingerprint, columns)
@@ -78,22 +78,22 @@ def _open(folder: Path, inputs: Sequence[InputIdentity], item_bytes: int) -> Ann
 
 @dataclass(frozen=True)
 class Joined:
-    """What all folders say of one item's n rows."""
+    """What all folders say about the n rows of one item."""
 
     keep: Bools
-    """bool[n]: false where any folder says so"""
+    """bool[n]: false where any folder's `keep` is false"""
     dropped: Mapping[str, Bools] = field(default_factory=dict)
     """folder -> bool[n]: the rows that it drops"""
     languages: Languages | None = None
-    """None where no folder has a column `language`"""
+    """None if no folder has a column `language`"""
     carried: Mapping[str, Any] = field(default_factory=dict)
     """column -> pyarrow.ChunkedArray[n]"""
 
 
 def join(folders: Iterable[AnnotationFolder], item: WorkItem | str, rows: int, *, carry: bool = True) -> Joined:
-    """Reads the item's file in every folder. item: or the name of its file. rows: as the scores have.
+    """Reads the item's file in every folder. item: or its file's name. rows: the number of rows in the scores.
 
-    carry: read the carried columns, too. Raises DamagedFile where a file is damaged or has other rows.
+    carry: also read the carried columns. Raises DamagedFile if a file is damaged or has a different number of rows.
     """
     keep = np.ones(rows, np.bool_)
     dropped: dict[str, Bools] = {}
@@ -116,12 +116,14 @@ def _read(folder: AnnotationFolder, item: WorkItem | str, rows: int, carry: bool
     wanted = [name for name in folder.columns if carry or name not in folder.carried]
     table = read_columns(path, [ROW, *wanted])
     if table.num_rows != rows:
-        raise DamagedFile(f"{path} has {table.num_rows} rows, the scores {rows}: annotate it again (--rebuild)")
+        raise DamagedFile(
+            f"{path} has {table.num_rows} rows, but the scores have {rows}: annotate it again (--rebuild)"
+        )
     return table
 
 
 def prefer(first: Languages, other: Languages | None) -> Languages:
-    """The languages of `first`; where it names none, those of `other`."""
+    """The languages of `first`; where it has none, those of `other`."""
     if other is None:
         return first
     names = {name: n for n, name in enumerate(first[0])}

@@ -1,4 +1,4 @@
-"""Annotations read back, and whether they belong to these inputs."""
+"""Reads annotations back, and checks that they belong to these inputs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from corpora.manifest import InputIdentity, Manifest
 Read = TypeVar("Read")
 
 Languages = tuple[list[str], npt.NDArray[np.int64]]
-"""Names, "" for null, and int64[n]: the place of each row's name among them."""
+"""The distinct names ("" for null), and int64[n]: the index of each row's name."""
 
 
 def annotation_files(content: Manifest) -> list[str]:
@@ -30,7 +30,7 @@ def item_file(folder: str | Path, item: WorkItem) -> Path:
 
 
 def readable(path: Path, read: Callable[[], Read]) -> Read:
-    """What `read` gives. Raises DamagedFile where the file isn't what it must be."""
+    """The result of `read`. Raises DamagedFile if the file isn't what it should be."""
     try:
         return read()
     except (OSError, ValueError, KeyError) as error:
@@ -61,7 +61,7 @@ def column_types(path: Path) -> dict[str, str]:
 
 
 def encode_strings(column: Any, known: dict[str, int]) -> npt.NDArray[np.int64]:
-    """int64[n]: the number of each row's string in `known`, which new ones are added to; "" for null."""
+    """int64[n]: the number of each row's string in `known`; new strings are added to it. Null counts as ""."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -76,14 +76,14 @@ def encode_strings(column: Any, known: dict[str, int]) -> npt.NDArray[np.int64]:
 
 
 def read_strings(column: Any) -> Languages:
-    """A string column, as names and places."""
+    """A string column as distinct names and indices."""
     known: dict[str, int] = {}
     codes = encode_strings(column, known)
     return list(known), codes
 
 
 def check_inputs(folder: Path, content: Manifest, inputs: Iterable[InputIdentity], advice: str) -> None:
-    """Raises StaleOutput where one of the inputs isn't, to the byte, what the folder was made from, or was read in
+    """Raises StaleOutput if an input isn't byte for byte the one that the folder was made from, or was read in
     another way."""
     known = {tuple(i.content()) for i in content.made_from.inputs}
     readings = {i.name: i.reading for i in content.made_from.inputs}
@@ -94,4 +94,4 @@ def check_inputs(folder: Path, content: Manifest, inputs: Iterable[InputIdentity
                 f"pass the same --text-column, --blank-lines and format, or {advice}"
             )
         if tuple(identity.content()) not in known:
-            raise StaleOutput(f"{identity.name} is not what {folder} was made from: {advice}")
+            raise StaleOutput(f"{folder} was made from another {identity.name}: {advice}")

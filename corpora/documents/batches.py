@@ -42,7 +42,7 @@ class DocumentBatch:
     texts, urls, timestamps    n values each
     extra       column -> n values, for the columns that the caller named
     rejected    rows of this batch that aren't documents, in order
-    bytes_read  uncompressed bytes that this batch was read from
+    bytes_read  the number of uncompressed bytes that this batch was read from
     damage      on an item's last batch only: why reading stopped there, and where
     """
 
@@ -80,13 +80,13 @@ class TextBatch:
         return len(self.texts) + len(self.rejected)
 
 
-Values = tuple[str | None, ...]  # one document: text, url, timestamp, then the extra columns
+Values = tuple[str | None, ...]  # a document's text, url and timestamp, then its extra columns
 Outcome = Values | str  # a document, or the reason why the row isn't one
 
 
 @dataclass(slots=True)
 class BatchBuilder:
-    """Gathers the rows of one batch, in order. columns: names of the extra ones."""
+    """Gathers the rows of one batch, in order. columns: names of the extra columns."""
 
     file: str
     columns: tuple[str, ...]

@@ -1,6 +1,6 @@
 """The compressions of line files, by their extension without its dot. To add one, write a function and name it here.
 
-Beam's own readers (and zstandard's stream_reader) take a truncated .gz or .zst for a complete one. Each function here
+Beam's own readers (and zstandard's stream_reader) treat a truncated .gz or .zst as complete. Each function here
 yields uncompressed bytes, in bounded pieces, and raises Damage unless the stream ends where its format says so.
 """
 
@@ -16,6 +16,6 @@ COMPRESSIONS: dict[str, Callable[[Source], Iterator[bytes]]] = {"gz": gunzip, "z
 
 
 def compression_of(address: str) -> str:
-    """`gz` for `x.txt.gz`; empty where the address ends in no compression's extension."""
+    """`gz` for `x.txt.gz`; empty if the address doesn't end in a compression's extension."""
     extension = address.lower().rpartition(".")[2]
     return extension if extension in COMPRESSIONS else ""

@@ -1,4 +1,4 @@
-"""Groups of documents: the source that a file's name names, and the language that its source or its path names."""
+"""Groups of documents: the source given by a file's name, and the language given by its source or path."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def source_of(name: str) -> str:
     """The source of an input, a work item or a file of scores: its name up to the shard number.
 
     `c4-es.tfrecord-00000-of-01024.json.gz` -> `c4-es.tfrecord`, `wiki__part-00001.parquet` -> `wiki__part`,
-    `books.jsonl` -> `books`. A number at the end counts as a shard's, so `wiki-2023.jsonl` belongs to `wiki`.
+    `books.jsonl` -> `books`. A number at the end counts as a shard number, so `wiki-2023.jsonl` belongs to `wiki`.
     """
     return _SHARD.sub("", _endings().sub("", name))
 
 
 def _endings() -> re.Pattern[str]:
-    """The extensions of all formats, and `.itemNNNN`, in any number."""
-    from corpora.documents.formats import FORMATS  # not above: readers import numpy, settings don't
+    """Matches the extensions of all formats and `.itemNNNN`, any number of times."""
+    from corpora.documents.formats import FORMATS  # imported here because readers import numpy and settings must not
 
     return _compiled(FORMATS.names())
 
@@ -49,35 +49,35 @@ def group_name(per: Per, language: str, source: str) -> str:
 
 
 def language_of_item(item: WorkItem, languages: Iterable[str]) -> str:
-    """The one of `languages` that the item's source names, or, where it names none, the item's path.
+    """The one of `languages` that the item's source names, or its path if the source names none.
 
-    Raises BadArgument where the source names another language, or as `language_of_path` does.
+    Raises BadArgument if the source names another language, or as `language_of_path` does.
     """
     if item.language is None:
         return language_of_path(item.path, languages)
     known = list(languages)
     if item.language not in known:
-        raise BadArgument(f"{item.path}: its language is {item.language}, which is none of {', '.join(known)}")
+        raise BadArgument(f"{item.path}: its language is {item.language}; it must be one of {', '.join(known)}")
     return item.language
 
 
 def check_language_column(items: Sequence[WorkItem], column: str) -> None:
-    """Raises BadArgument if an input can't have the column, or has a language of its own that it would override."""
+    """Raises BadArgument if an input can't have the column, or has its own language, which it would override."""
     from corpora.documents.formats import refuse_missing_column
 
     refuse_missing_column(items, column)
     for item in items:
         if item.language is not None:
             raise BadArgument(
-                f"{item.path}: its language is {item.language}, but language_column is {column!r}: name one of them"
+                f"{item.path}: language {item.language} and language_column {column!r} are both given: keep one"
             )
 
 
 def language_of_path(path: str, languages: Iterable[str]) -> str:
     """The one of `languages` that occurs in the path as a word (a run of letters and digits, in any case).
 
-    The file's name counts first, then its folder, and so on. `pt-BR` doesn't count as `pt`. Raises BadArgument
-    where none of them occurs, or several occur in one part of the path.
+    The file's name is searched first, then its folder, and so on. `pt-BR` doesn't count as `pt`. Raises BadArgument
+    if none of them occurs, or several occur in one part of the path.
     """
     wanted = {language: _words(language) for language in languages}
     for part in reversed(path.replace("\\", "/").split("/")):
@@ -89,10 +89,12 @@ def language_of_path(path: str, languages: Iterable[str]) -> str:
             if not any(len(other) > len(name) and _occurs_in(name, other) for other in found.values())
         ]
         if len(longest) > 1:
-            raise BadArgument(f"{path}: {' and '.join(sorted(longest))} both occur in {part!r}: leave one, {_ADVICE}")
+            raise BadArgument(
+                f"{path}: {' and '.join(sorted(longest))} both occur in {part!r}: keep only one, {_ADVICE}"
+            )
         if longest:
             return longest[0]
-    raise BadArgument(f"{path}: none of {', '.join(wanted)} occurs in its path: put one there, {_ADVICE}")
+    raise BadArgument(f"{path}: none of {', '.join(wanted)} occurs in its path: add one, {_ADVICE}")
 
 
 def _words(text: str) -> list[str]:
@@ -100,5 +102,5 @@ def _words(text: str) -> list[str]:
 
 
 def _occurs_in(name: list[str], words: list[str]) -> bool:
-    """Whether `name` is a run of `words`."""
+    """Whether `name` occurs in `words` as consecutive words."""
     return any(words[start : start + len(name)] == name for start in range(len(words) - len(name) + 1))

@@ -21,10 +21,10 @@ class _Corrupt(Exception):
 
 
 def gunzip(source: Source) -> Iterator[bytes]:
-    """Uncompressed bytes. Raises Damage for anything but members and zero padding (legal, as for `gzip -d`).
+    """Uncompressed bytes. Raises Damage for anything but members and zero padding, which `gzip -d` accepts too.
 
-    When the decoder meets an error in a chunk, it drops the output of that chunk. Then the file is decoded again, and
-    that chunk byte by byte, so that everything before the error is yielded.
+    When the decoder meets an error in a chunk, it drops the output of that chunk. The file is then decoded again,
+    with that chunk read byte by byte, so that everything before the error is yielded.
     """
     done = 0
     try:

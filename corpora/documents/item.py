@@ -8,7 +8,7 @@ from corpora.config import Config
 
 TEXT = "text"  # the column that holds a document's text, unless the source names another
 
-_ITEM_SUFFIX = re.compile(r"\.item\d{4,}$")  # no input ends like this: its extension names its format
+_ITEM_SUFFIX = re.compile(r"\.item\d{4,}$")  # no input's name ends like this: it ends with the format's extension
 
 
 class WorkItem(Config, frozen=True, kw_only=True):
@@ -27,19 +27,19 @@ class WorkItem(Config, frozen=True, kw_only=True):
     """First byte of an uncompressed line file, first row group of a Parquet file, otherwise 0."""
 
     end: int
-    """Where it ends (exclusive), in the unit of `start`."""
+    """The end (exclusive), in the unit of `start`."""
 
     first_row: int
     """0-based row of the item's first line (or Parquet row) in the whole file."""
 
     number: int
-    """0-based, over all items of a run."""
+    """0-based number among all items of a run."""
 
     name: str
     """Output stem: the path below the pattern's fixed prefix, `/` as `__`, plus `.itemNNNN` if the file is split."""
 
     size: int
-    """Bytes of the whole file, as stored. With mtime_ns (local) or etag (remote, where given) its identity."""
+    """Bytes of the whole file, as stored. With mtime_ns (local) or etag (remote, if known) it is the identity."""
 
     mtime_ns: int | None = None
     etag: str | None = None
@@ -48,10 +48,10 @@ class WorkItem(Config, frozen=True, kw_only=True):
     """The column or JSON field with the document's text."""
 
     language: str | None = None
-    """The language of every document, where the source names one."""
+    """The language of every document, if the source names one."""
 
     blank_lines: bool = False
-    """Whether blank lines separate documents, so that a document may have several lines."""
+    """Whether documents are separated by blank lines, so that one may have several lines."""
 
     @property
     def input_name(self) -> str:

@@ -1,4 +1,4 @@
-"""Patterns or sources -> the work items of every file that they name."""
+"""Patterns or sources -> the work items of all their files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ITEM_BYTES = 128 << 20
 def work_items(inputs: Inputs, item_bytes: int = ITEM_BYTES) -> list[WorkItem]:
     """Work items for every file that the patterns or sources name, in the order of names.
 
-    Local uncompressed line files are cut at line borders about every item_bytes, Parquet between row groups.
+    Local uncompressed line files are cut at line borders about every item_bytes, Parquet files between row groups.
     Raises BadArgument (no match, unknown extension, folder, name collision, Parquet without the text column, a file
     that two sources read differently) and TamizError (a remote address that can't be listed).
     """
@@ -36,21 +36,21 @@ def work_items(inputs: Inputs, item_bytes: int = ITEM_BYTES) -> list[WorkItem]:
 
 
 def _sources(inputs: Inputs) -> list[DocumentSource]:
-    """All patterns are one source."""
+    """Plain patterns count as one source."""
     patterns = tuple(given for given in inputs if isinstance(given, str))
     sources = [given for given in inputs if not isinstance(given, str)]
     return [*([DocumentSource(input=patterns)] if patterns else []), *sources]
 
 
 def _files(sources: Iterable[DocumentSource]) -> list[WorkItem]:
-    """An item for each whole file, once, sorted by name: what decides their numbers is what manifests know."""
+    """One item per file, sorted by output name: item numbers then depend only on what manifests record."""
     files: dict[str, WorkItem] = {}
     for source in sources:
         for listed in list_files(source.patterns):
             file = _whole(listed, source)
             first = files.setdefault(listed.key, file)
             if _reading(first) != _reading(file):
-                raise BadArgument(f"{file.path} belongs to two sources that read it differently: name it in one")
+                raise BadArgument(f"{file.path} belongs to two sources that read it differently: list it in only one")
     ordered = sorted(files.values(), key=lambda file: (file.name, file.path))
     refuse_collisions((file.name, file.path) for file in ordered)
     return ordered

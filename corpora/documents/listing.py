@@ -11,7 +11,7 @@ from corpora.errors import BadArgument, TamizError
 from corpora.files import TEMPORARY, is_local
 
 _MAGIC = frozenset("*?[")
-# Names that file systems give to a content tag, best first; failing those, to the time of writing.
+# The keys under which file systems report a content tag, best first, then those for the modification time.
 _TAGS = ("sha256", "blob_id", "ETag", "etag", "md5Hash", "generation", "content_md5", "checksum")
 _TIMES = ("last_commit", "LastModified", "last_modified", "updated", "mtime", "modified", "created")
 
@@ -51,7 +51,7 @@ def _expand(pattern: str) -> Iterator[Listed]:
 def _expand_local(pattern: str) -> Iterator[Listed]:
     pattern = os.path.expanduser(pattern)  # noqa: PTH111 (pathlib would drop `./` and `//`)
     literal = os.path.lexists(pattern)
-    # not pathlib's glob, which also matches dot files, as no shell does
+    # not pathlib's glob, which also matches dot files, unlike any shell
     paths = [pattern] if literal else glob.glob(pattern, recursive=True)  # noqa: PTH207
     if literal and os.path.isdir(pattern):  # noqa: PTH112
         raise BadArgument(f"{pattern} is a folder; name its files, such as {pattern.rstrip('/')}/*.jsonl.zst")
@@ -104,7 +104,7 @@ def _remote_glob(pattern: str) -> tuple[str, dict[str, dict[str, object]]]:
         return root, found
     except FileNotFoundError:
         return root, {}
-    except Exception as error:  # each file system has exceptions of its own
+    except Exception as error:  # every file system raises its own exceptions
         raise TamizError(
             f"can't list {pattern} ({_first_line(error)}); without a network use --demo, "
             "or name local files with --set documents.input=PATTERN --set lm.input=PATTERN"
@@ -116,7 +116,7 @@ def _first_line(error: BaseException) -> str:
 
 
 def _tag(info: dict[str, object]) -> str | None:
-    """A content tag from a file system's answer; failing that, the time of writing."""
+    """A content tag from a file system's metadata, or else the modification time."""
     lfs = info.get("lfs")
     flat = {**info, **lfs} if isinstance(lfs, dict) else info
     return next((str(flat[name]) for name in (*_TAGS, *_TIMES) if flat.get(name)), None)

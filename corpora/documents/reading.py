@@ -18,29 +18,29 @@ BATCH_BYTES = 4 << 20
 def read_batches(
     item: WorkItem, *, batch_bytes: int = BATCH_BYTES, columns: tuple[str, ...] = ()
 ) -> Iterator[DocumentBatch]:
-    """Batches of about batch_bytes of input each, whose rows together are the item's rows, each once, in order.
+    """Batches of about batch_bytes of input each. Together they hold every row of the item once, in order.
 
-    How rows fall into batches depends on batch_bytes; what becomes of each row doesn't.
+    batch_bytes decides how rows are grouped into batches, not what becomes of a row.
 
     Documents: the text is a string that isn't empty (white space alone is text). url, timestamp and `columns` are
     strings or None; a value of another type becomes its JSON text, a missing field None. A byte order mark at the
-    file's start is dropped. A line ends at \\n (in .txt and .tsv also \\r\\n). Kinds of rejected rows: not JSON,
+    start of the file is dropped. A line ends at \\n (in .txt and .tsv also \\r\\n). Kinds of rejected rows: not JSON,
     not an object, TEXT_COLUMN missing | null | not a string | empty, invalid UTF-8, lone surrogate, no tab, blank
-    line, and those of added formats.
+    line, and the kinds that added formats define.
 
-    A damaged file yields the rows before the damage, then a last batch without rows whose `damage` says what and
-    where. Where a checksum at the end of a stream is wrong, some of those rows may be altered. Raises TamizError if
-    the file can't be read at all, BadArgument if a Parquet file has no text column.
+    A damaged file yields the rows before the damage, then a last batch without rows whose `damage` says what is
+    wrong and where. If a checksum at the end of a stream is wrong, some of those rows may be corrupt. Raises
+    TamizError if the file can't be read at all, BadArgument if a Parquet file has no text column.
     """
     try:
-        if item.size:  # an empty file is a legal file of any format
+        if item.size:  # an empty file is valid in any format
             yield from FORMATS.get(item.format).batches(item, batch_bytes, columns)
     except Damage as damage:
         yield BatchBuilder(item.path, columns).build(0, str(damage))
 
 
 def read_texts(item: WorkItem, *, batch_bytes: int = BATCH_BYTES) -> Iterator[TextBatch]:
-    """As `read_batches`, for callers that need only the texts: faster for JSON lines, which need no object each."""
+    """As `read_batches`, for callers that need only the texts. Faster for JSON lines: no object is made per line."""
     try:
         if item.size:
             yield from FORMATS.get(item.format).texts(item, batch_bytes)

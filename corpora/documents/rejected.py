@@ -1,4 +1,4 @@
-"""rejected/<name>.jsonl: the rows that weren't documents, with file, row, reason and first bytes in base64."""
+"""rejected/<name>.jsonl: the rows that aren't documents, with file, row, reason, and first bytes in base64."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from corpora.files import atomic_path
 
 
 class RejectedWriter:
-    """Writes rows as they come. The complete file appears when the block ends, and only if there was a row.
+    """Writes rows as they come. The complete file appears when the block ends, and only if it has a row.
 
-    counts: rows by kind of reason. rows: their sum. A file of an earlier run is removed if there is no row now.
+    counts: rows by kind of reason. rows: their sum. A file from an earlier run is removed if there is no row now.
     """
 
     def __init__(self, path: str | Path) -> None:

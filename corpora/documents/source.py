@@ -6,7 +6,7 @@ from typing import IO
 
 from corpora.errors import TamizError
 
-PIECE = 1 << 20  # bytes yielded at a time, at most
+PIECE = 1 << 20  # the most bytes yielded at a time
 
 
 class Damage(Exception):
@@ -29,13 +29,13 @@ class Source:
         """At most `length` bytes; none at the end."""
         try:
             data = self._file.read(length)
-        except Exception as error:  # each file system has exceptions of its own
+        except Exception as error:  # every file system raises its own exceptions
             raise unreadable(self.address, error) from error
         self.position += len(data)
         return data
 
 
 def unreadable(address: str, error: BaseException) -> TamizError:
-    """The error for a file that can't be opened or read, whatever its content: a network, a disk, a permission."""
+    """The error for a file that can't be opened or read for reasons outside it: network, disk, permissions."""
     detail = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return TamizError(f"can't read {address}: {detail.splitlines()[0]}")

@@ -1,4 +1,4 @@
-"""Where documents come from: published corpora by name, and sources as recipes and commands describe them."""
+"""Where documents come from: published corpora by name, and the sources that recipes and commands describe."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ class Source(Config, frozen=True, kw_only=True):
     """A published corpus."""
 
     name: str
-    """What recipes call it."""
+    """Its name in recipes."""
 
     language: str
     """Its ISO 639-1 code."""
 
     pattern: str
-    """Where its files are; a pattern that work_items takes."""
+    """Where its files are: a pattern for work_items."""
 
     licence: str
     """For cards."""
@@ -57,47 +57,47 @@ SOURCES = {source.name: source for source in _ALL}
 
 
 def _problem(name: str) -> str:
-    """Why `name` is no published corpus, with the nearest one."""
+    """Why `name` isn't a published corpus, with the nearest name."""
     near = difflib.get_close_matches(name, SOURCES, n=1)
     hint = f"did you mean {near[0]}?" if near else f"published corpora are {', '.join(SOURCES)}"
     return f"source is {name!r}, which is not a published corpus that tamiz knows; {hint}"
 
 
 class DocumentSource(Config, frozen=True, kw_only=True):
-    """Documents that are read in one way: a published corpus by its name, or files."""
+    """Documents that are all read in the same way: a published corpus by name, or files."""
 
     input: tuple[str, ...] | str | None = None
-    """Patterns of files. They replace the files of `source`, where both are given."""
+    """File patterns. If `source` is given too, they replace its files."""
 
     source: str | None = None
     """A published corpus: a name in SOURCES."""
 
     language: str | None = None
-    """The language of every document. None: that of the published corpus, or the path of each file names it."""
+    """The language of every document. None: the published corpus's, or the one that each file's path names."""
 
     text_column: str = TEXT
-    """The column (Parquet) or field (JSON lines) with the text. .txt and .tsv have no other than `text`."""
+    """The column (Parquet) or field (JSON lines) with the text. .txt and .tsv only have `text`."""
 
     format: str | None = None
     """The name of one of FORMATS, for files without an extension. None: the extension decides."""
 
     blank_lines: bool = False
-    """Whether blank lines separate documents (.txt, as in CC-100) instead of line ends."""
+    """Whether documents are separated by blank lines (.txt, as in CC-100) instead of line ends."""
 
     name: str | None = None
-    """Put before the names of outputs, as `NAME__`, to keep apart sources whose files have equal names."""
+    """A prefix for output names, as `NAME__`, to keep apart sources whose files have equal names."""
 
     def __post_init__(self) -> None:
         if self.input is not None and not self.input:
-            raise ValueError("input is empty: name patterns of files, or remove it")
+            raise ValueError("input is empty: list file patterns, or remove it")
         if self.input is None and self.source is None:
-            raise ValueError("neither input nor source is given: name patterns of files, or a published corpus")
+            raise ValueError("neither input nor source is given: list file patterns, or name a published corpus")
         if self.source is not None and self.source not in SOURCES:
             raise ValueError(_problem(self.source))
         self._check_names()
         if self.format is not None:
             from corpora.documents.formats import (
-                FORMATS,  # not above: readers import numpy, and recipes start quickly
+                FORMATS,  # imported here because readers import numpy, and recipes must load quickly
             )
 
             if self.format not in FORMATS.names():
@@ -109,14 +109,16 @@ class DocumentSource(Config, frozen=True, kw_only=True):
                 raise ValueError(f"{field} is empty: give a name, or leave it out")
         if re.search(r'[\\"\x00-\x1f]', self.text_column):
             raise ValueError(
-                f"text_column is {self.text_column!r}; it can't have quotes, backslashes or control codes"
+                f"text_column is {self.text_column!r}; it can't contain quotes, backslashes or control characters"
             )
         if self.name is not None and ("/" in self.name or self.name.startswith(".")):
-            raise ValueError(f"name is {self.name!r}; it becomes part of file names, so no / and no dot at its start")
+            raise ValueError(
+                f"name is {self.name!r}; it becomes part of file names, so it can't contain / or start with a dot"
+            )
 
     @property
     def patterns(self) -> tuple[str, ...]:
-        """The patterns of its files."""
+        """The patterns of the source's files."""
         if self.input is None:
             return (SOURCES[str(self.source)].pattern,)
         return (self.input,) if isinstance(self.input, str) else self.input
@@ -130,4 +132,4 @@ class DocumentSource(Config, frozen=True, kw_only=True):
 
 
 Inputs = Sequence[str] | Sequence[DocumentSource]
-"""What every stage takes as its documents: patterns of files, or sources."""
+"""What every stage accepts as its documents: file patterns, or sources."""

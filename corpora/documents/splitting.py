@@ -1,6 +1,6 @@
 """Where one input is cut into work items: after lines, after blank lines, or between row groups.
 
-Borders depend on the file and on item_bytes only, so a run's items are the same wherever it runs.
+Borders depend only on the file and on item_bytes, so a run has the same items wherever it runs.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def _count_newlines(file: IO[bytes], start: int, end: int, buffer: bytearray) ->
 
 
 def ranges_of_groups(sizes: Iterable[tuple[int, int]], item_bytes: int) -> list[Range]:
-    """Row groups gathered until they reach item_bytes. sizes: (rows, uncompressed bytes) of each."""
+    """Row groups gathered until they reach item_bytes. sizes: (rows, uncompressed bytes) of each group."""
     ranges: list[Range] = []
     start = row = next_row = gathered = end = 0
     for end, (rows, size) in enumerate(sizes, 1):

@@ -1,4 +1,4 @@
-"""The bytes of a line file, decompressed, in pieces of bounded size; Damage where they stop being readable."""
+"""The decompressed bytes of a line file in pieces of bounded size; Damage where it stops being readable."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from corpora.files import open_binary
 
 
 def pieces(item: WorkItem) -> Iterator[bytes]:
-    """Uncompressed bytes of the item. Raises Damage after the last good ones, TamizError if reading itself fails."""
+    """Uncompressed bytes of the item. Raises Damage after the last good bytes, TamizError if reading itself fails."""
     try:
         file = open_binary(item.path)
-    except Exception as error:  # each file system has exceptions of its own
+    except Exception as error:  # every file system raises its own exceptions
         raise unreadable(item.path, error) from error
     with file:
         source = Source(file, item.path)
@@ -36,7 +36,7 @@ def _plain(source: Source, item: WorkItem) -> Iterator[bytes]:
 def blocks_of_lines(stream: Iterator[bytes], size: int) -> Iterator[bytes]:
     """Blocks of about `size` bytes (more where a line is longer). Each ends with a newline, except the file's last.
 
-    At Damage the whole lines before it are yielded, then the incomplete one is dropped and Damage says so.
+    On Damage, the whole lines before it are yielded first; an incomplete last line is dropped, and Damage says so.
     """
     held: list[bytes] = []
     length = 0

@@ -1,7 +1,7 @@
 """Kept documents -> parquet, .jsonl.zst or .jsonl.gz: text, timestamp, url, perplexity, keep_probability, and more.
 
-Equal rows give equal bytes, however many calls write them: rows are encoded in groups whose borders depend only on
-the rows.
+Equal rows give equal bytes, however many calls write them: rows are encoded in groups, and the group borders depend
+only on the rows.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _NUMBERS = ("perplexity", "keep_probability")
 COLUMNS = ("text", "timestamp", "url", *_NUMBERS)
 _TYPES = {name: "float64" if name in _NUMBERS else "string" for name in COLUMNS}
 GROUP_ROWS = 10_000
-GROUP_CHARACTERS = 64 << 20  # of text
+GROUP_CHARACTERS = 64 << 20  # characters of text
 _ZSTD_LEVEL = 3
 
 Row = tuple[Any, ...]  # text, timestamp, url: str | None, perplexity, keep_probability: float, then the columns
@@ -40,8 +40,8 @@ class _Sink(Protocol):
 class DocumentWriter:
     """Appends documents to one file. The complete file appears when the block ends without an exception.
 
-    format: parquet | jsonl.zst | jsonl.gz. columns: name -> type (as pyarrow calls it: bool, int32, float64, string)
-    of columns after the usual ones. Raises TamizError if the file can't be written.
+    format: parquet | jsonl.zst | jsonl.gz. columns: name -> type (pyarrow's name: bool, int32, float64, string)
+    of the columns after the usual ones. Raises TamizError if the file can't be written.
     """
 
     def __init__(self, path: str | Path, format: str = "parquet", columns: Mapping[str, str] | None = None) -> None:
@@ -65,7 +65,7 @@ class DocumentWriter:
         keep_probability: ArrayLike,
         *columns: Sequence[Any],
     ) -> None:
-        """n documents; perplexity and keep_probability are float64[n]; each column n Python values, None for null."""
+        """n documents; perplexity and keep_probability are float64[n]; columns: n Python values each (null: None)."""
         numbers = (np.asarray(values, np.float64).tolist() for values in (perplexity, keep_probability))
         for row in zip(texts, timestamps, urls, *numbers, *columns, strict=True):
             self._pending.append(row)
@@ -104,7 +104,7 @@ class _ParquetSink:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        type_named: Any = pa.type_for_alias  # the stubs know it for literals alone
+        type_named: Any = pa.type_for_alias  # the stubs type it for literals only
         self._schema = pa.schema([(name, type_named(kind)) for name, kind in columns.items()])
         strings = [name for name, kind in columns.items() if kind == "string" and name not in COLUMNS]
         self._writer = pq.ParquetWriter(
@@ -113,7 +113,7 @@ class _ParquetSink:
             compression="zstd",
             compression_level=_ZSTD_LEVEL,
             use_dictionary=["timestamp", *strings],  # type: ignore[arg-type]  # texts and addresses rarely repeat
-            write_statistics=list(_NUMBERS),  # the least and greatest text are of no use
+            write_statistics=list(_NUMBERS),  # the smallest and largest text are of no use
             write_page_checksum=True,
         )
 
@@ -150,7 +150,7 @@ def _zstd_lines(file: IO[bytes], columns: Mapping[str, str]) -> _Sink:
 
 
 def _gzip_lines(file: IO[bytes], columns: Mapping[str, str]) -> _Sink:
-    # no name and no time in the header; by the standard library, because ISA-L's output depends on the processor
+    # no name and no time in the header; the standard library, because ISA-L's output depends on the processor
     return _LinesSink(gzip.GzipFile(filename="", mode="wb", fileobj=file, compresslevel=6, mtime=0), columns)
 
 

@@ -1,7 +1,7 @@
 """Decompression of .zst: frames one after another, block by block (RFC 8878, section 3.1).
 
-This module walks the blocks and leaves their content to the library. So one call yields at most a block (128 KiB),
-every block before a corrupt one is kept, and a truncated frame is told from a complete one.
+This module walks the blocks and leaves their content to the library. So one call yields at most one block (128 KiB),
+every block before a corrupt one is kept, and truncated frames are detected.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import zstandard
 from corpora.documents.source import PIECE, Damage, Source
 
 _MAGIC = zstandard.FRAME_HEADER
-_RLE = 1  # the block type whose content is one byte, repeated
+_RLE = 1  # the block type that repeats one byte
 _CHECKSUM_FLAG = 4  # in the frame header descriptor
 
 
@@ -31,7 +31,7 @@ def unzstd(source: Source) -> Iterator[bytes]:
 
 
 class _Frame:
-    """One frame, after its magic."""
+    """One frame, after its magic number."""
 
     def __init__(self, source: Source) -> None:
         self._source = source

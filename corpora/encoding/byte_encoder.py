@@ -17,16 +17,16 @@ from corpora.texts import Utf8
 OFFSET = 3
 BYTE_IDS = OFFSET + 256
 CONTINUATION_IDS = range(OFFSET + 0x80, OFFSET + 0xC0)  # bytes inside a character, never its first
-# google's weights take 258, 257, ... as sentinels: bytes 0xFF to 0xF5, which UTF-8 never holds. Eleven are free.
+# google's weights use 258, 257, ... as sentinels: bytes 0xFF to 0xF5, which UTF-8 never contains. Eleven are free.
 # (google/seqio ByteVocabulary(extra_ids=0); huggingface/transformers#16303)
 GOOGLE_SENTINELS = 11
-GOOGLE_VOCAB_SIZE = 384  # rows of google/byt5-*'s embedding
+GOOGLE_VOCAB_SIZE = 384  # rows in the embedding of google/byt5-*
 
 
 class ByteEncoder:
-    """See Encoder. Sentinels are numbered as transformers' ByT5Tokenizer has them, `<extra_id_0>` = 259 upwards.
+    """See Encoder. Sentinels are numbered as in transformers' ByT5Tokenizer: `<extra_id_0>` is 259, the next 260, ...
 
-    google: the convention of google's weights instead: 384 ids, sentinel k is 258 - k.
+    google: use the convention of google's weights instead: 384 ids, sentinel k is 258 - k.
     """
 
     bos_id: int | None = None

@@ -22,7 +22,8 @@ Ids = NDArray[np.int32]
 class Encoder(Protocol):
     """Text to ids. Threads may share one; it can be pickled.
 
-    vocab_size: every id, sentinels included. sha256: an identity: equal encoders give equal ids, special ones too.
+    vocab_size: the number of ids, sentinels included. sha256: encoders with the same one give the same ids, special
+    ids included.
     """
 
     vocab_size: int
@@ -35,11 +36,11 @@ class Encoder(Protocol):
 
     @property
     def engine(self) -> str:
-        """The name of what serves `encode_flat`: `word cache`, `bytes`, or a library and its version."""
+        """What `encode_flat` uses: `word cache`, `bytes`, or a library and its version."""
         ...
 
     def sentinel_id(self, number: int) -> int:
-        """The id of sentinel `number`, 0 <= number < num_sentinels. Raises BadArgument outside."""
+        """The id of sentinel `number`, 0 <= number < num_sentinels. Raises BadArgument if out of range."""
         ...
 
     def encode_batch(self, texts: list[str]) -> list[Ids]:
@@ -47,11 +48,11 @@ class Encoder(Protocol):
         ...
 
     def encode_flat(self, texts: Utf8) -> FlatIds:
-        """The ids that `encode_batch` gives, fast: holds no GIL where it is hot, bounded memory beside the result."""
+        """The ids of `encode_batch`, but fast: hot loops release the GIL; memory besides the result is bounded."""
         ...
 
     def id_to_piece(self, number: int) -> str:
-        """A name for one id, for people to read."""
+        """A readable name for one id."""
         ...
 
     def decode(self, ids: Sequence[int] | Ids) -> str:
@@ -60,12 +61,12 @@ class Encoder(Protocol):
 
 
 def load_encoder(path_or_name: str) -> Encoder:
-    """An encoder from a tokenizer folder, a file of one, or the name `byt5` (google's ByT5).
+    """An encoder from a tokenizer folder, a tokenizer file, or the name `byt5` (google's ByT5).
 
-    A folder holds spiece.model, or tokenizer.json, or vocab.json and merges.txt (in GPT-2's own: encoder.json and
-    vocab.bpe), or tokenizer.model, the first of these that is there. A file is SentencePiece's or a tokenizer.json.
+    In a folder, the first of these is used: spiece.model; tokenizer.json; vocab.json and merges.txt (OpenAI's names:
+    encoder.json and vocab.bpe); tokenizer.model. A file is a SentencePiece model or a tokenizer.json.
 
-    Raises BadArgument where there is no tokenizer, DamagedFile where a file of it is damaged.
+    Raises BadArgument if there is no tokenizer, DamagedFile if one of its files is damaged.
     """
     path = Path(path_or_name)
     if path_or_name == "byt5" and not path.is_dir():

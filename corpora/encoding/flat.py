@@ -1,4 +1,4 @@
-"""Ids of many documents in one buffer: what encoders give on the hot path."""
+"""Ids of many documents in one buffer: what encoders return on the hot path."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from corpora.texts import Utf8
 
 
 class JsonEncoder:
-    """See Encoder. Special strings are encoded as text, unless the model's own vocabulary spells them."""
+    """See Encoder. Special strings are encoded as text, unless the model's vocabulary contains them."""
 
     def __init__(self, data: bytes, config: TokenizerConfig, path: str = "tokenizer.json") -> None:
         from tokenizers import Tokenizer, __version__
@@ -27,7 +27,7 @@ class JsonEncoder:
         self._data, self._config, self._path = data, config, path
         try:
             self._tokenizer = Tokenizer.from_str(data.decode())
-        except Exception as error:  # tokenizers raises the bare class
+        except Exception as error:  # tokenizers raises plain Exception
             raise DamagedFile(f"tokenizers can't load {path} ({error}): copy or train it again") from None
         self._tokenizer.encode_special_tokens = True
         self._tokenizer.no_truncation()
@@ -37,8 +37,8 @@ class JsonEncoder:
         found = special_ids(config, self._id)
         if found.eos is None:
             named = name(config.eos_token)
-            which = f"none of {', '.join(USUAL_EOS)}" if named is None else f"{named!r}, which has no id,"
-            raise BadArgument(f"{path}: its eos_token is {which}: name it in tokenizer_config.json beside it")
+            why = f"none of {', '.join(USUAL_EOS)} has an id" if named is None else f"eos_token {named!r} has no id"
+            raise BadArgument(f"{path}: {why}: set eos_token in the tokenizer_config.json beside it")
         self.eos_id, self.bos_id, self.unk_id = found.eos, found.bos, found.unk
         self.pad_id: int = found.eos if found.pad is None else found.pad
         self.num_sentinels = config.num_sentinels
@@ -61,7 +61,9 @@ class JsonEncoder:
         check_sentinel(number, self.num_sentinels)
         found = self._id(sentinel_name(number))
         if found is None:
-            raise BadArgument(f"{self._path} has no {sentinel_name(number)}, but tokenizer_config.json counts it")
+            raise BadArgument(
+                f"{self._path} has no {sentinel_name(number)}, although tokenizer_config.json declares it"
+            )
         return found
 
     def encode_batch(self, texts: list[str]) -> list[NDArray[np.int32]]:
@@ -92,7 +94,7 @@ def _encode(tokenizer: Any, texts: list[str]) -> list[NDArray[np.int32]]:
 
 
 def _fastokens(data: bytes, tokenizer: Any, dtype: np.dtype[np.unsignedinteger]) -> Make | None:
-    """A way to make Fastokens: one for all threads."""
+    """A function that makes Fastokens: one for all threads."""
     from corpora.encoding.gpt2.fast_bpe import fastokens
 
     del tokenizer
@@ -101,7 +103,7 @@ def _fastokens(data: bytes, tokenizer: Any, dtype: np.dtype[np.unsignedinteger])
 
 
 def _words(data: bytes, tokenizer: Any, dtype: np.dtype[np.unsignedinteger]) -> Make | None:
-    """A way to make a word cache for this file; None where its ids would not be exact."""
+    """A function that makes a word cache for this file; None if its ids would not be exact."""
     from corpora.encoding.gpt2 import byte_level_bpe
 
     if byte_level_bpe.why_not(data) is not None:

@@ -1,4 +1,4 @@
-"""Sentinels: their names, the error for one that isn't there, and their part in an encoder's identity."""
+"""Sentinels: their names, the error for a missing one, and their part in an encoder's identity."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ def check_sentinel(number: int, num_sentinels: int) -> None:
     """Raises BadArgument."""
     if not 0 <= number < num_sentinels:
         raise BadArgument(
-            f"sentinel {number} is needed, but the tokenizer has {num_sentinels}: "
+            f"sentinel {number} is needed, but the tokenizer has only {num_sentinels}: "
             "use one with more extra_ids, a longer mean_noise_span_length or a shorter sequence_length"
         )
 
 
 def identity(engine_file: bytes, num_sentinels: int) -> str:
-    """A sha256 of all that decides ids: the same file with other sentinels is another encoder."""
+    """A sha256 of everything that ids depend on: the same file with other sentinels is another encoder."""
     return hashlib.sha256(engine_file + f" {num_sentinels} sentinels".encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""The special ids of a tokenizer.json: what tokenizer_config.json names, else the first usual name that has an id."""
+"""The special ids of a tokenizer.json: those in tokenizer_config.json, else the first usual name that has an id."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ IdOf = Callable[[str], int | None]
 
 
 class SpecialIds(NamedTuple):
-    """None: there is no such token. pad is eos where there is no pad token."""
+    """None: there is no such token. pad is eos if there is no pad token."""
 
     bos: int | None
     eos: int | None
@@ -41,9 +41,9 @@ def _id(named: str | None, usual: tuple[str, ...], id_of: IdOf) -> int | None:
 
 
 def identity(engine_file: bytes, config: TokenizerConfig, id_of: IdOf) -> str:
-    """A sha256 of all that decides what shards hold: the file, and its bos, eos and pad where they are not the usual.
+    """A sha256 of everything that shards depend on: the file, and its bos, eos and pad if they aren't the usual ones.
 
-    So a config that only repeats what tokenizer.json implies leaves the file's own sha256.
+    So it is the file's own sha256 if the config only repeats what tokenizer.json implies.
     """
     in_effect, usual = special_ids(config, id_of)[:3], special_ids(TokenizerConfig(), id_of)[:3]
     others = b"" if in_effect == usual else f" bos {in_effect[0]} eos {in_effect[1]} pad {in_effect[2]}".encode()

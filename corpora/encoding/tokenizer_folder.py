@@ -18,7 +18,7 @@ class _Token(msgspec.Struct):
 
 
 class TokenizerConfig(msgspec.Struct):
-    """tokenizer_config.json, as transformers writes it; `extra_ids` and `spiece_model_sha256` are in tamiz's own."""
+    """tokenizer_config.json, as transformers writes it; tamiz adds `extra_ids` and `spiece_model_sha256`."""
 
     tokenizer_class: str | None = None
     extra_ids: int | None = None
@@ -31,7 +31,7 @@ class TokenizerConfig(msgspec.Struct):
 
     @property
     def num_sentinels(self) -> int:
-        """`extra_ids` where it is there, else the number of special tokens named `<extra_id_N>`."""
+        """`extra_ids` if it is set, otherwise the number of special tokens named `<extra_id_N>`."""
         if self.extra_ids is not None:
             return self.extra_ids
         return sum(bool(_SENTINEL.fullmatch(name(t) or "")) for t in self.additional_special_tokens or [])
@@ -63,7 +63,7 @@ def _read_config(path: Path) -> TokenizerConfig:
 
 
 def read_file(path: Path) -> bytes:
-    """Raises DamagedFile where the file can't be read."""
+    """Raises DamagedFile if the file can't be read."""
     try:
         return path.read_bytes()
     except OSError as error:
@@ -71,7 +71,7 @@ def read_file(path: Path) -> bytes:
 
 
 def check_sha256(path: Path, data: bytes, expected: str | None) -> None:
-    """Raises DamagedFile where the folder records another checksum."""
+    """Raises DamagedFile if the folder records a different checksum."""
     if expected is not None and hashlib.sha256(data).hexdigest() != expected:
         raise DamagedFile(
             f"{path} is not the file that tokenizer_config.json records (sha256 {expected[:12]}...): "

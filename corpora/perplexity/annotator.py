@@ -1,4 +1,4 @@
-"""The annotator that `tamiz score` runs: perplexity under one language model, or under the one of each language."""
+"""The annotator that `tamiz score` runs: perplexity under one language model, or under a model per language."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from corpora.perplexity.lm_files import resolve_lm
 from corpora.perplexity.model import PerplexityModel
 from corpora.perplexity.routing import LmChoice
 
-LANGUAGE_CHARACTERS = 64  # of a language without a model, in the reason why its document is rejected
+LANGUAGE_CHARACTERS = 64  # the most characters of an unknown language to show in a rejection reason
 Content = tuple[str | None, str | None]  # sha256 of model and tokenizer
 
 
 class Perplexity(Annotator, frozen=True, kw_only=True, tag="perplexity"):
-    """Columns: perplexity, num_tokens (tokens and one end of sentence a line), language of the model."""
+    """Columns: perplexity, num_tokens (tokens, plus one end of sentence per line), language of the model."""
 
     schema: ClassVar[Mapping[str, str]] = {"perplexity": "float64", "num_tokens": "int32", "language": "string"}
     counted: ClassVar[Mapping[str, str]] = {"languages": "language"}
 
     models: tuple[LmChoice, ...]
-    """One without a language scores everything; else each document is scored by the model of its language."""
+    """One model without a language scores everything; otherwise, each document's language decides."""
     language_column: str | None = None
-    """The column that says a document's language; None: the path of its file does."""
+    """The column with a document's language. None: the path of its file names the language."""
     content: tuple[Content, ...] = ()
-    """What is in the files of each model; `pinned` fills it in."""
+    """The content of each model's files, by sha256; `pinned` fills it in."""
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -43,24 +43,25 @@ class Perplexity(Annotator, frozen=True, kw_only=True, tag="perplexity"):
 
     @property
     def languages(self) -> list[str]:
-        """Those of the models; none for a model that scores everything."""
+        """The languages of the models; none for a model that scores everything."""
         return [model.language for model in self.models if model.language is not None]
 
     def check(self, items: Sequence[WorkItem]) -> None:
-        """Raises BadArgument for a language column that models without language can't use, or that isn't there."""
+        """Raises BadArgument for a language column that doesn't exist or is useless: a model has no language."""
         if self.language_column is not None:
             if len(self.languages) < len(self.models):
                 raise BadArgument(
-                    f"language_column is {self.language_column!r}, but the model names no language: es=LM.bin"
+                    f"language_column is {self.language_column!r}, but a model has no language: "
+                    "name it, as in es=LM.bin"
                 )
             check_language_column(items, self.language_column)
 
     def pinned(self) -> Self:
-        """Bound to what is in the files now: a worker with other files refuses to go on."""
+        """A copy bound to the files' current content: a worker with other files refuses to continue."""
         return msgspec.structs.replace(self, content=tuple(_content(choice) for choice in self.models))
 
     def identity(self, items: Sequence[WorkItem]) -> dict[str, Any]:
-        """Mode and sha256 of model and tokenizer, for each language; for a model without language just these.
+        """Mode and sha256 of model and tokenizer, for each language, or of the one model without a language.
 
         Raises BadArgument for a path that names no language.
         """
@@ -74,7 +75,7 @@ class Perplexity(Annotator, frozen=True, kw_only=True, tag="perplexity"):
         return {**column, **models, **routes}
 
     def load(self) -> Annotate:
-        """A single model is loaded now; of several, each where its first document is met."""
+        """A single model is loaded now; with several models, each is loaded at its first document."""
         scorer = _Scorer(self if self.content else self.pinned())
         if len(self.models) == 1:
             scorer.model(self.models[0].language)
@@ -87,7 +88,7 @@ def _content(choice: LmChoice) -> Content:
 
 
 def _routes(items: Sequence[WorkItem], languages: Sequence[str]) -> dict[str, Any]:
-    """Language -> a digest of the names of the inputs whose path names it: a folder's name may decide, and is no part
+    """Language -> a digest of the names of the inputs whose path names it: a folder's name may decide, and isn't part
     of an input's name."""
     names: dict[str, set[str]] = {}
     for item in items:
@@ -97,7 +98,7 @@ def _routes(items: Sequence[WorkItem], languages: Sequence[str]) -> dict[str, An
 
 
 def _load(choice: LmChoice, expected: Content) -> PerplexityModel:
-    """Raises TamizError where the files have another content."""
+    """Raises TamizError if the files have different content."""
     lm, tokenizer = _content(choice)
     check_content(choice.path, lm, expected[0])
     check_content(f"the tokenizer of {choice.path}", tokenizer, expected[1])
@@ -105,7 +106,7 @@ def _load(choice: LmChoice, expected: Content) -> PerplexityModel:
 
 
 class _Scorer:
-    """Annotates batches of documents. Threads share its models, and have a word cache each."""
+    """Annotates batches of documents. Threads share its models, but each has a word cache."""
 
     def __init__(self, settings: Perplexity) -> None:
         self._settings = settings
@@ -151,7 +152,7 @@ class _Scorer:
         if np.isnan(perplexity).any():
             bad = rows[np.isnan(perplexity)][0]
             lm = self._choices[language].path
-            raise DamagedFile(f"{lm}: no number comes out for {item.path}, row {bad}: damaged model")
+            raise DamagedFile(f"{lm}: the score of {item.path}, row {bad} is not a number: the model is damaged")
         return perplexity, num_tokens
 
 

@@ -1,4 +1,4 @@
-r"""A model as text, in ARPA's format, as lmplz writes it: `\data\`, the counts, then every n-gram in log10."""
+r"""A model as text, in the ARPA format as lmplz writes it: `\data\`, the counts, then every n-gram in log10."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ import pyarrow.compute as pc
 from corpora.files import atomic_path
 from corpora.perplexity.kneser_ney import NgramModel
 
-PART = 1 << 16  # n-grams turned to text at a time
+PART = 1 << 16  # n-grams formatted at a time
 
-_join: Any = pc.binary_join_element_wise  # their stubs know neither a separator nor one result
+_join: Any = pc.binary_join_element_wise  # the stubs know neither a separator argument nor a single result
 _join_list: Any = pc.binary_join
 
 Float = npt.NDArray[np.float32]
@@ -32,7 +32,7 @@ class ArpaFile:
         self._words = pa.array(words, pa.string())
 
     def write_section(self, order: int, blocks: Iterable[Block]) -> None:
-        """One line an n-gram: log10 probability, words, and below the highest order log10 back-off, between tabs."""
+        """One line per n-gram, tab-separated: log10 probability, words, log10 back-off (not in the highest order)."""
         self._file.write(f"\\{order}-grams:\n".encode())
         for ngrams, probabilities, backoffs in blocks:
             words = [self._words.take(pa.array(column)) for column in ngrams.T]
@@ -48,7 +48,7 @@ class ArpaFile:
 
 @contextmanager
 def new_arpa_file(path: str | Path, counts: Sequence[int], words: Sequence[str]) -> Iterator[ArpaFile]:
-    """A file at `path` if the block succeeds. words: the strings of the model's word ids."""
+    """An ARPA file that appears at `path` if the block succeeds. words: the strings of the model's word ids."""
     with atomic_path(path) as temporary, open(temporary, "wb") as file:
         header = "".join(f"ngram {order}={count}\n" for order, count in enumerate(counts, 1))
         file.write(f"\\data\\\n{header}\n".encode())
@@ -72,7 +72,7 @@ def _blocks(model: NgramModel, order: int) -> Iterator[Block]:
 
 
 def format_float32(values: Float) -> Any:
-    """An Arrow array of strings: the fewest digits that give the float32 back.
+    """An Arrow array of strings: the fewest digits that round-trip the float32.
 
     Plain decimals from 1e-6 up; whole numbers without a point.
     """

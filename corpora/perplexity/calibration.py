@@ -1,4 +1,4 @@
-"""How scores are distributed, by language and source: histograms, which can be summed in any order."""
+"""How scores are distributed, by language and source: histograms that can be summed in any order."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ THREADS = 4
 
 
 class Calibration:
-    """A histogram of perplexity for each (language, source). The language is "" if the scores name none."""
+    """A histogram of perplexity for each (language, source). The language is "" if the scores don't name one."""
 
     def __init__(self, groups: Mapping[tuple[str, str], LogHistogram]) -> None:
         """Leaves out groups without documents."""
@@ -33,7 +33,7 @@ class Calibration:
     ) -> Calibration:
         """The histograms of a finished folder of scores, in one pass.
 
-        annotations: documents that they drop are left out, and they name the languages that the scores don't.
+        annotations: documents that they drop are left out, and they supply languages that the scores lack.
         Memory: a few thousand rows and the bins; with annotations, the scores of THREADS items.
         """
         names, parts = score_files(content), []
@@ -48,7 +48,7 @@ class Calibration:
 
     @classmethod
     def sum(cls, parts: Iterable[Calibration]) -> Calibration:
-        """Their sum, whatever their order."""
+        """The sum, independent of the order."""
         found: dict[tuple[str, str], list[LogHistogram]] = {}
         for part in parts:
             for key, histogram in part.groups.items():
@@ -56,7 +56,7 @@ class Calibration:
         return cls({key: LogHistogram.sum(histograms) for key, histograms in found.items()})
 
     def by(self, per: Per) -> dict[str, LogHistogram]:
-        """The histogram of each group, by ascending names; finer groups are summed."""
+        """The histogram of each group, sorted by name; finer groups are summed."""
         found: dict[str, list[LogHistogram]] = {}
         for (language, source), histogram in self.groups.items():
             found.setdefault(group_name(per, language, source), []).append(histogram)
@@ -80,7 +80,7 @@ def _of_file(scores: Path, annotations: Sequence[AnnotationFolder], name: str) -
 
 
 def _read_joined(scores: Path, annotations: Sequence[AnnotationFolder], name: str) -> Iterator[tuple[str, Floats]]:
-    """As `read_by_language`, of the documents that no annotation drops."""
+    """As `read_by_language`, without the documents that an annotation drops."""
     perplexities = read_perplexities(scores / name)
     joined = join(annotations, name, len(perplexities), carry=False)
     languages = prefer(read_languages(scores / name), joined.languages)

@@ -2,7 +2,7 @@
 
 The file, little-endian: header (see `lm_header`), vocabulary (a hash table from the word's murmur hash to its id),
 one (probability, back-off) for every word, one hash table of n-grams for every order from 2, then the words
-themselves. Source: kpu/kenlm lm/binary_format.cc, lm/vocab.cc, lm/search_hashed.cc, util/probing_hash_table.hh.
+as strings. Source: kpu/kenlm lm/binary_format.cc, lm/vocab.cc, lm/search_hashed.cc, util/probing_hash_table.hh.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def write_kenlm_binary(path: str | Path, model: NgramModel, words: Sequence[str]
 
 
 def _write_vocabulary(file: IO[bytes], names: list[bytes]) -> None:
-    """`<unk>` is id 0, which is what a failed look-up gives: it has no entry."""
+    """`<unk>` is id 0, the result of a failed look-up, so it has no entry."""
     file.write(VOCABULARY_HEADER.pack(0, len(names)))
     keys = np.fromiter((murmur_hash(name) for name in names[1:]), np.uint64, len(names) - 1)
     table = np.zeros(num_buckets(len(names), PROBING_MULTIPLIER), VOCABULARY_ENTRY)
@@ -65,7 +65,7 @@ def _write_vocabulary(file: IO[bytes], names: list[bytes]) -> None:
 
 def _write_unigrams(file: IO[bytes], unigrams: NgramTable) -> None:
     assert unigrams.log10_backoff is not None
-    table = np.zeros(len(unigrams.ends) + 1, UNIGRAM_ENTRY)  # one spare: KenLM may add <unk>
+    table = np.zeros(len(unigrams.ends) + 1, UNIGRAM_ENTRY)  # one to spare: KenLM may add <unk>
     table["probability"][:-1] = _signed(unigrams)
     table["probability"][BEGIN] = 0.0
     table["backoff"][:-1] = unigrams.log10_backoff
@@ -84,7 +84,7 @@ def _write_table(file: IO[bytes], ngrams: NgramTable, keys: Keys) -> None:
 
 
 def _signed(ngrams: NgramTable) -> npt.NDArray[np.float32]:
-    """log10 probabilities. KenLM sets the sign bit where nothing extends the n-gram to the left, else clears it."""
+    """log10 probabilities. KenLM sets the sign bit if nothing extends the n-gram to the left, otherwise clears it."""
     sign = np.where(ngrams.extends_left, np.float32(1), np.float32(-1))
     return np.copysign(ngrams.log10_probability, sign)
 
@@ -110,8 +110,8 @@ def place(keys: Keys, buckets: int) -> npt.NDArray[np.int64]:
 def _insert(cells: npt.NDArray[np.int64], owners: npt.NDArray[np.uint32], walking: npt.NDArray[np.uint32]) -> None:
     """Inserts the keys `walking` (their indices) all at once.
 
-    A cell keeps the earliest of those that reach it; the others step on, the one that held it before among them. That
-    ends where inserting one by one does: each key, earliest first, in its first free cell.
+    Each cell keeps the earliest of the keys that reach it; the others move on, possibly the key that held the cell
+    before. The result is that of inserting one by one: each key, earliest first, is in its first free cell.
     """
     while len(walking):
         reached = cells[walking]

@@ -4,7 +4,7 @@ The model of Chen and Goodman (1998) as lmplz estimates it (Heafield et al. 2013
 float32: kpu/kenlm lm/builder (adjust_counts.cc, initial_probabilities.cc, interpolate.cc).
 
 One pass over the orders: the probability of an n-gram is its discounted share of its context's count, plus the
-context's back-off weight times the probability of the n-gram without its first word, which the order below just gave.
+context's back-off weight times the probability of the n-gram without its first word, known from the order below.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ Float = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
 
 FALLBACK_DISCOUNTS = (0.0, 0.5, 1.0, 1.5)  # lmplz --discount_fallback
-_BLOCK = 1 << 18  # values handed to Arrow at once
+_BLOCK = 1 << 18  # values passed to Arrow at once
 
 
 @dataclass(frozen=True)
 class NgramTable:
-    """The kept n-grams of one order, in suffix order; arrays of one length.
+    """The kept n-grams of one order, in suffix order, as arrays of equal length.
 
-    ends: the position of the last word of one occurrence in the text; among the unigrams the word itself.
-    log10_backoff: -0.0 for an n-gram that is no kept n-gram's context, as KenLM stores it; None in the highest order.
-    extends_left: some kept n-gram of the next order is this one with a word before it.
+    ends: the position in the text of the last word of one occurrence; for unigrams, the word itself.
+    log10_backoff: -0.0 for an n-gram that isn't the context of a kept n-gram, as KenLM stores it; None in the highest
+    order. extends_left: a kept n-gram of the next order is this n-gram with a word before it.
     """
 
     ends: npt.NDArray[np.uint32]
@@ -103,8 +103,8 @@ def estimate(
     """Estimates a model of n-grams up to `order` (2 and up).
 
     text: `<s>` (1), the words' ids, `</s>` (2), sentence after sentence; ids from 3 up in order of first occurrence,
-    uint16 or uint32. prune: as LmSettings. progress: called with orders done and all.
-    Raises BadArgument if there is no sentence, if `prune` takes `</s>`, or if discounts of a tiny text come out as 0.
+    uint16 or uint32. prune: as LmSettings. progress: called with the number of orders done, and of all.
+    Raises BadArgument if there is no sentence, if `prune` removes `</s>`, or if a tiny text gives a discount of 0.
     """
     if not len(text):
         raise BadArgument("no sentence in the input: every line is blank")
@@ -127,7 +127,9 @@ def _unigrams(text: SortedText, threshold: int) -> tuple[_Level, Indices]:
     kept = counts.occurrences > threshold
     if not kept[END]:
         sentences = counts.occurrences[END]
-        raise BadArgument(f"prune is {threshold} for single words: it must be below the {sentences} sentences")
+        raise BadArgument(
+            f"prune is {threshold} for single words: it must be below the number of sentences ({sentences})"
+        )
     kept[: END + 1] = True
     discounts = discounts_of(counts_of_counts(text, counts, 1))
     probability = unigram_probability(counts.adjusted, kept, discounts)
@@ -159,7 +161,7 @@ def _next_order(text: SortedText, lower: _Level, order: int, threshold: int) -> 
 
 
 def discounts_of(found: list[int]) -> Float:
-    """float32[4]: what n-grams counted 0, 1, 2 and 3+ times give up; lmplz's fallback where the text is too odd."""
+    """float32[4]: the discounts of n-grams counted 0, 1, 2 and 3+ times; for odd texts lmplz's fallback."""
     if 0 in found[1:4]:
         return np.array(FALLBACK_DISCOUNTS, np.float32)
     c = [np.float32(number) for number in found]
@@ -180,7 +182,7 @@ def _context_sums(
     """The count of every context, and its back-off weight: the share that discounts and pruning took.
 
     A context that is never used gets 0 and 1. Sums are exact before they become float32; the operations on float32
-    follow initial_probabilities.cc.
+    follow the order of initial_probabilities.cc.
     """
     total = np.bincount(contexts, adjusted, num_contexts).astype(np.float32)
     freed = np.zeros(num_contexts, np.float32)
@@ -211,7 +213,7 @@ def _highest_table(level: _Level) -> NgramTable:
 
 
 def _check_finite(tables: list[NgramTable]) -> None:
-    """A discount of exactly 0 leaves nothing for words that were not seen; build_binary also refuses such a model."""
+    """A discount of exactly 0 leaves no probability for unseen words; build_binary also refuses such a model."""
     for order, table in enumerate(tables, 1):
         figures = [table.log10_probability, *([] if table.log10_backoff is None else [table.log10_backoff])]
         if not all(np.isfinite(values).all() for values in figures):
@@ -219,7 +221,7 @@ def _check_finite(tables: list[NgramTable]) -> None:
 
 
 def too_little_text(order: int) -> str:
-    return f"too little text for its {order}-grams: some leave no probability for unseen words"
+    return f"too little text for {order}-grams: some leave no probability for unseen words"
 
 
 def _log10_probability(level: _Level) -> Float:
@@ -227,7 +229,7 @@ def _log10_probability(level: _Level) -> Float:
 
 
 def log10(values: Float) -> Float:
-    """libm's log10f, as lmplz. numpy's differs in the last bit on some CPUs; Arrow's kernel is a loop over libm's."""
+    """libm's log10f, as in lmplz. numpy's differs in the last bit on some CPUs; Arrow's kernel loops over libm's."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -239,7 +241,7 @@ def log10(values: Float) -> Float:
 
 
 def _renumber(text: Ids, kept_words: Indices) -> Ids:
-    """Pruned words become `<unk>`, the others move up, as build_binary numbers them."""
+    """Renumbers words as build_binary does: pruned words become `<unk>`, the others close the gaps."""
     vocabulary = int(text.max()) + 1
     if len(kept_words) == vocabulary:
         return text

@@ -1,7 +1,7 @@
 """The ways from a document's bytes to the scores of its lines: fast ones without kenlm, and the plain loop with it.
 
-All give the same: `kenlm.Model.score(line)` and `len(line.split()) + 1` for every line, bit for bit. The model file
-and the tokenizer decide once which one serves. Many threads may call any of them.
+All give the same results: `kenlm.Model.score(line)` and `len(line.split()) + 1` for every line, bit for bit. The
+model file and the tokenizer decide which one is used. Many threads may call any of them.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class LineScorer(Protocol):
 
 
 class RawWordScorer:
-    """Mode bertin: lines as they stand."""
+    """Mode bertin: lines as they are."""
 
     def __init__(self, ngrams: ProbingModel) -> None:
         self._ngrams = ngrams
@@ -51,7 +51,7 @@ def _score_raw(ngrams: ProbingModel, data: Bytes, offsets: Offsets, *, split: bo
 
 
 class WordPieceScorer:
-    """Modes lines and ccnet: every thread at work borrows an encoder with a word cache."""
+    """Modes lines and ccnet: every working thread borrows an encoder with a word cache."""
 
     def __init__(self, ngrams: ProbingModel, model: bytes, processor: Any, mode: ScoringMode) -> None:
         pieces = [piece.encode() for piece in processor.id_to_piece(list(range(processor.get_piece_size())))]
@@ -82,7 +82,7 @@ def _word_pieces(
 
 
 class SentencePieceScorer:
-    """Modes lines and ccnet with a tokenizer that `WordPieces` can't serve: SentencePiece itself cuts every line."""
+    """Modes lines and ccnet with a tokenizer that `WordPieces` doesn't support: SentencePiece encodes every line."""
 
     def __init__(self, ngrams: ProbingModel, processor: Any, mode: ScoringMode) -> None:
         self._ngrams = ngrams
@@ -97,7 +97,7 @@ class SentencePieceScorer:
 
 
 class KenlmScorer:
-    """Any mode with kenlm itself, line by line in Python: for what `ProbingModel` can't read."""
+    """Any mode with kenlm itself, line by line in Python: for files that `ProbingModel` can't read."""
 
     def __init__(self, model: Any, processor: Any | None, mode: ScoringMode) -> None:
         self._model = model

@@ -11,12 +11,12 @@ import numpy as np
 from corpora.errors import DamagedFile
 from corpora.perplexity.lm_sizes import VOCABULARY_HEADER, Table
 
-_BLOCK = 1 << 20  # bytes of strings, or cells, looked at together
+_BLOCK = 1 << 20  # bytes of strings, or cells, checked at a time
 _FIRST_WORD = b"<unk>\0"
 
 
 class LmFile:
-    """An open KenLM file of `size` bytes. Reading past its end raises DamagedFile, naming what belongs there."""
+    """An open KenLM file of `size` bytes. Reading past its end raises DamagedFile, naming what should be there."""
 
     def __init__(self, path: str | Path, file: IO[bytes], size: int) -> None:
         self.path = path
@@ -36,14 +36,14 @@ class LmFile:
 
 
 def check_probing_vocabulary(file: LmFile, table: Table, counted: int) -> int:
-    """The number of words, `<unk>` included: one more than counted where KenLM added it, one less where the ARPA
+    """The number of words, `<unk>` included: one more than counted if KenLM added it, one less if the ARPA
     file had it in two spellings. Raises DamagedFile.
 
-    A larger word id would be looked up outside the unigrams; a look-up in a table without a free cell never ends.
+    A word id that is too large would be looked up outside the unigrams; a look-up in a full table would never end.
     """
     version, words = file.unpack(VOCABULARY_HEADER, table.offset - VOCABULARY_HEADER.size, "its vocabulary")
     if version != 0 or not words >= 1 or abs(words - counted) > 1:
-        raise DamagedFile(f"{file.path}: vocabulary version {version} of {words} words: expected 0 of {counted}")
+        raise DamagedFile(f"{file.path}: vocabulary version {version} with {words} words: expected 0 with {counted}")
     filled = largest = 0
     for start in range(0, table.cells, _BLOCK):
         length = min(_BLOCK, table.cells - start)
@@ -52,7 +52,7 @@ def check_probing_vocabulary(file: LmFile, table: Table, counted: int) -> int:
         filled += int(np.count_nonzero(cells["key"]))
         largest = max(largest, int(cells["word"].max()))
         if 2 * filled * table.cells < (words - 1) * (start + length):
-            break  # hashes spread evenly: the hole of a sparse file, not worth reading to its end
+            break  # hashes spread evenly, so this is a hole in a sparse file: don't read it all
     if largest >= words or filled != words - 1:
         found = f"{filled} of {table.cells} cells filled, largest id {largest}"
         raise DamagedFile(f"{file.path}: damaged vocabulary: {found}: expected {words - 1} and an id below {words}")
@@ -60,27 +60,27 @@ def check_probing_vocabulary(file: LmFile, table: Table, counted: int) -> int:
 
 
 def check_trie_vocabulary(file: LmFile, offset: int, counted: int) -> int:
-    """The number of words, `<unk>` included: one less than counted where the ARPA file had it in two spellings.
+    """The number of words, `<unk>` included: one less than counted if the ARPA file had it in two spellings.
 
     Raises DamagedFile.
     """
     (hashes,) = file.unpack(struct.Struct("<Q"), offset, "its vocabulary")  # `<unk>` has none
     if counted - (hashes + 1) not in (0, 1):
-        raise DamagedFile(f"{file.path}: vocabulary of {hashes} words: expected {counted - 1}, <unk> left out")
+        raise DamagedFile(f"{file.path}: vocabulary of {hashes} words: expected {counted - 1} (without <unk>)")
     return int(hashes) + 1
 
 
 def check_words(file: LmFile, offset: int, words: int) -> None:
     """The strings at the end of the file, `<unk>` first, each ended by NUL, none empty. Raises DamagedFile."""
-    expected = f"its counts put {words} words, <unk> first, from byte {offset} to its end"
+    expected = f"{words} words, <unk> first, should run from byte {offset} to its end"
     begin = file.read(offset, min(len(_FIRST_WORD), file.size - offset), "its words")
     if begin != _FIRST_WORD:
-        raise DamagedFile(f"{file.path}: {expected}, found {begin!r} there")
+        raise DamagedFile(f"{file.path}: {expected}; found {begin!r} there")
     found, last = 0, b""
     for start in range(offset, file.size, _BLOCK):
         block = file.read(start, min(_BLOCK, file.size - start), "its words")
         found, last = found + block.count(b"\0"), block[-1:]
         if b"\0\0" in block:
-            raise DamagedFile(f"{file.path}: {expected}, found an empty one")
+            raise DamagedFile(f"{file.path}: {expected}; found an empty word")
     if last != b"\0" or found != words:
-        raise DamagedFile(f"{file.path}: {expected}, found {found}: truncated?")
+        raise DamagedFile(f"{file.path}: {expected}; found {found}: truncated?")

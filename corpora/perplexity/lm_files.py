@@ -1,5 +1,7 @@
-"""The files of a language model and how it is used: mode and tokenizer, from LM.json or, for a model from elsewhere,
-from whoever brings it; everything checked, nothing loaded."""
+"""The files of a language model and how it is used: mode and tokenizer.
+
+They come from LM.json or, for a foreign model, from the user. Everything is checked, nothing is loaded.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,7 @@ from corpora.perplexity.settings import ScoringMode
 
 @dataclass(frozen=True)
 class LmFiles:
-    """A model that may be opened. tokenizer: None in mode bertin. sha256: of model (lm_sha256), tokenizer_sha256."""
+    """A model that is safe to open. tokenizer: None in mode bertin. sha256: keys lm_sha256, tokenizer_sha256."""
 
     path: Path
     header: LmHeader
@@ -37,10 +39,10 @@ def resolve_lm(
 ) -> LmFiles:
     """The files and the mode that `path`, a KenLM file, must be used with. Its header, size and sha256 are checked.
 
-    With LM.json beside it, tokenizer and mode are taken from there, and others are refused. A model from elsewhere
-    needs `mode`, and a tokenizer (a SentencePiece model) unless that is bertin; their sha256 are recorded at first
-    use. trust: open also a type that kenlm loads (see check_trusted) without a sha256 recorded before.
-    Raises BadArgument for a missing file or a mismatch, DamagedFile for a file that is not what it was.
+    If LM.json is beside it, tokenizer and mode come from there, and others are refused. A foreign model
+    needs `mode`, and a tokenizer (a SentencePiece model) unless the mode is bertin; their sha256 are recorded at
+    first use. trust: also open a type that kenlm loads (see check_trusted) without a recorded sha256.
+    Raises BadArgument for a missing file or a mismatch, DamagedFile for a file that has changed.
     """
     lm = Path(path)
     if not lm.is_file():
@@ -54,12 +56,12 @@ def resolve_lm(
 
 
 def _described(lm: Path, header: LmHeader, tokenizer: Path | None, mode: str | None, manifest: LmManifest) -> LmFiles:
-    """A model with LM.json."""
+    """Resolves a model that has LM.json."""
     says = manifest_path(lm)
     if mode not in (None, manifest.mode):
         raise BadArgument(f"mode is {mode!r}, but {says} says {manifest.mode!r}: leave it out")
     if manifest.tokenizer_sha256 is None and tokenizer is not None:
-        raise BadArgument(f"tokenizer {tokenizer}: {says} says the model is of raw words: leave it out")
+        raise BadArgument(f"tokenizer {tokenizer}: {says} says that the model scores raw words: leave it out")
     sha256: dict[str, str | None] = {
         "lm_sha256": check_sha256(lm, manifest.lm_sha256, says),
         "tokenizer_sha256": None,
@@ -68,13 +70,13 @@ def _described(lm: Path, header: LmHeader, tokenizer: Path | None, mode: str | N
         return LmFiles(lm, header, manifest.mode, None, sha256)
     tokenizer = tokenizer or tokenizer_path(lm)
     if not tokenizer.is_file():
-        raise BadArgument(f"tokenizer {tokenizer}: no such file, but {says} says there is one")
+        raise BadArgument(f"tokenizer {tokenizer}: no such file, but {says} names it")
     sha256["tokenizer_sha256"] = check_sha256(tokenizer, manifest.tokenizer_sha256, says)
     return LmFiles(lm, header, manifest.mode, tokenizer, sha256)
 
 
 def _foreign(lm: Path, header: LmHeader, tokenizer: Path | None, mode: str | None, trust: bool) -> LmFiles:
-    """A model from elsewhere."""
+    """Resolves a model without LM.json."""
     modes = get_args(ScoringMode)
     if mode not in modes:
         raise BadArgument(f"{lm} has no {manifest_path(lm).name} beside it: mode must be one of {', '.join(modes)}")

@@ -1,8 +1,8 @@
-"""The head of a KenLM file, and a check of the file before anything opens it.
+"""The header of a KenLM file, and a check of the file before anything opens it.
 
-KenLM maps a binary file and trusts what it reads there: a wrong count or word id is a crash. `check_lm` reads the
-header, compares the file's size with what the counts make, looks through the vocabulary, and refuses what doesn't
-add up. It reads in blocks, so that no count makes it allocate.
+KenLM maps a binary file and trusts its content: a wrong count or word id makes it crash. `check_lm` reads the header,
+compares the file's size with the counts, checks the vocabulary, and refuses whatever doesn't add up. It reads in
+blocks, so no count makes it allocate much.
 Source: kpu/kenlm lm/binary_format.cc (Sanity, FixedWidthParameters), lm/model_type.hh.
 """
 
@@ -51,7 +51,7 @@ PROBING_MULTIPLIER = 1.5
 
 _MAGIC = b"mmap lm http://kheafield.com/code format version 5\n\0"
 _INCOMPLETE = b"mmap lm http://kheafield.com/code incomplete\n"
-# Values that read wrong under another byte order or word size: floats 0, 1, -0.5; words 1, the largest; a 64-bit 1.
+# Values that change with byte order or word size: floats 0, 1, -0.5; word ids 1 and the largest; a 64-bit 1.
 _SANITY = _MAGIC.ljust(56, b"\0") + struct.pack("<fffIIIQ", 0.0, 1.0, -0.5, 1, 0xFFFFFFFF, 0, 1)
 _PARAMETERS = struct.Struct("<B3xfiB3xI")  # order, probing multiplier, type, has vocabulary, search version
 _TYPES = ("probing", "rest_probing", "trie", "quant_trie", "array_trie", "quant_array_trie")
@@ -59,16 +59,16 @@ _PROBING = 0
 _QUANTISER_VERSION, _ARRAY_VERSION = 2, 0
 _QUANTISER_BITS = range(1, 26)
 _WORD_IDS = 1 << 32  # KenLM's ids are 32 bits
-_NGRAMS = 1 << 57  # what KenLM's packed pointers hold
-_ARPA_HEAD = 1 << 16  # bytes within which an ARPA file must give its counts
+_NGRAMS = 1 << 57  # the limit of KenLM's packed pointers
+_ARPA_HEAD = 1 << 16  # the counts of an ARPA file must be within this many bytes
 
 
 @dataclass(frozen=True)
 class LmHeader:
     """type: "arpa", or one of KenLM's binary types. counts: n-grams of each order, unigrams first. size: bytes.
 
-    Of a binary: multiplier of the hash tables (cells for each entry), has_vocabulary (the words' strings stand at
-    the end), num_words (ids are below it, `<unk>` is 0). layout: where the tables of a probing binary lie.
+    For a binary: multiplier of the hash tables (cells per entry), has_vocabulary (the words' strings are at the end),
+    num_words (ids are below it, `<unk>` is 0). layout: where the tables of a probing binary are.
     """
 
     type: str
@@ -95,8 +95,8 @@ def _header_size(order: int) -> int:
 def check_lm(path: str | Path) -> LmHeader:
     """Reads the header of a KenLM binary or an ARPA file, and checks what can be checked without loading it.
 
-    Of every binary type the exact size; of probing ones also the vocabulary, so that no word id leads outside the
-    unigrams. Raises DamagedFile with what was expected and found; OSError if the file can't be read.
+    For every binary type, the exact size; for probing binaries also the vocabulary, so that no word id points outside
+    the unigrams. Raises DamagedFile naming what was expected and found; OSError if the file can't be read.
     """
     with open(path, "rb", opener=_open_at_once) as file:
         status = os.fstat(file.fileno())
@@ -112,7 +112,7 @@ def check_lm(path: str | Path) -> LmHeader:
 
 
 def _open_at_once(path: str, flags: int) -> int:
-    """Opening a pipe would wait for its writer."""
+    """Opens without blocking: opening a pipe would wait for its writer."""
     return os.open(path, flags | os.O_NONBLOCK)
 
 
@@ -158,7 +158,7 @@ def _check_probing(file: LmFile, header: LmHeader) -> LmHeader:
 
 
 def _check_trie(file: LmFile, header: LmHeader) -> LmHeader:
-    """Checks the size of a quantised or array-compressed trie: it follows from its counts and some bits inside it."""
+    """Checks the size of a quantised or array-compressed trie: it follows from counts and a few bits inside."""
     start, counts = _header_size(header.order), header.counts
     quantiser = start + trie_vocabulary_bytes(counts[0])
     bits = TrieBits()
@@ -198,7 +198,7 @@ def _check_size(file: LmFile, header: LmHeader, expected: int) -> None:
     if file.size < expected or (file.size > expected and not header.has_vocabulary):
         words = " before the words" if header.has_vocabulary else ""
         raise DamagedFile(
-            f"{file.path}: {file.size} bytes, but the counts {header.counts} of a {header.type} binary make "
+            f"{file.path}: {file.size} bytes, but the counts {header.counts} of a {header.type} binary imply "
             f"{expected}{words}"
         )
 
@@ -224,5 +224,5 @@ def _arpa_header(file: LmFile) -> LmHeader:
     # the shortest line of an n-gram: "0", tab, words of one letter, spaces between them, newline
     least = sum(count * (2 * order + 2) for order, count in enumerate(counts, 1))
     if least > file.size or counts[0] >= _WORD_IDS:
-        raise DamagedFile(f"{file.path}: {file.size} bytes, but n-grams of counts {counts} need {least} or more")
+        raise DamagedFile(f"{file.path}: {file.size} bytes, but the n-gram counts {counts} need at least {least}")
     return LmHeader("arpa", len(counts), tuple(counts), file.size)

@@ -1,6 +1,6 @@
-"""LM.json: what a language model is and must be used with; and the sha256 of a model that came without one.
+"""LM.json: what a language model is and how it must be used; and the recorded sha256 of models without LM.json.
 
-The files of the model `LM.bin`: LM.json (this manifest), LM.spiece.model (its tokenizer, unless it is of raw words).
+The files of the model `LM.bin`: LM.json (this manifest), LM.spiece.model (its tokenizer, unless it scores raw words).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SAFE_TYPES = ("probing",)  # read by `probing`, with bounds checked
 
 
 class LmManifest(msgspec.Struct, frozen=True, kw_only=True):
-    """The fields of LM.json that scoring needs; others (settings, counts, inputs) may stand beside them."""
+    """The fields of LM.json that scoring needs; there may be others (settings, counts, inputs)."""
 
     format: str
     version: int
@@ -66,29 +66,29 @@ def check_sha256(path: Path, expected: str, says: Path) -> str:
 
 
 def check_trusted(path: str | Path, header_type: str, *, trust: bool = False) -> str:
-    """The sha256 of a model from elsewhere, recorded before or now, and enforced from then on.
+    """The sha256 of a foreign model, recorded before or now, and enforced from then on.
 
-    A probing binary is read by tamiz's own code, which no damage harms, so its first use records it. Any other
-    type is loaded by kenlm, which trusts offsets and counts inside the file (a trie's pointers, an ARPA file's
-    lines, a hash table's free cell) and may crash, or never return, on a damaged one: with up to 20 bytes changed,
-    every second trie ended the process. A checksum recorded where the file was known to be good is the only
-    protection, so without one it opens only with `trust`, which records it.
-    Raises BadArgument without record or trust, DamagedFile if the file is no longer what was recorded.
+    A probing binary is read by tamiz's own code, which is safe with damaged files, so its first use records the
+    sha256. All other types are loaded by kenlm, which trusts offsets and counts inside the file (a trie's pointers,
+    an ARPA file's lines, a hash table's free cell) and may crash, or never return, if it is damaged: with up to 20
+    bytes changed, every second trie killed the process. The only protection is a checksum recorded when the file was
+    known to be good, so a file without one opens only with `trust`, which records it.
+    Raises BadArgument without a record or trust, DamagedFile if the file has changed since.
     """
     path = Path(path)
     if header_type not in SAFE_TYPES and not trust and not _record_of(path).is_file():
-        told = f"{path} is of type {header_type}: kenlm loads it, and a damaged one can crash it"
+        problem = f"{path} is of type {header_type}: kenlm loads it, and a damaged one can crash it"
         fix = "pass --trust-lm (in a recipe lm.trust = true), which records its sha256"
-        raise BadArgument(f"{told}; if you trust its source, {fix} in {_record_of(path)}")
+        raise BadArgument(f"{problem}; if you trust its source, {fix} in {_record_of(path)}")
     return recorded_sha256(path)
 
 
 def recorded_sha256(path: str | Path, record: Path | None = None) -> str:
-    """The sha256 of a file from elsewhere: recorded at first use, enforced from then on.
+    """The sha256 of a foreign file: recorded at first use, enforced from then on.
 
-    record: where; by default `<file>.sha256` beside it, or below ~/.cache/tamiz/lm where that can't be written or a
-    manifest names all files. Where neither can be written, a warning is logged.
-    Raises DamagedFile if the file is no longer what was recorded.
+    record: the file for the record; by default `<file>.sha256` beside it, or a file below ~/.cache/tamiz/lm if that
+    can't be written, or if a manifest lists all files of the folder. If neither can be written, a warning is logged.
+    Raises DamagedFile if the file has changed since it was recorded.
     """
     path = Path(path)
     record = record or _record_of(path)
@@ -103,13 +103,13 @@ def recorded_sha256(path: str | Path, record: Path | None = None) -> str:
         expected = lines.read(64).lower()  # sha256sum writes the same line
     found = _sha256(path)
     if found != expected:
-        told = f"{path}: sha256 {found[:16]}…, but {expected[:16]}… was recorded at first use"
-        raise DamagedFile(f"{told}: restore the file, or remove {record} if it was meant to change")
+        problem = f"{path}: sha256 {found[:16]}…, but {expected[:16]}… was recorded at first use"
+        raise DamagedFile(f"{problem}: restore the file, or remove {record} if it was meant to change")
     return found
 
 
 def _sha256(path: Path) -> str:
-    """Read once a process while the file stays the same: a model is identified before it is loaded."""
+    """Read once per process while the file is unchanged: a model is identified before it is loaded."""
     status = path.stat()
     return _sha256_of(str(path.resolve()), status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
@@ -121,7 +121,7 @@ def _sha256_of(path: str, *_state: int) -> str:
 
 def _record_of(path: Path) -> Path:
     beside = path.with_name(path.name + ".sha256")
-    manifested = (path.parent / "manifest.json").exists()  # which names all that may lie there
+    manifested = (path.parent / "manifest.json").exists()  # a manifest lists every file of its folder
     if beside.is_file() or (os.access(path.parent, os.W_OK) and not manifested):
         return beside
     cache = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"))  # noqa: PTH111  # needs no home

@@ -1,7 +1,7 @@
-"""How many bytes a KenLM binary has, and where its tables lie: all of it follows from the n-gram counts.
+"""The size of a KenLM binary, and where its tables are: both follow from the n-gram counts.
 
 Source: kpu/kenlm lm/vocab.cc, lm/search_hashed.hh, lm/search_trie.hh, lm/trie.cc, lm/quantize.hh, lm/bhiksha.cc,
-util/probing_hash_table.hh. Sizes are Python integers, so that no count, however wrong, overflows.
+util/probing_hash_table.hh. Sizes are Python integers, so that even a wrong count can't overflow.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _TRIE_UNIGRAM_BYTES = 16  # probability, back-off, and where its bigrams begin
 _WORD_BYTES = 8  # a key of a trie's vocabulary
 _TABLE_HEADER_BYTES = 8
 _FLOAT_BYTES = 4
-_READ_AHEAD_BYTES = 8  # behind each bit-packed array, so that reading its last bits stays inside
+_READ_AHEAD_BYTES = 8  # after each bit-packed array, so that reading its last bits stays in bounds
 _ALIGNMENT_BYTES = 7
 
 
@@ -46,7 +46,7 @@ class Table:
 class ProbingLayout:
     """The tables of a probing binary: hash tables (key 0: a free cell), and the unigrams, by word id.
 
-    unigrams has one cell more than the header counts: KenLM adds `<unk>` where it is missing.
+    unigrams has one cell more than the header's count: KenLM adds `<unk>` if it is missing.
     ngrams: of orders 2, 3, ..., the longest last.
     """
 
@@ -56,13 +56,13 @@ class ProbingLayout:
 
     @property
     def end(self) -> int:
-        """The place where the words' strings begin, or the end of a file that has none."""
+        """Where the words' strings begin, or the end of a file without them."""
         return self.ngrams[-1].end
 
 
 @dataclass(frozen=True)
 class TrieBits:
-    """Bits of a trie's fields. array: the most bits of a pointer that its arrays may hold; None: no arrays."""
+    """The bits of a trie's fields. array: the most bits of a pointer that may be moved to arrays; None: no arrays."""
 
     probability: int = 31
     backoff: int = 32
@@ -76,7 +76,7 @@ def num_buckets(entries: int, multiplier: float) -> int:
 
 
 def probing_layout(start: int, counts: Sequence[int], multiplier: float, *, rest: bool) -> ProbingLayout:
-    """start: where the header ends. rest: with rest costs (4 bytes more a word and n-gram, but for the longest)."""
+    """start: where the header ends. rest: with rest costs (4 more bytes per word and n-gram, except the longest)."""
     middle = _REST_MIDDLE_ENTRY if rest else MIDDLE_ENTRY
     words = num_buckets(counts[0], multiplier)
     vocabulary = Table(start + VOCABULARY_HEADER.size, words, VOCABULARY_ENTRY)
@@ -90,7 +90,7 @@ def probing_layout(start: int, counts: Sequence[int], multiplier: float, *, rest
 
 
 def trie_vocabulary_bytes(words: int) -> int:
-    """A count, then the words' sorted hashes, and room for one more: `<unk>` has none."""
+    """A count, the words' sorted hashes (`<unk>` has none), and room for one more."""
     return _TABLE_HEADER_BYTES + _WORD_BYTES * words
 
 
@@ -101,12 +101,12 @@ def quantiser_bytes(order: int, bits: TrieBits) -> int:
 
 
 def trie_unigram_bytes(words: int) -> int:
-    """Entries besides the words': one for a missing `<unk>`, and one for the end of the last word's bigrams."""
+    """One entry per word, one for a missing `<unk>`, and one for the end of the last word's bigrams."""
     return _TRIE_UNIGRAM_BYTES * (words + 2)
 
 
 def trie_bytes(counts: Sequence[int], bits: TrieBits) -> int:
-    """Everything between header and words."""
+    """Everything between the header and the words' strings."""
     total = trie_vocabulary_bytes(counts[0]) + trie_unigram_bytes(counts[0])
     if bits.quantised:
         total += quantiser_bytes(len(counts), bits)
@@ -116,7 +116,7 @@ def trie_bytes(counts: Sequence[int], bits: TrieBits) -> int:
 
 
 def _middle_bytes(count: int, words: int, longer: int, bits: TrieBits) -> int:
-    """Entries of word, weights and pointer: the number of a longer n-gram, whose top bits an array may hold."""
+    """Entries of word, weights and pointer (an index of longer n-grams, whose top bits may be moved to an array)."""
     pointer, array = longer.bit_length(), 0
     if bits.array is not None:
         chopped = _chopped_bits(count + 1, longer, bits.array)
@@ -126,12 +126,12 @@ def _middle_bytes(count: int, words: int, longer: int, bits: TrieBits) -> int:
 
 
 def _packed_bytes(count: int, words: int, bits: int) -> int:
-    """Entries of a word id and `bits` bits more, with one for the end, rounded up to bytes."""
+    """Entries of a word id and `bits` more bits, with one entry for the end, rounded up to bytes."""
     return ((count + 1) * (words.bit_length() + bits) + 7) // 8 + _READ_AHEAD_BYTES
 
 
 def _chopped_bits(entries: int, largest: int, at_most: int) -> int:
-    """How many top bits of the pointers move into an array, so that array and entries are smallest together."""
+    """How many top bits of the pointers to move to an array to make array and entries smallest together."""
     required = largest.bit_length()
     return min(
         range(min(required, at_most) + 1),

@@ -14,7 +14,7 @@ from corpora.perplexity.settings import CHARACTER_COVERAGE, SENTENCEPIECE_THREAD
 from corpora.randomness import uniform
 
 SAMPLE_BYTES = 25_000_000  # enough for 32,000 pieces, and half a minute of training
-LONGEST_LINE = 1_000_000  # bytes; SentencePiece leaves longer lines out (ccnet's are whole documents)
+LONGEST_LINE = 1_000_000  # bytes; SentencePiece skips longer lines (ccnet's lines are whole documents)
 _LINES_BETWEEN_UPDATES = 1 << 14
 
 
@@ -49,7 +49,7 @@ class Spool:
         return blank
 
     def lines(self, progress: Callable[[int, int], None] = lambda _done, _total: None) -> Iterator[str]:
-        """Yields all lines once more; progress is in bytes."""
+        """Yields all lines again; progress is in bytes."""
         done = 0
         with open(self.path, "rb") as file:
             for number, line in enumerate(file):
@@ -60,10 +60,10 @@ class Spool:
 
 
 def train_tokenizer(spool: Spool, vocabulary_size: int) -> bytes:
-    """A model of `vocabulary_size` pieces, of fewer if the text can't carry them; the same for the same lines.
+    """A model of `vocabulary_size` pieces, or fewer if the text doesn't support them; the same for the same lines.
 
     Trained as CCNet's (cc_net/Makefile): unigram, character coverage 0.9995, nmt_nfkc; then its scores are rounded.
-    From more than SAMPLE_BYTES, lines are drawn, each keyed by its text. Raises BadArgument if the pieces can't cover
+    Beyond SAMPLE_BYTES, lines are sampled, keyed by their text. Raises BadArgument if the pieces can't cover
     the text's characters.
     """
     import sentencepiece

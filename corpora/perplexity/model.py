@@ -2,15 +2,15 @@
 
 S = sum of `kenlm.Model.score(line)` (log10, with `<s>` and `</s>`), N = sum of `len(line.split()) + 1`;
 perplexity = 10 ** (-S / N). The mode says what the lines are:
-lines   every line of the text, normalised, in pieces joined by spaces; empty lines count
-ccnet   the whole text normalised (its newlines vanish), in pieces, as one line: CCNet's, before its rounding
-bertin  every line of the text, as it stands
+lines   every line of the text, normalised, as pieces joined by spaces; empty lines count
+ccnet   the whole text, normalised (which deletes newlines), as pieces, in one line: CCNet's value before rounding
+bertin  every line of the text, as it is
 
-The figures are those of kenlm and SentencePiece, bit for bit; `line_scorers` has the ways to them. Probing binaries,
+The values are those of kenlm and SentencePiece, bit for bit; `line_scorers` computes them. Probing binaries,
 which `build_binary` and `tamiz lm train` write, need no kenlm. Memory: batches of a megabyte (a longer line is one
-batch), and for every thread that uses a model a word cache (`encoding.sentencepiece.word_pieces`): at most 96 MiB
-besides some 50 MB of its own, less from the eleventh in a process on. The model itself is mapped, so processes share
-its pages.
+batch), and a word cache for every thread that uses a model (`encoding.sentencepiece.word_pieces`): at most 96 MiB
+plus some 50 MB of buffers, less from the eleventh cache in a process on. The model itself is memory-mapped, so
+processes share its pages.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ if TYPE_CHECKING:
 
 __all__ = ["PerplexityModel", "recorded_sha256"]
 
-_FAST = "probing"  # the type of file that is read without kenlm
+_FAST = "probing"  # the file type that is read without kenlm
 _log = logging.getLogger(__name__)
 _said: set[str] = set()
 
 
 class PerplexityModel:
-    """Scores documents. One instance may serve many threads; it pickles as its arguments, and is loaded again."""
+    """Scores documents. One instance may serve many threads; it is pickled as its arguments, and loaded again."""
 
     def __init__(
         self,
@@ -49,13 +49,13 @@ class PerplexityModel:
         *,
         trust: bool = False,
     ) -> None:
-        """Opens `path`, a KenLM file, once its header, size and sha256 are seen to be right.
+        """Opens `path`, a KenLM file, after checking its header, size and sha256.
 
-        With LM.json beside it, tokenizer and mode are taken from there, and others are refused. A model from
-        elsewhere needs `mode`, and a tokenizer (a SentencePiece model) unless that is bertin; their sha256 are
-        recorded at first use. Files other than probing binaries are for kenlm to read, which a damaged one can crash:
-        from elsewhere, they need a recorded sha256 or `trust`. Raises BadArgument for a missing file or a mismatch,
-        DamagedFile for a file that is not what it was, TamizError where kenlm is needed and absent.
+        If LM.json is beside it, tokenizer and mode come from there, and others are refused. A foreign model needs
+        `mode`, and a tokenizer (a SentencePiece model) unless the mode is bertin; their sha256 are recorded at first
+        use. Foreign files other than probing binaries are loaded by kenlm, which a damaged file can crash: they need
+        a recorded sha256 or `trust`. Raises BadArgument for a missing file or a mismatch, DamagedFile for a file that
+        has changed, TamizError if kenlm is needed but not installed.
         """
         self._arguments = (str(path), None if tokenizer is None else str(tokenizer), mode)
         self._trust = trust
@@ -71,7 +71,7 @@ class PerplexityModel:
         return self._files.header.order
 
     def identity(self) -> dict[str, str | None]:
-        """The sha256 of model and tokenizer: together with the mode they decide every score."""
+        """The sha256 of model and tokenizer: with the mode, they determine every score."""
         return dict(self._files.sha256)
 
     def score(self, texts: Texts) -> npt.NDArray[np.float64]:
@@ -97,7 +97,7 @@ class PerplexityModel:
 
 
 def _perplexity(total: float, length: int) -> float:
-    """Perplexities, by Python's pow, which is libm's: numpy's and LLVM's differ in the last bit."""
+    """The perplexity, with Python's pow, which is libm's: numpy's and LLVM's differ in the last bit."""
     if length == 0:
         return np.nan
     try:
@@ -111,7 +111,7 @@ def _reopened(path: str, tokenizer: str | None, mode: str | None, trust: bool) -
 
 
 def _line_scorer(lm: LmFiles) -> LineScorer:
-    """The fastest way that gives kenlm's scores."""
+    """The fastest scorer that gives kenlm's scores."""
     from corpora.perplexity import line_scorers
     from corpora.perplexity.probing import ProbingModel
 
@@ -129,13 +129,13 @@ def _line_scorer(lm: LmFiles) -> LineScorer:
     tokenizer = lm.tokenizer.read_bytes()
     reason = why_not(tokenizer)
     if reason is not None:
-        _say(f"{lm.tokenizer}: {reason}, so SentencePiece cuts every line, which is much slower")
+        _say(f"{lm.tokenizer}: {reason}, so SentencePiece encodes every line, which is much slower")
         return line_scorers.SentencePieceScorer(ngrams, processor, lm.mode)
     return line_scorers.WordPieceScorer(ngrams, tokenizer, processor, lm.mode)
 
 
 def _say(slow: str) -> None:
-    """Once in a process."""
+    """Logs a message once per process."""
     if slow not in _said:
         _said.add(slow)
         _log.warning("%s", slow)

@@ -1,8 +1,8 @@
 """Counts of all n-grams of a text, by sorting positions.
 
-A text is one array of word ids: `<s>`, the sentence's words, `</s>`, again for every sentence. Its positions are put
+A text is one array of word ids: `<s>`, the sentence's words, `</s>`, for every sentence. Its positions are put
 in suffix order: by the word there, then the word before it, up to the order of the model. Equal n-grams of every
-order then lie side by side, so that comparing neighbours counts them all, and memory is some bytes a position.
+order then lie side by side, so that comparing neighbours counts them all, and memory is a few bytes per position.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ Counts = npt.NDArray[np.uint32]
 
 @dataclass(frozen=True)
 class SortedText:
-    """Positions of all words but `<s>`, in suffix order, with what each tells about the n-grams that end there.
+    """Positions of all words but `<s>`, in suffix order, with facts about the n-grams that end there.
 
-    text: the ids, `order - 1` times `<s>` put before them, so that stepping back from a position stays inside.
-    longest: length of the longest n-gram that ends at the position: the model's order, less near a sentence's start.
-    shared: how many last words its longest n-gram shares with the one before it in this order.
+    text: `order - 1` times `<s>`, then the ids, so that stepping back from a position stays in bounds.
+    longest: length of the longest n-gram that ends at the position: the model's order, or less near a sentence's
+    start. shared: how many last words its longest n-gram shares with that of the position before it in this order.
     """
 
     text: Ids
@@ -41,11 +41,11 @@ class SortedText:
 
 @dataclass(frozen=True)
 class NgramCounts:
-    """The distinct n-grams of one order, in suffix order; arrays of one length.
+    """The distinct n-grams of one order, in suffix order, as arrays of equal length.
 
-    ends: the position of the last word of one occurrence. adjusted: Kneser-Ney's count: how many different words
-    stand before the n-gram; its occurrences where none can (it begins with `<s>`, or is of the highest order).
-    extensions: how many n-grams of the next order are this one and a word before it; they come in the same order.
+    ends: the position of the last word of one occurrence. adjusted: Kneser-Ney's count: the number of different
+    words before the n-gram, or its occurrences if it begins with `<s>` or is of the highest order.
+    extensions: how many n-grams of the next order are this one with a word before it; they come in the same order.
     """
 
     ends: npt.NDArray[np.uint32]
@@ -65,7 +65,7 @@ def sort_text(text: Ids, order: int) -> SortedText:
 
 
 def _stable_order(keys: Ids) -> npt.NDArray[np.int64]:
-    """numpy's stable sort is a radix sort for 16-bit keys only, so wider ones go in two halves."""
+    """numpy's stable sort is a radix sort only for 16-bit keys, so wider keys are sorted in two halves."""
     if keys.dtype == np.uint16:
         return np.argsort(keys, kind="stable")
     low = np.argsort(keys.astype(np.uint16), kind="stable")
@@ -90,7 +90,7 @@ def _compare_neighbours(
 
 
 def count_ngrams(text: SortedText, order: int) -> NgramCounts:
-    """The n-grams of one order. Unigrams are indexed by word: `<unk>` and `<s>`, which no n-gram ends in, count 0."""
+    """The n-grams of one order. Unigrams are indexed by word; no n-gram ends in `<unk>` or `<s>`: count 0."""
     starts = np.flatnonzero(text.first_of(order))
     groups = np.flatnonzero(text.shared < order)
     sizes = np.diff(groups, append=len(text.shared))
@@ -106,14 +106,14 @@ def count_ngrams(text: SortedText, order: int) -> NgramCounts:
 
 def _with_special_words(unigrams: NgramCounts, text: SortedText) -> NgramCounts:
     arrays = (unigrams.ends, unigrams.occurrences, unigrams.adjusted, unigrams.extensions)
-    assert np.array_equal(text.text[unigrams.ends], np.arange(2, 2 + len(unigrams.ends))), "a word id is not used"
+    assert np.array_equal(text.text[unigrams.ends], np.arange(2, 2 + len(unigrams.ends))), "some word id is unused"
     return NgramCounts(*(np.concatenate([np.zeros(2, np.uint32), array]) for array in arrays))
 
 
 def counts_of_counts(text: SortedText, counts: NgramCounts, order: int) -> list[int]:
     """[c0..c4]: how many n-grams of one order have the adjusted count 0..4.
 
-    lmplz flushes the last n-gram of every order but the highest with its occurrences instead (adjust_counts.cc).
+    For the last n-gram of every order but the highest, lmplz takes its occurrences instead (adjust_counts.cc).
     """
     found = np.bincount(np.minimum(counts.adjusted, 5), minlength=6)
     if order < text.order and text.longest[-1] >= order:
@@ -123,7 +123,7 @@ def counts_of_counts(text: SortedText, counts: NgramCounts, order: int) -> list[
 
 
 def rank_positions(text: SortedText, order: int) -> npt.NDArray[np.uint32]:
-    """For every position in the text, the index of the n-gram of one order that ends there, if any does."""
+    """For every position in the text, the index of the n-gram of one order that ends there, if there is one."""
     if order == 1:
         return text.text.astype(np.uint32)
     ranks = np.empty(len(text.text), np.uint32)

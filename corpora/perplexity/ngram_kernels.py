@@ -2,12 +2,12 @@
 
 `GenericModel::FullScore` goes word by word: look up the n-grams that end in the word, shortest first, until one is
 missing or says that nothing extends it to the left; take the longest's probability, and add the back-offs of the
-longer contexts. KenLM mostly waits for memory. Here a block of words goes one order at a time: the cells of all words
-are prefetched before any of them is read.
-KenLM shortens the context to what some n-gram extends (its "state"). That depends on the words before, so it is done
-last: only those n-grams count that KenLM would have looked at.
+longer contexts. KenLM mostly waits for memory. Here a block of words is looked up one order at a time: the cells of
+all words are prefetched before any of them is read.
+KenLM shortens the context to the words that some n-gram extends (its "state"). That depends on the words before, so
+it is done last: only n-grams that KenLM would have looked up count.
 
-Nothing here trusts the file: word ids are checked before, cells are found modulo the table's size, steps are counted.
+Nothing here trusts the file: word ids are checked first, cells are found modulo the table's size, steps are counted.
 
 Twin: tests/reference/backoff_scores.py::score
 """
@@ -23,13 +23,13 @@ from corpora.compiled import inlined, kernel, load_uint64, prefetch, uncounted
 from corpora.perplexity.kenlm_hashes import LAST_WORD_FACTOR, NEXT_WORD_FACTOR
 from corpora.perplexity.vocabulary_kernels import modulo
 
-BLOCK = 256  # words that go through the orders together: their scratch (20 KB) stays in the L1 cache
-LONGEST = 8  # orders that scratch has room for; a power of two
+BLOCK = 256  # words looked up together: their scratch memory (20 KB) stays in the L1 cache
+LONGEST = 8  # orders that the scratch memory has room for; a power of two
 
-_CACHE_LINE = np.uint64(16)  # numbers
+_CACHE_LINE = np.uint64(16)  # 4-byte numbers
 _ROW = np.uint64(LONGEST)
 _ZERO, _ONE, _TWO, _THREE, _FOUR = np.uint64(0), np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(4)
-_SIGN = np.uint32(1 << 31)  # of a probability: nothing extends the n-gram to the left
+_SIGN = np.uint32(1 << 31)  # sign of a probability: nothing extends the n-gram to the left
 _NO_EXTENSION = np.uint32(1 << 31)  # as a back-off (-0.0): nothing extends it to the right
 _FREE = np.uint64(0)
 
@@ -37,15 +37,15 @@ Numbers = npt.NDArray[np.uint32]
 Words = npt.NDArray[np.uint32]
 Offsets = npt.NDArray[np.int64]
 Scores = npt.NDArray[np.float32]
-_Table = tuple[np.uint64, np.uint64, np.uint64, np.uint64]  # start, cells, inverse, numbers a cell
+_Table = tuple[np.uint64, np.uint64, np.uint64, np.uint64]  # start, cells, inverse, numbers per cell
 
 
 class Tables(NamedTuple):
-    """A probing binary's tables, as kernels take them. Places count 4-byte numbers from the file's start.
+    """A probing binary's tables, as the kernels read them. Places count 4-byte numbers from the start of the file.
 
-    numbers uint32[]: the file. unigrams: place of word 0's. starts, cells
-    uint64[order - 1]: place and size of the hash table of each order from 2. inverses: LARGEST // cells. begin, end:
-    ids of `<s>` and `</s>`.
+    numbers uint32[]: the file. unigrams: place of word 0's entry. starts, cells
+    uint64[order - 1]: place and size of the hash table of each order from 2 on. inverses: LARGEST // cells. begin,
+    end: ids of `<s>` and `</s>`.
     """
 
     numbers: Numbers
@@ -58,11 +58,11 @@ class Tables(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """The n-grams found so far for the words of a block, and those to look up next.
+    """The n-grams found so far for the words of a block, and the n-grams to look up next.
 
     probabilities, backoffs uint32[(BLOCK + 1) * LONGEST]: float32 bits; word k's n-gram of order n has place
     (k + 1) * LONGEST + n - 1, and the word before the block is -1. found uint8[BLOCK + 1]: the longest order found.
-    searched, keys, places uint64[BLOCK]: the words, their n-grams' keys, and the cells where those would be.
+    searched, keys, places uint64[BLOCK]: the words, their n-grams' keys, and the cells where those should be.
     """
 
     probabilities: Numbers
@@ -119,7 +119,7 @@ def _ask_for(numbers: Numbers, table: _Table, key: np.uint64) -> np.uint64:
 def _look_up_words(
     tables: Tables, scratch: Scratch, sequence: Words, contexts: npt.NDArray[np.uint8], first: int, last: int
 ) -> np.uint64:
-    """Unigrams of sequence[first:last]. The number of bigrams to look up."""
+    """Looks up the unigrams of sequence[first:last]. Returns the number of bigrams to look up."""
     numbers, unigrams = tables.numbers, tables.unigrams
     bigrams = _table(tables, 0)
     searched, row = _ZERO, _ROW
@@ -151,7 +151,7 @@ def _look_up_middle(
     level: int,
     left: np.int64,
 ) -> tuple[np.uint64, np.int64]:
-    """N-grams of order level + 2, not the longest. (number of longer ones to look up, what is left of `left`)"""
+    """Looks up n-grams of order level + 2, not the highest. Returns (longer ones to look up, rest of `left`)."""
     numbers, next_table = tables.numbers, _table(tables, level + 1)
     begin, end = tables.starts[level], tables.starts[level] + tables.cells[level] * _FOUR
     order, rows, start = np.uint8(level + 2), _ROW + np.uint64(level + 1), np.uint64(first)
@@ -186,7 +186,7 @@ def _look_up_middle(
 
 @uncounted
 def _look_up_longest(tables: Tables, scratch: Scratch, searched: np.uint64, left: np.int64) -> np.int64:
-    """N-grams of the model's order. What is left of `left`."""
+    """Looks up n-grams of the highest order. Returns the rest of `left`."""
     numbers, level = tables.numbers, len(tables.starts) - 1
     begin, end = tables.starts[level], tables.starts[level] + tables.cells[level] * _THREE
     order, rows = np.uint8(level + 2), _ROW + np.uint64(level + 1)
@@ -232,7 +232,7 @@ def _add_up(
     """
     line, state, running = reached[0], reached[1], total[0]
     probabilities, backoffs = scratch.probabilities.view(np.float32), scratch.backoffs.view(np.float32)
-    row, before = _ROW, _ZERO  # of the word and the one before
+    row, before = _ROW, _ZERO  # offsets of the word and of the word before
     for word in range(last - first):
         if contexts[first + word] == 0:  # `<s>`: the line before is done
             if line >= 0:
@@ -255,8 +255,8 @@ def _add_up(
 def score_lines(tables: Tables, words: Words, offsets: Offsets, scores: Scores, left: np.int64) -> bool:
     """scores[line] = log10 probability of words[offsets[line]:offsets[line + 1]] between `<s>` and `</s>`.
 
-    words: ids that the unigrams have. left: how many numbers all look-ups together may pass over until they find
-    their n-gram or a free cell. False if that wasn't enough: the tables are fuller than their header says.
+    words: ids below the number of unigrams. left: how many numbers all look-ups together may pass over before they
+    find their n-gram or a free cell. False if that wasn't enough: the tables hold more entries than the header says.
     """
     order = len(tables.starts) + 1
     sequence, contexts = lay_out(words, offsets, tables.begin, tables.end, order)
@@ -272,7 +272,7 @@ def score_lines(tables: Tables, words: Words, offsets: Offsets, scores: Scores, 
         if left < 0:
             return False
         _add_up(scratch, contexts, first, last, order, reached, total, scores)
-        for level in range(order - 1):  # not a slice: numba compiles those for seconds
+        for level in range(order - 1):  # not a slice: numba takes seconds to compile slices
             scratch.backoffs[level] = scratch.backoffs[(last - first) * LONGEST + level]
         scratch.found[0] = scratch.found[last - first]
     if reached[0] >= 0:

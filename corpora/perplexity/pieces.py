@@ -1,4 +1,4 @@
-"""Lines of text to pieces of a SentencePiece model, in batches."""
+"""Encodes lines of text as pieces of a SentencePiece model, in batches."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from corpora.errors import BadArgument, DamagedFile
 
-BATCH_CHARACTERS = 1 << 20  # per call of SentencePiece: its pieces take some 20 bytes for each
+BATCH_CHARACTERS = 1 << 20  # per call of SentencePiece: its pieces take some 20 bytes per character
 
 
 def load_tokenizer(path: str | Path) -> Any:
@@ -30,7 +30,7 @@ def load_tokenizer(path: str | Path) -> Any:
 
 
 def batches(lines: Iterable[str], characters: int = BATCH_CHARACTERS) -> Iterator[list[str]]:
-    """Lists of lines of about so many characters together, one line at least."""
+    """Lists of lines with about `characters` characters together, but at least one line."""
     batch: list[str] = []
     size = 0
     for line in lines:

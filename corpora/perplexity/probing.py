@@ -1,4 +1,4 @@
-"""A KenLM probing binary, mapped and scored without kenlm: from word ids, many lines at once, without the GIL."""
+"""A memory-mapped KenLM probing binary, scored without kenlm: from word ids, many lines at once, without the GIL."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from corpora.perplexity.vocabulary_kernels import SPARE, find_words, hash_words
 
 _NUMBER_BYTES = 4
 _LARGEST = 1 << 62
-_LONGEST_WALK = 1024  # times the mean walk: a well-mixed table has none of 100 times, however large
+_LONGEST_WALK = 1024  # times the mean walk: with a good hash, no walk reaches 100 times, however large the table
 
 
 class ProbingModel:
-    """The model of a probing binary that `check_lm` has let pass. Threads share it; processes share its pages.
+    """The model in a probing binary that has passed `check_lm`. Threads share it; processes share its pages.
 
-    The file is trusted no further than its header: whatever its tables hold, nothing outside them is read, and
-    scoring ends. Scores are kenlm's, bit for bit.
+    Only the file's header is trusted: whatever the tables contain, nothing outside them is read, and scoring ends.
+    Scores are kenlm's, bit for bit.
     """
 
     def __init__(self, path: str | Path, header: LmHeader) -> None:
@@ -41,7 +41,7 @@ class ProbingModel:
         self._tables = _tables(numbers, layout, begin, end)
 
     def word_ids(self, words: Sequence[bytes]) -> npt.NDArray[np.uint32]:
-        """The id of each word in the vocabulary; 0 (`<unk>`) for those that aren't there."""
+        """The id of each word in the vocabulary; 0 (`<unk>`) for unknown words."""
         lengths = np.fromiter(map(len, words), np.int64, len(words))
         offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
         hashes = hash_words(np.frombuffer(b"".join(words) + bytes(SPARE), np.uint8), offsets)
@@ -54,7 +54,7 @@ class ProbingModel:
     def score_lines(self, words: npt.NDArray[np.uint32], offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
         """log10 of the probability of each line, float32[lines]: `kenlm.Model.score`, with `<s>` and `</s>`.
 
-        Line k has the ids words[offsets[k]:offsets[k + 1]]. Raises DamagedFile if the tables are far too full.
+        Line k has the ids words[offsets[k]:offsets[k + 1]]. Raises DamagedFile if the tables are much too full.
         """
         assert offsets[0] >= 0
         assert offsets[-1] <= len(words)
@@ -64,12 +64,12 @@ class ProbingModel:
         looked_up = len(words) + 2 * len(scores) + 1
         passed = np.int64(min(self._passed * looked_up, _LARGEST))
         if not score_lines(self._tables, words, offsets, scores, passed):
-            raise DamagedFile(f"{self._path}: its n-gram tables are fuller than the header says: damaged")
+            raise DamagedFile(f"{self._path}: its n-gram tables hold more entries than the header says: damaged")
         return scores
 
 
 def map_numbers(path: str | Path, count: int) -> npt.NDArray[np.uint32]:
-    """The file's first `count` 4-byte numbers: its own pages, all mapped at once instead of by a fault each."""
+    """The file's first `count` 4-byte numbers: its own pages, all mapped at once instead of one page fault each."""
     with open(path, "rb") as file:
         flags = mmap.MAP_SHARED | getattr(mmap, "MAP_POPULATE", 0)
         mapped = mmap.mmap(file.fileno(), count * _NUMBER_BYTES, flags=flags, prot=mmap.PROT_READ)

@@ -1,7 +1,7 @@
-r"""Lines of raw words, in UTF-8: the ids that KenLM gives their words, and how many words Python counts.
+r"""Lines of raw words, in UTF-8: KenLM's ids for their words, and the number of words that Python counts.
 
 KenLM ends words at ASCII whitespace (9-13 and 32; util/spaces.cc) and a line at its first NUL (it takes a C string).
-`len(line.split())` counts what lies between Unicode whitespace, and NUL is a letter. Both are done in one pass.
+`len(line.split())` splits at Unicode whitespace, and NUL is a letter. Both are done in one pass.
 
 Twin: tests/reference/kenlm_loop.py::perplexity
 """
@@ -23,7 +23,7 @@ _LETTER, _SPACE, _PYTHON_SPACE, _END, _PERHAPS_WIDE = range(5)  # what a byte ma
 _KINDS = np.zeros(256, np.uint8)
 _KINDS[[*range(9, 14), 32]] = _SPACE
 _KINDS[28:32] = _PYTHON_SPACE
-_KINDS[0] = _END  # of KenLM's line; a letter to Python
+_KINDS[0] = _END  # the end of KenLM's line; a letter to Python
 _KINDS[[0xC2, 0xE1, 0xE2, 0xE3]] = _PERHAPS_WIDE  # first byte of a letter, or of whitespace beyond ASCII
 
 Bytes = npt.NDArray[np.uint8]
@@ -33,7 +33,7 @@ Offsets = npt.NDArray[np.int64]
 class RawLines(NamedTuple):
     """ids uint32[m]; offsets int64[lines + 1]: line k has ids[offsets[k]:offsets[k + 1]].
 
-    lengths int64[lines]: Python's number of words and 1; lines_per_document int64[n].
+    lengths int64[lines]: Python's number of words, plus 1; lines_per_document int64[n].
     """
 
     ids: npt.NDArray[np.uint32]
@@ -43,7 +43,7 @@ class RawLines(NamedTuple):
 
 
 def raw_lines(model: ProbingModel, data: Bytes, offsets: Offsets, *, split: bool) -> RawLines:
-    """The lines of documents data[offsets[k]:offsets[k + 1]]: split at newlines, or each one line. Any bytes do."""
+    """The lines of documents data[offsets[k]:offsets[k + 1]]: split at newlines, or one line each. Any bytes."""
     lines_per_document = _count_lines(data, offsets) if split else np.ones(len(offsets) - 1, np.int64)
     hashes = np.empty((offsets[-1] - offsets[0] + len(offsets)) // 2 + 1, np.uint64)
     ends, lengths = _hash_lines(data, offsets, split, hashes, int(lines_per_document.sum()))
@@ -65,7 +65,7 @@ def _hash_lines(
 ) -> tuple[Offsets, Offsets]:
     """Writes the hashes of KenLM's words; returns (ends int64[lines + 1], 0 first; lengths int64[lines])."""
     ends, lengths = np.zeros(lines + 1, np.int64), np.zeros(lines, np.int64)
-    line, words = 0, np.int64(0)  # or numba compiles `_hash_line` twice
+    line, words = 0, np.int64(0)  # typed, or numba compiles `_hash_line` twice
     for document in range(len(offsets) - 1):
         start, last = offsets[document], offsets[document + 1]
         while start <= last:
@@ -81,7 +81,7 @@ def _hash_line(
 ) -> tuple[int, np.int64, int]:
     """Hashes one line's words, from `start` on, into hashes[words:]; (start of the next, number of hashes, length).
 
-    Two words may be open: KenLM's since `begin` (until `ended` by NUL), and Python's since `own`.
+    Two words may be open: KenLM's from `begin` on (until `ended` by NUL), and Python's from `own` on.
     """
     begin = own = place = start
     ended, length = False, 1
@@ -112,14 +112,14 @@ def _hash(data: Bytes, begin: int, end: int) -> np.uint64:
     if end + SPARE <= len(data):
         return murmur(data, begin, end - begin)
     spared = np.zeros(end - begin + SPARE, np.uint8)
-    for place in range(begin, end):  # not a slice: numba takes seconds to compile those
+    for place in range(begin, end):  # not a slice: numba takes seconds to compile slices
         spared[place - begin] = data[place]
     return murmur(spared, 0, end - begin)
 
 
 @kernel
 def _wide_whitespace(data: Bytes, place: int, last: int) -> int:
-    """Bytes of the whitespace character beyond ASCII at `place`, of those `str.isspace` knows; 0: there is none."""
+    """The length of the non-ASCII whitespace character (`str.isspace`) at `place`; 0 if there is none."""
     first = data[place]
     if first == 0xC2:
         return 2 if place + 1 < last and data[place + 1] in (0x85, 0xA0) else 0

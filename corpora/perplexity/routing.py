@@ -1,4 +1,4 @@
-"""Several language models, one a language: how they are named, and which a document is scored with."""
+"""Several language models, one per language: how they are named, and which one scores a document."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _LANGUAGE = re.compile(r"[A-Za-z][A-Za-z0-9]*([-_][A-Za-z0-9]+)*")
 
 @dataclass(frozen=True)
 class LmChoice:
-    """A language model as it is asked for. language: None for one that scores everything.
+    """A language model as the user names it. language: None for a model that scores everything.
 
-    tokenizer, mode: None for what LM.json says. trust: see lm_manifest.check_trusted.
+    tokenizer, mode: None to take them from LM.json. trust: see lm_manifest.check_trusted.
     """
 
     path: str
@@ -31,8 +31,8 @@ def choose_models(
 ) -> tuple[LmChoice, ...]:
     """`LM.bin`, or `LANGUAGE=LM.bin` for each language; tokenizers alike.
 
-    With languages, a tokenizer without language is that of all models that bring no LM.json; mode is that of all.
-    Raises BadArgument for names that can't be.
+    With languages, a tokenizer without a language is for all models without LM.json, and mode is for all models.
+    Raises BadArgument for invalid combinations.
     """
     named = _named("--lm", models)
     given = _named("--tokenizer", tokenizers)
@@ -51,12 +51,12 @@ def choose_models(
             choice = replace(choice, tokenizer=choice.tokenizer or given.get(None))
         chosen.append(choice)
     if None in given and all(choice.tokenizer != given[None] for choice in chosen):
-        raise BadArgument(f"--tokenizer {given[None]}: every --lm brings its own with LM.json: leave it out")
+        raise BadArgument(f"--tokenizer {given[None]}: every --lm names its own in LM.json: leave it out")
     return tuple(chosen)
 
 
 def _named(option: str, values: Iterable[str]) -> dict[str | None, str]:
-    """Language -> path; None for a path without one. A path that holds `=` can be written with `./` before it."""
+    """Language -> path; None for a path without one. A path that contains `=` can be written with `./` before it."""
     found: dict[str | None, str] = {}
     for value in values:
         name, equals, path = value.partition("=")

@@ -1,4 +1,4 @@
-"""The annotations that `tamiz score` writes, read back: perplexities and languages."""
+"""Reads back the annotations that `tamiz score` writes: perplexities and languages."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from corpora.annotations.reading import (
 )
 from corpora.manifest import Manifest
 
-ROWS = 1 << 16  # read at once: 1 MB
+ROWS = 1 << 16  # rows read at once: 1 MB
 
 Floats = npt.NDArray[np.float64]
 
@@ -42,12 +42,12 @@ def read_rows(path: Path) -> npt.NDArray[np.int32]:
 
 
 def read_languages(path: Path) -> Languages:
-    """The languages of one file of scores ("" for null), and int64[n]: each row's place among them."""
+    """The languages of one file of scores ("" for null), and int64[n]: the index of each row's language."""
     return read_strings(read_columns(path, ["language"]).column(0))
 
 
 def read_by_language(path: Path) -> Iterator[tuple[str, Floats]]:
-    """Perplexities of one file of scores, a language's rows of a few thousand at a time. Raises DamagedFile."""
+    """Perplexities of one file of scores, by language, a few thousand rows at a time. Raises DamagedFile."""
     import pyarrow.parquet as pq
 
     file = readable(path, lambda: pq.ParquetFile(path))

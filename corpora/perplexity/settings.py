@@ -22,7 +22,7 @@ def parse_size(size: str) -> int:
     """'2G', '500M' or '1.5GB' in bytes, powers of 1,024. Raises ValueError."""
     match = _SIZE.fullmatch(size.strip())
     if match is None:
-        raise ValueError(f"{size!r} is not a size: write a number and K, M, G or T, like '2G'")
+        raise ValueError(f"{size!r} is not a size: write a number and K, M, G or T, such as '2G'")
     return int(float(match[1]) * 1024 ** " KMGT".index(match[2].upper() or " "))
 
 
@@ -33,16 +33,16 @@ class LmSettings(Config, frozen=True, kw_only=True):
     """The longest n-gram."""
 
     prune: tuple[int, ...] | None = None
-    """An n-gram of order k seen at most `prune[k-1]` times is left out, as with lmplz's `--prune`. None keeps all.
+    """An n-gram of order k seen at most `prune[k-1]` times is dropped, as with lmplz's `--prune`. None keeps all.
 
-    The last value counts for higher orders, too; values never decrease.
+    The last value also applies to higher orders; values must not decrease.
     """
 
     mode: Literal["lines", "ccnet"] = "lines"
-    """One sentence is every line, or (ccnet) the whole text with its newlines deleted."""
+    """A sentence is a line, or (ccnet) the whole text with its newlines deleted."""
 
     words: bool = False
-    """Raw words: no normaliser and no tokenizer. The model scores in mode `bertin`."""
+    """Use raw words: no normaliser and no tokenizer. The model scores in mode `bertin`."""
 
     tokenizer: str | None = None
     """A SentencePiece model to use. None trains one."""
@@ -51,10 +51,10 @@ class LmSettings(Config, frozen=True, kw_only=True):
     """Pieces of the tokenizer to train. None: 32,000."""
 
     arpa: str | None = None
-    """A file to which the model is also written as text."""
+    """A file to which the model is also written as text (ARPA)."""
 
     memory: str = "2G"
-    """Arrays beyond it are temporary files beside the model."""
+    """The memory for arrays; beyond it, they are temporary files beside the model."""
 
     def __post_init__(self) -> None:
         if not MINIMUM_ORDER <= self.order <= MAXIMUM_ORDER:
@@ -65,20 +65,22 @@ class LmSettings(Config, frozen=True, kw_only=True):
         if sum(chosen) > 1:
             raise ValueError("words, tokenizer and train_tokenizer exclude each other: give one")
         if self.words and self.mode != "lines":
-            raise ValueError(f"mode is {self.mode!r}, but words takes every line as it is: leave one out")
+            raise ValueError(f"mode is {self.mode!r}, but words uses every line as it is: leave one out")
         if self.train_tokenizer is not None and self.train_tokenizer < 8:
-            raise ValueError(f"train_tokenizer is {self.train_tokenizer}: a vocabulary has at least 8 pieces")
+            raise ValueError(f"train_tokenizer is {self.train_tokenizer}: it must be at least 8 pieces")
         if parse_size(self.memory) < LEAST_MEMORY:
-            raise ValueError(f"memory is {self.memory!r}: at least 64M, like '4G' (a bare number is bytes)")
+            raise ValueError(
+                f"memory is {self.memory!r}: it must be at least 64M, such as '4G' (a bare number is bytes)"
+            )
 
     @property
     def scoring_mode(self) -> ScoringMode:
-        """The mode that scores with this model."""
+        """The mode for scoring with this model."""
         return "bertin" if self.words else self.mode
 
     @property
     def vocabulary_size(self) -> int | None:
-        """Pieces of the tokenizer to train; None where none is trained."""
+        """Pieces of the tokenizer to train; None if none is trained."""
         if self.words or self.tokenizer is not None:
             return None
         return self.train_tokenizer or DEFAULT_VOCABULARY

@@ -1,4 +1,4 @@
-"""The text of a small corpus, numbered and estimated with numpy: quicker than compiling anything first."""
+"""The text of a small corpus, numbered and estimated with numpy: faster than compiling anything first."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ Progress = Callable[[int, int], None]
 
 SPECIAL_WORDS = ("<unk>", "<s>", "</s>")
 NO_SENTENCE = "no sentence in the input: every line is blank"
-_WORDS = re.compile(r"[^\0\t\r ]+")  # where lmplz splits a line (`\n` apart); other white space is letters to it
+_WORDS = re.compile(r"[^\0\t\r ]+")  # lmplz's words: it treats other white space as letters
 
 
 @dataclass(frozen=True)
 class Written:
-    """Figures of a written model. counts: n-grams of each order."""
+    """The size of a written model. counts: n-grams of each order."""
 
     counts: list[int]
     sentences: int
@@ -48,7 +48,7 @@ class Text(Protocol):
         """The pieces of every line."""
 
     def write_model(self, out: Path, settings: LmSettings, progress: Progress) -> Written:
-        """Estimates and writes it. Raises BadArgument without a sentence, TamizError for words a model can't have."""
+        """Estimates and writes the model. Raises BadArgument without a sentence, TamizError for reserved words."""
 
 
 class SmallText:
@@ -78,7 +78,7 @@ class SmallText:
         self._ids.append(END)
 
     def numbered(self) -> tuple[Ids, list[str]]:
-        """(ids, of 16 bits if they fit; word of each id)."""
+        """(ids, 16 bits each if they fit; the word of each id)."""
         for word in SPECIAL_WORDS:
             if word in self._vocabulary:
                 raise TamizError(special_word(word))
@@ -100,4 +100,4 @@ class SmallText:
 
 
 def special_word(word: str) -> str:
-    return f"the text has the word {word!r}, which the model keeps for itself: take it out"
+    return f"the text contains the word {word!r}, which the model reserves: remove it"

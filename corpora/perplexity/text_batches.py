@@ -24,9 +24,9 @@ Offsets = npt.NDArray[np.int64]
 
 
 class TextBatch(NamedTuple):
-    """Texts data[offsets[k]:offsets[k + 1]] of rows from `row` on; null bool[n]: of rows that have none (then empty).
+    """Texts data[offsets[k]:offsets[k + 1]] of rows from `row` on; null bool[n]: rows without a text (empty here).
 
-    A text longer than a batch comes in parts cut at newlines, each alone in a batch and with the same row.
+    A text longer than a batch is cut at newlines into parts, each alone in a batch and with the same row.
     """
 
     row: int
@@ -36,12 +36,12 @@ class TextBatch(NamedTuple):
 
 
 def text_batches(texts: Texts, *, cut: bool, size: int = BATCH_BYTES) -> Iterator[TextBatch]:
-    """All texts in order. cut: a text of more than `size` bytes is cut at newlines, which belong to no part.
+    """All texts in order. cut: a text of more than `size` bytes is cut at newlines, which are in no part.
 
     Raises BadArgument for anything but strings, naming the row.
     """
     if isinstance(texts, str | bytes):
-        raise BadArgument("texts is one text: give a list of them, [text]")
+        raise BadArgument("texts is a single string: pass a list, [text]")
     if hasattr(texts, "to_pylist"):
         return _arrow_batches(texts, cut, size)
     return _list_batches(texts, cut, size)
@@ -91,7 +91,7 @@ def _arrow_batches(texts: Any, cut: bool, size: int) -> Iterator[TextBatch]:
         raise BadArgument(f"texts are {kind}: expected strings")
     row = 0
     for chunk in getattr(texts, "chunks", [texts]):
-        # views are scattered: gathered a few at a time
+        # string views are scattered in memory, so gather a few at a time
         for part in _slices(chunk, _ROWS if kind in ("string_view", "null") else len(chunk)):
             for batch in _array_batches(_contiguous(part, row), cut, size):
                 null = _nulls(part, batch.row, len(batch.null))

@@ -24,7 +24,7 @@ from corpora.text.normalise import normalise
 
 Progress = Callable[[int, int], None]
 
-SMALL_INPUT = 10_000_000  # bytes of text: below, compiling would take longer than all the rest
+SMALL_INPUT = 10_000_000  # bytes of text; below this, compiling would take longer than everything else
 READ, TOKENIZED, NUMBERED, WRITTEN = 10, 50, 70, 95  # percent done after each phase, if a tokenizer is trained
 
 
@@ -40,9 +40,9 @@ def train_lm(
     """Trains on `texts` (read once) and writes the model's files, LM.json last; returns what LM.json says.
 
     out: LM.bin; the others' names follow from it. progress: called with percent done and 100. inputs: descriptions of
-    where the texts come from, for LM.json. extra: more fields for LM.json, asked for once all texts are read.
-    Raises BadArgument for texts without a sentence or a vocabulary that they can't carry, DamagedFile for a bad
-    tokenizer, TamizError for words that can't be in a model, for more text than 32 bits can count, or a failed write.
+    where the texts come from, for LM.json. extra: more fields for LM.json, called after all texts are read.
+    Raises BadArgument for texts without a sentence or too small for the vocabulary, DamagedFile for a bad tokenizer,
+    TamizError for reserved words, for more text than 32 bits can count, or for a failed write.
     """
     out = Path(out)
     _remove_manifest(out)
@@ -67,12 +67,12 @@ def train_lm(
 
 
 def reading_percent(settings: LmSettings) -> int:
-    """How much is done once all texts are read: they are numbered on the way where no tokenizer is trained."""
+    """The percentage done once all texts are read; without a tokenizer to train, that includes numbering."""
     return READ if settings.vocabulary_size else NUMBERED
 
 
 def _remove_manifest(out: Path) -> None:
-    """LM.json never lies beside files that it does not describe."""
+    """LM.json must never be beside files that it doesn't describe."""
     try:
         manifest_path(out).unlink(missing_ok=True)
     except OSError as error:
@@ -134,7 +134,7 @@ def _read(text: Text, texts: Iterable[str], out: Path, settings: LmSettings, pro
 
 
 def _train_and_encode(text: Text, lines: Iterator[str], out: Path, settings: LmSettings, progress: Progress) -> None:
-    """Keeps the lines on disk to read them again, once there is a tokenizer."""
+    """Keeps the lines on disk, to read them again once there is a tokenizer."""
     assert settings.vocabulary_size is not None
     with Spool(out) as spool:
         blank_lines = spool.fill(lines)

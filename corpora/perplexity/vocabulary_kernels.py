@@ -1,4 +1,4 @@
-"""Words to ids by KenLM's hash table of a vocabulary, compiled (lm/vocab.cc, util/probing_hash_table.hh).
+"""Words to ids with KenLM's vocabulary hash table, compiled (lm/vocab.cc, util/probing_hash_table.hh).
 
 Twin: corpora.perplexity.kenlm_binary.place
 """
@@ -12,8 +12,8 @@ from corpora.compiled import inlined, kernel, load_uint64, multiply_high, prefet
 from corpora.text.murmur import murmur
 
 SPARE = 8  # bytes that must follow the last word
-_AHEAD = 16  # look-ups under way together
-_CELL = np.uint64(3)  # uint32 numbers: the hash, and the id
+_AHEAD = 16  # look-ups in flight together
+_CELL = np.uint64(3)  # uint32 numbers per cell: the hash, and the id
 _TWO = np.uint64(2)
 _FREE = np.uint64(0)
 LARGEST = np.uint64((1 << 64) - 1)
@@ -24,7 +24,7 @@ Ids = npt.NDArray[np.uint32]
 
 @inlined
 def modulo(key: np.uint64, size: np.uint64, inverse: np.uint64) -> np.uint64:
-    """key % size, where inverse = LARGEST // size: in a third of a division's time."""
+    """key % size, where inverse = LARGEST // size: three times as fast as a division."""
     rest: np.uint64 = key - multiply_high(key, inverse) * size  # the quotient may be 1 too small, never too large
     if rest >= size:
         rest -= size
@@ -44,7 +44,7 @@ def hash_words(data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]) -> H
 def find_words(table: Ids, hashes: Hashes, num_words: int) -> Ids:
     """The id of each hash; 0 if it isn't in the table, or if its id there isn't below num_words.
 
-    table uint32[3 * cells]: hash and id of each cell. At most all cells are looked at.
+    table uint32[3 * cells]: hash and id of each cell. Each cell is looked at once at most.
     """
     cells = np.uint64(len(table)) // _CELL
     inverse = LARGEST // cells

@@ -1,4 +1,4 @@
-"""The kenlm library, for the files that only it reads: ARPA, tries, quantised or with rest costs. An extra."""
+"""The kenlm library (an optional extra), for files that only it reads: ARPA, tries, quantised or with rest costs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def load_kenlm(path: Path) -> Any:
         import kenlm
     except ImportError:
         raise TamizError(
-            f"{path} is not a probing binary, and reading it needs kenlm: pip install 'tamiz[kenlm]', or make it one "
+            f"{path} is not a probing binary, and reading it needs kenlm: pip install 'tamiz[kenlm]', or convert it "
             f"with build_binary"
         ) from None
     config = kenlm.Config()

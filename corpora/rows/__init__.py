@@ -3,9 +3,9 @@
 dataset       ShardRows: batches of numpy arrays           stream        order, ranks, states: shared by datasets
 shards        a folder: its facts, files and splits         split_reader  one split, a Parquet row group at a time
 order         the order of an epoch                         windows       row groups in memory, read ahead
-batches       rows of windows to one rank's batches         prefetch      batches made ahead, by a thread
-fresh_noise   causal rows with fresh noise in an epoch      pages         ids straight from Parquet pages
-recycling     memory of batches, used again                 one_thread    a thread that ends with its owner
+batches       from windows to one rank's batches            prefetch      batches made ahead in a thread
+fresh_noise   causal rows with new noise in each epoch      pages         ids straight from Parquet pages
+recycling     reused memory of batches                      one_thread    a thread that ends with its owner
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["ShardRows", "Shards", "read_shards"]
 
 
 def __getattr__(name: str) -> object:
-    """Imports numpy and pyarrow only when a name that needs them is asked for (PEP 562)."""
+    """Imports numpy and pyarrow only when a name that needs them is used (PEP 562)."""
     if name == "ShardRows":
         from corpora.rows.dataset import ShardRows
 

@@ -18,7 +18,7 @@ Made = TypeVar("Made", covariant=True)
 
 
 class Place(NamedTuple):
-    """Where a batch begins: a position of an epoch's order."""
+    """Where a batch begins: a position in an epoch's order."""
 
     epoch: int
     row: int
@@ -33,17 +33,17 @@ class Share(NamedTuple):
 
 
 class ArrayMaker(Protocol[Made]):
-    """Makes the arrays of batches, in the memory of a numerical library."""
+    """Makes the arrays of batches, in the array type of one library."""
 
     def begin_thread(self) -> None:
-        """Called first in a thread that makes batches."""
+        """Called once at the start of a thread that makes batches."""
 
     def joined(self, parts: list[np.ndarray]) -> Made:
-        """The parts one after the other, widened to int64."""
+        """The concatenated parts, widened to int64."""
 
 
 class NumpyArrays:
-    """Batches of numpy arrays, in memory that is used again."""
+    """Batches of numpy arrays, in reused memory."""
 
     def __init__(self) -> None:
         self._memory = Recycler()
@@ -57,14 +57,14 @@ class NumpyArrays:
 
 
 def joined_shape(parts: list[np.ndarray]) -> tuple[int, ...]:
-    """The shape of the parts one after the other."""
+    """The shape of the concatenated parts."""
     return (sum(len(part) for part in parts), *parts[0].shape[1:])
 
 
 class BatchReader(Generic[Array]):
-    """Makes batches, in whatever order they are asked for. A context manager around its windows.
+    """Makes batches in any order. A context manager around its windows.
 
-    rows: of an epoch. noise: corrupts causal rows.
+    rows: the number per epoch. noise: corrupts causal rows.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class BatchReader(Generic[Array]):
         return {name: self._arrays.joined([part[name] for part in parts]) for name in parts[0]}
 
     def _from_one_window(self, epoch: int, positions: Ints) -> Rows:
-        """The rows of as many of the first positions as are in one window."""
+        """The rows of the first positions, as far as these are in one window."""
         loaded = self._windows.at(epoch, int(positions[0]))
         places = positions - loaded.window.start
         outside = (places < 0) | (places >= loaded.window.rows)

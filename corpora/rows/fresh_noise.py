@@ -1,6 +1,6 @@
-"""Causal rows as span-corruption rows, with fresh noise in each epoch.
+"""Turns causal rows into span-corruption rows, with fresh noise in each epoch.
 
-A row's noise is keyed by (seed, epoch, its file, its number there): neither ranks nor batches nor resuming change it.
+A row's noise is keyed by (seed, epoch, file, row number), so ranks, batches and resuming don't change it.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ class FreshNoise:
     """Corrupts rows of ids into `input_ids` and `labels`.
 
     facts: the shards' facts, as if they had been built with this noise.
-    Raises BadArgument for rows that aren't causal, rows of another width than the noise needs, and too few sentinels.
+    Raises BadArgument for rows that aren't causal, or too narrow or wide for the noise, and for too few sentinels.
     """
 
     def __init__(self, settings: SpanCorruptionSettings, facts: ShardFacts, reader: SplitReader, seed: int) -> None:
         self.facts = corrupted_facts(facts, settings)
         if "num_tokens" in reader.columns:
             raise BadArgument(
-                "span_corruption needs full rows, these are padded where packing left them short: build causal "
+                "span_corruption needs full rows, but these are padded where packing left them short: build causal "
                 "shards with --packing concatenate"
             )
         self._shape, self._random_roll = fitting_shape(facts, settings), settings.random_roll
@@ -45,7 +45,7 @@ class FreshNoise:
         self._keys: tuple[int, Window, Keys] | None = None
 
     def keys(self, epoch: int, window: Window) -> Keys:
-        """uint64[window.rows], for a window's rows as stored. Those of the last window are kept."""
+        """uint64[window.rows], for a window's rows in stored order. The keys of the last window are cached."""
         if self._keys is None or self._keys[:2] != (epoch, window):
             keys = [
                 randomness.keys(randomness.digest(self._seed, "fresh-noise", epoch, name), first, count)
@@ -77,16 +77,16 @@ def corrupted_facts(facts: ShardFacts, settings: SpanCorruptionSettings) -> Shar
         objective="span-corruption",
         sequence_length=shape.input_length,
         label_length=shape.label_length,
-        target_unigram_entropy_nats=None,  # that of other targets
+        target_unigram_entropy_nats=None,  # it was computed for other targets
     )
 
 
 def fitting_shape(facts: ShardFacts, settings: SpanCorruptionSettings) -> RowShape:
-    """The shape whose raw rows are as wide as the stored ones. Raises BadArgument, naming widths that would fit."""
+    """The shape whose raw rows are as wide as the stored rows. Raises BadArgument, naming widths that would fit."""
     if facts.label_length is not None:
         raise BadArgument(
-            f"span_corruption needs causal shards, these hold {facts.objective} rows: leave it out, or build shards "
-            "with --objective causal"
+            f"span_corruption needs causal shards, but these hold {facts.objective} rows: leave it out, or build "
+            "shards with --objective causal"
         )
     width, noise = facts.sequence_length, (settings.noise_density, settings.mean_noise_span_length)
     if width < 2:
@@ -101,13 +101,13 @@ def fitting_shape(facts: ShardFacts, settings: SpanCorruptionSettings) -> RowSha
             return shape
     fitting = " or ".join(str(shape.raw_length) for shape in shapes)
     raise BadArgument(
-        f"rows of {width} ids fill no input row at noise density {noise[0]} and mean span {noise[1]}"
+        f"rows of {width} ids don't match any input length at noise density {noise[0]} and mean span {noise[1]}"
         + (f": build causal shards with --sequence-length {fitting}" if fitting else ": change the noise")
     )
 
 
 def _raw_length(sequence_length: int, density: float, mean: float) -> int:
-    """0 where there is no such row."""
+    """The raw length of a row, or 0 if there is no such row."""
     try:
         return span_corruption.row_shape(sequence_length, density, mean).raw_length
     except ValueError:
@@ -118,11 +118,11 @@ def _sentinels(facts: ShardFacts, spans: int) -> Ids:
     known = facts.sentinel_ids
     if known is None:
         raise BadArgument(
-            "these shards name no sentinels: their tokenizer has none (--extra-ids), or an older tamiz built them"
+            "these shards record no sentinels: their tokenizer has none (--extra-ids), or an older tamiz built them"
         )
     if known.count < spans:
         raise BadArgument(
-            f"a row would have {spans} noise spans, the tokenizer of these shards has {known.count} sentinels: raise "
-            "mean_noise_span_length, or lower noise_density"
+            f"a row would have {spans} noise spans, but the tokenizer of these shards has {known.count} sentinels: "
+            "raise mean_noise_span_length, or lower noise_density"
         )
     return np.array([known.first + k * known.step for k in range(spans)], np.uint32)

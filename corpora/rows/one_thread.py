@@ -9,18 +9,18 @@ from weakref import finalize
 
 
 class OneThread:
-    """A pool of one thread; `close` shuts it down, once.
+    """A pool of one thread; `close` shuts it down, at most once.
 
     When the interpreter ends, iterators still open are closed only after `concurrent.futures` has been torn down;
     a finalizer runs before that.
     """
 
     def __init__(self, name: str, begin: Callable[[], None] | None = None) -> None:
-        """begin: called first in the thread."""
+        """begin: called once at the start of the thread."""
         self.pool = ThreadPoolExecutor(1, name, begin)
         self.close = finalize(self, _shut_down, self.pool, os.getpid())
 
 
 def _shut_down(pool: ThreadPoolExecutor, process: int) -> None:
-    if process == os.getpid():  # a fork has no thread to wait for
+    if process == os.getpid():  # a forked process has no thread to wait for
         pool.shutdown(cancel_futures=True)

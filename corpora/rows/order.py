@@ -1,4 +1,4 @@
-"""The order of an epoch's rows: a pure function of (seed, epoch, row), whatever the ranks and the batches.
+"""The order of an epoch's rows: a pure function of (seed, epoch, row), independent of ranks and batches.
 
 Row groups first. Each file's groups are permuted and spread evenly over the epoch with jitter: the j-th of n lies
 somewhere in [j/n, (j+1)/n). So neighbours come from as many different files as possible: if files are equal, K
@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from corpora import randomness
 
-VERSION = 2  # of the order; a state saved under another version is refused
+VERSION = 2  # version of the order; a state saved under another version is refused
 
 Ints = npt.NDArray[np.int64]
 
@@ -43,7 +43,7 @@ def spread(group_files: Sequence[int] | Ints, seed: int, epoch: int) -> Ints:
     """All groups in the epoch's order, int64[groups]. group_files: the file of each group, ascending."""
     files = np.asarray(group_files, np.int64)
     raw = np.random.PCG64(randomness.digest(seed, "order-groups", epoch)).random_raw(2 * len(files))
-    permuted = np.lexsort((raw[: len(files)], files))  # by file; within one, in random order
+    permuted = np.lexsort((raw[: len(files)], files))  # sorted by file, random within a file
     _, first, count = np.unique(files, return_index=True, return_counts=True)
     rank = np.arange(len(files)) - np.repeat(first, count)
     jitter = (raw[len(files) :] >> np.uint64(11)) * 2.0**-53
@@ -54,7 +54,7 @@ def spread(group_files: Sequence[int] | Ints, seed: int, epoch: int) -> Ints:
 def windows(
     group_files: Sequence[int] | Ints, group_rows: Sequence[int] | Ints, seed: int, epoch: int, window_groups: int
 ) -> list[Window]:
-    """The windows of an epoch, in order; together they hold each row group once. O(groups log groups)."""
+    """The windows of an epoch, in order; together they contain each row group once. O(groups log groups)."""
     order = spread(group_files, seed, epoch)
     count = -(-len(order) // window_groups)
     planned: list[Window] = []
@@ -68,7 +68,7 @@ def windows(
 
 
 def window_at(epoch: Sequence[Window], position: int) -> Window:
-    """The window that holds a position of the epoch's order."""
+    """The window that contains a position of the epoch's order."""
     return epoch[bisect.bisect_right(epoch, position, key=lambda w: w.start) - 1]
 
 

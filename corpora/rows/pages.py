@@ -1,8 +1,8 @@
 """Reads the ids of a shard's row group straight from its Parquet pages, three times as fast as Arrow.
 
 Arrow builds lists of 32-bit values from their levels of nesting and then narrows them. `ShardWriter` writes full
-lists only, so here the levels are skipped, and of BYTE_STREAM_SPLIT's four streams of bytes only those that an id has
-are joined. Columns written in any other way are left to Arrow (`can_read`).
+lists only, so here the levels are skipped, and only those of BYTE_STREAM_SPLIT's four byte streams are joined that
+the id type has. Columns written in any other way are left to Arrow (`can_read`).
 
 Source: the Parquet format, `parquet.thrift` (PageHeader, DataPageHeader) and Encodings.md.
 """
@@ -18,14 +18,14 @@ import zstandard
 
 Ids = npt.NDArray[np.unsignedinteger]
 
-_DATA_PAGE, _BYTE_STREAM_SPLIT = 0, 9  # of the enums PageType and Encoding
+_DATA_PAGE, _BYTE_STREAM_SPLIT = 0, 9  # values of the enums PageType and Encoding
 _TYPE, _SIZE, _COMPRESSED_SIZE, _DATA_PAGE_HEADER = 1, 2, 3, 5  # fields of PageHeader
 _NUM_VALUES, _ENCODING = 1, 2  # fields of DataPageHeader
 _STREAMS = 4  # bytes of Parquet's INT32
 
 
 class PageHeader(NamedTuple):
-    """size: of the page, decompressed; body: where it begins; end: where the next page begins."""
+    """size: bytes of the decompressed page; body: where it begins; end: where the next page begins."""
 
     size: int
     num_values: int
@@ -34,7 +34,7 @@ class PageHeader(NamedTuple):
 
 
 def column_index(schema: pq.ParquetSchema, name: str) -> int | None:
-    """The index of a required list of required 32-bit values; None where the column is something else."""
+    """The index of a column of required lists of required 32-bit values; None for any other column."""
     for index, column in enumerate(map(schema.column, range(len(schema)))):
         if column.path == f"{name}.list.element" and column.physical_type == "INT32":
             return index if (column.max_definition_level, column.max_repetition_level) == (1, 1) else None
@@ -42,7 +42,7 @@ def column_index(schema: pq.ParquetSchema, name: str) -> int | None:
 
 
 def can_read(chunk: pq.ColumnChunkMetaData, num_values: int) -> bool:
-    """Whether `PageReader` can read this chunk of a column that has a `column_index`."""
+    """Whether `PageReader` can read this chunk of a column for which `column_index` isn't None."""
     return (
         chunk.compression == "ZSTD"
         and set(chunk.encodings) == {"RLE", "BYTE_STREAM_SPLIT"}
@@ -52,16 +52,16 @@ def can_read(chunk: pq.ColumnChunkMetaData, num_values: int) -> bool:
 
 
 class PageReader:
-    """Reads column chunks, through memory that it reuses: fresh pages from the system are expensive."""
+    """Reads column chunks into memory that it reuses: new pages from the system are expensive."""
 
     def __init__(self) -> None:
         self._decompressor = zstandard.ZstdDecompressor()
         self._compressed, self._page = bytearray(), bytearray()
 
     def read_ids(self, file: BinaryIO, chunk: pq.ColumnChunkMetaData, out: Ids) -> None:
-        """Fills `out`, flat, contiguous, uint16 or uint32, with a column chunk's values.
+        """Fills `out` (flat, contiguous, uint16 or uint32) with a column chunk's values.
 
-        Raises ValueError for pages that the chunk's metadata don't describe, OSError where the file can't be read.
+        Raises ValueError for pages that don't match the chunk's metadata, OSError if the file can't be read.
         """
         size = chunk.total_compressed_size
         self._compressed = _at_least(self._compressed, size)
@@ -96,11 +96,11 @@ def _at_least(buffer: bytearray, size: int) -> bytearray:
 
 
 def _streams(page: memoryview, header: PageHeader) -> npt.NDArray[np.uint8]:
-    """uint8[4, n]: the k-th bytes of a page's values. Two blocks of levels precede them, each after its length."""
+    """uint8[4, n]: the k-th bytes of a page's values. Before them are two blocks of levels, each after its length."""
     levels = 0
     for _ in range(2):
         levels += 4 + int.from_bytes(page[levels : levels + 4], "little")
-    if levels + _STREAMS * header.num_values != len(page):  # also where a list is empty
+    if levels + _STREAMS * header.num_values != len(page):  # also true if a list is empty
         raise ValueError(f"a page of {len(page)} bytes for {header.num_values} values")
     return np.frombuffer(page, np.uint8, offset=levels).reshape(_STREAMS, -1)
 
@@ -115,7 +115,7 @@ def _join(streams: npt.NDArray[np.uint8], out: Ids) -> None:
 
 
 def page_header(pages: memoryview, place: int) -> PageHeader:
-    """The header of the data page at `place`. Raises ValueError where there is no page of the kind read here."""
+    """The header of the data page at `place`. Raises ValueError if there is no page of the supported kind."""
     try:
         fields, body = _thrift_struct(pages, place)
         data = fields[_DATA_PAGE_HEADER]
@@ -130,7 +130,7 @@ def page_header(pages: memoryview, place: int) -> PageHeader:
 
 
 def _thrift_struct(data: memoryview, place: int) -> tuple[dict[int, Any], int]:
-    """A struct of Thrift's compact protocol: its fields by number, and where it ends. Headers hold no lists."""
+    """A struct of Thrift's compact protocol: its fields by number, and where it ends. Headers contain no lists."""
     fields: dict[int, Any] = {}
     number = 0
     while data[place]:

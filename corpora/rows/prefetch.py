@@ -1,4 +1,4 @@
-"""Batches made ahead of their use, by one thread."""
+"""Makes batches ahead of their use, in one thread."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ Value = TypeVar("Value")
 
 
 class Prefetcher(Generic[Key, Value]):
-    """make(key) for one key after another, each begun while the ones before are used.
+    """Computes make(key) for one key after another, each while earlier values are in use.
 
-    A context manager. Each piece of work is short and none waits for the caller, so that neither leaving it nor the
-    end of the interpreter hangs. `get` raises whatever `make` raises.
+    A context manager. Each task is short and never waits for the caller, so neither leaving the block nor the end of
+    the interpreter hangs. `get` raises whatever `make` raises.
 
-    make: called by one thread only. after: the key that follows another. depth: at most so many results are ready; 0
-    for no thread. begin: called first in the thread.
+    make: called by one thread only. after: gives the next key. depth: the most results made ahead; 0 for no thread.
+    begin: called once at the start of the thread.
     """
 
     def __init__(
@@ -42,11 +42,11 @@ class Prefetcher(Generic[Key, Value]):
         self._begun.clear()
 
     def get(self, key: Key) -> Value:
-        """The value of a key; those of the keys after it are begun. An unexpected key restarts from there."""
+        """The value of a key; starts the keys after it. With an unexpected key, prefetching restarts there."""
         if self._thread is None:
             return self._make(key)
         if self._process != os.getpid():
-            raise TamizError("these batches belong to the process that forked: begin a new iteration in this one")
+            raise TamizError("these batches belong to the parent process: start a new iteration in this one")
         if not self._begun or self._begun[0][0] != key:
             self._drop()
             self._begin(self._thread.pool, key)

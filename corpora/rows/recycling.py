@@ -1,6 +1,6 @@
-"""Memory of batches that nobody uses any more, for the next ones.
+"""Reuses the memory of batches that nothing refers to any more.
 
-The system gives fresh memory page by page, at twice the cost of filling it with ids.
+The system provides new memory page by page, at twice the cost of filling it with ids.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import weakref
 import numpy as np
 import numpy.typing as npt
 
-KEPT = 8  # free buffers of a shape, at most
+KEPT = 8  # the most free buffers per shape
 
 Int64 = npt.NDArray[np.int64]
 
@@ -25,7 +25,7 @@ class Recycler:
         """As np.empty, int64."""
         free = self._free.setdefault(shape, [])
         memory = free.pop() if free else np.empty(shape, np.int64)
-        lent = memory[...]  # an array object of its own, which everything that shares the memory keeps alive
+        lent = memory[...]  # a separate array object, kept alive by everything that shares the memory
         weakref.finalize(lent, _give_back, free, memory).atexit = False
         return lent
 

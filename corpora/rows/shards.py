@@ -1,4 +1,4 @@
-"""A folder of packed shards: what its manifest says, and its splits."""
+"""A folder of packed shards: the facts in its manifest, and its splits."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from corpora.tokens.facts import ShardFacts, facts_of
 
 @dataclass(frozen=True)
 class Shards:
-    """A folder of finished shards. fingerprint: of their making and of every file's bytes, wherever the folder is.
+    """A folder of finished shards. fingerprint: covers settings and the bytes of every file, not the folder's path.
 
     files: (path, rows) of each file, by split.
     """
@@ -28,7 +28,7 @@ class Shards:
     def split(self, name: str) -> SplitReader:
         """Reads the files' footers at the first call only.
 
-        Raises BadArgument for a split without rows, DamagedFile for files that aren't what the manifest says.
+        Raises BadArgument for a split without rows, DamagedFile for files that differ from the manifest.
         """
         if name not in self._readers:
             self._readers[name] = SplitReader(self.folder, self.facts, name, self.files.get(name, []))
@@ -36,9 +36,9 @@ class Shards:
 
 
 def read_shards(path: str | Path) -> Shards:
-    """Facts and files of finished shards; no row is read.
+    """The facts and files of finished shards; reads no rows.
 
-    Raises DamagedFile where the manifest is missing, unfinished or lacks a fact.
+    Raises DamagedFile if the manifest is missing, unfinished or lacks a fact.
     """
     folder = Path(path)
     made = manifest.read_finished(folder, "shards")
@@ -48,7 +48,7 @@ def read_shards(path: str | Path) -> Shards:
 
 
 def opened(shards: str | Path | Shards) -> Shards:
-    """`read_shards` of a path; shards that are open already as they are."""
+    """Opens a path with `read_shards`; returns shards that are already open."""
     return shards if isinstance(shards, Shards) else read_shards(shards)
 
 

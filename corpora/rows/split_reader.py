@@ -1,4 +1,4 @@
-"""The rows of one split of shards, a Parquet row group at a time."""
+"""Reads the rows of one split of shards, one Parquet row group at a time."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ Column = tuple[tuple[int, ...], np.dtype[Any]]
 class SplitReader:
     """The row groups of one split, in file order.
 
-    files: (path, rows) of each file, below `folder`. group_files: the number of each group's file; group_rows: its
-    rows; columns: shape of a value and stored dtype. Columns whose lists differ in length are left out.
-    Raises BadArgument for a split without rows, DamagedFile for a file that is missing, is no Parquet file, or is not
-    what the manifest says.
+    files: (path, rows) of each file, below `folder`. group_files: the index of each group's file; group_rows: the
+    number of its rows; columns: shape of a value and stored dtype. Columns of variable-length lists are left out.
+    Raises BadArgument for a split without rows, DamagedFile for a file that is missing, isn't Parquet, or differs
+    from the manifest.
     """
 
     def __init__(self, folder: Path, facts: ShardFacts, split: str, files: list[tuple[Path, int]]) -> None:
@@ -47,8 +47,8 @@ class SplitReader:
     def read(self, groups: Sequence[int], memory: Rows) -> Rows:
         """The rows of some groups, given in ascending order: [rows, width] or [rows], in the stored dtype.
 
-        They are put into `memory`, whose arrays are replaced by larger ones where they are too small or missing.
-        Raises DamagedFile where a group can't be read.
+        They are written to `memory`; arrays that are too small or missing are replaced by larger ones.
+        Raises DamagedFile if a group can't be read.
         """
         rows, reader, place = self._room(groups, memory), pages.PageReader(), 0
         for number, chosen in itertools.groupby(groups, lambda group: int(self.group_files[group])):
@@ -72,7 +72,7 @@ class SplitReader:
         return {name: whole[:total] for name, whole in memory.items()}
 
     def identity(self, group: int) -> tuple[str, int, int]:
-        """What identifies a group's rows, whatever the order: file, number of the first one in it, count."""
+        """What identifies a group's rows in any order: file, number of its first row in the file, number of rows."""
         return self._names[self.group_files[group]], int(self._first_row[group]), int(self.group_rows[group])
 
     def _read_group(self, reader: pages.PageReader, file: BinaryIO, group: int, out: Rows) -> None:
@@ -91,9 +91,9 @@ class SplitReader:
 
 
 def _read_by_arrow(path: Path, footer: pq.FileMetaData, group: int, out: Rows) -> None:
-    """The file isn't memory-mapped: that is no faster, and a file cut short meanwhile would cause a signal.
+    """The file isn't memory-mapped: that isn't faster, and a file truncated meanwhile would raise a signal.
 
-    Raises ValueError for values of another shape or dtype.
+    Raises ValueError for values of a different shape or dtype.
     """
     with pq.ParquetFile(path, metadata=footer, pre_buffer=False) as opened:
         table = opened.read_row_group(group, columns=list(out), use_threads=False)
@@ -110,24 +110,26 @@ def _footer(path: Path, rows: int) -> pq.FileMetaData:
     except (pa.ArrowException, OSError) as error:
         raise DamagedFile(f"{path} is missing or not a Parquet file ({error}); build the shards again") from None
     if footer.num_rows != rows:
-        raise DamagedFile(f"{path} has {footer.num_rows} rows, its manifest says {rows}; build the shards again")
+        raise DamagedFile(f"{path} has {footer.num_rows} rows, but its manifest says {rows}; build the shards again")
     return footer
 
 
 def _require_one_schema(paths: list[Path], footers: list[pq.FileMetaData]) -> None:
     for path, footer in zip(paths, footers, strict=True):
         if not footer.schema.equals(footers[0].schema):
-            raise DamagedFile(f"{path} has other columns than {paths[0]}; build the shards again")
+            raise DamagedFile(f"{path} has different columns from {paths[0]}; build the shards again")
 
 
 def _columns(path: Path, facts: ShardFacts) -> dict[str, Column]:
-    """The columns of whole numbers, one or a fixed number a row. Raises DamagedFile where the facts differ."""
+    """The integer columns with a fixed number of values per row. Raises DamagedFile if the facts differ."""
     fields = {field.name: field.type for field in pq.read_schema(path)}
     columns = {name: _column(kind) for name, kind in fields.items() if _is_readable(kind)}
     for name, width in (("input_ids", facts.sequence_length), ("labels", facts.label_length)):
         if width is not None and (name not in columns or columns[name][0] != (width,)):
             stored = fields.get(name, "no such column")
-            raise DamagedFile(f"{path}: {name} has {stored}, its manifest says {width} ids; build the shards again")
+            raise DamagedFile(
+                f"{path}: {name} has {stored}, but its manifest says {width} ids; build the shards again"
+            )
     return columns
 
 
@@ -142,7 +144,7 @@ def _column(kind: Any) -> Column:
 
 
 def _matrix(column: Any) -> np.ndarray:
-    """A fixed-size list column as [rows, width]; a plain one as [rows]."""
+    """A fixed-size list column as [rows, width]; a plain column as [rows]."""
     array = column.combine_chunks()
     if not pa.types.is_fixed_size_list(array.type):
         return np.asarray(array.to_numpy(zero_copy_only=False))

@@ -1,4 +1,4 @@
-"""Batches of packed rows in an order that no number of devices and no interruption changes."""
+"""Batches of packed rows, in an order that doesn't depend on the number of devices or on interruptions."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ Array = TypeVar("Array")
 
 
 class BatchStream(Generic[Array]):
-    """What `ShardRows` and the trainer's `ShardDataset` share; see there. make_arrays: called for each iteration.
+    """The common base of `ShardRows` and the trainer's `ShardDataset`; see there. make_arrays: called per iteration.
 
-    facts: of the rows as batches have them. rows: of an epoch.
+    facts: describe the rows in batches. rows: the number per epoch.
     """
 
     def __init__(
@@ -73,9 +73,9 @@ class BatchStream(Generic[Array]):
                 yield batch
 
     def batch(self, epoch: int, step: int) -> dict[str, Array]:
-        """This rank's rows of one step of one epoch. Leaves the state as it is."""
+        """This rank's rows of one step of one epoch. Doesn't change the state."""
         if not 0 <= step < self.steps_per_epoch:
-            raise BadArgument(f"step is {step}; an epoch has the steps 0 to {self.steps_per_epoch - 1}")
+            raise BadArgument(f"step is {step}; an epoch has steps 0 to {self.steps_per_epoch - 1}")
         if self._direct is None:
             self._direct = self._batch_reader(self._make_arrays(), read_ahead=False)
         return self._direct.batch(Place(epoch, step * self.batch_size))
@@ -89,27 +89,25 @@ class BatchStream(Generic[Array]):
         return self._begin(Place(place.epoch, place.row + self.batch_size))
 
     def _begin(self, place: Place) -> Place:
-        """The place itself, or the beginning of the next epoch where no whole batch is left."""
+        """The place itself, or the beginning of the next epoch if no whole batch is left."""
         whole = place.row == 0 or place.row + self.batch_size <= self.rows
         return place if whole else Place(place.epoch + 1, 0)
 
     def state_dict(self) -> dict[str, Any]:
-        """Where the next batch begins (`row` is a position of the epoch's order), and what decides rows and order.
+        """Where the next batch begins (`row` is a position in the epoch's order), and what determines rows and order.
         The same on every rank."""
         return {**self._place._asdict(), "fingerprint": dict(self._fingerprint)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continues from `state`, on any number of ranks. With another batch_size, batches begin at the state's row:
-        no row comes twice in the epoch, and its last rows that make no whole batch are left out.
+        """Continues from `state`, on any number of ranks. With a different batch_size, batches begin at the
+        state's row: no row comes twice in the epoch, and last rows that don't fill a batch are left out.
 
-        Raises StaleOutput where rows or order differ, naming what does; BadArgument for a row out of bounds.
+        Raises StaleOutput, naming the differences, if rows or order differ; BadArgument for a row out of bounds.
         """
         self._require_same(state.get("fingerprint"))
         epoch, row = state.get("epoch"), state.get("row")
         if not (isinstance(epoch, int) and isinstance(row, int) and epoch >= 0 and 0 <= row < self.rows):
-            raise BadArgument(
-                f"this state is at epoch {epoch}, row {row}; an epoch has the rows 0 to {self.rows - 1}"
-            )
+            raise BadArgument(f"this state is at epoch {epoch}, row {row}; an epoch has rows 0 to {self.rows - 1}")
         self._place = self._begin(Place(epoch, row))
 
     def _require_same(self, fingerprint: Any) -> None:

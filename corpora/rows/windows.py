@@ -12,9 +12,9 @@ from corpora.rows.split_reader import Rows, SplitReader
 
 
 class Loaded(NamedTuple):
-    """One window's rows, as stored, and the order to take them in: row i of the window is at order[i].
+    """One window's rows in stored order, and the order to read them in: row i of the window is at order[i].
 
-    memory: holds the rows; the next but one window is read into it.
+    memory: holds the rows; the window after the next is read into it.
     """
 
     epoch: int
@@ -27,7 +27,7 @@ class Loaded(NamedTuple):
 class Windows:
     """The window of any position. A context manager; with `read_ahead` it owns a thread.
 
-    At most two windows are in memory, each read into the memory of an earlier one. For one thread at a time.
+    At most two windows are in memory, each read into the memory of an earlier one. Serves one thread at a time.
     """
 
     def __init__(self, reader: SplitReader, seed: int, window_groups: int, *, read_ahead: bool) -> None:
@@ -46,7 +46,7 @@ class Windows:
         self._current = self._next = None
 
     def at(self, epoch: int, position: int) -> Loaded:
-        """The window that holds a position of an epoch. Raises DamagedFile where it can't be read."""
+        """The window that contains a position of an epoch. Raises DamagedFile if it can't be read."""
         window = order.window_at(self._plan(epoch), position)
         last, self._current = self._current, None
         if last is not None and (last.epoch, last.window.number) == (epoch, window.number):
@@ -57,7 +57,7 @@ class Windows:
         return self._current
 
     def _plan(self, epoch: int) -> list[Window]:
-        """The epoch's windows. The plans of this epoch and the next are kept."""
+        """The epoch's windows. The plans of this epoch and the next are cached."""
         if epoch not in self._plans:
             self._plans = {known: plan for known, plan in self._plans.items() if known == epoch - 1}
             reader = self._reader

@@ -1,9 +1,9 @@
 """Perplexity sampling: keep probabilities, and the keyed draw.
 
-methods    one file a sampler: settings, flags, fit, curve (BERTIN's gaussian, stepwise, random; CCNet's buckets)
-curve      perplexity -> keep probability, whatever the method      solve       the factor that keeps a wanted share
+methods    one file per sampler: settings, flags, fit, curve (BERTIN's gaussian, stepwise, random; CCNet's buckets)
+curve      perplexity -> keep probability, whatever the method      solve       the factor that keeps a given share
 groups     a sampler fitted to each language or source              draw        which documents are kept
-histogram  scores, summed up                                        quartiles   what share of each quartile was kept
+histogram  scores, summarised                                       quartiles   what share of each quartile is kept
 recommended  what `calibrate` shows
 """
 

@@ -1,4 +1,4 @@
-"""A keep-probability curve: what a fitted sampling method is, whichever the method."""
+"""A keep-probability curve: the result of fitting any sampling method."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from corpora.sampling.histogram import Floats, LogHistogram
 class Curve(msgspec.Struct, frozen=True, tag_field="name"):
     """Perplexity -> keep probability, min(1, factor x shape). A NaN perplexity (a rejected row) is never kept.
 
-    A subclass has a tag (its name in manifests), its parameters as fields, among them `factor`, and a `shape`.
+    A subclass has a tag (its name in manifests), its parameters as fields (including `factor`), and a `shape`.
     """
 
     advice_if_flat: ClassVar[str | None] = "a smaller --keep filters more"
-    """The end of the warning where every quartile is kept about equally; None: such a curve isn't warned of."""
+    """How to end the warning that every quartile is kept about equally; None: no warning for such a curve."""
 
     @property
     def factor(self) -> float:
@@ -28,19 +28,19 @@ class Curve(msgspec.Struct, frozen=True, tag_field="name"):
         return 1.0
 
     def shape(self, perplexity: npt.ArrayLike, /) -> Floats:
-        """float64[n] -> float64[n], none negative: the keep probability before scaling and clipping; any for NaN."""
+        """float64[n] -> float64[n], none negative: the keep probability before scaling and clipping. For NaN: any."""
         raise NotImplementedError(f"{type(self).__name__} has no shape")
 
     def scaled(self, factor: float) -> Self:
-        """The same curve with another factor. Raises BadArgument for a factor that can't be."""
+        """The same curve with another factor. Raises BadArgument for an invalid factor."""
         return msgspec.structs.replace(self, factor=factor)
 
     def columns(self, perplexity: npt.ArrayLike, /) -> dict[str, list[Any]]:  # noqa: ARG002
-        """The method's `extra_columns` of a sample, by name: a value for each of [n] scored rows."""
+        """The method's `extra_columns` in a sample, by name: a value for each of n scored rows."""
         return {}
 
     def unclipped(self, perplexity: npt.ArrayLike, /) -> Floats:
-        """float64[n]: factor x shape, above 1 where more than everything would be kept; 0 where NaN."""
+        """float64[n]: factor x shape, above 1 where clipping applies; 0 for NaN."""
         column = np.asarray(perplexity, np.float64)
         with np.errstate(over="ignore"):
             return np.where(np.isnan(column), 0.0, self.factor * self.shape(column))
@@ -50,7 +50,7 @@ class Curve(msgspec.Struct, frozen=True, tag_field="name"):
         return np.minimum(1.0, self.unclipped(perplexity))
 
     def expected_share(self, scores: LogHistogram) -> float:
-        """The share of documents that is kept, in expectation, each taken to lie in the middle of its bin."""
+        """The expected share of documents kept, treating each as if it were in the middle of its bin."""
         kept = self.keep_probability(scores.centres()) * scores.counts()
         return math.fsum(kept.tolist()) / scores.total
 

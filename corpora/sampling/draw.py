@@ -18,24 +18,25 @@ Strings = Sequence[str | None]
 
 
 def keep(table: pa.Table | pa.RecordBatch, probability: npt.ArrayLike, seed: int = 0) -> npt.NDArray[np.bool_]:
-    """bool[n] for a table with `text` and, if it has them, `url` and `timestamp` (a missing column is all null).
+    """bool[n] for a table with `text` and optionally `url` and `timestamp` (a missing column counts as all null).
 
     Raises:
-        BadArgument: there is no `text` column, a text is null, or the number of probabilities isn't that of rows.
+        BadArgument: there is no `text` column, a text is null, or the number of probabilities isn't the number of
+        rows.
     """
     names = table.schema.names
     if "text" not in names:
-        raise BadArgument(f"the table has columns {', '.join(names)}: it needs text")
+        raise BadArgument(f"the table has columns {', '.join(names)}: it must have text")
     texts: list[Any] = table.column("text").to_pylist()
     if None in texts:
-        raise BadArgument(f"the text of row {texts.index(None)} is null: leave such rows out")
+        raise BadArgument(f"the text of row {texts.index(None)} is null: remove rows without text")
     return keep_documents(texts, _strings(table, "url"), _strings(table, "timestamp"), probability, seed)
 
 
 def keep_documents(
     texts: Sequence[str], urls: Strings, timestamps: Strings, probability: npt.ArrayLike, seed: int = 0
 ) -> npt.NDArray[np.bool_]:
-    """bool[n]: kept where u(seed, url, timestamp, text) < probability; NaN keeps nothing.
+    """bool[n]: kept if u(seed, url, timestamp, text) < probability; never for NaN.
 
     u is the top 53 bits of xxh3-128 of (seed, "sample", url, timestamp, text) over 2**53; None differs from "".
     """

@@ -1,4 +1,4 @@
-"""Groups of documents that a sampler is fitted to one by one: languages, sources, or both."""
+"""Fits a sampler to each group of documents: languages, sources, or both."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from corpora.sampling.histogram import LogHistogram
 from corpora.sampling.methods.base import REST, SampleSettings
 from corpora.sampling.solve import quartiles
 
-SHOWN = 12  # groups in a message
+SHOWN = 12  # most groups listed in a message
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,8 @@ class FittedGroup:
 def fit_groups(settings: SampleSettings, groups: Mapping[str, LogHistogram]) -> dict[str, FittedGroup]:
     """The sampler fitted to each group's scores. groups: scores by name, split as `settings.per` says.
 
-    Raises BadArgument for a named group that has no documents, a group that no value covers while others are named,
-    and a share that can't be kept.
+    Raises BadArgument for a named group without documents, a group that no value covers although others are named,
+    and an unreachable share.
     """
     if not groups:
         raise BadArgument("no document has a score: nothing to sample")
@@ -44,7 +44,7 @@ def fit_groups(settings: SampleSettings, groups: Mapping[str, LogHistogram]) -> 
 
 
 def _shares(settings: SampleSettings, documents: Mapping[str, int]) -> dict[str, float]:
-    """The share to keep of each group; empty if the settings give no amount. documents: scored ones, by group."""
+    """The share to keep of each group; empty if the settings give no amount. documents: scored documents by group."""
     shares, numbers = settings.shares, settings.numbers
     _check_named(settings, documents)
     wanted = {name: shares[name] for name in documents if name in shares}

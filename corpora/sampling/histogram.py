@@ -1,8 +1,8 @@
-"""Perplexities summed up: integer counts in bins of nearly equal width in the logarithm.
+"""A summary of perplexities: integer counts in bins of nearly equal logarithmic width.
 
 A bin is the upper 23 bits of the float64: sign, exponent and 11 bits of mantissa. So an octave has 2,048 bins, each
 at most 2**-11 of its lower border wide (below 2**-10 in log2), with the same borders on every CPU. Histograms add up
-exactly, in any order: a number read off them doesn't depend on how the documents were partitioned.
+exactly, in any order: a value read off them doesn't depend on how the documents were partitioned.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy.typing as npt
 from corpora.errors import BadArgument, DamagedFile
 
 DROPPED_BITS = 41
-BIN_WIDTH = 2.0**-11  # at most, relative to the perplexity
+BIN_WIDTH = 2.0**-11  # the most, relative to the perplexity
 LARGEST_BIN = 0x7FF0_0000_0000_0000 >> DROPPED_BITS  # infinity
 
 Floats = npt.NDArray[np.float64]
@@ -32,7 +32,7 @@ class Plain(TypedDict):
 
 
 class LogHistogram:
-    """How many documents lie in each bin of perplexity. Rejected rows (NaN) are left out. Memory: 16 bytes a bin."""
+    """The number of documents per perplexity bin. Rejected rows (NaN) are left out. Memory: 16 bytes per bin."""
 
     def __init__(self, bins: Integers, counts: Integers) -> None:
         """Ascending bins int64[b] and their counts int64[b], all above 0."""
@@ -50,7 +50,7 @@ class LogHistogram:
 
     @classmethod
     def sum(cls, parts: Sequence[LogHistogram]) -> LogHistogram:
-        """Their sum."""
+        """The sum of the histograms."""
         empty = np.zeros(0, np.int64)
         bins, index = np.unique(np.concatenate([empty, *(p._bins for p in parts)]), return_inverse=True)
         counts = np.zeros(len(bins), np.int64)
@@ -69,26 +69,26 @@ class LogHistogram:
 
     @property
     def total(self) -> int:
-        """Documents."""
+        """The number of documents."""
         return int(self._counts.sum())
 
     def bins(self) -> Integers:
-        """int64[b], ascending: the numbers of the bins that hold documents."""
+        """int64[b], ascending: the numbers of the bins that contain documents."""
         return self._bins
 
     def counts(self) -> Integers:
-        """int64[b], all above 0: documents in each."""
+        """int64[b], all above 0: the number of documents in each bin."""
         return self._counts
 
     def centres(self) -> Floats:
-        """float64[b]: a perplexity in the middle of each bin, at most 2**-12 of it away from any in there."""
+        """float64[b]: a perplexity in the middle of each bin, at most 2**-12 of it away from any other in the bin."""
         low, high = _borders(self._bins)
         return np.where(np.isinf(low), low, low + (high - low) / 2)
 
     def quantile(self, share: float) -> float:
-        """Within 2**-11 (0.05%) of the exact quantile (linear between neighbours, as numpy's default).
+        """Within 2**-11 (0.05%) of the exact quantile (with linear interpolation, numpy's default).
 
-        A bin's documents are assumed to spread evenly over it. Raises BadArgument where there are no documents.
+        A bin's documents are assumed to spread evenly over it. Raises BadArgument if there are no documents.
         """
         if not 0.0 <= share <= 1.0:
             raise BadArgument(f"the quantile is {share}: it must be from 0 to 1")
@@ -102,16 +102,16 @@ class LogHistogram:
         return low + (self._at(below + 1) - low) * (position - below)
 
     def border(self, share: float) -> float:
-        """The border between bins nearest to a quantile: within 0.1% of the exact one, and no bin lies on both sides.
+        """The border between bins nearest to a quantile: within 0.1% of the exact quantile, and it splits no bin.
 
-        Each bin lies wholly below its upper border, and wholly at or above its lower one.
+        Each bin lies completely below its upper border, and completely at or above its lower border.
         """
         value = self.quantile(share)
         low, high = (float(border[0]) for border in _borders(LogHistogram.of([value]).bins()))
         return low if value - low < high - value else high
 
     def _at(self, rank: int) -> float:
-        """About the perplexity of the document that `rank` others lie below."""
+        """The approximate perplexity of the document that has `rank` others below it."""
         ends = np.cumsum(self._counts)
         index = int(np.searchsorted(ends, rank, side="right"))
         low, high = (float(border[0]) for border in _borders(self._bins[index : index + 1]))

@@ -1,4 +1,4 @@
-"""What share of each perplexity quartile is kept: whether a sampler filters at all."""
+"""The share of each perplexity quartile that is kept: shows whether a sampler filters at all."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import numpy.typing as npt
 
 from corpora.sampling.histogram import Floats
 
-FLAT_BELOW = 1.5  # highest kept share over lowest
-UNITS = 1 << 36  # of probability: sums of integers don't depend on the order; 134 million documents fit an int64
+FLAT_BELOW = 1.5  # ratio of the highest kept share to the lowest
+UNITS = 1 << 36  # probabilities as integers: sums don't depend on the order; 134 million documents fit an int64
 
 Four = tuple[int, int, int, int]
 
 
 class QuartileCounts(msgspec.Struct, frozen=True):
-    """Counts by quartile, lowest perplexity first. Counts of several parts add up, exactly and in any order."""
+    """Counts by quartile, lowest perplexity first. Counts of several parts add up exactly, in any order."""
 
     documents: Four = (0, 0, 0, 0)
-    expected: Four = (0, 0, 0, 0)  # sums of keep probabilities, each rounded to a 2**-36th, times 2**36
+    expected: Four = (0, 0, 0, 0)  # sums of keep probabilities x 2**36, each rounded to an integer
     kept: Four = (0, 0, 0, 0)
 
     def __add__(self, other: QuartileCounts) -> QuartileCounts:
@@ -70,14 +70,14 @@ def count_quartiles(
 
 
 def flat_warning(counts: QuartileCounts, advice: str) -> str | None:
-    """One line, ending in the advice, if the most kept quartile is kept less than 1.5 times as often as the least."""
+    """One line with the advice if the most-kept quartile is kept less than 1.5 times as often as the least-kept."""
     shares = [share for share, n in zip(counts.expected_shares, counts.documents, strict=True) if n]
     if not shares or max(shares) >= FLAT_BELOW * min(shares):
         return None
     ratio = max(shares) / min(shares)
     return (
-        f"the sampler barely filters: the quartile kept most is kept {ratio:.2f} times as often as the one kept "
-        f"least (below {FLAT_BELOW}); {advice}"
+        f"the sampler barely filters: the most-kept quartile is kept {ratio:.2f} times as often as the "
+        f"least-kept one (below {FLAT_BELOW}); {advice}"
     )
 
 

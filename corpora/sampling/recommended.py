@@ -1,4 +1,4 @@
-"""Samplers fitted to a population's scores, and how often each accepts a document: what `calibrate` recommends."""
+"""Samplers fitted to scores, and how often each accepts a document: the recommendations of `calibrate`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Recommendation:
 
 
 def recommend(scores: LogHistogram, keep: float) -> dict[str, Recommendation | str]:
-    """By label, each method's samplers fitted to keep a share; or, where one can't be, the reason."""
+    """By label, each method's samplers fitted to keep a share; or, if one can't be fitted, the reason."""
     boundaries = quartiles(scores)
     recommended: dict[str, Recommendation | str] = {}
     for method in METHODS:

@@ -1,4 +1,4 @@
-"""What is fitted to scores: quartile boundaries, and the factor that keeps a wanted share."""
+"""Fits to scores: quartile boundaries, and the factor that keeps a given share."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy.typing as npt
 from corpora.errors import BadArgument
 from corpora.sampling.histogram import Floats, LogHistogram
 
-# A smaller shape counts as zero: a factor above 1e300 would overflow, and the shape's last digits alone would decide.
+# A smaller shape counts as zero: its factor could overflow (above 1e300), and only its last digits would decide.
 SMALLEST_SHAPE = 1e-300
 
 
@@ -21,12 +21,12 @@ def solve_factor(
     """The factor for which the mean of min(1, factor x shape) is `keep`, within 1e-6.
 
     Shapes float64[n], all >= 0, each standing for `documents` [n] (by default 1). With the values in descending
-    order, the mean is piecewise linear in the factor and bends at 1 / shape[j], where the first j values are already
-    clipped: the right piece is searched for, and its line solved.
+    order, the mean is piecewise linear in the factor, with a bend at each 1 / shape[j], where the first j values are
+    already clipped. A search finds the right piece, and its linear equation is solved.
 
     Raises:
-        BadArgument: no values, keep outside (0, 1], or above the share of documents that can be kept at all; the
-            message then ends in the advice.
+        BadArgument: no values, keep outside (0, 1], or keep above the largest share that any factor reaches; the
+            message then ends with the advice.
     """
     values = np.asarray(shape, np.float64)
     weights = np.ones_like(values) if documents is None else np.asarray(documents, np.float64)
@@ -36,7 +36,7 @@ def solve_factor(
     possible = values >= SMALLEST_SHAPE
     total, values, weights = weights.sum(), values[possible], weights[possible]
     clipped = np.cumsum(weights) - weights  # sums of integers: exact
-    rest = np.cumsum((values * weights)[::-1])[::-1]  # from the smallest up: sums of the values not yet clipped
+    rest = np.cumsum((values * weights)[::-1])[::-1]  # summed from the smallest value: the values not yet clipped
     wanted = keep * total
     piece = int(np.searchsorted(clipped + rest / values, wanted))
     # Rounding can put a share equal to the highest beyond the last bend.
@@ -61,18 +61,18 @@ def check_reachable(shape: Floats, documents: Floats, keep: float, advice: str =
 def quartiles(scores: LogHistogram) -> tuple[float, float, float]:
     """(b0, median, b2) of the scored documents, within 0.1%. Raises BadArgument if there are none.
 
-    Each is the largest number below a border between bins, so that a bin is whole on one side of `pp <= b`.
+    Each is the largest number below a border between bins, so that `pp <= b` splits no bin.
     """
     b0, median, b2 = (math.nextafter(scores.border(share), 0.0) for share in (0.25, 0.5, 0.75))
     return b0, median, b2
 
 
 def check_distinct(borders: tuple[float, ...]) -> tuple[float, ...]:
-    """The borders, which were read off scores. Raises BadArgument unless they ascend, none equal."""
+    """Returns the borders, which were fitted to scores. Raises BadArgument unless they strictly ascend."""
     if any(high <= low for low, high in itertools.pairwise(borders)):
         listed = ",".join(f"{b:g}" for b in borders)
         raise BadArgument(
-            f"the scores' own borders {listed} can't be told apart (too few documents, or equal ones): "
+            f"the boundaries fitted to the scores, {listed}, are not distinct (too few documents, or equal scores): "
             "choose --method gaussian or random"
         )
     return borders

@@ -1,1 +1,1 @@
-"""Text as both scoring and encoding need it: CCNet's normaliser, MurmurHash."""
+"""Text functions that both scoring and encoding need: CCNet's normaliser, MurmurHash."""

@@ -16,7 +16,7 @@ _SHIFT = np.uint64(47)
 
 @inlined
 def murmur(data: npt.NDArray[np.uint8], start: int, length: int) -> np.uint64:
-    """The hash of data[start:start + length]; `data` goes on for 8 bytes at least."""
+    """The hash of data[start:start + length]; `data` has at least 8 more bytes."""
     value = np.uint64(length) * FACTOR
     position = start
     while position + 8 <= start + length:

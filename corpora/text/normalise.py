@@ -2,7 +2,7 @@
 
 Source: facebookresearch/cc_net, cc_net/text_normalizer.py, `normalize` with its default arguments: strip, lower, NFD
 without category Mn (the result is not recomposed), `\\d` to 0, 34 punctuation marks to ASCII, and characters 0-31 and
-127-159 deleted. A newline is character 10: it is deleted, and the words beside it join.
+127-159 deleted. A newline is character 10: it is deleted, which joins the words beside it.
 """
 
 from __future__ import annotations
@@ -50,10 +50,10 @@ _NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
 
 
 class _Replacements(dict[str, str]):
-    """Runs of characters to their replacements. Neighbours never change what a character becomes."""
+    """Maps runs of characters to their replacements, which don't depend on neighbours."""
 
     def __missing__(self, run: str) -> str:
-        if len(run) > 1:  # runs are too many to keep
+        if len(run) > 1:  # too many different runs to cache
             return "".join(map(self.__getitem__, run))
         self[run] = replace_character(run)
         return self[run]

@@ -1,4 +1,4 @@
-"""Checks the account of shards against itself, the settings and the rows: ids in = ids in rows + ids left over."""
+"""Checks the account of shards for consistency with settings and rows: ids in = ids in rows + ids left over."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SETTINGS = ("tokenizer_sha256", "objective", "packing", "seed", "sequence_length
 def bad_account(home: Path, content: Manifest) -> list[str]:
     """Problems of the account in a manifest of shards, one line each. Counts the rows' ids again."""
     if "parts" not in content.facts:
-        return [f"{home}: an older tamiz built these shards: their account can't be counted again; build them again"]
+        return [f"{home}: an older tamiz built these shards: their account can't be recomputed; build them again"]
     try:
         facts = facts_of(home, content)
         objective_of(home, facts)
@@ -29,9 +29,9 @@ def bad_account(home: Path, content: Manifest) -> list[str]:
     parts = {} if facts.parts is UNSET else facts.parts
     if set(accounts) != set(parts):
         return [f"{home}: the account has the splits {sorted(accounts)}, the parts have {sorted(parts)}"]
-    expected = len(content.items) + 1  # one for each input item, and the last, made of what these left over
+    expected = len(content.items) + 1  # one per input item, and the last part with the ids left over
     problems = [
-        f"{home}: {split} has {len(listed)} parts; {len(content.items)} items make {expected}"
+        f"{home}: {split} has {len(listed)} parts, but {len(content.items)} items make {expected}"
         for split, listed in parts.items()
         if len(listed) != expected
     ]
@@ -51,9 +51,9 @@ def bad_account(home: Path, content: Manifest) -> list[str]:
 
 
 def row_ids(path: Path, facts: ShardFacts) -> int:
-    """Ids of the stream in a shard's rows, counted again.
+    """The number of stream ids in a shard's rows, counted again.
 
-    Raises DamagedFile where the file can't be read, lacks a column or has a row that the facts don't allow.
+    Raises DamagedFile if the file can't be read, lacks a column or has a row that the facts don't allow.
     """
     objective, total = OBJECTIVES.get(facts.objective), 0
     for columns in read_groups(path):
@@ -67,7 +67,7 @@ def row_ids(path: Path, facts: ShardFacts) -> int:
 
 
 def _other_settings(home: Path, content: Manifest) -> list[str]:
-    """The fingerprint covers the settings: facts that repeat them must agree."""
+    """Problems where facts differ from the settings that they repeat, which the fingerprint covers."""
     known = content.made_from.settings
     return [
         f"{home}: {key} is {content.facts.get(key)!r}, but {known[key]!r} in the settings"
@@ -85,7 +85,7 @@ def _bad_split(where: str, account: SplitAccount, parts: list[PartAccount]) -> l
     problems = _unbalanced(where, account.ids + account.separators, account.row_ids + account.remainder)
     for name in SUMMED:
         value, total = getattr(account, name), sum(getattr(part, name) for part in parts)
-        problems += [] if value == total else [f"{where}: {name} is {value}, its parts' {total}"]
+        problems += [] if value == total else [f"{where}: {name} is {value}, but its parts add up to {total}"]
     return problems
 
 
@@ -99,7 +99,7 @@ def _bad_part(home: Path, split: str, part: PartAccount, facts: ShardFacts, name
     if part.file not in named:
         return [*problems, f"{home}: {split}: {part.file} is not among the manifest's files"]
     if not path.is_file():
-        return problems  # the check of the files reports it
+        return problems  # the check of files reports this
     try:
         counted = row_ids(path, facts)
     except DamagedFile as error:

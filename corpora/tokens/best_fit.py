@@ -1,8 +1,8 @@
 """Best-fit packing (arXiv:2404.10830): only documents longer than a row are cut; rows may be left short.
 
-Parts (documents, or slices of long ones) are packed longest first, each into the row with the least room that has
-enough. This is done in windows of many rows. Rows that a window leaves far from full are taken apart again; their
-parts wait for the next window, or for the last part of the run.
+Parts (documents, or slices of long ones) are packed longest first, each into the row with the least room that is
+enough. This is done in windows of many rows. Rows that are far from full at the end of a window are taken apart;
+their parts wait for the next window, or for the last part of the run.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from corpora.tokens.packing_kernels import best_fit, gather
 from corpora.tokens.rows import Ids, Positions, Rows, Tail, tail
 
 WINDOW_IDS = 1 << 23
-NEARLY_FULL = 0.97  # of a row; emptier ones wait
+NEARLY_FULL = 0.97  # share of a row; emptier rows wait
 MOST_WAITING = 4  # rows' worth of ids
 
 
 class BestFit:
     """Packs the ids of a stream into rows of at most `width` ids, in groups of `group_rows` rows.
 
-    Packing puts the longest parts first, so each window's rows are shuffled, keyed by `base`.
+    Since packing takes the longest parts first, each window's rows are shuffled, keyed by `base`.
     """
 
     def __init__(self, stream: Stream, width: int, group_rows: int, base: int) -> None:
@@ -36,7 +36,7 @@ class BestFit:
         self._windows = 0
 
     def groups(self) -> Iterator[Rows]:
-        """Packs a window once the stream holds one: up to the document that fills it, however it was batched."""
+        """Packs a window once the stream fills one, up to the document that fills it, whatever the batches."""
         while len(self._stream.held) >= self._window_ids:
             later = self._stream.cut_off(self._window_ids)
             rows, left = self._pack()
@@ -46,7 +46,7 @@ class BestFit:
             yield from self._grouped(rows)
 
     def finish(self, *, last: bool) -> tuple[Iterator[Rows], Tail]:
-        """The rows of everything held. last: leave nothing over, however short a row is."""
+        """The rows of everything still held. last: leave nothing over, however short a row is."""
         rows, left = self._pack(last=last)
         return self._grouped(rows), left
 
@@ -57,7 +57,7 @@ class BestFit:
         filled = np.bincount(row_of, parts.lengths, minlength=count).astype(np.int64)
         waiting = np.zeros(count, np.bool_) if last else _waiting(filled, self._width)
         place = self._places(count)[row_of]
-        order = np.argsort(place, kind="stable")  # rows in their order, parts of a row as they came
+        order = np.argsort(place, kind="stable")  # rows in order, the parts of a row in order of arrival
         order = order[~waiting[row_of[order]]]
         rows = _rows(self._stream.held, parts, order, place)
         return rows, _tail(self._stream.held, parts, np.flatnonzero(waiting[row_of]))
@@ -86,10 +86,10 @@ class _Parts(NamedTuple):
 
 
 def _parts(stream: Stream, width: int) -> _Parts:
-    """Documents and rests of documents. Those longer than `width` are cut into slices, from their beginning."""
+    """Documents and rests of documents. Those longer than `width` are cut into slices from the beginning on."""
     borders = np.sort(np.concatenate([stream.starts, stream.rests]))
     sizes = np.diff(np.append(borders, len(stream.held)))
-    slices = -(-sizes // width)  # 0 for an empty document without separators
+    slices = -(-sizes // width)  # 0 slices for an empty document without separators
     number = np.arange(int(slices.sum())) - np.repeat(np.cumsum(slices) - slices, slices)
     begins = np.repeat(borders, slices) + number * width
     lengths = np.minimum(np.repeat(borders + sizes, slices) - begins, width)
@@ -106,7 +106,7 @@ def _waiting(filled: Positions, width: int) -> npt.NDArray[np.bool_]:
 
 
 def _gathered(held: Ids, parts: _Parts, order: Positions) -> tuple[Ids, Positions]:
-    """The parts one after the other, and where each begins, int64[parts + 1]."""
+    """The parts joined, and where each begins, int64[parts + 1]."""
     ids = np.empty(int(parts.lengths[order].sum()), held.dtype)
     gather(held, parts.begins, parts.lengths, order, ids)
     return ids, offsets_of(parts.lengths[order].tolist(), len(order))

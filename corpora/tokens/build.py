@@ -1,6 +1,6 @@
-"""Texts to shards: the work on one item, and the last part, made of the ids that the items left over.
+"""Texts to shards: the work on one item, and the last part, made from the ids that the items left over.
 
-Account of every part of a split: ids encoded + separators + ids carried in = ids in rows + ids left over
+The account of every part of a split: ids encoded + separators + ids carried in = ids in rows + ids left over
 (`unaccounted`). Sentinels, the EOS of inputs and labels, and padding don't count as ids in rows.
 """
 
@@ -45,11 +45,11 @@ class SplitShard(msgspec.Struct, frozen=True, kw_only=True):
     separators: int
     carried: int  # ids from other parts' tails
     rows: int
-    row_ids: int  # ids of the stream in the rows
+    row_ids: int  # stream ids in the rows
     row_kinds: list[int]  # rows of each kind (ul2: denoiser)
-    file: str | None  # relative to the shards' folder; None where there is no row
+    file: str | None  # relative to the shards' folder; None if there are no rows
     tail: Tail
-    target_counts: bytes  # of each id in the rows written: little-endian int64[vocab_size], zlib; empty without rows
+    target_counts: bytes  # count of each id in the rows: little-endian int64[vocab_size], zlib; empty without rows
 
     def counts(self, vocab_size: int) -> npt.NDArray[np.int64]:
         if not self.target_counts:
@@ -81,7 +81,7 @@ def build_item(
     same bytes, however they are batched. Noise is keyed by (split, part, row).
 
     Raises:
-        BadArgument: this encoder can't serve the settings (raised before any text is read).
+        BadArgument: the encoder doesn't support the settings (raised before any text is read).
     """
     with contextlib.ExitStack() as stack:
         builders = _builders(stack, encoder, settings, folder, part)
@@ -98,8 +98,8 @@ def finish_tails(
 ) -> ItemShards:
     """Packs the items' tails, in the order given, into a last part per split.
 
-    Its `documents`, `ids_encoded` and `separators` are 0, since the items counted them. Its tails are the run's
-    remainder: less than one row per split (best-fit: none).
+    Its `documents`, `ids_encoded` and `separators` are 0, since the items have counted them. Its own tails are the
+    run's remainder: less than one row per split (best-fit: none).
     """
     with contextlib.ExitStack() as stack:
         builders = _builders(stack, encoder, settings, folder, part)
@@ -110,7 +110,7 @@ def finish_tails(
 
 
 def check_settings(settings: ShardSettings, vocabulary: Vocabulary) -> None:
-    """Raises BadArgument where the vocabulary can't serve the settings."""
+    """Raises BadArgument if the vocabulary doesn't support the settings."""
     settings.rows(vocabulary)
     separators(settings, vocabulary)
     if settings.character_borders:
@@ -118,7 +118,7 @@ def check_settings(settings: ShardSettings, vocabulary: Vocabulary) -> None:
 
 
 def unaccounted(part: SplitShard) -> int:
-    """Ids that one part lost (> 0) or made up (< 0); 0 when all is right."""
+    """Ids that one part lost (> 0) or made up (< 0); 0 if the account is right."""
     return part.ids_encoded + part.separators + part.carried - part.row_ids - part.tail.num_ids
 
 
@@ -198,14 +198,18 @@ class _SplitBuilder:
 def separators(settings: ShardSettings, vocabulary: Vocabulary) -> Separators:
     """The ids before and after every document. Raises BadArgument for a BOS that the vocabulary lacks."""
     if settings.bos and vocabulary.bos_id is None:
-        raise BadArgument("the tokenizer has no bos_token, which --bos needs: leave it out, or change the tokenizer")
+        raise BadArgument(
+            "--bos needs a bos_token, which the tokenizer lacks: leave --bos out, or change the tokenizer"
+        )
     bos_id = vocabulary.bos_id if settings.bos else None
     return Separators(NO_ID if bos_id is None else bos_id, vocabulary.eos_id if settings.eos else NO_ID)
 
 
 def _inside_characters(encoder: Vocabulary) -> tuple[int, int]:
     if not isinstance(encoder, ByteEncoder):
-        raise BadArgument("--character-borders is for byte tokenizers, whose rows can cut a character: leave it out")
+        raise BadArgument(
+            "--character-borders is only for byte tokenizers, whose rows can split a character: leave it out"
+        )
     return CONTINUATION_IDS.start, CONTINUATION_IDS.stop
 
 

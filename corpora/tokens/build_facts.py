@@ -1,4 +1,4 @@
-"""The facts of shards that have just been built: the settings, the vocabulary, and the parts added up."""
+"""The facts of shards that have just been built: settings, vocabulary, and the sums of the parts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from corpora.tokens.split import SPLITS
 
 
 def shard_facts(built: Sequence[ItemShards], encoder: Encoder, settings: ShardSettings) -> ShardFacts:
-    """From all parts, the last one last."""
+    """The facts from all parts, with the last part at the end."""
     splits = {name: [item.splits[name] for item in built] for name in SPLITS}
     counts = np.zeros(encoder.vocab_size, np.int64)
     for part in splits["train"]:
@@ -73,7 +73,7 @@ def _sentinel_convention(encoder: Encoder) -> str:
 
 
 def _account(parts: list[SplitShard], *, mixed: bool) -> SplitAccount:
-    """mixed: rows are of several kinds, and counted by kind."""
+    """mixed: rows are of several kinds, counted by kind."""
     return SplitAccount(
         documents=sum(part.documents for part in parts),
         ids=sum(part.ids_encoded for part in parts),

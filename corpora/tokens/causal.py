@@ -1,4 +1,4 @@
-"""Rows for causal language modelling: document borders are kept beside them, short rows padded."""
+"""Rows for causal language modelling: document borders are stored beside them, short rows are padded."""
 
 from __future__ import annotations
 

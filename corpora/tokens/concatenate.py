@@ -1,4 +1,4 @@
-"""Documents to rows by concatenation: each document between its separators, cut where a row is full."""
+"""Documents to rows by concatenation: each document between separators, cut where a row is full."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class Separators(NamedTuple):
 class Stream:
     """Documents one after the other in a buffer that grows as needed.
 
-    ids, documents: how many were added, not counting separators and tails; `carried` counts the ids of tails.
-    starts, rests: ascending positions in `held` where a document begins, and where the rest of a cut one does.
+    ids, documents: how many were added, without separators and tails; `carried` counts the ids of tails.
+    starts, rests: ascending positions in `held` where a document begins, and where the rest of a cut document begins.
     """
 
     def __init__(self, dtype: npt.DTypeLike, separators: Separators) -> None:
@@ -76,7 +76,7 @@ class Stream:
         self.carried += tail.num_ids
 
     def put(self, tail: Tail) -> None:
-        """As `add_tail`, for ids that this stream has counted already."""
+        """As `add_tail`, for ids that this stream has already counted."""
         self._reserve(tail.num_ids)
         self._new_starts.append(np.array(tail.document_starts, np.int64) + self._end)
         self._rests = np.concatenate([self._rests, np.array(tail.rests, np.int64) + self._end])
@@ -84,7 +84,7 @@ class Stream:
         self._end += tail.num_ids
 
     def cut(self, widths: Positions, inside: tuple[int, int], *, finish: bool) -> tuple[Ids, Positions, Positions]:
-        """(ids, offsets, starts) of the next rows: as many as the ids suffice for, at most one for each width."""
+        """(ids, offsets, starts) of the next rows: as many as there are ids for, at most one for each width."""
         offsets = np.empty(len(widths) + 1, np.int64)
         rows = cut(self._buffer, self._begin, self._end, widths, inside, finish, offsets)
         offsets = offsets[: rows + 1] - self._begin
@@ -95,11 +95,11 @@ class Stream:
         return ids, offsets, starts[:taken]
 
     def tail(self) -> Tail:
-        """Everything held."""
+        """Everything still held."""
         return tail(self.held, self.starts, self.rests)
 
     def cut_off(self, place: int) -> Tail:
-        """Removes the documents that begin at or after `place`; one that continues across it stays whole."""
+        """Removes the documents that begin at or after `place`; a document that continues across it stays whole."""
         starts, rests = self.starts, self.rests
         later = [begins[begins >= place] for begins in (starts, rests)]
         border = min([len(self.held), *(int(begins[0]) for begins in later if len(begins))])
@@ -146,14 +146,14 @@ class Concatenation:
         return kinds
 
     def groups(self) -> Iterator[Rows]:
-        """The whole groups that the stream holds so far. The next group overwrites the one before."""
+        """The complete groups in the stream so far. Each group overwrites the one before."""
         while len(self._stream.held) >= self._needed:
             yield self._cut(finish=False)
 
     def finish(self, *, last: bool) -> tuple[Iterator[Rows], Tail]:
-        """The rows still held, and the ids that fill no row, in the last part as in any other.
+        """The rows still held, and the ids that don't fill a row; the same for the last part as for any other.
 
-        There are fewer rows than in a group, except where rows fall short of their widths: then a few more.
+        There are fewer rows than in a group, or a few more if rows fall short of their widths.
         """
         del last
         groups = []

@@ -1,4 +1,4 @@
-"""The noise that corrupts rows: one kind, or UL2's mixture of kinds. Light: imports no heavy library."""
+"""The noise that corrupts rows: one kind, or UL2's mixture of kinds. Imports no heavy library."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ class Denoiser(Config, frozen=True, kw_only=True):
     """
 
     name: str
-    """As the paper has it: R, S or X. Several may share one."""
+    """The name, as in the paper: R, S or X. Several denoisers may share one."""
     noise_density: float
     """Share of a row's ids that is masked."""
     mean_noise_span_length: float | None
-    """In ids. None: one span of all the noise, at the end of the row, so that the rest is a prefix to continue."""
+    """Mean length of noise spans, in ids. None: one span at the end with all the noise; the rest is a prefix."""
     share: float = 1.0
-    """Of the rows, relative to the shares of the other denoisers."""
+    """Share of the rows, relative to the shares of the other denoisers."""
 
     def __post_init__(self) -> None:
         if not self.name:
@@ -27,7 +27,7 @@ class Denoiser(Config, frozen=True, kw_only=True):
             raise ValueError(f"denoiser {self.name}: share is {self.share}; it must be above 0")
 
 
-# Source: UL2's table, by theblackcat102/unify-learning-paradigms. Equal shares: assumed.
+# Source: UL2's table, as in theblackcat102/unify-learning-paradigms. Equal shares: assumed.
 UL2 = (
     Denoiser(name="R", noise_density=0.15, mean_noise_span_length=3.0),
     Denoiser(name="R", noise_density=0.15, mean_noise_span_length=8.0),
@@ -45,9 +45,9 @@ class SpanCorruptionSettings(Config, frozen=True, kw_only=True):
     noise_density: float = 0.15
     """Share of a row's ids that is masked."""
     mean_noise_span_length: float = 3.0
-    """In ids; at least 1."""
+    """Mean length of noise spans, in ids; at least 1."""
     random_roll: bool = False
-    """Noise may be anywhere in the row, the first id and the last included."""
+    """Allow noise anywhere in the row, including the first and the last id."""
 
     def __post_init__(self) -> None:
         if not 0.0 < self.noise_density < 1.0:

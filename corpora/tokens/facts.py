@@ -15,7 +15,7 @@ from msgspec import UNSET, UnsetType
 from corpora import manifest
 from corpora.errors import DamagedFile
 
-WINDOW_GROUPS = 256  # where the manifest names none: at 2**18 uint16 ids a group, 134 MB
+WINDOW_GROUPS = 256  # default for manifests without it: 134 MB at 2**18 uint16 ids per group
 
 
 class SentinelIds(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,7 +27,7 @@ class SentinelIds(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def ends(self) -> tuple[int, int]:
-        """The lowest and the highest id. Sentinels are a run of ids, upwards or downwards."""
+        """The lowest and the highest id. Sentinels are consecutive ids, ascending or descending."""
         last = self.first + (self.count - 1) * self.step
         return min(self.first, last), max(self.first, last)
 
@@ -83,7 +83,7 @@ class ShardFacts(msgspec.Struct, frozen=True, kw_only=True):
     objective: str
     packing: str | UnsetType = UNSET
     separator: str | UnsetType = UNSET
-    """In words: what stands before and after every document."""
+    """In words: the separators before and after every document."""
     sentinels: str | UnsetType = UNSET
     """In words: where the sentinels are in the vocabulary."""
     sentinel_ids: SentinelIds | None = None
@@ -93,16 +93,16 @@ class ShardFacts(msgspec.Struct, frozen=True, kw_only=True):
     seed: int | UnsetType = UNSET
     sequence_length: int
     raw_length: int | None = None
-    """Ids of the stream that a row takes; None where rows differ."""
+    """Stream ids that a row takes; None if rows differ."""
     label_length: int | None = None
-    """Ids in a row's labels; None where rows have none."""
+    """Ids in a row's labels; None if rows have no labels."""
     denoisers: list[DenoiserFacts] | UnsetType = UNSET
     details: dict[str, Any] | UnsetType = UNSET
-    """Facts of an objective that no other field has a place for."""
+    """Facts of an objective that fit no other field."""
     window_groups: int = WINDOW_GROUPS
     """Row groups that are shuffled together."""
     rows: dict[str, int]
-    """By split."""
+    """Accounts by split."""
     account: dict[str, SplitAccount] | UnsetType = UNSET
     parts: dict[str, list[PartAccount]] | UnsetType = UNSET
     target_unigram_entropy_nats: float | None = None
@@ -114,13 +114,13 @@ class ShardFacts(msgspec.Struct, frozen=True, kw_only=True):
         return plain
 
     def denoiser(self, number: int | None) -> DenoiserFacts | None:
-        """None where the manifest doesn't describe it."""
+        """The denoiser's facts; None if the manifest doesn't describe it."""
         known = [] if self.denoisers is UNSET else self.denoisers
         return known[number] if number is not None and 0 <= number < len(known) else None
 
 
 def facts_of(folder: Path, content: manifest.Manifest) -> ShardFacts:
-    """The facts in a manifest of shards. Raises DamagedFile where one is missing or can't be."""
+    """The facts in a manifest of shards. Raises DamagedFile if one is missing or invalid."""
     try:
         return msgspec.convert(content.facts, ShardFacts)
     except msgspec.ValidationError as error:

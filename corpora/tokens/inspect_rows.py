@@ -1,4 +1,4 @@
-"""One row of finished shards, found by its number: one row group is read, never a whole split."""
+"""Reads one row of finished shards by its number: only one row group is read, never a whole split."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LISTS = ("input_ids", "labels", "document_starts")
 def read_row(folder: Path, content: manifest.Manifest, split: str, number: int) -> Row:
     """Row `number` of a split, from 0 in the order of its files.
 
-    Raises BadArgument where there is no such split or row, DamagedFile where its file isn't as the manifest says.
+    Raises BadArgument if there is no such split or row, DamagedFile if its file differs from the manifest.
     """
     files = [(r.path, r.rows or 0) for r in sorted(content.files, key=lambda r: r.path) if _is_shard(r.path)]
     rows: dict[str, int] = {}
@@ -54,7 +54,7 @@ def _from_file(folder: Path, path: str, rows: int, place: int) -> Row:
         with pq.ParquetFile(folder / path) as file:
             if file.metadata.num_rows != rows:
                 raise DamagedFile(
-                    f"{folder / path} has {file.metadata.num_rows} rows, its manifest says {rows}; "
+                    f"{folder / path} has {file.metadata.num_rows} rows, but its manifest says {rows}; "
                     "build the shards again"
                 )
             groups, group = file.metadata.num_row_groups, 0
@@ -69,7 +69,7 @@ def _from_file(folder: Path, path: str, rows: int, place: int) -> Row:
 
 
 def _value(name: str, stored: Any) -> Value:
-    """Raises ValueError for anything but a whole number or a list of them, and for a number where ids belong."""
+    """Raises ValueError for anything but an integer or a list of integers, and for an integer instead of ids."""
     if isinstance(stored, list) and all(isinstance(number, int) for number in stored):
         return np.array(stored, np.int64)
     if isinstance(stored, int) and name not in LISTS:
@@ -78,16 +78,16 @@ def _value(name: str, stored: Any) -> Value:
 
 
 class FoundTokenizer(NamedTuple):
-    """The tokenizer that made the shards, or None. note: its name, or why it wasn't found."""
+    """The tokenizer that the shards were built with, or None. note: its name, or why it wasn't found."""
 
     encoder: Encoder | None
     note: str
 
 
 def find_tokenizer(folder: Path, facts: ShardFacts, given: str | None) -> FoundTokenizer:
-    """The `given` tokenizer; else byt5, or the folder `tokenizer` beside the shards, whichever made them.
+    """The `given` tokenizer; otherwise byt5 or the folder `tokenizer` beside the shards, if they were built with it.
 
-    Raises BadArgument where the given one has another.
+    Raises BadArgument if the given tokenizer is a different one.
     """
     wanted = facts.tokenizer_sha256
     if given is not None:
@@ -95,7 +95,7 @@ def find_tokenizer(folder: Path, facts: ShardFacts, given: str | None) -> FoundT
         if encoder.sha256 != wanted:
             raise BadArgument(
                 f"{given} (sha256 {encoder.sha256[:12]}) is not the tokenizer of {folder} ({wanted[:12]}): "
-                "name the one that made the shards"
+                "name the one that built the shards"
             )
         return FoundTokenizer(encoder, given)
     if (encoder := load_encoder("byt5")).sha256 == wanted:
@@ -111,11 +111,11 @@ def _beside(path: Path, wanted: str) -> FoundTokenizer:
         why = f"{path} (sha256 {encoder.sha256[:12]}) is not the tokenizer of the shards ({wanted[:12]})"
     except (BadArgument, DamagedFile) as error:
         why = str(error) if path.exists() else f"there is no {path}"
-    return FoundTokenizer(None, f"{why}: ids are shown; name the tokenizer by --tokenizer")
+    return FoundTokenizer(None, f"{why}: showing ids; name the tokenizer with --tokenizer")
 
 
 def vocabulary(facts: ShardFacts, encoder: Encoder | None) -> Vocabulary:
-    """The ids that aren't text: from the manifest, and what it doesn't say from the encoder."""
+    """The ids that aren't text: from the manifest, and where it lacks them, from the encoder."""
     bos_id = facts.bos_id if facts.bos_id is not UNSET else encoder.bos_id if encoder else None
     special = {facts.pad_id, facts.eos_id, bos_id, encoder.unk_id if encoder else None} - {None}
     return Vocabulary(

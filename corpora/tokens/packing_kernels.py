@@ -19,7 +19,7 @@ def _copied(
     source: NDArray[np.unsignedinteger], begin: int, stop: int, target: NDArray[np.unsignedinteger], end: int
 ) -> int:
     """Copies source[begin:stop] to target[end:]. Returns where the copy ends."""
-    first, to, count = np.uint64(begin), np.uint64(end), np.uint64(stop - begin)  # unsigned: moves of whole blocks
+    first, to, count = np.uint64(begin), np.uint64(end), np.uint64(stop - begin)  # unsigned: moves whole blocks
     for place in range(count):
         target[to + place] = source[first + place]
     return end + stop - begin
@@ -38,8 +38,8 @@ def append(
 ) -> tuple[int, int]:
     """Copies the chosen documents to stream[end:], each between bos_id and eos_id (NO_ID: none).
 
-    starts: filled with where each document begins, documents that leave no id excepted. Returns the stream's new end,
-    and how many starts there are.
+    starts: filled with where each document begins, except documents that leave no id. Returns the stream's new end,
+    and the number of starts.
     """
     begun = 0
     for place in range(chosen.shape[0]):
@@ -71,8 +71,8 @@ def cut(
 ) -> int:
     """Cuts stream[begin:end] into at most len(widths) rows; row i takes widths[i] ids. Returns how many there are.
 
-    No id in [inside[0], inside[1]) begins a row: the row before ends a few ids earlier. So the id after a row must be
-    known, unless `finish` is set.
+    No id in [inside[0], inside[1]) begins a row: instead, the row before ends a few ids earlier. So the id after a
+    row must be known, unless `finish` is set.
     """
     offsets[0] = begin
     for row in range(widths.shape[0]):
@@ -103,14 +103,14 @@ def _first_set(bits: NDArray[np.uint64], place: int) -> int:
 
 @kernel
 def best_fit(lengths: NDArray[np.int64], order: NDArray[np.int64], width: int, row_of: NDArray[np.int64]) -> int:
-    """Puts each part, in this order, into the row with the least room that is enough; opens a row if there is none.
+    """Puts each part, in this order, into the row with the least room that is enough, or into a new row.
 
     lengths: 1 to `width`. row_of[part]: filled with its row. Among rows with equal room, the one that reached it last
     is taken. Returns the number of rows.
     """
     parts = lengths.shape[0]
-    room_bits = np.zeros((width >> 6) + 1, np.uint64)  # which amounts of room some row has
-    newest = np.full(width + 1, -1, np.int64)  # by room: a chain of rows
+    room_bits = np.zeros((width >> 6) + 1, np.uint64)  # bit r: some row has room for r ids
+    newest = np.full(width + 1, -1, np.int64)  # by room: the newest row, the head of a chain
     before = np.full(parts, -1, np.int64)
     rows = 0
     for turn in range(parts):
@@ -143,7 +143,7 @@ def gather(
     order: NDArray[np.int64],
     out: NDArray[np.unsignedinteger],
 ) -> None:
-    """Copies the parts stream[begins[p]:begins[p] + lengths[p]] one after the other, in this order."""
+    """Copies the parts stream[begins[p]:begins[p] + lengths[p]] one after the other, in the given order."""
     end = 0
     for turn in range(order.shape[0]):
         part = order[turn]

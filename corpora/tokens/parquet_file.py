@@ -1,7 +1,7 @@
-"""A Parquet file of whole numbers and lists of them, none null: row groups as they come, then the footer.
+"""Writes a Parquet file of integers and lists of integers, without nulls: row groups one by one, then the footer.
 
-It equals Arrow's file of these columns without statistics, and is made 1.5 to 1.8 times as fast (`benchmarks.write`).
-Source: the Parquet format, `parquet.thrift` (FileMetaData and its parts) and LogicalTypes.md.
+It equals Arrow's file of these columns without statistics, and is written 1.5 to 1.8 times as fast
+(`benchmarks.write`). Source: the Parquet format, `parquet.thrift` (FileMetaData and its parts) and LogicalTypes.md.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from corpora.tokens.thrift import Value, array, i8, i16, i32, i64, string, struc
 
 _MAGIC = b"PAR1"
 _VERSION = 2
-_CREATED_BY = "tamiz"  # no version: the bytes must not change with it
-_INT32, _REQUIRED, _REPEATED, _ZSTD = 1, 0, 2, 6  # of Type, FieldRepetitionType, CompressionCodec
+_CREATED_BY = "tamiz"  # without a version: the bytes must not depend on it
+_INT32, _REQUIRED, _REPEATED, _ZSTD = 1, 0, 2, 6  # values of Type, FieldRepetitionType, CompressionCodec
 _ENCODINGS = array([i32(3), i32(9)])  # RLE (levels), BYTE_STREAM_SPLIT
-_NOWHERE = i64(0)  # ColumnChunk's file_offset, deprecated and required
+_NOWHERE = i64(0)  # ColumnChunk's file_offset: deprecated, but required
 _LIST = {6: i32(3), 10: struct({3: struct({})})}  # ConvertedType, LogicalType
-_CONVERTED_UINT = {8: 11, 16: 12, 32: 13}  # of ConvertedType
+_CONVERTED_UINT = {8: 11, 16: 12, 32: 13}  # values of ConvertedType
 
 
 class Leaf(NamedTuple):
@@ -41,7 +41,7 @@ class Leaf(NamedTuple):
 
 @contextlib.contextmanager
 def parquet_file(path: Path, leaves: Sequence[Leaf], metadata: Mapping[str, str]) -> Iterator[ParquetFile]:
-    """A file to write row groups to; whole once the block has ended without error. Raises OSError as `open` does."""
+    """A file to write row groups to, complete once the block ends without an error. Raises OSError as `open` does."""
     with path.open("wb") as file:
         written = ParquetFile(file, leaves, metadata)
         yield written

@@ -1,7 +1,7 @@
-"""Parquet data pages of whole numbers and of lists of them: BYTE_STREAM_SPLIT, zstd level 1.
+"""Parquet data pages of integers and lists of integers: BYTE_STREAM_SPLIT, zstd level 1.
 
-Nothing here is ever null, so a list's levels say no more than where rows begin and which lists are empty. Of
-Parquet's four streams of bytes an id of 16 bits fills two.
+Nothing here is ever null, so a list's levels only say where rows begin and which lists are empty. A 16-bit id fills
+two of Parquet's four byte streams.
 
 Source: the Parquet format, `parquet.thrift` and Encodings.md.
 """
@@ -22,8 +22,8 @@ from corpora.tokens.causal import Ragged
 Column = npt.NDArray[Any] | Ragged
 Bytes = npt.NDArray[np.uint8]
 
-PAGE_VALUES = 1 << 18  # of a page, unless a row has more
-_DATA_PAGE, _RLE, _BYTE_STREAM_SPLIT = map(thrift.i32, (0, 3, 9))  # of the enums PageType and Encoding
+PAGE_VALUES = 1 << 18  # values per page, unless a row has more
+_DATA_PAGE, _RLE, _BYTE_STREAM_SPLIT = map(thrift.i32, (0, 3, 9))  # values of the enums PageType and Encoding
 _STREAMS = 4  # bytes of Parquet's INT32
 
 

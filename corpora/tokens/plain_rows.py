@@ -1,4 +1,4 @@
-"""Stored rows whose ids are as they came: counted again, summarised, and as a person reads them."""
+"""Stored rows of plain ids: recounted, summarised, and displayed for people."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from corpora.tokens.shards import Column
 
 
 def plain_ids(columns: Mapping[str, Column], facts: ShardFacts) -> int:
-    """Ids in `input_ids` that aren't padding.
+    """The number of ids in `input_ids` that aren't padding.
 
     Raises ValueError for rows that the facts don't allow, KeyError for a missing column.
     """
@@ -26,7 +26,7 @@ def plain_ids(columns: Mapping[str, Column], facts: ShardFacts) -> int:
         return int(ids.size)
     lengths = columns["num_tokens"]
     if not isinstance(lengths, np.ndarray) or lengths.shape != (len(ids),):
-        raise ValueError("num_tokens isn't one number a row")
+        raise ValueError("num_tokens isn't one number per row")
     if len(lengths) and not 0 < lengths.min() <= lengths.max() <= ids.shape[1]:
         raise ValueError(f"num_tokens from {lengths.min()} to {lengths.max()} in rows of {ids.shape[1]}")
     beyond = np.arange(ids.shape[1]) >= lengths[:, None]
@@ -36,7 +36,7 @@ def plain_ids(columns: Mapping[str, Column], facts: ShardFacts) -> int:
 
 
 def checked_ids(columns: Mapping[str, Column], name: str, facts: ShardFacts) -> npt.NDArray[Any]:
-    """A column of ids [n, width]. Raises ValueError for another shape or ids out of bounds, KeyError without it."""
+    """A column of ids [n, width]. Raises ValueError for another shape or ids out of bounds, KeyError if missing."""
     rows = columns[name]
     if not isinstance(rows, np.ndarray) or rows.ndim != 2:
         raise ValueError(f"column {name} isn't lists of one length")
@@ -47,7 +47,7 @@ def checked_ids(columns: Mapping[str, Column], name: str, facts: ShardFacts) -> 
 
 
 def padding_share(split: str, facts: ShardFacts) -> list[tuple[str, str]]:
-    """A line for the summary where rows of a split are short; none where all are full."""
+    """A line for the summary if rows of a split are short; none if all are full."""
     account = {} if facts.account is UNSET else facts.account
     places = account[split].rows * facts.sequence_length
     if account[split].row_ids >= places:
@@ -56,7 +56,7 @@ def padding_share(split: str, facts: ShardFacts) -> list[tuple[str, str]]:
 
 
 def documents_view(row: Row, reader: Reader) -> View:
-    """One document after another, a line at each border between them."""
+    """One document after another, with a line at each border."""
     ids = row.ids("input_ids")
     num_tokens = row.value("num_tokens")
     length = len(ids) if num_tokens is None else min(num_tokens, len(ids))
@@ -78,7 +78,7 @@ def documents_view(row: Row, reader: Reader) -> View:
 
 
 def shift(width: int) -> str:
-    """Which ids predict which. A power of two and one is mesh-transformer-jax's width: input and target overlap."""
+    """Which ids predict which. A power of two plus one is mesh-transformer-jax's width: input and target overlap."""
     if width > 2 and (width - 1) & (width - 2) == 0:
         return f"ids 1 to {width - 1:,} (row[1:]) for ids 0 to {width - 2:,} (row[:-1]), {width - 1:,} each"
     return f"the same {width:,} ids, each predicted from those before it"

@@ -1,4 +1,4 @@
-"""Ids as a person reads them: pieces, whole characters, special ids marked, source and target put together again."""
+"""Ids for people to read: pieces, whole characters, special ids marked, source and target put together again."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PRINTABLE = {*range(33, 127), *range(161, 173), *range(174, 256)}
 
 
 class Segment(NamedTuple):
-    """Text in one style. target: a masked span. joint: the mark between pieces. broken: a part of a character."""
+    """Text in one style. target: a masked span. joint: the mark between pieces. broken: an incomplete character."""
 
     text: str
     kind: Kind
@@ -26,7 +26,7 @@ class Segment(NamedTuple):
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """Ids that aren't text. sentinels: the id of each, `<extra_id_0>` first. pieces: the tokenizer's own names."""
+    """Ids that aren't text. sentinels: their ids, `<extra_id_0>` first. pieces: the tokenizer's names."""
 
     pad_id: int
     eos_id: int
@@ -40,7 +40,7 @@ class Vocabulary:
         object.__setattr__(self, "number", {token: k for k, token in enumerate(self.sentinels)})
 
     def name(self, token: int) -> str | None:
-        """What a special id is called; None for text."""
+        """The name of a special id; None for text."""
         if token in self.number:
             return sentinel_name(self.number[token])
         names = {self.unk_id: "<unk>", self.bos_id: "<s>", self.pad_id: "<pad>", self.eos_id: "</s>"}
@@ -82,7 +82,7 @@ class Reader:
 
 
 def _units(tokens: Iterable[bytes]) -> Iterator[list[Segment]]:
-    """One token each, or several that only together hold whole characters."""
+    """Units of one token, or of several that are whole characters only together."""
     held = b""
     for token in tokens:
         held += token
@@ -119,7 +119,7 @@ def _decode(data: bytes) -> list[Segment]:
 
 
 def visible(text: str) -> str:
-    """A newline as a mark and a newline; control characters, which could confuse a terminal, by their number."""
+    """Shows a newline as a mark and a newline, and control characters, which could confuse a terminal, by number."""
     shown = (c if c.isprintable() else "↵\n" if c == "\n" else f"<U+{ord(c):04X}>" for c in text)
     return "".join(shown)
 
@@ -138,13 +138,13 @@ def surfaces(encoder: Encoder) -> Callable[[int], bytes]:
 
 
 def _spelled(piece: str) -> bytes:
-    """SentencePiece: `▁` is a space, `<0xE1>` a byte."""
+    """SentencePiece: `▁` is a space, `<0xE1>` is a byte."""
     byte = _BYTE_PIECE.fullmatch(piece)
     return bytes([int(byte[1], 16)]) if byte else piece.replace("▁", " ").encode()
 
 
 def _byte_level(piece: str, letters: dict[str, int]) -> bytes:
-    """Byte-level BPE: each character of a piece stands for a byte; an added token for itself."""
+    """Byte-level BPE: each character of a piece stands for a byte; an added token stands for itself."""
     if all(c in letters for c in piece):
         return bytes(letters[c] for c in piece)
     return piece.encode()
@@ -157,7 +157,7 @@ def byte_letters() -> dict[str, int]:
 
 
 class Chunk(NamedTuple):
-    """Unmasked ids (sentinel None), or the ids that a sentinel stands for: None where the labels lack it."""
+    """Unmasked ids (sentinel None), or the ids that a sentinel stands for (None if the labels lack it)."""
 
     ids: list[int] | None
     sentinel: int | None = None
@@ -193,7 +193,7 @@ def reassemble(input_ids: Sequence[int], labels: Sequence[int], vocabulary: Voca
 
 
 def _without_padding(ids: list[int], vocabulary: Vocabulary) -> list[int]:
-    """Where pad and EOS are the same id, one EOS stays."""
+    """If pad and EOS are the same id, one EOS stays."""
     end = len(ids)
     while end and ids[end - 1] == vocabulary.pad_id:
         end -= 1

@@ -1,4 +1,4 @@
-"""Packed ids to stored columns, as every objective does it that keeps ids as they come."""
+"""Packed ids to stored columns: the default of all objectives, which keeps ids as they are."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from corpora.tokens.shards import SCALAR, Column, ColumnSpec
 
 
 class Vocabulary(Protocol):
-    """What an objective needs to know of an encoder."""
+    """What an objective needs to know about an encoder."""
 
     @property
     def vocab_size(self) -> int: ...
@@ -32,7 +32,7 @@ class Vocabulary(Protocol):
 
 
 class RowSettings(Protocol):
-    """What a row maker needs to know of an objective's settings."""
+    """What a row maker needs to know about an objective's settings."""
 
     @property
     def sequence_length(self) -> int: ...
@@ -43,9 +43,9 @@ class RowSettings(Protocol):
 
 
 class RowMaker:
-    """Turns the rows of one part of one split into columns: `input_ids`, and `num_tokens` where rows may be short.
+    """Turns the rows of one part of one split into columns: `input_ids`, and `num_tokens` if rows may be short.
 
-    Objectives subclass it. `base` identifies the part; whatever is random is keyed by it and the row's number.
+    Objectives subclass it. `base` identifies the part; random choices are keyed by it and the row's number.
     """
 
     def __init__(self, settings: RowSettings, vocabulary: Vocabulary) -> None:
@@ -62,7 +62,7 @@ class RowMaker:
 
     @property
     def widths(self) -> Positions:
-        """Ids of the stream that a row takes, int64[kinds]."""
+        """The number of stream ids that a row takes, int64[kinds]."""
         return np.array([self.width], np.int64)
 
     def kinds(self, base: int, first: int, count: int) -> npt.NDArray[np.uint8]:
@@ -79,7 +79,7 @@ class RowMaker:
         return {"input_ids": padded, "num_tokens": np.diff(rows.offsets).astype(np.int32)}
 
     def targets(self, columns: Mapping[str, Column], rows: Rows) -> tuple[Ids, int]:
-        """The ids that a model is to predict [n, width], padding included, and how many of them are padding."""
+        """The ids that a model must predict [n, width], including padding, and how many of them are padding."""
         ids = columns["input_ids"]
         assert isinstance(ids, np.ndarray)
         targets = causal.inputs_and_targets(ids)[1]

@@ -1,4 +1,4 @@
-"""A stored row as a person reads it: what every objective's view is made of."""
+"""A stored row, displayed for people: the building blocks of every objective's view."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ class Row(NamedTuple):
     columns: Mapping[str, Value]
 
     def ids(self, name: str) -> np.ndarray:
-        """A list column. Raises DamagedFile where there is none of this name."""
+        """A list column. Raises DamagedFile if there is none of this name."""
         values = self.columns.get(name)
         if not isinstance(values, np.ndarray):
             raise DamagedFile(f"{self.file} has no column {name} of lists; build the shards again")
         return values
 
     def value(self, name: str) -> int | None:
-        """A plain column; None where there is none of this name. Raises DamagedFile for one of lists."""
+        """A plain column; None if there is none of this name. Raises DamagedFile for a list column."""
         value = self.columns.get(name)
         if isinstance(value, np.ndarray):
             raise DamagedFile(f"{self.file}: column {name} holds lists, not numbers; build the shards again")
@@ -40,7 +40,7 @@ class Row(NamedTuple):
 
 
 class View(NamedTuple):
-    """What is shown of a row. facts: (what, value). problems: what shouldn't be."""
+    """What is shown of a row. facts: (name, value). problems: things that shouldn't occur."""
 
     segments: list[Segment]
     facts: list[tuple[str, str]]
@@ -48,12 +48,12 @@ class View(NamedTuple):
 
 
 def filled(length: int, width: int) -> str:
-    """How much of `width` ids is no padding."""
+    """How many of `width` ids aren't padding."""
     return f"{length:,} ids" + (f" of {width:,}; {width - length:,} padding" if length < width else "")
 
 
 def name_of(token: int | None, reader: Reader) -> str:
-    """What a special id is called; its number where it has no name."""
+    """The name of a special id, or its number if it has no name."""
     return (reader.vocabulary.name(token) if token is not None else None) or str(token)
 
 

@@ -15,10 +15,10 @@ ROW_GROUP_IDS = 1 << 18
 
 
 class Rows(NamedTuple):
-    """Row i is ids[offsets[i]:offsets[i + 1]]; kinds[i] is which of the objective's kinds of rows it is.
+    """Row i is ids[offsets[i]:offsets[i + 1]]; kinds[i] says which of the objective's kinds of rows it is.
 
-    starts: ascending positions in `ids` where a document begins; in best-fit rows also where the rest of a cut
-    document follows another one.
+    starts: ascending positions in `ids` where a document begins; in best-fit rows also where the rest of a
+    cut document follows another document.
     The arrays may be views that the next step of packing overwrites.
     """
 
@@ -39,8 +39,8 @@ class Rows(NamedTuple):
 class Tail(msgspec.Struct, frozen=True):
     """Ids that are in no row yet: less than one row (best-fit: a few rows' worth).
 
-    ids: little-endian uint32 as bytes, which are small, for a run has a tail for every item. document_starts:
-    ascending positions where a document begins; rests: where the rest of a cut one does.
+    ids: little-endian uint32 as bytes, which are compact, because a run has a tail for every item. document_starts:
+    ascending positions where a document begins; rests: where the rest of a cut document begins.
     """
 
     ids: bytes = b""
@@ -57,10 +57,10 @@ class Tail(msgspec.Struct, frozen=True):
 
 
 def tail(ids: Ids, document_starts: Positions, rests: Positions) -> Tail:
-    """From arrays."""
+    """A tail from arrays."""
     return Tail(ids.astype("<u4").tobytes(), document_starts.tolist(), rests.tolist())
 
 
 def group_rows(width: int) -> int:
-    """How many rows make a row group, from the ids stored in a row: about 2**18 ids, at least 16 rows."""
+    """The number of rows in a row group, from the ids stored per row: about 2**18 ids, at least 16 rows."""
     return max(16, ROW_GROUP_IDS // width)

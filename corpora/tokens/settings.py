@@ -1,6 +1,6 @@
-"""What the settings of all objectives share, and the behaviour that an objective may replace.
+"""What the settings of all objectives share, and the behaviour that an objective may override.
 
-Light: imports no heavy library.
+Imports no heavy library.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 MOST_ROW_IDS = 1 << 20
 
-# Every objective's settings were once one class, with these values where they didn't apply. Fingerprints keep the
-# keys, so that a finished folder is still known as finished.
+# The settings of all objectives used to be one class, with these values where they didn't apply. Fingerprints keep
+# the keys, so that finished folders are still recognised.
 NEUTRAL: dict[str, Any] = {
     "noise_density": 0.15,
     "mean_noise_span_length": 3.0,
@@ -35,18 +35,18 @@ NEUTRAL: dict[str, Any] = {
 class ShardSettings(Config, frozen=True, kw_only=True, tag_field="objective"):
     """How documents become rows. Each objective is a subclass whose msgspec tag is its name.
 
-    A subclass adds its own fields, their checks (in `__post_init__`, which calls this one) and flags, and replaces
-    what its rows need of the methods. As they are here, rows are ids as they come: one column, `input_ids`.
+    A subclass adds its own fields, their checks (in `__post_init__`, which calls this class's) and flags, and
+    overrides the methods that its rows need. By default, rows are plain ids in one column, `input_ids`.
     """
 
     flags: ClassVar[tuple[Flag, ...]] = ()
     """Command-line flags of the objective's own fields."""
     packings: ClassVar[tuple[str, ...]] = ("concatenate",)
-    """Values of `packing` that the objective can take; best-fit makes rows of different lengths."""
+    """Values of `packing` that the objective accepts; best-fit makes rows of different lengths."""
 
     sequence_length: int = 512
-    """Width of the model's input, EOS included; of causal rows, the stored row's width (2,049 for inputs and targets
-    of 2,048)."""
+    """Width of the model's input, EOS included; for causal rows, the width of the stored row (2,049 for inputs and
+    targets of 2,048)."""
     packing: Literal["concatenate", "best-fit"] = "concatenate"
     """concatenate joins documents and cuts the stream into rows; best-fit cuts only documents that are longer than a
     row, and leaves rows short."""
@@ -57,9 +57,9 @@ class ShardSettings(Config, frozen=True, kw_only=True, tag_field="objective"):
     character_borders: bool = False
     """Cut rows between characters, up to three ids short. For byte tokenizers."""
     validation_fraction: float = 0.01
-    """Share of the documents that is held out, drawn by the text alone."""
+    """Share of the documents to hold out, drawn by the text alone."""
     seed: int = 0
-    """Decides the split, the noise, and the order of best-fit rows."""
+    """Seed of the split, the noise, and the order of best-fit rows."""
     window_groups: int = 256
     """Row groups that an epoch's order mixes at a time. The dataset reads it from the manifest."""
 
@@ -74,7 +74,7 @@ class ShardSettings(Config, frozen=True, kw_only=True, tag_field="objective"):
             known = " or ".join(self.packings)
             raise ValueError(f"packing {self.packing} is for causal rows, not {self.objective}: use {known}")
         if self.packing == "best-fit" and self.character_borders:
-            raise ValueError("character_borders is for rows cut out of a stream: use packing concatenate with it")
+            raise ValueError("character_borders is only for rows cut from a stream: use it with packing concatenate")
 
     @property
     def objective(self) -> str:
@@ -83,7 +83,7 @@ class ShardSettings(Config, frozen=True, kw_only=True, tag_field="objective"):
 
     @property
     def num_spans(self) -> int:
-        """Sentinels that a row needs, at most."""
+        """The most sentinels that a row needs."""
         return 0
 
     def fingerprint_settings(self) -> dict[str, Any]:
@@ -92,7 +92,7 @@ class ShardSettings(Config, frozen=True, kw_only=True, tag_field="objective"):
         return {**NEUTRAL, **plain}
 
     def rows(self, vocabulary: Vocabulary) -> RowMaker:
-        """Turns packed ids into the columns of shards. Raises BadArgument for a vocabulary that can't serve."""
+        """Turns packed ids into the columns of shards. Raises BadArgument for an unsuitable vocabulary."""
         from corpora.tokens.row_maker import RowMaker
 
         return RowMaker(self, vocabulary)
@@ -103,7 +103,7 @@ class ShardSettings(Config, frozen=True, kw_only=True, tag_field="objective"):
 
     @classmethod
     def recount(cls, columns: Mapping[str, Column], facts: ShardFacts) -> int:
-        """Ids of the stream in stored rows, for `tamiz verify`: no padding, nothing that the objective added.
+        """The number of stream ids in stored rows, for `tamiz verify`: no padding, nothing that the objective added.
 
         Raises ValueError for rows that the facts don't allow, KeyError for a missing column.
         """
@@ -113,7 +113,7 @@ class ShardSettings(Config, frozen=True, kw_only=True, tag_field="objective"):
 
     @classmethod
     def view(cls, row: Row, facts: ShardFacts, reader: Reader) -> View:
-        """A stored row as a person reads it. Raises DamagedFile for a missing column."""
+        """A stored row, displayed for people. Raises DamagedFile for a missing column."""
         del facts
         from corpora.tokens.plain_rows import documents_view
 

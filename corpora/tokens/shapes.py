@@ -1,4 +1,4 @@
-"""How many ids a corrupted row takes, and what it becomes: T5's lengths. Light: imports no heavy library.
+"""How many ids a corrupted row takes, and what it becomes: T5's lengths. Imports no heavy library.
 
 Source: google-research/text-to-text-transfer-transformer, t5/data/preprocessors.py (`random_spans_helper`).
 """
@@ -10,13 +10,13 @@ from typing import NamedTuple
 from corpora.tokens.denoisers import Denoiser
 
 LONGEST_RAW_ROW = 1 << 20
-SHORTEST_BY = 3  # a row that ends between characters is at most the bytes after a character's first one shorter
+SHORTEST_BY = 3  # most ids missing in a row that ends between characters: a character's bytes after the first
 
 
 class RowShape(NamedTuple):
     """What a raw row becomes. Inputs take raw - noise + spans + 1 (EOS) ids, labels noise + spans + 1.
 
-    They fill input_length and label_length, except where T5's own lengths leave room for padding (see `row_shape`).
+    They fill input_length and label_length, unless T5's own lengths leave room for padding (see `row_shape`).
     """
 
     input_length: int
@@ -39,13 +39,13 @@ def lengths(
 
 
 def row_shape(sequence_length: int, noise_density: float = 0.15, mean_noise_span_length: float = 3.0) -> RowShape:
-    """The most raw tokens whose inputs still fit `sequence_length`, and what they become.
+    """The largest number of raw tokens whose inputs fit `sequence_length`, and what they become.
 
-    Where half of the tokens are noise and labels would be longer than inputs, T5 takes one raw token and one label
-    less ("minor hack"). With spans of one token its rows then lack a token in both, which is padding here.
+    If half of the tokens are noise and labels would be longer than inputs, T5 takes one raw token and one label less
+    ("minor hack"). With spans of one token, its rows are then one token short in both, which is padded here.
 
     Raises:
-        ValueError: a density outside (0, 1), a mean that is no finite number >= 1, no noise token, no noise
+        ValueError: a density outside (0, 1), a mean that isn't a finite number >= 1, no noise token, no noise
             span, or more spans than tokens between them.
     """
     _check_arguments(sequence_length, noise_density, mean_noise_span_length)
@@ -55,7 +55,7 @@ def row_shape(sequence_length: int, noise_density: float = 0.15, mean_noise_span
         if raw > LONGEST_RAW_ROW:
             raise ValueError(
                 f"{noise_density=}, {mean_noise_span_length=}: a row would take more than {LONGEST_RAW_ROW} raw "
-                "tokens; lower either"
+                "tokens; lower one of them"
             )
     shape = _row(raw, noise_density, mean_noise_span_length)
     if noise_density == 0.5 and shape.label_length > shape.input_length:
@@ -117,17 +117,17 @@ def _check_shape(shape: RowShape, settings: str) -> None:
 
 
 def check_segments(raw_length: int, noise: int, spans: int, settings: str) -> None:
-    """Raises ValueError where there are more spans than tokens between them."""
+    """Raises ValueError if there are more spans than tokens between them."""
     room = raw_length - noise
     if spans > room:
         raise ValueError(
-            f"{settings}: {spans} noise spans need as many gaps, {room} tokens are left between them; "
+            f"{settings}: {spans} noise spans need as many gaps, but only {room} tokens are left between them; "
             "lower noise_density or raise mean_noise_span_length"
         )
 
 
 def check_short_row(shape: RowShape) -> None:
-    """Raises ValueError where a row that ends between characters may be too short for its noise."""
+    """Raises ValueError if a row that ends between characters may be too short for its noise."""
     settings = (
         f"character_borders, sequence_length={shape.input_length}, rows of {shape.raw_length - SHORTEST_BY} ids"
     )

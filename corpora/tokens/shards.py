@@ -1,7 +1,7 @@
-"""The shard format: Parquet, one fixed-size list of ids a column, in row groups of constant size.
+"""The shard format: Parquet, one fixed-size list of ids per column, in row groups of constant size.
 
-Parquet has no 16-bit type and PLAIN stores four bytes an id: without a dictionary, BYTE_STREAM_SPLIT puts the bytes
-that are always zero side by side, and zstd removes them.
+Parquet has no 16-bit type, and PLAIN stores four bytes per id. Instead, without a dictionary, BYTE_STREAM_SPLIT puts
+the bytes that are always zero side by side, and zstd removes them.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
 SCALAR = 0
 Column = npt.NDArray[Any] | Ragged
-# Width of a fixed-size list, None for a list of any length, SCALAR for no list; and the dtype of the values.
+# Width of a fixed-size list, None for a list of any length, or SCALAR for no list; and the dtype of the values.
 ColumnSpec = tuple[int | None, npt.DTypeLike]
 
 
 class ShardWriter:
-    """Writes one shard. A context manager; the file appears at the end, whole, and only if it has a row.
+    """Writes one shard. A context manager; the complete file appears at the end, and only if it has a row.
 
     `columns` maps names to specs, such as {"input_ids": (512, np.uint16), "labels": (114, np.uint16)}. Every call of
     `write` makes a row group.
@@ -54,14 +54,14 @@ class ShardWriter:
     def write(self, columns: Mapping[str, Column]) -> None:
         """One row group: arrays [n, width], arrays [n], or `Ragged`, for each column.
 
-        Raises ValueError for a column of another dtype, width or number of rows.
+        Raises ValueError for a column with a different dtype, width or number of rows.
         """
         from corpora.tokens.parquet_pages import num_rows
 
         chosen = {name: _checked(name, columns[name], spec) for name, spec in self._columns.items()}
         counts = {name: num_rows(column) for name, column in chosen.items()}
         if len(set(counts.values())) != 1:
-            raise ValueError(f"columns of {counts} rows")
+            raise ValueError(f"columns have different numbers of rows: {counts}")
         count = next(iter(counts.values()))
         if count:
             self._file().write(chosen)
@@ -88,7 +88,7 @@ def _checked(name: str, column: Column, spec: ColumnSpec) -> Column:
 
 
 def _arrow_schema(columns: Mapping[str, ColumnSpec]) -> str:
-    """Arrow's own schema, kept beside Parquet's, which has no lists of a fixed size."""
+    """Arrow's schema, kept beside Parquet's, which has no fixed-size lists."""
     import pyarrow as pa
 
     fields = []
@@ -103,7 +103,7 @@ def read_rows(path: str | Path) -> dict[str, Any]:
     """All rows: an array [n, width] for each fixed-size list, [n] for numbers, a `Ragged` for other lists.
 
     Raises:
-        DamagedFile: not a whole Parquet file.
+        DamagedFile: not a complete Parquet file.
     """
     import pyarrow.parquet as pq
 

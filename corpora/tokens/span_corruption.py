@@ -2,7 +2,7 @@
 
 Source: google-research/text-to-text-transfer-transformer, t5/data/preprocessors.py (`random_spans_helper`,
 `random_spans_noise_mask`, `noise_span_to_unique_sentinel`, `nonnoise_span_to_unique_sentinel`).
-`tests/reference/` restates them plainly, and this module's draws step by step; the tests compare it with both.
+`tests/reference/` restates them plainly, and this module's draws step by step; tests compare with both.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Masks = npt.NDArray[np.bool_]
 
 
 class Denoising(NamedTuple):
-    """How rows of each kind are corrupted: shapes of rows [kinds], whether each one's masks roll.
+    """How rows of each kind are corrupted: shapes of rows [kinds], and whether each kind's masks roll.
 
     sentinels[j] marks the j-th noise span of a row; T5's run from the top id down.
     """
@@ -35,7 +35,7 @@ class Denoising(NamedTuple):
 
     @property
     def label_length(self) -> int:
-        """That of the widest kind."""
+        """The label length of the widest kind."""
         return max(shape.label_length for shape in self.shapes)
 
 
@@ -46,10 +46,10 @@ def noise_mask(
     mean_noise_span_length: float = 3.0,
     random_roll: bool = False,
 ) -> Masks:
-    """bool[length], true where a token is noise, decided by `key` (0 <= key < 2**64) alone.
+    """bool[length], true where a token is noise. Depends only on `key` (0 <= key < 2**64).
 
     As in T5 at least one token and one span are noise; the first span is kept and the last token is noise, unless
-    `random_roll` turns the row (see `random_masks`). Raises ValueError as `row_shape` does.
+    `random_roll` rotates the row (see `random_masks`). Raises ValueError as `row_shape` does.
     """
     raw, noise, spans = mask_counts(length, noise_density, mean_noise_span_length)
     return random_masks(np.array([key], np.uint64), raw, noise, spans, random_roll)[0, :length]
@@ -61,8 +61,8 @@ def random_masks(
     """bool[n, raw_length]: in each row exactly num_noise_tokens true in exactly num_noise_spans runs.
 
     `random_roll` starts each row at one of the places that leave all spans whole, drawn uniformly: a sentinel is
-    equally likely at every place of the inputs. (T5 rolls by any offset; a span cut in two makes its row one token
-    too long, and T5 trims the excess.)
+    equally likely at every place of the inputs. (T5 rolls by any offset; a span that is cut in two makes its row one
+    token too long, and T5 trims the excess.)
     """
     from corpora.tokens.span_kernels import draw_masks
 
@@ -74,7 +74,7 @@ def random_masks(
 def corrupt_keyed(
     rows: Ids, keys: Keys, shape: RowShape, *, sentinels: Ids, eos_id: int, pad_id: int = 0, random_roll: bool = False
 ) -> tuple[Ids, Ids]:
-    """Raw rows [n, L] -> (input_ids [n, input_length], labels [n, label_length]), of the dtype of `rows`.
+    """Raw rows [n, L] -> (input_ids [n, input_length], labels [n, label_length]), with the dtype of `rows`.
 
     Row i depends on keys[i] alone. Inputs: a sentinel for each noise span. Labels: each sentinel followed by its
     span, no closing sentinel. EOS ends both.
@@ -89,7 +89,7 @@ def corrupt(
 ) -> tuple[Ids, Ids]:
     """As `corrupt_keyed`, for rows ids[offsets[i]:offsets[i + 1]] of different kinds; labels as wide as the widest.
 
-    A row has its kind's raw length, or a few ids less, which its inputs then lack. Padding is on the right.
+    A row has its kind's raw length, or a few ids less: its inputs are then shorter. Padding is on the right.
     """
     from corpora.tokens.span_kernels import corrupt as corrupt_by_kernel
 

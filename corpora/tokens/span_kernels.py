@@ -1,7 +1,7 @@
 """Kernels of span corruption: each row's mask drawn from its key, and rows written out by their masks.
 
 T5 shuffles s ones among the places between items to cut these into s + 1 segments; Floyd's algorithm picks the same
-uniform subset in s steps, here in a set of bits, whose order gives the segments. Random numbers are SplitMix64 of the
+uniform subset in s steps, here in a bit set, whose order gives the segments. Random numbers are SplitMix64 of the
 row's key (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014). A number below n is the upper
 half of a product with n, which favours some numbers by at most n / 2**64.
 
@@ -63,9 +63,10 @@ def _cut(
 
 @inlined
 def _roll(state: np.uint64, kept: int, spans: int, segments: NDArray[np.int64], turned: NDArray[np.int64]) -> int:
-    """Rolls kept, noise, kept, noise, ... to begin at any kept token or span, all equally likely.
+    """Rotates kept, noise, kept, noise, ... to begin at any kept token or span, all equally likely.
 
-    `turned` is filled with the segments, the part cut off at its end. Returns how many segments there are.
+    `turned` is filled with the segments, with the part cut off at the beginning moved to the end. Returns their
+    number.
     """
     start = _below(state + _GOLDEN, kept + spans)
     segment = 0
@@ -73,7 +74,7 @@ def _roll(state: np.uint64, kept: int, spans: int, segments: NDArray[np.int64], 
         start -= segments[segment] if segment & 1 == 0 else 1
         segment += 1
     count = 0
-    if segment & 1:  # it begins with noise: no kept token comes before
+    if segment & 1:  # it begins with noise: no kept token before it
         turned[0] = 0
         count = 1
     for step in range(2 * spans):
@@ -98,7 +99,7 @@ def _drawn(
     segments: NDArray[np.int64],
     turned: NDArray[np.int64],
 ) -> int:
-    """A row's segments to `turned`: kept, noise, kept, noise, ..., perhaps kept. Returns how many."""
+    """Writes a row's segments to `turned`: kept, noise, kept, noise, ..., perhaps kept. Returns their number."""
     state = _cut(key, noise, spans - 1, bits, segments, 1)
     state = _cut(state, length - noise, spans - 1, bits, segments, 0)
     if rolls:
@@ -137,8 +138,8 @@ def corrupt(
 ) -> None:
     """Corrupts rows ids[offsets[i]:offsets[i + 1]], the noise of row i drawn from keys[i].
 
-    shapes[kinds[i]]: noise tokens, spans, whether the mask is rolled. inputs, labels: [n, widths], full of padding on
-    entry; each row is written from the left, EOS last.
+    shapes[kinds[i]]: noise tokens, spans, whether the mask is rolled. inputs, labels: [n, widths], filled with
+    padding on entry; each row is written from the left, EOS last.
     """
     longest, most_spans = 0, np.max(shapes[:, 1])
     for row in range(keys.shape[0]):

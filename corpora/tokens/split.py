@@ -1,4 +1,4 @@
-"""Which split a document belongs to: keyed by its text alone, before packing."""
+"""Which split a document belongs to: drawn before packing, keyed by its text alone."""
 
 from __future__ import annotations
 

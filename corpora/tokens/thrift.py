@@ -13,7 +13,7 @@ _SHORT_LIST = 15  # shorter lengths share a byte with the kind
 
 
 class Value(NamedTuple):
-    """kind: the protocol's number of its type."""
+    """kind: the protocol's number for the type."""
 
     kind: int
     data: bytes

@@ -1,4 +1,4 @@
-"""Counts of words on disk: a file per work item, its words parted by their hash; and the sum of each part."""
+"""Word counts on disk: a file per work item, partitioned by the words' hash; and the sum of each part."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["PARTS", "CountsFile", "read_sums", "sum_part", "summed", "write_sums
 
 
 class CountsFile:
-    """Writes words and counts; the file appears, whole, when the block ends. Each `write` adds every part once."""
+    """Writes words and counts; the complete file appears when the block ends. Each `write` adds every part once."""
 
     def __init__(self, path: Path) -> None:
         self._writer = PartedWriter(path, _schema())
@@ -62,7 +62,7 @@ def summed(paths: Sequence[Path]) -> Iterator[HashedWords]:
 
 
 def sum_part(paths: Sequence[Path], part: int) -> HashedWords:
-    """The words of one part of all files, each once, with its sum. Only their order depends on that of the files."""
+    """The words of one part of all files, each once, with its sum. Only their order depends on the files' order."""
     table = WordTable(keep_spaces=False)
     for path in paths:
         for rows in read_part(path, part):
@@ -71,7 +71,7 @@ def sum_part(paths: Sequence[Path], part: int) -> HashedWords:
 
 
 def write_sums(path: Path, sums: Iterable[HashedWords]) -> None:
-    """Writes sums of parts, with the words' hashes, so that whoever reads them needs no table. One is in memory."""
+    """Writes sums of parts, with the words' hashes, so that readers need no table. Only one sum is in memory."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -86,7 +86,7 @@ def write_sums(path: Path, sums: Iterable[HashedWords]) -> None:
 
 
 def read_sums(path: Path) -> Iterator[HashedWords]:
-    """What `write_sums` wrote, part by part."""
+    """Reads back what `write_sums` wrote, part by part."""
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(path) as file:

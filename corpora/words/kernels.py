@@ -1,4 +1,4 @@
-"""Compiled: words of a text into a hash table. See WordTable for what the arrays hold.
+"""Kernels that count the words of a text in a hash table. See WordTable for the content of the arrays.
 
 Twin: tests/reference/words.py::words_of
 """
@@ -129,7 +129,7 @@ def add_words(
     names: Bytes,
     state: Longs,
 ) -> int:
-    """Adds numbers[k] to word k, text[offsets[k]:offsets[k + 1]], from `first` on. Returns the first k left over."""
+    """Adds numbers[k] to word k, text[offsets[k]:offsets[k + 1]], from `first` on. Returns the first k left."""
     words = state[0]
     k = first
     while k < numbers.shape[0]:
@@ -144,7 +144,7 @@ def add_words(
 
 @uncounted
 def fill_cells(hashes: NDArray[np.uint64], words: int, cells: NDArray[np.int32]) -> None:
-    """Enters the first `words` words into empty cells (after the table has grown)."""
+    """Inserts the first `words` words into empty cells (after the table has grown)."""
     mask = np.uint64(cells.shape[0] - 1)
     for word in range(words):
         cell = hashes[word] & mask

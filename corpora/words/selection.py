@@ -1,9 +1,10 @@
-"""Which words a tokenizer learns from, and how often, if a corpus has more than training can take: a keyed draw.
+"""Which words a tokenizer learns from, and how often, if a corpus has too many for training: a keyed draw.
 
 A word seen c times counts floor(c / unit + u) times, where u in [0, 1) is drawn by the word itself; a word that
-counts 0 times is left out. So the sum of counts over any set of words (those with a given syllable, say) keeps its
-expectation: every frequent word stays, and as many rare words as make up their share. The unit is the lowest integer
-that leaves no more words and occurrences than allowed; for a small corpus it is 1, which changes nothing.
+counts 0 times is left out. So the expected sum of counts over any set of words (those with a given syllable, say)
+is unchanged, up to the unit: all frequent words stay, and so many rare words that their share is right. The unit is
+the lowest integer that leaves no more words and occurrences than allowed; for a small corpus it is 1, which changes
+nothing.
 """
 
 from __future__ import annotations
@@ -37,14 +38,14 @@ class Selected:
     distinct: int
     """Distinct words of the corpus."""
     occurrences: int
-    """Words of the corpus (not in units)."""
+    """Occurrences of words in the corpus (not in units)."""
 
 
 class Selection:
-    """Takes each distinct word of a corpus once. The result doesn't depend on their order.
+    """Receives each distinct word of a corpus once. The result doesn't depend on the order.
 
-    most: the most words to keep (three times as many are in memory for a while). most_occurrences: the largest sum of
-    their counts. compose: count characters after NFC, as normalisers that compose see them.
+    most: the most words to keep (up to three times as many are in memory for a while). most_occurrences: the largest
+    sum of their counts. compose: count characters after NFC, for normalisers that compose characters.
     """
 
     def __init__(self, most: int, most_occurrences: int, seed: int, compose: bool) -> None:
@@ -52,7 +53,7 @@ class Selection:
         self._most_occurrences = most_occurrences
         self._key = np.uint64(digest(seed, "words") & (1 << 64) - 1)
         self._compose = compose
-        self._kept: list[tuple[Words, NDArray[np.float64]]] = []  # with the draw of each word
+        self._kept: list[tuple[Words, NDArray[np.float64]]] = []  # words with their draws
         self._uncounted: list[Words] = []
         self._characters = np.zeros(_CODE_POINTS, np.int64)
         self._unit = 1
@@ -70,7 +71,7 @@ class Selection:
             self._count_characters()
 
     def _shrink(self) -> None:
-        """Raises the unit as far as the words so far require, which is never further than all words will require."""
+        """Raises the unit as far as the words so far require, which is never more than all words will require."""
         self._unit = max(self._unit, -(-self._occurrences // self._most_occurrences))
         largest = np.concatenate([np.empty(0), *(_largest_unit(words, draws) for words, draws in self._kept)])
         if np.count_nonzero(largest >= self._unit) > self._most:
@@ -103,7 +104,7 @@ class Selection:
 def select(
     parts: Iterable[HashedWords], *, most: int, most_occurrences: int = 1 << 62, seed: int, compose: bool
 ) -> Selected:
-    """The selection from `parts`, which together have each distinct word once. Arguments: see Selection."""
+    """The selection from `parts`, which together contain each distinct word once. Arguments: see Selection."""
     selection = Selection(most, most_occurrences, seed, compose)
     for words in parts:
         selection.add(words)
@@ -117,7 +118,7 @@ def _uniform(hashes: NDArray[np.uint64]) -> NDArray[np.float64]:
 
 
 def _largest_unit(words: Words, draws: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The largest unit at which each word stays: there count / unit + draw is 1."""
+    """The largest unit at which each word stays: where count / unit + draw is 1."""
     found: NDArray[np.float64] = words.counts / (1 - draws)
     return found
 
@@ -146,7 +147,7 @@ def _take(words: Words, chosen: NDArray[np.bool_]) -> Words:
 
 
 def _bordered(words: Words) -> str:
-    """The words, _BORDER after each."""
+    """The words, each followed by _BORDER."""
     before = np.repeat(np.arange(len(words)), np.diff(words.offsets))
     text = np.full(len(words.data) + len(words), _BORDER, np.uint8)
     text[np.arange(len(words.data)) + before] = words.data

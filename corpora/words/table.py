@@ -1,4 +1,4 @@
-"""Words and their counts in memory: a hash table that compares bytes, so that words of equal hash stay apart."""
+"""Words and their counts in memory: a hash table that compares bytes, so words with equal hashes stay distinct."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class WordTable:
         self.clear()
 
     def clear(self) -> None:
-        """Forgets the words. `words_counted` and `words_cut` stay."""
+        """Removes all words. `words_counted` and `words_cut` stay."""
         self._state[0] = 0
         self._cells = np.full(2 * _FIRST_WORDS, FREE, np.int32)
         self._hashes = np.empty(_FIRST_WORDS, np.uint64)
@@ -104,7 +104,7 @@ class WordTable:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the words alone."""
+        """Bytes of the words, without the table."""
         return int(self._ends[len(self)])
 
     def words(self) -> HashedWords:

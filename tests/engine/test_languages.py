@@ -168,7 +168,7 @@ def test_a_bad_tokenizer_is_told_before_any_work(models: tuple[LmChoice, ...], t
 
 def test_a_column_needs_models_with_languages(models: tuple[LmChoice, ...], tmp_path: Path) -> None:
     write_lines(tmp_path / "a.jsonl", rows()[:5])
-    with pytest.raises(BadArgument, match="the model names no language"):
+    with pytest.raises(BadArgument, match="a model has no language"):
         score([str(tmp_path / "a.jsonl")], Path(models[0].path), tmp_path / "out", COLUMN, HERE)
 
 

@@ -177,15 +177,15 @@ def test_a_sample_without_annotations_is_as_before(patterns, tmp_path):
 
 def test_folders_that_do_not_belong_are_refused_before_any_work(patterns, tmp_path):
     other_items = stated(tmp_path, patterns, 1 << 20, "whole")
-    with pytest.raises(StaleOutput, match="items of 1048576 bytes, the scores with 3000"):
+    with pytest.raises(StaleOutput, match="item_bytes 1048576, but the scores with 3000"):
         drawn(tmp_path, patterns, [other_items])
     part = stated(tmp_path, [str(tmp_path / "in" / "a.jsonl")], name="part")
-    with pytest.raises(StaleOutput, match=r"b\.jsonl is not what .*part was made from: annotate it again"):
+    with pytest.raises(StaleOutput, match=r"part was made from another .*b\.jsonl: annotate it again"):
         drawn(tmp_path, patterns, [part])
     with pytest.raises(DamagedFile, match="holds the output of 'score', not annotations"):
         drawn(tmp_path, patterns, [tmp_path / "scores"])
     folder = stated(tmp_path, patterns)
-    with pytest.raises(BadArgument, match="has a column 'number', and so has"):
+    with pytest.raises(BadArgument, match="both have a column 'number'"):
         drawn(tmp_path, patterns, [folder, folder])
     content = json.loads((folder / "manifest.json").read_bytes())
     (folder / "manifest.json").write_text(json.dumps({**content, "finished": False}))
@@ -199,7 +199,9 @@ def test_rows_that_do_not_match_are_refused(patterns, tmp_path):
     path = sorted(folder.glob("*.parquet"))[0]
     table = pq.read_table(path)
     pq.write_table(table.slice(1), path)
-    with pytest.raises(DamagedFile, match=rf"{path.name} has {len(table) - 1} rows, the scores {len(table)}"):
+    with pytest.raises(
+        DamagedFile, match=rf"{path.name} has {len(table) - 1} rows, but the scores have {len(table)}"
+    ):
         drawn(tmp_path, patterns, [folder])
     path.write_bytes(b"PAR1")
     with pytest.raises(DamagedFile, match=rf"{path.name} can't be read"):
@@ -225,7 +227,7 @@ class Wrong(Annotator, frozen=True, kw_only=True, tag="wrong"):
     [
         ("short", "column n has .* values for"),
         ("type", "column n must be int32"),
-        ("name", "columns are m; the schema says n"),
+        ("name", "the annotator returned the columns m; its schema says n"),
         ("reasons", "rejected has 1 values for"),
     ],
 )
@@ -250,7 +252,7 @@ class Odd(Annotator, frozen=True, kw_only=True, tag="odd"):
     ("annotator", "message"),
     [
         (Untyped(), "columns are none"),
-        (Keeps(), "column keep has the type 'int8'; it must be bool"),
+        (Keeps(), "column keep has the type 'int8'; `tamiz sample` needs bool"),
         (Odd(), "column n has the type 'number'"),
         (Listed(path="no/such"), "path is no/such: no such file"),
     ],

@@ -75,9 +75,9 @@ def test_damaged_vocabularies_and_merges_are_told(tmp_path: Path) -> None:
     good = json.dumps(model["vocab"])
     assert "lacks 255 of the 256 bytes" in message('{"x": 1, "y</w>": 2}', "")
     assert "mark the ends of words" in message(json.dumps({**model["vocab"], "y</w>": 9999}), "")
-    assert "is no vocabulary" in message("[1, 2]", "")
-    assert "line 2 merges 'a zzzz', which the vocabulary lacks" in message(good, "#version\na zzzz\n")
-    assert "line 1 merges 'abc'" in message(good, "abc")
+    assert "is not a vocabulary" in message("[1, 2]", "")
+    assert "line 2: the vocabulary lacks a token of the merge 'a zzzz'" in message(good, "#version\na zzzz\n")
+    assert "line 1: the vocabulary lacks a token of the merge 'abc'" in message(good, "abc")
     assert str(merges) in message(good, "abc")
 
 
@@ -150,5 +150,5 @@ def test_no_end_of_text_is_told(tmp_path: Path) -> None:
     file["added_tokens"] = []
     del file["model"]["vocab"]["<|endoftext|>"]
     (tmp_path / "tokenizer.json").write_text(json.dumps(file))
-    with pytest.raises(BadArgument, match=r"its eos_token is none of </s>, <\|endoftext\|>, .*name it in"):
+    with pytest.raises(BadArgument, match=r"none of </s>, <\|endoftext\|>, .* has an id: set eos_token in"):
         load_encoder(str(tmp_path))

@@ -213,9 +213,9 @@ def test_the_language_of_a_source_beats_the_path(tmp_path: Path) -> None:
     (named,) = work_items([source(tmp_path / "pt.txt", language="es")])
     assert language_of_item(plain, ["es", "pt"]) == "pt"
     assert language_of_item(named, ["es", "pt"]) == "es"
-    with pytest.raises(BadArgument, match=r"pt\.txt: its language is es, which is none of pt, fr"):
+    with pytest.raises(BadArgument, match=r"pt\.txt: its language is es; it must be one of pt, fr"):
         language_of_item(named, ["pt", "fr"])
-    with pytest.raises(BadArgument, match="its language is es, but language_column is 'text'"):
+    with pytest.raises(BadArgument, match="language es and language_column 'text' are both given"):
         check_language_column([named], "text")
     check_language_column([plain], "text")
 
@@ -235,7 +235,7 @@ def test_published_corpora() -> None:
         ({"input": []}, "input is empty"),
         ({"source": "mc4-fr"}, "source is 'mc4-fr', .* did you mean mc4-es"),
         ({"input": "a", "text_column": ""}, "text_column is empty"),
-        ({"input": "a", "text_column": 'a"b'}, "text_column is 'a\"b'; it can't have"),
+        ({"input": "a", "text_column": 'a"b'}, "text_column is 'a\"b'; it can't contain"),
         ({"input": "a", "language": ""}, "language is empty"),
         ({"input": "a", "name": "a/b"}, "name is 'a/b'"),
         ({"input": "a", "format": "csv"}, "format is 'csv'; it must be one of jsonl, parquet, tsv, txt"),

@@ -186,7 +186,7 @@ class Failing(WrongWords):
         raise RuntimeError("no such instruction")
 
 
-@pytest.mark.parametrize(("words", "message"), [(WrongWords, "gave other ids"), (Failing, "no such instruction")])
+@pytest.mark.parametrize(("words", "message"), [(WrongWords, "gave different ids"), (Failing, "no such instruction")])
 def test_words_that_disagree_with_the_engine_do_not_serve(words, message, caplog) -> None:
     good = encoder("byte-level")
     right = good._flat._ways[0]()
@@ -216,7 +216,7 @@ def test_texts_that_a_fast_way_refuses_are_the_engines(caplog) -> None:
         ids, offsets = found.encode(utf8(texts))
         assert [part.tolist() for part in np.split(ids, offsets[1:-1])] == of_record(good, texts)
     assert [entry.getMessage() for entry in caplog.records] == [
-        f"{choosy.engine} can't encode some texts (match limit exceeded): another way encodes them"
+        f"{choosy.engine} can't encode some texts (match limit exceeded): using a slower encoder"
     ]
 
 
@@ -281,7 +281,7 @@ BPE_OBJECTIONS = {
     "doesn't write spaces": lambda m: with_setting(m, NORMALIZER_SPEC, 5, 0),
     "user-defined": lambda m: with_pieces(m, [*_own(m), Piece("<a>", 0, USER_DEFINED)]),
     "unused pieces": lambda m: with_pieces(m, [*_own(m), Piece("deza", 0, UNUSED)]),
-    "reach over spaces": lambda m: with_pieces(m, [*_own(m), Piece("de▁la", -99.5)]),
+    "cross spaces": lambda m: with_pieces(m, [*_own(m), Piece("de▁la", -99.5)]),
     "no piece for the space": lambda m: with_pieces(m, [piece for piece in _own(m) if piece.text != "▁"]),
     "equal scores": lambda m: with_pieces(m, [*_own(m), Piece("deqwa", -7.0)]),
 }
@@ -315,15 +315,15 @@ BYTE_LEVEL_OBJECTIONS = {
     "not GPT-2's": {"pre_tokenizer__add_prefix_space": True},
     "added tokens": {"added_tokens": [{"id": 1500, "content": "  ", "special": False}]},
     "dropout": {"model__dropout": 0.1},
-    "marks parts": {"model__end_of_word_suffix": "</w>"},
+    "marks where words": {"model__end_of_word_suffix": "</w>"},
     "ignores merges": {"model__ignore_merges": True},
     "lacks some bytes": {"model__vocab": {"a": 0}},
-    "two have one id": {
+    "two bytes share an id": {
         "model__vocab": {character: max(byte, 1) for byte, character in byte_characters().items()},
         "model__merges": [],
     },
     "WordPiece": {"model__type": "WordPiece"},
-    "no file of byte-level BPE": {"model": None},
+    "not a byte-level BPE file": {"model": None},
 }
 
 

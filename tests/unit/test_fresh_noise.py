@@ -128,17 +128,21 @@ def test_facts_are_those_of_corrupted_rows(causal):
 
 def test_what_does_not_fit_is_named(tmp_path, causal):
     wide = make_shards(tmp_path / "wide", objective="causal", widths=(2043, 0))
-    with pytest.raises(BadArgument, match=r"rows of 2043 ids fill no .*--sequence-length (\d+) or (\d+)") as raised:
+    with pytest.raises(
+        BadArgument, match=r"rows of 2043 ids don't match .*--sequence-length (\d+) or (\d+)"
+    ) as raised:
         corrupted(wide)
     *_, lower, upper = (int(word) for word in re.findall(r"\b\d+\b", str(raised.value)))
     lengths = {row_shape(n).raw_length for n in range(1700, 2100)}
     assert max(n for n in lengths if n < 2043) == lower
     assert min(n for n in lengths if n > 2043) == upper
     many = make_shards(tmp_path / "many", objective="causal", widths=(row_shape(100).raw_length, 0))
-    with pytest.raises(BadArgument, match="would have 5 noise spans, the tokenizer of these shards has 4 sentinels"):
+    with pytest.raises(
+        BadArgument, match="would have 5 noise spans, but the tokenizer of these shards has 4 sentinels"
+    ):
         corrupted(many)
     old = make_shards(tmp_path / "old", objective="causal", widths=(SHAPE.raw_length, 0), sentinel_ids=None)
-    with pytest.raises(BadArgument, match="name no sentinels"):
+    with pytest.raises(BadArgument, match="record no sentinels"):
         corrupted(old)
     short = make_shards(
         tmp_path / "short", objective="causal", widths=(SHAPE.raw_length, 0), scalars={"num_tokens": 3}

@@ -54,7 +54,7 @@ def test_a_tokenizer_that_is_no_unigram_model(
     lm.write_bytes((models / f"{mode}.bin").read_bytes())
     model, texts = PerplexityModel(lm, tmp_path / "bpe.model", mode), [*TEXTS[:50], *ODD]
     [said] = [record.message for record in caplog.records if "bpe.model" in record.message]
-    assert "SentencePiece cuts every line" in said
+    assert "SentencePiece encodes every line" in said
     loop = kenlm.Model(str(lm)), sentencepiece.SentencePieceProcessor(model_file=str(tmp_path / "bpe.model"))
     perplexity, lengths = model.score_with_lengths(texts)
     expected = [kenlm_loop.perplexity(*loop, mode, text) for text in texts]

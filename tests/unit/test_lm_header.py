@@ -205,7 +205,7 @@ def test_words_of_a_sparse_file(tmp_path: Path) -> None:
     path = tmp_path / "sparse.bin"
     path.write_bytes(content)
     os.truncate(path, 1 << 40)
-    with pytest.raises(DamagedFile, match="found an empty one"):
+    with pytest.raises(DamagedFile, match="found an empty word"):
         check_lm(path)
 
 

@@ -103,7 +103,7 @@ def test_unnamed_files_and_false_counts_are_noticed(tmp_path):
     out = tmp_path / "out"
     finished(out)
     (out / "more.parquet").write_bytes(b"")
-    assert "not named" in verify(out)[1][0]
+    assert "not listed" in verify(out)[1][0]
     (out / "more.parquet").unlink()
     content = manifest.read(out)
     content.counts["kept"] = 2
@@ -173,7 +173,7 @@ def test_items_must_add_up_to_the_counts(tmp_path):
     content = manifest.read(tmp_path / "out")
     content.items = [{"name": "a", "read": 1, "kept": 1}]
     manifest.write(tmp_path / "out", content)
-    assert "its items'" in verify(tmp_path / "out")[1][0]
+    assert "its items add up to" in verify(tmp_path / "out")[1][0]
 
 
 def test_the_numbering_of_inputs_depends_on_names_alone(tmp_path):
@@ -208,7 +208,7 @@ def test_rejected_rows_of_a_language_model_are_verified(tmp_path):
     assert "sha256" in " ".join(verify(tmp_path)[1])
     rejected.write_bytes(b"{}\n")
     rejected.with_name("junk.jsonl").write_bytes(b"x")
-    assert "not named" in " ".join(verify(tmp_path)[1])
+    assert "not listed" in " ".join(verify(tmp_path)[1])
 
 
 def test_a_stage_of_any_name_can_be_rebuilt(tmp_path):

@@ -163,7 +163,7 @@ def test_best_fit_rows_stand_in_an_order_of_their_own_in_each_window(tmp_path, m
 
 
 def test_bos_needs_a_tokenizer_that_has_one():
-    with pytest.raises(BadArgument, match="no bos_token"):
+    with pytest.raises(BadArgument, match="needs a bos_token"):
         check_settings(Causal(bos=True), ENCODER)
 
 
@@ -223,7 +223,7 @@ def test_character_borders_are_for_bytes():
     class Other:
         vocab_size, bos_id, eos_id, pad_id, num_sentinels = 100, None, 1, 0, 0
 
-    with pytest.raises(BadArgument, match="--character-borders is for byte tokenizers"):
+    with pytest.raises(BadArgument, match="--character-borders is only for byte tokenizers"):
         check_settings(Causal(character_borders=True), Other())
 
 
@@ -302,7 +302,7 @@ R = {"name": "R", "noise_density": 0.15, "mean_noise_span_length": 3.0}
             {"objective": "causal", "random_roll": True},
             "random_roll is True, but it is for span-corruption and ul2",
         ),
-        ({"objective": "ul2", "denoisers": [R | {"share": 1e308}] * 2}, "shares of the denoisers add up to more"),
+        ({"objective": "ul2", "denoisers": [R | {"share": 1e308}] * 2}, "sum of the denoisers' shares overflows"),
     ],
 )
 def test_bad_settings_are_named(options, named):

@@ -102,7 +102,7 @@ def test_tables_that_are_too_full_are_told(
     cells["key"][np.flatnonzero(cells["key"] == 0)[free:]] = 1
     (tmp_path / "lm.bin").write_bytes(content)
     model = ProbingModel(tmp_path / "lm.bin", check_lm(tmp_path / "lm.bin"))
-    with pytest.raises(DamagedFile, match="fuller than the header says"):
+    with pytest.raises(DamagedFile, match="more entries than the header says"):
         model.score_lines(model.word_ids([word.encode() for word in WORDS[::-1]]), np.array([0, len(WORDS)]))
 
 

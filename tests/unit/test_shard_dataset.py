@@ -141,7 +141,7 @@ def test_a_state_of_other_shards_or_another_order_is_refused(shards, tmp_path):
     older = {"epoch": 0, "step": 3, "fingerprint": "abc", "split": "train", "batch_size": 4, "seed": 0}
     with pytest.raises(StaleOutput, match="order: None -> 2"):
         ShardDataset(shards, batch_size=4).load_state_dict(older)
-    with pytest.raises(BadArgument, match="row 103; an epoch has the rows 0 to 102"):
+    with pytest.raises(BadArgument, match="row 103; an epoch has rows 0 to 102"):
         ShardDataset(shards, batch_size=4).load_state_dict(state | {"row": 103})
 
 
@@ -159,7 +159,7 @@ def test_batch_gives_any_step_and_leaves_the_state(shards):
     dataset = ShardDataset(shards, batch_size=10)
     assert row_numbers(dataset.batch(1, 2)) == numbers(ShardDataset(shards, batch_size=10), 13)[12]
     assert dataset.state_dict()["row"] == 0
-    with pytest.raises(BadArgument, match="step is 10; an epoch has the steps 0 to 9"):
+    with pytest.raises(BadArgument, match="step is 10; an epoch has steps 0 to 9"):
         dataset.batch(0, 10)
 
 
@@ -252,14 +252,14 @@ def test_bad_shards_are_named(tmp_path):
     make_shards(tmp_path / "shorter", rows={"train": 9, "validation": 7})
     content = part.read_bytes()
     (tmp_path / "shorter/train/part-00000.parquet").replace(part)
-    with pytest.raises(DamagedFile, match=r"has 5 rows, its manifest says 12"):
+    with pytest.raises(DamagedFile, match=r"has 5 rows, but its manifest says 12"):
         ShardDataset(short, batch_size=2)
     part.write_bytes(b"PAR1 not")
     with pytest.raises(DamagedFile, match="not a Parquet file"):
         ShardDataset(short, batch_size=2)
     make_shards(tmp_path / "narrow", widths=(12, 6))
     part.write_bytes((tmp_path / "narrow/train/part-00000.parquet").read_bytes())
-    with pytest.raises(DamagedFile, match=r"input_ids has .*\[12\], its manifest says 16 ids"):
+    with pytest.raises(DamagedFile, match=r"input_ids has .*\[12\], but its manifest says 16 ids"):
         ShardDataset(short, batch_size=2)
     part.write_bytes(content)
     other.write_bytes((tmp_path / "narrow/train/part-00001.parquet").read_bytes())

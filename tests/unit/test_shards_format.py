@@ -230,7 +230,7 @@ def test_too_few_sentinels_are_named_before_any_text_is_read(tmp_path):
         yield []
 
     with pytest.raises(
-        BadArgument, match=r"114 noise spans at .*, the tokenizer has 100 sentinels: .*--extra-ids 114"
+        BadArgument, match=r"114 noise spans at .*, but the tokenizer has 100 sentinels: .*--extra-ids 114"
     ):
         build_item(unread(), ENCODER, SpanCorruption(sequence_length=2048), folder=tmp_path, part="p")
 

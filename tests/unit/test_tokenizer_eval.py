@@ -221,7 +221,7 @@ def item_of(path, language=None):
 def test_the_language_of_a_source_beats_that_of_a_path():
     assert language_of(item_of("/data/ko/a.jsonl", "es")) == "es"
     assert language_of(item_of("/data/ko/a.jsonl", "es"), ("pt", "es")) == "es"
-    with pytest.raises(BadArgument, match="its language is es, which is none of pt, ko"):
+    with pytest.raises(BadArgument, match="its language is es; it must be one of pt, ko"):
         language_of(item_of("/data/ko/a.jsonl", "es"), ("pt", "ko"))
 
 

@@ -211,7 +211,7 @@ OBJECTIONS = {
         35,
         1,
     ),
-    "reach over spaces": lambda m: with_pieces(m, normal({"▁": -1, "a▁b": -2})),
+    "cross spaces": lambda m: with_pieces(m, normal({"▁": -1, "a▁b": -2})),
     "no piece for the space": lambda m: with_pieces(m, normal({"▁a": -1})),
     "scores above 0": lambda m: with_pieces(m, normal({"▁": -1, "a": 0.5})),
 }

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from corpora.encoding.tokenizer_folder import read_config, read_file
 from corpora.errors import DamagedFile
 
-BATCH_CHARACTERS = 1 << 18  # `tokenizers` takes some hundred bytes an id
+BATCH_CHARACTERS = 1 << 18  # `tokenizers` takes some hundred bytes per id
 LONGEST = 1 << 22  # characters; a longer document is not compared
 
 
@@ -27,7 +27,7 @@ class AutoForm:
         self.sha256 = hashlib.sha256(data).hexdigest()
         try:
             self._tokenizer: Any = Tokenizer.from_str(data.decode())
-        except Exception as error:  # tokenizers raises the bare class
+        except Exception as error:  # tokenizers raises plain Exception
             raise DamagedFile(f"tokenizers can't load {path} ({error}): copy or train it again") from None
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
@@ -35,8 +35,8 @@ class AutoForm:
         self._first = {special[0] for special in self._special}
 
     def has_special(self, text: str) -> bool:
-        """Whether the text contains a string that AutoTokenizer takes for a special id."""
-        # most texts hold none of the one or two characters that such strings begin with
+        """Whether the text contains a string that AutoTokenizer turns into a special id."""
+        # most texts have none of the one or two characters with which such strings begin
         return any(first in text for first in self._first) and any(special in text for special in self._special)
 
     def encode(self, texts: list[str]) -> Iterator[npt.NDArray[np.int64]]:
@@ -47,7 +47,7 @@ class AutoForm:
 
 
 def auto_form(path_or_name: str) -> AutoForm | None:
-    """The tokenizer.json beside another engine; None where there is none, or it is the engine of record itself."""
+    """The tokenizer.json beside another engine; None if there is none, or if it is the engine of record itself."""
     folder = Path(path_or_name)
     if not (folder / "tokenizer.json").is_file():
         return None

@@ -1,4 +1,4 @@
-"""A tokenizer with all that its evaluation asks of it."""
+"""A tokenizer with everything that its evaluation needs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tokenizer_train.evaluation.words import word_prefix
 
 @dataclass(frozen=True)
 class Candidate:
-    """name: for tables. prefix: what stands before a word, see `words`. auto: None where nothing is compared."""
+    """name: for tables. prefix: put before a word, see `words`. auto: None if tokenizer.json isn't compared."""
 
     name: str
     encoder: Encoder
@@ -25,7 +25,7 @@ class Candidate:
 
 
 def load_candidate(path_or_name: str, name: str, *, compare_auto: bool = True) -> Candidate:
-    """Raises BadArgument or DamagedFile where the tokenizer can't be loaded."""
+    """Raises BadArgument or DamagedFile if the tokenizer can't be loaded."""
     encoder = load_encoder(path_or_name)
     return Candidate(
         name=name,
@@ -41,7 +41,7 @@ def names_of(tokenizers: Sequence[str]) -> list[str]:
     parts = [PurePath(path).parts[::-1] for path in tokenizers]
     repeated = [path for n, path in enumerate(tokenizers) if parts[n] in parts[:n]]
     if repeated:
-        raise BadArgument(f"the tokenizer {repeated[0]} is given twice: name each once")
+        raise BadArgument(f"the tokenizer {repeated[0]} is given twice: list each once")
     names = []
     for own in parts:
         length = 1

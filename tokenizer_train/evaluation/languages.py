@@ -1,4 +1,4 @@
-"""The language of an input whose documents name none: its source's, or the one that its path names."""
+"""The language of an input whose documents don't name one: its source's, or the one that its path names."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _ALONE = re.compile(r"([a-z]{2})([-_][A-Z]{2})?")
 
 
 def language_of(item: WorkItem, languages: Sequence[str] = ()) -> str:
-    """The one of `languages` that the item's source or path names, as scoring finds it.
+    """The one of `languages` that the item's source or path names, found as in scoring.
 
-    Without `languages`: the source's, or the name of the file or the nearest folder where that is a language's code
-    and nothing else (`es/`, `pt-BR/`, `ko-00000-of-00002.jsonl.zst`), or "". Raises BadArgument where none of
-    `languages` is named, or several are.
+    Without `languages`: the source's language, or the name of the file or the nearest folder if that is just a
+    language code (`es/`, `pt-BR/`, `ko-00000-of-00002.jsonl.zst`), or "". Raises BadArgument if none of `languages`
+    is named, or several are.
     """
     if languages:
         return language_of_item(item, languages)

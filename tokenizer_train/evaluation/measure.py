@@ -1,4 +1,4 @@
-"""Texts -> what is counted of them."""
+"""Texts -> counts."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Texts:
 
 
 def measure(candidate: Candidate, given: Texts) -> Tally:
-    """Counts what a tokenizer makes of the texts. Keeps their ids and decoded texts in memory."""
+    """Counts the results of a tokenizer on the texts. Keeps their ids and decoded texts in memory."""
     encoder = candidate.encoder
     ids = encoder.encode_flat(given.joined)
     used = np.zeros(encoder.vocab_size, np.bool_)

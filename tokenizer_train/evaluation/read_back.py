@@ -1,4 +1,4 @@
-"""Ids decoded, many documents at once, and text normalised as the tokenizer does; one class an engine."""
+"""Decodes the ids of many documents at once, and normalises text as the tokenizer does; one class per engine."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class ReadBack(Protocol):
         ...
 
     def normalise(self, texts: list[str]) -> list[str]:
-        """The texts after the tokenizer's normaliser, spaces as spaces, without one that it adds in front."""
+        """The texts after the tokenizer's normaliser, with plain spaces and without an added first space."""
         ...
 
 
@@ -48,7 +48,7 @@ def read_back(path_or_name: str, encoder: Encoder) -> ReadBack:
 
 
 class SentencePieceText:
-    """By the library sentencepiece."""
+    """With the sentencepiece library."""
 
     def __init__(self, model: bytes, name: str) -> None:
         import sentencepiece
@@ -70,7 +70,7 @@ class SentencePieceText:
 
 
 class JsonText:
-    """By the library `tokenizers`. Where the normaliser writes spaces differently, the decoder undoes that."""
+    """With the `tokenizers` library. If the normaliser writes spaces differently, the decoder undoes that."""
 
     def __init__(self, data: bytes, encoder: Encoder) -> None:
         from tokenizers import Tokenizer

@@ -12,13 +12,13 @@ class EvaluationSettings(Config, frozen=True, kw_only=True):
     """The column or JSON field with a document's language. None: its file's path names the language."""
 
     languages: tuple[str, ...] = ()
-    """Languages to look for in paths. None given: a folder or file whose whole name is a language."""
+    """Languages to look for in paths. Empty: look for a folder or file whose whole name is a language."""
 
     documents: int | None = None
-    """Documents to draw, keyed by their text. None: all."""
+    """Number of documents to draw, keyed by their text. None: all."""
 
     compare_auto: bool = True
-    """Whether tokenizer.json, as AutoTokenizer reads it, is compared with the engine of record."""
+    """Whether to compare tokenizer.json, as AutoTokenizer reads it, with the engine of record."""
 
     seed: int = 0
     """Seed of the draw."""
@@ -28,10 +28,10 @@ class EvaluationSettings(Config, frozen=True, kw_only=True):
             raise ValueError("language_column is empty: name a column, or leave it out")
         if self.language_column is not None and self.languages:
             raise ValueError(
-                "language_column and languages exclude each other: either a column names it, or the path"
+                "language_column and languages exclude each other: the language comes from a column or from the path"
             )
         if any(not language for language in self.languages):
-            raise ValueError(f"languages are {','.join(self.languages)!r}: name them as es,pt")
+            raise ValueError(f"languages are {','.join(self.languages)!r}: write them like es,pt")
         if self.documents is not None and self.documents < 1:
             raise ValueError(f"documents is {self.documents}: it must be at least 1")
         if self.seed < 0:

@@ -1,4 +1,4 @@
-"""Counts by tokenizer, language and source -> what eval.json holds."""
+"""Counts by tokenizer, language and source -> the content of eval.json."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tokenizer_train.evaluation.tally import Tally, figures
 
 FORMAT = "tamiz-eval"
 LEVELS: tuple[Per, ...] = get_args(Per)
-Key = tuple[int, str, str]  # number of the tokenizer, language, source; "" where none is known
+Key = tuple[int, str, str]  # index of the tokenizer, language, source; "" if unknown
 
 
 def summarise(tallies: Mapping[Key, Tally], candidates: Sequence[Candidate]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The counts of a tokenizer on a group of documents: whole numbers, so they add up in any order."""
+"""The counts of a tokenizer on a group of documents: integers, so they add up in any order."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import numpy.typing as npt
 
 
 class Tally(msgspec.Struct, kw_only=True):
-    """Counts. num_bytes: of UTF-8. words: as `words` has them. characters: code points. unspaced: those
-    of scripts that part no words by spaces. unknown: ids that are unk_id.
+    """Counts. num_bytes: of UTF-8. words: as defined in `words`. characters: code points. unspaced: those
+    of scripts without spaces between words. unknown: ids equal to unk_id.
 
-    differs_from_normalised, differs_from_raw: documents whose decoded ids aren't the text as the tokenizer's own
-    normaliser has it, or aren't the text as it came.
-    auto_*: documents compared with tokenizer.json, those that it encodes otherwise, and those left out: that hold
-    a special string such as `</s>`, which AutoTokenizer takes for the special id, and that are too long.
+    differs_from_normalised, differs_from_raw: documents whose decoded ids differ from the normalised text, or from
+    the raw text.
+    auto_*: documents compared with tokenizer.json, those that it encodes differently, and those left out: because
+    they contain a special string such as `</s>`, which AutoTokenizer turns into the special id, or are too long.
     used: a bit for each id, set where it occurred (numpy.packbits).
     """
 
@@ -61,7 +61,7 @@ def _either(a: bytes, b: bytes) -> bytes:
 
 
 def figures(tally: Tally, vocab_size: int, *, has_unknown: bool, has_auto: bool) -> dict[str, Any]:
-    """Counts and ratios, as eval.json holds them. A ratio is None where it has no denominator or no meaning."""
+    """Counts and ratios, as in eval.json. A ratio is None if its denominator is 0, or if it has no meaning."""
     used = int(np.unpackbits(np.frombuffer(tally.used, np.uint8)).sum())
     auto = {name.removeprefix("auto_"): getattr(tally, name) for name in COUNTS if name.startswith("auto_")}
     return {

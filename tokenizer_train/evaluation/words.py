@@ -1,9 +1,9 @@
-"""Words, and how many of them a tokenizer cuts.
+"""Words, and how many of them a tokenizer splits.
 
-A word is what stands between white space (`str.split`), punctuation included. It is encoded by itself, as it stands
-in running text after a space: with a space before it where pieces carry their space (`Ġla`, `▁la`) and the tokenizer
-puts none before a text, else without. It is *continued* where that gives more than one id (Rust et al. 2021,
-arXiv:2012.15613). A mark of a space that stays a piece of its own (`▁` `中`) counts as one of the word's ids.
+A word is text between white space (`str.split`), including punctuation. It is encoded alone, as it would be in
+running text after a space: with a space before it if pieces include their space (`Ġla`, `▁la`) and the tokenizer
+doesn't add one before a text, otherwise without. It is *continued* if that gives more than one id (Rust et al. 2021,
+arXiv:2012.15613). A space mark that is a piece of its own (`▁` `中`) counts as one of the word's ids.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy.typing as npt
 from corpora.encoding import Encoder
 from corpora.texts import utf8
 
-MOST_SPLIT = 1 << 17  # words at once: those of a document of 50 MB take half a gigabyte
+MOST_SPLIT = 1 << 17  # words at once: all words of a 50 MB document would take half a gigabyte
 SPACES = ("▁", "Ġ", " ")  # how pieces spell a space: SentencePiece, byte-level BPE, plain
 
 
@@ -34,7 +34,7 @@ def count_words(texts: Iterable[str]) -> Counter[str]:
 
 
 def count_unspaced(utf8: npt.NDArray[np.uint8]) -> int:
-    """Characters of scripts that part no words by spaces, in valid UTF-8.
+    """The number of characters of scripts that don't separate words by spaces, in valid UTF-8.
 
     Chinese and Japanese (U+3000-9FFF, U+20000-33FFF), Thai, Lao and Tibetan (U+0E00-0FFF), Myanmar (U+1000-10BF) and
     Khmer (U+1780-17FF), recognised by a character's first two bytes.
@@ -48,7 +48,7 @@ def count_unspaced(utf8: npt.NDArray[np.uint8]) -> int:
 
 
 def word_prefix(encoder: Encoder) -> str:
-    """The string to put before a word so that it is encoded as after a space: a space, or nothing."""
+    """The string to put before a word so that it is encoded as if after a space: a space, or nothing."""
     pieces = map(encoder.id_to_piece, range(encoder.vocab_size))
     if not any(len(piece) > 1 and piece.startswith(SPACES) for piece in pieces):
         return ""
@@ -57,7 +57,7 @@ def word_prefix(encoder: Encoder) -> str:
 
 
 def continued(encoder: Encoder, words: Counter[str], prefix: str) -> int:
-    """Occurrences of words of more than one id."""
+    """The number of occurrences of words with more than one id."""
     if not words:
         return 0
     ids = encoder.encode_flat(utf8([prefix + word for word in words]))

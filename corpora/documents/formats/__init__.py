@@ -1,7 +1,7 @@
-"""The input formats, by name, and which one a file has.
+"""The input formats by name, and how a file's format is found.
 
 base     what a format is                   lines    formats whose rows are lines
-jsonl    one JSON object a line             txt      a line is a document, or a run of lines between blank ones
+jsonl    one JSON object a line             txt      one document a line, or a run of lines between blank ones
 parquet  columns, in row groups             tsv      id, tab, passage (mMARCO)
 """
 
@@ -29,7 +29,7 @@ FORMATS: Choices[Format] = Choices(
 
 
 def by_extension() -> dict[str, tuple[Format, str]]:
-    """Extension -> (format, compression). Raises BadArgument where two formats claim one extension."""
+    """Extension -> (format, compression). Raises BadArgument if two formats claim one extension."""
     table: dict[str, tuple[Format, str]] = {}
     for format in FORMATS:
         for extension in format.extensions:
@@ -42,7 +42,7 @@ def by_extension() -> dict[str, tuple[Format, str]]:
 
 
 def detect(address: str, name: str | None = None) -> tuple[Format, str]:
-    """(format, compression) of a file. name: the format, whatever the extension.
+    """(format, compression) of a file. name: use this format, whatever the extension.
 
     Raises BadArgument, listing what is readable, for an unknown format or extension.
     """
@@ -81,7 +81,7 @@ def extension_pattern() -> str:
 
 
 def refuse_missing_column(items: Sequence[WorkItem], column: str) -> None:
-    """Raises BadArgument if an input can't have `column`, where that is known before any work.
+    """Raises BadArgument if an input is known, before any work, not to have `column`.
 
     Looks at the first file of each format: at a Parquet file's schema; JSON shows its fields only row by row.
     """
@@ -92,7 +92,7 @@ def refuse_missing_column(items: Sequence[WorkItem], column: str) -> None:
 
 
 def reading_of(item: WorkItem) -> dict[str, str | bool]:
-    """How `item` is read, where that isn't the default: part of the identity of the input that it belongs to."""
+    """How `item` is read, if not in the default way: part of its input's identity."""
     reading: dict[str, str | bool] = {}
     usual = _by_ending(item.path)
     if usual is None or usual[0].name != item.format:

@@ -1,7 +1,7 @@
-"""What an input format is: one value that owns its extensions, its splitting, its reading and its refusals.
+"""What an input format is: one value that owns its extensions, splitting, reading and checks.
 
 To add one: subclass Format (or LineFormat, where a row is a line) and register an instance with `FORMATS.register`.
-What `--input` takes, its help text, the names of sources and the messages derive from there.
+The files that `--input` accepts, its help text, the names of sources and the messages derive from the registry.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ class Format(ABC):
     """One input format. Only `name`, `extensions` and `batches` must be given."""
 
     name: str
-    """What `--format` and work items call it."""
+    """Its name in `--format` and in work items."""
 
     extensions: tuple[str, ...]
-    """In lower case with their dots, without a compression."""
+    """In lower case, with the dot, without a compression's extension."""
 
     compressible: bool = True
-    """Whether `EXTENSION.gz` and the other compressions are read, too (`streams.pieces` decompresses them)."""
+    """Whether compressed files, such as `EXTENSION.gz`, are read too (`streams.pieces` decompresses them)."""
 
     fixed_columns: tuple[str, ...] | None = None
-    """The columns of every file, where they are always the same. None: files name their own columns."""
+    """The columns of every file, if they are always the same. None: each file has columns of its own."""
 
     takes_blank_lines: bool = False
-    """Whether `--blank-lines` has a meaning for it."""
+    """Whether `--blank-lines` applies to the format."""
 
     @abstractmethod
     def batches(self, item: WorkItem, batch_bytes: int, columns: tuple[str, ...]) -> Iterator[DocumentBatch]:
@@ -45,15 +45,15 @@ class Format(ABC):
         return map(TextBatch.of, self.batches(item, batch_bytes, ()))
 
     def split(self, item: WorkItem, item_bytes: int) -> list[Range]:  # noqa: ARG002
-        """Ranges of about item_bytes that cover the file that `item` stands for. Here: always the whole file."""
+        """Ranges of about item_bytes that cover the file of `item`. By default: the whole file."""
         return [Range(0, item.size, 0)]
 
     def columns(self, item: WorkItem) -> Sequence[str] | None:  # noqa: ARG002
-        """The columns that the file has, where that is known before its rows are read; otherwise None."""
+        """The file's columns if they are known before its rows are read, otherwise None."""
         return self.fixed_columns
 
     def check(self, item: WorkItem) -> None:
-        """Raises BadArgument if the file can't be read the way that `item` says. Called before any work."""
+        """Raises BadArgument if the file can't be read the way `item` describes. Called before any work."""
         if self.fixed_columns is not None and item.text_column != TEXT:
             columns = ", ".join(self.fixed_columns)
             raise BadArgument(f"{item.path} has no column {item.text_column}; a {self.name} file has only {columns}")

@@ -1,7 +1,7 @@
 """Kernels that read one field of JSON lines without a Python object per line: unescaped UTF-8, text after text.
 
-They read plain blocks only: every line is one object whose values are strings, numbers, true, false or null, and has
-the field once, as a string that isn't empty. Any other block is left to the parser of single lines.
+They read plain blocks only: every line is one object whose values are strings, numbers, true, false or null, and that
+has the field exactly once, as a string that isn't empty. All other blocks are left to the line-by-line parser.
 
 Twin: corpora.documents.formats.json_parser.JsonlParser
 """
@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from corpora.compiled import bytes_between, copy_64, inlined, trailing_zeros, uncounted
 
 SLACK = 64  # bytes after the texts that may be overwritten
-_BAD = -1  # as a position: the block isn't plain
+_BAD = -1  # returned as a position: the block isn't plain
 _QUOTE, _BACKSLASH, _NEWLINE, _SPACE, _TAB, _RETURN = map(ord, '"\\\n \t\r')
 _OPEN, _CLOSE, _COLON, _COMMA = map(ord, "{}:,")
 _MINUS, _PLUS, _POINT, _ZERO, _NINE, _E, _U = map(ord, "-+.09eu")
-_STANDS_FOR = np.zeros(256, np.uint8)  # by the byte that follows a backslash
+_STANDS_FOR = np.zeros(256, np.uint8)  # indexed by the byte after a backslash
 _STANDS_FOR[[*b'"\\/bfnrt']] = [*b'"\\/\b\f\n\r\t']
 _HEX = np.full(256, 1 << 16, np.int64)
 _HEX[[*b"0123456789abcdefABCDEF"]] = [*range(16), *range(10, 16)]
@@ -69,7 +69,7 @@ def _write(code: int, out: NDArray[np.uint8], end: int) -> int:
 
 @uncounted
 def _escape(block: NDArray[np.uint8], position: int, out: NDArray[np.uint8], end: int) -> tuple[int, int]:
-    """Reads the escape at `position`, writes its character from out[end] on. Returns where each of the two ends."""
+    """Reads the escape at `position`, writes its character from out[end] on. Returns the end of each."""
     byte = _byte(block, position + 1)
     if byte != _U:
         out[end] = _STANDS_FOR[byte]
@@ -182,7 +182,7 @@ def _key(block: NDArray[np.uint8], position: int) -> int:
 def _object(
     block: NDArray[np.uint8], position: int, name: NDArray[np.uint8], out: NDArray[np.uint8], end: int
 ) -> tuple[int, int]:
-    """Reads the object at `position` and writes its text from out[end] on. Returns where each of the two ends."""
+    """Reads the object at `position` and writes its text from out[end] on. Returns the end of each."""
     begin, found = end, False
     if _byte(block, position) != _OPEN:
         return _BAD, end
@@ -216,7 +216,7 @@ def _object(
 def read_field(
     block: NDArray[np.uint8], name: NDArray[np.uint8], out: NDArray[np.uint8], ends: NDArray[np.int64]
 ) -> int:
-    """Writes the field of line k to out[ends[k]:ends[k + 1]]. Returns the number of lines, or -1: not all are plain.
+    """Writes the field of line k to out[ends[k]:ends[k + 1]]. Returns the number of lines, -1 if not all are plain.
 
     block: lines, the last with or without its newline; valid UTF-8. out: uint8[bytes of the block + SLACK]. ends:
     int64[lines + 1].

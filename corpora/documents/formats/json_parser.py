@@ -1,7 +1,7 @@
 """One JSON object a line -> documents.
 
 The fast path decodes a block at once. A block with anything unusual is read line by line, with the same outcome for
-each line. Fields that nobody asked for only have to be grammatical JSON; their values are not looked at.
+each line. Fields that aren't requested only need to be valid JSON; their values are ignored.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _LONGEST_INT = 4000  # digits; Python refuses to convert more than 4300
 
 
 class JsonlParser(LineParser):
-    """Lines -> DocumentBatch. url, timestamp and the extra columns are strings, or become their JSON text."""
+    """Lines -> DocumentBatch. url, timestamp and extra columns that aren't strings become their JSON text."""
 
     def __init__(self, file: str, columns: tuple[str, ...], text_column: str = TEXT) -> None:
         super().__init__(file, columns)
@@ -34,8 +34,8 @@ class JsonlParser(LineParser):
         """The whole block at once, if every line is one plain document.
 
         decode_lines accepts any white space between values. A newline between `}` and `{` always separates two
-        values (neither strings nor the grammar allow it inside one). So if every newline stands there, as many
-        values as lines means one value a line.
+        values (JSON allows it inside neither a string nor an object). So if every newline is of that kind and there
+        are as many values as lines, every line is one value.
         """
         lines = _lines_of_braces(block)
         if not lines:
@@ -83,9 +83,9 @@ class JsonlParser(LineParser):
 
 
 def _lines_of_braces(block: bytes) -> int:
-    """How many lines the block has, if the first byte of each is `{` and the last is `}`; otherwise 0."""
+    """The number of lines in the block if each starts with `{` and ends with `}`; otherwise 0."""
     characters = np.frombuffer(block, np.uint8)
-    newlines = np.flatnonzero(characters[:-1] == ord("\n"))  # without the one that ends the block
+    newlines = np.flatnonzero(characters[:-1] == ord("\n"))  # without the block's final newline
     if not block.startswith(b"{") or not block.endswith((b"}\n", b"}")):
         return 0
     between = (characters[newlines - 1] == ord("}")) & (characters[newlines + 1] == ord("{"))

@@ -11,11 +11,11 @@ from corpora.documents.formats.utf8_kernels import is_utf8
 from corpora.documents.item import TEXT
 from corpora.texts import Utf8
 
-_SHORTEST = len('{"":"."}')  # an object, but for the field's name
+_SHORTEST = len('{"":"."}')  # the shortest object, without the field's name
 
 
 class JsonTexts:
-    """Lines -> TextBatch. The outcome of each line is that of JsonlParser."""
+    """Lines -> TextBatch. Each line has the same outcome as with JsonlParser."""
 
     def __init__(self, file: str, text_column: str = TEXT) -> None:
         self._column = text_column
@@ -30,7 +30,7 @@ class JsonTexts:
 
 
 def plain_texts(block: bytes, column: str = TEXT) -> Utf8 | None:
-    """The text of every line; None where not all lines are plain."""
+    """The text of every line; None if not all lines are plain."""
     name = np.frombuffer(column.encode(), np.uint8)
     data = np.frombuffer(block, np.uint8)
     if not is_utf8(data):

@@ -20,7 +20,7 @@ class JsonLines(LineFormat):
         return JsonlParser(item.path, columns, item.text_column)
 
     def texts(self, item: WorkItem, batch_bytes: int) -> Iterator[TextBatch]:
-        """By kernels, without a Python object for each document."""
+        """Uses kernels, without a Python object per document."""
         from corpora.documents.formats.json_texts import JsonTexts  # compiled by numba, which takes a while to import
 
         yield from read_lines(item, batch_bytes, JsonTexts(item.path, item.text_column))

@@ -20,7 +20,7 @@ Batch = TypeVar("Batch", DocumentBatch, TextBatch)
 
 
 class LineParser(ABC):
-    """Blocks of lines -> DocumentBatch. A subclass says what becomes of one line, and may take a block at once."""
+    """Blocks of lines -> DocumentBatch. A subclass decides what a line becomes, and may parse a block at once."""
 
     def __init__(self, file: str, columns: tuple[str, ...]) -> None:
         self.file = file
@@ -40,7 +40,7 @@ class LineParser(ABC):
         return builder.build(len(block))
 
     def whole(self, block: bytes, first_row: int) -> DocumentBatch | None:  # noqa: ARG002
-        """The whole block at once, for speed; None if any of its lines is unusual. Same outcomes as `outcome`."""
+        """The whole block at once, for speed; None if any line is unusual. Gives the same outcomes as `outcome`."""
         return None
 
     @abstractmethod
@@ -58,7 +58,7 @@ class LineFormat(Format):
         return read_lines(item, batch_bytes, self.parser(item, columns))
 
     def split(self, item: WorkItem, item_bytes: int) -> list[Range]:
-        """Cut after lines, or after blank lines where these separate documents.
+        """Ranges that end after lines, or after blank lines if these separate documents.
 
         Compressed and remote files stay whole.
         """
@@ -73,7 +73,7 @@ class LineFormat(Format):
 
 
 def blocks(item: WorkItem, batch_bytes: int) -> Iterator[bytes]:
-    """Whole lines, about batch_bytes at a time, without the byte order mark at the file's start."""
+    """Whole lines, about batch_bytes at a time, without a byte order mark at the start of the file."""
     for number, block in enumerate(blocks_of_lines(pieces(item), batch_bytes)):
         yield block.removeprefix(_BOM) if item.start == number == 0 else block
 

@@ -25,9 +25,9 @@ class Parquet(Format):
         yield from read_parquet(item, batch_bytes, columns)
 
     def split(self, item: WorkItem, item_bytes: int) -> list[Range]:
-        """Between row groups. Raises BadArgument if the text column is missing, or is none of strings.
+        """Ranges that end between row groups. Raises BadArgument if there is no text column, or it isn't of strings.
 
-        An empty or damaged file is one range: reading it says what is wrong.
+        An empty or damaged file is one range: reading it reports what is wrong.
         """
         from corpora.documents.formats.parquet_file import opened
 
@@ -41,7 +41,7 @@ class Parquet(Format):
             return [Range(0, 0, 0)]
 
     def columns(self, item: WorkItem) -> Sequence[str] | None:
-        """The schema's; None where it can't be read: reading the item says what is wrong."""
+        """The schema's columns; None if it can't be read: reading the item reports what is wrong."""
         from corpora.documents.formats.parquet_file import opened
 
         try:

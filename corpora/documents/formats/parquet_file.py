@@ -1,4 +1,4 @@
-"""Parquet -> documents: the text column, and `url` and `timestamp` where the file has them."""
+"""Parquet -> documents: the text column, and `url` and `timestamp` if the file has them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from corpora.files import open_binary
 
 
 class ParquetFile:
-    """An open Parquet file. Bad content raises Damage; a disk or network that fails raises TamizError."""
+    """An open Parquet file. Bad content raises Damage; a failing disk or network raises TamizError."""
 
     def __init__(self, address: str, file: IO[bytes]) -> None:
         self._address = address
@@ -29,11 +29,11 @@ class ParquetFile:
 
     @property
     def names(self) -> list[str]:
-        """Its columns."""
+        """The names of its columns."""
         return list(self._file.schema_arrow.names)
 
     def row_groups(self) -> list[tuple[int, int]]:
-        """(rows, uncompressed bytes) of each."""
+        """(rows, uncompressed bytes) of each row group."""
         groups = (self._file.metadata.row_group(g) for g in range(self._file.num_row_groups))
         return [(group.num_rows, group.total_byte_size) for group in groups]
 
@@ -50,7 +50,7 @@ class ParquetFile:
             raise BadArgument(f"{self._address}: column {name} is {kind}; it must be string")
 
     def tables(self, group: int, names: tuple[str, ...], batch_bytes: int) -> Iterator[pa.RecordBatch]:
-        """Batches of about batch_bytes of one row group, with those of `names` that the file has."""
+        """Batches of about batch_bytes of one row group, with the columns among `names` that the file has."""
         metadata = self._file.metadata.row_group(group)
         rows = max(1, metadata.num_rows * batch_bytes // max(1, metadata.total_byte_size))
         present = [name for name in dict.fromkeys(names) if name in self._file.schema_arrow.names]
@@ -78,7 +78,7 @@ def opened(address: str) -> Iterator[ParquetFile]:
     """Raises Damage for a file without a readable footer, TamizError for one that can't be opened."""
     try:
         file = open_binary(address)
-    except Exception as error:  # each file system has exceptions of its own
+    except Exception as error:  # every file system raises its own exceptions
         raise unreadable(address, error) from error
     with file:
         yield ParquetFile(address, file)

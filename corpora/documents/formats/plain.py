@@ -18,7 +18,7 @@ class PlainParser(LineParser):
 
     @abstractmethod
     def split(self, lines: list[str]) -> tuple[Texts, Texts]:
-        """Texts and urls of n lines. An empty text means that some line is unusual."""
+        """Texts and urls of n lines. An empty text means that a line is unusual."""
 
     @abstractmethod
     def row(self, line: str) -> Outcome:

@@ -22,17 +22,17 @@ class TxtParser(PlainParser):
 
 
 class Paragraphs:
-    """Blocks of lines -> DocumentBatch, where blank lines separate documents, which may go on in the next block.
+    """Blocks of lines -> DocumentBatch, if blank lines separate documents. A document may continue in the next block.
 
-    A document's row is that of its first line; its lines are joined by \\n. Blank lines are no rows. A document with
-    a line that isn't UTF-8 is rejected whole.
+    A document's row is that of its first line; its lines are joined by \\n. Blank lines aren't rows. A document with
+    a line that isn't UTF-8 is rejected as a whole.
     """
 
     def __init__(self, item: WorkItem, columns: tuple[str, ...]) -> None:
-        self.lines: list[bytes] = []  # of the document that is still open
+        self.lines: list[bytes] = []  # lines of the document that is still open
         self._item, self._columns = item, columns
         self._parser = TxtParser(item.path, columns)
-        self._row = item.first_row  # of the next line
+        self._row = item.first_row  # row of the next line
         self._first = 0  # row of the open document's first line
 
     def __call__(self, block: bytes) -> DocumentBatch:
@@ -53,7 +53,7 @@ class Paragraphs:
         return builder.build(len(block))
 
     def last(self) -> DocumentBatch:
-        """The document that the item's end closes, if there is one."""
+        """The document that ends with the item, if there is one."""
         builder = BatchBuilder(self._item.path, self._columns)
         self._close(builder)
         return builder.build(0)

@@ -1,4 +1,4 @@
-"""Whether bytes are valid UTF-8 (Unicode, table 3-7), 64 at a time, as the bits of a number.
+"""Checks whether bytes are valid UTF-8 (Unicode, table 3-7), 64 at a time, as the bits of a number.
 
 Continuation bytes must appear exactly where a lead byte requires them. No lead byte may start an overlong form or a
 character past U+10FFFF, and no second byte may complete one of these or a surrogate.
@@ -15,7 +15,7 @@ from corpora.compiled import bytes_between, inlined, uncounted
 
 _BLOCK = 64
 _ONE, _LAST = np.uint64(1), np.uint64(63)
-# Carried from one block to the next: the continuation bytes that are due, and whether the last byte is a lead byte
+# Carried from one block to the next: the continuation bytes still required, and whether the last byte is a lead byte
 # that narrows the range of the second byte.
 _DUE, _E0, _ED, _F0, _F4, _LEFT = range(6)
 
@@ -31,7 +31,7 @@ def _after(data: NDArray[np.uint8], at: int, byte: int, left: NDArray[np.uint64]
 
 @inlined
 def _is_right(data: NDArray[np.uint8], at: int, left: NDArray[np.uint64]) -> bool:
-    """Whether the 64 bytes at `at` are valid, after the blocks that `left` remembers."""
+    """Whether the 64 bytes at `at` are valid, given the state `left` of the blocks before."""
     two, three = bytes_between(data, at, 0xC2, 0xDF), bytes_between(data, at, 0xE0, 0xEF)
     four, never = bytes_between(data, at, 0xF0, 0xF4), bytes_between(data, at, 0xF5, 0xFF)
     never |= bytes_between(data, at, 0xC0, 0xC1)

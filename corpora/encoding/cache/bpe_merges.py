@@ -1,6 +1,7 @@
-"""Byte-pair merges: the pair of lowest rank first, the leftmost of equal ones, as both BPE engines merge.
+"""Byte-pair merges: lowest rank first, leftmost first among equal ranks, as in both BPE engines.
 
-Pairs are found by a hash table of uint64: left symbol, right symbol (21 bits each), rank (22 bits); all ones is free.
+Pairs are looked up in a hash table of uint64: left symbol, right symbol (21 bits each), rank (22 bits). A free cell
+is all ones.
 
 Twin: tests/reference/greedy_merges.py::merge
 """
@@ -15,28 +16,28 @@ from numpy.typing import NDArray
 from corpora.compiled import inlined, leading_zeros, trailing_zeros, uncounted
 
 MOST_SYMBOLS, MOST_RANKS = 1 << 21, (1 << 22) - 1
-_RIGHT, _LEFT = np.uint64(22), np.uint64(43)  # where they begin, in bits
+_RIGHT, _LEFT = np.uint64(22), np.uint64(43)  # bit offsets of the two symbols
 _RANK = np.uint64(MOST_RANKS)
 _FREE = np.uint64(0xFFFFFFFFFFFFFFFF)
-_NONE = MOST_RANKS  # the rank of two symbols that are no pair
+_NONE = MOST_RANKS  # the rank of two symbols that don't form a pair
 _NO_PAIR = _NONE << 6
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
-_SHORT = 64  # symbols; longer words are merged by a heap
+_SHORT = 64  # symbols; longer words are merged with a heap
 _HALF, _LOW = 32, 0xFFFFFFFF
 
 
 class Merges(NamedTuple):
-    """slots: the table. merged: int32[ranks], the symbol that a pair of this rank becomes."""
+    """slots: the table. merged: int32[ranks], the symbol that the pair of each rank becomes."""
 
     slots: NDArray[np.uint64]
     merged: NDArray[np.int32]
 
 
 class Surfaces(NamedTuple):
-    """The ids that symbols are written as: `ids[symbol]`. Symbols from len(ids) on are code points in no piece.
+    """The ids of symbols: `ids[symbol]`. Symbols from len(ids) on are code points that occur in no piece.
 
-    A code point is written as `bytes_of[byte]` for each of its bytes; or, if `bytes_of[0]` is negative, a run of code
-    points as one `unknown`.
+    Such a code point is written as `bytes_of[byte]` for each of its bytes; if `bytes_of[0]` is negative, a run of
+    them is written as one `unknown`.
     """
 
     ids: NDArray[np.int32]
@@ -45,7 +46,7 @@ class Surfaces(NamedTuple):
 
 
 class Room(NamedTuple):
-    """To work in: int64[symbols of the longest word], and int64[64 and five times that]."""
+    """Scratch memory: int64[symbols of the longest word], and int64[64 + five times that]."""
 
     line: NDArray[np.int64]
     work: NDArray[np.int64]
@@ -56,7 +57,7 @@ def room_for(longest: int) -> Room:
 
 
 class ByteMerges(NamedTuple):
-    """Merges that begin with bytes. symbol_of: int32[256], of bytes. ranks: int32[256, 256], of pairs of bytes."""
+    """Merges that start from bytes. symbol_of: int32[256], by byte. ranks: int32[256, 256], by pair of bytes."""
 
     symbol_of: NDArray[np.int32]
     ranks: NDArray[np.int32]
@@ -75,8 +76,8 @@ def byte_merges(symbol_of: NDArray[np.int32], pairs: NDArray[np.int64], merged: 
 
 
 def merges_of(pairs: NDArray[np.int64], merged: NDArray[np.int32]) -> Merges:
-    """pairs: int64[pairs, 3] of (left, right, rank), each below its bound. Of equal pairs the last one counts."""
-    slots = np.full(1 << max(4, (len(pairs) * 3 // 2).bit_length()), _FREE)  # at least a third stays free
+    """pairs: int64[pairs, 3] of (left, right, rank), each below its bound. Of two equal pairs the last one counts."""
+    slots = np.full(1 << max(4, (len(pairs) * 3 // 2).bit_length()), _FREE)  # a third of the cells or more stay free
     left, right, rank = pairs.astype(np.uint64).T
     _insert(slots, left << _LEFT | right << _RIGHT | rank)
     return Merges(slots, merged)
@@ -113,10 +114,10 @@ def _rank_of(slots: NDArray[np.uint64], left: int, right: int) -> int:
 
 @inlined
 def _merge_short(line: NDArray[np.int64], length: int, pairs: NDArray[np.int64], merges: Merges) -> int:
-    """Merges `line[:length]`, at most 64 symbols, in place. Returns how many symbols are left.
+    """Merges `line[:length]`, at most 64 symbols, in place. Returns how many symbols remain.
 
-    pairs: rank << 6 | place of the pair that begins at each place, or _NO_PAIR. A bit of `left` says which symbols
-    are left.
+    pairs: rank << 6 | place of the pair that begins at each place, or _NO_PAIR. The bits of `left` mark the symbols
+    that remain.
     """
     slots, merged, one = merges.slots, merges.merged, np.uint64(1)
     left = ((one << np.uint64(length)) if length < 64 else np.uint64(0)) - one
@@ -158,7 +159,7 @@ def _push(heap: NDArray[np.int64], size: int, key: int) -> None:
 
 @inlined
 def _pop(heap: NDArray[np.int64], size: int) -> None:
-    """Removes the least key of `heap[:size]`."""
+    """Removes the smallest key of `heap[:size]`."""
     moved, place = heap[size - 1], 0
     while 2 * place + 1 < size - 1:
         child = 2 * place + 1
@@ -173,7 +174,7 @@ def _pop(heap: NDArray[np.int64], size: int) -> None:
 
 @uncounted
 def _merge_long(line: NDArray[np.int64], length: int, work: NDArray[np.int64], merges: Merges) -> int:
-    """As `_merge_short`, by a heap of rank << 32 | place and linked places. work: int64[at least 5 * length]."""
+    """As `_merge_short`, with a heap of rank << 32 | place, and linked places. work: int64[at least 5 * length]."""
     slots, merged = merges.slots, merges.merged
     after, before, heap = work[:length], work[length : 2 * length], work[2 * length :]
     size = 0
@@ -192,7 +193,7 @@ def _merge_long(line: NDArray[np.int64], length: int, work: NDArray[np.int64], m
         if line[left] < 0 or right >= length:
             continue
         if _rank_of(slots, line[left], line[right]) != top >> _HALF:
-            continue  # the pair has been merged away
+            continue  # the pair is no longer there
         line[left], line[right] = merged[top >> _HALF], -1
         after[left] = after[right]
         if after[left] < length:
@@ -216,7 +217,7 @@ def _merge_long(line: NDArray[np.int64], length: int, work: NDArray[np.int64], m
 
 @inlined
 def merge(room: Room, length: int, merges: Merges) -> int:
-    """Merges the symbols `room.line[:length]` in place. Returns how many are left."""
+    """Merges the symbols `room.line[:length]` in place. Returns how many remain."""
     if length > _SHORT:
         return _merge_long(room.line, length, room.work, merges)
     for place in range(length - 1):
@@ -226,7 +227,7 @@ def merge(room: Room, length: int, merges: Merges) -> int:
 
 @inlined
 def merge_bytes(data: NDArray[np.uint8], start: int, length: int, model: ByteMerges, room: Room) -> int:
-    """As `merge`, for the bytes data[start:start + length], whose symbols it first puts into the line."""
+    """As `merge`, for the bytes data[start:start + length], whose symbols are first written to the line."""
     for place in range(length):
         room.line[place] = model.symbol_of[data[start + place]]
     if length > _SHORT:
@@ -266,10 +267,10 @@ def merge_words(
     pool_end: int,
     room: Room,
 ) -> int:
-    """Writes each word's ids to the pool, and where they are to its entry. Returns the pool's next free place.
+    """Writes each word's ids to the pool, and their place to its entry. Returns the pool's next free place.
 
-    Word w is `symbols[starts[w]:starts[w + 1]]` and its entry `entries[words[w]]`. One that might not fit gets
-    limit -1, and so does one that ends with the symbol `no_end`.
+    Word w is `symbols[starts[w]:starts[w + 1]]` and its entry `entries[words[w]]`. A word that
+    might not fit gets limit -1, and so does a word that ends with the symbol `no_end`.
     """
     known = surfaces.ids.shape[0]
     for word in range(words.shape[0]):

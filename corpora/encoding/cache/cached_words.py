@@ -1,4 +1,4 @@
-"""Texts to values (ids, pieces) by words kept in a cache: the loop that unigram and BPE models share."""
+"""Texts to values (ids, pieces) with a cache of words: the loop that unigram and BPE models share."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ from corpora.texts import Utf8, read_only
 Bytes = NDArray[np.uint8]
 Offsets = NDArray[np.int64]
 ByEngine = Callable[[list[str]], Iterable[NDArray[np.integer]]]
-_LONG_BYTES = 120  # a word with an entry: two places of the table, the entry, 32 bytes of text, 8 pieces
-_MOST_WORDS = 1 << 15  # in a block
-_BYTES_A_WORD = 8  # in a block, for each word that it can hold
+_LONG_BYTES = 120  # memory of a word with an entry: two table cells, the entry, 32 bytes of text, 8 pieces
+_MOST_WORDS = 1 << 15  # words in a block
+_BYTES_A_WORD = 8  # bytes in a block for each word that it can hold
 _TOO_MUCH_AGAIN = 0.45  # above this share of re-encoded text, the engine alone is faster
 _BATCH_BYTES = 1 << 20  # lines that the engine encodes in one call
 
@@ -38,13 +38,13 @@ _BATCH_BYTES = 1 << 20  # lines that the engine encodes in one call
 class Lines(NamedTuple):
     """Line l's values are `values[offsets[l]:offsets[l + 1]]`; document d has `lines_per_document[d]` lines."""
 
-    values: NDArray[Any]  # of the subclass's dtype
+    values: NDArray[Any]  # has the subclass's dtype
     offsets: Offsets
     lines_per_document: NDArray[np.int64]
 
 
 class _Block(NamedTuple):
-    """A block's values, where its lines end among them, and (line, first byte, end) of each unsafe one."""
+    """A block's values, where its lines end among them, and (line, first byte, end) of each unsafe line."""
 
     values: NDArray[Any]
     line_ends: Offsets
@@ -54,9 +54,9 @@ class _Block(NamedTuple):
 class CachedWords(ABC):
     """Serves one thread at a time. A subclass defines what a word is (`_cut`), and its values (`_fill`).
 
-    dtype: of the values. expansion: symbols that a byte of text can become. alone: whether a word's values never
-    depend on what stands before it in the line. cache_bytes bounds the cache, which is emptied when it is full. The
-    block of text being encoded reserves another 50 MB, of which ordinary text touches a few.
+    dtype: of the values. expansion: the most symbols that a byte of text becomes. alone: whether a word's values
+    never depend on the text before it in the line. cache_bytes bounds the cache, which is emptied when it is full.
+    The buffers for a block of text reserve another 50 MB, of which ordinary text touches only a few.
     """
 
     engine, slower_than_next = "word cache", False
@@ -81,20 +81,20 @@ class CachedWords(ABC):
 
     @property
     def seldom_serve(self) -> bool:
-        """Whether the engine alone would be faster, since it encoded nearly half of the text anyway."""
+        """Whether the engine alone would be faster, because it has encoded nearly half of the text anyway."""
         return self._bytes_seen > _BATCH_BYTES and self._bytes_again > _TOO_MUCH_AGAIN * self._bytes_seen
 
     @abstractmethod
     def _cut(
         self, data: Bytes, offsets: Offsets, state: NDArray[np.int64], lines_of: NDArray[np.int64]
     ) -> tuple[int, int]:
-        """Cuts a block into `_words` and `_line_ends`: how many of each. See `word_scans`."""
+        """Cuts a block into `_words` and `_line_ends`. Returns how many of each. See `word_scans`."""
 
     @abstractmethod
     def _fill(self, data: Bytes, part: slice, pool_next: int, pool_end: int) -> int:
         """Finds the values of the new words `_fresh[part]`, from `_pool[pool_next]` on. Returns the next free place.
 
-        A word that it leaves out gets limit -1: the engine then encodes its line.
+        A word without values gets limit -1: the engine then encodes its line.
         """
 
     @abstractmethod
@@ -164,7 +164,7 @@ class CachedWords(ABC):
         return _Block(values[:count], ends, np.stack(spans, axis=1))
 
     def _encoded_again(self, lines: Lines, data: Bytes, unsafe: NDArray[np.int64]) -> Lines:
-        """The lines with the unsafe ones, rows of (line, first byte, end), encoded by the engine."""
+        """The lines, with the `unsafe` ones (rows of line, first byte, end) encoded again by the engine."""
         if not len(unsafe):
             return lines
         self._bytes_again += int(np.sum(unsafe[:, 2] - unsafe[:, 1]))

@@ -1,4 +1,4 @@
-"""`encode_flat` for any encoder: by the first fast way that is exact, else by the engine of record."""
+"""`encode_flat` for any encoder: the first fast way that is exact, or else the engine of record."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ OfRecord = Callable[[list[str]], Sequence[NDArray[np.integer]]]
 class FastWay(Protocol):
     """Serves one thread at a time.
 
-    seldom_serve: the engine of record is faster on the text seen so far. slower_than_next: so is the next way.
+    On the text seen so far, seldom_serve: the engine of record is faster; slower_than_next: the next way is faster.
     """
 
     @property
@@ -31,15 +31,15 @@ class FastWay(Protocol):
     @property
     def slower_than_next(self) -> bool: ...
     def encode_flat(self, texts: Utf8, /) -> FlatIds:
-        """Raises ValueError for texts that it can't serve."""
+        """Raises ValueError for texts that it can't encode."""
 
 
 Make = Callable[[int], FastWay]
 Find = Callable[[], Make | None]
-_BATCH_BYTES = 1 << 20  # texts that the engine gets in one call: its results take many times the memory of the ids
+_BATCH_BYTES = 1 << 20  # bytes of text per call of the engine: its results take many times the memory of the ids
 _log = logging.getLogger(__name__)
 
-# What tokenizers get wrong first. A fast way serves only if it agrees with the engine on all of it.
+# Text that tokenizers tend to get wrong. A fast way is used only if it agrees with the engine on all of it.
 SAMPLE = [
     "",
     " ",
@@ -63,24 +63,24 @@ class _Way(NamedTuple):
 
 
 class FlatEncoder:
-    """Threads may share one: each thread at work borrows a fast way with its word cache, see `lending`.
+    """Threads may share one: each working thread borrows a fast way with its word cache, see `lending`.
 
     record: the engine of record, named `name`. ways: each returns a function that makes a fast way with a cache of at
-    most the given bytes, or None where this tokenizer has no such way. The first one serves; where it is slower or
-    fails, the next one does, and at last the engine. A way whose ids differ from the record's on SAMPLE never serves,
-    which is logged once.
+    most the given bytes, or None if there is no such way for this tokenizer. The first one is used; if it is slower
+    or fails, the next one, and finally the engine. A way whose ids differ from the engine's on SAMPLE is never used,
+    and a warning is logged.
     """
 
     def __init__(
         self, name: str, record: OfRecord, dtype: np.dtype[np.unsignedinteger], ways: Sequence[Find]
     ) -> None:
         self._name, self._record, self._dtype, self._ways = name, record, dtype, ways
-        self._checked: list[_Way | None] = []  # the ways that were needed so far
+        self._checked: list[_Way | None] = []  # the ways needed so far
         self._lock = threading.Lock()
 
     @property
     def engine(self) -> str:
-        """The first way that serves: `word cache`, `fastokens 0.3.5`, or the engine of record and its version."""
+        """The first usable way: `word cache`, `fastokens 0.3.5`, or the engine of record and its version."""
         return next((way.engine for way in self._serving()), self._name)
 
     def encode(self, texts: Utf8) -> FlatIds:
@@ -92,11 +92,11 @@ class FlatEncoder:
                     ):
                         return way.encode_flat(texts)
             except ValueError as error:
-                _log.warning("%s can't encode some texts (%s): another way encodes them", serving.engine, error)
+                _log.warning("%s can't encode some texts (%s): using a slower encoder", serving.engine, error)
         return self._by_record(texts)
 
     def _serving(self) -> Iterator[_Way]:
-        """The ways that agree with the record. Each is made and checked when it is first needed."""
+        """The ways that agree with the engine of record. Each is made and checked when it is first needed."""
         for number, find in enumerate(self._ways):
             with self._lock:
                 if number == len(self._checked):
@@ -111,19 +111,19 @@ class FlatEncoder:
         sample = utf8(SAMPLE)
         try:
             way = make(1 << 16)
-            found = [way.encode_flat(sample) for _ in range(2)]  # new words, then cached ones
+            found = [way.encode_flat(sample) for _ in range(2)]  # first as new words, then from the cache
         except Exception as error:
             self._say_why(f"failed ({type(error).__name__}: {error})")
             return None
         expected = self._by_record(sample)
         for ids, offsets in found:
             if not np.array_equal(ids, expected.ids) or not np.array_equal(offsets, expected.offsets):
-                self._say_why(f"({way.engine}) gave other ids")
+                self._say_why(f"({way.engine}) gave different ids")
                 return None
         return _Way(way.engine, Lender(make))
 
     def _say_why(self, why: str) -> None:
-        _log.warning("a fast way to encode %s on a sample: %s or a slower way encodes instead", why, self._name)
+        _log.warning("a fast encoder %s on a sample: falling back to a slower one, at worst %s", why, self._name)
 
     def _by_record(self, texts: Utf8) -> FlatIds:
         parts = [flat_ids([], self._dtype)]
@@ -137,7 +137,7 @@ class FlatEncoder:
 
 
 def _batches(texts: Utf8) -> Iterator[Utf8]:
-    """Parts of the texts of about _BATCH_BYTES, one text at least."""
+    """Consecutive texts, about _BATCH_BYTES at a time, but at least one text."""
     start, count = 0, len(texts.offsets) - 1
     while start < count:
         stop = int(np.searchsorted(texts.offsets, texts.offsets[start] + _BATCH_BYTES, "right")) - 1

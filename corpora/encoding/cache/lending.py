@@ -1,4 +1,4 @@
-"""Fast encoders lent to threads: one for each thread at work, and one budget for the word caches of a process."""
+"""Lends fast encoders to threads: one per working thread, with one budget for the word caches of a process."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
-DEFAULT_CACHE = 96 << 20  # bytes: some 800,000 short words, or as many of GPT-2's
-_ALL_CACHES = 1 << 30  # bytes: of a process; beyond it, new caches get smaller, as with many languages or threads
-_in_process: weakref.WeakSet[Any] = weakref.WeakSet()  # encoders with a cache, for scoring and shards alike
+DEFAULT_CACHE = 96 << 20  # bytes: some 800,000 short words, for SentencePiece or GPT-2
+_ALL_CACHES = 1 << 30  # bytes per process; beyond it, as with many languages or threads, new caches are smaller
+_in_process: weakref.WeakSet[Any] = weakref.WeakSet()  # encoders with a cache, both for scoring and for shards
 
 Cached = TypeVar("Cached")
 
@@ -25,7 +25,7 @@ class Lender(Generic[Cached]):
 
     @contextmanager
     def lent(self) -> Iterator[Cached]:
-        """An encoder with what it has cached so far; kept for the next borrower unless the block fails."""
+        """An encoder with its cache so far; kept for the next borrower unless the block fails."""
         with self._lock:
             encoder = self._free.pop() if self._free else None
         if encoder is None:

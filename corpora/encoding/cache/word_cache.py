@@ -1,9 +1,9 @@
-"""A cache of words and of what they become (pieces, ids), and the kernels that look words up in it and fill it.
+"""A cache from words to their values (pieces, ids), and the kernels that look words up in it and fill it.
 
-A word is the bytes between two separators. A word of at most 16 bytes has a slot: one cache line (64 bytes) with all
-that is known of it. A longer one has an entry, found by a hash table of uint64 (upper half of the hash, entry + 1; 0
-is free). Entries of words up to 64 bytes stay in the cache. A very long word has one for a block of text only, and so
-has a short word while its values are being found.
+A word is the bytes between two separators. A word of at most 16 bytes has a slot: one cache line (64 bytes) with
+all its data. A longer word has an entry, found by a hash table of uint64 (upper half of the hash, entry + 1; 0 is
+free). Entries of words up to 64 bytes stay in the cache. A longer word has its entry for one block of text only, and
+so has a short word while its values are computed.
 
 Twin: tests/reference/sentencepiece_lines.py::Pair
 """
@@ -19,26 +19,26 @@ from corpora.compiled import inlined, load_uint64, prefetch, uncounted
 
 ENTRY = np.dtype(
     [
-        ("start", np.uint32),  # of the word's bytes in the cache's text
+        ("start", np.uint32),  # where the word's bytes begin in the cache's text
         ("length", np.uint32),
         ("head", np.uint64),  # the first eight bytes
-        ("pieces", np.uint32),  # place of the first one in the pool
+        ("pieces", np.uint32),  # place of the first piece in the pool
         ("count", np.uint32),
-        ("limit", np.float32),  # on the magnitude of the line's score before the word
-        ("cost", np.float32),  # what the word takes from the line's score
+        ("limit", np.float32),  # bound on the magnitude of the line's score before the word
+        ("cost", np.float32),  # the word's part in the magnitude of the line's score
     ]
 )
 LONGEST_SHORT, LONGEST_CACHED = 16, 64  # bytes
-SLOT = 8  # uint64 of a slot: two of the word; its length | _TAKEN | pieces << 8; float32 cost, limit; uint32 pieces
-COST, LIMIT, PIECES, INLINE = 6, 7, 8, 8  # places in a slot of 16 float32 or uint32; how many pieces it holds
-AHEAD = 16  # words
+SLOT = 8  # uint64 in a slot: two for the word; length | _TAKEN | pieces << 8; float32 cost, limit; uint32 pieces
+COST, LIMIT, PIECES, INLINE = 6, 7, 8, 8  # indices in a slot of 16 float32 or uint32; the number of pieces it holds
+AHEAD = 16  # words: slots are prefetched this far ahead
 _MULTIPLIER, _LAST_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)
 _ENTRY_MASK, _BYTE, EIGHT, _TAKEN = map(np.uint64, (0xFFFFFFFF, 0xFF, 8, 0x80))
 _KEEP = np.array([(1 << 8 * size) - 1 for size in range(9)], np.uint64)
 
 
 class Words(NamedTuple):
-    """A block's words: first byte, bytes, hash, and slot or ~entry. As long as the most that a block can have."""
+    """A block's words: first byte, length, hash, and slot or ~entry. Sized for the most words of a block."""
 
     starts: NDArray[np.int64]
     lengths: NDArray[np.int64]
@@ -47,7 +47,7 @@ class Words(NamedTuple):
 
 
 class LineEnds(NamedTuple):
-    """Each line that ends in a block: the block's words up to its end, its first byte, its end."""
+    """Each line that ends in a block: the number of the block's words up to its end, its first byte, its end."""
 
     words: NDArray[np.int64]
     starts: NDArray[np.int64]
@@ -55,10 +55,10 @@ class LineEnds(NamedTuple):
 
 
 class Cache(NamedTuple):
-    """slots: uint64[a power of two, SLOT], and views of it. used: entries, bytes of text, and slots in use.
+    """slots: uint64[a power of two, SLOT], and views of it. used: entries, bytes of text and slots in use.
 
-    Half as many entries as the table has slots stay; the rest pass: they are used for one block. A slot with more
-    than INLINE pieces holds their place in the pool instead.
+    Half as many entries as the table has cells are permanent; the others ("passing") are used for one block. A slot
+    with more than INLINE pieces holds their place in the pool instead.
     """
 
     slots: NDArray[np.uint64]
@@ -71,7 +71,7 @@ class Cache(NamedTuple):
 
 
 def power_of_two(most: int, least_exponent: int) -> int:
-    """The largest power of two up to `most`, within 2**least_exponent and 2**26."""
+    """The largest power of two up to `most`, but between 2**least_exponent and 2**26."""
     return 1 << min(max(least_exponent, most.bit_length() - 1), 26)
 
 
@@ -91,7 +91,7 @@ def new_cache(slots: int, entries: int, passing: int, text_bytes: int) -> Cache:
 
 
 class Fresh(NamedTuple):
-    """Entries to be filled and their words: those that stay, from the front; those that pass, from the back."""
+    """Entries to fill and their words: permanent ones from the front, passing ones from the back."""
 
     entries: NDArray[np.int64]
     words: NDArray[np.int64]
@@ -116,7 +116,7 @@ def lowest_bytes(value: np.uint64, count: int) -> np.uint64:
 
 @inlined
 def some_bytes(data: NDArray[np.uint8], position: int, count: int) -> np.uint64:
-    """The first `count` of the 8 bytes from `position` on: none if it is negative, all if it is more. No branches."""
+    """The first `count` of the 8 bytes from `position` on: none if negative, all 8 if larger. No branches."""
     if position + 8 <= data.shape[0]:
         loaded = np.uint64(load_uint64(data, position))
     else:
@@ -132,14 +132,14 @@ def mixed(value: np.uint64) -> np.uint64:
 
 @inlined
 def finished(hashed: np.uint64, length: int) -> np.uint64:
-    """A word's hash, from that of its eights of bytes and its length."""
+    """A word's hash, from the hash of its groups of 8 bytes and its length."""
     product = (hashed ^ np.uint64(length)) * _LAST_MULTIPLIER
     return product ^ (product >> np.uint64(32))
 
 
 @inlined
 def _slot_of(data: NDArray[np.uint8], start: int, length: int, hashed: np.uint64, slots: NDArray[np.uint64]) -> int:
-    """The slot of a word of at most 16 bytes, or -1 - the free one that was given its bytes."""
+    """The slot of a word of at most 16 bytes; or, for a new word, -1 - the free slot that now holds its bytes."""
     first, second = some_bytes(data, start, length), some_bytes(data, start + 8, length - 8)
     mask, taken = np.uint64(slots.shape[0] - 1), np.uint64(length) | _TAKEN
     slot, two = hashed & mask, np.uint64(2)
@@ -156,9 +156,9 @@ def _slot_of(data: NDArray[np.uint8], start: int, length: int, hashed: np.uint64
 
 @uncounted
 def look_up(data: NDArray[np.uint8], words: Words, count: int, cache: Cache, fresh: Fresh) -> tuple[int, int]:
-    """The slot or ~entry of each word. A new word gets an entry, to be filled. Returns how many stay, and pass.
+    """The slot or ~entry of each word. A new word gets an entry to fill. Returns how many are permanent, and passing.
 
-    There must be room for `count` slots and entries of both kinds, and for the bytes of words that have entries.
+    There must be room for `count` slots and entries of both kinds, and for the bytes of the words with entries.
     """
     used, text_end, passing, new = cache.used[0], cache.used[1], 0, 0
     slots, slot_mask = cache.slots, np.uint64(cache.slots.shape[0] - 1)
@@ -216,7 +216,7 @@ def keep(
     pool_next: int,
     pool_end: int,
 ) -> int:
-    """Copies the values of the last `passing` new words to the slots of those that are short.
+    """Copies the values of the last `passing` new words to their slots, if they are short words.
 
     Returns the pool's next free place. A word whose values don't fit before `pool_end` gets limit -1.
     """

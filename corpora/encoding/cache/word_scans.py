@@ -1,4 +1,4 @@
-"""Kernels that cut text into words: between separators, or for models that keep every space, with their spaces.
+"""Kernels that cut text into words: at separators, or together with their spaces, for models that keep every space.
 
 Twin: tests/reference/spaced_words.py::words_of, tests/reference/spaced_words.py::spaced_words_of
 """
@@ -26,7 +26,7 @@ _LOW_BITS, _HIGH_BITS = np.uint64(0x0101010101010101), np.uint64(0x8080808080808
 
 @inlined
 def _zero_bytes(value: np.uint64) -> np.uint64:
-    """The high bit of every byte that is 0, up to the first such byte; bytes after it may have it, too."""
+    """Sets the high bit of the first byte that is 0, of no byte before it, and perhaps of bytes after it."""
     return (value - _LOW_BITS) & ~value & _HIGH_BITS
 
 
@@ -42,11 +42,12 @@ def scan(
     line_ends: LineEnds,
     lines_of: NDArray[np.int64],
 ) -> tuple[int, int]:
-    """Cuts a block of text into words and lines. Returns how many of each; it has `most_bytes` and a word at most.
+    """Cuts a block of text into words and lines. Returns how many of each.
 
-    Document d is `data[offsets[d]:offsets[d + 1]]`. state: (document, position, start of the line), where this block
-    begins; moved to where the next one does. A space separates words, and so does `newline` (a space: nothing else
-    does), which ends the line, too, if `ends_line`. lines_of[d] counts the document's lines.
+    A block has at most `most_bytes` and one more word. Document d is `data[offsets[d]:offsets[d + 1]]`.
+    state: (document, position, start of the line) where this block begins; moved to where the next one begins. Words
+    are separated by spaces and by `newline` (pass a space to have no other separator), which also ends the line if
+    `ends_line`. lines_of[d] counts the document's lines.
     """
     spaces, newlines = np.uint64(ord(" ")) * _LOW_BITS, np.uint64(newline) * _LOW_BITS
     document, position, line_start = state[0], state[1], state[2]
@@ -85,7 +86,7 @@ def scan(
 
 @inlined
 def _hash(data: NDArray[np.uint8], position: int, length: int) -> np.uint64:
-    """The hash of the bytes from `position` on, eight at a time; see `finished`. Most words take no branch."""
+    """The hash of the bytes from `position` on, eight at a time; see `finished`. Most words need no branch."""
     hashed = mixed(some_bytes(data, position, length)) ^ some_bytes(data, position + 8, length - 8)
     place = 16
     while place < length:
@@ -96,7 +97,7 @@ def _hash(data: NDArray[np.uint8], position: int, length: int) -> np.uint64:
 
 @inlined
 def _spaces(data: NDArray[np.uint8], position: int, stop: int) -> np.uint64:
-    """The spaces among 64 bytes, as bits; none from `stop` on."""
+    """The spaces among 64 bytes, as bits; bytes from `stop` on don't count."""
     if position + _BLOCK <= data.shape[0]:
         found = np.uint64(bytes_between(data, position, _SPACE, _SPACE))
     else:
@@ -116,7 +117,7 @@ def scan_spaced(
     line_ends: LineEnds,
     lines_of: NDArray[np.int64],
 ) -> tuple[int, int]:
-    """Words of models that keep every space: a word is any number of spaces, then what follows up to the next.
+    """Words for models that keep every space: a word is any number of spaces, then everything up to the next space.
 
     The space before a word isn't in it: the first word of a text gets one from SentencePiece. A space that ends the
     text has an empty word after it.

@@ -1,4 +1,4 @@
-"""Words normalised by a table: what each character becomes, in the symbols of the model's pieces.
+"""Normalises words by a table from each character to symbols of the model's pieces.
 
 Twin: tests/reference/sentencepiece_lines.py::Pair
 """
@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 from corpora.compiled import inlined, uncounted
 from corpora.encoding.cache.word_cache import Words
 
-LONGEST_WORD = 1 << 16  # bytes; the line of a longer one is SentencePiece's
-SLOW = -1  # the character alone doesn't decide what it becomes
+LONGEST_WORD = 1 << 16  # bytes; a line with a longer word is left to SentencePiece
+SLOW = -1  # what the character becomes depends on its neighbours
 BY_HAND, TOO_LONG = 1, 2  # why a word got no symbols
-RUN_BITS = 5  # of the length of a run
+RUN_BITS = 5  # bits for the length of a run
 
 
 @inlined
 def utf8_size(first: int) -> int:
-    """Bytes of a character in UTF-8, by the first one."""
+    """The number of bytes of a UTF-8 character, from its first byte."""
     return 1 + (first >= 0xC0) + (first >= 0xE0) + (first >= 0xF0)
 
 
@@ -34,7 +34,7 @@ def code_point(data: NDArray[np.uint8], position: int, size: int) -> int:
 
 @inlined
 def _put(symbols: NDArray[np.int32], end: int, symbol: int | np.int64, space: int, keeps_spaces: bool) -> int:
-    """Writes a symbol; returns the end, which is the old one for a space after a space, unless all are kept."""
+    """Writes a symbol and returns the new end; a space after a space is dropped unless `keeps_spaces`."""
     symbols[end] = symbol
     return end + (0 if symbol == space and symbols[end - 1] == space and not keeps_spaces else 1)
 
@@ -61,7 +61,7 @@ def _normalise_word(
         becomes = np.int64(table[code]) if code < table.shape[0] else SLOW
         if becomes == SLOW:
             return end, BY_HAND
-        if becomes & 1 == 0:  # one symbol, as nearly all characters
+        if becomes & 1 == 0:  # one symbol, as for nearly all characters
             end = _put(symbols, end, becomes >> 1, space, keeps_spaces)
             continue
         run = becomes >> (1 + RUN_BITS)
@@ -87,9 +87,9 @@ def normalised(
 
     Returns how many words are slow.
 
-    table: by code point SLOW, 2 * symbol, or 2 * (start << RUN_BITS | length) + 1 of a run of symbols in `runs`.
-    space: the symbol of a space. Word w gets `symbols[starts[w]:starts[w + 1]]`: none if nothing is left of it, or if
-    it is slow; why_slow says why (0: it is not).
+    table: for each code point SLOW, 2 * symbol, or 2 * (start << RUN_BITS | length) + 1 for a run of symbols in
+    `runs`. space: the symbol of a space. Word w gets `symbols[starts[w]:starts[w + 1]]`, which is empty if nothing is
+    left of the word, or if it is slow; why_slow says why (0: it isn't).
     """
     end, slow = 0, 0
     starts[0] = 0
@@ -101,7 +101,7 @@ def normalised(
         if why != 0:
             end = begin
             slow += 1
-        # A word that ends with spaces loses them; one that became spaces alone, all of it.
+        # A word loses the spaces at its end; a word that became only spaces loses everything.
         while end > begin and symbols[end - 1] == space and not keeps_spaces:
             end -= 1
         why_slow[number] = why

@@ -1,7 +1,7 @@
-"""A cache of words with their ids beside them, one or two cache lines each: kernels that encode words by it.
+"""A cache of words with their ids beside them, one or two cache lines each, and the kernels that encode with it.
 
 Words of up to 16 bytes are kept in the `short` table, words of up to 64 bytes in the `long` one. A longer word, or
-one with more ids than fit, is merged each time it occurs.
+a word with more ids than fit, is merged each time it occurs.
 
 Twin: tests/reference/greedy_merges.py::merge
 """
@@ -17,27 +17,27 @@ from corpora.compiled import inlined, prefetch, uncounted
 from corpora.encoding.cache.bpe_merges import ByteMerges, Room, merge_bytes, room_for
 from corpora.encoding.cache.word_cache import power_of_two, some_bytes, zero_slots
 
-# A slot: the word's bytes; its length | ids << 8, or 0 where it is free; the ids, two in each uint64.
+# A slot: the word's bytes; its length | ids << 8, or 0 if it is free; the ids, two in each uint64.
 SHORT_KEY, SHORT_SLOT = 2, 8
 LONG_KEY, LONG_SLOT = 8, 16
-REFUSED, MERGED = 0, 1  # places in `Words.counts`
-WRITTEN = 4  # ids of each short word, if it has them or not
+REFUSED, MERGED = 0, 1  # indices in `Words.counts`
+WRITTEN = 4  # ids written for each short word, even if it has fewer
 _BYTE, _HALF, _LOW = np.uint64(0xFF), np.uint64(32), np.uint64(0xFFFFFFFF)
 _FIRST, _SECOND, _THIRD = map(np.uint64, (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9))
 
 
 class Table(NamedTuple):
-    """slots: uint64[a power of two, SHORT_SLOT or LONG_SLOT]; when three of four are taken, all are freed."""
+    """slots: uint64[a power of two, SHORT_SLOT or LONG_SLOT]; when three quarters are taken, all are freed."""
 
     slots: NDArray[np.uint64]
     taken: NDArray[np.int64]  # [1]
 
 
 class Words(NamedTuple):
-    """Room for a few words. Word k is `data[starts[k]:starts[k + 1]]`; keys: three for each.
+    """Room for a few words. Word k is `data[starts[k]:starts[k + 1]]`; keys: three per word.
 
-    room: for the symbols of one. counts: words REFUSED because they have too many symbols (they get
-    no ids), and bytes MERGED, of words that were in no table.
+    room: for the symbols of one word. counts: words REFUSED because they have too many symbols (they get no ids), and
+    bytes MERGED, of words that were in no table.
     """
 
     starts: NDArray[np.int64]
@@ -47,13 +47,13 @@ class Words(NamedTuple):
 
 
 def new_table(cache_bytes: int, width: int) -> Table:
-    """A table of at most `cache_bytes`, but of 16 slots at least."""
+    """A table of at most `cache_bytes`, but at least 16 slots."""
     slots = power_of_two(cache_bytes // (8 * width), 4)
     return Table(zero_slots(slots, width), np.zeros(1, np.int64))
 
 
 def room_for_words(count: int, longest: int) -> Words:
-    """longest: symbols of a word, at most."""
+    """longest: the most symbols of a word."""
     return Words(
         np.empty(count + 1, np.int64), np.empty(3 * count, np.uint64), room_for(longest), np.zeros(2, np.int64)
     )
@@ -61,7 +61,7 @@ def room_for_words(count: int, longest: int) -> Words:
 
 @inlined
 def _hash(first: np.uint64, second: np.uint64, length: int) -> np.uint64:
-    """A hash of 32 bits."""
+    """A 32-bit hash."""
     hashed = (first ^ np.uint64(length)) * _FIRST + second * _SECOND
     return (hashed ^ hashed >> _HALF) * _THIRD >> _HALF
 
@@ -83,7 +83,7 @@ def _merged(data: NDArray[np.uint8], start: int, length: int, merges: ByteMerges
 
 @inlined
 def _keep(table: Table, slot: int, key: int, length: int, line: NDArray[np.int64], count: int) -> None:
-    """Takes the slot, whose key is written, if it has room for the ids."""
+    """Takes the slot, whose key is already written, if the ids fit into it."""
     slots = table.slots
     if count <= 2 * (slots.shape[1] - key - 1):
         for place in range(key + 1, slots.shape[1]):
@@ -99,7 +99,7 @@ def _keep(table: Table, slot: int, key: int, length: int, line: NDArray[np.int64
 
 @inlined
 def _find_long(data: NDArray[np.uint8], start: int, length: int, slots: NDArray[np.uint64]) -> int:
-    """The slot of a word of at most 64 bytes, or a free one, into which its bytes are written."""
+    """The slot of a word of at most 64 bytes, or a free slot, to which its bytes are written."""
     hashed, mask = np.uint64(length), slots.shape[0] - 1
     for place in range(LONG_KEY):
         hashed = (hashed ^ some_bytes(data, start + 8 * place, length - 8 * place)) * _FIRST
@@ -158,7 +158,7 @@ def write_words(
 ) -> int:
     """Writes the ids of the first `count` words from out[end] on. Returns where they end; WRITTEN more are touched.
 
-    Words that are not in their table yet are put there. Places are uint64, so that numba needn't check for negative
+    Words that are not in their table yet are added. Positions are uint64, so that numba doesn't check for negative
     indices.
     """
     starts, keys, slots = words.starts, words.keys, short.slots.reshape(-1)

@@ -1,4 +1,4 @@
-"""Kernels that write out the values (pieces, ids) of a block's words, as the cache has them, line after line.
+"""Kernels that write out the cached values (pieces, ids) of a block's words, line after line.
 
 Twin: tests/reference/sentencepiece_lines.py::Pair
 """
@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from corpora.compiled import inlined, prefetch, uncounted
 from corpora.encoding.cache.word_cache import AHEAD, COST, EIGHT, INLINE, LIMIT, PIECES, SLOT, Cache, Words
 
-WRITTEN = 4  # values of each word that are written, whether it has them or not
-_MOST_PIECES = 1 << 18  # of a line whose float32 score is bounded by _DRIFT
+WRITTEN = 4  # values written for each word, even if it has fewer
+_MOST_PIECES = 1 << 18  # pieces of a line up to which _DRIFT bounds its float32 score
 _DRIFT = 1.02  # more than (1 + 2**-24) ** _MOST_PIECES, and the rounding of costs
 
 
@@ -36,9 +36,9 @@ def _write_slot(
 ) -> int:
     """Writes the values of a short word from values[end] on. Returns how many."""
     numbers, length = cache.slot_numbers, int(np.int64(cache.slots[slot, np.uint64(2)] >> EIGHT))
-    for piece in range(WRITTEN):  # a fixed number, without a loop: most words have no more
+    for piece in range(WRITTEN):  # a fixed number, so the loop is unrolled: most words have no more
         values[end + piece] = numbers[slot, np.uint64(PIECES + piece)]
-    if length > INLINE:  # the slot holds their place instead: what was just written is overwritten
+    if length > INLINE:  # the slot holds their place instead: overwrite what was just written
         first = int(np.int64(numbers[slot, np.uint64(PIECES)]))
         for piece in range(length):
             values[end + piece] = pool[first + piece]
@@ -72,13 +72,14 @@ def expand(
     ends: NDArray[np.int64],
     unsafe_lines: NDArray[np.int64],
 ) -> int:
-    """Writes the values of a block's words, where each line ends among them, and which lines aren't safe.
+    """Writes the values of a block's words, where each line ends among them, and which lines are unsafe.
 
     There must be room for WRITTEN values after the last one.
-    line_words: the block's words up to the end of each line. carried: (score's magnitude, pieces so far, unsafe: 1)
-    of the line that goes on from the block before and into the next. That score is exact; SentencePiece's float32
-    score drifts from it by at most 2**-24 of itself a piece, as long as it chooses the same pieces. A line in which
-    it might choose others is unsafe. alone: no word depends on that score. Returns how many are unsafe.
+    line_words: the number of the block's words up to the end of each line. carried: (magnitude of the score, pieces
+    so far, 1 if unsafe) of the line that continues from the block before and into the next. That score is exact;
+    SentencePiece's float32 score drifts from it by at most 2**-24 of itself per piece, as long as it chooses the same
+    pieces. A line in which it might choose others is unsafe. alone: no word depends on that score. Returns how many
+    lines are unsafe.
     """
     cost, pieces, unsafe = carried[0], carried[1], carried[2] != 0
     entries, slots, floats = cache.entries, cache.slots, cache.slot_floats
@@ -101,7 +102,7 @@ def expand(
             pieces += length
             word += 1
         if line == ends.shape[0]:
-            break  # the last line goes on in the next block
+            break  # the last line continues in the next block
         ends[line] = end
         if unsafe or (pieces > _MOST_PIECES and not alone):
             unsafe_lines[found] = line

@@ -1,4 +1,4 @@
-"""GPT-2's byte-level BPE, word by word: the ids of a tokenizer.json without the library `tokenizers`.
+"""GPT-2's byte-level BPE, word by word: the ids of a tokenizer.json, without the `tokenizers` library.
 
 Twin: tests/reference/gpt2_words.py::words_of, tests/reference/greedy_merges.py::merge
 """
@@ -36,9 +36,9 @@ from corpora.encoding.gpt2.words import BLOCK, CARRIED, LETTER, NUMBER, OTHER, W
 from corpora.texts import Utf8, read_only
 
 _CODE_POINTS = 0x110000
-_PLANES = 0x40000  # planes with letters and numbers, now or one day
+_PLANES = 0x40000  # the code points of the planes that have, or may get, letters and numbers
 _RUN = 64
-_WORDS = 512  # looked up at once
+_WORDS = 512  # words looked up at once
 _ENOUGH, _MUCH = 1 << 20, 0.65  # bytes; above this share of new words fastokens is faster
 
 
@@ -63,7 +63,7 @@ class _PreTokenizer(msgspec.Struct):
 
 
 class _File(msgspec.Struct):
-    """The parts of tokenizer.json that decide ids."""
+    """The parts of tokenizer.json that the ids depend on."""
 
     model: _Model
     normalizer: dict[str, Any] | None = None
@@ -72,14 +72,14 @@ class _File(msgspec.Struct):
 
 
 class Tables(NamedTuple):
-    """The caches of words."""
+    """The word caches."""
 
     short: Table
     long: Table
 
 
 class Scanning(NamedTuple):
-    """See `words.beginnings`. end: a copy of where the data ends, written to as `end_to_write`."""
+    """See `words.beginnings`. end: a copy of the data's last bytes, writable as `end_to_write`."""
 
     classes: NDArray[np.uint8]
     carried: NDArray[np.uint64]
@@ -91,8 +91,8 @@ class Scanning(NamedTuple):
 class ByteLevelBpe:
     """Serves one thread at a time. `data` is a tokenizer.json that `why_not` has no objection to.
 
-    by_engine: the engine's ids, for texts that words can't serve. cache_bytes bounds both tables together; a table is
-    emptied when it is full.
+    by_engine: the engine's ids, for texts that can't be encoded word by word. cache_bytes bounds both tables
+    together; a table is emptied when it is full.
     """
 
     engine, seldom_serve = "word cache", False
@@ -127,7 +127,7 @@ class ByteLevelBpe:
         return self._with_the_engines(found, texts, refused) if refused.any() else found
 
     def _with_the_engines(self, found: FlatIds, texts: Utf8, refused: NDArray[np.bool_]) -> FlatIds:
-        """The ids, with those of refused texts from the engine."""
+        """The ids, with the refused texts encoded by the engine."""
         parts: list[NDArray[np.integer]] = np.split(found.ids, found.offsets[1:-1])
         for number in np.flatnonzero(refused).tolist():
             start, stop = texts.offsets[number : number + 2].tolist()
@@ -149,7 +149,7 @@ def encode_texts(
 ) -> None:
     """Writes the ids of texts `data[offsets[k]:offsets[k + 1]]` to ids[ends[k]:ends[k + 1]].
 
-    A text with a word that is too long is refused: it has no ids. No word has more ids than bytes.
+    A text with a word that is too long is refused: it has no ids. A word never has more ids than bytes.
     """
     end, starts = 0, words.starts
     ends[0] = 0
@@ -194,11 +194,11 @@ def merges(data: bytes) -> ByteMerges:
 
 @lru_cache(maxsize=8)
 def why_not(data: bytes) -> str | None:
-    """Why a tokenizer.json can't be served by words, or None."""
+    """Why a tokenizer.json can't be encoded word by word, or None."""
     try:
         file = msgspec.json.decode(data, type=_File)
     except msgspec.DecodeError as error:
-        return f"it is no file of byte-level BPE ({error})"
+        return f"it is not a byte-level BPE file ({error})"
     return _objection_to_words(file) or _objection_to_model(file.model)
 
 
@@ -221,18 +221,18 @@ def _objection_to_model(model: _Model) -> str | None:
     ids_of_bytes = {model.vocab[character] for character in byte_characters().values() if character in model.vocab}
     objections = {
         "it has dropout": bool(model.dropout),
-        "it marks parts of words": bool(model.continuing_subword_prefix or model.end_of_word_suffix),
+        "it marks where words begin or end": bool(model.continuing_subword_prefix or model.end_of_word_suffix),
         "it ignores merges": model.ignore_merges,
         "it has too many tokens": max(model.vocab.values(), default=0) >= MOST_SYMBOLS
         or len(model.merges) > MOST_RANKS,
-        "it lacks some bytes, or two have one id": len(ids_of_bytes) < 256,
+        "it lacks some bytes, or two bytes share an id": len(ids_of_bytes) < 256,
     }
     return next((reason for reason, holds in objections.items() if holds), None)
 
 
 @lru_cache(maxsize=1)
 def classes() -> NDArray[np.uint8]:
-    """The class of each code point in the installed `tokenizers`, asked about characters newer than Python's."""
+    """The class of each code point in `tokenizers`, which is queried for characters newer than Python's."""
     kinds = {"L": LETTER, "N": NUMBER}
     categories = [unicodedata.category(chr(code)) for code in range(_PLANES)]
     found = np.full(_CODE_POINTS, OTHER, np.uint8)
@@ -245,13 +245,13 @@ def classes() -> NDArray[np.uint8]:
 
 
 def _runs(codes: NDArray[np.int64]) -> list[range]:
-    """Consecutive ones, in parts that are not long."""
+    """Runs of consecutive codes, long runs cut into parts."""
     breaks = np.flatnonzero((np.diff(codes) != 1) | (codes[1:] % _RUN == 0)) + 1
     return [range(int(run[0]), int(run[-1]) + 1) for run in np.split(codes, breaks)]
 
 
 def _not_all_other(runs: list[range]) -> list[range]:
-    """The runs with a letter or a number. Any other run is one word with the exclamation mark before it."""
+    """The runs that contain a letter or a number. Any other run is one word with the "!" before it."""
     text = "".join("1!" + "".join(map(chr, run)) for run in runs)
     spans = {span for _, span in _cut(text)}
     ends = np.cumsum([len(run) + 2 for run in runs]).tolist()
@@ -259,7 +259,7 @@ def _not_all_other(runs: list[range]) -> list[range]:
 
 
 def _asked(character: str) -> int:
-    """The class of a character that is no space."""
+    """The class of a character other than white space."""
     spans = [span for _, span in _cut(f"1{character}a")]
     return {(0, 1): LETTER, (0, 2): NUMBER}[spans[0]] if len(spans) == 2 else OTHER
 

@@ -1,7 +1,7 @@
-"""Byte-level BPE by fastokens (Apache-2.0, Rust), with any pattern for words: many times as fast as `tokenizers`.
+"""Byte-level BPE with fastokens (Apache-2.0, Rust), for any word pattern: many times as fast as `tokenizers`.
 
-It is young, so `FlatEncoder` checks it against `tokenizers` before it serves. Its cache of words is bounded. It takes
-strings. It is faster than `byte_level_bpe` on new words, and slower where words repeat.
+It is a young library, so `FlatEncoder` checks it against `tokenizers` before using it. Its word cache is bounded. It
+takes strings. It is faster than `byte_level_bpe` on new words, and slower where words repeat.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ import numpy as np
 from corpora.encoding.flat import FlatIds
 from corpora.texts import Utf8
 
-_AT_ONCE = 150  # texts, so that what it makes of them stays in the processor's cache
+_AT_ONCE = 150  # texts, so that their ids stay in the processor's cache
 
 
 class Fastokens:
-    """Threads may share one; it holds no GIL while it encodes. `data`: a tokenizer.json.
+    """Threads may share one; it releases the GIL while it encodes. `data`: a tokenizer.json.
 
-    Raises ImportError where fastokens is not installed, ValueError where it can't take the file.
+    Raises ImportError if fastokens isn't installed, ValueError if it doesn't support the file.
     """
 
     seldom_serve = slower_than_next = False
 
     def __init__(self, data: bytes, dtype: np.dtype[np.unsignedinteger]) -> None:
-        # Threads are Beam's to start; read when fastokens loads.
+        # Beam starts the threads, not fastokens, which reads this variable when it loads.
         os.environ.setdefault("FASTOKENS_BPE_THREADS", "1")
         from fastokens import Tokenizer
 
@@ -38,7 +38,7 @@ class Fastokens:
         self._tokenizer.no_padding()
 
     def encode_flat(self, texts: Utf8) -> FlatIds:
-        """Literal special strings are text. Raises ValueError where a regular expression takes too long."""
+        """Literal special strings are text. Raises ValueError if a regular expression takes too long."""
         strings = texts.strings
         parts = [self._encoded(strings[i : i + _AT_ONCE]) for i in range(0, len(strings), _AT_ONCE)]
         ids = np.concatenate([np.empty(0, self._dtype), *(ids for ids, _ in parts)])
@@ -53,7 +53,7 @@ class Fastokens:
 
 
 def fastokens(data: bytes, dtype: np.dtype[np.unsignedinteger]) -> Fastokens | None:
-    """None where it isn't installed, or doesn't know what the file asks for."""
+    """None if it isn't installed, or doesn't support the file."""
     try:
         return Fastokens(data, dtype)
     except (ImportError, ValueError):

@@ -13,7 +13,7 @@ NAMES = (("vocab.json", "merges.txt"), ("encoder.json", "vocab.bpe"))
 
 
 def find_files(folder: Path) -> tuple[Path, Path] | None:
-    """The vocabulary and the merges, where the folder has both."""
+    """The vocabulary and the merges, if the folder has both."""
     for vocabulary, merges in NAMES:
         if (folder / vocabulary).is_file() and (folder / merges).is_file():
             return folder / vocabulary, folder / merges
@@ -21,9 +21,9 @@ def find_files(folder: Path) -> tuple[Path, Path] | None:
 
 
 def tokenizer_json(vocabulary: Path, merges: Path) -> bytes:
-    """The bytes of the tokenizer.json that transformers makes of the two files, but for its special tokens.
+    """The bytes of the tokenizer.json that transformers makes from the two files, without its special tokens.
 
-    Equal files give equal bytes. Raises DamagedFile where they are not those of a byte-level BPE.
+    Equal files give equal bytes. Raises DamagedFile if they aren't the files of a byte-level BPE.
     """
     vocab = _read_vocabulary(vocabulary)
     return msgspec.json.encode(
@@ -66,10 +66,10 @@ def _read_vocabulary(path: Path) -> dict[str, int]:
     try:
         vocab = msgspec.json.decode(read_file(path), type=dict[str, int])
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise DamagedFile(f"{path} is no vocabulary of tokens and ids ({error}): copy it again") from None
+        raise DamagedFile(f"{path} is not a vocabulary of tokens and ids ({error}): copy it again") from None
     lacking = len(set(byte_characters().values()) - vocab.keys())
     if lacking or any(token.endswith("</w>") for token in vocab):
-        why = f"it lacks {lacking} of the 256 bytes" if lacking else "its tokens mark the ends of words by </w>"
+        why = f"it lacks {lacking} of the 256 bytes" if lacking else "its tokens mark the ends of words with </w>"
         raise DamagedFile(f"{path} is not the vocabulary of a byte-level BPE ({why}): give a tokenizer.json")
     return vocab
 
@@ -86,7 +86,7 @@ def _read_merges(path: Path, vocab: dict[str, int]) -> list[tuple[str, str]]:
         left, _, right = line.partition(" ")
         if not {left, right, left + right} <= vocab.keys():
             raise DamagedFile(
-                f"{path} line {number} merges {line!r}, which the vocabulary lacks: copy both files again"
+                f"{path} line {number}: the vocabulary lacks a token of the merge {line!r}: copy both files again"
             )
         merges.append((left, right))
     return merges

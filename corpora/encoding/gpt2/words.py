@@ -2,8 +2,8 @@ r"""Where words of GPT-2's pattern begin.
 
 The pattern: `'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`.
 
-A block of 64 bytes at a time, as the bits of a number, from the lowest on: one number for each class of characters,
-and from these, by logic, the bytes where a word begins.
+Text is scanned in blocks of 64 bytes, each represented by the bits of a number, lowest bit first: one number for each
+class of characters. Bitwise logic then gives the bytes where a word begins.
 
 Twin: tests/reference/gpt2_words.py::words_of
 """
@@ -21,8 +21,8 @@ BLOCK = 64
 _SPACE, _APOSTROPHE = ord(" "), ord("'")
 _S, _T, _M, _D, _R, _E, _V, _L = map(ord, "stmdrevl")
 _ONE, _LAST, _ALL = np.uint64(1), np.uint64(BLOCK - 1), np.uint64(0xFFFFFFFFFFFFFFFF)
-# What one block passes on to the next one of its text, in `carried`: bytes of an unfinished character, by class; the
-# class of the last byte, and whether it is a space; beginnings to take away and to add.
+# `carried`, from one block of a text to the next: bytes of an unfinished character, by class; the class of the last
+# byte, and whether it is a space; beginnings to remove and to add.
 _UNFINISHED, _BEFORE, _SPACE_BEFORE, _TAKEN, _ADDED, CARRIED = 0, 4, 8, 9, 10, 11
 
 
@@ -34,7 +34,7 @@ def _class(data: NDArray[np.uint8], position: int, classes: NDArray[np.uint8]) -
 
 @inlined
 def _contraction(data: NDArray[np.uint8], position: int, stop: int) -> int:
-    """Bytes of 's 't 'm 'd 're 've 'll at `position`, an apostrophe; 0 if none of them is there."""
+    """The length in bytes of 's 't 'm 'd 're 've 'll at `position`, an apostrophe; 0 if it is none of them."""
     if position + 1 >= stop:
         return 0
     second = data[position + 1]
@@ -59,7 +59,7 @@ def _characters(
 ) -> np.uint64:
     """Bytes of the characters that begin at the bits `firsts`: `found[class]`, of the next block `found[4 + class]`.
 
-    Returns the first bytes of white space that something else follows.
+    Returns the first bytes of white-space characters that are followed by something else.
     """
     found[:] = 0
     whites = np.uint64(0)
@@ -86,7 +86,7 @@ def _with_contractions(
     apostrophes: np.uint64,
     carried: NDArray[np.uint64],
 ) -> np.uint64:
-    """`begins`, corrected where an apostrophe begins a contraction, which is a word whatever follows."""
+    """`begins`, corrected where an apostrophe begins a contraction, which is a word of its own whatever follows."""
     while apostrophes != 0:
         place = trailing_zeros(apostrophes)
         apostrophes &= apostrophes - _ONE
@@ -106,7 +106,7 @@ def _with_contractions(
 
 @inlined
 def _letter_pairs(text: NDArray[np.uint8], at: int) -> np.uint64:
-    """The first bytes of letters of two bytes, U+00C0 to U+023F and U+0400 to U+047F, without U+00D7 and U+00F7."""
+    """The first bytes of two-byte letters: U+00C0 to U+023F and U+0400 to U+047F, without U+00D7 and U+00F7."""
     signs = bytes_between(text, at + 1, 0x97, 0x97) | bytes_between(text, at + 1, 0xB7, 0xB7)
     others = bytes_between(text, at, 0xC4, 0xC8) | bytes_between(text, at, 0xD0, 0xD1)
     return np.uint64(others | bytes_between(text, at, 0xC3, 0xC3) & ~signs)
@@ -125,7 +125,7 @@ def _others_by_character(
 ) -> tuple[np.uint64, np.uint64, np.uint64, np.uint64, np.uint64]:
     """Adds the characters that begin at `firsts` to `bits`: letters, numbers, others, whites.
 
-    Also returns the last whites. `carried` gets the bytes of a character that reaches into the next block.
+    Also returns the last whites. `carried` gets the bytes of a character that continues in the next block.
     """
     last_whites = _characters(data, position, stop, firsts, classes, found)
     letters = bits[0] | found[LETTER]
@@ -150,8 +150,8 @@ def _begins(
 ) -> np.uint64:
     """Where words begin, except contractions: where the class changes. A space is its word's first byte.
 
-    White space is a word, too, up to its last character before something else: a space belongs to the word that
-    follows, and any other character is a word alone.
+    A run of white space is a word too, except for its last character if something else follows: a space then belongs
+    to the next word, and any other character is a word of its own.
     """
     changes = letters & ~(letters << _ONE | carried[_BEFORE + LETTER])
     changes |= numbers & ~(numbers << _ONE | carried[_BEFORE + NUMBER])
@@ -177,14 +177,14 @@ def beginnings(
     carried: NDArray[np.uint64],
     found: NDArray[np.uint64],
 ) -> np.uint64:
-    """The bytes, of a block from `position` on, where a word begins, in a text that ends at `stop`.
+    """The bytes of the block at `position` where a word begins, in a text that ends at `stop`.
 
-    text: has the block from `at` on, and one byte more: `data`, or a copy where `data` ends too early. The data is
-    valid UTF-8. classes: of each code point. carried: uint64[CARRIED], zeros for a text's first block. found:
-    uint64[8], to work in.
+    text: has the block at `at` and one more byte: `data`, or a copy if `data` ends too early. The data is valid
+    UTF-8. classes: of each code point. carried: uint64[CARRIED], zeros for a text's first block. found: uint64[8],
+    scratch memory.
     """
     valid = _ALL if stop - position >= BLOCK else (_ONE << np.uint64(stop - position)) - _ONE
-    # ASCII's characters and the commonest letters of two bytes are recognised by ranges of bytes, the others below.
+    # ASCII's characters and the most common two-byte letters are recognised by byte ranges, the others below.
     pairs = _letter_pairs(text, at)
     letters = bytes_between(text, at, ord("a"), ord("z")) | bytes_between(text, at, ord("A"), ord("Z"))
     letters |= pairs | pairs << _ONE | carried[_UNFINISHED + LETTER]
@@ -200,7 +200,7 @@ def beginnings(
             data, position, stop, firsts, (letters, numbers, others, whites), classes, carried, found
         )
     letters, numbers, others, whites = letters & valid, numbers & valid, others & valid, whites & valid
-    # The last white character before something else: a space belongs to the next word, another is a word alone.
+    # The last white-space character before something else: a space belongs to the next word, another is a word.
     followed = (letters | numbers | others) >> _ONE
     if plain_whites >> _LAST != 0 and position + BLOCK < stop:
         followed |= np.uint64(_class(data, position + BLOCK, classes) != WHITE) << _LAST

@@ -1,4 +1,4 @@
-"""A SentencePiece BPE model's ids, word by word: pieces never reach over the beginning of a word."""
+"""A SentencePiece BPE model's ids, word by word: pieces never cross the beginning of a word."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ _INSIDE = re.compile("[^▁]▁| ")
 
 
 class Engine(NamedTuple):
-    """The tables that all SentencePieceBpe of a model share. See `bpe_merges.merge_words`.
+    """The tables that all SentencePieceBpe objects of a model share. See `bpe_merges.merge_words`.
 
-    no_end: the space, if there are pieces of several. A word ends with it where the text has U+2581 (or another
-    character that becomes a space) before a space: then a piece may reach over both.
+    no_end: the space, if some pieces have several spaces. A word ends with a space if the text has U+2581 (or another
+    character that becomes a space) before a space: then a piece may cross both.
     """
 
     tables: Tables
@@ -66,7 +66,7 @@ class Engine(NamedTuple):
 class SentencePieceBpe(SentencePieceWords):
     """Serves one thread at a time. `model` is one that `why_not` has no objection to.
 
-    by_engine: SentencePiece's ids, for texts that words can't serve.
+    by_engine: SentencePiece's ids, for texts that can't be encoded word by word.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class SentencePieceBpe(SentencePieceWords):
 
 @lru_cache(maxsize=8)
 def engine(model: bytes) -> Engine:
-    """Raises DamagedFile where this is no model."""
+    """Raises DamagedFile if this isn't a model."""
     parsed, processor = read_model(model, NAME), processor_of(model)
     own = {piece.text: number for number, piece in enumerate(parsed.pieces) if piece.type == NORMAL}
     pieces = len(parsed.pieces)
@@ -126,7 +126,7 @@ def engine(model: bytes) -> Engine:
 
 
 def _byte_ids(model: SentencePieceModel) -> NDArray[np.int32]:
-    """The id of each byte; all -1 where the model doesn't fall back to bytes."""
+    """The id of each byte; all -1 if the model doesn't fall back to bytes."""
     found = np.full(256, -1, np.int32)
     for number, piece in enumerate(model.pieces):
         if piece.type == BYTE:
@@ -135,7 +135,7 @@ def _byte_ids(model: SentencePieceModel) -> NDArray[np.int32]:
 
 
 def _splits(text: str, own: dict[str, int], pieces: int) -> list[tuple[int, int]]:
-    """The pairs of symbols that make this piece: pieces, or characters that are none."""
+    """The pairs of symbols that make up this piece; a symbol is a piece, or a character that isn't one."""
 
     def symbol(part: str) -> int:
         return own.get(part, pieces + ord(part) if len(part) == 1 else -1)
@@ -157,7 +157,7 @@ def _merges(model: SentencePieceModel, own: dict[str, int]) -> Merges:
 
 @lru_cache(maxsize=8)
 def why_not(model: bytes) -> str | None:
-    """Why a model can't be served by words, or None. Raises DamagedFile."""
+    """Why a model can't be encoded word by word, or None. Raises DamagedFile."""
     parsed = read_model(model, NAME)
     return _objection_to_pieces(parsed) or _objection_to_spaces(parsed, processor_of(model))
 
@@ -173,12 +173,11 @@ def _objection_to_pieces(model: SentencePieceModel) -> str | None:
         "it doesn't write spaces as U+2581": not model.escapes_spaces,
         "it has user-defined symbols": USER_DEFINED in kinds,
         "text can reach its unused pieces": any(len(t) == 1 or _splits(t, own, len(model.pieces)) for t in unused),
-        "its pieces reach over spaces": any(_INSIDE.search(text) for text in [*own, *unused]),
+        "some of its pieces cross spaces": any(_INSIDE.search(text) for text in [*own, *unused]),
         "it has no piece for the space": SPACE not in own and BYTE not in kinds,
-        "pieces of several characters have equal scores": len({*scores}) < len(scores)
-        or not np.all(np.isfinite(scores)),
+        "multi-character pieces have equal scores": len({*scores}) < len(scores) or not np.all(np.isfinite(scores)),
         "it has too many pieces": len(model.pieces) > min(MOST_RANKS, MOST_SYMBOLS - _CODE_POINTS),
-        "a piece holds U+0000": any("\0" in text for text in own),
+        "a piece contains U+0000": any("\0" in text for text in own),
     }
     return next((reason for reason, holds in objections.items() if holds), None)
 
@@ -189,5 +188,7 @@ def _objection_to_spaces(model: SentencePieceModel, processor: object) -> str | 
     try:
         rules = read_rules(model.charsmap)
     except ValueError as error:
-        return f"its rules can't be read ({error})"
-    return None if untouched(rules, [" ", APART], []) else "its rules replace spaces or private characters"
+        return f"its normalisation rules can't be read ({error})"
+    if untouched(rules, [" ", APART], []):
+        return None
+    return "its normalisation rules replace spaces or private-use characters"

@@ -11,13 +11,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-_LONGEST_KEY = 64  # characters; a trie that goes deeper is damaged, and might never end
+_LONGEST_KEY = 64  # characters; a deeper trie is damaged, and walking it might never end
 
 
 class Rules(NamedTuple):
-    """alone: characters that are keys. starts, continuations: those that begin, or stand later in, longer keys.
+    """alone: characters that are keys. starts, continuations: the first and the later characters of longer keys.
 
-    replacements: what the keys become, each with a NUL after it.
+    replacements: the replacements of the keys, each followed by a NUL.
     """
 
     alone: frozenset[str]
@@ -28,7 +28,7 @@ class Rules(NamedTuple):
 
 @lru_cache(maxsize=4)
 def read_rules(charsmap: bytes) -> Rules:
-    """Raises ValueError where the trie is damaged."""
+    """Raises ValueError if the trie is damaged."""
     if not charsmap:
         return Rules(frozenset(), frozenset(), frozenset(), b"")
     size = int.from_bytes(charsmap[:4], "little")
@@ -49,7 +49,7 @@ def _continuations(units: NDArray[np.uint32], nodes: NDArray[np.int64]) -> froze
         if not characters:
             return frozenset(found)
         found.update(characters)
-        nodes = np.unique(nodes)  # the trie shares its tails
+        nodes = np.unique(nodes)  # keys may share their tails in the trie
     raise ValueError("its trie has loops")
 
 
@@ -70,7 +70,7 @@ def _next_characters(units: NDArray[np.uint32], nodes: NDArray[np.int64]) -> tup
 
 
 def _length(lead: int) -> int:
-    """Bytes of a character in UTF-8, by its first byte."""
+    """The number of bytes of a UTF-8 character, from its first byte."""
     return 1 + (lead >= 0xC0) + (lead >= 0xE0) + (lead >= 0xF0)
 
 

@@ -1,8 +1,8 @@
-"""What each character of raw text becomes by the normaliser and SentencePiece's rules, where it alone decides that.
+"""What the normaliser and SentencePiece's rules turn each raw character into, whatever its neighbours.
 
-A word of such characters is normalised by looking each one up. The others (capital sigma, combining marks that can
-change places, letters of Hangul, anything that may join the character before it) are marked, and a word with one of
-them goes through Python and SentencePiece.
+A word whose characters all have such a fixed result is normalised by looking each one up. Other characters (capital
+sigma, combining marks that can be reordered, Hangul letters, anything that may join the character before it) are
+marked, and a word that has one goes through Python and SentencePiece.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from corpora.encoding.sentencepiece.charsmap import Rules
 
 Normaliser = Literal["ccnet"] | None
-CODE_POINTS = 0x20000  # the planes above hold rare characters, which are marked
+CODE_POINTS = 0x20000  # the higher planes hold rare characters, which are marked
 SPACE = "▁"
-_APART = "\ue000"  # private, so no rule joins anything over it; itself marked
-LEFT_OUT = (range(0xD800, 0xE000), range(0x10000, 0x1F000))  # surrogates; rare scripts, to be ready sooner
+_APART = "\ue000"  # private use, so no rule joins anything across it; marked itself
+LEFT_OUT = (range(0xD800, 0xE000), range(0x10000, 0x1F000))  # surrogates; rare scripts, too slow to map
 
 
 class CharacterMap(NamedTuple):
@@ -35,7 +35,7 @@ class CharacterMap(NamedTuple):
 
 
 def normalise_function(normaliser: Normaliser) -> Callable[[str], str]:
-    """The function that a line of text goes through before SentencePiece."""
+    """The function applied to a line of text before SentencePiece."""
     if normaliser is None:
         return str
     from corpora.text.normalise import normalise
@@ -70,7 +70,7 @@ def _joined(texts: list[str]) -> str:
 
 
 def _one_by_one(decomposed: str) -> list[str]:
-    """Each character normalised alone, without the final strip: spaces at an end are SentencePiece's to remove."""
+    """Each character normalised alone, but not stripped: SentencePiece removes spaces at the ends."""
     from corpora.text.normalise import replace_character
 
     class Replacements(dict[int, str]):
@@ -86,10 +86,10 @@ def _decomposed(characters: list[str]) -> str:
 
 
 def _change_places(characters: list[str], decomposed: str) -> list[bool]:
-    """Whether a character's neighbours decide what it becomes in CCNet's normaliser.
+    """For each character, whether its result in CCNet's normaliser depends on its neighbours.
 
-    Capital sigma is lowered by its place in the word. NFD sorts marks by their class; most vanish (category Mn), and
-    the order of those that stay can change.
+    How capital sigma is lowercased depends on its place in the word. NFD sorts marks by class; most are deleted
+    (category Mn), but those that stay can change their order.
     """
     stay = {c for c in map(chr, range(CODE_POINTS)) if unicodedata.combining(c) and unicodedata.category(c) != "Mn"}
     parts = decomposed.split(_APART)[1:-1]

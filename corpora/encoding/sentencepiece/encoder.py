@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from corpora.encoding.cache.cached_words import CachedWords
 
 SPACE = "▁"
-_UNKNOWN_PENALTY = 10.0  # SentencePiece: an unknown character scores so much below the lowest piece
-_FLOAT32_INTEGERS = 2**24  # sums of at most so many steps are exact in float32
+_UNKNOWN_PENALTY = 10.0  # SentencePiece's score of an unknown character, below the lowest piece
+_FLOAT32_INTEGERS = 2**24  # sums up to this many steps are exact in float32
 _FINEST_STEP = 2.0**-8
-_LONGEST_PART = 1 << 14  # characters; bounds memory where sums can't go wrong (BPE)
+_LONGEST_PART = 1 << 14  # characters; bounds memory for BPE, which has no sums to round
 
 
 class SentencePieceEncoder:
@@ -79,7 +79,7 @@ class SentencePieceEncoder:
         return self._flat.engine
 
     def _words(self) -> Make | None:
-        """A way to make a word cache for this model; None where its ids would not be exact."""
+        """A function that makes a word cache for this model; None if its ids would not be exact."""
         from corpora.encoding.sentencepiece import bpe as sentencepiece_bpe
         from corpora.encoding.sentencepiece import word_pieces
 
@@ -122,7 +122,7 @@ class SentencePieceEncoder:
 
 
 class _Parts:
-    """SentencePiece, with long texts in parts of at most `longest` characters, where that isn't 0."""
+    """SentencePiece, with long texts in parts of at most `longest` characters (0: whole)."""
 
     def __init__(self, processor: Any, longest: int) -> None:
         self._processor, self.longest = processor, longest
@@ -143,17 +143,17 @@ class _Parts:
         return split_at_spaces(text, self.longest, self._separator)
 
     def _spaces(self) -> str:
-        """A pattern for the characters, of space and newline, that the normaliser takes for a space."""
+        """A pattern for those of space and newline that the normaliser turns into a space."""
         normalize = self._processor.normalize
         return "[ \n]" if normalize("a\nb") == normalize("a b") else " "
 
 
 def longest_part(model: SentencePieceModel) -> int:
-    """Characters that may be encoded at once; 0: any number, since cutting at spaces could change the ids.
+    """The most characters to encode at once; 0: no limit, because cutting at spaces could change the ids.
 
-    Cutting bounds memory: a 50 MB document takes 150 MB more, not 1.3 GB. It changes nothing where every word begins
-    a piece of its own and sums of scores are exact: float32 sums of scores with few fractional bits are, up to 2**24
-    steps. So the ids are those of the words one by one, however long the text.
+    Cutting bounds memory: a 50 MB document takes 150 MB more, not 1.3 GB. The ids stay the same if every word
+    begins a new piece and sums of scores are exact, as float32 sums of scores with few fractional bits are, up to
+    2**24 steps. Then the ids are those of the words one by one, however long the text.
     """
     if not _words_stand_alone(model):
         return 0
@@ -182,7 +182,7 @@ def _words_stand_alone(model: SentencePieceModel) -> bool:
 
 
 def split_at_spaces(text: str, longest: int, separator: re.Pattern[str]) -> list[str]:
-    """Parts of at most `longest` characters where there are spaces, each but the first beginning with one.
+    """Parts of at most `longest` characters, cut at spaces: each part but the first begins with one.
 
     A word longer than that stays whole. `separator` matches one character.
     """

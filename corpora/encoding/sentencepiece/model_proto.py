@@ -1,4 +1,4 @@
-"""A SentencePiece model file, read and written without protobuf's library, whose versions conflict with Beam's.
+"""Reads and writes SentencePiece model files without the protobuf library, whose versions conflict with Beam's.
 
 Source of the field numbers: google/sentencepiece src/sentencepiece_model.proto.
 """
@@ -50,7 +50,7 @@ class SentencePieceModel:
 
 
 def fields(message: bytes) -> Iterator[Field]:
-    """The fields of a message, in order. Raises ValueError if it is truncated or no protobuf."""
+    """The fields of a message, in order. Raises ValueError if it is truncated or not protobuf."""
     position = 0
     while position < len(message):
         key, position = _varint(message, position)
@@ -104,7 +104,7 @@ def _encode_varint(value: int) -> bytes:
 
 
 def encode_piece(piece: Piece) -> bytes:
-    """A SentencePiece message, as the trainer writes it: the type is left out where it is NORMAL."""
+    """A SentencePiece message, as the trainer writes it: without the type if it is NORMAL."""
     message = [Field(1, BYTES, piece.text.encode()), Field(2, FIXED32, struct.pack("<f", piece.score))]
     if piece.type != NORMAL:
         message.append(Field(3, VARINT, piece.type))
@@ -116,7 +116,7 @@ def decode_piece(message: bytes) -> Piece:
 
 
 def _plain_piece(message: bytes) -> Piece | None:
-    """A piece laid out as `encode_piece` does. Nearly all of a model's are: reading field by field would be slow."""
+    """A piece laid out as by `encode_piece`, as nearly all are: reading field by field would be slow."""
     end = 2 + message[1] if len(message) > 1 and message[1] < 128 else len(message)
     if message[:1] != b"\x0a" or message[end : end + 1] != b"\x15" or len(message) not in (end + 5, end + 7):
         return None
@@ -135,7 +135,7 @@ def _any_piece(message: bytes) -> Piece:
 
 @lru_cache(maxsize=4)
 def read_model(data: bytes, name: str) -> SentencePieceModel:
-    """Raises DamagedFile naming `name` where `data` is no whole SentencePiece model."""
+    """Raises DamagedFile, naming `name`, if `data` isn't a complete SentencePiece model."""
     try:
         top = list(fields(data))
         pieces = [decode_piece(_bytes(value)) for number, _, value in top if number == PIECES]

@@ -1,7 +1,7 @@
-"""The pieces of a unigram model as a double-array trie over characters: one addition and one load a character.
+"""The pieces of a unigram model as a double-array trie over characters: one addition and one load per character.
 
-Characters are renumbered from 0 ("symbols"), the commonest in pieces first, so that the array stays dense. The child
-of the node at `slot` for `symbol` lies at `base[slot] + symbol`, if the `parent` there is `slot`.
+Characters are renumbered from 0 ("symbols"), the most common ones in pieces first, so that the array stays dense. The
+child of the node at `slot` for `symbol` lies at `base[slot] + symbol`, if the `parent` stored there is `slot`.
 
 Twin: tests/reference/piece_dictionary.py::pieces_at
 """
@@ -47,7 +47,7 @@ def piece_trie(model: SentencePieceModel) -> PieceTrie:
 
 
 def _apart(symbol: int) -> int:
-    """A code point for a symbol, in the same order, past the surrogates, which a str can hold but not encode."""
+    """A code point for a symbol. Keeps the order, and skips the surrogates, which can't be encoded."""
     return symbol if symbol < 0xD800 else symbol + 0x800
 
 
@@ -77,7 +77,10 @@ def _fitting(
 def _build(  # type: ignore[no-untyped-def]
     nodes, symbols, starts, numbers, scores, alphabet
 ) -> int:
-    """Places every node, level by level. pieces: `symbols[starts[i]:starts[i + 1]]`, sorted. 0: not enough slots."""
+    """Places every node, level by level. pieces: `symbols[starts[i]:starts[i + 1]]`, sorted.
+
+    Returns 0 if there are too few slots.
+    """
     queue_size = symbols.shape[0] + 1
     slots, firsts = np.empty(queue_size, np.int64), np.empty(queue_size, np.int64)
     lasts, depths = np.empty(queue_size, np.int64), np.empty(queue_size, np.int64)

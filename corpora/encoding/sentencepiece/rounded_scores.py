@@ -21,12 +21,12 @@ SCORE_STEP = 2.0**-5
 
 
 def rounded(piece: Piece) -> Piece:
-    """The piece with the multiple of SCORE_STEP that is nearest to its score."""
+    """The piece with its score rounded to the nearest multiple of SCORE_STEP."""
     return piece._replace(score=round(piece.score / SCORE_STEP) * SCORE_STEP)
 
 
 def with_rounded_scores(model: bytes) -> bytes:
-    """The model, all else unchanged."""
+    """The model with rounded scores, otherwise unchanged."""
     return encode(_rounded_field(field) for field in fields(model))
 
 

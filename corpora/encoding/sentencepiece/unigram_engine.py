@@ -1,4 +1,4 @@
-"""A unigram model as tables for the kernels, and which models these can serve."""
+"""A unigram model as tables for the kernels, and which models they support."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ from corpora.encoding.sentencepiece.word_tables import (
 )
 from corpora.errors import BadArgument
 
-_UNKNOWN_PENALTY = np.float32(10)  # SentencePiece: an unknown character scores so much below the lowest piece
+_UNKNOWN_PENALTY = np.float32(10)  # SentencePiece's score of an unknown character, below the lowest piece
 _LOWEST_SCORE = -1e6
 _FINEST_STEP = 2.0**-10
 
 
 class Engine(NamedTuple):
-    """The tables that all WordPieces of a model share.
+    """The tables that all WordPieces objects of a model share.
 
-    table, runs: see `word_symbols.normalised`. A symbol from the alphabet's size on is a code point that no piece
-    has, plus that size. expansion: symbols that a byte of text can become. scoring: see
+    table, runs: see `word_symbols.normalised`. A symbol s >= the alphabet's size stands for the code point
+    s - size, which no piece has. expansion: the most symbols that a byte of text becomes. scoring: see
     `unigram_viterbi.best_pieces`.
     """
 
@@ -59,11 +59,13 @@ class Engine(NamedTuple):
 
 @lru_cache(maxsize=16)
 def engine(model: bytes, normaliser: Normaliser) -> Engine:
-    """Raises BadArgument where `why_not` has an objection, DamagedFile where this is no model."""
+    """Raises BadArgument if `why_not` has an objection, DamagedFile if this isn't a model."""
     parsed, processor = read_model(model, NAME), processor_of(model)
     objection = why_not(model)
     if objection is not None:
-        raise BadArgument(f"this tokenizer can't be served by words, {objection}: give its lines to SentencePiece")
+        raise BadArgument(
+            f"this tokenizer can't be encoded word by word ({objection}): use SentencePiece for whole lines"
+        )
     trie = piece_trie(parsed)
     found = character_map_of(processor, parsed.charsmap, normaliser)
     size = len(trie.alphabet)
@@ -75,7 +77,7 @@ def engine(model: bytes, normaliser: Normaliser) -> Engine:
 
 @lru_cache(maxsize=16)
 def why_not(model: bytes) -> str | None:
-    """Why a tokenizer can't be served by WordPieces, or None. Raises DamagedFile."""
+    """Why WordPieces can't encode for this tokenizer, or None. Raises DamagedFile."""
     return _objection(read_model(model, NAME), processor_of(model))
 
 
@@ -92,10 +94,10 @@ def _objection_to_pieces(model: SentencePieceModel) -> str | None:
         "it doesn't write spaces as U+2581": not model.escapes_spaces,
         "it has user-defined symbols": any(piece.type == USER_DEFINED for piece in model.pieces),
         "it falls back to bytes": any(piece.type == BYTE for piece in model.pieces),
-        "its pieces reach over spaces": any(SPACE in piece.text[1:] for piece in pieces),
+        "some of its pieces cross spaces": any(SPACE in piece.text[1:] for piece in pieces),
         "it has no piece for the space": all(piece.text != SPACE for piece in pieces),
         "a piece scores above 0 or below -1e6": not all(_LOWEST_SCORE <= piece.score <= 0 for piece in pieces),
-        "a piece holds U+0000": any("\0" in piece.text for piece in pieces),
+        "a piece contains U+0000": any("\0" in piece.text for piece in pieces),
     }
     return next((reason for reason, holds in objections.items() if holds), None)
 

@@ -1,19 +1,20 @@
-"""The best pieces of each word in float64, and up to which score of the line SentencePiece finds the same in float32.
+"""The best pieces of each word in float64, and up to which line score SentencePiece's float32 gives the same.
 
 SentencePiece (src/unigram_model.cc, `EncodeOptimized`) adds scores along the whole line in float32: F(j), its best
-score up to character j, is rounded at every step, so a near-tie inside a word is decided by what stands before it.
+score up to character j, is rounded at every step, so the text before a word can decide a near-tie inside it.
 
-**The bound.** Cut a line where no piece of the lattice reaches across. From one cut on, let A = F(cut), X(j) the
+**The bound.** Cut a line wherever no piece of the lattice crosses. From one cut on, let A = F(cut), X(j) the
 exact best score from the cut to j, and k the characters up to the next cut. If all scores computed there are below
 2**(b + 1) in magnitude, rounding one changes it by at most e = 2**(b - 24). A candidate for j is F(i) plus a piece's
 score, i < j.
 
 1. |F(j) - A - X(j)| <= (characters from the cut to j) e, by induction over j, whatever SentencePiece chose before: a
-   maximum of values that are off by so much is off by no more, and storing it adds e.
+   maximum of values with at most that error has no larger error, and storing it adds e.
 2. Let a(j) = 1 + the largest a(i) of the candidates for j that lie at most _WINDOW below the best one; a(cut) = 0.
    If 2 k e < _WINDOW, then |F(j) - A - X(j)| <= a(j) e, by induction: by 1, a candidate further below can't become
    the maximum; the others are off by at most a(i) e, and storing adds e.
-3. So of the best candidate and another for j, through i and i', the computed difference is off by at most (a(i) +
+3. So for the best candidate for j, through i, and another one, through i', the computed difference is off by at most
+(a(i) +
    a(i') + 2) e <= 2 a(j) e (the 2: either may have been rounded when they are compared) if the other is in the
    window; if not, by less than the window. The choice at j is the exact one where its margin exceeds 2 a(j) e; or, by
    1 alone and without the condition of 2, 2 e for each character from the cut to j.
@@ -21,10 +22,10 @@ score, i < j.
 This needs to hold only at the j on the best path. With W the largest magnitude of a candidate's score from the cut,
 these are upper bounds on |A| + W (_SLACK and _CLEAR cover the roundings of these sums themselves,
 k 2**-24 and k 2**-53 of their size, k <= 2**16). A word's limit is on the score before the word, so the exact score
-from there to the cut is taken off, too. The line's score is known exactly, not as F: see `word_values.expand`.
+from there to the cut is subtracted too. The line's score is known exactly, not as F: see `word_values.expand`.
 
-**Exact sums.** Where all scores are multiples of a step, float32 sums are exact below 2**24 steps, ties included,
-since candidates come in SentencePiece's order and the first of equals stays. Then only the magnitude is bounded.
+**Exact sums.** If all scores are multiples of a step, float32 sums are exact below 2**24 steps, ties included,
+since candidates come in SentencePiece's order and the first of equal ones stays. Then only the magnitude is bounded.
 
 Twin: tests/reference/unigram_margins.py::best_and_limit
 """
@@ -43,12 +44,12 @@ from corpora.encoding.sentencepiece.piece_trie import NO_PIECE, ROOT
 _WINDOW = 2.0**-3
 _SLACK = 1.01
 _CLEAR = 0.999
-_SIGNIFICAND = 24  # bits of float32
-_TO_FLOAT32 = 1e-6  # of a limit: more than the rounding to float32
+_SIGNIFICAND = 24  # bits in float32
+_TO_FLOAT32 = 1e-6  # share taken off a limit: more than the rounding to float32
 
 
 class Room(NamedTuple):
-    """To work in: float64[2, symbols of the longest word + 1] and int64[4, the same]."""
+    """Scratch memory: float64[2, symbols of the longest word + 1] and int64[4, the same]."""
 
     floats: NDArray[np.float64]
     places: NDArray[np.int64]
@@ -79,7 +80,7 @@ class Lattice(NamedTuple):
 def _offer(lattice: Lattice, begin: int, end: int, candidate: float, additions: int, piece: int) -> None:
     """Offers the score of a piece from `begin` as the best one up to `end`. additions: a(end) by it alone.
 
-    Of equals the first one stays, as in SentencePiece.
+    Of equal candidates the first one stays, as in SentencePiece.
     """
     ahead = candidate - lattice.best[end]
     if abs(ahead) <= _WINDOW:
@@ -101,7 +102,7 @@ def _bound(error: float) -> float:
 
 @inlined
 def _limit(by_chains: float, by_length: float, length: int, before: float, worst: float, step: float) -> float:
-    """On the line's score before the word. step: 0 where sums are not exact.
+    """The limit on the line's score before the word. step: 0 if sums aren't exact.
 
     by_chains, by_length: the least margin / (2 a(j)) on the best path, and the least margin / (2 characters).
     """
@@ -125,11 +126,11 @@ def _offer_pieces(
 ) -> tuple[int, float]:
     """Offers every piece that begins at `begin` of the word symbols[first:first + length].
 
-    Where none is as short as one character, that character is offered as an unknown one. Returns the furthest end
-    offered so far, and the lowest score.
+    If none is a single character, the character is offered as an unknown one. Returns the furthest end offered so
+    far, and the lowest score.
     """
     base, additions, alphabet = lattice.best[begin], lattice.chains[begin] + 1, np.uint64(scoring[2])
-    end, slot, alone = begin, np.uint64(ROOT), False  # unsigned: an index that numba need not wrap around
+    end, slot, alone = begin, np.uint64(ROOT), False  # unsigned: numba doesn't check for negative indices
     while end < length:
         symbol = np.uint64(symbols[np.uint64(first + end)])
         child = np.uint64(nodes[slot].base) + symbol
@@ -151,7 +152,7 @@ def _offer_pieces(
 
 @inlined
 def _trace(lattice: Lattice, cut: int, end: int) -> tuple[int, float, float]:
-    """Writes the best path between two cuts to `path`, backwards. Returns its length, and what `_limit` takes."""
+    """Writes the best path between two cuts to `path`, backwards. Returns its length, by_chains and by_length."""
     steps, back = 0, end
     by_chains, by_length = np.inf, np.inf
     while back > cut:
@@ -175,9 +176,9 @@ def _write(
     runs: int,
     in_run: bool,
 ) -> tuple[int, int, bool]:
-    """Writes the pieces of a path to the pool: neighbouring unknown characters become one. first: the word's start.
+    """Writes the pieces of a path to the pool; adjacent unknown characters become one piece. first: the word's start.
 
-    in_run: whether the piece before was unknown. Returns the pool's next place, the number of runs, and in_run.
+    in_run: whether the previous piece was unknown. Returns the pool's next place, the number of runs, and in_run.
     """
     while steps > 0:
         steps -= 1
@@ -209,13 +210,13 @@ def best_pieces(
     unknowns: NDArray[np.int64],
     room: Room,
 ) -> tuple[int, int]:
-    """Writes each word's pieces to the pool, and where they are and how they score to its entry.
+    """Writes each word's pieces to the pool, and their place and score to its entry.
 
-    Word w is `symbols[starts[w]:starts[w + 1]]` (from the alphabet's size on: in no piece) and its entry
-    `entries[words[w]]`. scoring: the unknown character's score, the step (0: none), the alphabet's size. values: what
-    a piece is written as. unknowns: gets (place in the pool, first symbol, end) of each run of unknown characters,
-    whose value stays to be filled in. There must be room for a piece a symbol. Returns the pool's next free place,
-    and the number of runs.
+    Word w is `symbols[starts[w]:starts[w + 1]]` (values from the alphabet's size on are in no piece) and its entry
+    `entries[words[w]]`. scoring: the unknown character's score, the step (0: none), the alphabet's size. values: the
+    value written for each piece. unknowns: gets (place in the pool, first symbol, end) of each run of unknown
+    characters, whose value the caller must fill in. There must be room for one piece per symbol. Returns the pool's
+    next free place, and the number of runs.
     """
     floats, places = room.floats, room.places
     lattice = Lattice(floats[0], floats[1], places[0], places[1], places[2], places[3])
@@ -233,7 +234,7 @@ def best_pieces(
             end = begin + 1
             if end < reach:
                 continue
-            # A cut: no piece reaches across, so what lies behind is settled, and scores count from here again.
+            # A cut: no piece crosses it, so everything before is final, and scores restart from here.
             steps, by_chains, by_length = _trace(lattice, cut, end)
             limit = min(limit, _limit(by_chains, by_length, end - cut, before, -worst, step))
             before -= lattice.best[end]

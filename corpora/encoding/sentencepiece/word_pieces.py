@@ -1,7 +1,7 @@
-"""Text to the pieces of a SentencePiece unigram model, word by word: equal to SentencePiece on every line, but fast.
+"""Text to the pieces of a SentencePiece unigram model, word by word: as SentencePiece gives them, but faster.
 
-Pieces never reach over a space, so a word's pieces are kept in a cache. What SentencePiece decides by the score of
-the line so far (near-ties, see `unigram_viterbi`) is left to SentencePiece, with the whole line.
+Pieces never cross a space, so a word's pieces can be cached. Where SentencePiece's choice depends on the score of the
+line so far (near-ties, see `unigram_viterbi`), the whole line is left to SentencePiece.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ UnknownValues = Callable[[list[bytes]], Sequence[int]]
 
 
 class WordPieces(SentencePieceWords):
-    """Serves one thread at a time; the tables are shared by all of the same model. Raises BadArgument, DamagedFile.
+    """Serves one thread at a time; all instances for a model share its tables. Raises BadArgument, DamagedFile.
 
-    normaliser: what each line goes through before SentencePiece. separators: b" " or b" \\n", between words.
-    line_end: whether b"\\n" ends a line; else a document is one. values: [pieces], what each is written as; its dtype
-    is that of the result. unknown_values: what runs of unknown characters are written as, from their UTF-8,
-    normalised. by_engine: encodes lines instead of one call of SentencePiece each, which then must give the pieces of
-    every word alone. cache_bytes: see CachedWords.
+    normaliser: applied to each line before SentencePiece. separators: b" " or b" \\n", between words.
+    line_end: whether b"\\n" ends a line; otherwise a document is one line. values: [pieces], the value written for
+    each; the result has its dtype. unknown_values: the values of runs of unknown characters, from their normalised
+    UTF-8. by_engine: encodes lines, instead of one call of SentencePiece per line; it must then give the pieces of
+    every word encoded alone. cache_bytes: see CachedWords.
     """
 
     def __init__(
@@ -48,11 +48,11 @@ class WordPieces(SentencePieceWords):
         cache_bytes: int = DEFAULT_CACHE,
     ) -> None:
         if separators not in (b" ", b" \n"):
-            raise BadArgument(f"separators {separators!r}: give b' ' or b' \\n'")
+            raise BadArgument(f"separators are {separators!r}; they must be b' ' or b' \\n'")
         made: Engine = engine(model, normaliser)
         pieces: int = made.processor.get_piece_size()
         if len(values) != pieces:
-            raise BadArgument(f"{len(values)} values for {pieces} pieces: give one each")
+            raise BadArgument(f"{len(values)} values for {pieces} pieces: give one per piece")
         tables = Tables(made.processor, made.table, made.runs, made.trie.symbols[SPACE], made.symbols)
         super().__init__(
             values.dtype,

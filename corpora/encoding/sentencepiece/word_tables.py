@@ -1,4 +1,4 @@
-"""How a SentencePiece model normalises words, as tables for the kernels; and which models' rules fit in them."""
+"""How a SentencePiece model normalises words, as tables for the kernels, and which rules such tables can express."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from corpora.encoding.sentencepiece.model_proto import SentencePieceModel
 from corpora.errors import DamagedFile
 
 NAME = "the tokenizer"
-APART = "\ue000"  # with which `code_points` separates characters
+APART = "\ue000"  # the separator of characters in `code_points`
 
 
 @lru_cache(maxsize=4)
@@ -37,7 +37,7 @@ def character_map_of(processor: Any, charsmap: bytes, normaliser: Normaliser) ->
 
 
 class _Named(NamedTuple):
-    """Equal where the charsmaps are: nothing else in a model that words serve decides what a character becomes."""
+    """Equal if the charsmaps are: in supported models, nothing else decides what a character becomes."""
 
     charsmap: bytes
     processor: Any
@@ -55,32 +55,36 @@ def _character_map(rules: _Named, normaliser: Normaliser) -> CharacterMap:
 
 
 def objection_to_rules(model: SentencePieceModel, processor: Any) -> str | None:
-    """Why words between spaces and newlines can't be normalised each by itself, or None."""
+    """Why words between spaces and newlines can't be normalised one by one, or None."""
     try:
         rules = read_rules(model.charsmap)
     except ValueError as error:
-        return f"its rules can't be read ({error})"
-    # Python strips controls, too, from a line's ends, but CCNet's normaliser deletes these everywhere.
+        return f"its normalisation rules can't be read ({error})"
+    # Python also strips control characters from a line's ends, but CCNet's normaliser deletes these everywhere.
     spaces = ["\n", *(c for c in map(chr, range(0xA0, CODE_POINTS)) if c.isspace())]
     become = processor.normalize([f"a{c}b" for c in [*spaces, SPACE]])
     written = rules.replacements.split(b"\0")
     objections = {
-        "its rules don't take every space, the newline and U+2581 as a space": {*become} != {"▁a▁b"}
+        "its normalisation rules don't treat every space, the newline and U+2581 as a space": {*become} != {"▁a▁b"}
         or SPACE not in rules.alone,
-        "its rules write U+2581 or two spaces": any(SPACE.encode() in to or b"  " in to for to in written),
-        "its rules replace spaces or private characters": not untouched(rules, [" ", APART], spaces),
+        "its normalisation rules produce U+2581 or two spaces": any(
+            SPACE.encode() in to or b"  " in to for to in written
+        ),
+        "its normalisation rules replace spaces or private-use characters": not untouched(
+            rules, [" ", APART], spaces
+        ),
     }
     return next((reason for reason, holds in objections.items() if holds), None)
 
 
 def untouched(rules: Rules, plain: list[str], spaces: list[str]) -> bool:
-    """Whether no rule replaces a plain character, and no rule for a sequence contains one, or one of `spaces`."""
+    """Whether no rule replaces a plain character, and no rule for a sequence contains one or any of `spaces`."""
     in_sequences = rules.starts | rules.continuations
     return rules.alone.isdisjoint(plain) and in_sequences.isdisjoint([*plain, *spaces])
 
 
 def character_table(found: CharacterMap, symbol_of: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """The map as numbers, as `word_symbols.normalised` reads them, and the runs of symbols that they point to.
+    """The map as the table that `word_symbols.normalised` reads, and the runs of symbols that it points to.
 
     symbol_of: int32[0x110000], of each code point.
     """
@@ -94,6 +98,6 @@ def character_table(found: CharacterMap, symbol_of: NDArray[np.int32]) -> tuple[
 
 
 def expansion(found: CharacterMap) -> int:
-    """Symbols that a byte of text can become."""
+    """The most symbols that a byte of text becomes."""
     bytes_each = np.repeat([1, 2, 3, 4], [0x80, 0x780, 0xF800, CODE_POINTS - 0x10000])
     return int(np.max(-(-np.diff(found.starts) // bytes_each)))

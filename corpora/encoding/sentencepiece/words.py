@@ -1,4 +1,4 @@
-"""Words of a SentencePiece model: normalised by a table, or by SentencePiece itself where the table can't tell."""
+"""Words for a SentencePiece model, normalised by a table, or by SentencePiece itself where the table can't decide."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from corpora.encoding.cache.word_symbols import BY_HAND, TOO_LONG, normalised
 
 
 class Tables(NamedTuple):
-    """table, runs, space: see `word_symbols.normalised`. symbols: of a normalised text."""
+    """table, runs, space: see `word_symbols.normalised`. symbols: the function from a normalised text to symbols."""
 
     processor: Any
     table: NDArray[np.int32]
@@ -24,7 +24,7 @@ class Tables(NamedTuple):
 
 
 class SentencePieceWords(CachedWords):
-    """normalise: what a line goes through before SentencePiece. keeps_spaces: whether the model collapses none."""
+    """normalise: applied to a line before SentencePiece. keeps_spaces: whether the model keeps every space."""
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class SentencePieceWords(CachedWords):
     def _settle(
         self, symbols: NDArray[np.int32], starts: Offsets, entries: NDArray[np.int64], pool_next: int, pool_end: int
     ) -> int:
-        """Finds the values of words, `symbols[starts[w]:starts[w + 1]]`. Returns the pool's next free place."""
+        """Finds the values of the words `symbols[starts[w]:starts[w + 1]]`. Returns the pool's next free place."""
 
     def _fill(self, data: Bytes, part: slice, pool_next: int, pool_end: int) -> int:
         entries, words = self._fresh.entries[part], self._fresh.words[part]

@@ -33,7 +33,7 @@ def arpa_sections(
 
 
 def _blocks(suffixes: Suffixes, level: Level, weights: Floats) -> Iterator[Block]:
-    """The kept n-grams in suffix order. weights: of the level's n-grams as contexts; unused in the highest order."""
+    """The kept n-grams in suffix order. weights: of the level's n-grams as contexts; ignored in the highest order."""
     if level.order == 1:
         chosen = np.flatnonzero((level.flags & PRUNED) == 0)
         words = np.arange(len(chosen), dtype=np.uint32)[:, None]
@@ -73,7 +73,7 @@ def _next_kept(
     ends: Counts,
     chosen: npt.NDArray[np.int64],
 ) -> tuple[int, int, int]:
-    """Fills `ends` and `chosen` from a place and its n-gram on; returns the next two, and how many were kept."""
+    """Fills `ends` and `chosen` from a place and its n-gram on; returns the next ones, and the number kept."""
     found = 0
     while place < packed.shape[0] and found < ends.shape[0]:
         if shared_of(packed[place]) < k <= longest_of(packed[place]):

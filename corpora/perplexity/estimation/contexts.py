@@ -1,9 +1,9 @@
-"""Contexts: which one each n-gram has, the sum of its n-grams' counts, and its back-off weight.
+"""Contexts: the context of each n-gram, and for each context the sum of its n-grams' counts and its back-off weight.
 
-In suffix order, the (k-1)-grams come one after the other. The words that follow them fill the suffix order of those
-words, each word's part from its start: the places of a word `w` are sorted by what comes before `w`, which is the
-order in which the text's occurrences of `w` are met here. So one pass over the places meets every k-gram as the next
-one of its last word, context by context: sums need no array, and everything is read front to back.
+In suffix order, the (k-1)-grams come one after the other. The places of a word `w` are sorted by what comes before
+`w`. That is also the order in which a pass over the (k-1)-grams meets `w` as the next word. So one pass over the
+places meets the k-grams context by context, each as the next k-gram of its last word: sums need no array, and
+everything is read front to back.
 
 Twin: tests/reference/kneser_ney_dictionary.py::DictionaryModel
 """
@@ -21,7 +21,7 @@ from corpora.perplexity.ngram_counts import BEGIN
 
 Floats = npt.NDArray[np.float32]
 
-BACKOFF, TOTAL = 0, 1  # columns of the weights of a context
+BACKOFF, TOTAL = 0, 1  # columns of `weights`
 
 
 @kernel
@@ -57,9 +57,10 @@ def _write_weights(
     weights: Floats,
     context_flags: Bytes,
 ) -> None:
-    """Writes a context's back-off weight and sum. kept[few]: its kept n-grams of count `few`, 3 for 3 and more.
+    """Writes a context's back-off weight and sum. kept[c]: its kept n-grams with count c (3: or more).
 
-    The back-off is the share that discounts and pruning took; 1 where no n-gram follows. float32 in lmplz's order.
+    The back-off is the share that discounts and pruning took; 1 where no n-gram follows. float32 operations in
+    lmplz's order.
     """
     freed = np.float32(0)
     for few in range(1, 4):
@@ -88,11 +89,11 @@ def weigh_part(
     weights: Floats,
     context_flags: Bytes,
 ) -> None:
-    """Contexts that end at the places start .. stop - 1: writes their `weights` and `context_flags`, and `contexts`.
+    """Writes `weights` and `context_flags` of the contexts that end at the places start .. stop - 1, and `contexts`.
 
-    next_place, next_ngram: of every word, the place and the k-gram (ending in it) that come next; moved on.
+    next_place, next_ngram: for every word, the next place and the next k-gram that ends in it; both are advanced.
     adjusted, flags, contexts: of k-grams. weights: float32[n, 2], of (k-1)-grams, the first here `first_context`.
-    float32 in the order of initial_probabilities.cc.
+    float32 operations in the order of initial_probabilities.cc.
     """
     context = first_context - 1
     total = pruned = np.int64(0)
@@ -109,12 +110,12 @@ def weigh_part(
         if ended:
             break
         word = next_words[place]
-        if word == BEGIN:  # the sentence is over: no n-gram goes on here
+        if word == BEGIN:  # the sentence is over: no n-gram continues here
             continue
         # This occurrence of `word` is the next place in the part of the suffix order that ends in it.
         following = packed[next_place[word]]
         next_place[word] += np.uint32(1)
-        if shared_of(following) < k <= longest_of(following):  # the first occurrence of its k-gram
+        if shared_of(following) < k <= longest_of(following):  # this is the first occurrence of its k-gram
             ngram = next_ngram[word]
             next_ngram[word] += np.uint32(1)
             contexts[ngram] = context

@@ -1,4 +1,4 @@
-"""Adjusted counts of the n-grams of one order, and what else is known of them, a byte each.
+"""Adjusted counts of the n-grams of one order, and a byte of flags for each.
 
 Twin: corpora.perplexity.ngram_counts.count_ngrams
 """
@@ -13,10 +13,10 @@ from corpora.perplexity.estimation.neighbours import Bytes, longest_of, shared_o
 
 Counts = npt.NDArray[np.uint32]
 
-STARTS_SENTENCE = 1  # it begins with <s>, so that nothing stands before it
+STARTS_SENTENCE = 1  # it begins with <s>, so nothing can come before it
 PRUNED = 2
-IS_CONTEXT = 4  # of a kept n-gram of the next order
-EXTENDS_LEFT = 8  # a kept n-gram of the next order is this one with a word before it
+IS_CONTEXT = 4  # the context of a kept n-gram of the next order
+EXTENDS_LEFT = 8  # a kept n-gram of the next order is this n-gram with a word before it
 
 
 @kernel
@@ -33,8 +33,9 @@ def count_part(
 ) -> None:
     """Fills `adjusted` and `flags` from index `first` on with the k-grams that end at the places start .. stop - 1.
 
-    The adjusted count is how many different words stand before the n-gram; its occurrences where none can, and in the
-    highest order. Both are one more at every place that shares just this n-gram with the one before.
+    The adjusted count is the number of different words before the n-gram; if there can be none, and in the highest
+    order, it is the number of occurrences. Both grow by one at every place whose longest n-gram in common with the
+    place before is this one.
     """
     index = np.uint64(first - 1)
     occurrences = 0

@@ -1,4 +1,4 @@
-"""The steps in turn: a text of ids in, a KenLM probing binary out."""
+"""Runs all steps: a text of ids in, a KenLM probing binary out."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from corpora.perplexity.small_text import Written
 
 Progress = Callable[[int, int], None]
 
-LEAST_PART = 256 << 20  # bytes of a table filled at once, however little memory there is: each part reads all text
+LEAST_PART = 256 << 20  # fewest bytes of a table to fill at once, with any memory: each part reads all text
 _BLOCK = 1 << 20  # ids
 _NO_WEIGHTS = np.zeros((1, 2), np.float32)
 _NO_COUNTS = np.zeros(0, np.uint32)
@@ -50,7 +50,7 @@ def write_model(
     """Estimates a model and writes it at `path`.
 
     text: `order` times `<s>`, the sentences, each from `<s>` to `</s>`, and one `<s>`; ids as in
-    `kneser_ney.estimate`. Raises what that raises. threads: by default as many as there are cores.
+    `kneser_ney.estimate`. Raises the same errors. threads: by default one per core.
     """
     threads = threads or available_cores()
     thresholds = [*(prune or [0]), *[(prune or [0])[-1]] * order][:order]
@@ -75,7 +75,7 @@ def write_model(
 
 
 def _renumber(text: Ids, kept: npt.NDArray[np.int64], words: int) -> None:
-    """Pruned words become `<unk>`, the others move up, as build_binary numbers them. In place."""
+    """Renumbers words in place, as build_binary does: pruned words become `<unk>`, the others close the gaps."""
     if len(kept) == words:
         return
     new = np.zeros(words, text.dtype)
@@ -85,7 +85,7 @@ def _renumber(text: Ids, kept: npt.NDArray[np.int64], words: int) -> None:
 
 
 class _Tables:
-    """Finished orders on their way into the file: a thread fills each, in suffix order, as build_binary does."""
+    """Writes finished orders to the file: a thread fills each table in suffix order, as build_binary does."""
 
     def __init__(self, workers: Workers, suffixes: Suffixes, file: ModelFile) -> None:
         self._workers = workers
@@ -95,7 +95,7 @@ class _Tables:
         self._running: list[tuple[Level, Floats, Future[int]]] = []
 
     def add(self, level: Level, weights: Floats) -> None:
-        """Starts to fill the table of `level`, after the one before is done, which saves memory."""
+        """Starts to fill the table of `level`. Waits for the one before first, which saves memory."""
         longest = level.order == self._suffixes.order
         if not longest:
             self.finish()
@@ -108,7 +108,7 @@ class _Tables:
             self.arpa(level, weights)
 
     def finish(self) -> None:
-        """Waits for all tables. Raises BadArgument where probability was left to nothing."""
+        """Waits for all tables. Raises BadArgument if some probability or back-off isn't finite."""
         for level, weights, task in self._running:
             if task.result():
                 raise BadArgument(too_little_text(level.order))
@@ -127,7 +127,7 @@ def _new_tables(
     path: str | Path,
     arpa: str | Path | None,
 ) -> Iterator[_Tables]:
-    """The tables of a new model at `path`, which appears, and the ARPA file beside it, if the block succeeds."""
+    """The tables of a new model. The file at `path`, and the ARPA file if any, appear if the block succeeds."""
     with ExitStack() as files:
         tables = _Tables(workers, suffixes, files.enter_context(new_model_file(path, counts, words)))
         if arpa is not None:
@@ -155,10 +155,10 @@ def _fill(file: ModelFile, suffixes: Suffixes, level: Level, weights: Floats, me
 
 
 def _fill_parts(fill: Callable[[int, int, Indices], tuple[Indices, int]], table: Cells, borders: list[int]) -> int:
-    """Fills a table part by part, so that pages which memory can't hold at once are not in use at once.
+    """Fills a table part by part, so that no more pages are in use at once than memory can hold.
 
-    What finds no bucket in one part is carried to the next, and inserted when its turn comes: all is as in one part.
-    The last part hands on to the first, which is then filled again, and so on till nothing else is handed on.
+    N-grams that find no free bucket in one part are carried to the next and inserted in their turn, so the result is
+    the same as with one part. The last part carries over to the first, and so on until nothing is carried any more.
     """
     given: dict[int, list[int]] = {}
     carried, part, bad = np.zeros(0, np.int64), 0, 0

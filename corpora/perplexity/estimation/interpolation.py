@@ -1,4 +1,4 @@
-"""Probabilities of one order from those of the order below.
+"""Computes the probabilities of one order from those of the order below.
 
 Twin: tests/reference/kneser_ney_dictionary.py::DictionaryModel
 """
@@ -32,8 +32,8 @@ def interpolate_part(
 ) -> None:
     """Fills `probability` from index `first` on: the n-grams that extend first_lower .. end_lower - 1 to the left.
 
-    They come in one order, an n-gram's extensions side by side, as many as its adjusted count says. Sets EXTENDS_LEFT
-    in `lower_flags`. float32 in the order of interpolate.cc.
+    Both orders are sorted alike, so an n-gram's extensions are adjacent, and its adjusted count is their number. Sets
+    EXTENDS_LEFT in `lower_flags`. float32 operations in the order of interpolate.cc.
     """
     ngram = np.uint64(first)
     most = np.uint64(adjusted.shape[0] - 1)

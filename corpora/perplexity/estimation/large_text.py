@@ -1,4 +1,4 @@
-"""A large text: numbered by compiled code in a thread while the next part is read, then estimated within a memory."""
+"""A large text: numbered by a compiled thread while the next part is read, then estimated in bounded memory."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ from corpora.perplexity.small_text import NO_SENTENCE, SPECIAL_WORDS, Written, s
 
 Numbered = tuple[npt.NDArray[np.uint32], int]
 
-_BLOCK_BYTES = 4 << 20  # of words numbered at once
+_BLOCK_BYTES = 4 << 20  # bytes of words numbered at once
 _WAITING = 4  # blocks read ahead of the numbering
-_WORD_BYTES = 64  # what the steps hold of every word
+_WORD_BYTES = 64  # memory that the steps need per word
 _log = logging.getLogger(__name__)
 
 
 def _blocks(data: bytes) -> Iterator[bytes]:
-    """The same bytes in blocks that end with a newline. A block is longer than _BLOCK_BYTES only if its line is."""
+    """The same bytes in blocks that end with a newline. Only a block of one long line exceeds _BLOCK_BYTES."""
     start = 0
     while start < len(data):
         end = data.rfind(b"\n", start, start + _BLOCK_BYTES) + 1 or data.index(b"\n", start) + 1
@@ -44,13 +44,13 @@ def _blocks(data: bytes) -> Iterator[bytes]:
 
 
 def _at_hand(memory: int) -> int:
-    """No more than this machine, or the container, has: what is left out goes to the disk, and changes nothing."""
+    """At most the memory of this machine or container: the rest goes to disk, which doesn't change the result."""
     there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else memory
     with contextlib.suppress(OSError, ValueError):  # no such file, or "max"
         there = min(there, int(Path("/sys/fs/cgroup/memory.max").read_text()))
     if there < memory:
         _log.warning(
-            "memory is %.1f GB, but there is %.1f GB here: the rest goes to the disk", memory / 1e9, there / 1e9
+            "memory is %.1f GB, but this machine has only %.1f GB: the rest goes to disk", memory / 1e9, there / 1e9
         )
     return min(memory, there)
 

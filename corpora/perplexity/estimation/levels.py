@@ -22,7 +22,7 @@ from corpora.perplexity.ngram_counts import BEGIN, END
 class Level:
     """All n-grams of one order, pruned ones included, in suffix order.
 
-    firsts: the index of each part's first, and their number. Unigrams are indexed by word.
+    firsts: the index of each part's first n-gram, then the number of all. Unigrams are indexed by word.
     """
 
     order: int
@@ -55,10 +55,10 @@ def _counted(workers: Workers, suffixes: Suffixes, survey: Survey, order: int, t
 def first_level(workers: Workers, suffixes: Suffixes, survey: Survey, threshold: int) -> Level:
     """Unigrams. Raises BadArgument if pruning removes `</s>`: build_binary refuses such a model, too."""
     if suffixes.sentences <= threshold:
-        bound = f"it must be below the {suffixes.sentences} sentences"
+        bound = f"it must be below the number of sentences ({suffixes.sentences})"
         raise BadArgument(f"prune is {threshold} for single words: {bound}")
     level = _counted(workers, suffixes, survey, 1, threshold)
-    assert len(level) == len(suffixes.starts) - 1, "a word id is not used"
+    assert len(level) == len(suffixes.starts) - 1, "some word id is unused"
     level.flags[: END + 1] = 0
     kept = (level.flags & PRUNED) == 0
     discounts = discounts_of(survey.counts_of_counts(1))
@@ -69,7 +69,7 @@ def first_level(workers: Workers, suffixes: Suffixes, survey: Survey, threshold:
 def next_level(
     workers: Workers, suffixes: Suffixes, survey: Survey, lower: Level, threshold: int
 ) -> tuple[Level, Floats]:
-    """(the n-grams of the next order, the weights of those of `lower` as their contexts); completes `lower.flags`."""
+    """(n-grams of the next order, weights of `lower`'s n-grams as their contexts); completes `lower.flags`."""
     order = lower.order + 1
     level = _counted(workers, suffixes, survey, order, threshold)
     discounts = discounts_of(survey.counts_of_counts(order))
@@ -94,7 +94,7 @@ def _weigh(
     firsts = lower.firsts[:-1]
     if lower.order == 1:
         firsts = [BEGIN, *firsts[1:]]
-        weights[0] = 1, 0  # <unk> is no context
+        weights[0] = 1, 0  # <unk> isn't a context
     given, made = (level.adjusted, level.flags, discounts), (contexts, weights, lower.flags)
     calls = [
         (suffixes.packed, suffixes.next_words, start, stop, level.order, places.copy(), ngrams, *given, first, *made)

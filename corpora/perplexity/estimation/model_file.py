@@ -1,4 +1,4 @@
-"""The KenLM probing binary that is being written: reserved at its full size and mapped, its parts as arrays."""
+"""A KenLM probing binary that is being written: reserved at its full size and mapped, with its parts as arrays."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from corpora.perplexity.lm_header import (
 
 
 class ModelFile:
-    """The layout of a model of `counts` n-grams, and its bytes. Mapped pages are the file's, not the process's."""
+    """The layout of a model of `counts` n-grams, and its bytes. Mapped pages aren't the process's own memory."""
 
     def __init__(self, counts: Sequence[int], strings: int) -> None:
         self.counts = list(counts)
@@ -35,7 +35,7 @@ class ModelFile:
         self._vocabulary = len(self._header)
         words = num_buckets(counts[0], PROBING_MULTIPLIER) * VOCABULARY_ENTRY.itemsize
         self._unigrams = self._vocabulary + VOCABULARY_HEADER.size + words
-        end = self._unigrams + (counts[0] + 1) * UNIGRAM_ENTRY.itemsize  # one spare: KenLM may add <unk>
+        end = self._unigrams + (counts[0] + 1) * UNIGRAM_ENTRY.itemsize  # one to spare: KenLM may add <unk>
         self._tables = []
         for order, count in enumerate(counts[1:], 2):
             self._tables.append(end)
@@ -69,7 +69,7 @@ class ModelFile:
         return self._cells(self._unigrams, self._tables[0]).view(np.float32)
 
     def table(self, order: int) -> tuple[Cells, int]:
-        """The hash table of one order from 2 as uint32, and its number of buckets."""
+        """The hash table of one order (2 or higher) as uint32, and its number of buckets."""
         start, end = [*self._tables, self._strings][order - 2 : order]
         return self._cells(start, end), num_buckets(self.counts[order - 1], PROBING_MULTIPLIER)
 
@@ -80,7 +80,7 @@ class ModelFile:
 
 @contextmanager
 def new_model_file(path: str | Path, counts: Sequence[int], vocabulary: Vocabulary) -> Iterator[ModelFile]:
-    """A file at `path` if the block succeeds. Raises TamizError, at once, where the disk has no room for it."""
+    """A file that appears at `path` if the block succeeds. Raises TamizError at once if the disk lacks the space."""
     with atomic_path(path) as temporary:
         file = ModelFile(counts, int(vocabulary.ends[-1]))
         file.open(temporary)

@@ -19,13 +19,13 @@ _AHEAD = 24  # places: words are prefetched this far before they are compared
 
 @inlined
 def shared_of(packed: np.uint8) -> np.int64:
-    """How many last words the longest n-gram here shares with the one at the place before."""
+    """How many of its last words the longest n-gram here shares with the longest one at the place before."""
     return np.int64(packed & np.uint8(15))
 
 
 @inlined
 def longest_of(packed: np.uint8) -> np.int64:
-    """Length of the longest n-gram that ends here: the model's order, less near a sentence's start."""
+    """Length of the longest n-gram that ends here: the model's order, or less near a sentence's start."""
     return np.int64(packed >> np.uint8(4))
 
 
@@ -35,7 +35,7 @@ def compare_neighbours(
 ) -> None:
     """Fills packed[start:stop] and next_words[start:stop] (the word after each position).
 
-    At `start` a new last word begins. The n-grams of orders shared + 1 .. longest are new at a place.
+    A new last word must begin at `start`. The n-grams of orders shared + 1 .. longest are new at a place.
     """
     before = np.zeros(order, np.uint32)
     before_longest = 0

@@ -17,20 +17,20 @@ from corpora.perplexity.estimation.words import SPECIAL_WORDS
 from corpora.perplexity.ngram_counts import BEGIN, END
 from corpora.perplexity.settings import SENTENCEPIECE_THREADS
 
-_IDS, _WORDS, _BLANK = range(3)  # how far `_number_codes` has come
+_IDS, _WORDS, _BLANK = range(3)  # indices of `_number_codes`'s progress
 
 
 class PieceNumbers:
-    """The ids of all pieces so far. A piece has its SentencePiece id as code, an unknown one a code above those."""
+    """The ids of all pieces so far. A piece's code is its SentencePiece id; unknown pieces have higher codes."""
 
     def __init__(self, processor: Any) -> None:
         self._processor = processor
         self._unknown = int(processor.unk_id())
-        self._codes: dict[str, int] = {}  # of unknown pieces
+        self._codes: dict[str, int] = {}  # codes of unknown pieces
         pieces = int(processor.get_piece_size())
         self._known = {processor.id_to_piece(number): number for number in range(pieces)}
         self._first_code = pieces
-        self._ids = np.zeros(2 * pieces, np.uint32)  # by code; 0: not seen yet
+        self._ids = np.zeros(2 * pieces, np.uint32)  # indexed by code; 0: not seen yet
         self._order = np.zeros(2 * pieces, np.int64)  # codes by id
         self._words = len(SPECIAL_WORDS)
 
@@ -40,7 +40,7 @@ class PieceNumbers:
         lengths = np.fromiter(map(len, encoded), np.int64, len(encoded))
         codes = np.fromiter(itertools.chain.from_iterable(encoded), np.int64, int(lengths.sum()))
         self._name_unknown(codes, lengths, lines)
-        room = self._first_code + len(self._codes) + 1 + len(SPECIAL_WORDS)  # codes, and ids
+        room = self._first_code + len(self._codes) + 1 + len(SPECIAL_WORDS)  # for codes and ids
         if len(self._ids) < room:
             self._ids = np.concatenate([self._ids, np.zeros(room, np.uint32)])
             self._order = np.concatenate([self._order, np.zeros(room, np.int64)])
@@ -51,7 +51,7 @@ class PieceNumbers:
         return ids[: state[_IDS]], int(state[_BLANK])
 
     def _name_unknown(self, codes: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64], lines: list[str]) -> None:
-        """Gives each unknown piece a code. An unknown piece spelt like a known one is that one."""
+        """Gives each unknown piece a code. An unknown piece spelt like a known piece gets the known one's code."""
         places = np.flatnonzero(codes == self._unknown)
         owners = np.searchsorted(np.cumsum(lengths), places, side="right")
         surfaces: list[str] = []

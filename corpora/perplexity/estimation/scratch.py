@@ -1,4 +1,4 @@
-"""Large arrays within a bound of memory: beyond it, they are temporary files, mapped."""
+"""Large arrays in bounded memory: beyond the bound, they are memory-mapped temporary files."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ Array = npt.NDArray[Any]
 
 
 class Scratch:
-    """Hands out arrays, in memory while they fit into `memory` bytes together, else in files beside `out`.
+    """Hands out arrays: in memory while together they fit into `memory` bytes, otherwise in files beside `out`.
 
-    Which they are never changes what is computed. A file has no name once it is mapped, so that it is gone when the
-    process is, however it ends; its space is reserved before it is used. One thread asks and releases.
+    Where an array is never changes the result. A file is unlinked once it is mapped, so it disappears with the
+    process, however that ends; its space is reserved before use. Only one thread may request and release arrays.
     """
 
     def __init__(self, out: str | Path, memory: int) -> None:
@@ -31,7 +31,7 @@ class Scratch:
         self._held: dict[int, int] = {}
 
     def array(self, shape: int | tuple[int, int], dtype: npt.DTypeLike) -> Array:
-        """An array whose values are anything. Raises TamizError if there is no room for it on the disk."""
+        """An uninitialised array. Raises TamizError if the disk has no room for it."""
         size = int(np.prod(shape)) * np.dtype(dtype).itemsize
         if self.held_bytes + size <= self.memory or not size:
             array = np.empty(shape, dtype)
@@ -48,13 +48,13 @@ class Scratch:
         return array
 
     def release(self, *arrays: Array) -> None:
-        """The memory of these arrays may go to others, once nobody refers to them any longer."""
+        """Lets other arrays have the memory of these, once nothing refers to them any longer."""
         for array in arrays:
             del self._held[_address(array)]
 
     @property
     def held_bytes(self) -> int:
-        """Memory of the arrays handed out and not released, files not counted."""
+        """Memory of the arrays that are handed out and not released, without files."""
         return sum(self._held.values())
 
     def _file(self, size: int) -> mmap.mmap:
@@ -69,7 +69,9 @@ class Scratch:
                 os.close(descriptor)
         except OSError as error:
             wanted = f"a temporary file of {size / 1e9:.2f} GB beside {self._out}"
-            raise TamizError(f"can't write {wanted}: {error.strerror or error}; or give more --memory") from error
+            raise TamizError(
+                f"can't write {wanted}: {error.strerror or error}; free some space, or raise --memory"
+            ) from error
 
     def __enter__(self) -> Scratch:
         return self

@@ -1,4 +1,4 @@
-"""The ids of a text of unknown length: in memory, and beyond a bound in a temporary file."""
+"""The ids of a text of unknown length: in memory, or in a temporary file beyond a bound."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from corpora.perplexity.estimation.suffix_order import Ids
 from corpora.perplexity.ngram_counts import BEGIN
 
 MOST_POSITIONS = (1 << 32) - 64  # positions are uint32
-BLOCK = 1 << 23  # ids; so large that the C library gives each back to the system when it is freed
+BLOCK = 1 << 23  # ids; large enough for the C library to return each block to the system when freed
 
 Block = npt.NDArray[np.uint32]
 
 
 class IdSpool:
-    """Ids in order. One thread adds; then `text` is asked for once."""
+    """Ids in order. One thread adds them; then `text` is called once."""
 
     def __init__(self, out: str | Path, memory: int) -> None:
-        """memory: bytes of ids that are held, a block at least; more go to a file beside `out`, which has no name."""
+        """memory: bytes of ids to hold, at least a block; the rest goes to an unlinked file beside `out`."""
         self.length = 0
         self._out = Path(out)
         self._most_blocks = max(1, memory // (4 * BLOCK))
@@ -33,11 +33,11 @@ class IdSpool:
         self._file: IO[bytes] | None = None
 
     def add(self, ids: Block) -> None:
-        """Appends ids. Raises TamizError beyond MOST_POSITIONS, or where the file can't be written."""
+        """Appends ids. Raises TamizError beyond MOST_POSITIONS, or if the file can't be written."""
         self.length += len(ids)
         if self.length > MOST_POSITIONS:
             most = f"{MOST_POSITIONS:,} words and sentence ends"
-            raise TamizError(f"the text has more than {most}, which positions of 32 bits can't tell apart: take less")
+            raise TamizError(f"the text has more than {most}, the limit of 32-bit positions: use less text")
         while len(ids):
             if not self._free:
                 self._new_block()
@@ -67,7 +67,7 @@ class IdSpool:
         self._blocks = []
 
     def text(self, lead: int, words: int, scratch: Scratch) -> Ids:
-        """`lead` times `<s>`, all ids, and one `<s>`; of 16 bits if `words` ids fit. The spool is empty then."""
+        """`lead` times `<s>`, all ids, and one `<s>`; 16 bits each if `words` ids fit. Empties the spool."""
         dtype = np.uint16 if words <= 1 << 16 else np.uint32
         text = scratch.array(lead + self.length + 1, dtype)
         text[:lead] = BEGIN

@@ -21,18 +21,18 @@ Ids = npt.NDArray[Any]  # uint16 or uint32
 Places = npt.NDArray[np.int64]
 Positions = npt.NDArray[np.uint32]
 
-_SLICE = 1 << 24  # positions that are sorted at once, where no word is more frequent
+_SLICE = 1 << 24  # positions sorted at once, unless a word is more frequent
 
 
 def run(pool: ThreadPoolExecutor, function: Callable[..., Any], calls: Sequence[tuple[Any, ...]]) -> list[Any]:
-    """The results of `function` called with each of `calls`, in their order, by the pool's threads."""
+    """The results of `function` for each of `calls`, in order, computed by the pool's threads."""
     return [future.result() for future in [pool.submit(function, *call) for call in calls]]
 
 
 def word_starts(pool: ThreadPoolExecutor, text: Ids, order: int, words: int, threads: int) -> Places:
     """int64[words + 1]: where the positions of each word begin in suffix order.
 
-    text: `order` times `<s>`, the text, and one `<s>` behind it; only the text's own positions count.
+    text: `order` times `<s>`, the text, and one `<s>` behind it; only positions in the text itself count.
     """
     borders = np.linspace(order, len(text) - 1, threads + 1).astype(np.int64)
     found = run(pool, _histogram, [(text, a, b, words) for a, b in pairwise(borders.tolist())])
@@ -52,8 +52,8 @@ def sort_positions(
 ) -> Positions:
     """All positions of the text in suffix order, uint32[n]; equal n-grams in the order of the text.
 
-    Sorted in slices of last words, which are independent; how many does not change the result. Words before a
-    sentence's `<s>` are compared, too, but only decide between equal n-grams.
+    Sorted in slices of last words, which are independent; their number doesn't change the result. Words before a
+    sentence's `<s>` are compared too, but only decide between equal n-grams.
     """
     number = int(starts[-1])
     positions, others = scratch.array(number, np.uint32), scratch.array(number, np.uint32)
@@ -69,7 +69,7 @@ def sort_positions(
 
 
 def word_borders(starts: Places, parts: int) -> npt.NDArray[np.int64]:
-    """Word ids that cut the suffix order into at most so many parts of about one size, first and last included."""
+    """Word ids that cut the suffix order into at most `parts` parts of similar size, both ends included."""
     aims = np.linspace(0, starts[-1], parts + 1)[1:-1]
     inner = np.clip(np.searchsorted(starts, aims), BEGIN, len(starts) - 1)
     return np.unique(np.concatenate([[BEGIN], inner, [len(starts) - 1]]))
@@ -86,9 +86,9 @@ def _sort_slice(
     other: Positions,
     found: Ids,
 ) -> None:
-    """Fills `positions` with those of the words first_word .. end_word - 1: a stable counting sort by each word back.
+    """Fills `positions` with those of the words first_word .. end_word - 1: a stable counting sort per word back.
 
-    other, found: as long as `positions`, to work in.
+    other, found: scratch memory as long as `positions`.
     text: `order` words that are not positions come before it, one after it.
     """
     number = positions.shape[0]

@@ -1,4 +1,4 @@
-"""A text in suffix order with all that the later steps read: cut into parts, one for each thread."""
+"""A text in suffix order, with everything that later steps read: cut into parts, one for each thread."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from corpora.perplexity.ngram_counts import END
 
 
 class Workers:
-    """Threads, and the scratch memory that their steps share. Results never depend on the number of threads."""
+    """Threads, and the scratch memory that they share. Results never depend on the number of threads."""
 
     def __init__(self, pool: ThreadPoolExecutor, threads: int, scratch: Scratch) -> None:
         self.pool = pool
@@ -42,7 +42,7 @@ class Suffixes:
     """text: `order` times `<s>`, the sentences, `<s>`. positions, packed, next_words: by place, see `neighbours`.
 
     starts: where each word's places begin. borders: where the parts begin, each with a new last word, and the end.
-    next_places: of every part, where the words that follow its first position stand: uint32[words].
+    next_places: for every part uint32[words], for each word, its first place that follows a position of the part.
     """
 
     text: Ids
@@ -56,12 +56,12 @@ class Suffixes:
 
     @property
     def parts(self) -> list[tuple[int, int]]:
-        """(first place, end) of each."""
+        """(first place, end) of each part."""
         return list(pairwise(self.borders))
 
     @property
     def counted_parts(self) -> list[tuple[int, int]]:
-        """The parts without `<s>`, which is first in suffix order and no n-gram ends in."""
+        """The parts without `<s>`, which comes first in suffix order, and which ends no n-gram."""
         return [(max(start, int(self.starts[END])), stop) for start, stop in self.parts]
 
     @property
@@ -79,7 +79,7 @@ class Suffixes:
 
 
 def order_suffixes(workers: Workers, text: Ids, order: int, words: int) -> Suffixes:
-    """Sorts a text (see `Suffixes`) of `words` word ids, of which all but `<unk>` are used."""
+    """Sorts a text (see `Suffixes`) of `words` word ids, all of which except `<unk>` must occur."""
     scratch = workers.scratch
     starts = word_starts(workers.pool, text, order, words, workers.threads)
     positions = sort_positions(workers.pool, text, order, starts, workers.threads, scratch)

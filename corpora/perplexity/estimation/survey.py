@@ -1,4 +1,4 @@
-"""How many n-grams there are, before any of them is written down: one pass over the neighbours, for all orders.
+"""Counts the n-grams of all orders, before any of them is stored, in one pass over the neighbours.
 
 Twin: corpora.perplexity.ngram_counts.counts_of_counts
 """
@@ -13,7 +13,7 @@ import numpy.typing as npt
 from corpora.compiled import kernel
 from corpora.perplexity.estimation.neighbours import Bytes, longest_of, shared_of
 
-DISTINCT, KEPT, COUNTED = 0, 1, 2  # columns; COUNTED + c: n-grams of the adjusted count c, 0 to 4
+DISTINCT, KEPT, COUNTED = 0, 1, 2  # columns; COUNTED + c: n-grams with the adjusted count c, 0 to 4
 COLUMNS = COUNTED + 5
 
 
@@ -38,10 +38,11 @@ class Survey:
 def survey_part(
     packed: Bytes, start: int, stop: int, order: int, thresholds: npt.NDArray[np.int64], last: bool
 ) -> npt.NDArray[np.int64]:
-    """int64[order + 1, COLUMNS] of the n-grams that end at the places start .. stop - 1, and nowhere else.
+    """int64[order + 1, COLUMNS] for the n-grams that end only at the places start .. stop - 1.
 
-    thresholds[k]: occurrences up to which an n-gram of order k is pruned. last: the suffix order ends here. lmplz
-    flushes the last n-gram of every order but the highest with its occurrences as its count (adjust_counts.cc).
+    thresholds[k]: an n-gram of order k with at most this many occurrences is pruned. last: the suffix order ends
+    here. For the last n-gram of every order but the highest, lmplz takes the occurrences as its count
+    (adjust_counts.cc).
     """
     found = np.zeros((order + 1, COLUMNS), np.int64)
     adjusted = np.zeros(order + 1, np.int64)

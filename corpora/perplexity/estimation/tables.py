@@ -1,4 +1,4 @@
-"""The hash tables of a KenLM probing binary, filled where they lie: in the mapped file.
+"""Fills the hash tables of a KenLM probing binary in place, in the mapped file.
 
 Twin: corpora.perplexity.kenlm_binary.write_kenlm_binary
 """
@@ -28,12 +28,12 @@ _LOW = np.uint64(0xFFFFFFFF)
 
 @inlined
 def log10_probability(probability: np.float32) -> np.float32:
-    return np.float32(min(np.log10(probability), np.float32(0)))  # a sum of shares may round to more than 1
+    return np.float32(min(np.log10(probability), np.float32(0)))  # rounding may give a sum of more than 1
 
 
 @inlined
 def log10_backoff(backoff: np.float32, flags: np.uint8) -> np.float32:
-    """-0.0 for an n-gram that is no kept n-gram's context, as KenLM stores it."""
+    """-0.0 for an n-gram that isn't the context of a kept n-gram, as KenLM stores it."""
     value = np.log10(backoff)
     if value == 0:
         return np.float32(0.0) if flags & np.uint8(IS_CONTEXT) else np.float32(-0.0)
@@ -42,7 +42,7 @@ def log10_backoff(backoff: np.float32, flags: np.uint8) -> np.float32:
 
 @inlined
 def signed(value: np.float32, flags: np.uint8) -> np.float32:
-    """KenLM sets the sign bit where nothing extends the n-gram to the left, else clears it."""
+    """KenLM sets the sign bit if nothing extends the n-gram to the left, otherwise clears it."""
     return abs(value) if flags & np.uint8(EXTENDS_LEFT) else -abs(value)
 
 
@@ -73,7 +73,7 @@ def _write_entry(
     flags: Bytes,
     longest_order: bool,
 ) -> int:
-    """Writes an n-gram's key and figures. Returns 1 if a figure is not finite, else 0."""
+    """Writes an n-gram's key and values. Returns 1 if one of the values isn't finite, else 0."""
     cells[cell] = np.uint32(key & _LOW)
     cells[cell + 1] = np.uint32(key >> np.uint64(32))
     value = log10_probability(probability[ngram])
@@ -97,7 +97,7 @@ def _hash_words(text: Ids, position: np.uint32, shared: np.int64, longest: np.in
 
 
 class _Batch(NamedTuple):
-    """N-grams that wait to be inserted, [_BATCH] each: their keys, first buckets, and indices."""
+    """N-grams waiting to be inserted, [_BATCH] each: their keys, first buckets, and indices."""
 
     keys: Keys
     homes: Indices
@@ -118,9 +118,9 @@ def _insert(
     beyond: Indices,
     left: int,
 ) -> tuple[int, int]:
-    """Inserts the first `waiting` n-grams of the batch. bounds: the first bucket, the end, and all of the table's.
+    """Inserts the first `waiting` n-grams of the batch. bounds: first bucket and end of the part, all buckets.
 
-    Those that find no free bucket go to beyond[left:]. Returns `left` then, and how many figures are not finite.
+    Those that find no free bucket go to beyond[left:]. Returns the new `left`, and how many values aren't finite.
     """
     bad = 0
     for i in range(waiting):
@@ -151,11 +151,11 @@ def fill_table(
     end_bucket: int,
     carried: Indices,
 ) -> tuple[Indices, int]:
-    """Inserts the kept k-grams whose bucket is one of first_bucket .. end_bucket - 1, in suffix order.
+    """Inserts the kept k-grams with a bucket from first_bucket to end_bucket - 1, in suffix order.
 
-    cells, floats: the table as uint32 and as float32, 3 a bucket in the longest order, else 4. weights: of the
-    k-grams as contexts. carried: ascending indices of those that found no free bucket in the part before.
-    Returns those that find none in this part (none if it is the whole table), and how many figures are not finite.
+    cells, floats: the table as uint32 and as float32, 3 per bucket in the highest order, otherwise 4. weights: of the
+    k-grams as contexts. carried: ascending indices of k-grams that found no free bucket in the part before.
+    Returns those that found none in this part (none if it is the whole table), and how many values aren't finite.
     """
     width = 3 if longest_order else 4
     bounds = (first_bucket, end_bucket, buckets)
@@ -199,7 +199,7 @@ def fill_table(
 
 @kernel
 def fill_vocabulary(hashes: Keys, cells: Cells, buckets: int) -> None:
-    """Inserts the hashes of ids 1, 2, .. with their ids. `<unk>`, 0, is what a failed look-up gives: no entry."""
+    """Inserts the hashes of ids 1, 2, .. with their ids. `<unk>` (0) has no entry: a failed look-up gives 0."""
     for word in range(1, hashes.shape[0]):
         cell = free_cell(cells, np.int64(hashes[word] % np.uint64(buckets)), 0, buckets, buckets, 3)
         cells[cell] = np.uint32(hashes[word] & _LOW)
@@ -209,7 +209,7 @@ def fill_vocabulary(hashes: Keys, cells: Cells, buckets: int) -> None:
 
 @kernel
 def fill_unigrams(probability: Floats, weights: Floats, flags: Bytes, floats: Floats) -> int:
-    """Writes the kept words' figures, one after the other. Returns how many are not finite."""
+    """Writes the values of the kept words in order. Returns how many aren't finite."""
     bad = 0
     for word in range(probability.shape[0]):
         value = log10_probability(probability[word])

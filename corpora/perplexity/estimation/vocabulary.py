@@ -14,7 +14,7 @@ import numpy.typing as npt
 from corpora.compiled import kernel
 from corpora.text.murmur import murmur
 
-SPARE = 8  # bytes that an array goes on behind its text: words are read in blocks of 8
+SPARE = 8  # bytes after the text in an array: words are read in blocks of 8
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Vocabulary:
         return self.strings().decode().split("\0")[:-1]
 
     def only(self, kept: npt.NDArray[np.int64]) -> Vocabulary:
-        """The vocabulary of the `kept` ids alone, ascending."""
+        """The vocabulary of only the `kept` ids, which ascend."""
         if len(kept) == len(self):
             return self
         return Vocabulary(*_only(self.data, self.ends, kept))

@@ -1,4 +1,4 @@
-"""Raw words of a text as bytes -> ids by first occurrence. They end where lmplz ends them: NUL, tab, CR and space.
+"""Raw words of a text as bytes -> ids by first occurrence. Words end as in lmplz: at NUL, tab, CR and space.
 
 Twin: corpora.perplexity.small_text.SmallText
 """
@@ -20,11 +20,11 @@ _NEWLINE, _SPACE = 10, 32
 _SEPARATORS = np.uint64(1 << 0 | 1 << 9 | 1 << _NEWLINE | 1 << 13 | 1 << _SPACE)
 Number = TypeVar("Number", bound=np.generic)
 
-_WORDS, _NAMES, _IDS, _BLANK = range(4)  # how far `_number_words` has come
+_WORDS, _NAMES, _IDS, _BLANK = range(4)  # indices of `_number_words`'s progress
 
 
 class WordNumbers:
-    """The ids of all words so far: a hash table by KenLM's hash, of which equal ones are taken for equal words."""
+    """The ids of all words so far: a hash table by KenLM's hash; equal hashes are treated as equal words."""
 
     def __init__(self) -> None:
         first = vocabulary_of(SPECIAL_WORDS)
@@ -46,7 +46,7 @@ class WordNumbers:
         return ids[: state[_IDS]], int(state[_BLANK])
 
     def _make_room(self, length: int) -> None:
-        """Room for a text of `length` bytes, even if it is all new words of one letter."""
+        """Room for a text of `length` bytes, even if it consists of new one-letter words."""
         words, names = self._words + length // 2 + 1, int(self._ends[self._words - 1]) + 2 * length + SPARE
         if len(self._ends) < words:
             self._ends = _longer(self._ends, words)
@@ -64,7 +64,7 @@ class WordNumbers:
 
 
 def _longer(array: npt.NDArray[Number], length: int) -> npt.NDArray[Number]:
-    """A copy with room for more."""
+    """A copy with room for `length` values."""
     longer = np.zeros(max(length, 2 * len(array)), array.dtype)
     longer[: len(array)] = array
     return longer

@@ -1,4 +1,4 @@
-"""Sampling methods, one to a file: settings, flags, the fit, the fitted curve, what `calibrate` shows of it.
+"""Sampling methods, one per file: settings, flags, fit, fitted curve, and what `calibrate` shows.
 
 base       what all methods share     gaussian, stepwise, random    BERTIN's     buckets    CCNet's
 
@@ -31,7 +31,7 @@ __all__ = ["DEFAULT_METHOD", "METHODS", "Curve", "SampleSettings", "read_curve",
 
 
 def sample_settings(method: str = DEFAULT_METHOD, **settings: Any) -> SampleSettings:
-    """Settings of a method by name. Raises BadArgument for an unknown one, msgspec.ValidationError for the others."""
+    """Settings of a method by name. Raises BadArgument for an unknown name, msgspec.ValidationError otherwise."""
     converted: SampleSettings = METHODS.convert({"method": method, **settings})
     return converted
 

@@ -1,4 +1,4 @@
-"""What all sampling methods share: how much is kept of which group, the seed, the format, the solved factor."""
+"""What all sampling methods share: how much of each group to keep, the seed, the format, the solved factor."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from corpora.sampling.solve import solve_factor
 
 Group = str
 Format = Literal["parquet", "jsonl.gz", "jsonl.zst"]
-REST = "*"  # in keep and keep_documents: the groups that are not named
+REST = "*"  # in keep and keep_documents: all groups that aren't named
 
-# Fingerprints name these keys whatever the method: one class had them all, and folders finished by it stay finished.
+# Fingerprints contain these keys whatever the method: one class used to have them all, and its folders stay finished.
 _NEUTRAL = dict.fromkeys(
     ("method", "per", "keep", "keep_documents", "factor", "width", "median", "boundaries", "percentiles",
      "keep_buckets", "seed", "format")
@@ -28,32 +28,33 @@ _NEUTRAL = dict.fromkeys(
 class SampleSettings(Config, frozen=True, kw_only=True, tag_field="method"):
     """Which documents are kept. A subclass is a method: it has a tag, a `curve` type, `unscaled`, and its own fields.
 
-    Where a field is None, the method's default applies, or the value is fitted to the scores.
+    If a field is None, the method's default applies, or the value is fitted to the scores.
     """
 
     per: Per = "language"
-    """What is fitted apart. Perplexities of different languages (and models) don't compare, so each language is a
-    group of its own; "source" and "language,source" split by the input's name up to its shard number; "all" not."""
+    """The groups to fit separately. Perplexities of different languages (and models) aren't comparable, so each
+    language is a group; "source" and "language,source" split by the input's name up to its shard number; "all"
+    doesn't."""
     keep: float | dict[Group, float] | None = None
-    """Share of the scored documents, in (0, 1], solved for in each group; or a share by group, "*" for the others."""
+    """Share of the scored documents to keep, in (0, 1], in each group; or a share by group, "*" for the others."""
     keep_documents: int | dict[Group, int] | None = None
-    """Number of documents, from 1; or a number by group, "*" for the others together."""
+    """Number of documents to keep, at least 1; or a number by group, "*" for all others together."""
     factor: float | None = None
-    """Set by hand instead of `keep`, above 0."""
+    """The curve's factor, set by hand instead of `keep`; above 0."""
     seed: int = 0
-    """Key of the draw."""
+    """Seed of the draw."""
     format: Format = "parquet"
-    """Of the files written."""
+    """Format of the files written."""
 
     flags: ClassVar[tuple[Flag, ...]] = ()
     """Command-line flags of the method's own fields."""
     curve: ClassVar[type[Curve]]
     """The type that `fit` returns; manifests name it by its tag."""
     extra_columns: ClassVar[Mapping[str, str]] = {}
-    """Name -> type (as pyarrow calls it: string, float64, int32, bool) of the columns that `Curve.columns` gives."""
+    """Name -> type (pyarrow's name: string, float64, int32, bool) of the columns that `Curve.columns` adds."""
 
     advice_if_unreachable: ClassVar[str] = "lower --keep"
-    """The end of the error where no factor keeps the share that was asked."""
+    """How to end the error that no factor keeps the given share."""
 
     def __post_init__(self) -> None:
         self._check_amount()
@@ -65,17 +66,17 @@ class SampleSettings(Config, frozen=True, kw_only=True, tag_field="method"):
         return name_of(self)
 
     def unscaled(self, scores: LogHistogram) -> Curve:
-        """The curve with a default factor, its other parameters fitted to the scores where they aren't given.
+        """The curve with a default factor. Other parameters that aren't given are fitted to the scores.
 
-        Raises BadArgument for scores that it can't be fitted to.
+        Raises BadArgument if it can't be fitted to these scores.
         """
-        raise NotImplementedError(f"{type(self).__name__} fits nothing to the {scores.total} scores")
+        raise NotImplementedError(f"{type(self).__name__} can't be fitted to scores")
 
     def fit(self, scores: LogHistogram, keep: float | None = None) -> Curve:
-        """The curve of one group; keep: the share of its documents to keep, in expectation, instead of `factor`.
+        """The curve of one group; keep: the expected share of its documents to keep, instead of `factor`.
 
         The factor is solved for on the bins' centres. Curves that are constant on each bin keep the share exactly.
-        Raises BadArgument for scores that the method can't be fitted to, or an unreachable share.
+        Raises BadArgument if the method can't be fitted to these scores, or the share is unreachable.
         """
         curve = self.unscaled(scores)
         if keep is not None:
@@ -91,11 +92,11 @@ class SampleSettings(Config, frozen=True, kw_only=True, tag_field="method"):
 
     @classmethod
     def bertins(cls) -> Mapping[str, Curve]:
-        """BERTIN's own parameters at BERTIN's own quartiles, by label, where BERTIN used the method."""
+        """BERTIN's own parameters at BERTIN's own quartiles, by label, if BERTIN used the method."""
         return {}
 
     def identity(self) -> dict[str, Any]:
-        """The settings as fingerprints have them."""
+        """The settings as fingerprints contain them."""
         return {**_NEUTRAL, **self.asdict()}
 
     @property
@@ -131,7 +132,7 @@ class SampleSettings(Config, frozen=True, kw_only=True, tag_field="method"):
 
 
 def numbers_parser(count: int) -> Any:
-    """For a flag of `count` numbers, A,B or A,B,C."""
+    """The parser of a flag with `count` numbers, A,B or A,B,C."""
 
     def parse(text: str) -> list[float]:
         try:

@@ -1,4 +1,4 @@
-"""CCNet's buckets (cc_net/mine.py): head, middle and tail, each kept whole or not at all."""
+"""CCNet's buckets (cc_net/mine.py): head, middle and tail, each kept completely or not at all."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CCNET_PERCENTILES = (30.0, 60.0)
 
 
 class Buckets(Curve, frozen=True, kw_only=True, tag="buckets"):
-    """Head where pp < cutoffs[0], middle where pp < cutoffs[1], else tail; `kept` ones are kept.
+    """Head where pp < cutoffs[0], middle where pp < cutoffs[1], else tail; the buckets in `kept` are kept.
 
     factor: the keep probability of a document in a kept bucket.
     """
@@ -55,12 +55,12 @@ class Buckets(Curve, frozen=True, kw_only=True, tag="buckets"):
 
 
 class BucketsSettings(SampleSettings, frozen=True, kw_only=True, tag="buckets"):
-    """CCNet's head, middle and tail, whole, with a column `bucket`."""
+    """CCNet's head, middle and tail, kept completely, with a column `bucket`."""
 
     percentiles: tuple[float, float] | None = None
-    """Of the scores, ascending between 0 and 100: where middle and tail begin. None: CCNet's 30 and 60."""
+    """Percentiles of the scores where middle and tail begin, ascending between 0 and 100. None: CCNet's 30 and 60."""
     keep_buckets: tuple[str, ...] | None = None
-    """Those that are kept, of head, middle and tail. None: all."""
+    """The buckets to keep, of head, middle and tail. None: all."""
 
     curve = Buckets
     advice_if_unreachable = "lower --keep or keep more buckets"
@@ -68,7 +68,7 @@ class BucketsSettings(SampleSettings, frozen=True, kw_only=True, tag="buckets"):
     flags = (
         Flag("--percentiles", "percentiles", "Where middle and tail begin. [default: 30,60]",
              parse=numbers_parser(2), metavar="A,B"),
-        Flag("--keep-buckets", "keep_buckets", "Which are kept. [default: head,middle,tail]",
+        Flag("--keep-buckets", "keep_buckets", "Buckets to keep. [default: head,middle,tail]",
              parse=lambda text: text.split(","), metavar="NAME,.."),
     )  # fmt: skip
 

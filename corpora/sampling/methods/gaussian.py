@@ -43,12 +43,12 @@ class Gaussian(Curve, frozen=True, kw_only=True, tag="gaussian"):
         with np.errstate(over="ignore"):
             distance = (np.asarray(perplexity, np.float64) - self.median) / self.median
             exponent = (-1.0 / self.width) * (distance * distance)
-        # libm's exp: numpy's differs in the last bit, by CPU.
+        # libm's exp: numpy's differs in the last bit on some CPUs.
         return np.array([math.exp(e) for e in exponent.tolist()], np.float64)
 
 
 def _width(text: str) -> float | str:
-    """A number, or what may be a name."""
+    """A number, or else the text, which may be a name."""
     try:
         return float(text)
     except ValueError:
@@ -58,10 +58,10 @@ def _width(text: str) -> float | str:
 class GaussianSettings(SampleSettings, frozen=True, kw_only=True, tag="gaussian"):
     """A bell curve over perplexity that keeps the middle most (BERTIN).
 
-    A document's perplexity differs from its bin's centre by at most 2**-12 of it; with x = (pp - median) / median,
-    what is kept is then `keep` x (1 +- 2**-12 x (2 / width) x the mean of |x| (1 + x) over the kept), were all
-    documents on the same side of their bins' centres: 1 +- 0.001 at width 2/9. On real scores the sides cancel:
-    1 +- 0.0001.
+    A document's perplexity differs from its bin's centre by at most 2**-12 of it. With x = (pp - median) / median,
+    the share kept would be `keep` x (1 +- 2**-12 x (2 / width) x the mean of |x| (1 + x) over the kept documents) if
+    all documents were on the same side of their bins' centres: 1 +- 0.001 at width 2/9. On real scores the sides
+    cancel out: 1 +- 0.0001.
     """
 
     width: float | str | None = None

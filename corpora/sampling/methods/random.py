@@ -1,4 +1,4 @@
-"""The same keep probability for every scored document, to compare with."""
+"""The same keep probability for every scored document, as a baseline."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class RandomSettings(SampleSettings, frozen=True, kw_only=True, tag="random"):
         if keep is None:
             return super().fit(scores)
         check_reachable(np.ones(len(scores.bins())), scores.counts().astype(np.float64), keep)
-        return Uniform(keep)  # exactly, unlike a factor that is solved for
+        return Uniform(keep)  # exact, unlike a factor that is solved for
 
     @classmethod
     def bertins(cls) -> Mapping[str, Curve]:

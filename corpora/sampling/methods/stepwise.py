@@ -21,7 +21,7 @@ BERTIN_FACTOR = 1.5e5
 
 
 class Stepwise(Curve, frozen=True, kw_only=True, tag="stepwise"):
-    """factor / (width of the quartile's range): narrow quartiles, where documents crowd, are kept most.
+    """factor / (width of the quartile's range): narrow quartiles, where documents are dense, are kept most.
 
     The ranges are b0, b1 - b0, b2 - b1 and 10 b2, for pp <= b0 < pp <= b1 < pp <= b2 < pp. (BERTIN's code has no
     branch for pp == b1.)
@@ -41,14 +41,14 @@ class Stepwise(Curve, frozen=True, kw_only=True, tag="stepwise"):
 
 
 class StepwiseSettings(SampleSettings, frozen=True, kw_only=True, tag="stepwise"):
-    """One probability a quartile, higher where the quartile is narrower (BERTIN)."""
+    """One probability per quartile, higher where the quartile is narrower (BERTIN)."""
 
     boundaries: tuple[float, float, float] | None = None
     """b0,b1,b2: finite, ascending, from above 0. None: the quartiles of the scores."""
 
     curve = Stepwise
     flags = (
-        Flag("--boundaries", "boundaries", "Between the four steps. [default: quartiles of the scores]",
+        Flag("--boundaries", "boundaries", "Boundaries between the four steps. [default: quartiles of the scores]",
              parse=numbers_parser(3), metavar="A,B,C"),
     )  # fmt: skip
 
@@ -69,7 +69,7 @@ class StepwiseSettings(SampleSettings, frozen=True, kw_only=True, tag="stepwise"
 
 
 def _check_boundaries(boundaries: Sequence[float]) -> None:
-    """Raises BadArgument unless there are three finite numbers, ascending from above 0, none equal."""
+    """Raises BadArgument unless there are three finite, strictly ascending numbers above 0."""
     listed = ",".join(f"{b:g}" for b in boundaries)
     if len(boundaries) != 3:
         raise BadArgument(f"boundaries are {listed or 'empty'}: give three, b0,b1,b2")

@@ -1,7 +1,7 @@
-"""Objectives: what a row is made for. One file each, with its settings, checks, flags and behaviour.
+"""Objectives: what rows are made for. One file per objective, with its settings, checks, flags and behaviour.
 
 span_corruption   T5's rows               corruption    what span_corruption and ul2 share
-ul2               a mixture of noise      masked_rows   such rows, counted again and read by a person
+ul2               a mixture of noise      masked_rows   such rows, recounted and displayed
 causal            ids as they come
 
 To add one, subclass `ShardSettings` with a msgspec tag and register it with `OBJECTIVES.register`.
@@ -41,8 +41,8 @@ class Objectives(Choices[type[ShardSettings]]):
     """The objectives by name."""
 
     def convert(self, settings: Mapping[str, Any], default: str | None = DEFAULT) -> ShardSettings:
-        """As `Choices.convert`. A key that belongs to other objectives is refused naming them, unless it has the
-        value that it has where nobody chose one."""
+        """As `Choices.convert`. Refuses, naming the owners, a key of other objectives, unless its value is that of
+        an unset key."""
         chosen = {self.tag: default, **settings}
         name = chosen[self.tag]
         known = _fields(self.get(name)) | {self.tag} if isinstance(name, str) else set(chosen)
@@ -59,7 +59,7 @@ class Objectives(Choices[type[ShardSettings]]):
 
 
 def objective_of(folder: Path, facts: ShardFacts) -> type[ShardSettings]:
-    """The objective of finished shards. Raises DamagedFile for one that isn't known here."""
+    """The objective of finished shards. Raises DamagedFile for an unknown objective."""
     try:
         return OBJECTIVES.get(facts.objective)
     except BadArgument:
@@ -90,7 +90,7 @@ OBJECTIVES = Objectives(
 
 
 def __getattr__(name: str) -> object:
-    """Imports an objective only when it is asked for (PEP 562)."""
+    """Imports an objective only when it is used (PEP 562)."""
     if name in _MODULES:
         return getattr(import_module(_MODULES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

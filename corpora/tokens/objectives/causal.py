@@ -1,4 +1,4 @@
-"""The objective `causal`: rows of ids as they come, with the positions where documents begin."""
+"""The objective `causal`: rows of plain ids, with the positions where documents begin."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from corpora.tokens.shards import Column, ColumnSpec
 
 
 class Causal(ShardSettings, frozen=True, kw_only=True, tag="causal"):
-    """Each id predicted from those before it."""
+    """Each id is predicted from those before it."""
 
     packings: ClassVar[tuple[str, ...]] = ("concatenate", "best-fit")
 
@@ -24,7 +24,7 @@ class Causal(ShardSettings, frozen=True, kw_only=True, tag="causal"):
 
 
 class CausalRows(RowMaker):
-    """`input_ids` as they come, `document_starts`, and `num_tokens` where rows may be short."""
+    """Plain `input_ids`, `document_starts`, and `num_tokens` if rows may be short."""
 
     @property
     def columns(self) -> dict[str, ColumnSpec]:

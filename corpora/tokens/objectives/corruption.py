@@ -20,11 +20,11 @@ from corpora.tokens.settings import ShardSettings
 from corpora.tokens.shapes import RowShape, check_short_row
 from corpora.tokens.shards import Column, ColumnSpec
 
-RANDOM_ROLL = "Let noise be anywhere in the row, not always at its end."
+RANDOM_ROLL = "Allow noise anywhere in the row, not only at its end."
 
 
 class Noise(NamedTuple):
-    """One kind of noise. rolls: whether it may begin anywhere in the row. share: of the rows, beside other kinds."""
+    """One kind of noise. rolls: whether it may begin anywhere in the row. share: its share of the rows."""
 
     shape: RowShape
     rolls: bool = False
@@ -32,10 +32,10 @@ class Noise(NamedTuple):
 
 
 class CorruptionSettings(ShardSettings, frozen=True, kw_only=True):
-    """What objectives share whose rows are `input_ids` and `labels` of span corruption. A subclass has `noises`."""
+    """The common base of objectives with `input_ids` and `labels` of span corruption. A subclass has `noises`."""
 
     random_roll: bool | None = None
-    """Noise may be anywhere in the row, the first id and the last included. None: the objective decides."""
+    """Allow noise anywhere in the row, including the first and the last id. None: the objective decides."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -54,15 +54,15 @@ class CorruptionSettings(ShardSettings, frozen=True, kw_only=True):
         return max(noise.shape.num_noise_spans for noise in self.noises)
 
     def too_many_spans(self, sentinels: int) -> str:
-        """What to tell somebody whose tokenizer has fewer sentinels than `num_spans`."""
+        """The error message for a tokenizer with fewer sentinels than `num_spans`."""
         return (
-            f"a row would have {self.num_spans} noise spans at sequence_length {self.sequence_length}, the tokenizer "
-            f"has {sentinels} sentinels: raise --mean-noise-span-length, use a lower --sequence-length or "
-            f"--noise-density, or train it with --extra-ids {self.num_spans}"
+            f"a row would have {self.num_spans} noise spans at sequence_length {self.sequence_length}, but the "
+            f"tokenizer has {sentinels} sentinels: raise --mean-noise-span-length, use a lower --sequence-length or "
+            f"--noise-density, or train the tokenizer with --extra-ids {self.num_spans}"
         )
 
     def check_vocabulary(self, vocabulary: Vocabulary) -> None:
-        """Raises BadArgument where rows have more spans than there are sentinels, or pad and eos are one id."""
+        """Raises BadArgument if rows have more spans than there are sentinels, or pad and eos are the same id."""
         if self.num_spans > vocabulary.num_sentinels:
             raise BadArgument(self.too_many_spans(vocabulary.num_sentinels))
         if vocabulary.pad_id == vocabulary.eos_id:
@@ -131,13 +131,13 @@ class MaskedRows(RowMaker):
 
 
 def _run_of_sentinels(vocabulary: Vocabulary) -> list[int]:
-    """Raises BadArgument for ids that aren't a run: readers of shards know sentinels by their first and last id."""
+    """Raises BadArgument unless the ids are consecutive: readers of shards know only the first and last sentinel."""
     ids = [vocabulary.sentinel_id(k) for k in range(vocabulary.num_sentinels)]
     step = 1 if ids[0] < ids[-1] else -1
     for number, token in enumerate(ids):
         if token != ids[0] + step * number:
             raise BadArgument(
-                f"<extra_id_0> is id {ids[0]} and <extra_id_{number}> is id {token}: sentinels must follow each "
-                "other upwards or downwards; number them so in the tokenizer"
+                f"<extra_id_0> is id {ids[0]} and <extra_id_{number}> is id {token}: sentinel ids must be "
+                "consecutive, ascending or descending; renumber them in the tokenizer"
             )
     return ids

@@ -1,4 +1,4 @@
-"""Stored rows of `input_ids` and `labels`: counted again, and as a person reads them."""
+"""Stored rows of `input_ids` and `labels`: recounted, and displayed for people."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from corpora.tokens.shards import Column
 
 
 def masked_ids(columns: Mapping[str, Column], facts: ShardFacts) -> int:
-    """Ids of the stream: no padding, no sentinels, no EOS of inputs and labels.
+    """The number of stream ids: without padding, sentinels, and the EOS of inputs and labels.
 
     Raises ValueError for rows that the facts don't allow, such as inputs whose sentinels the labels lack, KeyError
     for a missing column.
@@ -30,7 +30,7 @@ def masked_ids(columns: Mapping[str, Column], facts: ShardFacts) -> int:
 
 
 def _before_end(rows: npt.NDArray[Any], facts: ShardFacts) -> int:
-    """Ids before the EOS that ends each row; only padding follows it. (Text may yield the id of padding.)"""
+    """The number of ids before each row's final EOS; only padding follows it. (Text may yield the padding id.)"""
     ends = rows == facts.eos_id
     if not ends.any(1).all():
         raise ValueError("a row without EOS")
@@ -49,7 +49,7 @@ def _sentinels(rows: npt.NDArray[Any], known: SentinelIds | None) -> npt.NDArray
 
 
 def spans_view(row: Row, facts: ShardFacts, reader: Reader) -> View:
-    """Source and target together: each masked span as `[<extra_id_0> -> its target]`, where it was cut out."""
+    """Source and target together: each masked span as `[<extra_id_0> -> its target]`, in its place."""
     inputs, labels = row.ids("input_ids"), row.ids("labels")
     whole = reassemble(inputs.tolist(), labels.tolist(), reader.vocabulary)
     segments: list[Segment] = []
@@ -67,7 +67,7 @@ def spans_view(row: Row, facts: ShardFacts, reader: Reader) -> View:
 
 
 def _masked(chunk: Chunk, reader: Reader) -> list[Segment]:
-    """The space that the target begins with goes before the bracket, so that a cut inside a word is seen."""
+    """A space at the start of the target goes before the bracket, so that a cut inside a word is visible."""
     target = reader.read(chunk.ids or [], "target")
     before = ""
     if target and target[0].kind == "target" and target[0].text.startswith(" "):
@@ -100,9 +100,9 @@ def _facts(
 
 
 def _unexpected(raw: int, number: int | None, facts: ShardFacts) -> str:
-    """A remark where the manifest states another length."""
+    """A remark if the manifest states another length."""
     expected = (facts.denoiser(number) or facts).raw_length
-    return "" if expected in (None, UNSET, raw) else f", the manifest says {expected:,}"
+    return "" if expected in (None, UNSET, raw) else f", but the manifest says {expected:,}"
 
 
 def _with_end(length: int, width: int) -> str:
@@ -110,7 +110,7 @@ def _with_end(length: int, width: int) -> str:
 
 
 def denoiser_name(number: int, facts: ShardFacts) -> str:
-    """Its number, name, density and mean span, as far as the manifest states them."""
+    """The denoiser's number, name, density and mean span, as far as the manifest states them."""
     chosen = facts.denoiser(number)
     if chosen is None:
         return f"{number}, which the manifest doesn't describe"
@@ -122,7 +122,7 @@ def denoiser_name(number: int, facts: ShardFacts) -> str:
 
 
 def _with_line_ends(segments: list[Segment], end: str) -> list[Segment]:
-    """Ends the line after each document but the last. end: what EOS is shown as."""
+    """Ends the line after each document but the last. end: how EOS is shown."""
     last = max((n for n, s in enumerate(segments) if s.text == end), default=-1)
     return [
         Segment(f"{s.text}\n", s.kind) if s.text == end and s.kind == "special" and n != last else s

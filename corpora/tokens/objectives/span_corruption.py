@@ -20,7 +20,7 @@ class SpanCorruption(CorruptionSettings, frozen=True, kw_only=True, tag="span-co
         Flag(
             "--mean-noise-span-length",
             "mean_noise_span_length",
-            "In ids. [default: 3]",
+            "Mean length of noise spans, in ids. [default: 3]",
             float,
         ),
         Flag("--random-roll", "random_roll", f"{RANDOM_ROLL} [default: no]", bool),
@@ -29,7 +29,7 @@ class SpanCorruption(CorruptionSettings, frozen=True, kw_only=True, tag="span-co
     noise_density: float = 0.15
     """Share of a row's ids that is masked."""
     mean_noise_span_length: float = 3.0
-    """In ids; at least 1."""
+    """Mean length of noise spans, in ids; at least 1."""
 
     @property
     def noises(self) -> tuple[Noise, ...]:

@@ -1,4 +1,4 @@
-"""The objective `ul2`: span corruption whose rows differ in noise."""
+"""The objective `ul2`: span corruption with several kinds of noise."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from corpora.tokens.rows import Rows
 from corpora.tokens.shapes import denoiser_shape
 from corpora.tokens.shards import SCALAR, Column, ColumnSpec
 
-MOST_DENOISERS = 255  # a column of uint8 names them
+MOST_DENOISERS = 255  # the column `denoiser` is uint8
 
 
 class Ul2(CorruptionSettings, frozen=True, kw_only=True, tag="ul2"):
     """UL2's mixture of denoisers.
 
-    Source: arXiv:2205.05131. Noise may be anywhere unless `random_roll` is false: the only span of a denoiser with
-    long spans would otherwise always end the row.
+    Source: arXiv:2205.05131. Noise may be anywhere unless `random_roll` is false: the single span of a denoiser
+    with long spans would otherwise always end the row.
     """
 
     flags: ClassVar[tuple[Flag, ...]] = (Flag("--random-roll", "random_roll", f"{RANDOM_ROLL} [default: yes]", bool),)
@@ -37,11 +37,11 @@ class Ul2(CorruptionSettings, frozen=True, kw_only=True, tag="ul2"):
 
     def __post_init__(self) -> None:
         if not self.denoisers:
-            msgspec.structs.force_setattr(self, "denoisers", UL2)  # so that the manifest names them
+            msgspec.structs.force_setattr(self, "denoisers", UL2)  # so that the manifest lists them
         if len(self.denoisers) > MOST_DENOISERS:
-            raise ValueError(f"there are {len(self.denoisers)} denoisers: there may be {MOST_DENOISERS}")
+            raise ValueError(f"there are {len(self.denoisers)} denoisers: at most {MOST_DENOISERS} are allowed")
         if sum(denoiser.share for denoiser in self.denoisers) == float("inf"):
-            raise ValueError("the shares of the denoisers add up to more than a float64 holds: divide them all")
+            raise ValueError("the sum of the denoisers' shares overflows a float64: scale them down")
         super().__post_init__()
 
     @property
@@ -57,8 +57,8 @@ class Ul2(CorruptionSettings, frozen=True, kw_only=True, tag="ul2"):
         mean = most.mean_noise_span_length
         return (
             f"denoiser {most.name} ({mean:g}, {most.noise_density:g}) has {self.num_spans} noise spans at "
-            f"sequence_length {self.sequence_length}, the tokenizer has {sentinels} sentinels: use a lower "
-            f"--sequence-length or --noise-density, or train it with --extra-ids {self.num_spans}"
+            f"sequence_length {self.sequence_length}, but the tokenizer has {sentinels} sentinels: use a lower "
+            f"--sequence-length or --noise-density, or train the tokenizer with --extra-ids {self.num_spans}"
         )
 
     def rows(self, vocabulary: Vocabulary) -> MixedRows:
@@ -86,7 +86,7 @@ class Ul2(CorruptionSettings, frozen=True, kw_only=True, tag="ul2"):
 
 
 class MixedRows(MaskedRows):
-    """As `MaskedRows`, each row of one of several kinds, drawn by key; the column `denoiser` names it."""
+    """As `MaskedRows`, but each row has one of several kinds of noise (column `denoiser`), drawn by key."""
 
     def __init__(self, settings: Ul2, vocabulary: Vocabulary) -> None:
         super().__init__(settings, vocabulary, settings.noises)
