@@ -72,9 +72,9 @@ def test_steps_out_of_bounds_are_refused_and_never_ignored(capsys, home, steps):
     ("text", "message"),
     [
         (MODEL.replace("steps = 3\n", ""), "has no train.steps: add it, or pass --steps"),
-        ("[train]\nsteps = 3", "must have a section [model]"),
-        (MODEL + "[modle]\n", "has modle: it may have the sections [model] and [train] only"),
-        (MODEL.replace("d_model = 16", "d_model = 0"), "model: d_model is 0; it must be at least 1"),
+        ("[train]\nsteps = 3", "has no section [model]: add it; a section [train] is optional"),
+        (MODEL + "[modle]\n", "has modle: it may only have the sections [model] and [train]"),
+        (MODEL.replace("d_model = 16", "d_model = 0"), "model.d_model is 0; it must be at least 1"),
         (MODEL.replace("d_model = 16", 'd_model = "x"'), "model.d_model: Expected `int`"),
         (MODEL.replace("d_model = 16", "d_mode = 16"), "model.d_mode: no such key"),
         (MODEL.replace("d_model = 16", "rms_norm_eps = 1"), "model.rms_norm_eps is for family llama, not t5"),
