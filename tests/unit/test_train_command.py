@@ -105,8 +105,8 @@ def test_a_recipe_trains_a_t5_from_causal_shards():
             r"span_corruption: rows of 563 ids .* 562 or 564",
         ),
         ([*CAUSAL, NOISE, "tokenizer.extra_ids=20"], r"28 noise spans, .* 20 sentinels"),
-        ([*CAUSAL, NOISE, "shards.packing=best-fit"], r"needs full rows, but shards\.packing leaves some short"),
-        ([*CAUSAL, NOISE, "shards.character_borders=true"], r"shards\.character_borders leaves some short"),
+        ([*CAUSAL, NOISE, "shards.packing=best-fit"], r"needs full rows, but shards\.packing leaves some rows short"),
+        ([*CAUSAL, NOISE, "shards.character_borders=true"], r"shards\.character_borders leaves some rows short"),
     ],
 )
 def test_causal_shards_that_a_t5_cannot_take_are_refused(overrides, message):
@@ -172,6 +172,6 @@ def test_a_folder_without_a_model_is_refused(capsys, tmp_path):
     assert (code, f"{tmp_path} has no trained model" in error) == (2, True)
     (tmp_path / "config.json").write_text('{"model_type": "bert"}')
     code, _, error = run(capsys, "generate", tmp_path, "x")
-    assert (code, "says model_type 'bert'; the families here have t5, llama" in error) == (2, True)
+    assert (code, "has model_type 'bert', which no family has; known model types: t5, llama" in error) == (2, True)
     (tmp_path / "config.json").write_text("{")
     assert run(capsys, "generate", tmp_path, "x")[0] == 1
