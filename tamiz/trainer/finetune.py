@@ -5,8 +5,8 @@
 
 The model predicts which source a passage is from. The class is the beginning of the text's URL (the shortest one that
 separates the texts), or the column named by --label-column. Without --input, tamiz.finetune uses the demo's
-documents, whose URLs separate good text from several kinds of bad text. Classes get equal numbers of passages, so that
-guessing scores lowest.
+documents, whose URLs separate good text from several kinds of bad text. Classes get equal numbers of passages, so
+that guessing scores lowest.
 
 The task is text to text: the target is the name of the class, and the model predicts the class whose name it finds
 most likely. It takes one or two minutes on two cores.
@@ -75,7 +75,7 @@ def address_class(url: str, depth: int) -> str:
 
 
 def label_by_address(documents: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    """(text, class), by the shortest beginning of the URLs that puts at most four fifths of the texts into a class."""
+    """(text, class), by the shortest beginning of the URLs for which no class has over four fifths of the texts."""
     for depth in range(4):
         labelled = [(text, address_class(url, depth)) for text, url in documents]
         if max(Counter(label for _, label in labelled).values(), default=0) <= 0.8 * len(labelled):
