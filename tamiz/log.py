@@ -9,8 +9,8 @@ Each line has `time` (UTC) and `event`:
     error      class and message; for an unexpected error also where it was raised
     end        the command ends: exit code and seconds
 
-Events are kept in memory until tamiz has claimed the output folder, so a mistyped --out leaves nothing behind. `tamiz
-lm train` writes LM.log.jsonl next to LM.bin. Texts of documents and secrets are never written.
+Events are kept in memory until tamiz has claimed the output folder, so a mistyped --out leaves nothing behind.
+`tamiz lm train` writes LM.log.jsonl next to LM.bin. Texts of documents and secrets are never written.
 """
 
 from __future__ import annotations
