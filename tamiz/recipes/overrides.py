@@ -78,7 +78,7 @@ class Override:
             return _entry(listed[0], self.key)
         if len(inner) > 1 or not inner[0].isdecimal() or int(inner[0]) > len(listed):
             raise BadArgument(
-                f"--set {self.key}: the recipe has the sources documents.0 to documents.{len(listed) - 1}; "
+                f"--set {self.key}: the recipe's last source is documents.{len(listed) - 1}; "
                 f"to add one, set documents.{len(listed)}"
             )
         number = int(inner[0])

@@ -75,7 +75,7 @@ def test_the_other_source_brings_its_own_sample():
         ("shards.sequence_length=1", "sequence_length is 1"),
         ("documents.source=mc4-fr", "documents.source"),
         ("documents.source=[1]", "documents.source"),
-        ("documents.2.input=x", "documents.0 to documents.0; to add one, set documents.1"),
+        ("documents.2.input=x", "the recipe's last source is documents.0; to add one, set documents.1"),
         ("documents.input=[]", "documents.input is empty"),
         ("documents.text_colunm=x", "documents.text_colunm: no such key"),
         ("documents=5", "documents: Expected `object`"),
