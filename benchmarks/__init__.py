@@ -1,1 +1,1 @@
-"""Claims of speed and memory, each a command: python -m benchmarks.NAME"""
+"""A command for each claim about speed or memory: python -m benchmarks.NAME"""

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# build_kenlm.sh [FOLDER]: lmplz and build_binary from KenLM's source package on the registry, into FOLDER (.kenlm).
-# Only tests and benchmarks compare with them; tamiz itself needs neither. About a minute.
-# Needs g++, cmake and, on Debian (installed here if this is root): the packages below.
+# build_kenlm.sh [FOLDER]: builds lmplz and build_binary from KenLM's source package on the registry into FOLDER
+# (.kenlm), in about a minute. Only tests and benchmarks need them. Needs g++, cmake and, on Debian, the packages below,
+# which this script installs if it runs as root.
 set -euo pipefail
 folder=${1:-.kenlm}
 version=0.3.0

@@ -29,7 +29,7 @@ SECONDS_BETWEEN_SAMPLES = 0.02
 
 @dataclass(frozen=True)
 class Run:
-    """seconds: wall time. cpu: seconds of all processes. peak: bytes of RssAnon, of all processes together."""
+    """seconds: wall time. cpu: CPU seconds of all processes. peak: maximum RssAnon of all processes, in bytes."""
 
     seconds: float
     cpu: float
@@ -53,7 +53,7 @@ class Kenlm:
         return cls(*map(str, found))
 
     def command(self, pieces: Path, order: int, memory: str, prune: Sequence[int], out: Path) -> list[str]:
-        """A shell command, since the two work in a pipe."""
+        """A shell command, because the two programs are connected by a pipe."""
         pruning = f"--prune {' '.join(map(str, prune))}" if prune else ""
         estimate = f"{self.lmplz} -o {order} -S {memory} -T {out.parent}/ --discount_fallback {pruning} < {pieces}"
         return ["bash", "-c", f"set -o pipefail; {estimate} | {self.build_binary} /dev/stdin {out}"]
@@ -79,7 +79,7 @@ def anonymous_memory(process: psutil.Process) -> int:
 
 
 def run(command: list[str]) -> Run:
-    """Runs it to its end; ends this program if it fails."""
+    """Runs the command; exits if it fails."""
     begun, used, peak = time.monotonic(), _cpu_of_children(), 0
     with tempfile.TemporaryFile() as said, subprocess.Popen(command, stdout=said, stderr=said) as process:
         watched = psutil.Process(process.pid)
@@ -109,7 +109,7 @@ def compare(kenlm: Kenlm, options: argparse.Namespace, folder: Path) -> None:
         "tamiz lm train": tamiz_command(*settings, ours),
     }
     if not options.cold:
-        run(commands["tamiz lm train"])  # compiles what isn't compiled yet
+        run(commands["tamiz lm train"])  # compiles the kernels
     runs: dict[str, list[Run]] = {name: [] for name in commands}
     for number in range(options.runs):
         for name, command in commands.items():
@@ -128,15 +128,15 @@ def compare(kenlm: Kenlm, options: argparse.Namespace, folder: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("pieces", type=Path, nargs="?", help="a text file of pieces, or of words")
-    parser.add_argument("--kenlm", metavar="DIR", help="where lmplz and build_binary are [default: on PATH]")
+    parser.add_argument("--kenlm", metavar="DIR", help="folder of lmplz and build_binary [default: on PATH]")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--order", type=int, default=5)
     parser.add_argument("--memory", default="4G")
     parser.add_argument("--prune", type=lambda text: [int(part) for part in text.split(",")], default=[])
     parser.add_argument("--cores", type=int, help="cores to run both on [default: all]")
-    parser.add_argument("--cold", action="store_true", help="no run before the measured ones")
+    parser.add_argument("--cold", action="store_true", help="measure without a warm-up run")
     parser.add_argument("--random", type=int, metavar="N", help="compare the files of N random tiny corpora instead")
-    parser.add_argument("--folder", help="where files are written [default: a temporary folder]")
+    parser.add_argument("--folder", help="folder for the files [default: a temporary folder]")
     options = parser.parse_args()
     if options.cores:
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.cores])

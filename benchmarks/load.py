@@ -1,17 +1,18 @@
-"""Loading packed rows against `datasets` and mosaicml-streaming: python -m benchmarks.load
+"""Loads packed rows with tamiz, `datasets` and mosaicml-streaming: python -m benchmarks.load
 
-Rows of 2,048 uint16 ids, in shuffled order, from files into int64 tensors [batch, 2048], each loader in its own
-process on one core, in turn, --rounds times. Each reads the same rows: ours and `datasets` from the shards,
-mosaicml-streaming from its own MDS shards, uncompressed, a memory map (the bound: nothing to decompress, nothing to
-find) from one flat file. `datasets` is read as its guide shows, and in the fastest way found.
+Rows of 2,048 uint16 ids are read from files in shuffled order into int64 tensors [batch, 2048]. The loaders run in
+turn, --rounds times, each in its own process on one core. All read the same rows: tamiz and `datasets` from the
+shards, mosaicml-streaming from uncompressed MDS shards, and a memory map from one flat file. The memory map is the
+upper bound, because nothing must be decompressed or looked up. `datasets` is used as in its guide, and in the fastest
+way found.
 
-Prints ids/s by CPU time and by wall time over the second half of an epoch, where as much is made ahead for later as
-was made ahead before; how many times faster ours is by CPU time; memory beyond what the imports take; the time to the
-first batch; how many files a batch mixes; whether every row came exactly once. Then how long it takes to resume in
-the middle of an epoch, and how many of its rows come twice or never.
+Prints ids/s by CPU time and by wall time over the second half of an epoch, when prefetching is in a steady state; how
+many times faster tamiz is by CPU time; memory beyond that of the imports; the time to the first batch; how many files
+a batch mixes; whether every row came exactly once. Then it prints how long it takes to resume in the middle of an
+epoch, and how many rows of the epoch come twice or never.
 
-`datasets` sleeps 5 s when a shuffled epoch ends; here that is set to 0, since it says nothing about speed (--sleep: 5
-s).
+`datasets` sleeps 5 s at the end of a shuffled epoch. This is set to 0 here, because it says nothing about speed;
+--sleep keeps it.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def write_rows(folder: Path, files: int, groups: int) -> int:
-    """Writes shards, and the same rows flat. Ids drawn by Zipf's law take 1.5 bytes in Parquet, as real ones do."""
+    """Writes shards, and the same rows to a flat file. Ids follow Zipf's law: like real ids, they take 1.5 bytes."""
     generator = np.random.default_rng(0)
     share = 1.0 / np.arange(10, VOCABULARY + 10)
     pool = generator.choice(VOCABULARY, (16 * GROUP_ROWS, WIDTH), p=share / share.sum()).astype(np.uint16)
@@ -72,7 +73,7 @@ class Bench:
         self._folder, self._rows, self._options = folder, rows, options
 
     def run(self, loader: str, **more: Any) -> dict[str, Any]:
-        """One worker's answer; checks the number of its rows."""
+        """Returns the measurements of one worker; checks the number of its rows."""
         options, folder = self._options, self._folder
         request = {
             "loader": "ours" if loader == NO_THREAD else loader,
@@ -150,7 +151,7 @@ def main() -> None:
     parser.add_argument(
         "--mds-python", default=sys.executable, help="a Python with mosaicml-streaming (needs numpy<2.2)"
     )
-    parser.add_argument("--folder", help="where files are written [default: a temporary folder]")
+    parser.add_argument("--folder", help="folder for the files [default: a temporary folder]")
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(dir=options.folder))
     try:

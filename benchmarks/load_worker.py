@@ -30,7 +30,7 @@ def ours(request: dict[str, Any]) -> tuple[Batches, Callable[[int], Any]]:
 
 
 def hugging_face(request: dict[str, Any]) -> tuple[Batches, Callable[[int], Any]]:
-    """As its guide shows: torch format, a DataLoader."""
+    """As in its guide: torch format and a DataLoader."""
     import torch
 
     dataset = _streaming(request).with_format("torch")
@@ -82,7 +82,7 @@ def mosaic(request: dict[str, Any]) -> tuple[Batches, Callable[[int], Any]]:
 
 
 def memory_map(request: dict[str, Any]) -> tuple[Batches, Callable[[int], Any]]:
-    """The bound: rows of one flat file, in a random order."""
+    """The upper bound: rows of one flat file, in a random order."""
     import torch
 
     rows = np.memmap(request["flat"], np.uint16, "r").reshape(-1, WIDTH)
@@ -152,7 +152,7 @@ def main() -> None:
         write_mds(request)
     else:
         Path(request["result"]).write_text(json.dumps(epoch(request)))
-    os._exit(0)  # the loaders' own threads take seconds to end
+    os._exit(0)  # the threads of the loaders take seconds to end
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Both estimators of `tamiz lm train` against lmplz and build_binary, on random tiny corpora.
+"""Compares both estimators of `tamiz lm train` with lmplz and build_binary, on tiny random corpora.
 
-They have 1 to 400 lines and 1 to 300 words; orders are 2 to 6, pruned and not. In nearly all, some discount falls
-back.
+The corpora have 1 to 400 lines and 1 to 300 words; orders are 2 to 6, with and without pruning. Nearly all corpora
+need a fallback discount.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def random_corpus(seed: int) -> tuple[list[str], LmSettings]:
 
 
 def ours(lines: list[str], settings: LmSettings, out: Path, small_below: int) -> bytes | None:
-    """The model's file; None if it was refused."""
+    """The content of the model file; None if the corpus was refused."""
     with mock.patch.object(train_lm, "SMALL_INPUT", small_below):
         try:
             train_lm.train_lm(lines, out, settings=settings)
@@ -62,7 +62,7 @@ def theirs(programs: Programs, lines: list[str], settings: LmSettings, folder: P
 
 
 def compare_random(programs: Programs, number: int, folder: Path) -> None:
-    """Prints how many corpora gave equal files, were refused by all, or differed, and which."""
+    """Prints how many corpora gave equal files, were refused by both, or gave different results, and lists those."""
     outcomes: Counter[str] = Counter()
     for seed in range(number):
         lines, settings = random_corpus(seed)

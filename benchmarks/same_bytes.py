@@ -23,7 +23,7 @@ from pathlib import Path
 HERE = Path(__file__).parent.parent
 CORPORA = HERE.parent / "shared" / "corpora"
 RECIPE = "t5-spanish-efficient-tiny"
-# times, energy, paths and plots may differ
+# not compared, because times, energy, paths and plots may differ
 NOT_DATA = {"metrics.json", "README.md", "recipe.json", "log.jsonl"}
 NOT_DATA_SUFFIXES = {".png", ".html"}
 FIVE = ("es", "pt", "ko", "ja", "zh")
@@ -35,7 +35,7 @@ def files_of(language: str, *numbers: int) -> list[str]:
 
 
 def commands(out: Path) -> Iterator[tuple[str, list[str]]]:
-    """(step, arguments): later steps read what earlier ones made."""
+    """(step, arguments): later steps read the output of earlier steps."""
     yield "demo", ["run", RECIPE, "--demo", "--workers", "2", "--out", str(out / "demo")]
     yield from _recipe(out)
     yield from _tokenizers(out)
@@ -166,8 +166,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--checkout", type=Path, default=HERE, help="run this checkout's tamiz")
-    parser.add_argument("--only", nargs="*", default=[], help="steps whose name starts like this")
-    parser.add_argument("--compare", type=Path, metavar="TSV", help="what an earlier run printed")
+    parser.add_argument("--only", nargs="*", default=[], help="run only steps whose names start with one of these")
+    parser.add_argument("--compare", type=Path, metavar="TSV", help="output of an earlier run")
     arguments = parser.parse_args()
     out = arguments.out.resolve()
     run(out, arguments.checkout.resolve(), arguments.only)

@@ -1,11 +1,11 @@
-"""Perplexity: the published Python loop against the product, on one core: python -m benchmarks.score --language es
+"""Perplexity: compares tamiz with the published Python loop, on one core: python -m benchmarks.score --language es
 
-The loop is BERTIN's and CCNet's: each line is normalised, cut by SentencePiece and scored by kenlm, one by one. It
-also runs with the product's own normaliser, which is quicker than the published one. All score the same documents, in
-processes that take turns; where the corpus allows, the model was not trained on them. Prints MB of UTF-8 text per
-second of CPU time, its ratio to the published loop's, the share of documents with equal perplexity, peak memory, two
-threads against one (wall time), and how soon the product is ready. Without --lm a model is trained first, by the
-product, and kept in --cache.
+The loop is that of BERTIN and CCNet: each line is normalised, split by SentencePiece and scored by kenlm. A second
+version of the loop uses tamiz's normaliser, which is faster than the published one. All score the same documents, in
+processes that take turns; if the corpus is large enough, the model was not trained on them. Prints MB of UTF-8 text
+per second of CPU time, the ratio to the published loop, the share of documents with equal perplexity, peak memory,
+two threads compared with one (wall time), and how long tamiz takes to start. Without --lm, tamiz first trains a model
+and keeps it in --cache.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ import numpy as np
 from benchmarks.score_worker import BEGUN
 
 CORPORA = Path(__file__).resolve().parents[2] / "shared" / "corpora"
-WARMING = 2  # times as many other documents as are scored
+WARMING = 2  # number of documents that warm the caches, as a multiple of those scored
 KINDS = ("cold", "second", "warm")
 
 
@@ -69,7 +69,7 @@ def documents(paths: list[Path]) -> Iterator[str]:
 
 
 def split(texts: Iterator[str], size: int) -> tuple[list[str], list[str]]:
-    """The documents to score, of about `size` bytes together, and those to fill caches with."""
+    """The documents to score, about `size` bytes in total, and the documents that warm the caches."""
     chosen: tuple[list[str], list[str]] = ([], [])
     done = 0
     for text in texts:
@@ -91,7 +91,7 @@ def unseen(paths: list[Path], lm: Path) -> list[Path]:
 
 
 def trained(paths: list[Path], language: str, mode: str, cache: Path) -> Path:
-    """A model of all shards but the first quarter (or of the only shard)."""
+    """A model trained on all shards except the first quarter (or on the only shard)."""
     from corpora.errors import StaleOutput
     from corpora.perplexity.settings import LmSettings
     from tamiz.stages.common import Context
@@ -106,7 +106,7 @@ def trained(paths: list[Path], language: str, mode: str, cache: Path) -> Path:
     texts = [str(path) for path in paths[held_out:]]
     try:
         lm_stage(texts, lm, settings, Context())
-    except StaleOutput:  # an older tamiz's
+    except StaleOutput:  # made by an older version of tamiz
         lm_stage(texts, lm, settings, Context(rebuild=True))
     return lm
 
@@ -138,7 +138,7 @@ def alternate(folder: Path, rounds: int, mode: str) -> Rounds:
 
 
 def equal_share(folder: Path) -> float:
-    """The share of documents for which every pass gives the loop's result, bit for bit."""
+    """The share of documents for which every pass gives exactly the result of the loop."""
     expected = np.load(folder / "loop.npy").view(np.int64)
     passes = [np.load(path).view(np.int64) for path in sorted(folder.glob("*-*.npy"))]
     return float(np.mean([(scores == expected) for scores in passes], axis=0).astype(np.int64).mean())

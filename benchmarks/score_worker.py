@@ -24,7 +24,7 @@ from tests.reference.ccnet_normalise import DIGIT, PUNCTUATION
 Normalise = Callable[[str], str]
 Result = dict[str, float]
 THREAD_ROUNDS = 5
-BEGUN = "BENCHMARK_BEGUN"  # when this process was started, in seconds since 1970
+BEGUN = "BENCHMARK_BEGUN"  # start time of this process, in seconds since 1970
 NOT_PRINTED = re.compile("[" + "".join(map(chr, [*range(32), *range(127, 160)])) + "]")
 MEMORY = {"memory": "VmHWM", "anonymous": "RssAnon", "mapped": "RssFile"}
 
@@ -83,9 +83,9 @@ def quick_loop(folder: Path, request: Request) -> Result:
 
 
 def product(folder: Path, request: Request) -> Result:
-    """First pass with an empty word cache, second pass, and a first pass after other documents."""
+    """A first pass with an empty word cache, a second pass, and a first pass after other documents."""
     texts, warming = _texts(folder, "texts"), _texts(folder, "warming")
-    request.open().score(texts[:1])  # kernels are loaded
+    request.open().score(texts[:1])  # loads the kernels
     model = request.open()
     seconds = {"cold": _timed(model, texts, folder / "product-cold.npy")}
     seconds["second"] = _timed(model, texts, folder / "product-second.npy")
@@ -96,11 +96,11 @@ def product(folder: Path, request: Request) -> Result:
 
 
 def threads(folder: Path, request: Request) -> Result:
-    """Wall time of a thread that scores all documents, and of two that each do, caches full: the least of some."""
+    """Shortest wall time of one thread that scores all documents, and of two that each do, with warm caches."""
     texts = _texts(folder, "texts")
     model = request.open()
     half = len(texts) // 2
-    orders = [texts, texts[half:] + texts[:half]]  # so that the two don't do the same at the same time
+    orders = [texts, texts[half:] + texts[:half]]  # the two threads work on different documents
     seconds = {}
     for count in (1, 2):
         with ThreadPoolExecutor(count) as pool:
@@ -117,7 +117,7 @@ def threads(folder: Path, request: Request) -> Result:
 
 
 def ready(_folder: Path, request: Request) -> Result:
-    """Wall time from this process's start to its first score, without reading, checking and mapping the model."""
+    """Wall time from the start of this process to its first score, without reading, checking and mapping a model."""
     from corpora.perplexity import model, probing
 
     reading: list[float] = []
@@ -151,7 +151,7 @@ def _timed(model: Any, texts: list[str], path: Path) -> float:
 
 
 def _memory() -> Result:
-    """Bytes: the peak of resident memory, and what of it is anonymous and mapped now."""
+    """Bytes: peak resident memory, and the memory that is now anonymous and mapped."""
     lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     return {name: _bytes(lines[field]) for name, field in MEMORY.items()}
 

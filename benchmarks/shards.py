@@ -1,11 +1,11 @@
-"""Shards: text on disk to rows on disk, against the usual ways, on one core: python -m benchmarks.shards
+"""Shards: compares tamiz with other tools, from text on disk to rows on disk: python -m benchmarks.shards
 
-The same .jsonl.zst file goes through `tamiz shards build` and through its peer, in processes that take turns, each
-on one core; the least CPU time that a file of one document takes is subtracted from the least that all take, so
-that starting doesn't count.
-Prints MB of UTF-8 text per second, the ratio, and whether both gave the same ids (for span corruption, whether inputs
-and targets give back the stream). Peers: `datasets` (tokenize, group, then the collator of transformers' T5 example)
-and datatrove's DocumentTokenizer.
+The same .jsonl.zst file is read by `tamiz shards build` and by another tool, in processes that take turns, each on
+one core. The shortest CPU time for a file of one document is subtracted from the shortest CPU time for all documents,
+so that start-up doesn't count.
+Prints MB of UTF-8 text per second, the ratio, and whether both gave the same ids (for span corruption, whether the
+stream can be restored from inputs and targets). Other tools: `datasets` (tokenize, group, then the collator of
+transformers' T5 example) and datatrove's DocumentTokenizer.
 """
 
 from __future__ import annotations
@@ -80,13 +80,13 @@ def documents(corpora: Path, language: str, size: int) -> Iterator[bytes]:
 
 
 def write(path: Path, lines: list[bytes]) -> float:
-    """Returns megabytes of text."""
+    """Writes the lines; returns megabytes of text."""
     path.write_bytes(zstandard.compress(b"".join(lines)))
     return sum(len(json.loads(line)["text"].encode()) for line in lines) / 1e6
 
 
 def cpu_seconds(command: list[str]) -> float:
-    """User and system time of a process that has one core, and of its children."""
+    """User and system time of a process on one core, and of its children."""
     core = sorted(os.sched_getaffinity(0))[-1]
     quiet = {**os.environ, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "RAYON_NUM_THREADS": "1",
              "OMP_NUM_THREADS": "1", "HF_DATASETS_DISABLE_PROGRESS_BARS": "1"}  # fmt: skip
@@ -116,7 +116,7 @@ def peer(source: Path, tokenizer: str, case: Case, out: Path, vocab_size: int, *
 
 
 def stream_of(shards: Path) -> np.ndarray:
-    """The ids that went into the rows of the training split, without those left over."""
+    """The ids in the rows of the training split, without leftover ids."""
     from corpora.tokens.shards import read_rows
 
     facts = json.loads((shards / "manifest.json").read_bytes())["facts"]
@@ -127,7 +127,7 @@ def stream_of(shards: Path) -> np.ndarray:
 
 
 def reassembled(rows: dict[str, np.ndarray], facts: dict[str, Any]) -> np.ndarray:
-    """Raw rows, from inputs and labels: the span behind each sentinel put in its place."""
+    """Restores raw rows from inputs and labels: puts each span in place of its sentinel."""
     inputs, labels = rows["input_ids"][:, :-1].astype(np.int64), rows["labels"][:, :-1].astype(np.int64)
     known = facts["sentinel_ids"]
     ends = sorted((known["first"], known["first"] + (known["count"] - 1) * known["step"]))
@@ -194,7 +194,7 @@ def tokenizer_of(case: Case, corpora: Path, cache: Path) -> tuple[str, int]:
 
 
 def corruption_alone(corpora: Path, cache: Path, folder: Path) -> None:
-    """Times raw rows of 568 ids of Spanish."""
+    """Measures span corruption alone, on raw rows of 568 ids of Spanish text."""
     from corpora.encoding import load_encoder
     from corpora.texts import utf8
 
@@ -215,7 +215,7 @@ def main() -> None:
     parser.add_argument("--megabytes", type=float, default=24)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--case", type=int, choices=range(len(CASES)), action="append", help="default: all")
-    parser.add_argument("--language", help="language of the texts, instead of the cases' own")
+    parser.add_argument("--language", help="language of the texts, instead of the language of each case")
     parser.add_argument("--corpora", type=Path, default=CORPORA)
     parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "tamiz-benchmarks")
     asked = parser.parse_args()

@@ -1,7 +1,7 @@
 """One process of `benchmarks.shards`: python -m benchmarks.shards_worker ROLE REQUEST OUT
 
-REQUEST is a JSON file: {"input": path, "tokenizer": folder, "name": case}. A role writes what it makes below
-OUT, and, on request, stream.npy: the ids of all documents, one after the other, each with its EOS.
+REQUEST is a JSON file: {"input": path, "tokenizer": folder, "name": case}. A role writes its output to OUT and, on
+request, stream.npy: the ids of all documents in order, each followed by EOS.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def hugging_face(request: dict[str, Any], out: Path) -> None:
 
 
 def grouped(request: dict[str, Any], out: Path) -> tuple[np.ndarray, int]:
-    """Rows of as many raw ids as T5's lengths take, as in run_t5_mlm_flax.py; batches' remainders are dropped."""
+    """Rows of raw ids with T5's length, as in run_t5_mlm_flax.py; the remainder of each batch is dropped."""
     import datasets
     from transformers import AutoTokenizer
 
@@ -58,7 +58,7 @@ def grouped(request: dict[str, Any], out: Path) -> tuple[np.ndarray, int]:
 
 
 class Collator:
-    """What FlaxDataCollatorForT5MLM does with a batch of raw rows, the way it does it: row by row, in numpy."""
+    """Does the same as FlaxDataCollatorForT5MLM with a batch of raw rows, in the same way: row by row, in numpy."""
 
     def __init__(self, width: int, len_tokenizer: int, eos_id: int) -> None:
         self._width, self._top, self._eos = width, len_tokenizer, eos_id
@@ -121,7 +121,7 @@ def datatrove(request: dict[str, Any], out: Path) -> None:
 
 
 def corruption(request: dict[str, Any], out: Path) -> None:
-    """Rows per second of span corruption alone, ours and the collator's, on the same raw rows."""
+    """Rows per second of span corruption alone, by tamiz and by the collator, on the same raw rows."""
     from corpora.randomness import keys
     from corpora.tokens import span_corruption
 

@@ -1,11 +1,11 @@
-"""Text to ids on one core, against Hugging Face's `tokenizers`: python -m benchmarks.tokenize --language pt
+"""Text to ids on one core: compares tamiz with `tokenizers`: python -m benchmarks.tokenize --language pt
 
-For each kind of tokenizer: the engine of record (SentencePiece, or `tokenizers` itself), `tokenizers` on the same
-tokenizer's tokenizer.json, and the product's `encode_flat`, with an empty word cache, again, and after other
-documents. All encode the same documents, in processes that take turns. Prints MB of UTF-8 text per second of CPU
-time, its ratio to `tokenizers`, the share of documents with the engine of record's ids, and peak memory. Where
-fastokens is installed, it is also measured, on byte-level BPE. Tokenizers are trained on the same language and kept
-in --cache.
+For each kind of tokenizer, it measures the engine of record (SentencePiece, or `tokenizers` itself), `tokenizers`
+with the same tokenizer's tokenizer.json, and tamiz's `encode_flat`: with an empty word cache, in a second pass, and
+after other documents. All encode the same documents, in processes that take turns. Prints MB of UTF-8 text per second
+of CPU time, the ratio to `tokenizers`, the share of documents with the same ids as the engine of record, and peak
+memory. If fastokens is installed, it is also measured, for byte-level BPE. Tokenizers are trained on the same
+language and kept in --cache.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def alternate(folder: Path, rounds: int, kind: str) -> Measured:
 
 
 def equal_share(folder: Path, name: str) -> float:
-    """The share of documents whose ids are the engine of record's."""
+    """The share of documents that have the same ids as with the engine of record."""
     with np.load(folder / "record.npz") as expected, np.load(folder / f"{name}.npz") as found:
         same = expected["lengths"] == found["lengths"]
         parts = [np.split(side["ids"], np.cumsum(side["lengths"])[:-1]) for side in (expected, found)]
@@ -100,7 +100,7 @@ def measure(kind: str, paths: list[Path], asked: argparse.Namespace) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--language", default="es")
-    parser.add_argument("--kinds", nargs="+", choices=sorted(FIND), help="default: those that suit the language")
+    parser.add_argument("--kinds", nargs="+", choices=sorted(FIND), help="default: the kinds that suit the language")
     parser.add_argument("--megabytes", type=float, default=10)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--corpora", type=Path, default=CORPORA)

@@ -1,4 +1,4 @@
-"""The tokenizers of `benchmarks.tokenize`: each as the product loads it, and as a tokenizer.json."""
+"""The tokenizers of `benchmarks.tokenize`: each in the form that tamiz loads, and as a tokenizer.json."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from benchmarks.score import documents
 
 CJK = ("ja", "zh", "ko")
-BPE_LINES = 150_000  # that SentencePiece learns merges from
+BPE_LINES = 150_000  # number of lines that SentencePiece learns merges from
 Found = dict[str, str]
 
 
@@ -29,12 +29,12 @@ def unigram(paths: list[Path], language: str, cache: Path) -> Found:
 
 
 def bpe(paths: list[Path], language: str, cache: Path) -> Found:
-    """Llama's kind: 32,000 pieces, byte fallback, every space kept."""
+    """As in Llama: 32,000 pieces, byte fallback, all spaces kept."""
     return _bpe(paths, cache / f"{language}-bpe", normalization_rule_name="identity", remove_extra_whitespaces=False)
 
 
 def bpe_nfkc(paths: list[Path], language: str, cache: Path) -> Found:
-    """The same under SentencePiece's usual normaliser."""
+    """The same with SentencePiece's usual normaliser."""
     return _bpe(paths, cache / f"{language}-bpe-nfkc", normalization_rule_name="nmt_nfkc")
 
 

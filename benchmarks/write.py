@@ -1,7 +1,8 @@
-"""Writing rows of ids as Parquet against Arrow's writer: python -m benchmarks.write --tokenizers byt5 DIR ...
+"""Compares tamiz's Parquet writer for rows of ids with Arrow's: python -m benchmarks.write --tokenizers byt5 DIR ...
 
-Both writers write rows of ids of real text, in row groups of about 2^18 ids as in shards, in turn, --rounds times,
-into files in memory. Prints CPU time on one core, the best of each, and checks that both files have the same rows.
+Both writers write rows of ids of real text, in row groups of about 2^18 ids as in shards, to files in memory. They
+take turns, --rounds times. Prints the best CPU time of each on one core, and checks that both files have the same
+rows.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def compare(folder: Path, ids: np.ndarray, width: int, rounds: int) -> str:
     groups = row_groups(ids, width)
     columns: dict[str, ColumnSpec] = {"input_ids": (width, ids.dtype)}
     best = {"ours": float("inf"), "arrow": float("inf")}
-    for _ in range(rounds + 1):  # the first, before kernels are compiled, is never the best
+    for _ in range(rounds + 1):  # the first round, which compiles the kernels, is never the best
         for name, writes in (("ours", write), ("arrow", arrow_shards.write)):
             begin = time.process_time()
             writes(folder / name, columns, groups)

@@ -59,7 +59,7 @@ class Choices(Generic[T]):
     def register(self, choice: T) -> T:
         """Adds a choice; usable as a class decorator. Its name is its msgspec tag, or its attribute `name`.
 
-        A built-in choice, which is in `builtin` already, may register itself too. Raises BadArgument if another choice
+        A built-in choice, which is in `builtin` already, may register itself. Raises BadArgument if another choice
         has that name.
         """
         name = name_of(choice)

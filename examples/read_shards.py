@@ -1,9 +1,9 @@
-"""Reads packed shards as batches of tensors, stops, and resumes at the very next batch.
+"""Reads packed shards as batches of tensors, stops, and resumes with exactly the next batch.
 
     python examples/read_shards.py [SHARDS]
 
-Run it where `make demo` ran, or name a folder of shards. `corpora.rows.ShardRows` gives the same batches as numpy
-arrays, without torch.
+Run it in the folder where you ran `make demo`, or name a folder of shards. `corpora.rows.ShardRows` yields the same
+batches as numpy arrays, without torch.
 """
 
 import sys
@@ -20,7 +20,7 @@ def main(shards: str = "demo/shards") -> None:
     for batch in islice(batches, 3):
         print({name: tuple(tensor.shape) for name, tensor in batch.items()})
 
-    state = dataset.state_dict()  # counts the batches that you were given, not those made ahead
+    state = dataset.state_dict()  # counts the batches that you received, not prefetched ones
     print("state:", state)
     following = next(batches)
 

@@ -1,8 +1,8 @@
-"""Scores a few documents, draws a sample of them, and shows why each was kept or not.
+"""Scores a few documents, draws a sample of them, and shows the keep probability of each.
 
     python examples/score_and_sample.py [LM.bin]
 
-Run it where `make demo` ran, or name a language model.
+Run it in the folder where you ran `make demo`, or name a language model.
 """
 
 import sys
@@ -27,7 +27,7 @@ def main(lm: str = "demo/lm/lm.bin") -> None:
     perplexity = model.score(DOCUMENTS)  # float64[n]
     sampler = Gaussian(median=float(np.median(perplexity)), factor=0.9, width=2 / 9)
     probability = sampler.keep_probability(perplexity)  # float64[n]
-    kept = keep(pa.table({"text": DOCUMENTS}), probability, seed=0)  # bool[n], the same wherever it is drawn
+    kept = keep(pa.table({"text": DOCUMENTS}), probability, seed=0)  # bool[n], the same on every machine
 
     print(f"{'perplexity':>10} {'probability':>11} kept")
     for text, pp, p, is_kept in zip(DOCUMENTS, perplexity, probability, kept, strict=True):

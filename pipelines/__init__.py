@@ -1,7 +1,7 @@
-"""Beam around the pure functions: descriptors move, text doesn't. The only importer of apache_beam.
+"""Runs the pure functions on Beam: descriptors move between workers, text doesn't. Only this package imports Beam.
 
 Start with `once.py` (what makes a unit of work restartable), `stage.py` (what every stage shares), `items.py`
-(reading one item) and `annotate.py` (the shortest stage). `transforms.py` is for pipelines of one's own.
+(reads one item) and `annotate.py` (the shortest stage). `transforms.py` is for your own pipelines.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Shared by stages with and without Beam: the identity of their inputs, and the bound on rejected rows."""
+"""For stages with and without Beam: the identity of their inputs, and the limit on rejected rows."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from corpora.manifest import InputIdentity
 def input_identities(
     items: Sequence[WorkItem], folder: Path, known: dict[str, InputIdentity] | None = None
 ) -> list[InputIdentity]:
-    """One identity per input file. Hashes only files that `known` (by default the folder's manifest) doesn't know."""
+    """One identity per input file. Hashes only files that aren't in `known` (default: from the manifest)."""
     known = manifest.known_inputs(folder) if known is None else known
     paths = {item.path: item for item in items}
     with ThreadPoolExecutor(4) as pool:
@@ -28,7 +28,7 @@ def input_identities(
 
 
 def input_identity(item: WorkItem, known: dict[str, InputIdentity]) -> InputIdentity:
-    """The identity of the item's file, hashed only where `known` doesn't have it. Raises OSError."""
+    """The identity of the item's file, which is hashed only if it isn't in `known`. Raises OSError."""
     if is_local(item.path):
         content = manifest.local_identity(Path(item.path), item.input_name, known)
     else:
@@ -45,5 +45,5 @@ def too_many_rejected(rejected: Path, counts: dict[str, Any], max_rejected: floa
         return None
     return (
         f"{bad:,} of {rows:,} rows ({bad / rows:.1%}) were rejected, more than --max-rejected {max_rejected}: "
-        f"see {rejected}, then fix the input or raise the bound"
+        f"see {rejected}, then fix the input or raise the limit"
     )

@@ -29,7 +29,7 @@ from pipelines.runners import Progress
 from pipelines.settings import MEBIBYTE, RunnerSettings
 from pipelines.stage import Finish, Outcome, Pass, run_stage
 
-ITEM_BYTES = 64 * MEBIBYTE  # as `tamiz score`: what sample joins must be cut alike
+ITEM_BYTES = 64 * MEBIBYTE  # as in `tamiz score`: folders can only be joined if they were split into the same items
 
 _loaded: Loaded[Annotate] = Loaded(size=2)
 
@@ -38,21 +38,21 @@ _loaded: Loaded[Annotate] = Loaded(size=2)
 class AnnotateWork:
     """Annotates one work item: writes <out>/<name>.parquet and, if rows were rejected, rejected/<name>.jsonl.
 
-    Creating it reads the sha256 of the annotator's files; a worker whose files have another content refuses to work.
+    Creating it records the sha256 of the annotator's files; a worker whose files differ raises an error.
     """
 
     out: str
     fingerprint: str
     annotator: Annotator
     sha256: tuple[tuple[str, str], ...] = ()
-    """Settings field -> sha256 of the file that it names; filled in."""
+    """Settings field -> sha256 of the file that it names; filled in on creation."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "annotator", self.annotator.pinned())
         object.__setattr__(self, "sha256", file_contents(self.annotator))
 
     def load(self) -> Annotate:
-        """The annotator's function, once per process. Raises TamizError where a file has another content."""
+        """The annotator's function, once per process. Raises TamizError if a file's content differs."""
         key = (type(self.annotator), msgspec.json.encode(self.annotator), self.sha256)
         return _loaded.get(key, self._load)
 
@@ -77,7 +77,7 @@ class AnnotateWork:
 
 
 def file_contents(annotator: Annotator) -> tuple[tuple[str, str], ...]:
-    """Settings field -> sha256. Raises BadArgument for a file that isn't there."""
+    """Settings field -> sha256 of its file. Raises BadArgument if a file is missing."""
     for name, path in annotator.files.items():
         if not Path(path).is_file():
             raise BadArgument(f"{name} is {path}: no such file")
@@ -119,8 +119,8 @@ def annotate(
 ) -> Outcome:
     """Annotates every document that the patterns name. The manifest's stage is the annotator's name.
 
-    Raises BadArgument for a pattern without files and what the annotator says of its settings, StaleOutput for a
-    folder of other work.
+    Raises BadArgument for a pattern that matches no files or settings that the annotator rejects, StaleOutput if the
+    folder was made from something else.
     """
     arrow_schema(annotator.schema)
     items = work_items(patterns, item_bytes)
@@ -147,7 +147,7 @@ def run_annotator(
     rebuild: bool = False,
     progress: Progress | None = None,
 ) -> Outcome:
-    """Brings `out` to hold the annotations. What is wrong with the annotator's files is said before any work."""
+    """Makes sure that `out` holds the annotations. Problems with the annotator's files are raised before any work."""
     work = AnnotateWork(str(out), made_from.fingerprint(), annotator)
     work.load()
 
@@ -158,7 +158,7 @@ def run_annotator(
 
 
 def _summed(results: Sequence[ItemResult], counted: Mapping[str, str]) -> dict[str, dict[str, int]]:
-    """Rows by value, for each of the counted columns that has one."""
+    """Rows by value, for each counted column that has any value."""
     sums: dict[str, Counter[str]] = {fact: Counter() for fact in counted}
     for result in results:
         for fact, total in sums.items():

@@ -1,4 +1,4 @@
-"""Evaluate: tokenizers on documents -> counts by language and source, summed up in eval.json."""
+"""Evaluate: runs tokenizers on documents and writes counts by language and source to eval.json."""
 
 from __future__ import annotations
 
@@ -51,19 +51,19 @@ class EvaluateWork:
     out: str
     fingerprint: str
     tokenizers: tuple[tuple[str, str], ...]
-    """(name, path) of each."""
+    """(name, path) of each tokenizer."""
     settings: EvaluationSettings
     below: float | None = None
-    """Documents whose draw is at most this are looked at; None: all."""
+    """Only documents whose draw is at most this are evaluated; None: all."""
     identities: tuple[Identity, ...] = ()
-    """What is in the tokenizers' files; filled in."""
+    """Identities of the tokenizers' files; filled in on creation."""
 
     def __post_init__(self) -> None:
         if not self.identities:
             object.__setattr__(self, "identities", tuple(_identity(c) for c in self._load_all()))
 
     def candidates(self) -> tuple[Candidate, ...]:
-        """The tokenizers, once per process. Raises TamizError where a worker's file has another content."""
+        """The tokenizers, once per process. Raises TamizError if a worker's file has different content."""
         return _candidates.get(self._key(), self._load)
 
     def keep(self, candidates: tuple[Candidate, ...]) -> None:
@@ -137,7 +137,7 @@ def _drawn(batch: DocumentBatch, seed: int) -> Iterator[float]:
 
 
 def _bound(items: Sequence[WorkItem], settings: EvaluationSettings) -> float | None:
-    """The largest draw among the documents that are looked at. Reads all; keeps `settings.documents` numbers."""
+    """The largest draw among the documents to evaluate. Reads every document; keeps `settings.documents` numbers."""
     if settings.documents is None:
         return None
     smallest: list[float] = []  # negated: the largest first
@@ -163,7 +163,7 @@ def evaluate(
 ) -> Outcome:
     """Evaluates every tokenizer on the documents that the patterns name, and writes eval.json.
 
-    Raises BadArgument for a tokenizer that isn't there or a path that names no language, DamagedFile for a bad one.
+    Raises BadArgument for a missing tokenizer or a path that names no language, DamagedFile for a bad tokenizer.
     """
     items = work_items(patterns, ITEM_BYTES)
     if settings.language_column is not None:
@@ -195,7 +195,7 @@ def _identity(candidate: Candidate) -> Identity:
 
 
 def _languages(items: Sequence[WorkItem], settings: EvaluationSettings) -> dict[str, list[str]]:
-    """Language -> inputs, for the fingerprint: a folder's name may decide, and is no part of an input's name.
+    """Language -> inputs, for the fingerprint: a folder's name may decide the language but isn't in an input's name.
 
     Raises BadArgument for a path that names no language.
     """

@@ -1,4 +1,4 @@
-"""Reads one work item for a stage: its documents pass on, what isn't one is put aside, and all is counted."""
+"""Reads one work item for a stage: passes its documents on, sets rejected rows aside, and counts both."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ Batch = TypeVar("Batch", DocumentBatch, TextBatch)
 class ItemReader:
     """The rows of one item, read once, inside a `with` block.
 
-    Rejected rows go to <out>/rejected/<name>.jsonl, which appears, whole, when the block ends without an exception,
-    and only if there was a row. columns: more columns of the documents that the stage needs.
+    Rejected rows go to <out>/rejected/<name>.jsonl. The file is written as a whole when the block ends without an
+    exception, and only if any row was rejected. columns: additional columns of the documents that the stage needs.
 
         with ItemReader(out, item) as reader:
             for batch in reader.batches():
@@ -34,7 +34,7 @@ class ItemReader:
         self.out = Path(out)
         self.item = item
         self.read = 0
-        """Rows so far, of either kind."""
+        """Rows read so far, rejected ones included."""
         self._columns = columns
         self._damage: str | None = None
         self._rejected = RejectedWriter(self.out / "rejected" / f"{item.name}.jsonl")
@@ -54,7 +54,7 @@ class ItemReader:
             yield from self._noted(batch)
 
     def texts(self) -> Iterator[Utf8]:
-        """The texts alone: faster than `batches` for JSON lines."""
+        """Only the texts: faster than `batches` for JSON lines."""
         for batch in read_texts(self.item):
             for noted in self._noted(batch):
                 yield noted.texts
@@ -67,12 +67,12 @@ class ItemReader:
         self._rejected.write(sorted(self._pending, key=lambda rejected: rejected.row))
 
     def reject(self, rows: Iterable[RejectedRow]) -> None:
-        """Puts documents of the current batch aside, too."""
+        """Rejects documents of the current batch as well."""
         self._pending += rows
 
     @property
     def rejected(self) -> int:
-        """Rejected rows so far, the current batch left out."""
+        """Rejected rows so far, without the current batch."""
         return self._rejected.rows
 
     def result(
@@ -83,7 +83,7 @@ class ItemReader:
         scratch: Sequence[FileRecord] = (),
         facts: dict[str, Any] | None = None,
     ) -> ItemResult:
-        """What came of the item, once the block has ended: documents that are neither kept nor rejected were sampled
+        """The item's result, once the block has ended. Documents that are neither kept nor rejected count as sampled
         out."""
         rejected = self._rejected
         aside = [manifest.record(self.out, rejected.path, rows=rejected.rows)] if rejected.rows else []

@@ -1,4 +1,4 @@
-"""One unit of work, done once: a retried, speculative or restarted unit answers from its own finished output."""
+"""Does each unit of work once: a retried, speculative or restarted unit reuses its own finished output."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Unit = WorkItem | Part
 
 
 class ItemResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of one unit of work: small, whatever the unit's size. read = kept + sampled_out + rejected."""
+    """The result of one unit of work: small, whatever the unit's size. read = kept + sampled_out + rejected."""
 
     name: str
     number: int
@@ -28,17 +28,17 @@ class ItemResult(msgspec.Struct, frozen=True, kw_only=True):
     kept: int = 0
     sampled_out: int = 0
     rejected: dict[str, int] = {}
-    """rows by kind of reason"""
+    """rows by reason"""
     damage: str | None = None
     files: list[FileRecord] = []
     scratch: list[FileRecord] = []
-    """files below `.progress` that the stage needs until it is finished"""
+    """files in `.progress` that the stage needs until it is finished"""
     facts: dict[str, Any] = {}
     """whatever the stage adds"""
 
 
 class ItemWork(Protocol):
-    """The work of a pass on one unit: picklable, a plain function of the unit."""
+    """What a pass does with one unit: a plain function of the unit that can be pickled."""
 
     @property
     def out(self) -> str: ...
@@ -50,7 +50,7 @@ class ItemWork(Protocol):
 
 
 def notes_folder(out: Path, notes: str = "") -> Path:
-    """Where the results of a pass are noted. notes: a folder of its own for each pass after the first."""
+    """Where the results of a pass are recorded. notes: a separate folder for each pass after the first."""
     return out / manifest.PROGRESS / notes
 
 
@@ -64,7 +64,7 @@ def _key(work: ItemWork, unit: Unit) -> str:
 
 
 def read_note(work: ItemWork, unit: Unit, notes: str = "") -> ItemResult | None:
-    """The result noted for `unit`, if it was noted for the same work."""
+    """The recorded result of `unit`, if it is a result of the same work."""
     path = notes_folder(Path(work.out), notes) / note_name(unit)
     if not path.exists():
         return None
@@ -81,7 +81,7 @@ def _intact(out: Path, record: FileRecord) -> bool:
 
 
 def once(work: ItemWork, unit: Unit, notes: str = "") -> ItemResult:
-    """Answers from the unit's verified output, or works and notes the result beside it."""
+    """Returns the recorded result if the unit's output is intact; otherwise does the work and records the result."""
     out = Path(work.out)
     result = read_note(work, unit, notes)
     if result is not None and all(_intact(out, r) for r in (*result.files, *result.scratch)):
@@ -93,7 +93,7 @@ def once(work: ItemWork, unit: Unit, notes: str = "") -> ItemResult:
 
 
 def collect(work: ItemWork, units: Sequence[Unit], notes: str = "") -> list[ItemResult]:
-    """The noted results, in the units' order. Raises TamizError where a unit left none."""
+    """The recorded results, in the order of the units. Raises TamizError if a unit has none."""
     results = []
     for unit in units:
         result = read_note(work, unit, notes)

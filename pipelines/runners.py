@@ -1,4 +1,4 @@
-"""Runs a pass over its units on a Beam runner, and brings its errors back as they were."""
+"""Runs a pass over its units on a Beam runner, and raises the workers' errors unchanged."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from corpora.errors import BadArgument, DamagedFile, StaleOutput, TamizError
 from pipelines.once import ItemResult, ItemWork, Unit, collect, note_name, notes_folder, once
 from pipelines.settings import RunnerSettings
 
-Progress = Callable[[int, int], None]  # bytes done, bytes in all
+Progress = Callable[[int, int], None]  # bytes done, total bytes
 
 _MARK = re.compile(r"<<tamiz:(\w+):(.*?)>>", re.DOTALL)
 _ERRORS = {e.__name__: e for e in (TamizError, BadArgument, DamagedFile, StaleOutput)}
@@ -38,7 +38,7 @@ class _UnitFailed(Exception):
 class WorkOnUnits(beam.PTransform):
     """PCollection[Unit] -> PCollection[ItemResult]: reshuffles descriptors, works on each unit once.
 
-    notes: where the results are noted, see `pipelines.once`.
+    notes: where the results are recorded, see `pipelines.once`.
     """
 
     def __init__(self, work: ItemWork, notes: str = "", label: str | None = None) -> None:
@@ -75,12 +75,12 @@ def run_units(
     progress: Progress | None = None,
     notes: str = "",
 ) -> list[ItemResult]:
-    """Works on every unit; returns the results in the units' order. progress: bytes done, bytes in all.
+    """Works on every unit; returns the results in the order of the units. progress: bytes done, total bytes.
 
-    Raises the TamizError that a unit raised, whatever the runner made of it.
+    Raises the TamizError that a unit raised, even if the runner wrapped it.
     """
     if not logging.getLogger("pipelines").isEnabledFor(logging.DEBUG):  # --debug shows Beam's own messages
-        logging.getLogger("apache_beam").setLevel(logging.CRITICAL)  # errors are raised, once, as ours
+        logging.getLogger("apache_beam").setLevel(logging.CRITICAL)  # we raise each error once, as our own
     runner, options = _runner(settings)
     failures = _failures[work.out] = []
     try:
@@ -120,13 +120,13 @@ def _translated(error: Exception, settings: RunnerSettings) -> Exception:
 
 
 def size_of(unit: Unit) -> int:
-    """What a unit counts for in the progress: its bytes, or (a part, or a few row groups) next to nothing."""
+    """The weight of a unit in the progress: its bytes, or almost nothing for a part or a few row groups."""
     return max(unit.end - unit.start, 1) if isinstance(unit, WorkItem) else 1
 
 
 @contextmanager
 def _watched(notes: Path, units: Sequence[Unit], progress: Progress | None) -> Iterator[None]:
-    """Reports, twice a second, the sizes of the units whose results are noted."""
+    """Reports twice a second the sizes of the units whose results are recorded."""
     if progress is None:
         yield
         return
@@ -151,7 +151,7 @@ def _watched(notes: Path, units: Sequence[Unit], progress: Progress | None) -> I
 
 
 def check_runner(name: str) -> None:
-    """Raises BadArgument for a runner that Beam can't make."""
+    """Raises BadArgument for a runner that Beam can't create."""
     if name == "FnApiRunner":
         return
     from apache_beam.runners.runner import create_runner
@@ -163,9 +163,9 @@ def check_runner(name: str) -> None:
 
 
 def check_beam_flags(flags: Sequence[str], own: Sequence[str] = ()) -> tuple[str, ...]:
-    """The flags, if some PipelineOptions class declares each of them.
+    """Returns the flags if each of them is declared by some PipelineOptions class.
 
-    Raises BadArgument for any other, naming the nearest option: the command's `own` come first, then Beam's.
+    Raises BadArgument for any other flag, naming the closest option: first of the command (`own`), then of Beam.
     """
     known = _known_flags()
     for flag in flags:

@@ -1,4 +1,4 @@
-"""Sample: documents + scores/ -> sampled/, the documents kept, each with its perplexity and keep probability."""
+"""Sample: documents + scores/ -> sampled/, the kept documents, each with its perplexity and keep probability."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ ALGORITHM = 2
 class SampleWork:
     """Samples one work item: writes <out>/part-NNNNN.parquet, the kept documents in input order.
 
-    groups: by `group_name`. extra_columns: name -> type, of the columns that the groups' curves add.
+    groups: keyed by `group_name`. extra_columns: name -> type of each column that the groups' curves add.
     """
 
     out: str
@@ -55,11 +55,11 @@ class SampleWork:
     format: str
     extra_columns: Mapping[str, str]
     annotations: tuple[AnnotationFolder, ...] = ()
-    """Folders that drop documents, name languages and add columns."""
+    """Folders of annotations: they drop documents, name languages and add columns."""
 
     @property
     def columns(self) -> dict[str, str]:
-        """The sample's columns beside the usual ones: name -> type."""
+        """The columns that this sample has besides the usual ones: name -> type."""
         carried = {name: kind for folder in self.annotations for name, kind in folder.carried.items()}
         return {**self.extra_columns, **carried}
 
@@ -71,7 +71,7 @@ class SampleWork:
                 rows.write_kept(batch, writer)
         if reader.read != len(rows.perplexity):
             raise DamagedFile(
-                f"{item.path} has {reader.read} rows, its scores {len(rows.perplexity)}: score it again (--rebuild)"
+                f"{item.path} has {reader.read} rows but {len(rows.perplexity)} scores: score it again (--rebuild)"
             )
         groups = {name: msgspec.to_builtins(counts) for name, counts in rows.counts().items()}
         return reader.result(
@@ -82,7 +82,7 @@ class SampleWork:
 
 
 class _ItemRows:
-    """One item's rows [n]: perplexity, keep probability, what annotations say, and which have been kept so far."""
+    """The n rows of one item: perplexity, keep probability, annotations, and which have been kept so far."""
 
     def __init__(self, work: SampleWork, item: WorkItem) -> None:
         self._work, self._item = work, item
@@ -102,7 +102,7 @@ class _ItemRows:
                     self._extra[column][mask] = np.array(values, np.object_)
 
     def _groups(self) -> dict[str, npt.NDArray[np.bool_]]:
-        """bool[n] for each group: its rows that take part in the draw. No group, no such row."""
+        """bool[n] for each group: its rows that take part in the draw. Groups without such rows are left out."""
         per, source = self._work.per, source_of(self._item.name)
         eligible = ~np.isnan(self.perplexity) & self._joined.keep
         languages: Languages = [""], np.zeros(len(eligible), np.int64)
@@ -123,7 +123,7 @@ class _ItemRows:
                 "score it again (--rebuild)"
             )
         if not np.array_equal(self._rows[index], batch.rows):
-            raise DamagedFile(f"{self._item.path}: its rows are not those of its scores: score it again (--rebuild)")
+            raise DamagedFile(f"{self._item.path}: its rows don't match its scores: score it again (--rebuild)")
         kept = keep_documents(batch.texts, batch.urls, batch.timestamps, self._probability[index], self._work.seed)
         chosen = np.flatnonzero(kept)
         rows = index[chosen]
@@ -140,11 +140,11 @@ class _ItemRows:
         )
 
     def dropped(self) -> dict[str, int]:
-        """Documents that each folder drops; a document may count in several."""
+        """How many documents each folder drops; a document may count in several folders."""
         return {path: int((drops & self._document).sum()) for path, drops in self._joined.dropped.items()}
 
     def counts(self) -> dict[str, QuartileCounts]:
-        """By group, ascending names."""
+        """Counts by group, sorted by name."""
         return {
             name: count_quartiles(
                 self.perplexity[mask],
@@ -169,13 +169,13 @@ def sample(
 ) -> Outcome:
     """Draws the sample. The manifest's facts hold, for each group, the fitted curve and the kept share per quartile.
 
-    Curves are fitted to all of the scores, whichever of their inputs are sampled: a part of the inputs gives the
-    same documents as the whole does. Raises BadArgument for a ratio that can't be reached or a group that isn't
-    there, StaleOutput where scores or annotations were made from other inputs.
+    Curves are always fitted to all scores, even if only some of the scored inputs are sampled, so those inputs give
+    the same documents as in a full run. Raises BadArgument for a share that can't be reached or an unknown group,
+    StaleOutput if scores or annotations were made from other inputs.
 
-    annotations: finished folders made from the same inputs and items. A document whose `keep` is false in one of them
-    takes no part in the draw, nor in the fit; a `language` there counts where the scores name none; other columns are
-    written into the sample.
+    annotations: finished folders made from the same inputs and items. A document whose `keep` is false in any of them
+    takes part neither in the draw nor in the fit; their `language` is used if the scores name none; other columns
+    are written into the sample.
     """
     scored = manifest.read_finished(scores, "score")
     item_bytes = int(scored.made_from.settings["item_bytes"])
@@ -186,7 +186,7 @@ def sample(
         annotations, scored.made_from.inputs, item_bytes, reserved=(*COLUMNS, *settings.extra_columns)
     )
     identity = {**settings.identity(), "scores": scored.fingerprint}
-    if folders:  # without, as before there were annotations: fingerprints stay
+    if folders:  # without annotations, the fingerprint is the same as before they existed
         identity["annotations"] = [folder.fingerprint for folder in folders]
     made_from = MadeFrom(stage="sample", algorithm=ALGORITHM, settings=identity, inputs=inputs)
     if not rebuild and manifest.is_finished(out, made_from):
@@ -224,7 +224,7 @@ def _finish(work: SampleWork, results: list[ItemResult]) -> Finish:
 
 
 def _facts(work: SampleWork, results: list[ItemResult]) -> dict[str, Any]:
-    """What the manifest says about the sample: all groups together, each group, and what annotations dropped."""
+    """Facts for the manifest: all groups together, each group, and what annotations dropped."""
     counts = dict.fromkeys(work.groups, QuartileCounts())
     for result in results:
         for name, plain in result.facts["groups"].items():
@@ -244,7 +244,7 @@ def _facts(work: SampleWork, results: list[ItemResult]) -> dict[str, Any]:
 
 
 def _dropped(annotations: Sequence[AnnotationFolder], results: list[ItemResult]) -> list[dict[str, Any]]:
-    """By folder: how many documents it drops. One that several folders drop counts in each."""
+    """How many documents each folder drops. A document that several folders drop counts in each."""
     return [
         {
             "folder": folder.path,
@@ -267,7 +267,7 @@ def _group_facts(group: FittedGroup, counts: QuartileCounts) -> dict[str, Any]:
 
 
 def _share_facts(counts: QuartileCounts) -> dict[str, Any]:
-    """The counts of the documents that took part in the draw: each counts in its own group's quartile."""
+    """Facts about the documents that took part in the draw: each counts in a quartile of its own group."""
     return {
         "documents": sum(counts.documents),
         "kept": sum(counts.kept),

@@ -1,4 +1,4 @@
-"""Score: documents -> scores/, the annotator `perplexity` under the name that its folders have always had."""
+"""Score: documents -> scores/. It runs the annotator `perplexity`; its folders keep their old stage name, `score`."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from pipelines.stage import Outcome, settings_dict
 class ScoreWork:
     """Scores one work item: writes <out>/<name>.parquet and, if rows were rejected, rejected/<name>.jsonl.
 
-    models: one without a language scores everything; else each document is scored by the model of its language,
-    which its `language_column` names, or, where that is None, the path of its file. Creating it reads the sha256 of
-    the models' files; a worker whose files have another content refuses to work.
+    models: a single model without a language scores everything; otherwise each document is scored by the model of its
+    language. `language_column` gives the language, or the path of the document's file if that is None. Creating it
+    records the sha256 of the models' files; a worker whose files differ raises an error.
     """
 
     out: str
@@ -55,10 +55,10 @@ def score(
     rebuild: bool = False,
     progress: Progress | None = None,
 ) -> Outcome:
-    """Scores every document that the patterns name, under one model or under that of its language.
+    """Scores every document that the patterns name, with one model or with the model of its language.
 
-    Raises BadArgument for a pattern without files or a path that names no language, DamagedFile for a bad model,
-    StaleOutput for a folder of other work.
+    Raises BadArgument for a pattern that matches no files or a path that names no language, DamagedFile for a bad
+    model, StaleOutput if the folder was made from something else.
     """
     if isinstance(lm, Path):
         lm = [LmChoice(str(lm), tokenizer=str(tokenizer) if tokenizer else None, mode=settings.mode)]
@@ -75,6 +75,6 @@ def score(
 
 
 def _plain(settings: ScoreSettings) -> dict[str, Any]:
-    """Without `language_column` where there is none, as before there was such a setting: fingerprints stay."""
+    """Leaves out an unset `language_column`, so that fingerprints are the same as before this setting existed."""
     plain = settings_dict(settings)
     return {key: value for key, value in plain.items() if key != "language_column" or value is not None}

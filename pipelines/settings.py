@@ -1,4 +1,4 @@
-"""Settings of the Beam stages. Imports neither Beam nor torch, so that recipes can name them."""
+"""Settings of the Beam stages. Imports neither Beam nor torch, so that recipes can be read without them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ MEBIBYTE = 1 << 20
 
 
 class RunnerSettings(Config, frozen=True, kw_only=True):
-    """Where a pipeline runs. None of it changes a byte of the output."""
+    """Where a pipeline runs. These settings don't change a byte of the output."""
 
     runner: str = "FnApiRunner"
     """FnApiRunner (in this process) or any name that Beam knows."""
@@ -25,14 +25,14 @@ class RunnerSettings(Config, frozen=True, kw_only=True):
 
 
 class ScoreSettings(Config, frozen=True, kw_only=True):
-    """Perplexity of each document under a language model, or under the model of its language."""
+    """How documents are scored: with one language model, or with the model of each document's language."""
 
     mode: Literal["lines", "ccnet", "bertin"] | None = None
-    """How text becomes sentences, see `corpora.perplexity.model`. None: as LM.json says."""
+    """How text is split into sentences, see `corpora.perplexity.model`. None: as recorded in LM.json."""
     language_column: str | None = None
-    """The column or JSON field that names a document's language. None: with several models, its file's path does."""
+    """The column or JSON field with a document's language. None: with several models, the file's path names it."""
     item_bytes: int = 64 * MEBIBYTE
-    """Inputs that can be split are cut into items of about this many bytes."""
+    """Inputs that can be split are split into items of about this many bytes."""
 
     def __post_init__(self) -> None:
         if self.language_column == "":

@@ -33,14 +33,14 @@ _encoders: Loaded[Encoder] = Loaded(size=2)
 
 @dataclass(frozen=True)
 class ShardWork:
-    """Builds the rows of one work item: {train,validation}/part-NNNNN.parquet. The result's facts have its tails."""
+    """Builds the rows of one work item: {train,validation}/part-NNNNN.parquet. Ids left over go into the facts."""
 
     out: str
     fingerprint: str
     tokenizer: str
     settings: ShardSettings
     tokenizer_sha256: str = ""
-    """The encoder's identity; filled in. A worker that finds another tokenizer refuses to work."""
+    """The encoder's identity; filled in on creation. A worker that finds another tokenizer raises an error."""
 
     def __post_init__(self) -> None:
         if not self.tokenizer_sha256:
@@ -49,7 +49,7 @@ class ShardWork:
             _encoders.put(encoder.sha256, encoder)
 
     def encoder(self) -> Encoder:
-        """Once per process, shared by its threads. Raises TamizError where the worker's tokenizer is another one."""
+        """Loaded once per process, shared by its threads. Raises TamizError if the worker's tokenizer differs."""
         return _encoders.get(self.tokenizer_sha256, self._load)
 
     def _load(self) -> Encoder:
@@ -90,7 +90,7 @@ def build_shards(
 ) -> Outcome:
     """Builds the rows of every document that the patterns name.
 
-    Before any work, raises BadArgument for settings that the tokenizer can't serve (too few sentinels, no bos) and
+    Before any work, raises BadArgument for settings that don't suit the tokenizer (too few sentinels, no BOS) and
     DamagedFile for a bad tokenizer.
     """
     items = work_items(patterns, ITEM_BYTES)
@@ -115,7 +115,7 @@ def build_shards(
 
 
 def _finish(results: list[ItemResult], encoder: Encoder, settings: ShardSettings, out: Path) -> Finish:
-    """Packs the tails, in item order, into a last part; adds up the account."""
+    """Packs the leftover ids of all items, in order, into a last part; adds up the account."""
     built = [msgspec.convert(r.facts["shards"], ItemShards) for r in results]
     last = finish_tails(built, encoder, settings, folder=out, part=f"part-{len(built):05d}")
     return Finish(_records(out, last), shard_facts([*built, last], encoder, settings).asdict())

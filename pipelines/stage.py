@@ -19,7 +19,7 @@ from pipelines.settings import RunnerSettings
 
 @dataclass(frozen=True)
 class Outcome:
-    """A finished stage: `state` says whether anything had to be done."""
+    """A finished stage; `state` tells whether there was anything to do."""
 
     state: State
     manifest: Manifest
@@ -35,10 +35,10 @@ class Finish:
 
 @dataclass(frozen=True)
 class Pass:
-    """One piece of work on every unit: work items, or parts of what an earlier pass left below `.progress`.
+    """Work to do on every unit: on work items, or on parts of what an earlier pass left in `.progress`.
 
-    A pass starts when all units of the one before are done. Its results are noted unit by unit, so that a run killed
-    at any point continues where it was.
+    A pass starts when all units of the previous pass are done. Its results are recorded unit by unit, so that a run
+    that is killed at any point continues from there.
     """
 
     work: ItemWork
@@ -55,10 +55,10 @@ def run_stage(
     progress: Progress | None = None,
     finish: Callable[..., Finish] | None = None,
 ) -> Outcome:
-    """Brings `folder` to the finished state that `made_from` describes.
+    """Completes the stage in `folder` that `made_from` describes, unless it is finished already.
 
-    The first pass reads the inputs, so its results account for the rows. The files of all passes belong to the
-    folder. finish: takes the results of each pass, a list for each.
+    The first pass reads the inputs, so the row counts come from its results. The folder's manifest lists the files of
+    all passes. finish: takes one list of results per pass.
     """
     state = manifest.begin(folder, made_from, rebuild=rebuild)
     if state == "finished":
@@ -93,7 +93,7 @@ def _run(passes: Sequence[Pass], runner: RunnerSettings, progress: Progress | No
 
 
 def _after(before: int, total: int, progress: Progress | None) -> Progress | None:
-    """The progress of one pass as a share of all passes."""
+    """Turns the progress of one pass into the progress of all passes."""
     return None if progress is None else lambda done, _: progress(before + done, total)
 
 

@@ -1,8 +1,8 @@
-"""The stages as Beam transforms, for pipelines of one's own.
+"""The stages as Beam transforms, for your own pipelines.
 
-Each takes a PCollection[WorkItem] (`beam.Create(work_items(patterns))`) and gives a PCollection[ItemResult]. When an
-item's result comes out, its files lie below the work's `out`. The commands add what a transform can't: a manifest,
-checks before any work, a clean-up after an interrupted run.
+Each takes a PCollection[WorkItem] (`beam.Create(work_items(patterns))`) and returns a PCollection[ItemResult]. When
+an item's result is there, its files are in the work's `out` folder. The commands add what a transform can't: a
+manifest, checks before any work, and clean-up after an interrupted run.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ def ScoreDocuments(work: ScoreWork) -> beam.PTransform:
 
 
 def SampleDocuments(work: SampleWork) -> beam.PTransform:
-    """Writes <out>/part-NNNNN.<format>: the documents kept, in input order. Draws are keyed by the document."""
+    """Writes <out>/part-NNNNN.<format>: the kept documents, in input order. Draws are keyed by the document."""
     return WorkOnUnits(work, label="SampleDocuments")
 
 
 def BuildShards(work: ShardWork) -> beam.PTransform:
-    """Writes <out>/<split>/part-NNNNN.parquet: rows of tokens. What fills no row is in the result's facts."""
+    """Writes <out>/<split>/part-NNNNN.parquet: rows of tokens. Tokens that don't fill a row are in the facts."""
     return WorkOnUnits(work, label="BuildShards")
 
 

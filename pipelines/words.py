@@ -1,8 +1,8 @@
-"""A tokenizer from the words of a whole corpus, in two passes and training.
+"""Trains a tokenizer on the words of a whole corpus, after two passes that count them.
 
-First pass, item by item: documents -> a small file of counts, parted by the words' hash, and a few drawn texts.
-Second pass, part by part: the counts of all items -> their sum. No text and no word crosses a stage, and summing
-takes the memory of a 64th of the distinct words. All of it lies below `.progress` and is dropped at the end.
+The first pass turns the documents of each item into a small file of counts, partitioned by the words' hash, and a few
+sampled texts. The second pass sums the counts of all items, part by part. Beam moves neither texts nor words, and
+summing needs memory for a 64th of the distinct words. All files are in `.progress` and are deleted at the end.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ if TYPE_CHECKING:
     from corpora.words.files import CountsFile
     from corpora.words.table import WordTable
 
-SPILL_BYTES = 64 << 20  # of distinct words; an item with more writes them in several goes
+SPILL_BYTES = 64 << 20  # of distinct words; an item with more writes them in several steps
 SCRATCH = f"{PROGRESS}/words"
 SUMS = f"{PROGRESS}/sums"
 
 
 @dataclass(frozen=True)
 class CountWork:
-    """Counts the words of one work item, and draws some documents. keep_spaces: see WordTable."""
+    """Counts the words of one work item, and samples some documents. keep_spaces: see WordTable."""
 
     out: str
     fingerprint: str
@@ -65,7 +65,7 @@ class CountWork:
 
 
 def _counted(reader: ItemReader, table: WordTable, file: CountsFile) -> Iterator[str]:
-    """The item's texts, counted as they pass."""
+    """Yields the item's texts and counts their words."""
     for batch in reader.batches():
         table.count(batch.texts)
         if table.nbytes > SPILL_BYTES:
@@ -77,7 +77,7 @@ def _counted(reader: ItemReader, table: WordTable, file: CountsFile) -> Iterator
 
 @dataclass(frozen=True)
 class SumWork:
-    """Sums some of the parts that `CountWork` left of `items` work items. Memory: a 64th of the distinct words."""
+    """Sums one part of the counts that `CountWork` wrote for `items` items. Memory: a 64th of the distinct words."""
 
     out: str
     fingerprint: str
@@ -90,8 +90,8 @@ class SumWork:
         counts = sorted((out / SCRATCH).glob("*.parquet"))
         if len(counts) != self.items:
             raise TamizError(
-                f"{out / SCRATCH} has the counts of {len(counts)} items, not of {self.items}: every worker must see "
-                "that folder"
+                f"{out / SCRATCH} has counts of {len(counts)} items instead of {self.items}: every worker must have "
+                "access to that folder"
             )
         path = _sum_path(out, part)
         write_sums(path, (sum_part(counts, number) for number in part.hashed))
@@ -124,9 +124,9 @@ def train_on_corpus(
     rebuild: bool = False,
     progress: Progress | None = None,
 ) -> Outcome:
-    """Brings `out` to hold the tokenizer trained on the words of all documents.
+    """Makes sure that `out` holds the tokenizer trained on the words of all documents.
 
-    Raises TamizError where they can't carry the vocabulary; the counts stay for the next try.
+    Raises TamizError if there are too few words for the vocabulary; the counts are kept for the next attempt.
     """
     fingerprint = made_from.fingerprint()
     count = CountWork(str(out), fingerprint, settings.keeps_spaces, settings.seed)

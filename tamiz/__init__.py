@@ -1,1 +1,1 @@
-"""Top layer: the command line, and `run`, which turns a recipe into stages and calls them."""
+"""Top layer: the command line, and `run`, which turns a recipe into stages and runs them."""

@@ -1,4 +1,4 @@
-"""Calibration of scores by language and source, independent of how the input was partitioned."""
+"""Calibration of scores by language and source; it doesn't depend on how the input was split into files."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ LEVELS: tuple[Per, ...] = get_args(Per)
 def calibrate(
     scores: Path, keeps: Sequence[float] = (), progress: Callable[[int, int], None] | None = None
 ) -> tuple[dict[str, Any], list[Path]]:
-    """Writes calibration.json and a plot of each language; the scores' manifest names them as derived.
+    """Writes calibration.json and a plot for each language; the scores' manifest lists them as derived files.
 
-    keeps: shares that samplers are fitted to keep, besides BERTIN's. Returns the content of calibration.json, and the
-    files written. Raises BadArgument for a share outside (0, 1], DamagedFile if the folder has no finished scores or
-    no scored document.
+    keeps: shares to fit samplers to, besides BERTIN's. Returns the content of calibration.json and the files written.
+    Raises BadArgument for a share outside (0, 1], DamagedFile if the folder has no finished scores or no scored
+    document.
     """
     for keep in keeps:
         if not 0 < keep <= 1:
@@ -57,7 +57,7 @@ def calibrate(
 
 
 def _groups(calibration: Calibration, level: Per, keeps: Sequence[float]) -> dict[str, Any]:
-    """Facts by group. Only the finest level has the histograms: those of other levels are their sums."""
+    """Facts by group. Only the finest level stores histograms: the other levels are sums of them."""
     groups = calibration.by(level)
     facts = {name: _facts(histogram, keeps) for name, histogram in groups.items()}
     if level == "language,source":
@@ -83,7 +83,7 @@ def _facts(histogram: LogHistogram, keeps: Sequence[float]) -> dict[str, Any]:
 
 
 def _samplers(histogram: LogHistogram, keep: float) -> dict[str, Any]:
-    """By label: the curve, and factor x shape at POINTS; or why it can't be fitted."""
+    """Label -> the sampler's curve and its values at POINTS, or why it can't be fitted."""
     return {label: sampler_facts(sampler) for label, sampler in recommend(histogram, keep).items()}
 
 
@@ -95,7 +95,7 @@ def sampler_facts(sampler: Recommendation | str) -> dict[str, Any]:
 
 
 def _draw(scores: Path, calibration: Calibration, keep: float) -> list[Path]:
-    """calibration.png, or calibration-LANGUAGE.png for each of several; the samplers are fitted to keep `keep`."""
+    """Draws calibration.png, or one calibration-LANGUAGE.png per language; samplers are fitted to keep `keep`."""
     languages = calibration.by("language")
     drawn = []
     for name, histogram in languages.items():

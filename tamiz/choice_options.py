@@ -1,6 +1,6 @@
-"""Command-line options that derive from a registry: the choice itself, and the flags that each choice owns.
+"""Command-line options derived from a registry: the choice itself, and the flags that each choice owns.
 
-A command lists no choice and no choice's flag by hand:
+A command doesn't list choices or their flags by hand:
 
     @choice_option(METHODS, "--method", default="gaussian")
     @choice_flags(METHODS)
@@ -24,7 +24,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def choice_option(choices: Choices[Any], name: str, *, default: str | None = None) -> Callable[[F], F]:
-    """The option that names a choice; required unless it has a default. Help: each choice's first docstring line."""
+    """The option that names a choice, required unless it has a default. Its help lists the choices' summaries."""
     summaries = [f"{name_of(choice)}: {_summary(choice)}" for choice in choices if _summary(choice)]
     return click.option(
         name, type=click.Choice(choices.names()), default=default, required=default is None,
@@ -33,18 +33,18 @@ def choice_option(choices: Choices[Any], name: str, *, default: str | None = Non
 
 
 def choice_flags(choices: Choices[Any]) -> Callable[[F], F]:
-    """One option for every distinct flag of all choices; None where it isn't given.
+    """Adds one option for each distinct flag of all choices; its value is None if it isn't given.
 
     A choice lists its flags in an attribute `flags`. The function takes each as the keyword that click derives from
     the flag's name (`--keep-buckets`: keep_buckets); pass them all to `chosen`. Put this decorator above the
-    command's other options: a flag that is one of those already is refused (BadArgument).
+    command's other options: a flag with the same name as one of them is refused (BadArgument).
     """
 
     def decorate(function: F) -> F:
         taken = {text for param in getattr(function, "__click_params__", ()) for text in param.opts}
         for name, owners in reversed(_owners(choices).items()):  # click lists the last one applied first
             if name in taken:
-                raise BadArgument(f"{name} of the {choices.what} {_listed(owners)} is an option already: rename it")
+                raise BadArgument(f"{name} of the {choices.what} {_listed(owners)} is already an option: rename it")
             function = _option(choices, name, owners)(function)
         return function
 
@@ -52,10 +52,10 @@ def choice_flags(choices: Choices[Any]) -> Callable[[F], F]:
 
 
 def chosen(choices: Choices[Any], name: str, values: Mapping[str, Any], common: Mapping[str, Any]) -> Any:
-    """The settings of choice `name`, from the values of `choice_flags`' options and keys that all choices share.
+    """Creates the settings of choice `name` from the values of the `choice_flags` options and of shared settings.
 
-    A value that is None leaves the default. Raises BadArgument for an unknown name, a flag that belongs to other
-    choices only, a text that a flag can't parse, a bound, or a required field that is missing.
+    None keeps the default. Raises BadArgument for an unknown name, a flag that belongs only to other choices, a value
+    that can't be parsed or is out of bounds, or a missing required field.
     """
     settings = {key: value for key, value in common.items() if value is not None}
     fields = {}
@@ -67,7 +67,7 @@ def chosen(choices: Choices[Any], name: str, values: Mapping[str, Any], common: 
         if value is None:
             continue
         flag = owners.get(name) or next(iter(owners.values()))
-        parsed = _parsed(flag, value)  # of a foreign flag, too: a text that no choice can parse is refused as that
+        parsed = _parsed(flag, value)  # first of all: a value that no choice can parse is reported as such
         if name not in owners:
             raise BadArgument(f"{_typed(flag_name, value)} is for {_listed(owners)}, not {name}: leave it out")
         settings[flag.field] = parsed
@@ -78,7 +78,7 @@ def chosen(choices: Choices[Any], name: str, values: Mapping[str, Any], common: 
 
 
 def _owners(choices: Choices[Any]) -> dict[str, dict[str, Flag]]:
-    """Name of a flag -> name of a choice -> that choice's own description of the flag; both in the choices' order."""
+    """Flag name -> choice name -> how that choice describes the flag; both in the order of the choices."""
     found: dict[str, dict[str, Flag]] = {}
     for choice in choices:
         for flag in getattr(choice, "flags", ()):
@@ -99,7 +99,7 @@ def _option(choices: Choices[Any], name: str, owners: Mapping[str, Flag]) -> Cal
 
 
 def _help(owners: Mapping[str, Flag], *, everyone: bool) -> str:
-    """Equal texts once, each after the choices that it is for."""
+    """The help texts, each preceded by the choices that it applies to; equal texts appear once."""
     texts: dict[str, list[str]] = {}
     for name, flag in owners.items():
         texts.setdefault(flag.help, []).append(name)
@@ -119,7 +119,7 @@ def _parsed(flag: Flag, value: Any) -> Any:
 
 
 def _in_flags(message: str, fields: Mapping[str, str], choice: str) -> str:
-    """msgspec's words in those of the command line: flags in place of fields and paths. fields: field -> flag."""
+    """Rewrites msgspec's message for the command line: flags instead of fields and paths. fields: field -> flag."""
     missing = re.fullmatch(r"Object missing required field `(\w+)`.*", message)
     if missing:
         return f"{fields.get(missing[1], _dashed(missing[1]))} is missing: {choice} needs it"

@@ -1,4 +1,4 @@
-"""The command line. Commands live one to a file in tamiz/commands and are imported when called."""
+"""The command line. Each command is one module in tamiz/commands, imported when it is called."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from corpora.errors import TamizError
 from tamiz.console import fail, warn
 from tamiz.log import log
 
-# command -> (module in tamiz.commands, help); named here so that --help imports none of them
+# command -> (module in tamiz.commands, help); listed here so that --help doesn't import the modules
 COMMANDS = {
-    "run": ("run", "A recipe, from raw text to model."),
-    "recipes": ("recipes", "The bundled recipes."),
+    "run": ("run", "Run a recipe, from raw text to a trained model."),
+    "recipes": ("recipes", "List the bundled recipes, or show one."),
     "lm": ("lm", "Train a language model (KenLM binary)."),
-    "score": ("score", "Perplexity of every document."),
-    "calibrate": ("calibrate", "Quartiles and histogram of scores."),
+    "score": ("score", "Compute the perplexity of every document."),
+    "calibrate": ("calibrate", "Show quartiles and histograms of scores."),
     "sample": ("sample", "Draw documents by their perplexity."),
-    "tokenizer": ("tokenizer", "Train a tokenizer, compare tokenizers."),
-    "shards": ("shards", "Build training rows, look at them."),
+    "tokenizer": ("tokenizer", "Train or compare tokenizers."),
+    "shards": ("shards", "Build or inspect training rows."),
     "train": ("train", "Train a model on shards."),
-    "generate": ("generate", "Fill a text's spans with a model, or continue it."),
+    "generate": ("generate", "Fill masked spans of a text or continue it."),
     "verify": ("verify", "Check folders against their manifests."),
-    "report": ("report", "A page and plots of a run."),
+    "report": ("report", "Write a page with plots of a run."),
 }
-# options that take several values: `--input a b c`, as a shell expands a pattern
+# options that take several values: `--input a b c`, which is what a shell makes of a glob
 SPREAD = ("--input", "--lm", "--annotations")
 LAYERS = ("corpora", "tokenizer_train", "pipelines", "tamiz")
 
@@ -81,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _run(arguments: list[str], debug: bool) -> int:
-    # the Hub's client would draw bars of its own
+    # the Hub's client would draw its own progress bars
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     _show_messages(debug)
     log.start(arguments)
@@ -99,7 +99,7 @@ def _run(arguments: list[str], debug: bool) -> int:
 
 
 def _invoke(arguments: list[str]) -> int:
-    """Runs the command; returns the exit code of what click itself reports."""
+    """Runs the command; returns the exit code for errors that click itself reports."""
     try:
         cli.main(spread(arguments), prog_name="tamiz", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -115,7 +115,7 @@ def _invoke(arguments: list[str]) -> int:
 
 
 class _Messages(logging.Handler):
-    """Shows each warning of tamiz's own layers once, as commands show theirs; with --debug all their messages."""
+    """Shows each warning of tamiz's packages once, in the commands' format; with --debug, all messages."""
 
     def __init__(self, level: int) -> None:
         super().__init__(level)
@@ -133,7 +133,7 @@ class _Messages(logging.Handler):
 def _show_messages(debug: bool) -> None:
     others = logging.StreamHandler()
     others.addFilter(lambda record: record.name.partition(".")[0] not in LAYERS)
-    # Beam warns while it is imported
+    # Beam logs warnings while it is imported
     logging.basicConfig(level=logging.WARNING if debug else logging.ERROR, handlers=[others])
     level = logging.DEBUG if debug else logging.WARNING
     shown = _Messages(level)

@@ -1,4 +1,4 @@
-"""What a person sees: lines, progress and tables; a bar on a terminal, plain lines elsewhere."""
+"""Output for people: lines, tables and progress, as a bar on a terminal and as plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ SECONDS_BETWEEN_LINES = 10.0
 
 
 def say(line: str = "") -> None:
-    """One line on standard output, at once."""
+    """Prints a line on standard output without buffering."""
     print(line, flush=True)
 
 
 def warn(line: str) -> None:
-    """One line on standard error, and in the log."""
+    """Prints a line on standard error and adds it to the log."""
     log.event("warning", message=line)
     print(f"warning: {line}", file=sys.stderr, flush=True)
 
@@ -28,7 +28,7 @@ def fail(line: str) -> None:
 
 
 def table(title: str, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """A table as wide as it needs to be, numbers aligned to the right."""
+    """Prints a table that is as wide as it needs to be, with numbers aligned to the right."""
     from rich.console import Console
     from rich.table import Table
 
@@ -44,7 +44,7 @@ def table(title: str, header: Sequence[str], rows: Sequence[Sequence[object]]) -
 
 @contextmanager
 def progress(label: str) -> Iterator[Callable[[int, int], None]]:
-    """Yields `update(done, total)`; the units are the caller's, only their ratio is shown."""
+    """Yields `update(done, total)`, in any unit: only the ratio is shown."""
     if sys.stdout.isatty():
         with _bar(label) as update:
             yield _logged(update)
@@ -53,7 +53,7 @@ def progress(label: str) -> Iterator[Callable[[int, int], None]]:
 
 
 def _logged(update: Callable[[int, int], None]) -> Callable[[int, int], None]:
-    """By the first update the output folder is there, and the log can be written."""
+    """Also writes the log on each update: by the first one, the output folder exists."""
 
     def both(done: int, total: int) -> None:
         log.flush()
@@ -74,7 +74,7 @@ def _bar(label: str) -> Iterator[Callable[[int, int], None]]:
 
 
 class _Lines:
-    """A line now and then, where there is no terminal."""
+    """Prints a line now and then, for output that isn't a terminal."""
 
     def __init__(self, label: str) -> None:
         self._label = label
@@ -93,7 +93,7 @@ def count(number: int | float) -> str:
 
 
 def size(num_bytes: float) -> str:
-    """Bytes as a person reads them: 1.2 MB (decimal units)."""
+    """Bytes in readable form: 1.2 MB (decimal units)."""
     for unit in ("B", "kB", "MB", "GB"):
         if num_bytes < 1000 or unit == "GB":
             break

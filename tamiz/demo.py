@@ -1,4 +1,4 @@
-"""What the demo shows at its end: the kept share by class of document, and the model filling in a masked span."""
+"""What the demo shows at its end: the kept share of each class of documents, and a masked span that is filled."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SENTENCE = "La panadera abre la tienda <extra_id_0> de la mañana."
 
 
 def document_class(url: str | None) -> str:
-    """The demo's addresses are https://demo.invalid/CLASS/NUMBER."""
+    """The class in a URL of the demo: https://demo.invalid/CLASS/NUMBER."""
     return urlsplit(url or "").path.strip("/").split("/")[0]
 
 
@@ -29,7 +29,7 @@ def _classes(pattern: str) -> Counter[str]:
 
 
 def kept_by_class(folder: Path) -> list[tuple[str, int, int]]:
-    """(class, documents, kept), the good first."""
+    """(class, documents, kept) for each class, `good` first."""
     read, kept = _classes(str(DEMO / "documents.jsonl")), _classes(str(folder / "sampled" / "part-*"))
     return [(name, read[name], kept[name]) for name in sorted(read, key=lambda n: (n != GOOD, n))]
 

@@ -1,4 +1,4 @@
-"""The fine-tuning example of `tamiz.trainer.finetune`, by default on the documents of the demo.
+"""Runs the fine-tuning example of `tamiz.trainer.finetune`, by default on the demo's documents.
 
 python -m tamiz.finetune OUT/model
 """

@@ -1,16 +1,16 @@
-"""The log of a run: OUT/log.jsonl, one JSON object a line, appended by every command that has --out.
+"""The log of a run: OUT/log.jsonl, one JSON object per line. Every command that has --out appends to it.
 
 Each line has `time` (UTC) and `event`:
 
-    start      versions of tamiz, Python and the libraries; machine; the command line, without secrets
-    stage      a stage begins
+    start      the command starts: versions of tamiz, Python and the libraries; machine; command line without secrets
+    stage      a stage starts
     finished   a stage ends: state, seconds, counts, damaged input files; gpu, if torch was loaded
-    warning    as shown
+    warning    a warning, as shown
     error      class and message; for an unexpected error also where it was raised
-    end        exit code and seconds
+    end        the command ends: exit code and seconds
 
-Events wait in memory until the output folder is tamiz's, so a mistyped --out leaves nothing behind. `tamiz lm train`
-writes LM.log.jsonl beside LM.bin. No text of a document and no token is ever written.
+Events are kept in memory until tamiz has claimed the output folder, so a mistyped --out leaves nothing behind.
+`tamiz lm train` writes LM.log.jsonl next to LM.bin. Texts of documents and secrets are never written.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _LONGEST = 300  # characters of the message of an unexpected error, which may qu
 
 
 class Report(Protocol):
-    """What the log takes from the report of a stage."""
+    """The parts of a stage's report that the log uses."""
 
     @property
     def stage(self) -> str: ...
@@ -56,7 +56,7 @@ class Report(Protocol):
 
 
 class RunLog:
-    """The events of this process, and the file that they are appended to."""
+    """The events of this process, and the file to append them to."""
 
     def __init__(self) -> None:
         self._file: Path | None = None
@@ -67,19 +67,19 @@ class RunLog:
         self._begun = time.monotonic()
 
     def start(self, arguments: Sequence[str]) -> None:
-        """Begins a command. Before that, events are dropped."""
+        """Starts the log of a command. Events before that are dropped."""
         self.__init__()  # type: ignore[misc]
         self._on = True
         self.event("start", arguments=without_secrets(arguments))
 
     def in_folder(self, folder: Path) -> None:
-        """The log belongs into `folder`, once that has a manifest."""
+        """Puts the log into `folder`, once that has a manifest."""
         from corpora.manifest import LOG, is_tamiz_folder
 
         self._file, self._is_ready = folder / LOG, lambda: is_tamiz_folder(folder)
 
     def beside(self, lm: Path) -> None:
-        """The log belongs beside a language model's file, once training has begun."""
+        """Puts the log next to a language model's file, once its training has started."""
         from corpora.manifest import LOG
 
         self._file, self._is_ready = lm.with_suffix(f".{LOG}"), lm.parent.is_dir
@@ -91,7 +91,7 @@ class RunLog:
         self._waiting.append({"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": name, **fields})
 
     def flush(self) -> None:
-        """Writes what waits, if there is a place for it."""
+        """Writes the events kept in memory, if the log has a place yet."""
         if not self._waiting or self._file is None or not self._is_ready():
             return
         lines = "".join(_line(event) for event in self._waiting)
@@ -105,14 +105,14 @@ class RunLog:
 
     @contextlib.contextmanager
     def stage(self, name: str) -> Iterator[Callable[[Report], None]]:
-        """A stage of a run; the block calls what it is given with the stage's report."""
+        """Logs a stage of a run. The block must call the yielded function with the stage's report."""
         begun = time.monotonic()
         self.event("stage", stage=name)
         self.flush()
         yield lambda report: self.finished(report, time.monotonic() - begun)
 
     def finished(self, report: Report, seconds: float | None = None) -> None:
-        """The end of a stage, written once; without `seconds`, those of the whole command."""
+        """Logs the end of a stage, once. seconds: None for the time since the command started."""
         if report.stage in self._ended:
             return
         self._ended.add(report.stage)
@@ -139,7 +139,7 @@ class RunLog:
         self.event("error", **fields)
 
     def end(self, code: int) -> None:
-        """The end of the command. A command that was refused before any work (2) leaves nothing."""
+        """Logs the end of the command. A command that was refused before any work (exit code 2) leaves no log."""
         self.event("end", exit_code=code, seconds=round(time.monotonic() - self._begun, 3))
         if code != 2:
             self.flush()
@@ -181,7 +181,7 @@ def _surroundings() -> dict[str, Any]:
 
 
 def _gpu() -> dict[str, str]:
-    torch: Any = sys.modules.get("torch")  # never loaded for the log's sake
+    torch: Any = sys.modules.get("torch")  # the log never imports it
     return {"gpu": torch.cuda.get_device_name()} if torch is not None and torch.cuda.is_available() else {}
 
 

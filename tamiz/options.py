@@ -18,7 +18,7 @@ from tamiz.log import log
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
 
-# Beam's own flags are accepted, then checked one by one
+# unknown flags are accepted here, then checked one by one: Beam may declare them
 BEAM = {"ignore_unknown_options": True, "allow_extra_args": True}
 
 MAX_REJECTED = 0.05
@@ -26,12 +26,12 @@ DEFAULT_RUNNER = "FnApiRunner"
 
 
 def document_options(function: F) -> F:
-    """--input and how its files are read; the function takes `sources`, a list of DocumentSource."""
+    """Adds --input and the options for reading it; the function takes `sources`, a list of DocumentSource."""
     return _document_options(function, "--format", "--input-format")
 
 
 def document_options_beside_format(function: F) -> F:
-    """As `document_options`, for a command whose `--format` is that of its output."""
+    """Like `document_options`, for a command whose `--format` is the format of its output."""
     return _document_options(function, "--input-format")
 
 
@@ -52,13 +52,13 @@ def _document_options(function: F, *format_flags: str) -> F:
         return function(*arguments, sources=sources, **others)
 
     for option in (
-        click.option("--blank-lines", is_flag=True, help="Blank lines separate the documents of .txt files."),
+        click.option("--blank-lines", is_flag=True, help="In .txt files, blank lines separate documents."),
         click.option(*format_flags, "input_format", metavar="F",
-                     help=f"Format of all input files, whatever their extension: {', '.join(FORMATS.names())}."),
-        click.option("--language", metavar="L", help="Language of all documents. [default: as in each file's path]"),
+                     help=f"Format of all input files, whatever their names: {', '.join(FORMATS.names())}."),
+        click.option("--language", metavar="L", help="Language of all documents. [default: from each file's path]"),
         click.option("--text-column", metavar="NAME", help="Column or field that holds the text. [default: text]"),
         click.option("--input", "patterns", multiple=True, required=True, metavar="PATTERN...",
-                     help=f"Files: {extensions()}; globs; any fsspec address."),
+                     help=f"Input files: {extensions()}; paths, globs or fsspec URLs."),
     ):  # fmt: skip
         wrapper = option(wrapper)
     return wrapper  # type: ignore[return-value]
@@ -71,7 +71,7 @@ def sources_from(
     format: str | None = None,
     blank_lines: bool = False,
 ) -> list[DocumentSource]:
-    """The documents that a command line names. Raises BadArgument for a value that can't be."""
+    """The documents that a command line names. Raises BadArgument for an invalid value."""
     return [
         settings(
             DocumentSource,
@@ -85,7 +85,7 @@ def sources_from(
 
 
 def log_folder(ctx: click.Context, parameter: click.Parameter, value: Any) -> Any:  # noqa: ARG001 (click's)
-    """The callback of an --out that is a folder: the command's log goes there."""
+    """Callback of an --out that is a folder: puts the command's log there."""
     if value:
         log.in_folder(Path(value))
     return value
@@ -94,32 +94,32 @@ def log_folder(ctx: click.Context, parameter: click.Parameter, value: Any) -> An
 def out_option(function: F) -> F:
     """--out, a folder."""
     return click.option(
-        "--out", required=True, type=click.Path(), callback=log_folder, help="Folder of the output."
+        "--out", required=True, type=click.Path(), callback=log_folder, help="Output folder."
     )(function)  # fmt: skip
 
 
 def rebuild_option(function: F) -> F:
     return click.option(
-        "--rebuild", is_flag=True, help="Redo what was made from other settings or inputs, or is damaged."
+        "--rebuild", is_flag=True, help="Redo output that is damaged or was made from other settings or inputs."
     )(function)  # fmt: skip
 
 
 def pipeline_options(function: F) -> F:
-    """--workers, --runner, --rebuild, --max-rejected; the function takes them and the click context."""
+    """Adds --workers, --runner, --rebuild and --max-rejected; the function takes them and the click context."""
     for option in (
         click.option("--max-rejected", type=click.FloatRange(0, 1), default=MAX_REJECTED, show_default=True,
-                     help="Exit 1 if a larger share of the rows is rejected."),
+                     help="Exit with code 1 if a larger share of the rows is rejected."),
         click.option("--runner", default=DEFAULT_RUNNER, show_default=True,
-                     help="A Beam runner; its own flags are passed on."),
+                     help="A Beam runner; its flags are passed on."),
         click.option("--workers", type=click.IntRange(1, 1024), default=1, show_default=True,
-                     help="Threads of the FnApiRunner."),
+                     help="Number of threads of the FnApiRunner."),
     ):  # fmt: skip
         function = option(function)
     return click.pass_context(rebuild_option(function))  # type: ignore[return-value]
 
 
 def runner_settings(ctx: click.Context, runner: str, workers: int) -> RunnerSettings:
-    """The arguments that are left on the command line must be flags that Beam declares."""
+    """Runner settings. The remaining arguments of the command line must be flags that Beam declares."""
     extra = list(ctx.args)
     if not extra and runner == DEFAULT_RUNNER:
         return RunnerSettings(workers=workers)
@@ -131,7 +131,7 @@ def runner_settings(ctx: click.Context, runner: str, workers: int) -> RunnerSett
 
 
 def settings(kind: type[T], /, **values: Any) -> T:
-    """A settings object from flags; None leaves the default. Raises BadArgument naming the bound."""
+    """Creates settings from flags; None keeps the default. Raises BadArgument naming the bound."""
     given = {name: value for name, value in values.items() if value is not None}
     try:
         return msgspec.convert(given, kind, strict=True)

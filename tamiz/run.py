@@ -1,4 +1,4 @@
-"""`tamiz run`: a recipe's stages, one after the other. Fingerprints decide what is skipped, continued or refused."""
+"""`tamiz run`: runs a recipe's stages in order. Fingerprints decide what is skipped, continued or refused."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tamiz.verify import is_described, verify
 
 
 class Run:
-    """One recipe in one output folder."""
+    """A run of one recipe in one output folder."""
 
     def __init__(self, recipe: Recipe, out: Path, context: Context) -> None:
         self.plan = Plan(recipe, out, tuple(stage for stage in ordered() if stage.runs_in(recipe)))
@@ -28,7 +28,7 @@ class Run:
     def stages(self, until: str | None = None) -> list[StageReport]:
         """Runs the recipe's stages up to and including `until`.
 
-        Raises whatever a stage raises; the next run continues there.
+        Errors of a stage are not caught; the next run continues with that stage.
         """
         chosen = self._chosen(until)
         self._check_inputs(chosen)
@@ -52,7 +52,7 @@ class Run:
         return self.plan.stages[: names.index(until) + 1]
 
     def _stage(self, stage: Stage) -> StageReport:
-        """--rebuild redoes the first stage that is damaged or was made from something else, and all after it."""
+        """With --rebuild, redoes the first stage that is damaged or made from something else, and all after it."""
         if not self.context.rebuild or self._redoing:
             return stage.run(self.plan, replace(self.context, rebuild=self._redoing))
         try:
@@ -64,7 +64,7 @@ class Run:
             return stage.run(self.plan, replace(self.context, rebuild=True))
 
     def _check_inputs(self, chosen: tuple[Stage, ...]) -> None:
-        """Reports patterns that match nothing, and a missing network, before any work."""
+        """Raises errors for patterns that match no files, and for a missing network, before any work."""
         if any(stage.reads for stage in chosen):
             work_items(self.plan.recipe.inputs)
         for stage in chosen:
@@ -72,7 +72,7 @@ class Run:
                 stage.before(self.plan)
 
     def _claim(self) -> None:
-        """Makes the folder this recipe's, or continues where it is."""
+        """Claims the folder for this recipe, or continues if the recipe owns it already."""
         name, out = self.plan.recipe.name, self.plan.out
         made_from = MadeFrom(stage="run", algorithm=1, settings={"recipe": name}, inputs=[])
         try:
@@ -92,7 +92,7 @@ class Run:
 
 
 def _check_intact(folder: Path) -> None:
-    """Raises DamagedFile where a finished stage differs from its manifest."""
+    """Raises DamagedFile if a finished stage differs from its manifest."""
     home = folder / manifest.NAME
     if not is_described(folder) or (home.exists() and not manifest.read(folder).finished):
         return

@@ -1,7 +1,7 @@
-"""The console script: looks for packages that hide tamiz's own before anything is imported from them.
+"""The console script: checks that no other package hides tamiz's packages before it imports them.
 
-`corpora`, `pipelines` and `tokenizer_train` are top-level names that other packages, or a folder where tamiz is
-started, may use too.
+`corpora`, `pipelines` and `tokenizer_train` are top-level names that other packages, or the folder where tamiz is
+started, may also use.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ def hidden_package() -> str | None:
         if spec is not None and home / name not in folders:
             place = folders[0] if folders else spec.origin
             return (
-                f"{place} hides tamiz's own package {name!r} ({home / name}): "
+                f"{place} hides tamiz's package {name!r} ({home / name}): "
                 "uninstall or rename it, or start tamiz in another folder"
             )
         if spec is None or _is_replaced(home, name):
             return (
                 f"{home / name} is missing, or another package that was installed has replaced it: "
-                "uninstall that one, then install tamiz again (pip install --force-reinstall --no-deps tamiz)"
+                "uninstall that package, then install tamiz again (pip install --force-reinstall --no-deps tamiz)"
             )
     return None
 

@@ -1,4 +1,4 @@
-"""GPT-2, as a family: any causal model of transformers needs no more."""
+"""GPT-2 as a family. Other causal models of transformers need no more code than this."""
 
 from tamiz.trainer.families import FAMILIES
 from tamiz.trainer.families.causal import CausalSettings

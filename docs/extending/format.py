@@ -1,4 +1,4 @@
-"""Comma-separated values with a header; `url` where the file has it."""
+"""Comma-separated values with a header; the column `url` is optional."""
 
 import csv
 import io

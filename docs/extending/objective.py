@@ -1,4 +1,4 @@
-"""Stores some rows backwards, for a model that must find out which."""
+"""Stores some rows backwards, so that a model can learn to detect them."""
 
 import numpy as np
 
@@ -9,9 +9,9 @@ from corpora.tokens.shards import SCALAR
 
 @OBJECTIVES.register
 class Backwards(ShardSettings, frozen=True, kw_only=True, tag="backwards"):
-    """One row in a few backwards."""
+    """Every Nth row is stored backwards."""
 
-    flags = (Flag("--one-in", "one_in", "Turn one row in N. [default: 2]", int),)
+    flags = (Flag("--one-in", "one_in", "Reverse one row in N. [default: 2]", int),)
     one_in: int = 2
 
     def rows(self, vocabulary):

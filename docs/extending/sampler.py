@@ -16,11 +16,11 @@ class Below(Curve, frozen=True, tag="below"):
 
 @METHODS.register
 class BelowSettings(SampleSettings, frozen=True, kw_only=True, tag="below"):
-    """Only documents below a perplexity."""
+    """Keeps only documents below a perplexity."""
 
     limit: float = 100.0
     curve = Below
-    flags = (Flag("--limit", "limit", "Documents from here on are left out. [default: 100]", float),)
+    flags = (Flag("--limit", "limit", "Leave out documents with this perplexity or more. [default: 100]", float),)
 
     def unscaled(self, scores):
         return Below(self.limit)

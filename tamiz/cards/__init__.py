@@ -1,5 +1,5 @@
-"""Cards: README.md files with YAML front matter that the Hub reads. One file for each kind of thing.
+"""Cards: README.md files with YAML front matter that the Hub reads. One module for each kind of card.
 
-`model.py` writes a model's. Cards of datasets and tokenizers go here, too: a typed input and a function that makes
-text. Cards import no torch; what trains a model is handed the function that writes its card.
+`model.py` writes model cards. Cards of datasets and tokenizers belong here, too: a typed input and a function that
+returns text. Cards don't import torch; the trainer is passed the function that writes the card.
 """

@@ -17,24 +17,24 @@ Row = tuple[str, object]
 
 
 class CardFacts(Config, frozen=True, kw_only=True):
-    """What a card says that training doesn't know. Everything is optional."""
+    """Facts for the card that training doesn't know. All are optional."""
 
     title: str | None = None
-    """The heading. None: "A T5 trained with tamiz", after the family."""
+    """The heading. None: named after the family, such as "A T5 trained with tamiz"."""
     language: str | None = None
     """ISO 639 code."""
     licence: str | None = None
     """An SPDX id in lower case."""
     reference: str | None = None
-    """Address of the model or paper that shape and settings follow."""
+    """URL of the model or paper that the shape and settings are taken from."""
     description: str | None = None
-    """The first paragraph. None: the family's."""
+    """The first paragraph. None: the family's description."""
     tags: tuple[str, ...] = ()
     """Hub tags, besides the family's and "tamiz"."""
     datasets: tuple[str, ...] = ()
-    """Names on the Hub."""
+    """Names of the datasets on the Hub."""
     data: dict[str, str] = {}  # noqa: RUF012 (msgspec copies it)
-    """Rows of the data table, by name."""
+    """Rows of the data table: name -> value."""
 
 
 def model_card(trained: Trained, facts: CardFacts) -> str:
@@ -96,7 +96,7 @@ def _data_rows(trained: Trained, facts: CardFacts) -> list[Row]:
 
 
 def _loss(metrics: Metrics) -> str:
-    """The curve, and its validation points in nats per target id."""
+    """The loss curve, and a table of validation losses in nats per target id."""
     points = [(f"{p['step']:,}", f"{p['validation_loss']:.4f}") for p in metrics["history"] if "validation_loss" in p]
     entropy = metrics["target_unigram_entropy_nats"]
     known = f"\nA model that only knows how often each target id occurs has {entropy:.4f}.\n" if entropy else ""

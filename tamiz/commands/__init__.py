@@ -1,1 +1,1 @@
-"""One command to a file; each exports `command`."""
+"""One command per module; each exports `command`."""

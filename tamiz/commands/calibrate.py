@@ -17,13 +17,13 @@ SAMPLERS_SHOWN = 6  # groups whose samplers are printed
 @click.command()
 @click.argument("scores", type=click.Path(path_type=Path))
 @click.option("--keep", "keeps", type=float, multiple=True, metavar="SHARE",
-              help="Fit the samplers to keep this share too, besides BERTIN's eighth. Repeatable.")  # fmt: skip
-@click.option("--bertin", is_flag=True, help="Show BERTIN's own parameters at BERTIN's own quartiles, to compare.")
+              help="Also fit the samplers to this share, besides BERTIN's eighth. Repeatable.")  # fmt: skip
+@click.option("--bertin", is_flag=True, help="Also show BERTIN's published parameters at BERTIN's quartiles.")
 def command(scores: Path, keeps: tuple[float, ...], bertin: bool) -> None:
-    """Quartiles, buckets and fitted samplers of a folder of scores, per language and source.
+    """Show quartiles, buckets and fitted samplers of a folder of scores, per language and source.
 
-    Writes calibration.json and a plot of each language into the folder. The head lies below the 30th percentile, the
-    middle below the 60th, as in CCNet.
+    Writes calibration.json and a plot for each language into the folder. As in CCNet, the head is below the 30th
+    percentile and the middle below the 60th.
     """
     from tamiz.calibrate import calibrate
 
@@ -36,7 +36,7 @@ def command(scores: Path, keeps: tuple[float, ...], bertin: bool) -> None:
             of = f" of {name}" if len(levels["language"]) > 1 else ""
             _show_samplers(f"Samplers that keep {keep}{of}, and the keep probability at", samplers)
     if len(levels["language"]) > SAMPLERS_SHOWN:
-        say(f"samplers of {len(levels['language']) - SAMPLERS_SHOWN} more languages: in calibration.json")
+        say(f"samplers of {len(levels['language']) - SAMPLERS_SHOWN} more languages are in calibration.json")
     if bertin:
         _show_bertins()
     say(f"written: {', '.join(str(path) for path in written)}")
@@ -50,7 +50,7 @@ def _show_groups(facts: Mapping[str, Any]) -> None:
     header = ("group", "documents", "b0 (25%)", "median", "b2 (75%)", "head below", "middle below")
     table(f"{facts['documents']:,} scored documents", header, rows[:SHOWN])
     if len(rows) > SHOWN:
-        say(f"{len(rows) - SHOWN} more groups: in calibration.json")
+        say(f"{len(rows) - SHOWN} more groups are in calibration.json")
 
 
 def _group_rows(groups: Mapping[str, Any]) -> list[list[str]]:
@@ -102,4 +102,4 @@ def _show_bertins() -> None:
 
     listed = ", ".join(f"{b:,.0f}" for b in BERTIN_BOUNDARIES)
     samplers = {label: sampler_facts(sampler) for label, sampler in bertins().items()}
-    _show_samplers(f"BERTIN's own, at its quartiles of mC4-es ({listed})", samplers)
+    _show_samplers(f"BERTIN's parameters, at its quartiles of mC4-es ({listed})", samplers)

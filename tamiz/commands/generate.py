@@ -12,13 +12,15 @@ import click
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("text", required=False)
 @click.option(
-    "--max-new-tokens", type=click.IntRange(1), help="Most ids to write [default: 12 a span, 40 after a text]."
+    "--max-new-tokens",
+    type=click.IntRange(1),
+    help="Maximum number of ids to generate. [default: 12 per span, 40 to continue a text]",
 )
 @click.option("--num-beams", type=click.IntRange(1), default=4, show_default=True, help="Width of the beam search.")
 def command(model: Path, text: str | None, max_new_tokens: int | None, num_beams: int) -> None:
-    """Print TEXT with its masked spans filled, or continued, by the trained model in the folder MODEL.
+    """Fill the masked spans of TEXT, or continue TEXT, with the trained model in the folder MODEL.
 
-    A T5 fills <extra_id_0>, <extra_id_1>, ...; a causal model continues the text. Without TEXT, it is read from
+    A T5 fills <extra_id_0>, <extra_id_1>, ...; a causal model continues the text. Without TEXT, the text is read from
     standard input.
     """
     from tamiz.stages.train import require_torch

@@ -21,21 +21,23 @@ def command() -> None:
 
 @command.command()
 @document_options
-@click.option("--tokenizer", help="A spiece.model that cuts lines into pieces.")
-@click.option("--train-tokenizer", type=int, help="First train a unigram model of this many pieces. [default: 32000]")
+@click.option("--tokenizer", help="The spiece.model that splits lines into pieces.")
+@click.option(
+    "--train-tokenizer", type=int, help="First train a unigram tokenizer with this many pieces. [default: 32000]"
+)
 @click.option("--words", is_flag=True, default=None, help="Raw words: no normaliser, no tokenizer.")
 @click.option("--mode", type=click.Choice(["lines", "ccnet"]), help="[default: lines]")
 @click.option("--order", type=int, help="The longest n-gram, 2 to 6. [default: 5]")
-@click.option("--prune", metavar="A,B,..", help="For each order: leave out n-grams seen at most this often.")
-@click.option("--memory", help="Memory for arrays; larger ones go to temporary files. [default: 2G]")
-@click.option("--arpa", metavar="FILE", help="Also write the model as text.")
+@click.option("--prune", metavar="A,B,..", help="For each order, drop n-grams that occur at most this often.")
+@click.option("--memory", help="Memory for arrays; larger arrays go to temporary files. [default: 2G]")
+@click.option("--arpa", metavar="FILE", help="Also write the model as an ARPA file.")
 @click.option("--max-rejected", type=click.FloatRange(0, 1), default=MAX_REJECTED, show_default=True)
 @click.option(
     "--out",
     required=True,
     type=click.Path(),
     metavar="LM.bin",
-    help="The model's file; its other files go beside it.",
+    help="File of the model; its other files are written next to it.",
 )
 @rebuild_option
 def train(

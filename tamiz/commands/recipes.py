@@ -16,7 +16,7 @@ def command(ctx: click.Context) -> None:
     from tamiz.recipes.load import load, names, variants
 
     rows = [(name, load(name).title, ", ".join(variants(name))) for name in names()]
-    table("Recipes", ("name", "what it rebuilds", "variants"), rows)
+    table("Recipes", ("name", "rebuilds", "variants"), rows)
 
 
 @command.command()

@@ -15,21 +15,21 @@ from tamiz.console import say
     "--scores",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="The scores that a sample was drawn from. [default: found beside it]",
+    help="The scores that a sample was drawn from. [default: next to the sample]",
 )
 @click.option(
     "--input",
     "inputs",
     multiple=True,
     metavar="PATTERN",
-    help="The scored documents, some of which are shown. [default: those of the run's recipe]",
+    help="The scored documents; the page shows some of them. [default: those in the run's recipe]",
 )
 def command(folder: Path, scores: Path | None, inputs: tuple[str, ...]) -> None:
-    """Draw what the sieve did: FOLDER/report/index.html, one page, with its plots beside it as PNG files.
+    """Show what was kept: writes one page, FOLDER/report/index.html, and its plots as PNG files next to it.
 
     FOLDER is the --out of `tamiz run`, `tamiz score` or `tamiz sample`. The page shows perplexity and length before
-    and after sampling, sources and languages, and the documents nearest each decile of perplexity, read
-    back from the input.
+    and after sampling, sources and languages, and the documents nearest each decile of perplexity, which are read
+    from the input again.
     """
     from tamiz.report.page import write_report
 

@@ -15,7 +15,7 @@ from tamiz.stages import Context, Recipe, StageReport, ordered
 
 
 class _UntilHelp(click.Option):
-    """Names the stages, those of extensions too, where help is asked for."""
+    """Lists the stages in the help text, including those of extensions."""
 
     def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
         self.help = f"Stop after this stage: {', '.join(stage.name for stage in ordered())}."
@@ -29,7 +29,9 @@ class _UntilHelp(click.Option):
 @click.option(
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key, such as train.steps=20."
 )
-@click.option("--demo", is_flag=True, help="Bundled documents and small settings: three minutes on two cores.")
+@click.option(
+    "--demo", is_flag=True, help="Use bundled documents and small settings: takes three minutes on two cores."
+)
 @pipeline_options
 def command(
     ctx: click.Context,
@@ -45,8 +47,9 @@ def command(
 ) -> None:
     """Run a recipe from raw text to model: RECIPE is a bundled name (see `tamiz recipes`) or a TOML file.
 
-    A stage runs if the recipe has its section. Finished stages are skipped and an interrupted one continues; a stage
-    that was made from other settings or inputs is refused unless --rebuild is given. OUT/log.jsonl records each run.
+    A stage runs if the recipe has its section. Finished stages are skipped, and an interrupted stage continues. A
+    stage that was made from other settings or inputs is refused unless --rebuild is given. OUT/log.jsonl records each
+    run.
     """
     from tamiz.recipes.load import load
     from tamiz.run import Run
@@ -67,7 +70,7 @@ def _is_bundled(recipe: Recipe) -> bool:
 
 
 def _show(folder: Path, reports: Sequence[StageReport], demo: bool, bundled: bool) -> None:
-    """The plots and the page; for the demo also the kept share of each class and a filled span."""
+    """Writes the page and its plots; for the demo, also shows the kept share of each class and a filled span."""
     from tamiz.report.page import is_written, write_report
 
     trained = reports[-1].stage == "train"

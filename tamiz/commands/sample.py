@@ -28,7 +28,7 @@ N = TypeVar("N", int, float)
     multiple=True,
     type=click.Path(path_type=Path),
     metavar="DIR...",
-    help="Folders of annotations: a false `keep` drops the document, a `language` counts where the scores name none, "
+    help="Folders of annotations: a false `keep` drops the document, a `language` is used if the scores name none, "
     "other columns are written into the sample.",
 )
 @choice_option(METHODS, "--method", default=DEFAULT_METHOD)
@@ -38,23 +38,28 @@ N = TypeVar("N", int, float)
     type=click.Choice(get_args(Per)),
     default="language",
     show_default=True,
-    help="What is fitted separately; a source is an input's name up to its shard number.",
+    help="Fit each of these separately; a source is an input's name up to its shard number.",
 )
 @click.option(
     "--keep",
     multiple=True,
     metavar="[GROUP=]SHARE",
-    help="Share of the scored documents to keep; the factor is solved for. GROUP is a language, a source or, with "
-    "--per language,source, es/wiki; repeat the flag for several. Without GROUP it is for all others.",
+    help="Share of the scored documents to keep; the factor is computed from it. GROUP is a language, a source or, "
+    "with --per language,source, a pair such as es/wiki; repeat the flag for several groups. Without GROUP, the "
+    "share applies to all other groups.",
 )
 @click.option(
     "--keep-documents",
     multiple=True,
     metavar="[GROUP=]N",
-    help="Number of documents to keep, in expectation; without GROUP: of all other groups together.",
+    help="Expected number of documents to keep. Without GROUP, it applies to all other groups together.",
 )
-@click.option("--factor", type=float, help="BERTIN's: 0.78 (gaussian), 1.5e5 (stepwise), 0.5 (random).")
-@click.option("--seed", type=int, default=0, show_default=True, help="Key of the draw.")
+@click.option(
+    "--factor",
+    type=float,
+    help="Multiplies the keep probability. BERTIN used 0.78 (gaussian), 1.5e5 (stepwise) and 0.5 (random).",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the random draw.")
 @click.option("--format", type=click.Choice(get_args(Format)), default="parquet", show_default=True)
 @out_option
 @pipeline_options
@@ -73,9 +78,9 @@ def command(
     max_rejected: float,
     **values: Any,
 ) -> None:
-    """Keep each document with a probability that depends on its perplexity. Re-sampling never re-scores.
+    """Keep each document with a probability that depends on its perplexity. Sampling again needs no new scores.
 
-    Each language is fitted separately: perplexities of different languages don't compare.
+    Each language is fitted separately, because perplexities of different languages can't be compared.
     """
     from tamiz.stages.common import Context
     from tamiz.stages.sample import sample_stage
@@ -91,7 +96,7 @@ def command(
 
 
 def by_group(flag: str, given: Sequence[str], kind: Callable[[str], N]) -> N | dict[str, N] | None:
-    """`es=0.2`, `0.1` -> {"es": 0.2, "*": 0.1}; a single bare number stays one. Raises BadArgument."""
+    """`es=0.2`, `0.1` -> {"es": 0.2, "*": 0.1}; a single value without a group stays a number. Raises BadArgument."""
     values: dict[str, N] = {}
     for text in given:
         group, equals, number = text.rpartition("=")

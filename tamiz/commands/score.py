@@ -33,12 +33,16 @@ from tamiz.options import BEAM, document_options, out_option, pipeline_options, 
     metavar="[LANGUAGE=]FILE",
     help="The spiece.model of a language model that has no LM.json.",
 )
-@click.option("--mode", type=click.Choice(["lines", "ccnet", "bertin"]), help="[default: as LM.json says]")
+@click.option(
+    "--mode",
+    type=click.Choice(["lines", "ccnet", "bertin"]),
+    help="How text is split into sentences. [default: as in LM.json]",
+)
 @click.option(
     "--trust-lm",
     is_flag=True,
-    help="Open a trie, quantised, rest-cost or ARPA file whose sha256 isn't recorded yet, and record it. Otherwise "
-    "such a file is refused, because kenlm loads it, and a damaged one can crash kenlm.",
+    help="Open a trie, quantised, rest-cost or ARPA file whose sha256 isn't recorded yet, and record it. Without "
+    "this flag the file is refused, because kenlm loads these types and can crash on a damaged file.",
 )
 @out_option
 @pipeline_options
@@ -56,10 +60,10 @@ def command(
     rebuild: bool,
     max_rejected: float,
 ) -> None:
-    """Write the perplexity of every document to OUT: one small Parquet file per input, aligned row by row.
+    """Write the perplexity of every document to OUT: one small Parquet file per input, with one row per input row.
 
-    With several models, each document is scored by the model of its language. Documents without a language, or whose
-    language has no model, are rejected.
+    With several models, each document is scored by the model of its language. A document is rejected if it has no
+    language or there is no model for its language.
     """
     from corpora.perplexity.routing import choose_models
     from pipelines.settings import ScoreSettings

@@ -28,7 +28,7 @@ COMMON = (
 
 @click.group()
 def command() -> None:
-    """Build training rows from documents, and look at them."""
+    """Build training rows from documents, or inspect them."""
 
 
 @command.command(context_settings=BEAM)
@@ -36,23 +36,31 @@ def command() -> None:
 @document_options
 @click.option("--tokenizer", required=True, help="A folder, a .model or tokenizer.json file, GPT-2's files, or byt5.")
 @choice_option(OBJECTIVES, "--objective")
-@click.option("--sequence-length", type=int, required=True, help="Width of the model's input (causal: of the row).")
+@click.option(
+    "--sequence-length", type=int, required=True, help="Length of the model's input (causal: of the row), in ids."
+)
 @click.option(
     "--packing",
     type=click.Choice(["concatenate", "best-fit"]),
     default="concatenate",
     show_default=True,
-    help="best-fit (causal): cut only documents that are longer than a row; rows may be short.",
+    help="best-fit (causal only): cut only documents that are longer than a row; rows may be short.",
 )
 @click.option("--bos/--no-bos", default=False, show_default=True, help="Put BOS before every document.")
 @click.option("--eos/--no-eos", default=True, show_default=True, help="Put EOS after every document.")
 @click.option(
-    "--character-borders", is_flag=True, help="Byte tokenizers: cut rows between characters, up to three ids short."
+    "--character-borders",
+    is_flag=True,
+    help="Byte tokenizers: cut rows only between characters, so rows may be up to three ids short.",
 )
-@click.option("--window-groups", type=int, help="Row groups that training mixes at a time. [default: 256]")
-@click.option("--validation-fraction", type=float, help="Share of the documents held out. [default: 0.01]")
 @click.option(
-    "--seed", type=int, default=0, show_default=True, help="Decides the split, the noise and best-fit's order."
+    "--window-groups", type=int, help="Number of row groups that training shuffles together. [default: 256]"
+)
+@click.option(
+    "--validation-fraction", type=float, help="Share of the documents held out for validation. [default: 0.01]"
+)
+@click.option(
+    "--seed", type=int, default=0, show_default=True, help="Seed of the split, the noise and best-fit's order."
 )
 @out_option
 @pipeline_options
@@ -68,7 +76,7 @@ def build(
     max_rejected: float,
     **values: Any,
 ) -> None:
-    """Tokenize documents, pack them into rows of a fixed size, and corrupt these. Every id is accounted for."""
+    """Tokenize documents, pack them into rows of a fixed size, and apply the objective. Every id is accounted for."""
     from tamiz.stages.common import Context
     from tamiz.stages.shards import shards_stage
 

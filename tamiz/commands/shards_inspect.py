@@ -28,15 +28,17 @@ PLAIN_WIDTH = 120
 
 @click.command(name="inspect")
 @click.argument("folder", type=click.Path(path_type=Path), metavar="DIR")
-@click.option("--row", type=int, help="Number of the row in its split, from 0. [default: 0]")
+@click.option("--row", type=int, help="Number of the row within its split, counted from 0. [default: 0]")
 @click.option("--split", default="train", show_default=True, help="train or validation.")
-@click.option("--tokenizer", help="What made the shards. [default: byt5, or the folder `tokenizer` beside them]")
+@click.option(
+    "--tokenizer", help="The tokenizer of the shards. [default: byt5, or the folder `tokenizer` next to DIR]"
+)
 def command(folder: Path, row: int | None, split: str, tokenizer: str | None) -> None:
-    """Show one row of DIR as a person reads it.
+    """Show one row of DIR in readable form.
 
-    A dot separates the pieces of a word; pieces that only make a character together are shown as one. Masked spans
-    are shown where they were cut out, as [<extra_id_0> -> their target]; a line precedes each document of a causal
-    row. Bytes that are only a part of a character are shown as <0xE1>.
+    A dot separates the pieces of a word; pieces that form a character only together are shown as one. Masked spans
+    are shown where they were cut out, as [<extra_id_0> -> their target]. In a causal row, a line precedes each
+    document. Bytes of an incomplete character are shown in the form <0xE1>.
     """
     from corpora import manifest
     from corpora.tokens.facts import facts_of
@@ -62,7 +64,7 @@ def command(folder: Path, row: int | None, split: str, tokenizer: str | None) ->
     for problem in [*([] if encoder else [note]), *shown.problems]:
         warn(problem)
     if row is None:
-        say(f"split {split} has {stored.rows:,} rows: --row 0 to {stored.rows - 1}")
+        say(f"split {split} has {stored.rows:,} rows: choose one with --row 0 to {stored.rows - 1}")
 
 
 def _print(segments: Sequence[Segment]) -> None:

@@ -24,7 +24,7 @@ def command() -> None:
 @click.option("--vocab-size", type=int, help="Number of ids, --extra-ids included. [default: 5000]")
 @click.option("--lowercase/--no-lowercase", default=False, help="Lowercase all text, in the normaliser.")
 @click.option(
-    "--extra-ids", type=int, default=0, show_default=True, help="Number of sentinels; they take the highest ids."
+    "--extra-ids", type=int, default=0, show_default=True, help="Number of sentinels, which get the highest ids."
 )
 @click.option(
     "--character-coverage",
@@ -34,12 +34,12 @@ def command() -> None:
 @click.option(
     "--most-words",
     type=int,
-    help="Most distinct words to learn from; rare ones are subsampled. [default: 200000; bpe: 2000000]",
+    help="Maximum number of distinct words to learn from; rare words are subsampled. [default: 200000; bpe: 2000000]",
 )
 @click.option(
     "--sample",
     type=int,
-    help="Learn from the lines of at most this many documents (a keyed draw) instead of the words of all.",
+    help="Learn from the lines of at most this many randomly drawn documents, instead of the words of all documents.",
 )
 @out_option
 @pipeline_options
@@ -53,7 +53,7 @@ def train(
     max_rejected: float,
     **values: Any,
 ) -> None:
-    """Train on the words of all documents that --input names, or on a --sample of the documents."""
+    """Train a tokenizer on the words of all documents that --input names, or on a --sample of them."""
     from tamiz.stages.common import Context
     from tamiz.stages.tokenizer import tokenizer_stage
     from tokenizer_train.settings import TokenizerSettings

@@ -26,19 +26,19 @@ SHOWN = 24  # groups in a table
     help="Languages to look for in the inputs' paths, like es in c4-es.jsonl. [default: a folder or file named after "
     "a language, like es/ or ko-00001.jsonl]",
 )
-@click.option("--documents", type=int, help="Use only this many documents (a keyed draw).")
+@click.option("--documents", type=int, help="Use only this many randomly drawn documents.")
 @click.option(
     "--auto/--no-auto",
     "compare_auto",
     default=True,
-    help="Check tokenizer.json against the engine of record (the slowest part). [default: auto]",
+    help="Compare tokenizer.json with the engine of record; this is the slowest part. [default: auto]",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the draw.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the random draw.")
 @click.option(
     "--out",
     type=click.Path(),
     callback=log_folder,
-    help="Folder for eval.json and eval.png. [default: only print the tables]",
+    help="Folder for eval.json and eval.png. [default: none; the tables are only printed]",
 )
 @pipeline_options
 def command(
@@ -61,11 +61,11 @@ def command(
     fertility       tokens per word; words are separated by white space
     bytes/token     bytes of UTF-8 per token
     unknown         tokens that are <unk>
-    continued       words of more than one token, each word encoded alone, as after a space
+    continued       words of more than one token; each word is encoded alone, as if after a space
     ids used        share of all ids, special ones included, that occur at least once
-    not restored    documents that don't decode to their text: to the normalised text, or to the raw text
-    AutoTokenizer   documents that tokenizer.json encodes differently; documents that contain a literal </s> or
-                    another special token are counted separately
+    not restored    documents that don't decode to the normalised text, or to the raw text
+    AutoTokenizer   documents that tokenizer.json encodes differently; documents that contain </s> or another
+                    special token as text are counted separately
     """
     from tamiz.stages.common import Context
     from tamiz.stages.evaluation import evaluation_stage
@@ -81,7 +81,7 @@ def command(
 
 
 def _split_flags(ctx: click.Context, given: Sequence[str]) -> list[str]:
-    """The tokenizers. Moves flags that may be Beam's, and their values, to where `runner_settings` looks."""
+    """Returns the tokenizers. Moves possible Beam flags and their values to where `runner_settings` looks."""
     first = next((n for n, text in enumerate(given) if text.startswith("-")), len(given))
     ctx.args = [*given[first:], *ctx.args]
     if not first:
@@ -97,14 +97,14 @@ def show(facts: Mapping[str, Any]) -> None:
     _show_lengths(shown)
     _show_losses(shown)
     if len(groups) > SHOWN:
-        say(f"{len(groups) - SHOWN} more groups: in eval.json")
+        say(f"{len(groups) - SHOWN} more groups are in eval.json")
 
 
 Groups = Sequence[tuple[str, Mapping[str, Any]]]
 
 
 def _groups(facts: Mapping[str, Any]) -> Groups:
-    """Languages, each followed by its sources if it has several. With several languages, the sum comes first."""
+    """Languages, each followed by its sources if it has several. With several languages, the total comes first."""
     per = facts["per"]
     languages = sorted(per["language"].items(), key=_by_bytes)
     found = [*per["all"].items()] if len(languages) > 1 or len(per["source"]) > 1 else []

@@ -19,11 +19,15 @@ if TYPE_CHECKING:
 @click.command()
 @click.option("--shards", required=True, type=click.Path(path_type=Path), help="Folder from `tamiz shards build`.")
 @click.option(
-    "--tokenizer", type=click.Path(path_type=Path), help="[default: the folder `tokenizer` beside the shards]"
+    "--tokenizer",
+    type=click.Path(path_type=Path),
+    help="Folder of the tokenizer. [default: the folder `tokenizer` next to the shards]",
 )
-@click.option("--model", required=True, help="A recipe's name or TOML file, or a TOML file with [model] and [train].")
+@click.option(
+    "--model", required=True, help="A recipe (name or TOML file), or a TOML file with only [model] and [train]."
+)
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key of a recipe.")
-@click.option("--steps", type=int, help="Number of steps, in place of train.steps.")
+@click.option("--steps", type=int, help="Number of steps; replaces train.steps.")
 @out_option
 @rebuild_option
 def command(
@@ -35,7 +39,7 @@ def command(
     out: str,
     rebuild: bool,
 ) -> None:
-    """Train a model on shards: a folder that transformers loads, with a card."""
+    """Train a model on shards, and write a folder that transformers loads, with a model card."""
     from tamiz.stages.common import Context
     from tamiz.stages.train import train_stage
 
@@ -56,12 +60,14 @@ def _settings(model: str, overrides: tuple[str, ...], steps: int | None) -> tupl
         return recipe.model, recipe.train
     tree = parse(Path(model))
     if overrides:
-        raise BadArgument(f"--set {overrides[0]} needs a recipe; {model} has only [model] and [train]: edit it")
+        raise BadArgument(
+            f"--set {overrides[0]} needs a recipe, but {model} has only [model] and [train]: edit the file instead"
+        )
     for name in tree.keys() - {"model", "train"}:
-        raise BadArgument(f"{model} has {name}: it may have the sections [model] and [train] only")
+        raise BadArgument(f"{model} has {name}: it may only have the sections [model] and [train]")
     shape, training = tree.get("model"), tree.get("train", {})
     if not isinstance(shape, dict) or not isinstance(training, dict):
-        raise BadArgument(f"{model} must have a section [model], and may have one [train]")
+        raise BadArgument(f"{model} has no section [model]: add it; a section [train] is optional")
     training = training if steps is None else {**training, "steps": steps}
     if "steps" not in training:
         raise BadArgument(f"{model} has no train.steps: add it, or pass --steps")

@@ -1,7 +1,7 @@
 """Recipes: one TOML file for each published system.
 
 schema.py       Recipe, and Section: a part of it that a stage owns
-load.py         finds a recipe, applies the one it is based on and the overrides, checks it
+load.py         finds a recipe, merges it into the recipe it is based on, applies overrides, checks it
 overrides.py    `--set key.path=value`
 NAME.toml       a recipe; NAME.demo.toml is its small variant, NAME.SOURCE.toml its variant for another corpus
 demo/           the documents of the demo

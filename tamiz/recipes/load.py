@@ -1,4 +1,4 @@
-"""TOML -> Recipe. Unknown keys, wrong types and impossible combinations fail here, naming their path."""
+"""TOML -> Recipe. Unknown keys, wrong types and impossible combinations are refused here, naming their path."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DEMO_VARIANT = "demo"
 
 
 class _Header(Config, frozen=True, kw_only=True):
-    """What a recipe says about itself."""
+    """The top-level keys of a recipe."""
 
     name: str
     title: str = ""
@@ -40,7 +40,7 @@ def names() -> list[str]:
 
 
 def variants(name: str) -> list[str]:
-    """The variants of a bundled recipe: `demo`, and other corpora that it can be built from."""
+    """The variants of a bundled recipe: `demo`, and the other corpora that it can be built from."""
     return sorted(p.stem.removeprefix(f"{name}.") for p in HOME.glob(f"{name}.*.toml"))
 
 
@@ -49,11 +49,12 @@ def load(recipe: str, *, overrides: Iterable[str] = (), demo: bool = False) -> R
 
     Args:
         recipe: name or path.
-        overrides: `key.path=value`; the value is TOML if it parses, else a string; an empty value removes the key.
-        demo: take the recipe's small variant, whose documents are bundled.
+        overrides: `key.path=value`; the value is TOML if it parses as TOML, else a string; an empty value removes
+            the key.
+        demo: load the recipe's small variant, whose documents are bundled.
 
     Raises:
-        BadArgument: no such recipe, not TOML, or an impossible key, type, bound or combination.
+        BadArgument: no such recipe, invalid TOML, an unknown key, or an invalid type, value or combination.
     """
     path = _find(recipe, demo)
     changes = [Override.parse(text) for text in overrides]
@@ -75,8 +76,8 @@ def _find(recipe: str, demo: bool = False) -> Path:
     if variant.is_file():
         return variant
     if demo and path.is_file():
-        raise BadArgument(f"the recipe {recipe} has no demo; {' and '.join(_with_demo())} has one")
-    raise BadArgument(f"no recipe {recipe!r}: give a .toml file or one of {', '.join(names())}")
+        raise BadArgument(f"the recipe {recipe} has no demo; these have one: {', '.join(_with_demo())}")
+    raise BadArgument(f"no recipe {recipe!r}: give a .toml file or one of these names: {', '.join(names())}")
 
 
 def _variant(path: Path, name: str) -> Path:
@@ -88,7 +89,7 @@ def _with_demo() -> list[str]:
 
 
 def _for_source(path: Path, changes: Iterable[Override]) -> Path:
-    """The recipe's variant for the corpus that `--set documents.source=NAME` asks for, if it has one."""
+    """The recipe's variant for the corpus in `--set documents.source=NAME`, if there is one."""
     for change in changes:
         if change.path == ("documents", "source") and isinstance(change.value, str):
             variant = _variant(path, change.value)
@@ -105,7 +106,8 @@ def parse(path: Path) -> dict[str, Any]:
 
 
 def read(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
-    """A recipe's tree. `base` names another recipe, or a .toml file beside it: this one's sections replace its."""
+    """A recipe's tree. `base` names another recipe or a .toml file in the same folder; this file's sections replace
+    those of the base."""
     tree = parse(path)
     base = tree.pop("base", None)
     if base is None:
@@ -143,7 +145,7 @@ def _resolve(
 
 
 def section_settings(name: str, tree: Mapping[str, Any]) -> Any:
-    """The settings of a section that stands alone. Raises BadArgument, naming the path."""
+    """The settings of a section outside a recipe. Raises BadArgument, naming the path."""
     return _section(next(s for stage in ordered() for s in stage.sections if s.name == name), tree)
 
 
@@ -174,7 +176,8 @@ def _section(section: Section, tree: Any) -> Any:
 
 
 def _check(recipe: Recipe, stages: tuple[Stage, ...]) -> None:
-    """Every stage has what it needs, no section is without effect, and the sections fit each other."""
+    """Raises BadArgument if a stage lacks something it needs, a section has no effect, or sections contradict each
+    other."""
     running = [stage for stage in stages if stage.runs_in(recipe)]
     if not running:
         raise BadArgument(f"no stage to run: add a section, such as [{stages[0].sections[0].name}]")
@@ -203,7 +206,8 @@ def _article(name: str) -> str:
 
 
 def _with_path(place: str, message: str, tree: Any) -> str:
-    """ "... - at `$.width`" in section `sample` as "sample.width: ...", "keep is 2" as "sample.keep is 2"."""
+    """Adds the section to msgspec's messages: "... - at `$.width`" -> "sample.width: ...", "keep is 2" ->
+    "sample.keep is 2"."""
     found = re.fullmatch(r"(.*) - at `\$\.?(.*)`", message, re.DOTALL)
     text, inner = (found[1], found[2]) if found else (message, "")
     unknown = re.search(r"unknown field `(\w+)`", text)

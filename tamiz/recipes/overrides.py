@@ -10,7 +10,7 @@ from typing import Any
 from corpora.errors import BadArgument
 from tamiz.recipes.schema import Section
 
-DOCUMENTS_DISPLACE = {"input": ("source",), "source": ("input",)}  # a source of documents is one or the other
+DOCUMENTS_DISPLACE = {"input": ("source",), "source": ("input",)}  # a source of documents has one of them
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Override:
 
     @classmethod
     def parse(cls, text: str) -> Override:
-        """From `key.path=value`: the value is TOML if it parses, else a string; empty removes the key."""
+        """Parses `key.path=value`. The value is TOML if it parses as such, else a string; empty removes the key."""
         key, equals, value = text.partition("=")
         path = tuple(key.strip().split("."))
         if not equals or not all(path):
@@ -34,7 +34,7 @@ class Override:
         return ".".join(self.path)
 
     def apply(self, tree: dict[str, Any], sections: Mapping[str, Section]) -> None:
-        """Changes `tree` in place. Raises BadArgument where the path leads nowhere."""
+        """Changes `tree` in place. Raises BadArgument for a path that doesn't exist."""
         displaced: Mapping[str, tuple[str, ...] | None] = {}
         if len(self.path) == 1:
             home = tree
@@ -63,7 +63,7 @@ class Override:
         return table
 
     def _source(self, tree: dict[str, Any]) -> dict[str, Any]:
-        """The source of documents that the path names: by its number, or the only one."""
+        """The source of documents that the path names by its number, or the only source."""
         listed = tree.get("documents", [])
         listed = tree["documents"] = listed if isinstance(listed, list) else [listed]
         if not listed:
@@ -73,13 +73,13 @@ class Override:
             if len(listed) > 1:
                 raise BadArgument(
                     f"--set {self.key}: the recipe has {len(listed)} sources of documents; "
-                    f"say which: documents.0.{self.path[-1]}"
+                    f"name one of them, such as documents.0.{self.path[-1]}"
                 )
             return _entry(listed[0], self.key)
         if len(inner) > 1 or not inner[0].isdecimal() or int(inner[0]) > len(listed):
             raise BadArgument(
-                f"--set {self.key}: the sources of documents are documents.0 to documents.{len(listed) - 1}; "
-                f"documents.{len(listed)} adds one"
+                f"--set {self.key}: the recipe's last source is documents.{len(listed) - 1}; "
+                f"to add one, set documents.{len(listed)}"
             )
         number = int(inner[0])
         if number == len(listed):

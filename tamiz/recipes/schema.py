@@ -1,4 +1,4 @@
-"""A recipe as stages read it: where the documents come from, and one section of settings for each stage that runs."""
+"""A recipe in the form that stages read: where the documents come from, and the settings of each stage that runs."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ DEMO_PREFIX = "demo:"
 
 @dataclass(frozen=True)
 class Section:
-    """A section of a recipe and the settings that it becomes.
+    """A section of a recipe, and the settings made from it.
 
-    kind        a settings class, or the registry of several, of which a key of the section names one
-    default     the choice where the section names none; only with a registry
-    displaces   key -> the keys that an override (`--set section.key=...`) removes, because they exclude it; None: all
+    kind        a settings class, or a registry of settings classes; then a key of the section names one of them
+    default     the choice if the section names none; only with a registry
+    displaces   key -> the keys that overriding it (`--set section.key=...`) removes, because they can't be combined;
+                None: all
     """
 
     name: str
@@ -40,12 +41,12 @@ class Section:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A system, from raw text to model. A section is an attribute too: `recipe.train.steps`.
+    """A system, from raw text to model. Sections are also attributes: `recipe.train.steps`.
 
-    name, title, language, licence, reference    who it is; empty where the file doesn't say
-    documents    the sources, in order
-    sections     section -> its settings, None where the recipe lacks it; every section of a known stage is there
-    sources      for every number, where it comes from, by path ("sample.width"), or "assumed: why"
+    name, title, language, licence, reference    what describes the system; empty if not in the file
+    documents    the sources of documents, in order
+    sections     section -> its settings, or None if the recipe doesn't have it; has all sections of known stages
+    sources      path ("sample.width") -> where the number comes from, or "assumed: why"
     """
 
     name: str
@@ -65,14 +66,14 @@ class Recipe:
 
     @property
     def inputs(self) -> list[DocumentSource]:
-        """The sources, with the addresses of bundled documents resolved."""
+        """The sources of documents, with the paths of bundled documents resolved."""
         return [
             source if source.input is None else msgspec.structs.replace(source, input=tuple(patterns(source.input)))
             for source in self.documents
         ]
 
     def asdict(self) -> dict[str, Any]:
-        """Plain data, ready for JSON: header, documents, the sections that are there, sources."""
+        """Plain data for JSON: header, documents, existing sections, sources."""
         header = {name: getattr(self, name) for name in ("name", "title", "language", "licence", "reference")}
         documents = [{k: v for k, v in source.asdict().items() if v is not None} for source in self.documents]
         present = {k: msgspec.to_builtins(v) for k, v in self.sections.items() if v is not None}

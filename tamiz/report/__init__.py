@@ -1,8 +1,15 @@
 """The page and the plots of a run, of scores or of a sample.
 
-page       puts the page together              folders    finds the scores and the sample in a folder
-summary    histograms by language and source   figures    which plots there are, with captions
-plots      one population                      group_plots, groups    several, as plots and as a table
-nearest    the documents nearest each decile   texts, documents       their texts read back, and shown
-tokenizers the plot of `tamiz tokenizer eval`  style, html            how plots and pages look
+page         assembles the page
+folders      finds the scores and the sample in a folder
+summary      histograms by language and source
+figures      the list of plots, with captions
+plots        plots of one group of documents
+group_plots  plots that compare groups
+groups       the table that compares groups
+nearest      finds the documents nearest each decile
+texts        reads the texts of these documents
+documents    shows the texts
+tokenizers   the plot of `tamiz tokenizer eval`
+style, html  the look of plots and pages
 """

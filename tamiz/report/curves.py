@@ -1,4 +1,4 @@
-"""The keep-probability curves that a sample was drawn with, from its manifest."""
+"""Reads the keep-probability curves that a sample was drawn with from its manifest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The documents nearest each decile, as the page shows them."""
+"""HTML for the documents nearest each decile."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _LANGUAGE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$")
 
 @dataclass(frozen=True)
 class Outcome:
-    """Whether the sampler kept a document; kept is None where its text couldn't be read."""
+    """Whether the sampler kept a document; `kept` is None if its text couldn't be read."""
 
     probability: float
     kept: bool | None
 
 
 def outcome_of(scored: Scored, language: str, pick: Pick, found: Found | None) -> Outcome | None:
-    """Repeats the draw, which depends on the document, the seed and the probability alone. None without a sample."""
+    """Repeats the draw, which depends only on the document, the seed and the probability. None without a sample."""
     if scored.sample is None:
         return None
     curve = curve_of(scored.sample.facts, language, source_of(pick.name))
@@ -44,7 +44,7 @@ def outcome_of(scored: Scored, language: str, pick: Pick, found: Found | None) -
 
 
 def section(scored: Scored, deciles: Sequence[Decile], texts: ReadBack, unit: str) -> list[str]:
-    """HTML: deciles from low to high, language by language; the nearest document of each is visible."""
+    """HTML: deciles from low to high, for each language. The nearest document is visible, the others are folded."""
     languages = list(dict.fromkeys(d.language for d in deciles))
     parts = []
     for language in languages:
@@ -69,7 +69,7 @@ def _decile(scored: Scored, decile: Decile, texts: ReadBack, unit: str, tag: str
 
 
 def _card(pick: Pick, found: Found | None, outcome: Outcome | None, unit: str, tag: str) -> str:
-    """One document. Its text keeps its own direction of writing; anything in it is escaped."""
+    """One document. Its text is shown in its own writing direction, and escaped."""
     figures = [f"perplexity {pick.perplexity:,.4g}", f"{pick.length:,} {unit}"]
     if outcome:
         figures.append(f"keep probability {_probability(outcome.probability)}")
@@ -91,5 +91,5 @@ def _probability(value: float) -> str:
 
 
 def _name(name: str) -> str:
-    """An address or a file name, shortened in the middle if it is long."""
+    """A URL or file name, shortened in the middle if it is long."""
     return shortened(visible(shortened(name, 8 * NAME_CHARACTERS)), NAME_CHARACTERS)

@@ -15,7 +15,7 @@ from tamiz.report.summary import Group, Summary
 
 @dataclass(frozen=True)
 class Figure:
-    """A plot that was drawn. wide: as wide as both columns of a paper."""
+    """A finished plot. wide: as wide as both columns of a paper."""
 
     title: str
     path: Path
@@ -25,12 +25,12 @@ class Figure:
 
 
 def unit_of(scored: Scored) -> str:
-    """What num_tokens counts: the language model's tokens, plus one for each line."""
+    """The unit of num_tokens: tokens of the language model, plus one for each line."""
     return "words" if scored.scored.made_from.settings.get("mode") == "bertin" else "pieces"
 
 
 def perplexity_figures(summary: Summary, named: Sequence[Named], home: Path) -> list[Figure]:
-    """Draws them into `home`; plots that compare groups are drawn only where there are several."""
+    """Draws the plots of perplexity into `home`; those that compare groups only if there are several groups."""
     figures = [_perplexity(summary.total, common_curve(named), len(summary.languages), home)]
     return [*figures, _groups(named, home), _bars(named, home)] if len(named) > 1 else figures
 
@@ -40,7 +40,7 @@ def length_figures(summary: Summary, unit: str, home: Path) -> list[Figure]:
 
 
 def common_curve(named: Sequence[Named]) -> Curve | None:
-    """The curve of all groups; None if they differ."""
+    """The curve that all groups share; None if their curves differ."""
     first = named[0].curve
     return first if all(n.curve == first for n in named) else None
 
@@ -57,7 +57,7 @@ def _perplexity(total: Group, curve: Curve | None, languages: int, home: Path) -
         alt += " The keep probability, from 0 to 1, is drawn over them."
         caption += " Orange, right axis: the probability with which a document of that perplexity was kept."
     if languages > 1:
-        caption += " Perplexities of different languages don't compare: each is shown on its own below."
+        caption += " Perplexities of different languages can't be compared: each language is shown separately below."
     return Figure("Perplexity", draw_perplexity(total, curve, home / "perplexity.png"), alt, caption)
 
 

@@ -1,4 +1,4 @@
-"""Which folders a report is about: a run, a folder of scores or a sample, and where their documents lie."""
+"""Finds what a report is about: a run, a folder of scores or a sample, and the paths of their documents."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ RECIPE = "recipe.json"
 class Scored:
     """A finished folder of scores, and the finished sample drawn from it if there is one.
 
-    inputs: patterns of the scored documents, empty where they are not known.
+    inputs: patterns of the scored documents; empty if unknown.
     """
 
     home: Path
@@ -37,17 +37,17 @@ class Scored:
 
     @property
     def items(self) -> list[str]:
-        """Names of the work items in the report, in the order of their numbers: the sample's if there is one."""
+        """Names of the work items in the report, ordered by number: those of the sample, if there is one."""
         return [str(i["name"]) for i in (self.sample or self.scored).items]
 
 
 def find(folder: Path, scores: Path | None = None, inputs: Sequence[str] = ()) -> Scored:
-    """Finds the scores, sample and documents that belong to `folder`; `scores` and `inputs` name them instead.
+    """Finds the scores, sample and documents that belong to `folder`, unless `scores` and `inputs` name them.
 
     Raises:
-        DamagedFile: no manifest, no finished scores, or another stage's output.
-        StaleOutput: scores that the sample wasn't drawn from.
-        BadArgument: a sample whose scores are not found.
+        DamagedFile: there is no manifest, the scores aren't finished, or the folder is another stage's output.
+        StaleOutput: the sample wasn't drawn from these scores.
+        BadArgument: the scores of the sample can't be found.
     """
     content = manifest.read(folder)
     if content.stage == "run":
@@ -57,7 +57,9 @@ def find(folder: Path, scores: Path | None = None, inputs: Sequence[str] = ()) -
     if content.stage == "sample":
         chosen = scores or _scores_of(folder, content)
         return _of(folder, chosen, folder, folder.parent, inputs)
-    raise DamagedFile(f"{folder} holds the output of {content.stage!r}: reports cover a run, scores or a sample")
+    raise DamagedFile(
+        f"{folder} holds the output of {content.stage!r}: give the folder of a run, of scores or of a sample"
+    )
 
 
 def _of(home: Path, scores: Path, sampled: Path | None, run: Path, inputs: Sequence[str]) -> Scored:
@@ -86,7 +88,7 @@ def _sample_of(run: Path) -> Path | None:
 
 
 def _scores_of(sampled: Path, content: Manifest) -> Path:
-    """The folder beside the sample that it was drawn from."""
+    """The folder of scores that the sample was drawn from; it must be next to the sample."""
     wanted = content.made_from.settings["scores"]
     for home in sorted(p.parent for p in sampled.resolve().parent.glob(f"*/{manifest.NAME}")):
         try:
@@ -95,11 +97,11 @@ def _scores_of(sampled: Path, content: Manifest) -> Path:
             continue
         if found.stage == "score" and found.fingerprint == wanted:
             return home
-    raise BadArgument(f"the scores that {sampled} was drawn from don't lie beside it: name them with --scores DIR")
+    raise BadArgument(f"the scores that {sampled} was drawn from are not next to it: name them with --scores DIR")
 
 
 def _recipe(run: Path) -> dict[str, Any]:
-    """The run's recipe as resolved; empty where the folder belongs to no run."""
+    """The run's resolved recipe; empty if the folder isn't part of a run."""
     path = run / RECIPE
     if not path.exists() or not (run / manifest.NAME).exists() or manifest.read(run).stage != "run":
         return {}
@@ -111,7 +113,7 @@ def _recipe(run: Path) -> dict[str, Any]:
 
 
 def _inputs(recipe: dict[str, Any]) -> list[str]:
-    """The patterns of the recipe's documents; `documents` was one table once, and is a list now."""
+    """The patterns of the recipe's documents; `documents` was a single table in old recipes and is a list now."""
     listed = recipe.get("documents", [])
     found = []
     for source in listed if isinstance(listed, list) else [listed]:

@@ -1,4 +1,4 @@
-"""Documents counted by perplexity and length: any number of them in bounded memory."""
+"""Counts documents by perplexity and length, in bounded memory for any number of documents."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy.typing as npt
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
-# A bin is the exponent and the first bits of the mantissa of a float64: it is the same on every processor.
+# A bin is the exponent and the first bits of the mantissa of a float64, so it is the same on every processor.
 PERPLEXITY_SHIFT = 49  # 8 bins per doubling
 LENGTH_SHIFT = 50  # 4
 _LENGTH_BITS = 64 - LENGTH_SHIFT
@@ -18,10 +18,10 @@ _LENGTH_BITS = 64 - LENGTH_SHIFT
 
 @dataclass(frozen=True)
 class Grid:
-    """Counts of documents in cells. The grids of parts add up in any order.
+    """Counts of documents in cells. Grids can be added in any order.
 
-    cells int64[n], ascending: perplexity bin and length bin in one number; counts int64[n]; halved: how often
-    pairs of perplexity bins were merged.
+    cells int64[n], ascending: perplexity bin and length bin in one number; counts int64[n]; halved: how many times
+    neighbouring perplexity bins were merged in pairs.
     """
 
     cells: Integers
@@ -30,12 +30,12 @@ class Grid:
 
     @staticmethod
     def of(perplexities: Floats, lengths: Floats) -> Grid:
-        """Counts n documents, given positive finite float64[n] each."""
+        """Counts n documents. Both arguments are float64[n], positive and finite."""
         cells = (_bins(perplexities, PERPLEXITY_SHIFT) << _LENGTH_BITS) | _bins(lengths, LENGTH_SHIFT)
         return _joined(cells, np.ones(len(cells), np.int64))
 
     def __add__(self, other: Grid) -> Grid:
-        """Both must be halved equally often."""
+        """Both must have been halved the same number of times."""
         return _joined(
             np.concatenate([self.cells, other.cells]), np.concatenate([self.counts, other.counts]), self.halved
         )
@@ -45,7 +45,7 @@ class Grid:
         return int(self.counts.sum())
 
     def coarser(self) -> Grid:
-        """The same documents in cells of twice the height."""
+        """The same documents in cells that are twice as high."""
         perplexity, length = _split(self.cells)
         return _joined(((perplexity >> 1) << _LENGTH_BITS) | length, self.counts, self.halved + 1)
 

@@ -1,4 +1,4 @@
-"""The plots that compare groups: perplexity in small multiples, documents, kept share and median as bars."""
+"""The plots that compare groups: small multiples of perplexity; documents, kept share and median as bars."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ COLUMNS = 3
 
 @dataclass(frozen=True)
 class Named:
-    """A group, its number in the page's table, its name and the keep probability that it was sampled with."""
+    """A group, its number in the page's table, its name and its keep-probability curve."""
 
     number: int
     name: str
@@ -41,7 +41,7 @@ class Named:
     curve: Curve | None
 
     def label(self, length: int) -> str:
-        """The name if matplotlib can write it, otherwise the language and the number in the table."""
+        """The name if matplotlib's font has its characters, otherwise the language and the number in the table."""
         if drawable(self.name):
             return shortened(self.name, length)
         language = self.group.language
@@ -49,7 +49,7 @@ class Named:
 
 
 def draw_groups(groups: Sequence[Named], path: Path) -> Path:
-    """Small multiples of the perplexity before and after, the largest groups first, on one perplexity axis."""
+    """Small multiples of perplexity before and after sampling, largest groups first, on a shared perplexity axis."""
     shown = list(groups[:MOST_PANELS])
     rows = -(-len(shown) // COLUMNS)
     columns = min(len(shown), COLUMNS)
@@ -141,7 +141,7 @@ def _bars_of_shares(axes: Any, shown: Sequence[Named], places: np.ndarray) -> No
 
 
 def _dots_of_medians(axes: Any, shown: Sequence[Named], places: np.ndarray) -> None:
-    """Medians before and after; a line joins the two."""
+    """Medians before and after sampling, joined by a line."""
     before = [float(n.group.before.perplexity.quantile(0.5)) for n in shown]
     after = [_median_after(n.group) for n in shown]
     known = [value for value in (*before, *after) if value is not None]

@@ -1,4 +1,4 @@
-"""Documents, kept share and perplexity by language and source, as a table."""
+"""The table of documents, kept share and perplexity by language and source."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MOST_ROWS = 60
 
 
 def named_groups(summary: Summary, scored: Scored) -> list[Named]:
-    """Names the groups for plots and table: by language and source, where these differ."""
+    """Names the groups for plots and table: by language if there are several, and by source."""
     several = len(summary.languages) > 1
     return [
         Named(n, _name(group, several), group, _curve(scored, group)) for n, group in enumerate(summary.groups, 1)
@@ -33,7 +33,7 @@ def _curve(scored: Scored, group: Group) -> Curve | None:
 
 
 def groups_table(named: Sequence[Named], summary: Summary, unit: str) -> str:
-    """HTML: one row for each group, the largest first, and their sum."""
+    """HTML: one row for each group, largest first, and a row of totals."""
     sampled = summary.total.after is not None
     header = ["", "language", "source", "documents", f"median {unit}", "perplexity 25%", "50%", "75%"]
     if sampled:

@@ -1,4 +1,4 @@
-"""Pieces of HTML: everything that comes from data is escaped here."""
+"""Building blocks of HTML. Everything that comes from data is escaped here."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ th.n { text-align: right }
 .problem { border-left: .25rem solid #d55e00; padding-left: .6rem }
 summary { cursor: pointer; color: var(--soft); font-size: .875rem } code { font-size: .85em }
 """
-# Nothing is fetched and nothing runs, whatever the documents contain.
+# The browser fetches nothing and runs nothing, whatever the documents contain.
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
@@ -56,7 +56,7 @@ def document(title: str, parts: Sequence[str]) -> str:
 
 
 def figure(image: Path, alt: str, caption: str, *, wide: bool = False) -> str:
-    """A PNG inside the page. Wide ones scroll sideways on a narrow screen."""
+    """A PNG embedded in the page. Wide images scroll sideways on a narrow screen."""
     data = base64.b64encode(image.read_bytes()).decode()
     kind = "page" if wide else "column"
     tag = f'<img class="{kind}" alt="{escaped(alt)}" src="data:image/png;base64,{data}">'
@@ -66,7 +66,7 @@ def figure(image: Path, alt: str, caption: str, *, wide: bool = False) -> str:
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], numeric: Sequence[bool]) -> str:
-    """Cells are texts; numeric columns are aligned right. An empty header is left out."""
+    """A table of texts; numeric columns are right-aligned. An empty header is left out."""
     mark = ['class="n"' if n else "" for n in numeric]
     head = "".join(f"<th {m}>{escaped(h)}</th>" for h, m in zip(header, mark, strict=True)) if any(header) else ""
     lines = [

@@ -1,4 +1,4 @@
-"""The documents nearest each decile of perplexity, found in one pass; a bounded number of them is kept in memory."""
+"""Finds the documents nearest each decile of perplexity, in one pass and in bounded memory."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import numpy as np
 from corpora.sampling.histogram import LogHistogram
 from tamiz.report.rows import Floats, ItemRows
 
-DOCUMENTS = 10  # a decile
+DOCUMENTS = 10  # per decile
 DECILES = tuple(range(0, 101, 10))  # 0 and 100: the lowest and the highest perplexities
 
 
 @dataclass(frozen=True, order=True)
 class Pick:
-    """A document by its place; ordered by distance, ties by name and row. `item` is the work item that reads it."""
+    """The place of a document. Ordered by distance, ties by name and row. `item` is the work item that reads it."""
 
     distance: float
     name: str
@@ -28,7 +28,7 @@ class Pick:
 
 @dataclass
 class Decile:
-    """The documents nearest `perplexity`, the percent-th percentile of `language`; nearest first."""
+    """The documents nearest `perplexity`, which is a percentile (`percent`) of `language`; nearest first."""
 
     language: str
     percent: int
@@ -36,13 +36,13 @@ class Decile:
     picks: list[Pick] = field(default_factory=list)
 
     def distances(self, perplexities: Floats) -> Floats:
-        """float64[n]. At the lowest and the highest, the most extreme document is the nearest."""
+        """float64[n]. For percent 0 and 100, the most extreme document counts as the nearest."""
         if self.percent == 0:
             return perplexities
         return -perplexities if self.percent == 100 else np.abs(perplexities - self.perplexity)
 
     def add(self, item: ItemRows, mine: np.ndarray) -> None:
-        """Adds the rows of an item. mine int64[m], ascending: which of them are in this language."""
+        """Adds the rows of an item. mine int64[m], ascending: the indices of the rows in this language."""
         distances = self.distances(item.perplexities[mine])
         chosen = _smallest(distances, DOCUMENTS)
         picks = [
@@ -60,7 +60,7 @@ class Decile:
 
 
 def _smallest(distances: Floats, count: int) -> np.ndarray:
-    """int64[<= count]: the indices of the `count` smallest values; among equals, the first."""
+    """int64[<= count]: the indices of the `count` smallest values; the first ones among equal values."""
     if len(distances) <= count:
         return np.arange(len(distances))
     bound = np.partition(distances, count - 1)[count - 1]
@@ -70,12 +70,12 @@ def _smallest(distances: Floats, count: int) -> np.ndarray:
 
 
 def deciles(language: str, histogram: LogHistogram) -> list[Decile]:
-    """The deciles of a language, without documents yet. The histogram must not be empty."""
+    """The deciles of a language, still without documents. The histogram must not be empty."""
     return [Decile(language, percent, float(histogram.quantile(percent / 100))) for percent in DECILES]
 
 
 def fill(wanted: list[Decile], items: Iterable[ItemRows]) -> None:
-    """One pass over the scores. How files were cut into items makes no difference."""
+    """Fills the deciles in one pass over the scores. The result doesn't depend on how files were split into items."""
     for item in items:
         for code, language in enumerate(item.languages):
             mine = np.flatnonzero(item.language == code)

@@ -1,4 +1,4 @@
-"""The page: one self-contained HTML file, its plots inside it and beside it."""
+"""Writes the page: one self-contained HTML file, with its plots embedded and also next to it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tamiz.report.rows import ItemRows, item_rows
 from tamiz.report.summary import Summary, summarise
 from tamiz.report.texts import ReadBack, Update, read_back
 
-MOST_LANGUAGES = 8  # whose documents are shown
+MOST_LANGUAGES = 8  # for the documents nearest the deciles
 INDEX = "report/index.html"
 
 
@@ -44,14 +44,15 @@ class PageContent:
 def write_report(
     folder: Path, *, scores: Path | None = None, inputs: Sequence[str] = (), remote: bool = False
 ) -> Path:
-    """Writes <folder>/report/, index.html and the plots, and names them in the folder's manifest.
+    """Writes <folder>/report/ (index.html and the plots) and lists these files in the folder's manifest.
 
     folder: the output of `tamiz run`, `tamiz score` or `tamiz sample`. scores, inputs: what it was made from, if that
-    can't be found. remote: whether to read inputs that aren't local files, to show documents.
+    can't be found. remote: whether to read inputs that aren't local files in order to show documents.
 
     Raises:
-        DamagedFile: no finished scores, or no scored document.
-        BadArgument, StaleOutput: scores that can't be found, or that the sample wasn't drawn from.
+        DamagedFile: the scores aren't finished, or no document is scored.
+        BadArgument: the scores can't be found.
+        StaleOutput: the sample wasn't drawn from these scores.
     """
     scored = find(folder, scores, inputs)
     home = folder / "report"
@@ -73,7 +74,7 @@ def write_report(
 
 
 def is_written(run: Path) -> bool:
-    """Whether the manifest lists the page, and the page covers exactly the stages that are there."""
+    """Whether the manifest lists the page, and the page covers exactly the existing stages."""
     page = run / INDEX
     if INDEX not in {r.path for r in manifest.read(run).derived} or not page.exists():
         return False
@@ -111,7 +112,7 @@ def _page(content: PageContent) -> str:
     parts += _documents(content)
     loss = scored.home / "model" / "loss.png"
     if loss.exists():
-        parts.append("<h2>Loss</h2>" + figure(loss, "Loss of training and validation by step", "Loss by step."))
+        parts.append("<h2>Loss</h2>" + figure(loss, "Training and validation loss by step", "Loss by step."))
     parts.append("<h2>Manifests</h2>")
     homes = stages.homes(scored.home) or {"Scores": scored.scores}
     if scored.sampled and "Sample" not in homes:
@@ -143,8 +144,8 @@ def _documents(content: PageContent) -> list[str]:
     parts = ["<h2>Documents nearest each decile of perplexity</h2>"]
     parts.append(
         f'<p class="soft">The {DOCUMENTS} documents whose perplexity is nearest each decile, and the {DOCUMENTS} at '
-        "either end. Only their beginnings are shown; characters that can't be seen or turn the direction of "
-        "writing are shown as \N{REPLACEMENT CHARACTER}.</p>"
+        "either end. Only their beginnings are shown; characters that are invisible or change the writing "
+        "direction are shown as \N{REPLACEMENT CHARACTER}.</p>"
     )
     if len(languages) > MOST_LANGUAGES:
         parts.append(f'<p class="soft">The {MOST_LANGUAGES} largest of {len(languages)} languages.</p>')

@@ -1,4 +1,4 @@
-"""The plots of one population: perplexity, length, and one against the other."""
+"""The plots of one group of documents: perplexity, length, and perplexity against length."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ from tamiz.report.style import (
 )
 from tamiz.report.summary import Group, Tally
 
-TAILS = (0.002, 0.998)  # the share of documents on either side that the axes leave out
+TAILS = (0.002, 0.998)  # the axes leave out the documents outside these quantiles
 SMALLEST = 1e-9  # on a log axis
 KEEP = "keep probability"
 QUARTILES = (0.25, 0.5, 0.75)
-FEW_DOCUMENTS = 3000  # fewer are drawn in coarser cells
-SMALLEST_COLUMN = 20  # with fewer documents no median is drawn
+FEW_DOCUMENTS = 3000  # with fewer documents, cells are coarser
+SMALLEST_COLUMN = 20  # for fewer documents, no median is drawn
 
 Edges = np.ndarray
 
 
 def draw_perplexity(group: Group, curve: Curve | None, path: Path) -> Path:
-    """Perplexity before and after the sample, quartiles marked, the keep probability over it."""
+    """Perplexity before and after sampling, with quartiles and the keep probability."""
     with drawing(path, COLUMN, 2.6) as figure:
         axes = figure.subplots()
         handles = draw_group(axes, group, perplexity_edges(group.before.perplexity))
@@ -56,7 +56,7 @@ def draw_perplexity(group: Group, curve: Curve | None, path: Path) -> Path:
 
 
 def draw_scores(histogram: LogHistogram, path: Path, curves: Sequence[tuple[str, Curve]] = ()) -> Path:
-    """Perplexities on a log axis, quartiles marked, and the keep probability of each (label, curve)."""
+    """Perplexities on a log axis, with quartiles and the keep probability of each (label, curve)."""
     with drawing(path, COLUMN, 2.5 + 0.15 * (len(curves) // 2)) as figure:
         axes = figure.subplots()
         edges = perplexity_edges(histogram)
@@ -74,7 +74,7 @@ def draw_scores(histogram: LogHistogram, path: Path, curves: Sequence[tuple[str,
 
 
 def draw_length(group: Group, unit: str, path: Path) -> Path:
-    """Length before and after the sample, medians marked. unit: what lengths count."""
+    """Length before and after sampling, with medians. unit: the unit of lengths."""
     with drawing(path, COLUMN, 2.3) as figure:
         axes = figure.subplots()
         handles = []
@@ -94,7 +94,7 @@ def draw_length(group: Group, unit: str, path: Path) -> Path:
 
 
 def draw_perplexity_by_length(group: Group, unit: str, path: Path) -> Path:
-    """Perplexity against length: the share of documents in each cell, the median perplexity of each length."""
+    """Perplexity against length: the share of documents in each cell, and the median perplexity for each length."""
     panels = [("before", group.before)] + ([("after", group.after)] if group.after else [])
     few = group.before.documents < FEW_DOCUMENTS
     shown = [(name, _grid(tally, few)) for name, tally in panels if tally and tally.documents]
@@ -149,7 +149,7 @@ def _draw_cells(axes: Any, grid: Grid, frame: Grid, norm: Any) -> tuple[Any, Any
 
 
 def _median(counts: np.ndarray, edges: Edges) -> float:
-    """The median of documents counted between edges, interpolated within the bin."""
+    """The median of a histogram, interpolated within its bin."""
     reached = np.cumsum(counts)
     half = reached[-1] / 2
     place = int(np.searchsorted(reached, half))
@@ -170,7 +170,7 @@ def _colour_bar(figure: Any, mesh: Any, row: Any) -> None:
 
 
 def draw_group(axes: Any, group: Group, edges: Edges) -> list[Any]:
-    """The histograms of perplexity of a group, as shares of its documents; returns their handles."""
+    """Draws a group's histograms of perplexity, as shares of its documents; returns their handles."""
     label = f"{group.before.documents:,} documents"
     handles = [_filled(axes, group.before.perplexity, edges, f"before: {label}" if group.after else label)]
     if group.after:
@@ -183,7 +183,7 @@ def draw_group(axes: Any, group: Group, edges: Edges) -> list[Any]:
 def draw_curves(
     axes: Any, curves: Sequence[tuple[str, Curve]], colours: Sequence[str] = CURVES
 ) -> tuple[Any, list[Any]]:
-    """The keep probability of each (label, curve) on a second axis from 0 to 1; returns that axis and the lines."""
+    """Draws the keep probability of each (label, curve) on a second axis from 0 to 1; returns that axis and lines."""
     twin = axes.twinx()
     low, high = axes.get_xlim()
     x = np.geomspace(low, high, 800)
@@ -197,7 +197,7 @@ def draw_curves(
 
 
 def _line_styles(colours: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """(dashes, colour) without end: all dashes in turn, and each colour with the next dashes in the next round."""
+    """Endless (dashes, colour): cycles through both, and pairs each colour with other dashes in the next round."""
     for n in itertools.count():
         yield DASHES[(n + n // len(DASHES)) % len(DASHES)], colours[n % len(colours)]
 
@@ -210,10 +210,10 @@ def label_curve_axis(twin: Any, colour: str = CURVE) -> None:
 
 
 def mark_quartiles(axes: Any, histogram: LogHistogram) -> None:
-    """Dotted lines, labelled above the frame; the median's label is raised where it would touch another."""
+    """Dotted lines, labelled above the frame; the median's label is raised if it would touch another label."""
     values = [float(histogram.quantile(q)) for q in QUARTILES]
     low, high = axes.get_xlim()
-    width = axes.figure.get_size_inches()[0] * 0.7 / np.log(high / low)  # inches of one unit of ln perplexity
+    width = axes.figure.get_size_inches()[0] * 0.7 / np.log(high / low)  # inches per unit of ln(perplexity)
     gap = width * min(np.log(values[1] / values[0]), np.log(values[2] / values[1]))
     raised = gap < 0.2
     for name, value, side in zip(("25%", "50%", "75%"), values, ("right", "center", "left"), strict=True):
@@ -225,14 +225,14 @@ def mark_quartiles(axes: Any, histogram: LogHistogram) -> None:
 
 
 def edges_of(histogram: LogHistogram) -> tuple[float, float]:
-    """The range that is drawn: all but the outermost 0.2% on either side, at least a factor of two."""
+    """The range to draw: all but the outermost 0.2% on each side, but at least a factor of two."""
     low, high = (max(float(histogram.quantile(q)), SMALLEST) for q in TAILS)
     widen = max(1.05, (2 * low / high) ** 0.5)
     return low / widen, high * widen
 
 
 def perplexity_edges(histogram: LogHistogram) -> Edges:
-    """Bins for a plot, equally wide on a log axis; the more documents, the more bins."""
+    """Bins for a plot, equally wide on a log axis; more documents give more bins."""
     low, high = edges_of(histogram)
     return np.geomspace(low, high, int(np.clip(2 * histogram.total ** (1 / 3), 10, 60)) + 1)
 
@@ -245,7 +245,7 @@ def length_edges(histogram: LogHistogram) -> Edges:
 
 
 def _density(histogram: LogHistogram, edges: Edges) -> np.ndarray:
-    """Per cent of all documents in each bin; where widths differ, scaled to the median width."""
+    """Percentage of the documents in each bin; if widths differ, scaled to the median width."""
     counts = np.histogram(histogram.centres(), edges, weights=histogram.counts())[0]
     widths = np.diff(np.log(edges))
     density: np.ndarray = 100.0 * counts / max(histogram.total, 1) * (np.median(widths) / widths)

@@ -1,4 +1,4 @@
-"""Scores read back, one work item at a time, with what the sample kept of them."""
+"""Reads scores, one work item at a time, and finds which rows the sample kept."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _ITEM_SUFFIX = re.compile(r"\.item\d{4,}$")
 class ItemRows:
     """The scored rows of one work item, in input order.
 
-    file: name of the input that the item is, or is a part of; rows int64[n] in the whole file; perplexities, lengths
-    (num_tokens) float64[n]; language int64[n], an index into `languages` ("" where the scores name none); kept
-    bool[n], None without a sample.
+    file: name of the input that contains the item; rows int64[n], numbers in the whole file; perplexities, lengths
+    (num_tokens) float64[n]; language int64[n], an index into `languages` ("" if the scores name none); kept bool[n],
+    None without a sample.
     """
 
     item: str
@@ -40,9 +40,9 @@ class ItemRows:
 
 
 def item_rows(scored: Scored, *, with_sample: bool = True) -> Iterator[ItemRows]:
-    """Every work item's rows, in the order of items. Memory: one item. with_sample: whether `kept` is filled in.
+    """The rows of every work item, in the order of items. Memory: one item. with_sample: whether to fill in `kept`.
 
-    Raises DamagedFile for a file that can't be read, StaleOutput where the sample wasn't drawn from the scores.
+    Raises DamagedFile for a file that can't be read, StaleOutput if the sample wasn't drawn from the scores.
     """
     for number, item in enumerate(scored.items):
         columns = _columns(scored.scores / f"{item}.parquet")
@@ -64,7 +64,7 @@ def item_rows(scored: Scored, *, with_sample: bool = True) -> Iterator[ItemRows]
 
 
 def _columns(path: Path) -> dict[str, Any]:
-    """The columns of one file of scores as arrays, the language as an index; rejected rows are NaN."""
+    """The columns of one file of scores as arrays, with the language as an index; rejected rows are NaN."""
     import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
@@ -84,7 +84,7 @@ def _columns(path: Path) -> dict[str, Any]:
 
 
 def _part(sampled: Path, number: int) -> Path:
-    """The sample's file of the item with this number, whatever its format."""
+    """The sample's file for the item with this number, in any format."""
     found = [p for p in sorted(sampled.glob(f"part-{number:05d}.*")) if p.suffix in (".parquet", ".gz", ".zst")]
     if len(found) != 1:
         raise DamagedFile(f"{sampled} has {len(found)} files named part-{number:05d}.*, not 1: sample again")
@@ -108,7 +108,8 @@ def _kept_perplexities(part: Path) -> Floats:
 def _kept(perplexities: Floats, kept: Floats, part: Path) -> npt.NDArray[np.bool_]:
     """bool[n]: which rows the kept perplexities [k] belong to.
 
-    Where rows have the same perplexity to the bit (nearly always equal texts), the first of them count as kept.
+    If rows have exactly the same perplexity (nearly always because their texts are equal), the first ones count as
+    kept.
     """
     order = np.argsort(perplexities, kind="stable")
     ascending, wanted = perplexities[order], np.sort(kept)

@@ -9,12 +9,12 @@ from corpora import manifest
 from tamiz.report.html import escaped, table
 from tamiz.stages import ordered
 
-_LONGEST = 80  # characters of a value; longer ones stay in the manifest
+_LONGEST = 80  # characters of a value; longer values are not shown
 _MOST_DAMAGED = 20
 
 
 def homes(run: Path) -> dict[str, Path]:
-    """Title -> folder, for the stages of a run whose folder has a manifest."""
+    """Title -> folder, for the stages of a run that have a manifest."""
     folders = {stage.title: run / stage.folder for stage in ordered()}
     return {title: folder for title, folder in folders.items() if (folder / manifest.NAME).exists()}
 
@@ -38,7 +38,7 @@ def _counts(counts: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _facts(facts: dict[str, Any]) -> list[tuple[str, str]]:
-    """Numbers and short texts; lists of figures joined; anything larger stays in the manifest."""
+    """Numbers, short texts and lists of numbers; anything larger is not shown."""
     rows = []
     for name, value in facts.items():
         shown = None if name == "files" else _shown(value)

@@ -1,4 +1,4 @@
-"""How plots look: the width of a paper's column, one palette that colour-blind readers can tell apart, log axes."""
+"""The look of plots: as wide as a paper's column, with a palette for colour-blind readers and log axes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from corpora import files
 
-COLUMN, PAGE = 3.5, 7.0  # widths in inches: one column of a paper, both
+COLUMN, PAGE = 3.5, 7.0  # widths in inches: one column of a paper, both columns
 DPI = 300
 
 # Okabe and Ito's palette.
@@ -23,7 +23,7 @@ DASHES = ("-", "--", "-.", ":")
 INK = "#202428"
 
 _SETTINGS = {
-    "font.family": "DejaVu Sans",  # matplotlib brings it
+    "font.family": "DejaVu Sans",  # comes with matplotlib
     "font.size": 8,
     "axes.labelsize": 8,
     "axes.titlesize": 8,
@@ -50,7 +50,7 @@ _SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 
 @contextmanager
 def drawing(path: Path, width: float, height: float) -> Iterator[Any]:
-    """Yields a figure of the given size in inches and writes it as a PNG. Equal drawings give equal bytes."""
+    """Yields a figure of this size in inches, then writes it as a PNG. Equal drawings give equal bytes."""
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -76,7 +76,7 @@ def number(value: float) -> str:
 
 
 def log_axis(axis: Any, low: float, high: float) -> None:
-    """Ticks at powers of ten, with 2 and 5 between them on a short axis; labels are plain numbers."""
+    """Ticks at powers of ten, and on a short axis also at 2 and 5 times these; labels are plain numbers."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     decades = math.log10(high / low)
@@ -90,7 +90,7 @@ def log_axis(axis: Any, low: float, high: float) -> None:
 
 
 def drawable(label: str) -> bool:
-    """Whether matplotlib's own font has every character of a label and writes them in the right order."""
+    """Whether matplotlib's font has every character of a label and matplotlib draws them in the right order."""
     from matplotlib.font_manager import FontProperties, findfont, get_font
 
     font = get_font(findfont(FontProperties(family="DejaVu Sans")))
@@ -99,7 +99,7 @@ def drawable(label: str) -> bool:
 
 
 def shortened(label: str, length: int) -> str:
-    """A label shortened in the middle, where file names differ least."""
+    """Shortens a label in the middle, where file names differ least."""
     if len(label) <= length:
         return label
     head = (length - 1) // 2

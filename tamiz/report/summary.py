@@ -1,4 +1,4 @@
-"""The data of the plots, by language and source: histograms, so memory doesn't grow with the number of documents."""
+"""The data for the plots, by language and source. It is in histograms, so memory is bounded."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ QUARTILES = (0.25, 0.5, 0.75)
 
 @dataclass(frozen=True)
 class Tally:
-    """Documents by perplexity, by length (num_tokens), and by both. Tallies add up in any order."""
+    """Counts of documents by perplexity, by length (num_tokens), and by both. Tallies can be added in any order."""
 
     perplexity: LogHistogram
     length: LogHistogram
@@ -25,7 +25,7 @@ class Tally:
 
     @staticmethod
     def of(perplexities: Floats, lengths: Floats) -> Tally:
-        """Counts n documents, given float64[n] each."""
+        """Counts n documents. Both arguments are float64[n]."""
         return Tally(LogHistogram.of(perplexities), LogHistogram.of(lengths), Grid.of(perplexities, lengths))
 
     def __add__(self, other: Tally) -> Tally:
@@ -47,7 +47,7 @@ def no_documents() -> Tally:
 
 @dataclass(frozen=True)
 class Group:
-    """The documents of one language and source ("" where unknown); `after`: those kept, None without a sample."""
+    """The documents of one language and source ("" if unknown). `after`: the kept ones; None without a sample."""
 
     language: str
     source: str
@@ -61,14 +61,14 @@ class Group:
 
 @dataclass(frozen=True)
 class Summary:
-    """Groups with documents, largest first, ties by name; `total` is their sum."""
+    """Groups that have documents, largest first, ties by name; `total` is their sum."""
 
     groups: list[Group]
     total: Group
 
     @property
     def languages(self) -> list[str]:
-        """The languages; the one with most documents first."""
+        """The languages, those with most documents first."""
         return list(dict.fromkeys(g.language for g in self.groups))
 
     def language(self, language: str) -> Group:
@@ -77,7 +77,7 @@ class Summary:
 
 
 def summarise(items: Iterable[ItemRows]) -> Summary:
-    """One pass over the scores."""
+    """Makes the summary in one pass over the scores."""
     found: dict[tuple[str, str], Group] = {}
     for item in items:
         for group in _groups(item):

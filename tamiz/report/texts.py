@@ -1,4 +1,4 @@
-"""Reads documents back from the inputs by file and row, and makes them fit to be shown."""
+"""Reads documents from the inputs by file and row, and prepares their texts for display."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from tamiz.report.folders import Scored
 from tamiz.report.nearest import Pick
 
 SHOWN_CHARACTERS = 300
-READ_CHARACTERS = 20 * SHOWN_CHARACTERS  # of a text, before white space is collapsed
-_JOINERS = "\u200c\u200d"  # letters of Persian and emoji need them
-_DROPPED = "\u00ad\u200b\u2060\ufeff"  # invisible and harmless: hyphenation, borders of words, byte order marks
+READ_CHARACTERS = 20 * SHOWN_CHARACTERS  # taken from each text before white space is collapsed
+_JOINERS = "\u200c\u200d"  # Persian and emoji need them
+_DROPPED = "\u00ad\u200b\u2060\ufeff"  # invisible and harmless: soft hyphens, word joiners, byte order marks
 _HIDDEN = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
 _REPLACEMENT = "\ufffd"
 
@@ -34,7 +34,7 @@ Update = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Found:
-    """A document of the input."""
+    """A document that was read from the input."""
 
     text: str
     url: str | None
@@ -43,17 +43,17 @@ class Found:
 
 @dataclass(frozen=True)
 class ReadBack:
-    """The documents that could be read, and one line for each reason why others couldn't."""
+    """The documents that could be read, and one line for each reason why others couldn't be read."""
 
     documents: dict[Place, Found]
     problems: list[str]
 
 
 def read_back(scored: Scored, picks: Iterable[Pick], *, remote: bool, progress: Update) -> ReadBack:
-    """Reads the picked documents. Opens only the files that contain one, and reads no further than its row.
+    """Reads the picked documents. Opens only files that contain one, and stops after the last picked row.
 
-    Raises nothing for inputs that are gone or changed: `problems` says so. remote: whether files at addresses that
-    are not local paths are read, too.
+    Missing or changed inputs raise no error but are listed in `problems`. remote: whether to read files that aren't
+    local, too.
     """
     rows: dict[str, set[int]] = defaultdict(set)
     for pick in picks:
@@ -75,14 +75,12 @@ def read_back(scored: Scored, picks: Iterable[Pick], *, remote: bool, progress: 
 
 
 def _find_items(scored: Scored, remote: bool) -> tuple[dict[str, WorkItem], list[str]]:
-    """The work items by name, cut as they were for the scores."""
+    """The work items by name, split as they were for the scores."""
     found: dict[str, WorkItem] = {}
-    problems = (
-        [] if scored.inputs else ["the scores don't say where their documents are: name them with --input PATTERN"]
-    )
+    problems = [] if scored.inputs else ["the scored documents are unknown: name them with --input PATTERN"]
     for pattern in scored.inputs:
         if not (remote or is_local(pattern)):
-            problems.append(f"{pattern} is not a local file and was not read: run `tamiz report`, which reads it")
+            problems.append(f"{pattern} is not a local file and was not read: run `tamiz report` to read it")
             continue
         try:
             found.update((item.name, item) for item in _items_as_scored(pattern, scored.scored.made_from))
@@ -92,7 +90,8 @@ def _find_items(scored: Scored, remote: bool) -> tuple[dict[str, WorkItem], list
 
 
 def _items_as_scored(pattern: str, made_from: MadeFrom) -> list[WorkItem]:
-    """The pattern's items, each file read as it was when it was scored. Raises TamizError if none can be."""
+    """The pattern's items, with the settings for reading that were used for the scores. Raises TamizError if there
+    are none."""
     known = {identity.name: identity.reading or {} for identity in made_from.inputs}
     items: list[WorkItem] = []
     errors: list[TamizError] = []
@@ -111,7 +110,7 @@ def _items_as_scored(pattern: str, made_from: MadeFrom) -> list[WorkItem]:
 
 
 def _check_same(item: WorkItem, known: dict[str, InputIdentity]) -> str | None:
-    """What is wrong, in one line, if the file isn't the one that was scored."""
+    """A problem in one line, if the file isn't the file that was scored."""
     old = known.get(item.input_name)
     try:
         new = input_identity(item, known)
@@ -123,7 +122,7 @@ def _check_same(item: WorkItem, known: dict[str, InputIdentity]) -> str | None:
 
 
 def _read_item(item: WorkItem, rows: set[int], documents: dict[Place, Found]) -> str | None:
-    """Adds the documents at `rows`. Returns what is wrong, in one line, if the file can't be read that far."""
+    """Adds the documents at `rows`. Returns a problem in one line, if the file can't be read that far."""
     last = max(rows)
     try:
         for batch in read_batches(item):
@@ -142,7 +141,7 @@ def _listed(names: list[str]) -> str:
 
 
 def shown(text: str, characters: int = SHOWN_CHARACTERS) -> str:
-    """The beginning of a text, as `visible` makes it, cut after a word if one ends nearby."""
+    """The beginning of a text as `visible` returns it, cut after a word if one ends nearby."""
     line = visible(text[:READ_CHARACTERS])
     if len(line) <= characters and len(text) <= READ_CHARACTERS:
         return line
@@ -152,9 +151,9 @@ def shown(text: str, characters: int = SHOWN_CHARACTERS) -> str:
 
 
 def visible(text: str) -> str:
-    """A text on one line, not yet escaped for HTML.
+    """Puts a text on one line, not yet escaped for HTML.
 
-    Control characters, unassigned characters and those that change the direction of writing become U+FFFD.
+    Control characters, unassigned characters and characters that change the writing direction become U+FFFD.
     """
     return " ".join("".join(map(_visible, text)).split())
 

@@ -26,11 +26,11 @@ COLOURS = (AFTER, CURVE, "#009e73", "#cc79a7", "#56b4e9", "#e69f00", INK, BEFORE
 MOST_TOKENIZERS = len(COLOURS)
 MOST_GROUPS = 12
 MUCH_UNKNOWN = 0.005  # share of tokens
-UNSPACED = 0.25  # above this share of characters in scripts without spaces, words mean little
+UNSPACED = 0.25  # above this share of characters in scripts without spaces, counts of words mean little
 
 
 def draw_tokenizers(facts: Mapping[str, Any], path: Path) -> Path:
-    """Fertility, tokens per 1,000 characters and continued words, by language (or source, where none is known)."""
+    """Fertility, tokens per 1,000 characters and continued words by language (by source if no language is known)."""
     groups = plotted_groups(facts)
     names = [tokenizer["name"] for tokenizer in facts["tokenizers"]][:MOST_TOKENIZERS]
     height = 0.85 + len(groups) * (0.16 * len(names) + 0.14)
@@ -50,7 +50,7 @@ def draw_tokenizers(facts: Mapping[str, Any], path: Path) -> Path:
 
 
 def plotted_groups(facts: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
-    """(name, figures by tokenizer) of languages, or of sources where no language is known; most bytes first."""
+    """(name, figures by tokenizer) of languages, or of sources if no language is known; most bytes first."""
     return sorted(_level(facts).items(), key=lambda item: (-_first(item[1])["bytes"], item[0]))[:MOST_GROUPS]
 
 
@@ -66,7 +66,7 @@ def _left_out(facts: Mapping[str, Any], tokenizers: int, groups: int) -> str:
 
 
 def words_mean_little(figures: Mapping[str, Any]) -> bool:
-    """Whether the text is in a script that doesn't separate words by spaces."""
+    """Whether much of the text is in scripts that don't separate words by spaces."""
     return bool(figures["unspaced_characters"] > UNSPACED * figures["characters"])
 
 
@@ -89,7 +89,7 @@ def _continued(figures: Mapping[str, Any]) -> float | None:
 
 
 def _bars(axes: Any, groups: Sequence[tuple[str, Mapping[str, Any]]], names: Sequence[str], value: Any) -> list[Any]:
-    """A bar for each group and tokenizer, its value beside it. Hatched where much is unknown: it shortens bars."""
+    """A bar for each group and tokenizer, with its value. Hatched if many tokens are unknown, which shortens bars."""
     from matplotlib.patches import Patch
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
@@ -112,7 +112,7 @@ def _bars(axes: Any, groups: Sequence[tuple[str, Mapping[str, Any]]], names: Seq
 
 
 def _mark(axes: Any, bar: Any, value: float | None, figures: Mapping[str, Any], gap: float, *, middle: bool) -> None:
-    """Writes the value beside a bar; for a group without values, one line."""
+    """Writes the value next to a bar; a group without values gets one line of text."""
     place = bar.get_y() + bar.get_height() / 2
     if value is None:
         if middle:

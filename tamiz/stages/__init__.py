@@ -1,14 +1,14 @@
 """The stages of a run, in order. A stage is one value of type Stage, exported by one file.
 
-    common.py      Stage, Plan (a recipe in its output folder), Context (how to run), StageReport (what came out)
+    common.py      Stage, Plan (a recipe in its output folder), Context (how to run), StageReport (the results)
     lm.py score.py sample.py tokenizer.py shards.py train.py    the stages
-    evaluation.py  `tamiz tokenizer eval`, which no recipe runs
+    evaluation.py  `tamiz tokenizer eval`, which isn't part of recipes
     texts.py       documents as one stream of texts, for stages without a pipeline
 
-Recipe and Section, which say what a recipe asks for, are in tamiz/recipes/schema.py.
+Recipe and Section are in tamiz/recipes/schema.py.
 
-Folder names, report titles, `--until`, the sections of recipes and what `tamiz verify` checks derive from the values.
-To add a stage, register one from an extension (see corpora.choices); `after` says where it runs.
+Folder names, report titles, `--until`, the sections of recipes and the checks of `tamiz verify` all come from these
+values. To add a stage, register one in an extension (see corpora.choices); `after` says where it runs.
 """
 
 from __future__ import annotations
@@ -35,22 +35,22 @@ STAGES: Choices[Stage] = Choices(
 
 
 def ordered() -> tuple[Stage, ...]:
-    """Every stage in the order of running: the built-in ones, each followed by those registered `after` it.
+    """All stages in the order in which they run: the built-in stages, each followed by those registered `after` it.
 
-    Stages without `after` come last. Raises BadArgument where `after` names no stage.
+    Registered stages without `after` come last. Raises BadArgument if `after` doesn't name a stage.
     """
     stages = list(STAGES)
     names = {stage.name for stage in stages}
     for stage in stages:
         if stage.after is not None and stage.after not in names:
             raise BadArgument(
-                f"the stage {stage.name} runs after {stage.after!r}, which is no stage: {sorted(names)}"
+                f"the stage {stage.name} runs after {stage.after!r}, which is not a stage: {', '.join(sorted(names))}"
             )
     first = [stage for stage in stages if stage.after is None]
     result = [later for stage in first for later in _with_followers(stage, stages)]
     if len(result) < len(stages):
         circle = sorted(names - {stage.name for stage in result})
-        raise BadArgument(f"the stages {', '.join(circle)} run after each other: give one of them another `after`")
+        raise BadArgument(f"the stages {', '.join(circle)} run after each other: change the `after` of one of them")
     return tuple(result)
 
 

@@ -1,4 +1,4 @@
-"""A stage as one value, and what stages take and return."""
+"""The type of a stage, and what stages take and return."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class FinishedWithDamage(TamizError):
 
 @dataclass(frozen=True)
 class Context:
-    """How to run. None of it changes the output."""
+    """How to run. These settings don't change the output."""
 
     runner: RunnerSettings = field(default_factory=RunnerSettings)
     rebuild: bool = False
@@ -35,7 +35,7 @@ class StageReport:
     state       new, continued or finished (nothing to do)
     rows        (name, value) pairs for the summary
     damaged     input files that are damaged
-    too_many    a message, if more rows were rejected than allowed; like `damaged`, it means exit code 1
+    too_many    a message if more rows were rejected than allowed; like `damaged`, it leads to exit code 1
     """
 
     stage: str
@@ -52,19 +52,19 @@ class StageReport:
 class Stage:
     """One stage of a run.
 
-    name          as in `--until`, in the manifest of its folder and in messages
-    folder        its folder below the run's
+    name          its name in `--until`, in the manifest of its folder and in messages
+    folder        name of its folder inside the run's folder
     title         its heading in reports
     help          what it makes, in a few words
-    sections      the recipe's sections that it reads; it runs if the first of them is there
+    sections      the recipe's sections that it reads; the stage runs if the recipe has the first of them
     run           does the work
-    needs         other sections that must be there, with the advice for where they are missing
-    reads         whether it reads documents: those of the recipe, or what the last stage before it leaves
-    leaves        patterns of the documents that it leaves to later stages in place of those that it read
-    settle        checks the recipe's sections against each other; raises ValueError
-    before        checks that need the disk or the network, before any work; raises TamizError
-    check         what `tamiz verify` checks besides files, checksums and counts: one line for each problem
-    after         the stage that it follows; None: behind all others
+    needs         other required sections, each with advice for the case that it is missing
+    reads         whether it reads documents: the recipe's, or those that an earlier stage leaves
+    leaves        patterns of the documents that later stages read, in place of those that this stage read
+    settle        checks that the recipe's sections agree; raises ValueError
+    before        checks the disk or the network before any work; raises TamizError
+    check         additional checks of `tamiz verify`, besides files, checksums and counts: one line per problem
+    after         the stage that it follows; None: it comes after all others
     """
 
     name: str
@@ -87,7 +87,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Plan:
-    """A recipe in its output folder. stages: those that its sections ask for, in order."""
+    """A recipe in its output folder. stages: the stages that run, in order."""
 
     recipe: Recipe
     out: Path
@@ -117,7 +117,7 @@ def damaged_inputs(manifest: Manifest) -> list[str]:
 
 
 def check_inputs(reports: Sequence[StageReport]) -> None:
-    """Raises FinishedWithDamage or TooManyRejected, for exit code 1, once everything else is done."""
+    """Raises FinishedWithDamage or TooManyRejected (exit code 1); called when everything else is done."""
     damaged = sorted({d for r in reports for d in r.damaged})
     if damaged:
         more = f" and {len(damaged) - 1} more" if len(damaged) > 1 else ""

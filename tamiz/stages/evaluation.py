@@ -1,4 +1,4 @@
-"""Stage `evaluation`: tokenizers side by side."""
+"""Stage `evaluation`: compares tokenizers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PLOT = "eval.png"
 def evaluation_stage(
     tokenizers: Sequence[str], patterns: Inputs, out: Path | None, settings: EvaluationSettings, context: Context
 ) -> StageReport:
-    """Brings `out` to hold eval.json and its plot; with None, keeps nothing. The report's facts are eval.json's."""
+    """Makes sure that `out` holds eval.json and its plot; None: keeps no files. The report has eval.json's facts."""
     if out is not None:
         return _evaluate(tokenizers, patterns, out, settings, context)
     with tempfile.TemporaryDirectory() as scratch:

@@ -1,4 +1,4 @@
-"""Stage `sample`: documents drawn by their perplexity."""
+"""Stage `sample`: samples documents by their perplexity."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def sample_stage(
     context: Context,
     annotations: Sequence[Path] = (),
 ) -> StageReport:
-    """Draws the sample into `out`, or finds it there. annotations: folders that drop documents, name languages and
-    add columns."""
+    """Makes sure that `out` holds the sample. annotations: folders that drop documents, name languages and add
+    columns."""
     from pipelines.accounts import too_many_rejected
     from pipelines.sample import sample
 
@@ -49,7 +49,7 @@ def sample_stage(
 
 
 def _rows(counts: dict[str, Any], facts: dict[str, Any]) -> list[tuple[str, str]]:
-    """The summary's rows: the whole sample, then its groups where there are several."""
+    """The summary's rows: the whole sample, then its groups if there are several."""
     rows = [
         ("documents kept", count(counts["kept"])),
         ("sampled out", count(counts["sampled_out"])),
@@ -77,12 +77,12 @@ def _share_rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _largest(groups: dict[str, dict[str, Any]]) -> list[str]:
-    """The groups shown: those with most documents, ties by name."""
+    """The groups to show: those with the most documents, ties by name."""
     return sorted(groups, key=lambda name: (-groups[name]["documents"], name))[:SHOWN]
 
 
 def kernels_text(facts: dict[str, Any]) -> str:
-    """The keep-probability curve of each group of a sample, from its manifest's facts."""
+    """Describes the keep-probability curve of each group of a sample, from its manifest's facts."""
     groups = facts["groups"]
     if len(groups) == 1:
         return kernel_text(facts["kernel"])
@@ -120,7 +120,7 @@ STAGE = Stage(
     name="sample",
     folder="sampled",
     title="Sample",
-    help="the documents kept, drawn by their perplexity",
+    help="a sample of the documents, drawn by their perplexity",
     sections=(Section("sample", METHODS, DEFAULT_METHOD),),
     needs=(("score", "add a section [score]"),),
     run=_run,

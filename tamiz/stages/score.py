@@ -1,4 +1,4 @@
-"""Stage `score`: the perplexity of every document."""
+"""Stage `score`: computes the perplexity of every document."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tamiz.stages.common import Context, Plan, Stage, StageReport, damaged_input
 def score_stage(
     patterns: Inputs, models: Sequence[LmChoice], out: Path, settings: ScoreSettings, context: Context
 ) -> StageReport:
-    """Brings `out` to hold the scores of all documents, under one language model or the model of their language."""
+    """Makes sure that `out` holds the scores of all documents, from one model or from the model of each language."""
     from pipelines.accounts import too_many_rejected
     from pipelines.score import score
 
@@ -42,7 +42,7 @@ def _run(plan: Plan, context: Context) -> StageReport:
 
 
 def _warn_of_overlap(plan: Plan) -> None:
-    """A language model finds its own training text easier than any other."""
+    """A language model gives its own training text a lower perplexity than any other."""
     from corpora.documents.items import work_items
 
     lm = plan.recipe.lm
@@ -53,14 +53,16 @@ def _warn_of_overlap(plan: Plan) -> None:
     shared = len(documents & learned)
     if shared:
         warn(
-            f"{shared} of {len(documents)} document files are also text of the language model: their perplexity "
-            "comes out too low; keep lm.input and documents.input apart"
+            f"the language model was trained on {shared} of {len(documents)} document files: their perplexity will "
+            "be too low; use different files in lm.input and documents.input"
         )
 
 
 def _settle(recipe: Recipe) -> None:
     if recipe.score.language_column is not None:
-        raise ValueError("score.language_column routes to a model per language, but a recipe has one: remove it")
+        raise ValueError(
+            "score.language_column selects a model per language, but a recipe has only one model: remove it"
+        )
 
 
 STAGE = Stage(

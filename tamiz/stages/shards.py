@@ -1,4 +1,4 @@
-"""Stage `shards`: packed training rows."""
+"""Stage `shards`: builds packed training rows."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tamiz.stages.common import Context, Plan, Stage, StageReport, damaged_input
 def shards_stage(
     patterns: Inputs, tokenizer: str, out: Path, settings: ShardSettings, context: Context
 ) -> StageReport:
-    """Makes `out` hold the rows of all documents."""
+    """Makes sure that `out` holds the rows of all documents."""
     from pipelines.accounts import too_many_rejected
     from pipelines.shards import build_shards
 
@@ -50,7 +50,7 @@ def _run(plan: Plan, context: Context) -> StageReport:
 
 
 def _check(home: Path, content: Manifest) -> list[str]:
-    """The rows of the files, and the account of every id."""
+    """Checks the rows of the files, and the account of every id."""
     from corpora.tokens.account import bad_account
 
     rows = content.facts.get("rows")
@@ -59,7 +59,7 @@ def _check(home: Path, content: Manifest) -> list[str]:
 
 
 def _settle(recipe: Recipe) -> None:
-    """A tokenizer that is yet to be trained has as many sentinels as a row has noise spans."""
+    """A tokenizer that the recipe trains needs a sentinel for each noise span of a row."""
     shards, tokenizer = recipe.shards, recipe.tokenizer
     if not tokenizer.file and shards.num_spans > tokenizer.extra_ids:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""The texts of many files as one stream, for stages without a pipeline: language model, tokenizer from a sample."""
+"""The texts of many files as one stream, for stages without a pipeline (language model, tokenizer from a sample)."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from pipelines.items import ItemReader
 
 
 class Texts:
-    """Yields every text when called: once, in input order.
+    """A function that yields every text, in input order; call it once.
 
-    As it goes, it counts rows, writes rejected ones to `rejected/` below `folder` and notes damaged files.
-    share: the share of documents to yield, drawn by their text.
+    Meanwhile it counts rows, writes rejected rows to `rejected/` in `folder` and records damaged files.
+    share: the share of documents to yield; the draw is keyed by their text.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Texts:
         return [t for t in texts if uniform(0, "share", t) < self.share] if self.share < 1 else texts
 
     def counts(self) -> dict[str, Any]:
-        """The sums over all items: read = kept + sampled out + rejected, as in every manifest."""
+        """The totals of all items: read = kept + sampled out + rejected, as in every manifest."""
         rejected: Counter[str] = Counter()
         for account in self.accounts:
             rejected.update(account["rejected"])

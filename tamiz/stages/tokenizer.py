@@ -1,4 +1,4 @@
-"""Stage `tokenizer`: a tokenizer trained on documents."""
+"""Stage `tokenizer`: trains a tokenizer on documents, or uses an existing one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ITEM_BYTES = 64 << 20
 
 
 class TokenizerSource(TokenizerSettings, frozen=True, kw_only=True):
-    """A tokenizer: trained on the documents, or brought as `file`."""
+    """A tokenizer: trained on the documents, or an existing `file`."""
 
     file: str | None = None
     """A tokenizer folder, a .model or tokenizer.json file, a folder of GPT-2's two files, or byt5."""
@@ -33,16 +33,18 @@ class TokenizerSource(TokenizerSettings, frozen=True, kw_only=True):
             return
         for name, default in TokenizerSettings().asdict().items():
             if getattr(self, name) != default:
-                raise ValueError(f"file and {name} exclude each other: a tokenizer is brought, or trained")
+                raise ValueError(
+                    f"file and {name} exclude each other: file names an existing tokenizer, {name} trains a new one"
+                )
 
     @property
     def training(self) -> TokenizerSettings:
-        """The settings of the training alone: they are what the fingerprint of the folder covers."""
+        """Only the settings of the training: the folder's fingerprint covers these."""
         return TokenizerSettings(**{name: getattr(self, name) for name in TokenizerSettings.__struct_fields__})
 
 
 def tokenizer_stage(patterns: Inputs, out: Path, settings: TokenizerSettings, context: Context) -> StageReport:
-    """Brings `out` to hold the trained tokenizer."""
+    """Makes sure that `out` holds the trained tokenizer."""
     from pipelines.accounts import input_identities, too_many_rejected
 
     items = work_items(patterns, ITEM_BYTES)
@@ -73,7 +75,7 @@ def _rows(done: Manifest) -> list[tuple[str, str]]:
 def _from_words(
     items: list[WorkItem], out: Path, made_from: MadeFrom, settings: TokenizerSettings, context: Context
 ) -> tuple[State, Manifest]:
-    """Trains on the words of all documents, which a pipeline counts."""
+    """Trains on the words of all documents; a pipeline counts them."""
     from pipelines.words import train_on_corpus
 
     with progress("words") as update:
@@ -86,7 +88,7 @@ def _from_words(
 def _from_documents(
     items: list[WorkItem], out: Path, made_from: MadeFrom, settings: TokenizerSettings, context: Context
 ) -> tuple[State, Manifest]:
-    """Trains on a sample of the documents; kind bytes needs none."""
+    """Trains on a sample of the documents; kind `bytes` doesn't need one."""
     state = manifest.begin(out, made_from, rebuild=context.rebuild)
     if state == "finished":
         return state, manifest.read(out)
@@ -107,13 +109,13 @@ def _from_documents(
 
 
 def brought_tokenizer(file: str) -> StageReport:
-    """A ready tokenizer, loaded to see that it can be. Raises BadArgument, or DamagedFile."""
+    """Loads an existing tokenizer to check it. Raises BadArgument or DamagedFile."""
     from corpora.encoding import load_encoder
     from corpora.verify import check_intact
 
     check_intact(Path(file))
     encoder = load_encoder(file)
-    rows = [("brought, sha256", encoder.sha256[:16] + "…"), ("ids", count(encoder.vocab_size))]
+    rows = [("existing, sha256", encoder.sha256[:16] + "…"), ("ids", count(encoder.vocab_size))]
     return StageReport("tokenizer", "finished", Path(file), rows)
 
 
@@ -138,7 +140,7 @@ STAGE = Stage(
     name="tokenizer",
     folder="tokenizer",
     title="Tokenizer",
-    help="a tokenizer, trained or brought",
+    help="a tokenizer, trained or existing",
     sections=(Section("tokenizer", TokenizerSource, displaces={"file": None}),),
     run=_run,
     reads=True,

@@ -1,4 +1,4 @@
-"""Stage `train`: a model trained on shards."""
+"""Stage `train`: trains a model on shards."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tamiz.trainer.families import FAMILIES
 from tamiz.trainer.families.base import ModelSettings
 from tamiz.trainer.settings import TrainSettings
 
-ALGORITHM = 2  # the order of rows: order.VERSION
+ALGORITHM = 2  # covers the order of rows (order.VERSION)
 CHECKPOINTS = "checkpoints"
 
 
@@ -36,15 +36,15 @@ def train_stage(
     context: Context,
     card: CardFacts | None = None,
 ) -> StageReport:
-    """Makes `out` the folder of the trained model, its tokenizer and its card."""
+    """Makes sure that `out` holds the trained model, its tokenizer and its card."""
     from tamiz.trainer.inputs import check_inputs
 
     made_from = _made_from(shards, tokenizer, model, settings)
-    check_inputs(shards, tokenizer, model, settings.span_corruption)  # a refused training leaves no folder behind
+    check_inputs(shards, tokenizer, model, settings.span_corruption)  # if this refuses, no folder is left behind
     state = manifest.begin(out, made_from, rebuild=context.rebuild)
     if state != "finished":
         require_torch()
-        # read when torch loads: threads that wait sleep instead of spinning, faster where cores are shared
+        # read when torch is loaded: waiting threads sleep instead of spinning, which is faster on shared cores
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         from tamiz.trainer.train import train
 
@@ -62,7 +62,7 @@ def _outputs(out: Path) -> list[Path]:
 
 
 def _made_from(shards: Path, tokenizer: Path, model: ModelSettings, settings: TrainSettings) -> MadeFrom:
-    """Shards count by the contents of their files; the tokenizer by its sha256, which the shards name."""
+    """Covers the contents of the shards' files, and the tokenizer's sha256, which the shards' manifest contains."""
     content = manifest.read_finished(shards, "shards")
     rows = [r for r in content.files if not r.path.startswith("rejected/")]
     inputs = [InputIdentity(name=r.path, size=r.bytes, sha256=r.sha256) for r in rows]
@@ -73,12 +73,12 @@ def _made_from(shards: Path, tokenizer: Path, model: ModelSettings, settings: Tr
 
 
 def require_torch() -> None:
-    """Raises BadArgument where torch or transformers is not installed."""
+    """Raises BadArgument if torch or transformers is not installed."""
     from importlib.util import find_spec
 
     for package in ("torch", "transformers"):
         if find_spec(package) is None:
-            raise BadArgument(f"models need {package}, which is not installed: pip install 'tamiz[train]'")
+            raise BadArgument(f"models need {package}, which is not installed: run pip install 'tamiz[train]'")
 
 
 def _rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
@@ -107,7 +107,7 @@ def _run(plan: Plan, context: Context) -> StageReport:
 
 
 def _before(plan: Plan) -> None:
-    """The trained model is saved with its tokenizer, so there must be one to copy."""
+    """The trained model is saved with its tokenizer, so the tokenizer must be a folder that can be copied."""
     require_torch()
     file = plan.recipe.tokenizer.file
     if file and not (Path(file) / "tokenizer.json").is_file():
@@ -120,13 +120,13 @@ def _settle(recipe: Recipe) -> None:
     ids = recipe.tokenizer.vocab_size
     if recipe.tokenizer.file is None and recipe.model.vocab_size < ids:
         raise ValueError(
-            f"model.vocab_size is {recipe.model.vocab_size} but tokenizer.vocab_size is {ids}: raise it to {ids}, or "
-            "more (rows without a token)"
+            f"model.vocab_size is {recipe.model.vocab_size} but tokenizer.vocab_size is {ids}: set "
+            f"model.vocab_size to {ids} or more (unused rows of the embedding do no harm)"
         )
 
 
 def _card(plan: Plan) -> CardFacts:
-    """What the model's card says about its data: no paths of this machine."""
+    """Facts for the model card, without paths of this machine."""
     recipe = plan.recipe
     header = {name: getattr(recipe, name) for name in ("title", "language", "licence", "reference")}
     names = dict.fromkeys(_named(source) for source in recipe.documents)
@@ -136,7 +136,7 @@ def _card(plan: Plan) -> CardFacts:
 
 def _named(source: DocumentSource) -> str:
     if source.source is None or source.input is not None:
-        return "tamiz's demo documents" if f"{DEMO_PREFIX}documents.jsonl" in source.patterns else "own files"
+        return "tamiz's demo documents" if f"{DEMO_PREFIX}documents.jsonl" in source.patterns else "the user's files"
     known = SOURCES[source.source]
     return f"{known.name}: {known.citation}; licence: {known.licence}"
 
@@ -148,7 +148,7 @@ def _sampled(plan: Plan) -> dict[str, str]:
     counts, facts = sampled.counts, sampled.facts
     return {
         "documents read": count(counts["read"]),
-        "documents kept by the sieve": count(counts["kept"]),
+        "documents kept": count(counts["kept"]),
         "rows rejected": count(sum(counts["rejected"].values())),
         "keep probability": kernels_text(facts),
         "kept share of each perplexity quartile": " / ".join(f"{s:.3f}" for s in facts["kept_shares"]),

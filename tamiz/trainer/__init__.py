@@ -1,15 +1,15 @@
 """Trains models from packed shards. The only package that imports torch.
 
-families/       what models there are: one file each
+families/       the model families, one file each
 settings.py     how a model is trained
-train.py        the loop; steps.py one step of it; checkpoint.py, schedule.py, device.py, progress.py what it uses
-dataset.py      batches of rows as tensors, in an order that no interruption changes
-inputs.py       shards, tokenizer and model that fit together
-export.py       the folder that transformers loads; trained.py what a card may say of it
+train.py        the training loop; steps.py is one step; checkpoint.py, schedule.py, device.py, progress.py help it
+dataset.py      batches of rows as tensors, in an order that interruptions don't change
+inputs.py       checks that shards, tokenizer and model fit together
+export.py       writes the folder that transformers loads; trained.py holds the facts for the model card
 generation.py   text from a trained model
-finetune.py     an example: a trained T5 learns to classify texts
+finetune.py     an example: fine-tunes a trained T5 to classify texts
 
-Families and settings import no torch, so that recipes can name them.
+Families and settings don't import torch, so that recipes can be read without it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Checkpoints: one file each, written whole or not at all; the last two are kept."""
+"""Checkpoints: one file each, written atomically; the last two are kept."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def save(out: Path, step: int, state: dict[str, Any]) -> Path:
     with files.atomic_path(path) as temporary:
         try:
             torch.save(state, temporary)
-        except RuntimeError as error:  # how torch reports a full disk
+        except RuntimeError as error:  # torch raises this for a full disk
             raise TamizError(f"can't write {path}: {str(error).splitlines()[0]}") from error
     for old in found(out)[:-KEEP]:
         old.unlink(missing_ok=True)
@@ -41,7 +41,7 @@ def found(out: Path) -> list[Path]:
 def load_latest(out: Path, made_from: dict[str, Any]) -> dict[str, Any] | None:
     """The newest checkpoint, on the CPU, or None if there is none.
 
-    Raises StaleOutput if it comes from settings or inputs other than `made_from`, naming them; DamagedFile if it
+    Raises StaleOutput if its settings or inputs differ from `made_from`, naming the differences; DamagedFile if it
     can't be read.
     """
     paths = found(out)
@@ -50,7 +50,7 @@ def load_latest(out: Path, made_from: dict[str, Any]) -> dict[str, Any] | None:
     try:
         state: dict[str, Any] = torch.load(paths[-1], map_location="cpu", weights_only=True)
     except (RuntimeError, pickle.UnpicklingError, EOFError, OSError) as error:
-        raise DamagedFile(f"{paths[-1]} is damaged: remove it to resume from the one before") from error
+        raise DamagedFile(f"{paths[-1]} is damaged: remove it to resume from the previous checkpoint") from error
     _require_same(paths[-1], state["made_from"], made_from)
     return state
 
@@ -60,5 +60,5 @@ def _require_same(path: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
     if names:
         changed = "; ".join(f"{name}: {old.get(name)!r} -> {new.get(name)!r}" for name in names)
         raise StaleOutput(
-            f"{path} comes from a different training ({changed}): --rebuild starts fresh, or choose another --out"
+            f"{path} is from a different training ({changed}): start again with --rebuild, or choose another --out"
         )

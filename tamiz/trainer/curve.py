@@ -1,4 +1,4 @@
-"""The loss curve of a training, as a PNG."""
+"""Draws the loss curve of a training as a PNG."""
 
 from __future__ import annotations
 

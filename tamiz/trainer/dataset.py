@@ -1,4 +1,4 @@
-"""Batches of packed rows as torch tensors: `corpora.rows`, and memory that a GPU copies from without waiting."""
+"""Batches of packed rows as torch tensors: adds tensors and pinned memory to `corpora.rows`."""
 
 from __future__ import annotations
 
@@ -21,11 +21,12 @@ Batch = dict[str, torch.Tensor]
 
 
 class ShardDataset(IterableDataset[Batch]):
-    """As `corpora.rows.ShardRows`, with tensors in place of arrays: batches of one split, epoch after epoch, without
-    end.
+    """Like `corpora.rows.ShardRows`, with tensors in place of arrays: an endless stream of batches of one split,
+    epoch after epoch.
 
-    pin_memory: batches are where a GPU copies from without waiting; None: where there is a GPU. A DataLoader needs no
-    workers, and is refused with `num_workers` above 0: its batches would count as handed to the caller.
+    pin_memory: put batches into pinned memory, from which a GPU copies asynchronously; None: if there is a GPU. A
+    DataLoader needs no workers, and `num_workers` above 0 is refused, because its prefetched batches would count as
+    used.
     """
 
     def __init__(
@@ -58,23 +59,23 @@ class ShardDataset(IterableDataset[Batch]):
         return self._stream.batch(epoch, step)
 
     def state_dict(self) -> dict[str, Any]:
-        """As `BatchStream.state_dict`."""
+        """Like `BatchStream.state_dict`."""
         return self._stream.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """As `BatchStream.load_state_dict`."""
+        """Like `BatchStream.load_state_dict`."""
         self._stream.load_state_dict(state)
 
 
 class Tensors:
-    """Batches of int64 tensors, in memory that is used again."""
+    """Batches of int64 tensors, in memory that is reused."""
 
     def __init__(self, *, pinned: bool) -> None:
         self._memory = Recycler()
         self._device = torch.cuda.current_device() if pinned else None
 
     def begin_thread(self) -> None:
-        """Makes a thread pin memory for the device of the thread that made this object."""
+        """Makes the calling thread pin memory for the device that was current when this object was made."""
         if self._device is not None:
             torch.cuda.set_device(self._device)
 
@@ -90,8 +91,8 @@ class Tensors:
 
 
 def uses_pinned_memory(wanted: bool | None) -> bool:
-    """None: where there is a GPU. Raises BadArgument where it is wanted and there is none."""
+    """Whether to pin memory; None: if there is a GPU. Raises BadArgument if it is wanted but there is no GPU."""
     available = torch.cuda.is_available()
     if wanted and not available:
-        raise BadArgument("pin_memory is set but torch sees no GPU: leave it out")
+        raise BadArgument("pin_memory is set but torch finds no GPU: leave it out")
     return available if wanted is None else wanted

@@ -1,4 +1,4 @@
-"""Where training runs, in which precision, and how its results are made repeatable."""
+"""The device and precision of training, and what makes its results repeatable."""
 
 from __future__ import annotations
 
@@ -16,33 +16,33 @@ CPU_MICRO_BATCH = 4  # at 512 ids: as fast as 32 on two cores, in a third of the
 
 
 def choose_device(settings: TrainSettings) -> torch.device:
-    """Raises BadArgument if the settings name a GPU and there is none."""
+    """The device to train on. Raises BadArgument if the settings name a GPU but there is none."""
     available = torch.cuda.is_available()
     if settings.device == "cuda" and not available:
         raise BadArgument(
-            "train.device is 'cuda' but torch sees no GPU: use 'auto' or 'cpu', or install a CUDA build of torch"
+            "train.device is 'cuda' but torch finds no GPU: use 'auto' or 'cpu', or install a CUDA build of torch"
         )
     return torch.device("cuda" if available and settings.device != "cpu" else "cpu")
 
 
 def uses_bfloat16(settings: TrainSettings, device: torch.device) -> bool:
-    """auto: on a GPU that supports it; a CPU uses float32 unless the settings say otherwise."""
+    """`auto` means bfloat16 on a GPU that supports it, and float32 on a CPU."""
     if settings.precision == "auto":
         return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
     return settings.precision == "bfloat16"
 
 
 def micro_batch_rows(settings: TrainSettings, device: torch.device) -> int:
-    """Rows of one forward pass."""
+    """Number of rows in one forward pass."""
     chosen = settings.micro_batch_size or (CPU_MICRO_BATCH if device.type == "cpu" else settings.batch_size)
     return min(chosen, settings.batch_size)
 
 
 @contextlib.contextmanager
 def repeatable(settings: TrainSettings) -> Iterator[None]:
-    """Fixes CPU threads, seeds torch's generator and selects deterministic algorithms (on a GPU: where one exists).
-    Restores all of it afterwards."""
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it when CUDA starts
+    """Fixes the number of CPU threads, seeds torch's generator and selects deterministic algorithms (on a GPU: if
+    there is one). Restores everything afterwards."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads this when CUDA starts
     threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
     with torch.random.fork_rng():
@@ -57,7 +57,7 @@ def repeatable(settings: TrainSettings) -> Iterator[None]:
 
 
 def peak_memory_bytes(device: torch.device) -> int:
-    """Peak memory so far: torch's on a GPU, this process's on a CPU."""
+    """Peak memory so far: of torch on a GPU, of this process on a CPU."""
     if device.type == "cuda":
         return int(torch.cuda.max_memory_allocated(device))
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -1,4 +1,4 @@
-"""Energy of a training, measured by codecarbon if it is installed."""
+"""Measures the energy of a training with codecarbon, if it is installed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ NOT_MEASURED = "not measured (codecarbon is not installed)"
 
 
 class EnergyMeter:
-    """Measures from `start` to `stop`. Needs no network; without codecarbon, `stop` returns None."""
+    """Measures from `start` to `stop`. Works offline; without codecarbon, `stop` returns None."""
 
     def __init__(self) -> None:
         self._tracker: Any = None
@@ -20,14 +20,14 @@ class EnergyMeter:
         with contextlib.suppress(ImportError):
             codecarbon = importlib.import_module("codecarbon")
             logging.getLogger("codecarbon").setLevel(logging.ERROR)
-            # the country only converts energy to carbon, which is not reported
+            # the country is only used to convert energy to carbon, which is not reported
             self._tracker = codecarbon.OfflineEmissionsTracker(
                 country_iso_code="ESP", save_to_file=False, log_level="error"
             )
             self._tracker.start()
 
     def stop(self) -> float | None:
-        """Kilowatt-hours that this machine used since `start`; None if not measured."""
+        """Kilowatt-hours used by this machine since `start`; None if not measured."""
         if self._tracker is None:
             return None
         self._tracker.stop()

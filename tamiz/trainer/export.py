@@ -1,4 +1,4 @@
-"""The trained model as a folder that transformers loads, with its card."""
+"""Writes the trained model as a folder that transformers loads, with its card."""
 
 from __future__ import annotations
 
@@ -19,17 +19,18 @@ from tamiz.trainer.trained import Card, Trained
 
 
 def export(model: Any, trained: Trained, out: Path, card: Card | None) -> None:
-    """Writes OUT: weights, tokenizer, curve, card, metrics. Only README.md and metrics.json contain times and energy.
+    """Writes weights, tokenizer, curve, card and metrics to OUT. Only README.md and metrics.json contain times and
+    energy.
 
-    Everything is first written to a folder within OUT/checkpoints, so that a killed run leaves no half-written file.
-    Raises TamizError where it can't be written.
+    Everything is first written to a folder inside OUT/checkpoints, so that a killed run leaves no half-written file.
+    Raises TamizError if OUT can't be written.
     """
     staging = out / FOLDER / "export"
     try:
         shutil.rmtree(staging, ignore_errors=True)
         staging.mkdir(parents=True)
         _write(model, trained, staging, card)
-        mode = (staging / "metrics.json").stat().st_mode  # safetensors makes files that only their owner reads
+        mode = (staging / "metrics.json").stat().st_mode  # safetensors creates files that only the owner can read
         for path in sorted(staging.iterdir()):
             path.chmod(mode)
             _move(path, out / path.name)
@@ -50,6 +51,6 @@ def _write(model: Any, trained: Trained, staging: Path, card: Card | None) -> No
 
 
 def _move(source: Path, target: Path) -> None:
-    """Renames into place, synced as every other output is."""
+    """Renames into place, with a sync as for every other output."""
     with files.atomic_path(target) as temporary:
         source.replace(temporary)

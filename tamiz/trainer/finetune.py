@@ -1,15 +1,15 @@
-"""Fine-tunes a trained T5 to name the class of a text, and compares it with always naming the most frequent class.
+"""Fine-tunes a trained T5 to classify texts, and compares it with always predicting the most frequent class.
 
     python -m tamiz.finetune OUT/model
     python -m tamiz.finetune OUT/model --input 'documents/*.jsonl.zst'
 
-Which source is a passage from? The class is the beginning of the text's address (the shortest that tells the texts
-apart), or the column named by --label-column. Without --input, tamiz.finetune takes the demo's documents, whose
-addresses separate good text from several kinds of bad text. Classes get equal numbers of passages, so that guessing
-scores lowest.
+The model predicts which source a passage is from. The class is the beginning of the text's URL (the shortest one that
+separates the texts), or the column named by --label-column. Without --input, tamiz.finetune uses the demo's
+documents, whose URLs separate good text from several kinds of bad text. Classes get equal numbers of passages, so
+that guessing scores lowest.
 
-The task is text to text: the target is the class's name, and a text belongs to the class whose name the model finds
-likeliest. It takes one or two minutes on two cores.
+The task is text to text: the target is the name of the class, and the model predicts the class whose name it finds
+most likely. It takes one or two minutes on two cores.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # where cores are shared; read when torch starts
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # faster on shared cores; read when torch is loaded
 
 import torch
 from torch.nn import functional
@@ -38,12 +38,12 @@ from tamiz.trainer.quiet import no_progress_bars
 
 HELD_OUT = 0.25
 PASSAGE_WORDS = 32
-PASSAGES = 8  # of one text, at most
+PASSAGES = 8  # maximum per text
 MARGIN = 0.10
 
 
 class Example(NamedTuple):
-    """origin: examples of one origin are on one side of the split."""
+    """origin: all examples with the same origin are on the same side of the split."""
 
     text: str
     label: str
@@ -58,7 +58,7 @@ class Encoded(NamedTuple):
 
 
 def read(pattern: str, label_column: str | None) -> list[tuple[str, str]]:
-    """(text, label or address or "") of every document; equal texts appear once."""
+    """(text, label or URL or "") of every document; equal texts appear once."""
     columns = (label_column,) if label_column else ()
     found: dict[str, str] = {}
     for item in work_items([pattern]):
@@ -69,29 +69,30 @@ def read(pattern: str, label_column: str | None) -> list[tuple[str, str]]:
 
 
 def address_class(url: str, depth: int) -> str:
-    """The host (depth 0), or the depth-th part of the path: a short name is learnt faster than a whole address."""
+    """The host (depth 0), or the depth-th part of the path: a short name is learnt faster than a whole URL."""
     split = urlsplit(url)
     return [split.netloc, *split.path.strip("/").split("/")][: depth + 1][-1]
 
 
 def label_by_address(documents: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    """(text, class) by the shortest beginning of the addresses that leaves no class with more than four fifths."""
+    """(text, class), by the shortest beginning of the URLs for which no class has over four fifths of the texts."""
     for depth in range(4):
         labelled = [(text, address_class(url, depth)) for text, url in documents]
         if max(Counter(label for _, label in labelled).values(), default=0) <= 0.8 * len(labelled):
             return labelled
-    raise BadArgument("the addresses don't separate the texts into classes: name a column with --label-column")
+    raise BadArgument("the URLs don't separate the texts into classes: name a column with --label-column")
 
 
 def passages(text: str, label: str) -> Iterator[Example]:
-    """Runs of PASSAGE_WORDS words, from the text's beginning."""
+    """Passages of PASSAGE_WORDS words each, from the beginning of the text."""
     words = text.split()
     for start in range(0, min(len(words), PASSAGES * PASSAGE_WORDS), PASSAGE_WORDS):
         yield Example(" ".join(words[start : start + PASSAGE_WORDS]), label, text)
 
 
 def choose(examples: list[Example], num_classes: int, rows: int, seed: int) -> list[Example]:
-    """Equal numbers of the most frequent classes, by a keyed draw; `rows` in all, or what the smallest can give."""
+    """Draws equal numbers of examples of the most frequent classes: `rows` in total, if the smallest class has
+    enough."""
     frequent = Counter(e.label for e in examples).most_common(num_classes)
     each = min(rows // len(frequent), frequent[-1][1])
     drawn = sorted(examples, key=lambda e: digest(seed, "choose", e.text))
@@ -99,7 +100,7 @@ def choose(examples: list[Example], num_classes: int, rows: int, seed: int) -> l
 
 
 def split(examples: list[Example], seed: int) -> tuple[list[Example], list[Example]]:
-    """(for training, held out): passages of one text are on one side. Raises BadArgument where a side is empty."""
+    """(training, held out). Passages of one text are on the same side. Raises BadArgument if a side is empty."""
     sides: tuple[list[Example], list[Example]] = ([], [])
     for example in examples:
         sides[uniform(seed, "held-out", example.origin) < HELD_OUT].append(example)
@@ -109,7 +110,7 @@ def split(examples: list[Example], seed: int) -> tuple[list[Example], list[Examp
 
 
 def encode(tokenizer: Any, examples: Sequence[Example], labels: list[str], length: int) -> Encoded:
-    """The first `length` ids of each text, </s> included; rows are padded."""
+    """The first `length` ids of each text, including </s>; rows are padded."""
     ids = torch.full((len(examples), length), tokenizer.pad_token_id)
     for row, example in enumerate(examples):
         known = tokenizer.encode(example.text, add_special_tokens=False, truncation=True, max_length=length - 1)
@@ -118,8 +119,8 @@ def encode(tokenizer: Any, examples: Sequence[Example], labels: list[str], lengt
 
 
 def target_ids(tokenizer: Any, labels: list[str]) -> torch.Tensor:
-    """The labels' names as targets, padded with -100: int64 [num_labels, longest]. Raises BadArgument where the
-    tokenizer encodes two names alike."""
+    """The names of the labels as targets, padded with -100: int64 [num_labels, longest]. Raises BadArgument if the
+    tokenizer encodes two names to the same ids."""
     encoded = [[*tokenizer.encode(label, add_special_tokens=False), tokenizer.eos_token_id] for label in labels]
     if len({tuple(ids) for ids in encoded}) < len(labels):
         raise BadArgument(f"the tokenizer can't tell the class names apart: rename {', '.join(labels)}")
@@ -130,7 +131,7 @@ def target_ids(tokenizer: Any, labels: list[str]) -> torch.Tensor:
 
 
 def name_losses(model: Any, ids: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """Minus the log-probability of each text's target: [n]. ids [n, length], targets [n, longest]."""
+    """The negative log-probability of each text's target: [n]. ids [n, length], targets [n, longest]."""
     mask = (ids != model.config.pad_token_id).long()
     decoder_ids = model.prepare_decoder_input_ids_from_labels(targets)
     logits = model(input_ids=ids, attention_mask=mask, decoder_input_ids=decoder_ids, use_cache=False).logits
@@ -139,7 +140,7 @@ def name_losses(model: Any, ids: torch.Tensor, targets: torch.Tensor) -> torch.T
 
 
 def batches(count: int, batch_size: int, seed: int) -> Iterator[torch.Tensor]:
-    """Row numbers, epoch after epoch, shuffled anew in each."""
+    """Row numbers, epoch after epoch; each epoch is shuffled differently."""
     source = torch.Generator().manual_seed(seed)
     while True:
         order: Any = torch.randperm(count, generator=source)
@@ -147,7 +148,7 @@ def batches(count: int, batch_size: int, seed: int) -> Iterator[torch.Tensor]:
 
 
 def finetune(model: Any, rows: Encoded, targets: torch.Tensor, options: argparse.Namespace) -> None:
-    """AdamW, its rate falling linearly to 0."""
+    """Trains with AdamW; the learning rate falls linearly to 0."""
     optimizer = torch.optim.AdamW(model.parameters(), lr=options.learning_rate, weight_decay=0.0)
     schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, options.steps)
     model.train()
@@ -166,7 +167,7 @@ def finetune(model: Any, rows: Encoded, targets: torch.Tensor, options: argparse
 
 @torch.no_grad()
 def predict(model: Any, rows: Encoded, targets: torch.Tensor) -> torch.Tensor:
-    """The class whose name is likeliest: int64 [n]."""
+    """The class whose name is most likely: int64 [n]."""
     model.eval()
     scored = [
         torch.stack([name_losses(model, ids, target.expand(len(ids), -1)) for target in targets], 1)
@@ -193,12 +194,12 @@ def examples_from(options: argparse.Namespace) -> list[Example]:
     labelled = documents if options.label_column else label_by_address(documents)
     examples = [e for text, label in labelled for e in passages(text, label)]
     if len({e.label for e in examples}) < 2:
-        raise BadArgument(f"{options.input} has {len(examples)} passages of one class: two are needed")
+        raise BadArgument(f"{options.input} has {len(examples)} passages of one class: two classes are needed")
     return choose(examples, options.classes, options.rows, options.seed)
 
 
 def run(options: argparse.Namespace) -> bool:
-    """Whether the model beats the most frequent class by MARGIN on held-out rows."""
+    """Returns whether the model is better than the most frequent class by MARGIN on held-out rows."""
     torch.manual_seed(options.seed)
     torch.set_num_threads(options.num_threads)
     train, held_out = split(examples_from(options), options.seed)
@@ -222,19 +223,19 @@ def run(options: argparse.Namespace) -> bool:
 
 
 def main(arguments: Sequence[str] | None = None, *, documents: str | None = None) -> int:
-    """Exit code 0 if the model beats the most frequent class by 10 points, 1 if not.
+    """Returns exit code 0 if the model is better than the most frequent class by 10 points, else 1.
 
-    documents: the pattern where there is no --input; None requires --input.
+    documents: the default of --input; None makes --input required.
     """
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("model", type=Path, help="folder of a trained T5")
     parser.add_argument(
         "--input", default=documents, required=documents is None, help="pattern of documents [default: %(default)s]"
     )
-    parser.add_argument("--label-column", help="column with the class [default: what the address begins with]")
-    parser.add_argument("--classes", type=int, default=3, help="most frequent classes to tell apart")
-    parser.add_argument("--rows", type=int, default=1600, help="passages to take, held-out ones included")
-    parser.add_argument("--length", type=int, default=80, help="ids of each passage to read")
+    parser.add_argument("--label-column", help="column with the class [default: the beginning of the URL]")
+    parser.add_argument("--classes", type=int, default=3, help="number of classes: the most frequent ones")
+    parser.add_argument("--rows", type=int, default=1600, help="number of passages, including held-out ones")
+    parser.add_argument("--length", type=int, default=80, help="number of ids to read of each passage")
     parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--batch-size", type=int, default=8)
     parser.add_argument("--learning-rate", type=float, default=1e-3)

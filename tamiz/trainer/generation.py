@@ -1,4 +1,4 @@
-"""What a trained model makes of a text."""
+"""Generates text with a trained model."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from tamiz.trainer.families import FAMILIES, ModelSettings
 
 
 def generate(folder: str | Path, text: str, *, max_new_tokens: int | None = None, num_beams: int = 4) -> str:
-    """Fills the text's masked spans, or continues it, as the model's family does.
+    """Fills the masked spans of a text or continues it, depending on the model's family.
 
-    Raises BadArgument where the folder has no model of a known family or the text doesn't suit it.
+    Raises BadArgument if the folder has no model of a known family or the text doesn't suit the family.
     """
     family = family_of(Path(folder))
     return family.generate(folder, text, max_new_tokens=max_new_tokens, num_beams=num_beams)
 
 
 def family_of(folder: Path) -> type[ModelSettings]:
-    """The family of an exported model, from its config.json. Raises BadArgument where there is none."""
+    """The family of an exported model, from its config.json. Raises BadArgument if it is unknown."""
     path = folder / "config.json"
     if not path.is_file():
         raise BadArgument(f"{folder} has no trained model: name the folder that `tamiz train` or `run` wrote")
@@ -31,4 +31,4 @@ def family_of(folder: Path) -> type[ModelSettings]:
         if family.model_type == model_type:
             return family
     known = ", ".join(family.model_type for family in FAMILIES)
-    raise BadArgument(f"{path} says model_type {model_type!r}; the families here have {known}")
+    raise BadArgument(f"{path} has model_type {model_type!r}, which no family has; known model types: {known}")

@@ -1,4 +1,4 @@
-"""What training starts from: shards, the tokenizer that made them, a model with room for its ids."""
+"""The inputs of training: shards, the tokenizer that made them, and a model with enough rows for its ids."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ class Inputs(msgspec.Struct, frozen=True, kw_only=True):
     shards: Path
     tokenizer: Path
     bos_id: int | None
-    """The tokenizer's."""
+    """The tokenizer's BOS id."""
     fingerprint: str
-    """Of the shards' content."""
+    """Fingerprint of the shards' content."""
     facts: ShardFacts
-    """Of the rows that the model sees: corrupted ones where training corrupts them."""
+    """Facts about the rows that the model reads: corrupted rows, if training corrupts them."""
 
 
 def check_inputs(
     shards: Path, tokenizer: Path, model: ModelSettings, span_corruption: SpanCorruptionSettings | None = None
 ) -> Inputs:
-    """Raises BadArgument where shards, tokenizer and model don't belong together, DamagedFile where one of them is
+    """Raises BadArgument if shards, tokenizer and model don't belong together, DamagedFile if one of them is
     incomplete."""
     read = read_shards(shards)
     facts = corrupted_facts(read.facts, span_corruption) if span_corruption else read.facts
@@ -46,7 +46,7 @@ def check_inputs(
     if encoder.sha256 != facts.tokenizer_sha256:
         raise BadArgument(
             f"{tokenizer} (sha256 {encoder.sha256[:12]}) is not the tokenizer of {shards} "
-            f"({facts.tokenizer_sha256[:12]}): name the one that made the shards"
+            f"({facts.tokenizer_sha256[:12]}): name the tokenizer that made the shards"
         )
     return Inputs(
         shards=shards, tokenizer=tokenizer, bos_id=encoder.bos_id, fingerprint=read.fingerprint, facts=facts
@@ -54,5 +54,5 @@ def check_inputs(
 
 
 def tokenizer_files(folder: Path) -> list[Path]:
-    """The files that AutoTokenizer needs, and the engine's own model."""
+    """The files that AutoTokenizer needs, and the model of the tokenizer's engine."""
     return [folder / name for name in TOKENIZER_FILES if (folder / name).is_file()]

@@ -1,4 +1,4 @@
-"""Lines that show the progress of a training."""
+"""Reports the progress of a training, line by line."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ SECONDS_BETWEEN_LINES = 10.0
 
 
 class Progress:
-    """Reports the first step, the last, and about one every SECONDS_BETWEEN_LINES in between."""
+    """Reports the first step, the last step, and one step about every SECONDS_BETWEEN_LINES in between."""
 
     def __init__(self, report: Callable[[str], None], steps: int) -> None:
         self._report, self._steps = report, steps

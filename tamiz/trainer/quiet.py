@@ -1,4 +1,4 @@
-"""transformers without its progress bars."""
+"""Turns off the progress bars of transformers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def no_progress_bars() -> Iterator[None]:
-    """Loading and saving a small model needs no bar. Restores the setting afterwards."""
+    """For loading and saving small models. Restores the setting afterwards."""
     from transformers.utils import logging
 
     shown = logging.is_progress_bar_enabled()

@@ -6,7 +6,7 @@ from tamiz.trainer.settings import TrainSettings
 
 
 def learning_rate(step: int, settings: TrainSettings) -> float:
-    """The rate at step 1, 2, ...: linear from 0 over the first ramp_steps, then the schedule.
+    """The rate at step 1, 2, ...: rises linearly from 0 over the first ramp_steps, then follows the schedule.
 
     inverse_sqrt: T5's 1 / sqrt(max(step, warmup_steps)), scaled to peak at settings.learning_rate.
     Source: arXiv:1910.10683 §3.1.2.

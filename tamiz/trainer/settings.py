@@ -1,4 +1,4 @@
-"""Settings of a training. Imports no torch, so that recipes can name them; a model's are in `families`."""
+"""Training settings; those of models are in `families`. Doesn't import torch, so recipes can be read without it."""
 
 from __future__ import annotations
 
@@ -13,44 +13,45 @@ class TrainSettings(Config, frozen=True, kw_only=True):
     """How a model is trained."""
 
     steps: int
-    """Updates of the weights."""
+    """Number of updates of the weights."""
     batch_size: int = 32
     """Rows per step over all devices."""
     micro_batch_size: int | None = None
-    """Rows per forward pass, their gradients summed. None: 4 on a CPU (as fast there, in less memory), the whole
-    batch on a GPU."""
+    """Rows per forward pass; gradients are summed over the batch. None: 4 on a CPU (as fast as more, with less
+    memory), the whole batch on a GPU."""
     learning_rate: float = 3e-3
-    """The schedule's highest rate."""
+    """The highest learning rate of the schedule."""
     warmup_steps: int = 100
-    """Steps at learning_rate before inverse_sqrt falls."""
+    """Number of steps at learning_rate before inverse_sqrt starts to fall."""
     ramp_steps: int = 0
-    """The first steps, over which the rate grows linearly from 0; T5 has none."""
+    """Number of first steps over which the rate rises linearly from 0; T5 has none."""
     schedule: Literal["inverse_sqrt", "constant"] = "inverse_sqrt"
-    """inverse_sqrt: T5's, falling with the root of the step after warmup_steps."""
+    """inverse_sqrt: T5's schedule, which falls with the square root of the step after warmup_steps."""
     weight_decay: float = 0.0
-    """AdamW's, of matrices only: never of norms, biases or embeddings of positions (the family says which)."""
+    """AdamW's weight decay. It applies only to matrices, not to norms, biases or position embeddings (the family
+    decides)."""
     betas: tuple[float, float] = (0.9, 0.999)
-    """AdamW's decay rates of the gradient's mean and square."""
+    """AdamW's decay rates for the mean and the square of the gradient."""
     epsilon: float = 1e-8
-    """AdamW's."""
+    """AdamW's epsilon."""
     clip_norm: float = 1.0
-    """Bound of the gradient's global norm."""
+    """Maximum global norm of the gradient; larger gradients are scaled down."""
     validate_every: int = 500
-    """Steps between validations; 0: only before the first step and after the last."""
+    """Steps between validations; 0: only before the first step and after the last step."""
     validation_batches: int = 8
-    """At most this many batches of the validation split, the same rows each time."""
+    """Maximum number of validation batches; they have the same rows each time."""
     checkpoint_every: int = 500
-    """Steps between checkpoints; 0 for none."""
+    """Steps between checkpoints; 0: no checkpoints."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """auto: bfloat16 autocast on a GPU that has it, float32 elsewhere."""
+    """auto: bfloat16 autocast on a GPU that supports it, float32 elsewhere."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    """auto: a GPU where there is one."""
+    """auto: a GPU if there is one."""
     span_corruption: SpanCorruptionSettings | None = None
-    """Noise that corrupts the rows of causal shards anew in each epoch (T5). None: rows are used as stored."""
+    """Span corruption of causal rows, with new noise in each epoch (T5). None: rows are used as stored."""
     num_threads: int = 2
-    """torch's threads on a CPU; another number changes the last bits of the weights."""
+    """Number of torch threads on a CPU; a different number changes the last bits of the weights."""
     seed: int = 0
-    """Of the initial weights, the order of rows, dropout and span_corruption's noise."""
+    """Seed of the initial weights, the order of rows, dropout and the noise of span_corruption."""
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch_size", "validation_batches", "num_threads"):

@@ -15,7 +15,7 @@ from tamiz.trainer.settings import TrainSettings
 
 
 def optimizer(model: torch.nn.Module, family: ModelSettings, settings: TrainSettings) -> torch.optim.AdamW:
-    """AdamW that decays what the family's `decays` names."""
+    """AdamW, with weight decay for the parameters for which the family's `decays` is true."""
     named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
     decayed = [p for name, p in named if family.decays(name, p)]
     kept = [p for name, p in named if not family.decays(name, p)]
@@ -24,7 +24,7 @@ def optimizer(model: torch.nn.Module, family: ModelSettings, settings: TrainSett
 
 
 class Steps:
-    """Runs a model on batches: forward, backward and update, in micro-batches."""
+    """Trains and validates a model on batches, in micro-batches."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class Steps:
         self._family, self._micro_rows, self._bfloat16 = family, micro_rows, bfloat16
 
     def train(self, batch: Batch, learning_rate: float) -> float:
-        """One update; returns the batch's mean loss before it. Raises TamizError where it is not a number."""
+        """Does one update; returns the mean loss of the batch before it. Raises TamizError if it isn't finite."""
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate
         self.model.train()
@@ -57,7 +57,7 @@ class Steps:
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip_norm)
         if not math.isfinite(total) or not torch.isfinite(norm):
             raise TamizError(
-                f"the loss is {total / count} and the gradient's norm {float(norm)} at learning rate "
+                f"the loss is {total / count} and the norm of the gradient is {float(norm)} at learning rate "
                 f"{learning_rate:.3g}: lower train.learning_rate, or set train.ramp_steps"
             )
         self.optimizer.step()
@@ -65,7 +65,7 @@ class Steps:
 
     @torch.no_grad()
     def validate(self, batches: Iterable[Batch]) -> float:
-        """Mean loss over every target of `batches`."""
+        """Mean loss over all targets of `batches`."""
         self.model.eval()
         total, count = 0.0, 0
         for batch in batches:

@@ -1,8 +1,8 @@
-"""Trains a model on shards: a small loop that an interruption doesn't change.
+"""Trains a model on shards: a small loop whose result doesn't depend on interruptions.
 
-OUT ends with what transformers loads (config.json, model.safetensors, generation_config.json, the tokenizer's files),
-a card (README.md, loss.png) and metrics.json. OUT/checkpoints/ has what a run needs to resume; the caller deletes it
-once everything else is recorded.
+At the end, OUT has what transformers loads (config.json, model.safetensors, generation_config.json, the tokenizer's
+files), a card (README.md, loss.png) and metrics.json. OUT/checkpoints/ has what a run needs to resume; the caller
+deletes it once everything else is recorded.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from tamiz.trainer.steps import Steps
 from tamiz.trainer.trained import Card, Metrics, Trained
 
 Report = Callable[[str], None]
-HISTORY_POINTS = 400  # training losses kept for the curve, at most
+HISTORY_POINTS = 400  # maximum number of training losses kept for the curve
 
 
 def train(
@@ -44,14 +44,14 @@ def train(
     card: Card | None = None,
     report: Report = print,
 ) -> Metrics:
-    """Trains for settings.steps steps, resuming from OUT/checkpoints/ if there are any; returns the metrics.
+    """Trains for settings.steps steps, resuming from OUT/checkpoints/ if it has any; returns the metrics.
 
-    On a CPU, equal shards, tokenizer and settings give byte-identical model.safetensors, interrupted or not. Losses
-    are in nats per target id; validation_loss is None where the shards have no validation rows. card: makes the text
-    of README.md; None writes none.
+    On a CPU, equal shards, tokenizer and settings give a byte-identical model.safetensors, interrupted or not. Losses
+    are in nats per target id; validation_loss is None if the shards have no validation rows. card: returns the text
+    of README.md; None: no README.md.
 
-    Raises BadArgument where shards, tokenizer and model don't belong together, StaleOutput for checkpoints of another
-    training, DamagedFile for damaged inputs, TamizError where the loss stops being a number.
+    Raises BadArgument if shards, tokenizer and model don't belong together, StaleOutput for checkpoints of another
+    training, DamagedFile for damaged inputs, TamizError if the loss is no longer finite.
     """
     inputs = check_inputs(shards, tokenizer, model, settings.span_corruption)
     files.remove_temporary(out)
@@ -65,7 +65,7 @@ def train(
 
 
 class _Run:
-    """The state of one training: model, optimizer, place in the data, random state, losses so far."""
+    """The state of one training: model, optimizer, position in the data, random state, losses so far."""
 
     def __init__(
         self, inputs: Inputs, out: Path, family: ModelSettings, settings: TrainSettings, report: Report
@@ -93,7 +93,7 @@ class _Run:
         precision = "bfloat16 autocast" if bfloat16 else "float32"
         report(
             f"{num_parameters(built):,} parameters on {device} in {precision}; "
-            f"{self._data.rows:,} rows, {settings.batch_size} a step, {micro_rows} at a time"
+            f"{self._data.rows:,} rows, {settings.batch_size} per step, {micro_rows} at a time"
         )
 
     def resume(self) -> None:
@@ -151,7 +151,7 @@ class _Run:
         self._progress.step(step, loss, rate, self._tokens_per_step())
 
     def _validate(self) -> None:
-        """Notes the validation loss of this step, where there are validation rows."""
+        """Records the validation loss of this step, if there are validation rows."""
         if self._validation is None:
             return
         loss = self.steps.validate(self._validation_batches(self._validation))
@@ -159,16 +159,16 @@ class _Run:
         self._report(f"step {self._step:,}: validation loss {loss:.4f}")
 
     def _validation_batches(self, data: ShardDataset) -> Iterator[Batch]:
-        """The same rows at every call, each once."""
+        """Yields the same rows in every call, each of them once."""
         for step in range(min(self._settings.validation_batches, data.steps_per_epoch)):
             yield data.batch(0, step)
 
     def _tokens_per_step(self) -> int:
-        """Ids that the model reads in a step, those of a decoder included."""
+        """Number of ids that the model reads in a step, including those of a decoder."""
         return self._settings.batch_size * self._family.ids_per_row(self._inputs.facts)
 
     def metrics(self) -> Metrics:
-        """The content of metrics.json. Losses are in nats per target id; `tokens` counts a decoder's ids, too."""
+        """The content of metrics.json. Losses are in nats per target id; `tokens` includes the ids of a decoder."""
         validation = [point["validation_loss"] for point in self._history if "validation_loss" in point]
         return {
             "initial_validation_loss": validation[0] if validation else None,
@@ -188,7 +188,7 @@ class _Run:
 
 
 def _made_from(inputs: Inputs, model: ModelSettings, settings: TrainSettings) -> dict[str, Any]:
-    """All that decides the model's bytes, flat: a checkpoint must agree with it."""
+    """A flat dict of everything that decides the model's bytes: a checkpoint must have the same."""
     plain = {f"model.{name}": value for name, value in msgspec.to_builtins(model).items()}
     plain |= {f"train.{name}": value for name, value in msgspec.to_builtins(settings).items()}
     return plain | {

@@ -1,4 +1,4 @@
-"""What a training ends with, for whoever describes the model."""
+"""The results of a training, for the model card."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ class Trained:
     """A finished training."""
 
     inputs: Inputs
-    """Shards and tokenizer."""
+    """The shards and the tokenizer."""
     model: ModelSettings
-    """The model's shape."""
+    """The shape of the model."""
     settings: TrainSettings
-    """How it was trained."""
+    """The settings of the training."""
     metrics: Metrics
     """The content of metrics.json."""
 
 
 Card = Callable[[Trained], str]
-"""Makes the text of README.md."""
+"""Returns the text of README.md."""

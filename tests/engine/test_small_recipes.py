@@ -81,7 +81,7 @@ def test_a_tokenizer_that_is_brought(whole, tmp_path, file):
     overrides = [f"tokenizer.file={file}", "shards.mean_noise_span_length=5"]
     recipe = load(str(whole / "mine.toml"), overrides=overrides)
     brought, shards = Run(recipe, tmp_path / "run", Context()).stages()
-    assert (brought.state, brought.rows[0][0]) == ("finished", "brought, sha256")
+    assert (brought.state, brought.rows[0][0]) == ("finished", "existing, sha256")
     assert not (tmp_path / "run" / "tokenizer").exists()
     assert shards.facts["vocab_size"] == (384 if file == "byt5" else 700)
     assert verify(tmp_path / "run")[1] == []

@@ -145,7 +145,7 @@ def stage(name: str, after: str | None) -> Stage:
 @pytest.mark.parametrize(
     ("stages", "message"),
     [
-        ([("language-id", "nothing")], "the stage language-id runs after 'nothing', which is no stage"),
+        ([("language-id", "nothing")], "the stage language-id runs after 'nothing', which is not a stage"),
         ([("one", "two"), ("two", "one")], "one, two run after each other"),
     ],
 )

@@ -158,7 +158,7 @@ class Seedy(Mill, frozen=True, kw_only=True, tag="seedy"):
     ("kinds", "message"),
     [
         ((Stone, Wet), "--wet is a yes/no flag in one mill of stone and wet only: rename one"),
-        ((Seedy,), "--seed of the mill seedy is an option already: rename it"),
+        ((Seedy,), "--seed of the mill seedy is already an option: rename it"),
     ],
 )
 def test_flags_that_collide_are_refused(kinds: tuple[type[Mill], ...], message: str):

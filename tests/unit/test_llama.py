@@ -190,7 +190,7 @@ def test_the_card_tells_of_a_causal_model(finished):
     assert (head["pipeline_tag"], head["tags"]) == ("text-generation", ["llama", "tamiz"])
     for part in ("# A Llama trained with tamiz", "AutoModelForCausalLM.from_pretrained", "| objective | causal |"):
         assert part in text
-    assert "| ids in a row | 16, each predicted from those before it |" in text
+    assert "| ids in a row | 16, each predicted from the previous ids |" in text
 
 
 def test_it_continues_a_text(finished):
@@ -199,7 +199,7 @@ def test_it_continues_a_text(finished):
     assert made.startswith("palabra0  palabra1")
     assert made == generate(out, "palabra0  palabra1", max_new_tokens=3)
     assert isinstance(generate(out, "", max_new_tokens=2), str)
-    with pytest.raises(BadArgument, match="the text has 1 ids and max_new_tokens is 32; together they may have 32"):
+    with pytest.raises(BadArgument, match="the text has 1 ids and max_new_tokens is 32; the sum must be at most 32"):
         generate(out, "palabra0", max_new_tokens=32)
 
 

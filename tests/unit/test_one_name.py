@@ -69,7 +69,7 @@ def test_a_package_that_hides_ours_is_named(site, tmp_path, name):
     home = package(tmp_path, name)
     for done in (tamiz(tmp_path, site), tamiz(site, cwd=tmp_path)):
         assert done.returncode == 1
-        assert done.stderr.startswith(f"error: {home.resolve()} hides tamiz's own package {name!r} ({site / name})")
+        assert done.stderr.startswith(f"error: {home.resolve()} hides tamiz's package {name!r} ({site / name})")
         assert len(done.stderr.splitlines()) == 1
 
 

@@ -134,7 +134,7 @@ def test_pinned_memory_without_a_gpu_is_refused(tmp_path):
     if torch.cuda.is_available():
         pytest.skip("has a GPU")
     dataset = ShardDataset(make_shards(tmp_path / "s"), batch_size=3, pin_memory=True)
-    with pytest.raises(BadArgument, match="torch sees no GPU"):
+    with pytest.raises(BadArgument, match="torch finds no GPU"):
         next(iter(dataset))
 
 

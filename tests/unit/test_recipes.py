@@ -70,12 +70,12 @@ def test_the_other_source_brings_its_own_sample():
         ("sample.method=steps", "sample.method is 'steps'; it must be one of gaussian, stepwise, random, buckets"),
         ("sample.width=early", "sample.width is 'early'; it must be bertin, bertin-early or a number"),
         ("sample.median=[1]", "sample.median: Expected"),
-        ("model.vocab_size=4000", "model.vocab_size is 4000 but tokenizer.vocab_size is 5000: raise it to 5000"),
+        ("model.vocab_size=4000", "model.vocab_size is 4000 but tokenizer.vocab_size is 5000: set model"),
         ("score.mode=ccnet", "score.mode is 'ccnet' but lm scores in 'lines'"),
         ("shards.sequence_length=1", "sequence_length is 1"),
         ("documents.source=mc4-fr", "documents.source"),
         ("documents.source=[1]", "documents.source"),
-        ("documents.2.input=x", "documents.0 to documents.0; documents.1 adds one"),
+        ("documents.2.input=x", "the recipe's last source is documents.0; to add one, set documents.1"),
         ("documents.input=[]", "documents.input is empty"),
         ("documents.text_colunm=x", "documents.text_colunm: no such key"),
         ("documents=5", "documents: Expected `object`"),
@@ -161,7 +161,9 @@ def test_several_sources_and_overrides_of_each(tmp_path):
         ("b", None, None),
         (None, "mmarco-es", None),
     ]
-    with pytest.raises(BadArgument, match=r"the recipe has 2 sources of documents; say which: documents\.0\.input"):
+    with pytest.raises(
+        BadArgument, match=r"the recipe has 2 sources of documents; name one of them, such as documents\.0\.input"
+    ):
         load(path, overrides=["documents.input=c"])
     with pytest.raises(BadArgument, match=r"documents\.1: (give either|neither) input"):
         load(path, overrides=["documents.1.source="])

@@ -72,8 +72,8 @@ def test_steps_out_of_bounds_are_refused_and_never_ignored(capsys, home, steps):
     ("text", "message"),
     [
         (MODEL.replace("steps = 3\n", ""), "has no train.steps: add it, or pass --steps"),
-        ("[train]\nsteps = 3", "must have a section [model]"),
-        (MODEL + "[modle]\n", "has modle: it may have the sections [model] and [train] only"),
+        ("[train]\nsteps = 3", "has no section [model]: add it; a section [train] is optional"),
+        (MODEL + "[modle]\n", "has modle: it may only have the sections [model] and [train]"),
         (MODEL.replace("d_model = 16", "d_model = 0"), "model.d_model is 0; it must be at least 1"),
         (MODEL.replace("d_model = 16", 'd_model = "x"'), "model.d_model: Expected `int`"),
         (MODEL.replace("d_model = 16", "d_mode = 16"), "model.d_mode: no such key"),
@@ -105,8 +105,8 @@ def test_a_recipe_trains_a_t5_from_causal_shards():
             r"span_corruption: rows of 563 ids .* 562 or 564",
         ),
         ([*CAUSAL, NOISE, "tokenizer.extra_ids=20"], r"28 noise spans, .* 20 sentinels"),
-        ([*CAUSAL, NOISE, "shards.packing=best-fit"], r"needs full rows, but shards\.packing leaves some short"),
-        ([*CAUSAL, NOISE, "shards.character_borders=true"], r"shards\.character_borders leaves some short"),
+        ([*CAUSAL, NOISE, "shards.packing=best-fit"], r"needs full rows, but shards\.packing leaves some rows short"),
+        ([*CAUSAL, NOISE, "shards.character_borders=true"], r"shards\.character_borders leaves some rows short"),
     ],
 )
 def test_causal_shards_that_a_t5_cannot_take_are_refused(overrides, message):
@@ -172,6 +172,6 @@ def test_a_folder_without_a_model_is_refused(capsys, tmp_path):
     assert (code, f"{tmp_path} has no trained model" in error) == (2, True)
     (tmp_path / "config.json").write_text('{"model_type": "bert"}')
     code, _, error = run(capsys, "generate", tmp_path, "x")
-    assert (code, "says model_type 'bert'; the families here have t5, llama" in error) == (2, True)
+    assert (code, "has model_type 'bert', which no family has; known model types: t5, llama" in error) == (2, True)
     (tmp_path / "config.json").write_text("{")
     assert run(capsys, "generate", tmp_path, "x")[0] == 1

@@ -238,5 +238,5 @@ def test_torch_is_left_as_it_was(shards, tokenizer, tmp_path):
 
 @pytest.mark.skipif(os.environ.get("CUDA_VISIBLE_DEVICES") == "" or torch.cuda.is_available(), reason="has a GPU")
 def test_a_gpu_that_is_not_there_is_said(shards, tokenizer, tmp_path):
-    with pytest.raises(BadArgument, match=r"train\.device is 'cuda' but torch sees no GPU"):
+    with pytest.raises(BadArgument, match=r"train\.device is 'cuda' but torch finds no GPU"):
         train(shards, tokenizer, tmp_path, MODEL, msgspec.structs.replace(SETTINGS, device="cuda"))

@@ -1,20 +1,21 @@
-"""Model families: one file each, all of it in one settings type tagged `family`.
+"""Model families: one file and one settings class each, tagged by `family`.
 
-A family owns its models' shape and checks, how a model is built, which shards it trains on, its loss, what weight
-decay touches, how it writes text and what its card says (`ModelSettings` lists it all). A recipe's [model] names it:
+A family defines the shape of its models and the checks of it, how a model is built, which shards it trains on, its
+loss, which parameters weight decay applies to, how it generates text and the text of its card (see `ModelSettings`).
+A recipe's [model] names the family:
 
     [model]
     family = "llama"
     vocab_size = 32000
 
-To add one, write a subclass of `ModelSettings`, or of `CausalSettings` for a model that predicts each id from those
-before it, and register it:
+To add a family, write a subclass of `ModelSettings`, or of `CausalSettings` for a model that predicts each id from
+the previous ids, and register it:
 
     @FAMILIES.register
     class Gpt2(CausalSettings, frozen=True, kw_only=True, tag="gpt2"):
         ...
 
-Importing a family imports neither torch nor transformers: its methods do.
+Importing a family imports neither torch nor transformers: only its methods do.
 """
 
 from __future__ import annotations
@@ -28,11 +29,11 @@ from tamiz.trainer.families.base import ModelSettings
 
 __all__ = ["DEFAULT", "FAMILIES", "ModelSettings"]
 
-DEFAULT = "t5"  # the family of a [model] that names none
+DEFAULT = "t5"  # the family if [model] doesn't name one
 
 
 class Families(Choices[type[ModelSettings]]):
-    """The registry. Its `convert` says which family a stray key belongs to."""
+    """The registry. For a key of another family, `convert` names that family."""
 
     def convert(self, settings: Mapping[str, Any], default: str | None = DEFAULT) -> Any:
         name = settings.get(self.tag, default)

@@ -1,4 +1,4 @@
-"""What causal families share: models that predict each id of a row from those before it."""
+"""The base of causal families: models that predict each id of a row from the previous ids."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 
 class CausalSettings(ModelSettings, frozen=True, kw_only=True):
-    """A family of causal models. A subclass sets `title` and `model_type`, adds its shape, and defines `new`: a model
-    of transformers whose class AutoModelForCausalLM loads, or any that maps `input_ids` [b, n] to `.logits`.
+    """A family of causal models. A subclass sets `title` and `model_type`, adds its shape, and defines `new`, which
+    returns a transformers model that AutoModelForCausalLM loads, or any that maps `input_ids` [b, n] to `.logits`.
     """
 
     auto_class: ClassVar[str] = "AutoModelForCausalLM"
@@ -26,7 +26,7 @@ class CausalSettings(ModelSettings, frozen=True, kw_only=True):
 
     @property
     def max_ids(self) -> int | None:
-        """The most ids that the model reads at once; None where nothing bounds them."""
+        """The maximum number of ids that the model reads at once; None if there is no limit."""
         return None
 
     def check_shards(self, shards: ShardSettings, train: TrainSettings, num_sentinels: int | None = None) -> None:  # noqa: ARG002
@@ -35,7 +35,7 @@ class CausalSettings(ModelSettings, frozen=True, kw_only=True):
             raise ValueError(f"train.span_corruption is for t5, not {self.family}: remove it")
         if objective != "causal":
             raise ValueError(
-                f"shards.objective is {objective!r}, but model.family {self.family} needs 'causal': set it so"
+                f"shards.objective is {objective!r}, but model.family {self.family} needs 'causal': change it"
             )
         read = ids_read(shards.sequence_length)
         if self.max_ids is not None and read > self.max_ids:
@@ -59,11 +59,11 @@ class CausalSettings(ModelSettings, frozen=True, kw_only=True):
         super().takes(facts, shards)
 
     def prepare(self, batch: dict[str, torch.Tensor], pad_id: int) -> dict[str, torch.Tensor]:  # noqa: ARG002
-        """input_ids and targets, both [b, n]: target i is the id after input i. Where packing left rows short,
-        `num_tokens` says which ids are padding; padding is not predicted, and nothing before it sees it.
+        """input_ids and targets, both [b, n]: target i is the id after input i. If packing left rows short,
+        `num_tokens` tells which ids are padding; padding is not predicted, and no id before it attends to it.
 
-        Mesh-style rows of 2**k + 1 ids give 2**k inputs, a width that kernels like. From other rows the model reads
-        every id, and predicts nothing after the last one.
+        Mesh-style rows of 2**k + 1 ids give 2**k inputs, a width that kernels handle fast. In other rows the model
+        reads every id, and predicts nothing after the last one.
         """
         from torch.nn import functional
 
@@ -85,7 +85,7 @@ class CausalSettings(ModelSettings, frozen=True, kw_only=True):
 
     @classmethod
     def generate(cls, folder: str | Path, text: str, *, max_new_tokens: int | None = None, num_beams: int = 4) -> str:
-        """`text` and its likeliest continuation, of at most max_new_tokens (40) ids."""
+        """`text` and its most likely continuation, of at most max_new_tokens (40) ids."""
         from tamiz.trainer.families.continuation import continue_text
 
         return continue_text(folder, text, max_new_tokens=max_new_tokens or 40, num_beams=num_beams)
@@ -94,11 +94,11 @@ class CausalSettings(ModelSettings, frozen=True, kw_only=True):
         return f"A {self.title} of {parameters:,} parameters, pretrained from scratch: it continues texts."
 
     def row_description(self, facts: ShardFacts) -> str:
-        return f"{ids_read(facts.sequence_length):,}, each predicted from those before it"
+        return f"{ids_read(facts.sequence_length):,}, each predicted from the previous ids"
 
 
 def ids_read(width: int) -> int:
-    """Ids of a stored row that the model reads: all but the last of a mesh-style row, whose width is 2**k + 1."""
+    """Number of ids of a stored row that the model reads: all but the last id of mesh-style rows (2**k + 1 ids)."""
     mesh = width > 2 and (width - 1) & (width - 2) == 0
     return width - 1 if mesh else width
 

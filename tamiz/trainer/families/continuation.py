@@ -10,11 +10,11 @@ from tamiz.trainer.quiet import no_progress_bars
 
 
 def continue_text(folder: str | Path, text: str, *, max_new_tokens: int, num_beams: int) -> str:
-    """`text` and what the model finds likeliest to follow, up to the end of a document.
+    """`text` and its most likely continuation, up to the end of the document.
 
-    The text comes back unchanged, whatever the tokenizer's normaliser does to it. An empty one is begun from the
-    model's BOS, or from its EOS where it has none. Raises BadArgument where text and continuation are longer than the
-    model reads.
+    The text itself is returned unchanged, even if the tokenizer normalises it. For an empty text, generation starts
+    from the model's BOS, or from EOS if it has no BOS. Raises BadArgument if text and continuation are longer than
+    the model can read.
     """
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -26,11 +26,11 @@ def continue_text(folder: str | Path, text: str, *, max_new_tokens: int, num_bea
     begin = config.eos_token_id if config.bos_token_id is None else config.bos_token_id
     ids = tokenizer.encode(text, add_special_tokens=False) or ([] if begin is None else [begin])
     if not ids:
-        raise BadArgument("the text is empty, and this model has no BOS or EOS to begin from: give a text")
+        raise BadArgument("the text is empty, and this model has no BOS or EOS to start from: give a text")
     most = getattr(config, "max_position_embeddings", None)
     if most is not None and len(ids) + max_new_tokens > most:
         raise BadArgument(
-            f"the text has {len(ids)} ids and max_new_tokens is {max_new_tokens}; together they may have {most}: "
+            f"the text has {len(ids)} ids and max_new_tokens is {max_new_tokens}; the sum must be at most {most}: "
             "shorten one"
         )
     given = torch.tensor([ids])
@@ -46,6 +46,6 @@ def continue_text(folder: str | Path, text: str, *, max_new_tokens: int, num_bea
 
 
 def _added(tokenizer: Any, ids: list[int], made: list[int]) -> str:
-    """The text of the ids that `made` adds to `ids`, with the space that separates them, if any."""
+    """The text that the ids `made` add to `ids`, including a space that separates them, if any."""
     before, whole = (str(tokenizer.decode(part, skip_special_tokens=True)) for part in (ids, made))
     return whole[len(before) :] if whole.startswith(before) else str(tokenizer.decode(made[len(ids) :]))

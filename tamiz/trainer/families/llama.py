@@ -9,9 +9,10 @@ from tamiz.trainer.families.causal import CausalSettings
 
 
 class Llama(CausalSettings, frozen=True, kw_only=True, tag="llama"):
-    """The shape of a Llama. Fields have the names of transformers' config.json, or the house's where both exist.
+    """The shape of a Llama. Fields are named as in transformers' config.json, unless tamiz has a name for them.
 
-    The defaults are nicholasKluge/TeenyTinyLlama-160m's (arXiv:2401.16640): 162,417,408 parameters at 32,000 ids.
+    The defaults are those of nicholasKluge/TeenyTinyLlama-160m (arXiv:2401.16640): 162,417,408 parameters with 32,000
+    ids.
     """
 
     title: ClassVar[str] = "Llama"
@@ -22,19 +23,19 @@ class Llama(CausalSettings, frozen=True, kw_only=True, tag="llama"):
     intermediate_size: int = 3072
     """Inner width of the feed-forward layers (d_ff)."""
     num_layers: int = 12
-    """Layers (num_hidden_layers)."""
+    """Number of layers (num_hidden_layers)."""
     num_heads: int = 12
-    """Query heads of a layer (num_attention_heads)."""
+    """Number of query heads per layer (num_attention_heads)."""
     num_kv_heads: int | None = None
-    """Key and value heads, each shared by a group of query heads (num_key_value_heads); None: as many as queries."""
+    """Number of key and value heads, each shared by a group of query heads (num_key_value_heads); None: num_heads."""
     max_position_embeddings: int = 2048
-    """The most ids that the model reads at once."""
+    """The maximum number of ids that the model reads at once."""
     rope_theta: float = 10000.0
-    """Base of the rotary positions' wavelengths."""
+    """Base of the wavelengths of rotary positions."""
     rms_norm_eps: float = 1e-5
-    """Added to the mean square in norms."""
+    """Added to the mean square in RMS norms."""
     tie_embeddings: bool = False
-    """Whether the output layer is the embedding (tie_word_embeddings)."""
+    """Whether the output layer shares the embedding's weights (tie_word_embeddings)."""
     initializer_range: float = 0.02
     """Standard deviation of the initial weights."""
 
@@ -74,7 +75,7 @@ class Llama(CausalSettings, frozen=True, kw_only=True, tag="llama"):
             "rms_norm_eps": self.rms_norm_eps,
             "tie_word_embeddings": self.tie_embeddings,
             "initializer_range": self.initializer_range,
-            # transformers gives the embedding of the padding id no gradient: never name EOS so
+            # transformers gives the padding id's embedding no gradient, so this must never be EOS
             "pad_token_id": None if pad_id == eos_id else pad_id,
             "eos_token_id": eos_id,
             "bos_token_id": bos_id,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class T5(ModelSettings, frozen=True, kw_only=True, tag="t5"):
     """The shape of a T5.
 
-    The defaults are jalbarracin/T5-spanish-efficient-tiny's: 7,176,896 parameters at 5,000 ids.
+    The defaults are those of jalbarracin/T5-spanish-efficient-tiny: 7,176,896 parameters with 5,000 ids.
     """
 
     title: ClassVar[str] = "T5"
@@ -29,27 +29,27 @@ class T5(ModelSettings, frozen=True, kw_only=True, tag="t5"):
     pipeline_tag: ClassVar[str] = "text2text-generation"
 
     num_layers: int = 4
-    """Layers of the encoder."""
+    """Number of layers of the encoder."""
     num_decoder_layers: int = 3
-    """Layers of the decoder."""
+    """Number of layers of the decoder."""
     d_model: int = 320
     """Width of the embeddings and of the residual stream."""
     d_ff: int = 512
     """Inner width of the feed-forward layers."""
     d_kv: int = 64
-    """Width of one attention head; the heads together may be narrower than d_model."""
+    """Width of one attention head; num_heads * d_kv may differ from d_model."""
     num_heads: int = 4
-    """Attention heads of a layer."""
+    """Number of attention heads per layer."""
     feed_forward: Literal["relu", "gated-gelu"] = "relu"
     """relu (T5 1.0) or gated-gelu (T5 1.1)."""
     tie_embeddings: bool = True
-    """The output layer is the embedding, its logits scaled by d_model ** -0.5."""
+    """Whether the output layer shares the embedding's weights, with logits scaled by d_model ** -0.5."""
     dropout: float = 0.0
     """Share of activations dropped in training."""
     relative_attention_num_buckets: int = 32
-    """Buckets of relative distance, each with a bias of its own per head."""
+    """Number of buckets of relative distance; each has a bias for each head."""
     relative_attention_max_distance: int = 128
-    """Distance from which on all positions share the last bucket."""
+    """From this distance on, all positions share the last bucket."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -65,7 +65,7 @@ class T5(ModelSettings, frozen=True, kw_only=True, tag="t5"):
             raise ValueError(f"dropout is {self.dropout}; it must be at least 0 and below 1")
 
     def new(self, pad_id: int, eos_id: int, bos_id: int | None) -> Any:  # noqa: ARG002
-        """The decoder starts from pad, as T5's does; bos_id is not used."""
+        """The decoder starts from the pad id, as in T5; bos_id is not used."""
         from transformers import T5Config, T5ForConditionalGeneration
 
         fields: dict[str, Any] = {
@@ -91,9 +91,9 @@ class T5(ModelSettings, frozen=True, kw_only=True, tag="t5"):
         return built
 
     def _untie(self, built: Any) -> None:
-        """Gives the model an output layer of its own. transformers 5 reads tie_word_embeddings=False as "don't scale
-        the logits" and ties all the same, but it loads a head that is stored. The head's spread gives the logits the
-        spread that the tied, scaled model has."""
+        """Gives the model a separate output layer. transformers 5 takes tie_word_embeddings=False to mean "don't
+        scale the logits" and still ties the weights, but it loads an output layer that is stored. The initial
+        standard deviation of this layer gives the logits the same spread as in the tied, scaled model."""
         import torch
 
         head = torch.empty(self.vocab_size, self.d_model)
@@ -116,14 +116,14 @@ class T5(ModelSettings, frozen=True, kw_only=True, tag="t5"):
         self._check_noise(shards, train, num_sentinels)
 
     def _check_noise(self, shards: ShardSettings, train: TrainSettings, num_sentinels: int | None) -> None:
-        """Checks train.span_corruption against the rows that the causal shards will have."""
+        """Checks that train.span_corruption suits the rows that the causal shards will have."""
         from corpora.rows.fresh_noise import corrupted_facts
         from corpora.tokens.facts import SentinelIds, ShardFacts
 
         short = [name for name in ("packing", "character_borders") if shards.asdict()[name] in ("best-fit", True)]
         if short:
             raise ValueError(
-                f"train.span_corruption needs full rows, but shards.{short[0]} leaves some short: remove it"
+                f"train.span_corruption needs full rows, but shards.{short[0]} leaves some rows short: remove it"
             )
         count = self.vocab_size if num_sentinels is None else num_sentinels
         planned = ShardFacts(
@@ -151,12 +151,12 @@ class T5(ModelSettings, frozen=True, kw_only=True, tag="t5"):
         super().takes(facts, shards)
 
     def prepare(self, batch: dict[str, torch.Tensor], pad_id: int) -> dict[str, torch.Tensor]:
-        """input_ids [b, n], targets [b, m]; padding is not predicted."""
+        """input_ids [b, n] and targets [b, m]; padding is not predicted."""
         labels = batch["labels"]
         return {"input_ids": batch["input_ids"], TARGETS: labels.masked_fill(labels == pad_id, IGNORED)}
 
     def loss(self, model: Any, prepared: dict[str, torch.Tensor]) -> torch.Tensor:
-        """The encoder doesn't see padding."""
+        """The encoder doesn't attend to padding."""
         input_ids, targets = prepared["input_ids"], prepared[TARGETS]
         decoder_input_ids = model.prepare_decoder_input_ids_from_labels(targets)
         mask = (input_ids != model.config.pad_token_id).long()
@@ -166,7 +166,7 @@ class T5(ModelSettings, frozen=True, kw_only=True, tag="t5"):
         return summed_cross_entropy(logits, targets)
 
     def decays(self, name: str, parameter: torch.Tensor) -> bool:
-        """The biases of relative position, which are matrices, don't decay either."""
+        """The relative position biases don't decay either, although they are matrices."""
         return parameter.ndim >= 2 and "relative_attention_bias" not in name
 
     def ids_per_row(self, facts: ShardFacts) -> int:
@@ -174,7 +174,7 @@ class T5(ModelSettings, frozen=True, kw_only=True, tag="t5"):
 
     @classmethod
     def generate(cls, folder: str | Path, text: str, *, max_new_tokens: int | None = None, num_beams: int = 4) -> str:
-        """`text` with its spans <extra_id_0>, <extra_id_1>, ... filled, each by at most max_new_tokens (12) ids."""
+        """`text` with its spans <extra_id_0>, <extra_id_1>, ... filled, each with at most max_new_tokens (12) ids."""
         from tamiz.trainer.families.t5_spans import fill_spans
 
         return fill_spans(folder, text, max_new_tokens=max_new_tokens or 12, num_beams=num_beams)

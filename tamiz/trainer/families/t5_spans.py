@@ -13,10 +13,10 @@ _SPAN = re.compile(r"<extra_id_\d+>")
 
 
 def fill_spans(folder: str | Path, text: str, *, max_new_tokens: int, num_beams: int) -> str:
-    """`text` with each <extra_id_k> replaced by the model's likeliest filling, of at least one id.
+    """`text` with each <extra_id_k> replaced by the model's most likely text, of at least one id.
 
-    Spans are filled from left to right, each knowing those before it. The rest of `text` comes back unchanged,
-    whatever the tokenizer's normaliser does to it. Raises BadArgument where `text` has no spans, or where they aren't
+    Spans are filled from left to right; each depends on the spans before it. The rest of `text` is returned
+    unchanged, even if the tokenizer normalises it. Raises BadArgument if `text` has no spans, or if they aren't
     <extra_id_0>, <extra_id_1>, ... in this order.
     """
     from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
@@ -27,7 +27,7 @@ def fill_spans(folder: str | Path, text: str, *, max_new_tokens: int, num_beams:
         model = AutoModelForSeq2SeqLM.from_pretrained(folder).eval()
     known = tokenizer.get_vocab()
     if spans[-1] not in known:
-        raise BadArgument(f"the text has {len(spans)} spans, but the tokenizer has no {spans[-1]}: mark fewer")
+        raise BadArgument(f"the text has {len(spans)} spans, but the tokenizer has no {spans[-1]}: use fewer spans")
     for span, filling in zip(spans, _fillings(model, tokenizer, text, spans, max_new_tokens, num_beams), strict=True):
         text = text.replace(span, filling)
     return text
@@ -36,7 +36,7 @@ def fill_spans(folder: str | Path, text: str, *, max_new_tokens: int, num_beams:
 def _spans(text: str) -> list[str]:
     spans = _SPAN.findall(text)
     if not spans:
-        raise BadArgument("the text has no span to fill: write <extra_id_0> where one is missing")
+        raise BadArgument("the text has no span to fill: write <extra_id_0> where text is missing")
     expected = [f"<extra_id_{n}>" for n in range(len(spans))]
     if spans != expected:
         raise BadArgument(f"the text has the spans {' '.join(spans)}; number them {' '.join(expected)}")
@@ -46,7 +46,7 @@ def _spans(text: str) -> list[str]:
 def _fillings(
     model: Any, tokenizer: Any, text: str, spans: list[str], max_new_tokens: int, num_beams: int
 ) -> list[str]:
-    """Each is generated after its span's sentinel, up to the next sentinel or the end."""
+    """Generates the text of each span, after its sentinel and up to the next sentinel or the end."""
     import torch
 
     ids = [*tokenizer.encode(text, add_special_tokens=False), tokenizer.eos_token_id]
