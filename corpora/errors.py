@@ -1,10 +1,13 @@
 """What can go wrong, named by its consequence.
 
 TamizError            anything that ends a command: one or two lines, exit code 1
-├── BadArgument       a flag, a recipe key or a pattern is wrong: exit code 2, before any work
+├── BadArgument       a flag, a recipe key or a pattern is wrong: exit code 2, nearly always before any work
 ├── StaleOutput       an output folder was made from other settings or inputs
 ├── DamagedFile       an input or output is not what it should be (truncated, bad header, wrong sha256)
 └── TooManyRejected   more rows were rejected than `--max-rejected` allows
+
+A run that finishes with damaged inputs ends with exit code 1, too (`tamiz.stages.common.FinishedWithDamage`); ^C ends
+with 130, and the same command continues.
 """
 
 from __future__ import annotations
