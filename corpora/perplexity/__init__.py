@@ -16,7 +16,7 @@ Scoring, from text to one number a document:
 Model files, which may come from anywhere and are not trusted:
 
     lm_files            LM.bin and what belongs to it; which mode and tokenizer it is used with
-    lm_manifest         LM.json, written beside every model of ours
+    lm_manifest         LM.json, written beside every model of ours (as a manifest: corpora/lm_json.py)
     lm_header           the head of a file, checked before anything opens it
     lm_sizes            where its tables lie     lm_contents   its vocabulary, checked once
     routing             several models, one a language
