@@ -47,10 +47,12 @@ def find(folder: Path, scores: Path | None = None, inputs: Sequence[str] = ()) -
     Raises:
         DamagedFile: no manifest, no finished scores, or another stage's output.
         StaleOutput: scores that the sample wasn't drawn from.
-        BadArgument: a sample whose scores are not found.
+        BadArgument: a run without scores, or a sample whose scores are not found.
     """
     content = manifest.read(folder)
     if content.stage == "run":
+        if not (folder / "scores").is_dir():
+            raise BadArgument(f"{folder} has no scores yet: a report shows what was scored and sampled")
         return _of(folder, folder / "scores", _sample_of(folder), folder, inputs)
     if content.stage == "score":
         return _of(folder, folder, None, folder.parent, inputs)
