@@ -70,6 +70,8 @@ class MadeFrom(msgspec.Struct, frozen=True, kw_only=True):
 
     def changes_from(self, old: MadeFrom) -> str:
         """Lists the differences, settings by key."""
+        if old.stage != self.stage:
+            return f"the stage: {old.stage} -> {self.stage}"
         changed = [
             f"{key}: {json.dumps(old.settings.get(key))} -> {json.dumps(self.settings.get(key))}"
             for key in sorted({*old.settings, *self.settings})
@@ -81,7 +83,7 @@ class MadeFrom(msgspec.Struct, frozen=True, kw_only=True):
             changed.append(f"algorithm version {old.algorithm} -> {self.algorithm}")
         if old.unicode != self.unicode:
             changed.append(f"Unicode tables {old.unicode} -> {self.unicode}")
-        return "; ".join(changed) or "the stage"
+        return "; ".join(changed) or "nothing but the fingerprint, which was changed by hand"
 
 
 class FileRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -173,27 +175,33 @@ def begin(folder: Path, made_from: MadeFrom, *, rebuild: bool = False) -> State:
     if rebuild:
         _clear(folder, made_from.stage)
     if (folder / NAME).exists():
-        return _resume(folder, made_from)
+        state = resume(read(folder), folder, made_from)
+        files.remove_temporary(folder)
+        if state == "finished":
+            shutil.rmtree(folder / PROGRESS, ignore_errors=True)
+        return state
     if any(not files.TEMPORARY.search(p.name) for p in _entries(folder)):
         raise StaleOutput(f"{folder} is not empty and has no {NAME}: choose another --out, or empty it")
     _start(folder, made_from)
     return "new"
 
 
-def _resume(folder: Path, made_from: MadeFrom) -> State:
-    old = read(folder)
+def resume(old: Manifest, home: Path, made_from: MadeFrom) -> State:
+    """Whether `made_from` is finished or to be continued where `old` was found.
+
+    home: the manifest's folder, or a manifest of its own name (LM.json). Raises StaleOutput, DamagedFile.
+    """
     if old.fingerprint != made_from.fingerprint():
         raise StaleOutput(
-            f"{folder} was made from something else ({made_from.changes_from(old.made_from)}); "
+            f"{home} was made from something else ({made_from.changes_from(old.made_from)}); "
             "pass --rebuild to redo it, or choose another --out"
         )
-    files.remove_temporary(folder)
     if not old.finished:
         return "continued"
+    folder = home if home.is_dir() else home.parent
     for r in old.files:
         if not (folder / r.path).is_file() or (folder / r.path).stat().st_size != r.bytes:
-            raise DamagedFile(f"{folder / r.path} is missing or cut short; pass --rebuild to make {folder} again")
-    shutil.rmtree(folder / PROGRESS, ignore_errors=True)
+            raise DamagedFile(f"{folder / r.path} is missing or cut short; pass --rebuild to make {home} again")
     return "finished"
 
 

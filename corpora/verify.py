@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
 
-from corpora import files, manifest
+from corpora import files, lm_json, manifest
 from corpora.errors import DamagedFile
 from corpora.manifest import Manifest
 
-LM_FORMAT = "tamiz-lm"
 Check = Callable[[Path, Manifest], list[str]]
 
 
@@ -34,11 +32,14 @@ def verify(folder: Path, checks: Mapping[str, Check] | None = None) -> tuple[int
         raise DamagedFile(f"{folder} has no {manifest.NAME} (nor a language model's LM.json) at or below it")
     checked = 0
     problems: list[str] = []
-    for home in homes:
-        count, found = _verify_folder(home, [h for h in homes if h != home], models, checks or {})
-        checked, problems = checked + count, problems + found
-    for model in models:
-        count, found = _verify_lm(model)
+    for home in (*homes, *models):
+        try:
+            content = lm_json.read(home) if home in models else manifest.read(home)
+        except DamagedFile as error:
+            count, found = 1, [str(error)]
+        else:
+            present = _rejected(home) if home in models else _present(home, homes, models)
+            count, found = _verify(home, content, present, checks or {})
         checked, problems = checked + count, problems + found
     return checked, problems
 
@@ -64,31 +65,43 @@ def bad_rows(home: Path, content: Manifest, expected: Mapping[str, int]) -> list
 def _described(folder: Path) -> tuple[list[Path], list[Path]]:
     """The folders that have a manifest, and the LM.json of every language model."""
     homes = sorted({p.parent for p in folder.rglob(manifest.NAME)})
-    return homes, sorted(p for p in folder.rglob("*.json") if _is_lm(p))
+    return homes, sorted(p for p in folder.rglob("*.json") if lm_json.is_lm_json(p))
 
 
-def _verify_folder(
-    home: Path, others: list[Path], models: list[Path], checks: Mapping[str, Check]
-) -> tuple[int, list[str]]:
-    try:
-        content = manifest.read(home)
-    except DamagedFile as error:
-        return 1, [str(error)]
+def _present(home: Path, homes: list[Path], models: list[Path]) -> list[Path]:
+    """The files that the folder's manifest must name: all but logs and what other manifests name."""
+    inner = [h for h in homes if home in h.parents]
+    others = {home / manifest.LOG, *(f for m in models for f in _beside(m))}
+    found = sorted(p for p in home.rglob("*") if p.is_file())
+    return [
+        p for p in found if p.name != manifest.NAME and p not in others and not any(i in p.parents for i in inner)
+    ]
+
+
+def _beside(model: Path) -> list[Path]:
+    """LM.json and what may lie beside it: LM.bin, LM.spiece.model, the log and the rejected rows."""
+    stem = model.with_suffix("")
+    names = (".bin", ".spiece.model", ".arpa", ".bin.sha256", ".spiece.model.sha256", f".{manifest.LOG}")
+    return [model, *(stem.with_name(stem.name + name) for name in names), *_rejected(model)]
+
+
+def _rejected(model: Path) -> list[Path]:
+    """The files that LM.json must name; others in its folder may belong to others."""
+    return sorted(p for p in lm_json.rejected_folder(model).rglob("*") if p.is_file())
+
+
+def _verify(home: Path, content: Manifest, present: list[Path], checks: Mapping[str, Check]) -> tuple[int, list[str]]:
+    """home: a folder, or an LM.json."""
     if not content.finished:
         return 1, [f"{home}: unfinished"]
     problems = _bad_counts(home, content)
     if content.stage in checks:
         problems += checks[content.stage](home, content)
-    named = {r.path for r in (*content.files, *content.derived)}
+    folder, says = (home, home / manifest.NAME) if home.is_dir() else (home.parent, home)
+    named = {folder / r.path for r in (*content.files, *content.derived)}
     for record in (*content.files, *content.derived):
-        problems += _bad_file(home / record.path, record.bytes, record.sha256)
-    inner = [h for h in others if home in h.parents]
-    unlisted = {home / manifest.LOG, *(f for m in models for f in _lm_files(m))}
-    for path in sorted(p for p in home.rglob("*") if p.is_file()):
-        if path.name == manifest.NAME or path in unlisted or any(i in path.parents for i in inner):
-            continue
-        if path.relative_to(home).as_posix() not in named:
-            problems.append(f"{path}: not listed in {home / manifest.NAME}")
+        problems += _bad_file(folder / record.path, record.bytes, record.sha256)
+    problems += [f"{path}: not listed in {says}" for path in present if path not in named]
     return len(named), problems
 
 
@@ -133,7 +146,8 @@ def _bad_counts(home: Path, content: Manifest) -> list[str]:
     for counts in (whole, *items):
         if counts.read is not None and counts.read != counts.accounted:
             problems.append(f"{home}: {counts.name}: read {counts.read} != {counts.accounted}")
-    rejected = {"rejected/": sum(whole.rejected.values())}
+    below = "" if home.is_dir() else f"{lm_json.rejected_folder(home).name}/"
+    rejected = {f"{below}rejected/": sum(whole.rejected.values())}
     return problems + _bad_sums(home, whole, items) + bad_rows(home, content, rejected)
 
 
@@ -145,46 +159,3 @@ def _bad_sums(home: Path, whole: _Counts, items: list[_Counts]) -> list[str]:
         if items and (getattr(whole, key) or 0) != parts:
             problems.append(f"{home}: {key} is {getattr(whole, key)}, but its items add up to {parts}")
     return problems
-
-
-def _is_lm(path: Path) -> bool:
-    if path.name == manifest.NAME or path.stat().st_size > 1 << 24:
-        return False
-    try:
-        content = json.loads(path.read_bytes())
-    except ValueError:
-        return False
-    return isinstance(content, dict) and content.get("format") == LM_FORMAT
-
-
-def _lm_files(path: Path) -> list[Path]:
-    """LM.json, LM.bin, LM.spiece.model, the log and the rejected rows of one language model."""
-    stem = path.with_suffix("")
-    names = (".bin", ".spiece.model", ".arpa", ".bin.sha256", ".spiece.model.sha256", f".{manifest.LOG}")
-    return [path, *(stem.with_name(stem.name + name) for name in names), *_lm_rejected(path)]
-
-
-def _lm_rejected(path: Path) -> list[Path]:
-    folder = path.with_suffix(".rejected")
-    return sorted(p for p in folder.rglob("*") if p.is_file())
-
-
-def _verify_lm(path: Path) -> tuple[int, list[str]]:
-    content = json.loads(path.read_bytes())
-    problems, checked = [], 0
-    for file, key in zip(_lm_files(path)[1:3], ("lm_sha256", "tokenizer_sha256"), strict=True):
-        expected = content.get(key)
-        if expected is None:
-            continue
-        checked += 1
-        if not file.is_file():
-            problems.append(f"{file}: missing")
-        elif files.sha256(file) != expected:
-            problems.append(f"{file}: sha256 differs from {path.name}'s {key}")
-    named = {r["path"]: r for r in content.get("rejected_files", [])}
-    for name, r in named.items():
-        problems += _bad_file(path.with_suffix(".rejected") / name, r["bytes"], r["sha256"])
-    for file in _lm_rejected(path):
-        if file.relative_to(path.with_suffix(".rejected")).as_posix() not in named:
-            problems.append(f"{file}: not listed in {path}")
-    return checked + len(named), problems

@@ -59,7 +59,7 @@ class Run:
             _check_intact(self.plan.out / stage.folder)
             return stage.run(self.plan, replace(self.context, rebuild=False))
         except (StaleOutput, DamagedFile) as error:
-            say(f"  redone: {error}")
+            say(f"  redone: {str(error).partition('; pass --rebuild')[0]}")  # which was passed
             self._redoing = True
             return stage.run(self.plan, replace(self.context, rebuild=True))
 

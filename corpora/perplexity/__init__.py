@@ -16,7 +16,7 @@ Scoring, from text to one number per document:
 Model files, which may come from anywhere and are not trusted:
 
     lm_files            LM.bin and its companions; the mode and tokenizer to use it with
-    lm_manifest         LM.json, written beside every model that tamiz trains
+    lm_manifest         LM.json, written beside every model that tamiz trains (as a manifest: corpora/lm_json.py)
     lm_header           the header of a file, checked before anything opens the file
     lm_sizes            where its tables are     lm_contents   its vocabulary, checked once
     routing             several models, one per language

@@ -10,16 +10,9 @@ from pathlib import Path
 from typing import cast, get_args
 
 from corpora.errors import BadArgument
+from corpora.lm_json import manifest_path, tokenizer_path
 from corpora.perplexity.lm_header import LmHeader, check_lm
-from corpora.perplexity.lm_manifest import (
-    LmManifest,
-    check_sha256,
-    check_trusted,
-    manifest_path,
-    read_manifest,
-    recorded_sha256,
-    tokenizer_path,
-)
+from corpora.perplexity.lm_manifest import LmManifest, check_sha256, check_trusted, read_manifest, recorded_sha256
 from corpora.perplexity.settings import ScoringMode
 
 

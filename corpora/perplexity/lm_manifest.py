@@ -1,7 +1,4 @@
-"""LM.json: what a language model is and how it must be used; and the recorded sha256 of models without LM.json.
-
-The files of the model `LM.bin`: LM.json (this manifest), LM.spiece.model (its tokenizer, unless it scores raw words).
-"""
+"""LM.json: what a language model is and how it must be used; and the recorded sha256 of models without LM.json."""
 
 from __future__ import annotations
 
@@ -15,10 +12,9 @@ import msgspec
 
 from corpora import files
 from corpora.errors import BadArgument, DamagedFile, TamizError
+from corpora.lm_json import FORMAT, VERSION, manifest_path
 from corpora.perplexity.settings import ScoringMode
 
-FORMAT = "tamiz-lm"
-VERSION = 1
 _log = logging.getLogger(__name__)
 SAFE_TYPES = ("probing",)  # read by `probing`, with bounds checked
 
@@ -32,14 +28,6 @@ class LmManifest(msgspec.Struct, frozen=True, kw_only=True):
     normaliser: str | None
     tokenizer_sha256: str | None
     lm_sha256: str
-
-
-def manifest_path(lm: str | Path) -> Path:
-    return Path(lm).with_suffix(".json")
-
-
-def tokenizer_path(lm: str | Path) -> Path:
-    return Path(lm).with_suffix(".spiece.model")
 
 
 def read_manifest(lm: str | Path) -> LmManifest | None:

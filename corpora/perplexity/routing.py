@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from corpora.errors import BadArgument
-from corpora.perplexity.lm_manifest import manifest_path
+from corpora.lm_json import manifest_path
 
 _LANGUAGE = re.compile(r"[A-Za-z][A-Za-z0-9]*([-_][A-Za-z0-9]+)*")
 

@@ -15,7 +15,7 @@ import msgspec
 
 from corpora import files
 from corpora.errors import BadArgument, TamizError
-from corpora.perplexity.lm_manifest import FORMAT, VERSION, manifest_path, tokenizer_path
+from corpora.lm_json import FORMAT, VERSION, manifest_path, tokenizer_path
 from corpora.perplexity.lm_tokenizer import Spool, train_tokenizer
 from corpora.perplexity.pieces import load_tokenizer
 from corpora.perplexity.settings import SENTENCEPIECE_THREADS, LmSettings

@@ -53,4 +53,5 @@ def _table(title: str, content: dict[str, object], sources: dict[str, str | None
 
 def _line(key: str, value: object, source: str | None) -> None:
     if value is not None:
-        say(f"{key} = {value!r}" + (f"    # {source}" if source else ""))
+        shown = str(value).lower() if isinstance(value, bool) else repr(value)  # as TOML has it
+        say(f"{key} = {shown}" + (f"    # {source}" if source else ""))

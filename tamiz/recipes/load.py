@@ -36,12 +36,21 @@ class _Header(Config, frozen=True, kw_only=True):
 
 def names() -> list[str]:
     """The bundled recipes, without their variants."""
-    return sorted(p.stem for p in HOME.glob("*.toml") if "." not in p.stem)
+    return sorted(stem for stem, owner in _owners().items() if owner is None)
 
 
 def variants(name: str) -> list[str]:
     """The variants of a bundled recipe: `demo`, and the other corpora that it can be built from."""
-    return sorted(p.stem.removeprefix(f"{name}.") for p in HOME.glob(f"{name}.*.toml"))
+    return sorted(stem.removeprefix(f"{name}.") for stem, owner in _owners().items() if owner == name)
+
+
+def _owners() -> dict[str, str | None]:
+    """File -> the recipe that it is a variant of: NAME.VARIANT.toml is a variant if NAME.toml exists.
+
+    A dot alone doesn't make a variant (t5-1.1-small), nor does `base`: a recipe may be based on another.
+    """
+    stems = sorted(p.stem for p in HOME.glob("*.toml"))
+    return {stem: next((s for s in stems if stem.startswith(f"{s}.")), None) for stem in stems}
 
 
 def load(recipe: str, *, overrides: Iterable[str] = (), demo: bool = False) -> Recipe:

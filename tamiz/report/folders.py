@@ -47,10 +47,12 @@ def find(folder: Path, scores: Path | None = None, inputs: Sequence[str] = ()) -
     Raises:
         DamagedFile: there is no manifest, the scores aren't finished, or the folder is another stage's output.
         StaleOutput: the sample wasn't drawn from these scores.
-        BadArgument: the scores of the sample can't be found.
+        BadArgument: a run has no scores, or the scores of the sample can't be found.
     """
     content = manifest.read(folder)
     if content.stage == "run":
+        if not (folder / "scores").is_dir():
+            raise BadArgument(f"{folder} has no scores yet: a report shows what was scored and sampled")
         return _of(folder, folder / "scores", _sample_of(folder), folder, inputs)
     if content.stage == "score":
         return _of(folder, folder, None, folder.parent, inputs)

@@ -9,12 +9,12 @@ from typing import Any
 
 import msgspec
 
-from corpora import files
+from corpora import files, lm_json, manifest
 from corpora.documents.item import WorkItem
 from corpora.documents.items import work_items
 from corpora.documents.sources import SOURCES, Inputs
-from corpora.errors import BadArgument, DamagedFile, StaleOutput
-from corpora.manifest import InputIdentity, MadeFrom
+from corpora.errors import BadArgument, StaleOutput
+from corpora.manifest import InputIdentity, MadeFrom, Manifest, State
 from corpora.perplexity.routing import LmChoice
 from corpora.perplexity.settings import LmSettings
 from tamiz.console import count, progress, size
@@ -74,18 +74,17 @@ def lm_stage(patterns: Inputs, out: Path, settings: LmSettings, context: Context
     out.parent.mkdir(parents=True, exist_ok=True)
     _remove_stale(out, settings)
     items = work_items(patterns, ITEM_BYTES)
-    described = out.with_suffix(".json")
-    old = None if context.rebuild else _read(described)
-    identities = input_identities(items, out.parent, known=_known(old))
-    made_from = _made_from(settings, identities, share)
-    state = "new" if old is None else _state(old, made_from, out, settings)
-    if state != "finished":
-        old = _train(items, out, settings, made_from, share)
-    assert old is not None
-    counts = old["documents"]
-    many = too_many_rejected(rejected_folder(out), counts, context.max_rejected)
-    damaged = [_damage(d) for d in old["damaged"]]
-    return StageReport("lm", state, out, _rows(old, out), (), damaged, many, old)
+    described = lm_json.manifest_path(out)
+    old = _old(described, context)
+    known = {i.name: i for i in old.made_from.inputs} if old else {}
+    made_from = _made_from(settings, input_identities(items, out.parent, known=known), share)
+    state = _state(old, made_from, described, settings)
+    if state == "new":
+        _train(items, out, settings, made_from, share)
+    content = lm_json.read(described)
+    many = too_many_rejected(lm_json.rejected_folder(out), content.counts, context.max_rejected)
+    damaged = [f"{d['file']}: {d['damage']}" for d in content.damaged]
+    return StageReport("lm", state, out, _rows(content, out), (), damaged, many, content.facts)
 
 
 def _remove_stale(out: Path, settings: LmSettings) -> None:
@@ -97,24 +96,19 @@ def _remove_stale(out: Path, settings: LmSettings) -> None:
 
 
 def _made(out: Path) -> Sequence[Path]:
-    return out, out.with_suffix(".json"), out.with_suffix(".spiece.model")
+    return out, lm_json.manifest_path(out), lm_json.tokenizer_path(out)
 
 
-def rejected_folder(out: Path) -> Path:
-    return out.with_suffix(".rejected")
-
-
-def _train(
-    items: list[WorkItem], out: Path, settings: LmSettings, made_from: MadeFrom, share: float
-) -> dict[str, Any]:
+def _train(items: list[WorkItem], out: Path, settings: LmSettings, made_from: MadeFrom, share: float) -> None:
     from corpora.perplexity.train_lm import part_of, reading_percent, train_lm
     from tamiz.stages.texts import Texts
 
-    shutil.rmtree(rejected_folder(out), ignore_errors=True)  # another run's: LM.json lists what lies there
+    rejected = lm_json.rejected_folder(out)
+    shutil.rmtree(rejected, ignore_errors=True)  # another run's: LM.json lists what lies there
     with progress("lm") as update:
         reading = part_of(update, 0, reading_percent(settings))
-        texts = Texts(items, rejected_folder(out), reading, share)
-        described: dict[str, Any] = train_lm(
+        texts = Texts(items, rejected, reading, share)
+        train_lm(
             texts,
             out,
             settings=settings,
@@ -129,7 +123,6 @@ def _train(
                 "rejected_files": [msgspec.to_builtins(r) for r in texts.records],
             },
         )
-    return described
 
 
 def _made_from(settings: LmSettings, identities: list[InputIdentity], share: float) -> MadeFrom:
@@ -151,52 +144,36 @@ def _thresholds(settings: LmSettings) -> list[int]:
     return [*given, *[given[-1]] * settings.order][: settings.order]
 
 
-def _read(described: Path) -> dict[str, Any] | None:
+def _old(described: Path, context: Context) -> Manifest | None:
+    """The model's manifest, if it is there. Raises StaleOutput for a stranger's file of that name, DamagedFile."""
     if not described.exists():
         return None
-    try:
-        content = msgspec.json.decode(described.read_bytes(), type=dict[str, Any])
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise DamagedFile(f"{described} can't be read ({error}): remove it to train again") from None
-    return content
+    if not lm_json.is_lm_json(described):
+        raise StaleOutput(f"{described} is not the manifest of a language model: choose another --out")
+    return None if context.rebuild else lm_json.read(described)
 
 
-def _known(old: dict[str, Any] | None) -> dict[str, InputIdentity]:
-    if not old or "made_from" not in old:
-        return {}
-    made_from = msgspec.convert(old["made_from"], MadeFrom)
-    return {i.name: i for i in made_from.inputs}
+def _state(old: Manifest | None, made_from: MadeFrom, described: Path, settings: LmSettings) -> State:
+    """Never "continued": LM.json is written last."""
+    state = manifest.resume(old, described, made_from) if old else "new"
+    if old and settings.arpa and not _is_arpa(Path(settings.arpa), old):
+        return "new"
+    return state
 
 
-def _state(old: dict[str, Any], made_from: MadeFrom, out: Path, settings: LmSettings) -> str:
-    described = out.with_suffix(".json")
-    if old.get("fingerprint") == made_from.fingerprint():
-        for path in (out, out.with_suffix(".spiece.model")):
-            if not path.is_file() and not (settings.words and path != out):
-                raise DamagedFile(f"{path} is missing, but {described} names it; pass --rebuild to make it again")
-        return "finished" if settings.arpa is None or _is_arpa(Path(settings.arpa), old) else "new"
-    if "made_from" not in old:
-        raise StaleOutput(f"{described} was not made by `tamiz lm train`: choose another --out")
-    changes = made_from.changes_from(msgspec.convert(old["made_from"], MadeFrom))
-    raise StaleOutput(f"{described} was made from something else ({changes}); pass --rebuild to redo it")
-
-
-def _is_arpa(path: Path, old: dict[str, Any]) -> bool:
+def _is_arpa(path: Path, old: Manifest) -> bool:
     """Whether the file is the one that LM.json records."""
-    return path.is_file() and files.sha256(path) == old.get("arpa_sha256")
+    return path.is_file() and files.sha256(path) == old.facts.get("arpa_sha256")
 
 
-def _damage(entry: dict[str, Any]) -> str:
-    return f"{entry['file']}: {entry['damage']}"
-
-
-def _rows(content: dict[str, Any], out: Path) -> list[tuple[str, str]]:
+def _rows(content: Manifest, out: Path) -> list[tuple[str, str]]:
+    facts = content.facts
     return [
-        ("documents", count(content["documents"]["kept"])),
-        ("sentences", f"{content['sentences']:,} ({content['blank_lines']:,} blank lines skipped)"),
-        ("n-grams, by order", " / ".join(count(n) for n in content["counts"])),
+        ("documents", count(content.counts["kept"])),
+        ("sentences", f"{facts['sentences']:,} ({facts['blank_lines']:,} blank lines skipped)"),
+        ("n-grams, by order", " / ".join(count(n) for n in facts["counts"])),
         ("size", size(out.stat().st_size)),
-        ("mode", str(content["mode"])),
+        ("mode", str(facts["mode"])),
     ]
 
 
@@ -205,7 +182,7 @@ def foreign_lm(choice: LmChoice) -> StageReport:
     from corpora.perplexity.lm_files import resolve_lm
 
     file = Path(choice.path)
-    described = file.with_suffix(".json").is_file()  # LM.json says the rest
+    described = lm_json.manifest_path(file).is_file()  # it says the rest
     if not described and (choice.mode is None or (choice.tokenizer is None and choice.mode != "bertin")):
         raise BadArgument(f"lm.file {file} needs score.mode and, except in mode bertin, lm.tokenizer")
     digest = resolve_lm(file, choice.tokenizer, choice.mode, trust=choice.trust).sha256["lm_sha256"] or ""

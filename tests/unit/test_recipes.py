@@ -7,7 +7,7 @@ import pytest
 from corpora.choices import Choices
 from corpora.config import Config
 from corpora.errors import BadArgument
-from tamiz.recipes.load import HOME, load, names, patterns, read
+from tamiz.recipes.load import HOME, load, names, patterns, read, variants
 from tamiz.stages import Section, ordered
 
 T5 = "t5-spanish-efficient-tiny"
@@ -57,6 +57,22 @@ def test_the_other_source_brings_its_own_sample():
     changed = load(T5, overrides=["documents.source=mmarco-es", "sample.keep_documents=1000"])
     assert changed.sample.keep_documents == 1000
     assert names() == [T5]
+
+
+def test_a_variant_is_named_after_a_recipe_that_is_there(tmp_path, monkeypatch):
+    monkeypatch.setattr("tamiz.recipes.load.HOME", tmp_path)
+    for name in (
+        "t5-1.1-small",
+        "t5-1.1-small.demo",
+        "t5-1.1-base",
+        "llama",
+        "llama.demo",
+        "llama.mc4-es",
+        "llama-2",
+    ):
+        (tmp_path / f"{name}.toml").write_text('base = "t5-1.1-small"' if name == "t5-1.1-base" else "")
+    assert names() == ["llama", "llama-2", "t5-1.1-base", "t5-1.1-small"]
+    assert [variants(name) for name in names()] == [["demo", "mc4-es"], [], [], ["demo"]]
 
 
 @pytest.mark.parametrize(

@@ -220,3 +220,10 @@ def test_shown_cuts_at_words_and_collapses_space():
     assert len(cut) <= SHOWN_CHARACTERS + 2
     assert shown("x" * 1000) == "x" * SHOWN_CHARACTERS + " …"
     assert shown(" " * READ_CHARACTERS + "x") == " …"
+
+
+def test_a_run_without_scores_has_no_report(tmp_path):
+    made_from = manifest.MadeFrom(stage="run", algorithm=1, settings={}, inputs=[])
+    manifest.begin(tmp_path, made_from)
+    with pytest.raises(BadArgument, match="has no scores yet"):
+        find(tmp_path)

@@ -1,0 +1,91 @@
+"""LM.json, the manifest of a language model, read as every other manifest.
+
+Several models may lie in one folder, so a model's manifest is a file beside it: LM.json beside LM.bin and
+LM.spiece.model, with rejected rows below LM.rejected. It names no file: a model may be renamed with all its files.
+What other programs read (mode, tokenizer_sha256, ...) lies at its top level.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from corpora import manifest
+from corpora.errors import DamagedFile
+from corpora.manifest import FileRecord, MadeFrom, Manifest
+
+FORMAT = "tamiz-lm"
+VERSION = 1
+_HEAD = 1 << 16  # bytes of a file in which its format is looked for
+_BY_LIBRARY = MadeFrom(stage="train_lm", algorithm=0, settings={}, inputs=[])  # from texts that nothing identifies
+
+
+class _Content(msgspec.Struct, kw_only=True):
+    """What of LM.json makes it a manifest. made_from: None, and no accounts, where no stage wrote it."""
+
+    format: str
+    lm_sha256: str
+    tokenizer_sha256: str | None = None
+    made_from: MadeFrom | None = None
+    fingerprint: str | None = None
+    documents: Any = None
+    items: list[dict[str, Any]] = []
+    damaged: list[dict[str, Any]] = []
+    rejected_files: list[FileRecord] = []
+
+
+def manifest_path(lm: str | Path) -> Path:
+    return Path(lm).with_suffix(".json")
+
+
+def tokenizer_path(lm: str | Path) -> Path:
+    return Path(lm).with_suffix(".spiece.model")
+
+
+def rejected_folder(lm: str | Path) -> Path:
+    return Path(lm).with_suffix(".rejected")
+
+
+def is_lm_json(path: Path) -> bool:
+    """Whether the file is an LM.json, damaged or not; cheap."""
+    if path.name == manifest.NAME or not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return f'"{FORMAT}"'.encode() in file.read(_HEAD)
+
+
+def read(path: Path) -> Manifest:
+    """LM.json as a manifest whose files lie beside it; all that it says is in `facts`. Raises DamagedFile."""
+    try:
+        facts = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+        content = msgspec.convert(facts, _Content)
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise DamagedFile(f"{path} can't be read ({error}); remove it or pass --rebuild") from None
+    if content.format != FORMAT:
+        raise DamagedFile(f"{path}: format {content.format!r}, expected {FORMAT!r}")
+    made_from = content.made_from or _BY_LIBRARY
+    return Manifest(
+        stage=made_from.stage,
+        finished=True,  # it is written last
+        fingerprint=content.fingerprint or made_from.fingerprint(),
+        made_from=made_from,
+        counts=content.documents if content.made_from else {},
+        facts=facts,
+        items=content.items if content.made_from else [],
+        damaged=content.damaged,
+        files=_records(path, content),
+    )
+
+
+def _records(path: Path, content: _Content) -> list[FileRecord]:
+    """The model's files. Of the model and its tokenizer only checksums are known, which say what sizes would."""
+    digests = {path.with_suffix(".bin"): content.lm_sha256, tokenizer_path(path): content.tokenizer_sha256}
+    records = []
+    for file, digest in digests.items():
+        if digest is not None:
+            size = file.stat().st_size if file.is_file() else 0
+            records.append(FileRecord(path=file.name, bytes=size, sha256=digest))
+    folder = rejected_folder(path).name
+    return records + [msgspec.structs.replace(r, path=f"{folder}/{r.path}") for r in content.rejected_files]
