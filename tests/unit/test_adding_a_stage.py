@@ -61,7 +61,7 @@ def test_a_recipe_runs_it_between_the_built_in_stages(home):
     assert (again.returncode, again.stdout.count("nothing to do")) == (0, 1)
     other = tamiz(home, "run", "my.toml", "--out", "out", "--until", "words", "--set", "words.word=sal")
     assert other.returncode == 1
-    assert "word: agua -> sal" in other.stderr
+    assert '(word: "agua" -> "sal")' in other.stderr
     assert tamiz(home, "verify", "out").returncode == 0
     path = home / "out" / "words" / "manifest.json"
     path.write_bytes(path.read_bytes().replace(b'"rows": ', b'"rows": 1'))
