@@ -6,6 +6,7 @@ into the blocks of docs/extending.md that show them.
 
 from __future__ import annotations
 
+import ast
 import importlib
 import pkgutil
 import posixpath
@@ -20,9 +21,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("corpora", "tokenizer_train", "pipelines", "tamiz")
-# in the reference whole, besides the packages that say what they export
+# in the reference whole, besides the packages that say what they export and what the files of docs/extending import
 MODULES = (
-    "corpora.choices",
     "corpora.errors",
     "corpora.tokens.causal",
     "corpora.tokens.span_corruption",
@@ -100,14 +100,22 @@ def _reference() -> dict[str, str]:
 
 
 def public_modules() -> list[str]:
-    """Packages with `__all__`, modules called `base` (what an addition is built on), and MODULES."""
-    found = list(MODULES)
+    """Packages with `__all__`, what additions are built on (modules called `base`, imports of examples), MODULES."""
+    found = [*MODULES, *_imported()]
     for package in map(importlib.import_module, PACKAGES):
         below = list(pkgutil.walk_packages(package.__path__, f"{package.__name__}."))
         packages = [package.__name__, *(m.name for m in below if m.ispkg)]
         found += [name for name in packages if hasattr(importlib.import_module(name), "__all__")]
         found += [m.name for m in below if m.name.endswith(".base")]
-    return sorted(found)
+    return sorted(set(found))
+
+
+def _imported() -> set[str]:
+    """The modules of tamiz that the files in docs/extending import."""
+    trees = [ast.parse(path.read_text()) for path in sorted((ROOT / "docs" / "extending").glob("*.py"))]
+    imports = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    found = {f"{n.module}.{a.name}" if n.module in PACKAGES else str(n.module) for n in imports for a in n.names}
+    return {name for name in found if name.startswith(tuple(f"{package}." for package in PACKAGES))}
 
 
 def _module_page(module: ModuleType) -> str:

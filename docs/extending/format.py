@@ -8,6 +8,8 @@ from corpora.documents.formats import FORMATS
 from corpora.documents.formats.base import Format
 from corpora.documents.streams import pieces
 
+csv.field_size_limit(1 << 30)  # documents are long
+
 
 class Csv(Format):
     name = "csv"
@@ -19,7 +21,7 @@ class Csv(Format):
         for row, fields in enumerate(csv.DictReader(io.StringIO(text, newline=""))):
             value = fields.get(item.text_column)
             document = (value, fields.get("url"), None, *(fields.get(name) for name in columns))
-            builder.add(row, document if value else f"{item.text_column} empty", ",".join(fields.values()).encode())
+            builder.add(row, document if value else f"{item.text_column} empty", str(fields).encode())
         yield builder.build(len(text))
 
 

@@ -2,37 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
+from tests import outsider
 from tests.make_shards import VOCAB_SIZE, make_shards, make_tokenizer
 
-ROOT = Path(__file__).resolve().parents[2]
-FAMILY = '''
-from tamiz.trainer.families import FAMILIES
-from tamiz.trainer.families.causal import CausalSettings
-
-
-@FAMILIES.register
-class Gpt2(CausalSettings, frozen=True, kw_only=True, tag="toy-gpt2"):
-    """The shape of a GPT-2."""
-
-    title = "GPT-2"
-    model_type = "gpt2"
-    width: int = 16
-    num_layers: int = 2
-
-    def new(self, pad_id, eos_id, bos_id):
-        from transformers import GPT2Config, GPT2LMHeadModel
-
-        shape = {"vocab_size": self.vocab_size, "n_embd": self.width, "n_layer": self.num_layers, "n_head": 2}
-        special = {"pad_token_id": pad_id, "eos_token_id": eos_id, "bos_token_id": bos_id}
-        return GPT2LMHeadModel(GPT2Config(**shape, **special, n_positions=32))
-'''
 MODEL = f"""
 [model]
 family = "toy-gpt2"
@@ -49,7 +23,7 @@ num_threads = 1
 def home(tmp_path_factory):
     """A folder with the family, a model of it, a tokenizer and causal shards."""
     folder = tmp_path_factory.mktemp("outsider")
-    (folder / "toy_gpt2.py").write_text(FAMILY)
+    outsider.copy_toy("family", folder)
     (folder / "toy.toml").write_text(MODEL)
     tokenizer = make_tokenizer(folder / "tokenizer")
     make_shards(folder / "shards", tokenizer=tokenizer, objective="causal", widths=(17, 0))
@@ -57,12 +31,8 @@ def home(tmp_path_factory):
     return folder
 
 
-def tamiz(home, *arguments, extensions="toy_gpt2", text=None):
-    environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{home}", "TAMIZ_EXTENSIONS": extensions}
-    return subprocess.run(
-        [sys.executable, "-m", "tamiz", *map(str, arguments)],
-        cwd=home, env=environment, capture_output=True, text=True, input=text, check=False,
-    )  # fmt: skip
+def tamiz(home, *arguments, extensions="family", text=None):
+    return outsider.tamiz(home, *arguments, extensions=extensions, text=text)
 
 
 def test_it_trains_and_transformers_loads_it(home):

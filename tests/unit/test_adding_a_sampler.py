@@ -3,52 +3,24 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
 from corpora import manifest
+from tests import outsider
+from tests.conftest import ROOT
 from tests.make_scores import Scored, documents, write_scored
-
-ROOT = Path(__file__).parents[2]
-MODULE = '''\
-"""Keeps documents below a perplexity."""
-import numpy as np
-from corpora.choices import Flag
-from corpora.sampling.methods import METHODS, Curve, SampleSettings
-
-
-class Below(Curve, frozen=True, tag="below"):
-    limit: float
-    factor: float = 1.0
-
-    def shape(self, perplexity, /):
-        return (np.asarray(perplexity) < self.limit) * 1.0
-
-
-@METHODS.register
-class BelowSettings(SampleSettings, frozen=True, kw_only=True, tag="below"):
-    """Only documents below a perplexity."""
-    limit: float = 100.0
-    curve = Below
-    flags = (Flag("--limit", "limit", "Documents from here on are left out. [default: 100]", float),)
-
-    def unscaled(self, scores):
-        return Below(self.limit)
-'''
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory) -> Path:
     """The module, two scored files in two languages."""
     folder = tmp_path_factory.mktemp("outsider")
-    (folder / "below_limit.py").write_text(MODULE)
+    outsider.copy_toy("sampler", folder)
     write_scored(folder, corpus(), {"a.jsonl": "es", "b.jsonl": "pt"}, item_bytes=20_000)
     return folder
 
@@ -59,13 +31,7 @@ def corpus() -> dict[str, list[Scored]]:
 
 
 def tamiz(home: Path, *arguments: object, code: int = 0) -> str:
-    environment = {
-        **os.environ,
-        "PYTHONPATH": f"{home}{os.pathsep}{ROOT}",
-        "TAMIZ_EXTENSIONS": "below_limit",
-    }
-    command = [sys.executable, "-m", "tamiz", *map(str, arguments)]
-    done = subprocess.run(command, cwd=home, env=environment, capture_output=True, text=True)
+    done = outsider.tamiz(home, *arguments, extensions="sampler")
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout if code == 0 else done.stderr
 
@@ -98,6 +64,16 @@ def test_the_command_draws_with_it_and_lists_its_flag(home):
     sample(home, "two", "--method", "below", "--limit", 90, "--workers", 2)
     assert contents(home / "two") == contents(home / "one")
     tamiz(home, "verify", home / "one")
+
+
+def test_an_installed_package_needs_no_variable(tmp_path):
+    outsider.copy_toy("sampler", tmp_path)
+    installed = tmp_path / "my_package-1.0.dist-info"
+    installed.mkdir()
+    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: my-package\nVersion: 1.0\n")
+    (installed / "entry_points.txt").write_text("[tamiz.extensions]\nmy_sampler = sampler\n")
+    shown = outsider.tamiz(tmp_path, "sample", "--help", extensions="")
+    assert "random|buckets|below]" in shown.stdout
 
 
 def test_a_share_is_solved_for_in_each_group(home):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,46 +10,8 @@ import pytest
 from corpora.errors import BadArgument
 from tamiz.stages import STAGES, Section, Stage, ordered
 from tamiz.stages.tokenizer import TokenizerSource
-from tests.conftest import ROOT
-
-EXTENSION = '''
-"""Keeps documents that contain a word."""
-
-import json
-from corpora import files, manifest
-from corpora.config import Config
-from corpora.documents.items import work_items
-from corpora.documents.reading import read_batches
-from corpora.verify import bad_rows
-from tamiz.stages import STAGES, Section, Stage, StageReport
-
-
-class WordSettings(Config, frozen=True, kw_only=True):
-    word: str
-
-
-def run(plan, context):
-    out, word = plan.folder("words"), plan.recipe.words.word
-    made_from = manifest.MadeFrom(stage="words", algorithm=1, settings={"word": word}, inputs=[])
-    state = manifest.begin(out, made_from, rebuild=context.rebuild)
-    if state != "finished":
-        texts = [t for item in work_items(plan.documents("words")) for b in read_batches(item) for t in b.texts]
-        kept = [text for text in texts if word in text]
-        files.write_bytes(out / "kept.jsonl", "".join(json.dumps({"text": text}) + "\\n" for text in kept).encode())
-        counts = {"read": len(texts), "kept": len(kept), "sampled_out": len(texts) - len(kept), "rejected": {}}
-        manifest.finish(out, records=[manifest.record(out, out / "kept.jsonl", rows=len(kept))], counts=counts)
-    return StageReport("words", state, out, [("documents kept", str(manifest.read(out).counts["kept"]))])
-
-
-STAGES.register(
-    Stage(
-        name="words", folder="words", title="Words", help="documents that contain a word",
-        sections=(Section("words", WordSettings),), run=run, reads=True, after="sample",
-        leaves=lambda plan: [str(plan.folder("words") / "kept.jsonl")],
-        check=lambda home, content: bad_rows(home, content, {"kept": content.counts["kept"]}),
-    )
-)
-'''
+from tests import outsider
+from tests.conftest import digests
 
 RECIPE = """
 [documents]
@@ -69,19 +29,14 @@ mean_noise_span_length = 20.0
 """
 
 
-def tamiz(folder: Path, *arguments: str, extensions: str = "my_stage") -> subprocess.CompletedProcess[str]:
-    code = (
-        "import os, sys; sys.path[:0] = sys.argv[1:3]; os.environ['TAMIZ_EXTENSIONS'] = sys.argv[3]; "
-        "from tamiz.cli import main; main(sys.argv[4:])"
-    )
-    command = [sys.executable, "-c", code, str(ROOT), str(folder), extensions, *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
+def tamiz(home, *arguments, extensions="stage"):
+    return outsider.tamiz(home, *arguments, extensions=extensions)
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("mine")
-    (folder / "my_stage.py").write_text(EXTENSION)
+    outsider.copy_toy("stage", folder)
     (folder / "my.toml").write_text(RECIPE)
     return folder
 
@@ -96,19 +51,40 @@ def test_a_recipe_runs_it_between_the_built_in_stages(home):
         "[2/3] tokenizer",
         "[3/3] shards",
     ]
-    texts = [json.loads(line)["text"] for line in (home / "out" / "words" / "kept.jsonl").read_text().splitlines()]
+    kept = home / "out" / "words" / "kept" / "clean.jsonl.jsonl"
+    texts = [json.loads(line)["text"] for line in kept.read_text().splitlines()]
     assert texts
     assert all("agua" in text for text in texts)
     shards = json.loads((home / "out" / "shards" / "manifest.json").read_bytes())
     assert shards["counts"]["read"] == len(texts)  # later stages read what it left
     again = tamiz(home, "run", "my.toml", "--out", "out", "--until", "words")
     assert (again.returncode, again.stdout.count("nothing to do")) == (0, 1)
+    other = tamiz(home, "run", "my.toml", "--out", "out", "--until", "words", "--set", "words.word=sal")
+    assert other.returncode == 1
+    assert '(word: "agua" -> "sal")' in other.stderr
     assert tamiz(home, "verify", "out").returncode == 0
     path = home / "out" / "words" / "manifest.json"
     path.write_bytes(path.read_bytes().replace(b'"rows": ', b'"rows": 1'))
     told = tamiz(home, "verify", "out")
     assert told.returncode == 1
-    assert "kept* have" in told.stderr
+    assert "kept/* have" in told.stderr
+
+
+@pytest.mark.slow
+def test_rows_are_accounted_for_whatever_the_workers(home):
+    lines = [json.dumps({"text": text}) for text in ("agua", "sal", "más agua", "")]
+    for name in ("a", "b"):
+        (home / f"{name}.jsonl").write_text("\n".join([*lines, "{"]))
+    told = ("run", "my.toml", "--until", "words", "--set", 'documents.input="[ab].jsonl"')
+    for workers in (1, 2):
+        done = tamiz(home, *told, "--workers", workers, "--out", f"workers{workers}")
+        assert done.returncode == 0, done.stderr
+    first = home / "workers1" / "words"
+    assert digests(first) == digests(home / "workers2" / "words")
+    assert json.loads((first / "manifest.json").read_bytes())["counts"] == {
+        "read": 10, "kept": 4, "sampled_out": 2, "rejected": {"not JSON": 2, "text empty": 2}
+    }  # fmt: skip
+    assert tamiz(home, "verify", first).returncode == 0
 
 
 def test_help_recipes_and_mistakes_know_it(home):

@@ -10,21 +10,46 @@ import shlex
 import subprocess
 import sys
 import tomllib
+from importlib import import_module
 from pathlib import Path
 
 import click
 import pytest
 
-from corpora.choices import load_extensions
+from corpora.annotations.annotator import ANNOTATORS
+from corpora.choices import Choices, load_extensions
+from corpora.documents.formats import FORMATS
 from corpora.errors import BadArgument
+from corpora.sampling.methods import METHODS
+from corpora.tokens.objectives import OBJECTIVES
 from docs.site_pages import with_blocks
 from tamiz.cli import cli, main, spread
+from tamiz.stages import STAGES
+from tamiz.trainer.families import FAMILIES
 from tests.conftest import ROOT
+from tests.outsider import EXTENDING
 
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
-EXTENDING = ROOT / "docs" / "extending"
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
-MOST_SECONDS = 60
+MOST_SECONDS = 300  # they take a few; a loaded machine is no failure
+
+# The tables that list choices by name: page, heading of the column, registry.
+LISTS = [
+    ("README.md", "stage", STAGES),
+    ("docs/recipes.md", "stage", STAGES),
+    ("docs/recipes.md", "`format`", FORMATS),
+    ("docs/sampling.md", "`--method`", METHODS),
+    ("docs/shards.md", "`--objective`", OBJECTIVES),
+    ("docs/training.md", "`family`", FAMILIES),
+]
+REGISTRIES = {
+    "METHODS": METHODS,
+    "OBJECTIVES": OBJECTIVES,
+    "FAMILIES": FAMILIES,
+    "ANNOTATORS": ANNOTATORS,
+    "FORMATS": FORMATS,
+    "STAGES": STAGES,
+}
 
 _FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _INLINE = re.compile(r"`(tamiz [^`\n]+)`")
@@ -163,3 +188,58 @@ def test_the_page_on_extending_shows_its_files():
     assert shown == ["sampler", "objective", "family", "annotator", "format", "stage"]
     assert sorted(shown) == sorted(path.stem for path in EXTENDING.glob("*.py"))
     assert with_blocks(page) == page, "run `python docs/site_pages.py`"
+
+
+def test_each_file_on_extending_has_a_test_that_runs_it():
+    for path in EXTENDING.glob("*.py"):
+        (test,) = (ROOT / "tests" / "unit").glob(f"test_adding_a*_{path.stem}.py")
+        assert f'copy_toy("{path.stem}"' in test.read_text()
+
+
+def rows(page: Path) -> list[dict[str, str]]:
+    """The rows of all tables of a page: heading of the column -> cell."""
+    found, headings = [], None
+    for line in page.read_text().splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if not line.startswith("|"):
+            headings = None
+        elif headings is None:
+            headings = cells
+        elif set(line) != set("|-"):
+            found.append(dict(zip(headings, cells, strict=True)))
+    return found
+
+
+def names(cells: list[str]) -> list[str]:
+    return sorted(name for cell in cells for name in re.findall(r"`([^`]+)`", cell))
+
+
+@pytest.mark.parametrize(("page", "heading", "registry"), LISTS, ids=[f"{page}: {name}" for page, name, _ in LISTS])
+def test_tables_list_every_choice_and_no_other(page: str, heading: str, registry: Choices[object]):
+    assert names([row[heading] for row in rows(ROOT / page) if heading in row]) == sorted(registry.names())
+
+
+def test_the_page_on_extending_lists_every_registry_and_its_choices():
+    listed = {row["registry"]: row for row in rows(ROOT / "docs" / "extending.md") if "registry" in row}
+    assert listed.keys() == {f"`{name}`" for name in REGISTRIES}
+    for name, registry in REGISTRIES.items():
+        row = listed[f"`{name}`"]
+        assert names([row["built in"]]) == sorted(registry.names())
+        assert getattr(import_module(row["from"].strip("`")), name) is registry
+
+
+def test_formats_have_the_extensions_that_the_page_says():
+    listed = {row["`format`"].strip("`"): row for row in rows(ROOT / "docs" / "recipes.md") if "`format`" in row}
+    for format in FORMATS:
+        assert names([listed[format.name]["extensions"]]) == sorted(format.extensions)
+
+
+def test_the_reference_shows_docstrings_as_they_are_written():
+    pytest.importorskip("griffe")
+    from docs.docstrings import as_markdown
+
+    assert as_markdown("Writes <out>/a and `<b>`.") == "Writes &lt;out>/a and `<b>`."
+    assert as_markdown("One.\n\nname    of it\nsize    in <units>") == (
+        "One.\n\n```text\nname    of it\nsize    in <units>\n```"
+    )
+    assert as_markdown("One sentence.  Another.") == "One sentence.  Another."

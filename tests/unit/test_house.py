@@ -7,8 +7,10 @@ import re
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Iterator
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 
 import grimp
@@ -57,6 +59,23 @@ PUBLIC = {
 def test_imports_point_one_way():
     found = subprocess.run([Path(sys.executable).with_name("lint-imports")], cwd=ROOT, capture_output=True, text=True)
     assert found.returncode == 0, found.stdout
+
+
+def test_the_tour_draws_the_directions_that_are_enforced():
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    found = {contract["name"]: contract["layers"] for contract in contracts if contract["type"] == "layers"}
+    assert " -> ".join(found["Imports point one way"]) in text.splitlines()
+    for name in ("tamiz", "corpora"):
+        layers = [layer.split(" | ") for layer in found[f"Inside {name}"]]
+        (drawn,) = re.findall(rf"^inside {name}: +(.+)$", text, re.MULTILINE)
+        steps = [step.split(", ") for step in drawn.removesuffix(" -> single modules").split(" -> ")]
+        places = [{_place(layers, f"{name}.{module}") for module in step} for step in steps]
+        assert all(max(above) < min(below) for above, below in pairwise(places)), drawn
+
+
+def _place(layers: list[list[str]], module: str) -> int:
+    return next(n for n, layer in enumerate(layers) if module in layer)
 
 
 @pytest.mark.parametrize(
