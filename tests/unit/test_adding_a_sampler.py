@@ -48,7 +48,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 def test_the_command_draws_with_it_and_lists_its_flag(home):
     text = " ".join(sample(home, "never", "--help").split())
     assert "[gaussian|stepwise|random|buckets|below]" in text
-    assert "below: Only documents below a perplexity. [default: gaussian]" in text
+    assert "below: Keeps only documents below a perplexity. [default: gaussian]" in text
     assert "--limit FLOAT below: Documents from here on are left out. [default: 100]" in text
 
     summary = sample(home, "one", "--method", "below", "--limit", 90, "--workers", 1)

@@ -225,7 +225,7 @@ def test_the_page_on_extending_lists_every_registry_and_its_choices():
     for name, registry in REGISTRIES.items():
         row = listed[f"`{name}`"]
         assert names([row["built in"]]) == sorted(registry.names())
-        assert getattr(import_module(row["from"].strip("`")), name) is registry
+        assert getattr(import_module(row["module"].strip("`")), name) is registry
 
 
 def test_formats_have_the_extensions_that_the_page_says():
