@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import click
 
 from tamiz.console import say, table
@@ -52,6 +54,21 @@ def _table(title: str, content: dict[str, object], sources: dict[str, str | None
 
 
 def _line(key: str, value: object, source: str | None) -> None:
-    if value is not None:
-        shown = str(value).lower() if isinstance(value, bool) else repr(value)  # as TOML has it
-        say(f"{key} = {shown}" + (f"    # {source}" if source else ""))
+    """One key as TOML. A number that the recipe doesn't set is tamiz's default."""
+    if value is None:
+        return
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    comment = source or ("tamiz's default" if number else "")
+    say(f"{key} = {_toml(value)}" + (f"    # {comment}" if comment else ""))
+
+
+def _toml(value: object) -> str:
+    """A value as TOML writes it; a table without its None values."""
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(_toml(entry) for entry in value)}]"
+    if isinstance(value, dict):
+        present = [f"{key} = {_toml(entry)}" for key, entry in value.items() if entry is not None]
+        return f"{{ {', '.join(present)} }}"
+    return str(value).lower() if isinstance(value, bool) else repr(value)

@@ -49,7 +49,7 @@ def test_the_command_draws_with_it_and_lists_its_flag(home):
     text = " ".join(sample(home, "never", "--help").split())
     assert "[gaussian|stepwise|random|buckets|below]" in text
     assert "below: Keeps only documents below a perplexity. [default: gaussian]" in text
-    assert "--limit FLOAT below: Documents from here on are left out. [default: 100]" in text
+    assert "--limit FLOAT below: Leave out documents with this perplexity or more. [default: 100]" in text
 
     summary = sample(home, "one", "--method", "below", "--limit", 90, "--workers", 1)
     assert "below: limit 90, factor 1" in summary
