@@ -26,7 +26,7 @@ COMMANDS = {
     "shards": ("shards", "Build or inspect training rows."),
     "train": ("train", "Train a model on shards."),
     "generate": ("generate", "Fill masked spans of a text or continue it."),
-    "verify": ("verify", "Check folders against their manifests."),
+    "verify": ("verify", "Check a folder, and those below it, against their manifests."),
     "report": ("report", "Write a page with plots of a run."),
 }
 # options that take several values: `--input a b c`, which is what a shell makes of a glob
