@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from corpora.errors import BadArgument
+from corpora.errors import BadArgument, TamizError
 
 T = TypeVar("T")
 
@@ -137,9 +137,9 @@ _loaded: set[str] = set()
 
 
 def load_extensions() -> None:
-    """Imports every extension module, once. Raises BadArgument for one that can't be imported."""
-    for name in filter(None, os.environ.get(VARIABLE, "").split(",")):
-        _load(name.strip(), f"{VARIABLE}={name.strip()}")
+    """Imports every extension module, once. Raises BadArgument for one that can't be imported, naming it."""
+    for name in filter(None, map(str.strip, os.environ.get(VARIABLE, "").split(","))):
+        _load(name, f"{VARIABLE}={name}")
     if GROUP not in _loaded:
         _loaded.add(GROUP)
         from importlib.metadata import entry_points
@@ -154,5 +154,12 @@ def _load(module: str, named_by: str) -> None:
     _loaded.add(module)
     try:
         import_module(module)
-    except ImportError as error:
-        raise BadArgument(f"{named_by}: {error}; install it, or put its folder on PYTHONPATH") from error
+    except BaseException as error:  # whatever its own code does
+        _loaded.discard(module)  # so that the next call doesn't go on without it
+        if isinstance(error, ImportError):
+            raise BadArgument(f"{named_by}: {error}; install it, or put its folder on PYTHONPATH") from error
+        if isinstance(error, TamizError):
+            raise BadArgument(f"{named_by}: {error}") from error
+        if isinstance(error, KeyboardInterrupt):
+            raise
+        raise BadArgument(f"{named_by} can't be imported: {type(error).__name__}: {error}") from error

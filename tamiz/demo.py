@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 from collections import Counter
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -30,7 +31,7 @@ def _classes(pattern: str) -> Counter[str]:
 
 def kept_by_class(folder: Path) -> list[tuple[str, int, int]]:
     """(class, documents, kept) for each class, `good` first."""
-    read, kept = _classes(str(DEMO / "documents.jsonl")), _classes(str(folder / "sampled" / "part-*"))
+    read, kept = _classes(str(DEMO / "documents.jsonl")), _classes(f"{glob.escape(str(folder / 'sampled'))}/part-*")
     return [(name, read[name], kept[name]) for name in sorted(read, key=lambda n: (n != GOOD, n))]
 
 

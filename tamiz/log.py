@@ -31,7 +31,13 @@ from typing import Any, Protocol
 
 _log = logging.getLogger(__name__)
 _SECRET_NAME = re.compile(r"-*([\w.-]+[-_.])?(tokens?|secret|password|credentials?|key)([-_][\w-]+)?", re.IGNORECASE)
-_SECRET_VALUE = re.compile(r"hf_\w{8,}|(?<=://)[^/@\s]+:[^/@\s]+(?=@)")
+# a token of the Hub; what stands before the host of an address, a password with slashes, too
+_SECRET_VALUE = re.compile(r"""hf_\w{8,}|(?<=://)(?:[^/@\s:"\\]+:[^@\s"\\]+|[^/@\s"\\]+)(?=@)""")
+# name=value inside of a value: an address's query, variables for workers, JSON
+_SECRET_PAIR = re.compile(
+    r"""((?:token|secret|password|passwd|key|signature|\bsig|credentials?)["']?\s*[=:]\s*["']?)[^\s"',;&}\\]+""",
+    re.IGNORECASE,
+)
 _HIDDEN = "***"
 _LONGEST = 300  # characters of the message of an unexpected error, which may quote its input
 
@@ -156,19 +162,27 @@ def without_secrets(arguments: Sequence[str]) -> list[str]:
     for argument in arguments:
         option, equals, _ = argument.partition("=")
         secret = _SECRET_NAME.fullmatch(option) is not None
-        if hide_next and not argument.startswith("-"):
+        if hide_next and not argument.startswith("--"):
             shown.append(_HIDDEN)
         elif secret and equals:
             shown.append(f"{option}={_HIDDEN}")
         else:
-            shown.append(_SECRET_VALUE.sub(_HIDDEN, argument))
+            shown.append(_without_secrets(argument))
         hide_next = secret and not equals and argument.startswith("-")
     return shown
+
+
+def _without_secrets(text: str) -> str:
+    return _SECRET_PAIR.sub(rf"\1{_HIDDEN}", _SECRET_VALUE.sub(_HIDDEN, text))
 
 
 def _line(event: dict[str, Any]) -> str:
     if event["event"] == "start":
         event = {**event, **_surroundings()}
+    if "message" in event:
+        event = {**event, "message": _without_secrets(event["message"])}
+    if "damaged" in event:
+        event = {**event, "damaged": [_without_secrets(text) for text in event["damaged"]]}
     return _SECRET_VALUE.sub(_HIDDEN, json.dumps(event, ensure_ascii=False)) + "\n"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 from collections.abc import Iterable, Iterator
 
 from corpora.config import Config
@@ -11,6 +12,7 @@ from corpora.errors import BadArgument, TamizError
 from corpora.files import TEMPORARY, is_local
 
 _MAGIC = frozenset("*?[")
+_ESCAPED = re.compile(r"\[([*?[])\]")  # as glob.escape writes them
 # The keys under which file systems report a content tag, best first, then those for the modification time.
 _TAGS = ("sha256", "blob_id", "ETag", "etag", "md5Hash", "generation", "content_md5", "checksum")
 _TIMES = ("last_commit", "LastModified", "last_modified", "updated", "mtime", "modified", "created")
@@ -123,10 +125,10 @@ def _tag(info: dict[str, object]) -> str | None:
 
 
 def _fixed_prefix(pattern: str) -> str:
-    """The folder part before the first wildcard: `a/b/*/c.txt` -> `a/b`, `a/b.txt` -> `a`."""
+    """The folder part before the first wildcard: `a/b/*/c.txt` -> `a/b`, `a/b.txt` -> `a`, `a[[]1]/*` -> `a[1]`."""
     parts = pattern.split("/")
-    wild = next((i for i, part in enumerate(parts) if _MAGIC & set(part)), len(parts) - 1)
-    return "/".join(parts[:wild]) or ("/" if pattern.startswith("/") else "")
+    wild = next((i for i, part in enumerate(parts) if _MAGIC & set(_ESCAPED.sub("", part))), len(parts) - 1)
+    return _ESCAPED.sub(r"\1", "/".join(parts[:wild])) or ("/" if pattern.startswith("/") else "")
 
 
 def _stem(relative: str) -> str:

@@ -57,6 +57,9 @@ class LmSettings(Config, frozen=True, kw_only=True):
     """The memory for arrays; beyond it, they are temporary files beside the model."""
 
     def __post_init__(self) -> None:
+        for name in ("tokenizer", "arpa"):
+            if getattr(self, name) == "":
+                raise ValueError(f"{name} is empty: name a file, or leave it out")
         if not MINIMUM_ORDER <= self.order <= MAXIMUM_ORDER:
             raise ValueError(f"order is {self.order}: it must be {MINIMUM_ORDER} to {MAXIMUM_ORDER}")
         if self.prune is not None:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from corpora.errors import BadArgument
+
 
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path))
@@ -28,5 +30,7 @@ def command(model: Path, text: str | None, max_new_tokens: int | None, num_beams
     require_torch()
     from tamiz.trainer.generation import generate
 
+    if text is None and sys.stdin is None:
+        raise BadArgument("there is no TEXT, and standard input is closed: give one of them")
     given = sys.stdin.read().rstrip("\n") if text is None else text
     click.echo(generate(model, given, max_new_tokens=max_new_tokens, num_beams=num_beams))

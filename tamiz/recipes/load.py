@@ -125,6 +125,9 @@ def read(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
     if found in (path, *above):
         raise BadArgument(f"{path}: base is {base!r}, which is based on this file: name another")
     under = read(found, (path, *above))
+    for place, listed in ((found, under.get("sources", {})), (path, tree.get("sources", {}))):
+        if not isinstance(listed, dict):
+            raise BadArgument(f"{place}: sources is {listed!r}, but it must be a section: [sources]")
     kept = {k: v for k, v in under.pop("sources", {}).items() if k.partition(".")[0] not in tree}
     return {**under, **tree, "sources": {**kept, **tree.get("sources", {})}}
 

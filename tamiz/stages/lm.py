@@ -45,6 +45,8 @@ class LmSource(LmSettings, frozen=True, kw_only=True):
         super().__post_init__()
         if self.input is not None and not self.input:
             raise ValueError("input is empty: name patterns of files, or remove it")
+        if self.file == "":
+            raise ValueError("file is empty: name a KenLM file, or remove it")
         if not 0 < self.source_share <= 1:
             raise ValueError(f"source_share is {self.source_share}; it must be above 0 and at most 1")
         given = [name for name in ("file", "input", "source") if getattr(self, name) is not None]

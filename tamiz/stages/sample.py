@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -109,7 +110,7 @@ def _run(plan: Plan, context: Context) -> StageReport:
 
 
 def _leaves(plan: Plan) -> list[str]:
-    return [str(plan.folder("sample") / f"part-*.{plan.recipe.sample.format}")]
+    return [f"{glob.escape(str(plan.folder('sample')))}/part-*.{plan.recipe.sample.format}"]
 
 
 def _check(home: Path, content: Manifest) -> list[str]:

@@ -31,6 +31,8 @@ class TokenizerSource(TokenizerSettings, frozen=True, kw_only=True):
         if self.file is None:
             super().__post_init__()
             return
+        if not self.file:
+            raise ValueError("file is empty: name a tokenizer, or remove it")
         for name, default in TokenizerSettings().asdict().items():
             if getattr(self, name) != default:
                 raise ValueError(

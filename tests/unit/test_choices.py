@@ -68,3 +68,28 @@ def test_a_missing_extension_is_named_once_and_with_its_remedy(monkeypatch):
     monkeypatch.setattr(choices, "_loaded", set())
     with pytest.raises(BadArgument, match=r"TAMIZ_EXTENSIONS=no_such_module_of_mine: .*put its folder on PYTHONPATH"):
         registry().names()
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("1 / 0", "can't be imported: ZeroDivisionError: division by zero"),
+        ("raise SystemExit(3)", "can't be imported: SystemExit: 3"),
+        ("x = = 1", "can't be imported: SyntaxError"),
+        ("from corpora.errors import BadArgument\nraise BadArgument('method x exists already')", "method x exists"),
+    ],
+)
+def test_an_extension_that_fails_is_named_each_time(tmp_path, monkeypatch, code, message):
+    (tmp_path / "failing_extension.py").write_text(code)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv(choices.VARIABLE, "failing_extension")
+    monkeypatch.setattr(choices, "_loaded", set())
+    for _ in range(2):
+        with pytest.raises(BadArgument, match=f"TAMIZ_EXTENSIONS=failing_extension.*{message}"):
+            registry().names()
+
+
+def test_blanks_between_commas_name_no_extension(monkeypatch):
+    monkeypatch.setenv(choices.VARIABLE, " , ,")
+    monkeypatch.setattr(choices, "_loaded", set())
+    assert registry().names() == ("fine",)

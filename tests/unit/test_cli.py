@@ -116,3 +116,11 @@ def test_debug_shows_beams_messages_and_timings(capsys, tmp_path):
         assert run(capsys, *arguments, "--rebuild", *debug)[0] == 0
         assert beam.level == level
     assert run(capsys, "recipes", "--debug")[2].startswith("debug: ")
+
+
+def test_generate_without_a_text_and_without_standard_input(capsys, monkeypatch, tmp_path):
+    pytest.importorskip("torch")
+    monkeypatch.setattr("sys.stdin", None)
+    code, _, error = run(capsys, "generate", str(tmp_path))
+    assert (code, error.count("\n")) == (2, 1)
+    assert "there is no TEXT, and standard input is closed" in error

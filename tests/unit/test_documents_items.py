@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import gzip
 import pickle
 from pathlib import Path
@@ -111,6 +112,14 @@ def test_a_file_whose_name_holds_wildcards(tmp_path: Path) -> None:
     write(tmp_path / "x[1].jsonl")
     (item,) = work_items([f"{tmp_path}/x[1].jsonl"])
     assert item.name == "x[1].jsonl"
+
+
+def test_a_folder_whose_name_holds_wildcards(tmp_path: Path) -> None:
+    for folder in ("x[1]", "x1"):
+        (tmp_path / folder).mkdir()
+        write(tmp_path / folder / "part-0.jsonl")
+    (item,) = work_items([f"{glob.escape(f'{tmp_path}/x[1]')}/part-*.jsonl"])
+    assert (item.path, item.name) == (f"{tmp_path}/x[1]/part-0.jsonl", "part-0.jsonl")
 
 
 def test_dangling_link_is_an_error_not_a_crash(tmp_path: Path) -> None:

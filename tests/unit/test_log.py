@@ -137,6 +137,16 @@ def test_a_log_that_cannot_be_written_stops_nothing(tmp_path, capsys):
         (["--tokenizer", "byt5", "--train-tokenizer", "9"], ["--tokenizer", "byt5", "--train-tokenizer", "9"]),
         (["--token", "--workers", "2"], ["--token", "--workers", "2"]),
         (["--set", "hub.token=abc", "token", "a"], ["--set", "hub.token=***", "token", "a"]),
+        (["--input", "https://me:pa/ss@host/a"], ["--input", "https://***@host/a"]),
+        (["--input", "https://abc@host/a"], ["--input", "https://***@host/a"]),
+        (
+            ["--input", "https://host/a?X-Amz-Signature=abc&b=1"],
+            ["--input", "https://host/a?X-Amz-Signature=***&b=1"],
+        ),
+        (["--set", "lm.input=s3://a?access_token=abc"], ["--set", "lm.input=s3://a?access_token=***"]),
+        (['--environment={"env":{"HF_TOKEN":"abc"}}'], ['--environment={"env":{"HF_TOKEN":"***"}}']),
+        (["--input", "hf://datasets/a/b@main/c"], ["--input", "hf://datasets/a/b@main/c"]),
+        (["--token", "-abc"], ["--token", "***"]),
         (["--set", "tokenizer.extra_ids=3"], ["--set", "tokenizer.extra_ids=3"]),
     ],
 )

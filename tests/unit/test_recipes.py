@@ -87,6 +87,12 @@ def test_a_variant_is_named_after_a_recipe_that_is_there(tmp_path, monkeypatch):
         ("sample.method=steps", "sample.method is 'steps'; it must be one of gaussian, stepwise, random, buckets"),
         ("sample.width=early", "sample.width is 'early'; it must be bertin, bertin-early or a number"),
         ("sample.median=[1]", "sample.median: Expected"),
+        ("sample.width=inf", "sample.width is inf; it must be above 0 and finite"),
+        ("sample.median=inf", "sample.median is inf; it must be above 0 and finite"),
+        ("sample.keep={}", "sample.keep is empty: name a group, or leave it out"),
+        ('lm.file=""', "lm.file is empty: name a KenLM file"),
+        ('lm.arpa=""', "lm.arpa is empty: name a file"),
+        ('tokenizer.file=""', "tokenizer.file is empty: name a tokenizer"),
         ("model.vocab_size=4000", "model.vocab_size is 4000 but tokenizer.vocab_size is 5000: set model"),
         ("score.mode=ccnet", "score.mode is 'ccnet' but lm scores in 'lines'"),
         ("shards.sequence_length=1", "sequence_length is 1"),
@@ -210,6 +216,8 @@ def test_a_recipe_based_on_another(tmp_path):
     assert (recipe.title, recipe.tokenizer.seed, recipe.sources) == ("Under", 4, {"tokenizer.seed": "mine"})
     with pytest.raises(BadArgument, match="which is based on this file"):
         load(written(tmp_path, 'base = "mine.toml"'))
+    with pytest.raises(BadArgument, match=r"mine\.toml: sources is 3, but it must be a section: \[sources\]"):
+        load(written(tmp_path, 'base = "under.toml"\nsources = 3'))
 
 
 def test_a_registry_of_choices_can_be_a_section():
@@ -243,3 +251,9 @@ def test_a_recipe_that_is_shown_is_a_recipe(name, flags, tmp_path, capsys):
     )
     assert own == plain
     assert "window_groups = 256    # tamiz's default" in shown
+
+
+def test_a_run_in_a_folder_whose_name_holds_wildcards_reads_its_own_sample():
+    plan = Plan(load(T5, demo=True), Path("runs/x[1]"), ordered())
+    (sampled,) = plan.documents("tokenizer")
+    assert sampled.patterns == ("runs/x[[]1]/sampled/part-*.parquet",)  # not those of runs/x1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
@@ -111,6 +112,9 @@ class SampleSettings(Config, frozen=True, kw_only=True, tag_field="method"):
         return given if isinstance(given, dict) else {} if given is None else {REST: given}
 
     def _check_amount(self) -> None:
+        for name in ("keep", "keep_documents"):
+            if getattr(self, name) == {}:
+                raise ValueError(f"{name} is empty: name a group, or leave it out")
         if self.factor is not None and (self.shares or self.numbers):
             raise ValueError(f"{'keep' if self.shares else 'keep_documents'} and factor exclude each other: give one")
         both = sorted(self.shares.keys() & self.numbers.keys())
@@ -127,8 +131,8 @@ class SampleSettings(Config, frozen=True, kw_only=True, tag_field="method"):
     def _check_positive(self, *names: str) -> None:
         for name in names:
             value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise ValueError(f"{name} is {value}; it must be above 0")
+            if value is not None and not 0 < value < math.inf:
+                raise ValueError(f"{name} is {value}; it must be above 0 and finite")
 
 
 def numbers_parser(count: int) -> Any:
