@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from corpora.choices import Choices
@@ -9,7 +11,7 @@ from corpora.config import Config
 from corpora.errors import BadArgument
 from tamiz.cli import main
 from tamiz.recipes.load import HOME, load, names, patterns, read, variants
-from tamiz.stages import Section, ordered
+from tamiz.stages import Plan, Section, ordered
 
 T5 = "t5-spanish-efficient-tiny"
 
