@@ -194,7 +194,7 @@ def test_the_command_shows_groups_samplers_and_bertins_table(capsys, partitions)
     assert code == 0
     for text in ("es", "pt", "keep 0.125 of es", "keep 0.25 of pt", "calibration.json"):
         assert text in out
-    bertins = out[out.index("BERTIN's own") :]
+    bertins = out[out.index("BERTIN's parameters") :]
     for row in (
         ["gaussian bertin", "0.78", "0.774", "0.780", "0.754", "0.625", "0.106"],
         ["gaussian bertin-early", "0.78", "0.663", "0.780", "0.396", "0.00867", "0.000"],

@@ -91,7 +91,7 @@ def test_help_recipes_and_mistakes_know_it(home):
     done = tamiz(home, "run", "--help")
     assert "score, sample, words, tokenizer" in " ".join(done.stdout.split())
     shown = tamiz(home, "recipes", "show", "my.toml")
-    assert "[words]\nword = 'agua'" in shown.stdout
+    assert '[words]\nword = "agua"' in shown.stdout
     assert [line.split()[1] for line in shown.stdout.split("# stages\n")[1].splitlines()] == [
         "words",
         "tokenizer",
