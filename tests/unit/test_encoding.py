@@ -64,7 +64,7 @@ def test_the_layout_of_ids(encoder):
         "<extra_id_49>",
     ]
     for bad in (-1, 50):
-        with pytest.raises(BadArgument, match=f"sentinel {bad} is needed, but the tokenizer has 50"):
+        with pytest.raises(BadArgument, match=f"sentinel {bad} is needed, but the tokenizer has only 50"):
             encoder.sentinel_id(bad)
     with pytest.raises(BadArgument, match="id 600 is not below vocab_size 600"):
         encoder.id_to_piece(600)
@@ -245,7 +245,7 @@ def test_byt5_as_googles_weights_have_it():
     (ids,) = encoder.encode_batch(["aÑ\0"])
     assert ids.tolist() == [ord("a") + 3, 0xC3 + 3, 0x91 + 3, 3]
     assert [encoder.sentinel_id(k) for k in (0, 8)] == [258, 250]
-    with pytest.raises(BadArgument, match="sentinel 11 is needed, but the tokenizer has 11"):
+    with pytest.raises(BadArgument, match="sentinel 11 is needed, but the tokenizer has only 11"):
         encoder.sentinel_id(11)
     assert encoder.decode([*ids, 258, 257, 1, 0]) == "aÑ\0<extra_id_0><extra_id_1>"
     assert [encoder.id_to_piece(i) for i in (1, 258, ord("a") + 3, 3)] == ["</s>", "<extra_id_0>", "a", "<0x00>"]

@@ -198,7 +198,7 @@ def test_words_that_disagree_with_the_engine_do_not_serve(words, message, caplog
             assert ids.tolist() == [number for text in of_record(good, ODD) for number in text]
     assert found.engine == "engine 1.0"
     assert [message in entry.getMessage() for entry in caplog.records] == [True]
-    assert "engine 1.0 or a slower way encodes instead" in caplog.text
+    assert "falling back to a slower one, at worst engine 1.0" in caplog.text
 
 
 def test_texts_that_a_fast_way_refuses_are_the_engines(caplog) -> None:

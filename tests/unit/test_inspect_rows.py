@@ -289,7 +289,7 @@ def test_the_tokenizer_must_be_the_shards_own(demo, made, tmp_path, capsys):
     shards = build(tmp_path / "shards", demo, made["unigram"], objective="causal", sequence_length=65)
     code, out, error = inspect(capsys, shards)
     assert code == 0
-    assert f"there is no {tmp_path}/tokenizer: ids are shown" in error
+    assert f"there is no {tmp_path}/tokenizer: showing ids" in error
     assert "── a document begins at 0 ──" in out
     assert out.splitlines()[1].split()[0].isdigit()
     code, _, error = inspect(capsys, shards, "--tokenizer", "byt5")

@@ -172,7 +172,7 @@ def test_noise_mask_of_one_row():
     assert span_corruption.noise_mask(2, 5).tolist() == [False, True]
     with pytest.raises(ValueError, match="length=0"):
         span_corruption.noise_mask(0, 5)
-    with pytest.raises(ValueError, match="9 noise spans need as many gaps, 1 tokens"):
+    with pytest.raises(ValueError, match="9 noise spans need as many gaps, but only 1 tokens"):
         span_corruption.noise_mask(10, 5, 0.9, 1.0)
 
 
