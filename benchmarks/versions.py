@@ -40,7 +40,7 @@ dataset = ShardDataset(sys.argv[1], batch_size=64)
 batches = iter(dataset)
 next(batches)
 begun = time.process_time()
-for _ in itertools.islice(batches, 400):
+for _ in itertools.islice(batches, 4000):
     pass
 print(time.process_time() - begun)
 """
@@ -77,13 +77,14 @@ def cases(made: Path) -> dict[str, Callable[[Path], float]]:
     es, ko, pt = files_of("es", 9)[0], files_of("ko", 0)[0], files_of("pt", 1)[0]
     spans = ["--objective", "span-corruption", "--sequence-length", "512"]
     causal = ["--objective", "causal", "--sequence-length", "2049"]
+    raw = ["--objective", "span-corruption", "--sequence-length", "1024", "--mean-noise-span-length", "20"]
     unigram, bpe = (str(made / "tokenizers" / kind) for kind in ("unigram", "bpe"))
     lm = str(made / "lm" / "lines.bin")
     return {
         "score, es, lines": lambda checkout: inside(checkout, SCORE, lm, es),
         "shards, es, unigram, span corruption": lambda checkout: build(checkout, unigram, es, spans),
         "shards, pt, bpe, causal": lambda checkout: build(checkout, bpe, pt, causal),
-        "shards, ko, bytes, span corruption": lambda checkout: build(checkout, "byt5", ko, spans),
+        "shards, ko, bytes, span corruption": lambda checkout: build(checkout, "byt5", ko, raw),
         "load, causal": lambda checkout: inside(checkout, LOAD, str(made / "shards" / "causal")),
         "load, span corruption": lambda checkout: inside(checkout, LOAD, str(made / "shards" / "span-corruption")),
     }
@@ -95,8 +96,11 @@ def main() -> None:
     parser.add_argument("--after", type=Path, default=HERE, help="checkout of the later version (default: this)")
     parser.add_argument("--made", type=Path, required=True, help="the output of `benchmarks.same_bytes --out`")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--only", default="", help="cases whose name begins so")
     asked = parser.parse_args()
     for name, measure in cases(asked.made).items():
+        if not name.startswith(asked.only):
+            continue
         before, after = [], []
         for _ in range(asked.rounds + 1):  # the first compiles kernels
             before.append(measure(asked.before))
