@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
+ENGINES ?= tests/engine tests/property
+UNIT ?= tests/unit tests/golden
 
 .PHONY: install demo test check docs clean
 
@@ -27,8 +29,11 @@ check: install
 docs: install
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
+# two processes, one per core; the second one's output follows the first one's
 test: check docs
-	$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest $(ENGINES) > .pytest-engines.log 2>&1 & pid=$$!; \
+	$(BIN)/python -m pytest $(UNIT); unit=$$?; \
+	wait $$pid; engines=$$?; cat .pytest-engines.log; exit $$((unit | engines))
 
 clean:
-	rm -rf $(VENV) demo site build *.egg-info
+	rm -rf $(VENV) demo site build *.egg-info .pytest-engines.log
