@@ -16,7 +16,7 @@ from corpora.tokens.denoisers import SpanCorruptionSettings
 from corpora.tokens.objectives import Causal, SpanCorruption
 from tamiz.cards.model import CardFacts, model_card
 from tamiz.trainer.families import FAMILIES
-from tamiz.trainer.families.base import IGNORED
+from tamiz.trainer.families.base import IGNORED, ModelSettings
 from tamiz.trainer.families.causal import ids_read
 from tamiz.trainer.families.llama import Llama
 from tamiz.trainer.families.t5 import T5
@@ -302,3 +302,18 @@ def test_a_tied_output_layer_survives_saving(shards, tokenizer, tmp_path):
     loaded = AutoModelForCausalLM.from_pretrained(tmp_path)
     assert loaded.lm_head.weight is loaded.model.embed_tokens.weight
     assert sum(p.numel() for p in loaded.parameters()) == metrics["parameters"] == tied.num_parameters()
+
+
+def test_a_family_that_lacks_a_method_says_which():
+    class Unfinished(ModelSettings, frozen=True, kw_only=True, tag="unfinished"):
+        pass
+
+    unfinished = Unfinished(vocab_size=8)
+    for method, arguments in (
+        ("new", (0, 1, None)),
+        ("prepare", ({}, 0)),
+        ("loss", (None, {})),
+        ("ids_per_row", (None,)),
+    ):
+        with pytest.raises(NotImplementedError, match=f"Unfinished must define `{method}`"):
+            getattr(unfinished, method)(*arguments)

@@ -47,7 +47,7 @@ class CorruptionSettings(ShardSettings, frozen=True, kw_only=True):
     @property
     def noises(self) -> tuple[Noise, ...]:
         """The kinds of noise. Raises ValueError for noise that doesn't fit `sequence_length`."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must define `noises`")
 
     @property
     def num_spans(self) -> int:

@@ -54,7 +54,7 @@ class ModelSettings(Config, frozen=True, kw_only=True, tag_field="family"):
 
     def new(self, pad_id: int, eos_id: int, bos_id: int | None) -> Any:
         """Creates a model whose weights are initialised with torch's global generator."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must define `new`")
 
     def build(self, *, seed: int, pad_id: int = PAD_ID, eos_id: int = EOS_ID, bos_id: int | None = None) -> Any:
         """Creates a model with float32 weights on the CPU; equal settings and seed give equal weights. The state of
@@ -94,11 +94,11 @@ class ModelSettings(Config, frozen=True, kw_only=True, tag_field="family"):
     def prepare(self, batch: dict[str, torch.Tensor], pad_id: int) -> dict[str, torch.Tensor]:
         """Turns a batch into what `loss` takes: tensors with one row per example. `targets` is IGNORED where there
         is nothing to predict."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must define `prepare`")
 
     def loss(self, model: Any, prepared: dict[str, torch.Tensor]) -> torch.Tensor:
         """Cross-entropy in nats, summed over the targets, for rows of a prepared batch on the model's device."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must define `loss`")
 
     def decays(self, name: str, parameter: torch.Tensor) -> bool:  # noqa: ARG002
         """Whether weight decay applies to the parameter: to matrices, but not to norms or biases."""
@@ -106,14 +106,14 @@ class ModelSettings(Config, frozen=True, kw_only=True, tag_field="family"):
 
     def ids_per_row(self, facts: ShardFacts) -> int:
         """Number of ids of a row that the model reads, including those of a decoder."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must define `ids_per_row`")
 
     # use
 
     @classmethod
     def generate(cls, folder: str | Path, text: str, *, max_new_tokens: int | None = None, num_beams: int = 4) -> str:
         """The output of an exported model for `text`, by beam search. max_new_tokens: None: the family's default."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{cls.__name__} must define `generate`")
 
     # the model card
 
