@@ -6,8 +6,9 @@ TamizError            anything that ends a command: one or two lines, exit code 
 ├── DamagedFile       an input or output is not what it should be (truncated, bad header, wrong sha256)
 └── TooManyRejected   more rows were rejected than `--max-rejected` allows
 
-A run that finishes with damaged inputs ends with exit code 1, too (`tamiz.stages.common.FinishedWithDamage`); ^C ends
-with 130, and the same command continues.
+All exit codes: 0 done; 1 failed, or finished with damaged inputs (`tamiz.stages.common.FinishedWithDamage`), or any
+other exception; 2 a bad argument, click's own usage errors included; 130 ^C, after which the same command continues.
+`tamiz/cli.py` sets those that no class here carries.
 """
 
 from __future__ import annotations

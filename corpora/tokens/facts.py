@@ -1,7 +1,8 @@
 """The facts of a shards folder, as its manifest states them: how rows were made, and the account of every id.
 
-One type, written by the builder and read by everybody. Fields that have a default are missing from older manifests;
-fields that are UNSET are not written.
+One type (`ShardFacts`, read by `facts_of`), written by `corpora.tokens.build` and `pipelines.shards`. It is read
+without torch by `corpora.rows.shards` (`read_shards`), and by `tamiz shards inspect`, `tamiz verify` and the trainer.
+Fields that have a default are missing from older manifests; fields that are UNSET are not written.
 """
 
 from __future__ import annotations
