@@ -1,29 +1,33 @@
-# `make demo` and `make test` need Python 3.11+, a C++ compiler and a package registry; they install the rest.
+# `make demo` needs Python 3.11+ and a package registry, `make test` a C++ compiler, too; they install the rest.
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
+PIP = $(BIN)/python -m pip --disable-pip-version-check
 ENGINES ?= tests/engine tests/property
 UNIT ?= tests/unit tests/golden
 
 .PHONY: install demo test check docs clean
 
-install: $(VENV)/.installed
-
 # constraints.txt pins everything; README says how to get torch without its gigabytes of CUDA libraries
-$(VENV)/.installed: pyproject.toml constraints.txt
+$(VENV)/.for-demo: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,dev,docs]'
+	$(PIP) install --constraint constraints.txt --editable '.[train]'
 	touch $@
 
-demo: install
+install: $(VENV)/.installed
+
+$(VENV)/.installed: $(VENV)/.for-demo
+	$(PIP) install --constraint constraints.txt --editable '.[train,dev,docs]'
+	touch $@
+
+demo: $(VENV)/.for-demo
 	$(BIN)/tamiz run t5-spanish-efficient-tiny --demo --workers 2 --out demo
 
 check: install
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 
 # the site, with a reference of the public names, into site/; a broken link or example page fails it
 docs: install

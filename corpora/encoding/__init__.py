@@ -44,3 +44,7 @@ def __getattr__(name: str) -> object:
 
         return getattr(encoder, name)
     raise AttributeError(f"module 'corpora.encoding' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

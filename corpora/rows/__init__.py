@@ -30,3 +30,7 @@ def __getattr__(name: str) -> object:
 
         return getattr(shards, name)
     raise AttributeError(f"module 'corpora.rows' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -29,3 +29,7 @@ def __getattr__(name: str) -> object:
 
         return ShardDataset
     raise AttributeError(f"module 'tamiz.trainer' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
