@@ -7,15 +7,18 @@ then renamed. A killed run leaves only temporary files, which the next run remov
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import io
 import os
 import re
+import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+from corpora import locks
 from corpora.errors import TamizError
 
 TEMPORARY = re.compile(r"\.tmp-[0-9a-f]{12}$")
@@ -37,10 +40,33 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         temporary.replace(final)
         _sync(final.parent)
     except OSError as error:
-        raise TamizError(f"can't write {final}: {error.strerror or error}") from error
+        raise cannot_write(final, error, _remove(temporary), at_least=True) from error
     finally:
-        with contextlib.suppress(OSError):  # for example, if the folder itself couldn't be made
-            temporary.unlink()
+        _remove(temporary)
+
+
+def _remove(path: Path) -> int:
+    """Returns the size of the file that was removed: 0 if there was none, or if its folder couldn't be made."""
+    try:
+        size = path.stat().st_size
+        path.unlink()
+    except OSError:
+        return 0
+    return size
+
+
+def cannot_write(path: Path, error: OSError, needed: int = 0, *, at_least: bool = False) -> TamizError:
+    """The error for a failed write; for a full disk it says how many bytes are needed and how many are free.
+
+    needed: the bytes to write, or those written so far (at_least); 0 if unknown. Call it when the part that was
+    written is removed.
+    """
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        return TamizError(f"can't write {path}: {error.strerror or error}")
+    folder = next((p for p in path.absolute().parents if p.is_dir()), path.parent)
+    need = f"needs {'more than ' if at_least else ''}{needed:,} bytes, " if needed else ""
+    free = shutil.disk_usage(folder).free
+    return TamizError(f"can't write {path}: {os.strerror(error.errno)}: {need}{free:,} free in {folder}")
 
 
 def _sync(path: Path) -> None:
@@ -58,11 +84,21 @@ def write_bytes(path: str | Path, data: bytes) -> None:
 
 
 def remove_temporary(folder: str | Path) -> int:
-    """Removes the files that a killed run left below `folder`; returns how many."""
-    stale = [p for p in Path(folder).rglob("*") if TEMPORARY.search(p.name) and p.is_file()]
-    for path in stale:
-        path.unlink(missing_ok=True)
-    return len(stale)
+    """Removes the files that a killed run left below `folder`; returns how many.
+
+    Leaves alone folders inside where another run works, or that have a manifest: their own runs remove theirs.
+    """
+    removed = 0
+    for here, inner, names in os.walk(folder):
+        own = Path(here) == Path(folder)
+        if not own and any(name == "manifest.json" or name.endswith(locks.SUFFIX) for name in names):
+            inner.clear()
+            continue
+        for name in names:
+            if TEMPORARY.search(name):
+                Path(here, name).unlink(missing_ok=True)
+                removed += 1
+    return removed
 
 
 def sha256(path: str | Path) -> str:

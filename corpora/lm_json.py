@@ -12,12 +12,12 @@ from typing import Any
 
 import msgspec
 
-from corpora import manifest
+from corpora import checksum, manifest
 from corpora.errors import DamagedFile
 from corpora.manifest import FileRecord, MadeFrom, Manifest
 
 FORMAT = "tamiz-lm"
-VERSION = 1
+VERSION = 2  # 1 has no checksum
 _HEAD = 1 << 16  # bytes of a file in which its format is looked for
 _BY_LIBRARY = MadeFrom(stage="train_lm", algorithm=0, settings={}, inputs=[])  # from texts that nothing identifies
 
@@ -26,6 +26,7 @@ class _Content(msgspec.Struct, kw_only=True):
     """What of LM.json makes it a manifest. made_from: None, and no accounts, where no stage wrote it."""
 
     format: str
+    version: int
     lm_sha256: str
     tokenizer_sha256: str | None = None
     made_from: MadeFrom | None = None
@@ -56,15 +57,30 @@ def is_lm_json(path: Path) -> bool:
         return f'"{FORMAT}"'.encode() in file.read(_HEAD)
 
 
+def encode(content: dict[str, Any]) -> bytes:
+    """The bytes of an LM.json that says `content`."""
+    return checksum.sign(msgspec.json.format(msgspec.json.encode(content)))
+
+
+def check(path: Path, data: bytes, format: str, version: int) -> None:
+    """Raises DamagedFile if `data`, the content of LM.json, is of another format or was changed."""
+    if format != FORMAT or not 1 <= version <= VERSION:
+        raise DamagedFile(
+            f"{path}: format '{format} {version}', but this version reads '{FORMAT} 1' to '{FORMAT} {VERSION}'"
+        )
+    checksum.check(path, data, signed=version > 1)
+
+
 def read(path: Path) -> Manifest:
     """LM.json as a manifest whose files lie beside it; all that it says is in `facts`. Raises DamagedFile."""
     try:
-        facts = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+        data = path.read_bytes()
+        facts = msgspec.json.decode(data, type=dict[str, Any])
         content = msgspec.convert(facts, _Content)
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise DamagedFile(f"{path} can't be read ({error}); remove it or pass --rebuild") from None
-    if content.format != FORMAT:
-        raise DamagedFile(f"{path}: format {content.format!r}, expected {FORMAT!r}")
+    check(path, data, content.format, content.version)
+    facts.pop(checksum.KEY, None)
     made_from = content.made_from or _BY_LIBRARY
     return Manifest(
         stage=made_from.stage,

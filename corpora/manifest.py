@@ -2,7 +2,10 @@
 
 A folder is *begun* (manifest with `finished: false`), worked on item by item, and *finished*. The fingerprint covers
 the settings, the contents of the inputs, the stage's algorithm version and Python's Unicode tables. Same fingerprint
-and finished: the work is skipped. Same and unfinished: continued. Different: refused, naming what changed.
+and finished: the work is skipped. Same and unfinished: continued. Different: refused, naming what changed, unless the
+stage has made nothing yet: then the folder is begun anew.
+
+The manifest ends with a checksum of itself, so a manifest that was changed later isn't read.
 """
 
 from __future__ import annotations
@@ -20,17 +23,21 @@ from typing import Any, Literal
 
 import msgspec
 
-from corpora import files
+from corpora import changes, checksum, files, locks
 from corpora.errors import DamagedFile, StaleOutput, TamizError
 
 NAME = "manifest.json"
 LOG = "log.jsonl"  # the log of the runs that wrote the folder: not listed in the manifest, not removed by a rebuild
 PROGRESS = ".progress"
+REJECTED = "rejected"
 FORMAT = "tamiz-manifest"
+VERSION = 2  # 1 has no checksum
 PACKAGES = (
     "apache-beam", "datasets", "kenlm", "llvmlite", "numba", "numpy", "pyarrow", "sentencepiece", "tamiz",
     "tokenizers", "torch", "transformers", "xxhash",
 )  # fmt: skip
+
+_MARKS = (FORMAT.encode(), b'"made_from"', b'"fingerprint"')  # of a damaged manifest, some are left
 
 State = Literal["new", "continued", "finished"]
 
@@ -69,16 +76,12 @@ class MadeFrom(msgspec.Struct, frozen=True, kw_only=True):
         return hashlib.sha256(json.dumps(message, sort_keys=True).encode()).hexdigest()[:32]
 
     def changes_from(self, old: MadeFrom) -> str:
-        """Lists the differences, settings by key."""
+        """Lists the differences: settings by path, inputs by name."""
         if old.stage != self.stage:
             return f"the stage: {old.stage} -> {self.stage}"
-        changed = [
-            f"{key}: {json.dumps(old.settings.get(key))} -> {json.dumps(self.settings.get(key))}"
-            for key in sorted({*old.settings, *self.settings})
-            if old.settings.get(key) != self.settings.get(key)
-        ]
-        before, after = ({tuple(i.content()) for i in m.inputs} for m in (old, self))
-        changed += [f"input {name}" for name in sorted({str(c[0]) for c in before ^ after})][:3]
+        before, after = ([i.content() for i in m.inputs] for m in (old, self))
+        found = (changes.differences(old.settings, self.settings), changes.input_differences(before, after))
+        changed = [each for each in found if each]
         if old.algorithm != self.algorithm:
             changed.append(f"algorithm version {old.algorithm} -> {self.algorithm}")
         if old.unicode != self.unicode:
@@ -99,7 +102,7 @@ class Manifest(msgspec.Struct, kw_only=True):
     """The content of manifest.json."""
 
     format: str = FORMAT
-    version: int = 1
+    version: int = VERSION
     stage: str
     finished: bool = False
     fingerprint: str
@@ -141,13 +144,15 @@ def read(folder: Path) -> Manifest:
     """Raises DamagedFile if manifest.json is missing or not a manifest."""
     path = folder / NAME
     try:
-        manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
+        data = path.read_bytes()
+        manifest = msgspec.json.decode(data, type=Manifest)
     except FileNotFoundError:
         raise DamagedFile(f"{folder} has no {NAME}: it was not made by tamiz, or not finished") from None
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise DamagedFile(f"{path} can't be read ({error}); remove the folder or pass --rebuild") from None
     if manifest.format != FORMAT:
         raise DamagedFile(f"{path}: format {manifest.format!r}, expected {FORMAT!r}")
+    checksum.check(path, data, signed=manifest.version >= VERSION)
     return manifest
 
 
@@ -162,20 +167,27 @@ def read_finished(folder: Path, stage: str) -> Manifest:
 
 
 def write(folder: Path, manifest: Manifest) -> None:
+    manifest.version = VERSION
     data = msgspec.json.format(msgspec.json.encode(manifest), indent=1)
-    files.write_bytes(folder / NAME, data + b"\n")
+    files.write_bytes(folder / NAME, checksum.sign(data))
 
 
 def begin(folder: Path, made_from: MadeFrom, *, rebuild: bool = False) -> State:
     """Claims `folder` for `made_from`.
 
     Returns "finished" (nothing to do), "continued" (same work, interrupted) or "new". Raises StaleOutput if the
-    folder has other work, or files and no manifest; `rebuild` clears it instead.
+    folder has other work, or files and no manifest; `rebuild` clears it instead. An attempt of the same stage that
+    ended before it made anything counts for nothing: the folder is new.
     """
     if rebuild:
         _clear(folder, made_from.stage)
     if (folder / NAME).exists():
-        state = resume(read(folder), folder, made_from)
+        old = read(folder)
+        if _is_false_start(folder, old, made_from):
+            _clear(folder, made_from.stage, keep=PROGRESS if _same_inputs(old.made_from, made_from) else "")
+            _start(folder, made_from)
+            return "new"
+        state = resume(old, folder, made_from)
         files.remove_temporary(folder)
         if state == "finished":
             shutil.rmtree(folder / PROGRESS, ignore_errors=True)
@@ -214,12 +226,13 @@ def is_finished(folder: Path, made_from: MadeFrom) -> bool:
 
 
 def is_tamiz_folder(folder: Path) -> bool:
-    """Whether the folder has a manifest of tamiz, damaged or not. Cheap."""
-    path = folder / NAME
-    if not path.is_file():
+    """Whether the folder has a manifest of tamiz, damaged or not: any of its marks will do. Cheap."""
+    try:
+        with (folder / NAME).open("rb") as file:
+            head = file.read(1 << 16)
+    except OSError:
         return False
-    with path.open("rb") as file:
-        return FORMAT.encode() in file.read(1 << 10)
+    return not head or any(mark in head for mark in _MARKS)
 
 
 def _start(folder: Path, made_from: MadeFrom) -> None:
@@ -229,14 +242,51 @@ def _start(folder: Path, made_from: MadeFrom) -> None:
     write(folder, Manifest(stage=made_from.stage, fingerprint=fingerprint, made_from=made_from, times=times))
 
 
+def _is_false_start(folder: Path, old: Manifest, made_from: MadeFrom) -> bool:
+    """Whether the folder has only an unfinished attempt of this stage, with other settings and no result."""
+    if old.finished or old.stage != made_from.stage or old.fingerprint == made_from.fingerprint():
+        return False
+    return not any(_is_result(p, p.relative_to(folder).parts[0]) for p in folder.rglob("*") if p.is_file())
+
+
+def _is_result(path: Path, below: str) -> bool:
+    """Whether the file is an output, or the note on a unit that is done. below: the entry of the folder it is in."""
+    if below == PROGRESS:
+        return path.suffix == ".json" and _is_done(path)
+    return not (is_aside(path) or below in (NAME, REJECTED) or files.TEMPORARY.search(path.name))
+
+
+class _Note(msgspec.Struct):
+    """What matters here of the note on a unit: files in `.progress` are a step on the way, for the same run alone."""
+
+    scratch: list[Any] = []
+
+
+def _is_done(note: Path) -> bool:
+    try:
+        return not msgspec.json.decode(note.read_bytes(), type=tuple[str, _Note])[1].scratch
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return False
+
+
+def _same_inputs(old: MadeFrom, new: MadeFrom) -> bool:
+    before, after = (sorted(json.dumps(i.content()) for i in m.inputs) for m in (old, new))
+    return before == after and old.algorithm == new.algorithm
+
+
+def is_aside(path: Path) -> bool:
+    """Whether the file is no part of an output: the log of its runs, or a lock."""
+    return path.name == LOG or locks.is_lock(path)
+
+
 def _entries(folder: Path) -> list[Path]:
-    """Everything in the folder except its log."""
-    return [p for p in folder.iterdir() if p.name != LOG] if folder.is_dir() else []
+    """Everything in the folder except its log and its lock."""
+    return [p for p in folder.iterdir() if not is_aside(p)] if folder.is_dir() else []
 
 
-def _clear(folder: Path, stage: str) -> None:
-    """Removes an earlier output of the same stage, but never a foreign folder or another stage's."""
-    entries = _entries(folder)
+def _clear(folder: Path, stage: str, keep: str = "") -> None:
+    """Removes an earlier output of the same stage, but never a foreign folder or another stage's. keep: an entry."""
+    entries = [p for p in _entries(folder) if p.name != keep]
     if not entries:
         return
     text = (folder / NAME).read_bytes() if (folder / NAME).exists() else b""

@@ -1,13 +1,18 @@
-"""Checks output folders against their manifests: files, sizes, checksums, counts."""
+"""Checks output folders against their manifests: files, sizes, checksums, counts.
+
+Files that other programs, or killed runs, left outside of tamiz's folders are no fault. Temporary files of a killed run
+inside are none either: they are told in a note, and the next run removes them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
 
-from corpora import files, lm_json, manifest
+from corpora import checksum, files, lm_json, locks, manifest
 from corpora.errors import DamagedFile
 from corpora.manifest import Manifest
 
@@ -29,7 +34,9 @@ def verify(folder: Path, checks: Mapping[str, Check] | None = None) -> tuple[int
         raise DamagedFile(f"{folder} is not a folder")
     homes, models = _described(folder)
     if not homes and not models:
-        raise DamagedFile(f"{folder} has no {manifest.NAME} (nor a language model's LM.json) at or below it")
+        raise DamagedFile(
+            f"no {manifest.NAME} (nor a language model's LM.json) in {folder} or below: tamiz made none of it"
+        )
     checked = 0
     problems: list[str] = []
     for home in (*homes, *models):
@@ -42,6 +49,24 @@ def verify(folder: Path, checks: Mapping[str, Check] | None = None) -> tuple[int
             count, found = _verify(home, content, present, checks or {})
         checked, problems = checked + count, problems + found
     return checked, problems
+
+
+def notes(folder: Path) -> list[str]:
+    """What is no fault, but worth a line each: where it was found, manifests without a checksum, temporary files."""
+    homes, models = _described(folder)
+    found = [(len(homes), "folder", "folders"), (len(models), "language model", "language models")]
+    lines = [" and ".join(f"{n} {one if n == 1 else many}" for n, one, many in found if n)]
+    unsigned = [p for p in (*(h / manifest.NAME for h in homes), *models) if not checksum.is_signed(p.read_bytes())]
+    if unsigned:
+        lines.append(f"no checksum in {_first(unsigned)}: written by an older tamiz, so not every change is noticed")
+    temporary = sorted({p for h in homes for p in _files(h) if files.TEMPORARY.search(p.name)})
+    if temporary:
+        lines.append(f"temporary: {_first(temporary)}: left by a killed run, the next one removes it")
+    return lines
+
+
+def _first(paths: list[Path]) -> str:
+    return f"{paths[0]}" + (f" and {len(paths) - 1} more" if len(paths) > 1 else "")
 
 
 def check_intact(folder: Path) -> None:
@@ -63,18 +88,32 @@ def bad_rows(home: Path, content: Manifest, expected: Mapping[str, int]) -> list
 
 
 def _described(folder: Path) -> tuple[list[Path], list[Path]]:
-    """The folders that have a manifest, and the LM.json of every language model."""
-    homes = sorted({p.parent for p in folder.rglob(manifest.NAME)})
-    return homes, sorted(p for p in folder.rglob("*.json") if lm_json.is_lm_json(p))
+    """The folders that have a manifest of tamiz, damaged or not, and the LM.json of every language model."""
+    homes, models = [], []
+    for path in _files(folder, ".json"):
+        if path.name == manifest.NAME:
+            homes += [path.parent] if manifest.is_tamiz_folder(path.parent) else []
+        elif lm_json.is_lm_json(path):
+            models.append(path)
+    return sorted(homes), sorted(models)
+
+
+def _files(folder: Path, ending: str = "") -> Iterator[Path]:
+    """The files below `folder` whose names end so."""
+    for here, _, names in os.walk(folder):
+        yield from (Path(here, name) for name in names if name.endswith(ending))
 
 
 def _present(home: Path, homes: list[Path], models: list[Path]) -> list[Path]:
-    """The files that the folder's manifest must name: all but logs and what other manifests name."""
+    """The files that the folder's manifest must name: all but logs, locks and what other manifests name."""
     inner = [h for h in homes if home in h.parents]
-    others = {home / manifest.LOG, *(f for m in models for f in _beside(m))}
-    found = sorted(p for p in home.rglob("*") if p.is_file())
+    others = {home / manifest.NAME, home / manifest.LOG, *(f for m in models for f in _beside(m))}
     return [
-        p for p in found if p.name != manifest.NAME and p not in others and not any(i in p.parents for i in inner)
+        path
+        for path in sorted(_files(home))
+        if path not in others
+        and not (locks.is_lock(path) or files.TEMPORARY.search(path.name))
+        and not any(i in path.parents for i in inner)
     ]
 
 

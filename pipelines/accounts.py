@@ -14,13 +14,16 @@ from corpora.documents.batches import BLANK
 from corpora.documents.formats import reading_of
 from corpora.documents.item import WorkItem
 from corpora.files import is_local
+from corpora.locks import check_free
 from corpora.manifest import InputIdentity
 
 
 def input_identities(
     items: Sequence[WorkItem], folder: Path, known: dict[str, InputIdentity] | None = None
 ) -> list[InputIdentity]:
-    """One identity per input file. Hashes only files that aren't in `known` (default: from the manifest)."""
+    """One identity per input file of the work in `folder`. Hashes only files that aren't in `known` (default: from the
+    manifest). Raises InUse, before it reads a file, if another run works in the folder."""
+    check_free(folder)
     known = manifest.known_inputs(folder) if known is None else known
     paths = {item.path: item for item in items}
     with ThreadPoolExecutor(4) as pool:

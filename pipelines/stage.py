@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from corpora import manifest
+from corpora.locks import locked
 from corpora.manifest import FileRecord, MadeFrom, Manifest, State
 from pipelines.once import ItemResult, ItemWork, Unit
 from pipelines.runners import Progress, run_units, size_of
@@ -58,8 +59,21 @@ def run_stage(
     """Completes the stage in `folder` that `made_from` describes, unless it is finished already.
 
     The first pass reads the inputs, so the row counts come from its results. The folder's manifest lists the files of
-    all passes. finish: takes one list of results per pass.
+    all passes. finish: takes one list of results per pass. Raises InUse if another run works in the folder.
     """
+    with locked(folder, made_from.stage):
+        return _run_stage(folder, made_from, passes, runner, rebuild, progress, finish)
+
+
+def _run_stage(
+    folder: Path,
+    made_from: MadeFrom,
+    passes: Sequence[Pass],
+    runner: RunnerSettings,
+    rebuild: bool,
+    progress: Progress | None,
+    finish: Callable[..., Finish] | None,
+) -> Outcome:
     state = manifest.begin(folder, made_from, rebuild=rebuild)
     if state == "finished":
         return Outcome(state, manifest.read(folder))

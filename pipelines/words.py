@@ -128,7 +128,7 @@ def train_on_corpus(
 
     Raises TamizError if there are too few words for the vocabulary; the counts are kept for the next attempt.
     """
-    fingerprint = made_from.fingerprint()
+    fingerprint = _counted_from(made_from, settings).fingerprint()
     count = CountWork(str(out), fingerprint, settings.keeps_spaces, settings.seed)
     passes = [Pass(count, items), Pass(SumWork(str(out), fingerprint, len(items)), parts(len(items)))]
 
@@ -137,6 +137,12 @@ def train_on_corpus(
         return Finish([record(out, out / name) for name in facts["files"]], facts)
 
     return run_stage(out, made_from, passes, runner, rebuild=rebuild, progress=progress, finish=finish)
+
+
+def _counted_from(made_from: MadeFrom, settings: TokenizerSettings) -> MadeFrom:
+    """What determines the counts: after a failed attempt, they serve another vocabulary size as well."""
+    plain = {"keep_spaces": settings.keeps_spaces, "seed": settings.seed}
+    return MadeFrom(stage="words", algorithm=made_from.algorithm, settings=plain, inputs=made_from.inputs)
 
 
 def _corpus(results: list[ItemResult], out: Path, settings: TokenizerSettings) -> Corpus:

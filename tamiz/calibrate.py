@@ -12,6 +12,8 @@ import msgspec
 from corpora import files, manifest
 from corpora.documents.groups import Per, group_name
 from corpora.errors import BadArgument, DamagedFile
+from corpora.locks import locked
+from corpora.manifest import Manifest
 from corpora.perplexity.calibration import Calibration
 from corpora.sampling.bertin import BERTIN_KEEP
 from corpora.sampling.histogram import LogHistogram
@@ -38,6 +40,14 @@ def calibrate(
         if not 0 < keep <= 1:
             raise BadArgument(f"keep is {keep}; it must be above 0 and at most 1")
     content = manifest.read_finished(scores, "score")
+    with locked(scores, "calibrate"):
+        files.remove_temporary(scores)
+        return _calibrate(scores, content, keeps, progress)
+
+
+def _calibrate(
+    scores: Path, content: Manifest, keeps: Sequence[float], progress: Callable[[int, int], None] | None
+) -> tuple[dict[str, Any], list[Path]]:
     calibration = Calibration.of_scores(scores, content, progress)
     if not calibration.total:
         raise DamagedFile(f"{scores} has no scored document")

@@ -10,6 +10,7 @@ import msgspec
 from corpora import files, manifest
 from corpora.documents.items import work_items
 from corpora.errors import BadArgument, DamagedFile, StaleOutput
+from corpora.locks import locked
 from corpora.manifest import MadeFrom
 from tamiz.console import say
 from tamiz.log import log
@@ -32,6 +33,10 @@ class Run:
         """
         chosen = self._chosen(until)
         self._check_inputs(chosen)
+        with locked(self.plan.out, "run"):
+            return self._stages(chosen)
+
+    def _stages(self, chosen: tuple[Stage, ...]) -> list[StageReport]:
         self._claim()
         reports = []
         for number, stage in enumerate(chosen, 1):
@@ -77,10 +82,15 @@ class Run:
         made_from = MadeFrom(stage="run", algorithm=1, settings={"recipe": name}, inputs=[])
         try:
             if manifest.is_finished(out, made_from):
+                files.remove_temporary(out)
                 return
             manifest.begin(out, made_from)
-        except StaleOutput as error:
-            raise StaleOutput(f"{out} is not a run of {name}: choose another --out ({error})") from None
+        except StaleOutput:
+            if not (out / manifest.NAME).exists():
+                raise
+            old = manifest.read(out)
+            held = f"a run of {old.made_from.settings.get('recipe')}" if old.stage == "run" else f"from {old.stage}"
+            raise StaleOutput(f"{out} is not a run of {name} but {held}: choose another --out") from None
         self._record()
 
     def _record(self) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from corpora import verify as generic
-from corpora.verify import is_described
+from corpora.verify import is_described, notes
 from tamiz.stages import STAGES
 
-__all__ = ["is_described", "verify"]
+__all__ = ["is_described", "notes", "verify"]
 
 
 def verify(folder: Path) -> tuple[int, list[str]]:

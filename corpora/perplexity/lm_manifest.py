@@ -12,7 +12,7 @@ import msgspec
 
 from corpora import files
 from corpora.errors import BadArgument, DamagedFile, TamizError
-from corpora.lm_json import FORMAT, VERSION, manifest_path
+from corpora.lm_json import check, manifest_path
 from corpora.perplexity.settings import ScoringMode
 
 _log = logging.getLogger(__name__)
@@ -36,12 +36,11 @@ def read_manifest(lm: str | Path) -> LmManifest | None:
     if not path.is_file():
         return None
     try:
-        manifest = msgspec.json.decode(path.read_bytes(), type=LmManifest)
+        data = path.read_bytes()
+        manifest = msgspec.json.decode(data, type=LmManifest)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise DamagedFile(f"{path}: not the manifest of a language model ({error})") from None
-    if (manifest.format, manifest.version) != (FORMAT, VERSION):
-        found = f"{manifest.format} {manifest.version}"
-        raise DamagedFile(f"{path}: format {found!r}, but this version reads '{FORMAT} {VERSION}'")
+    check(path, data, manifest.format, manifest.version)
     return manifest
 
 

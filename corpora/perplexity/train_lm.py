@@ -11,11 +11,9 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from corpora import files
 from corpora.errors import BadArgument, TamizError
-from corpora.lm_json import FORMAT, VERSION, manifest_path, tokenizer_path
+from corpora.lm_json import FORMAT, VERSION, encode, manifest_path, tokenizer_path
 from corpora.perplexity.lm_tokenizer import Spool, train_tokenizer
 from corpora.perplexity.pieces import load_tokenizer
 from corpora.perplexity.settings import SENTENCEPIECE_THREADS, LmSettings
@@ -61,7 +59,7 @@ def train_lm(
         "inputs": list(inputs),
         **extra(),
     }
-    files.write_bytes(manifest_path(out), msgspec.json.format(msgspec.json.encode(described)) + b"\n")
+    files.write_bytes(manifest_path(out), encode(described))
     progress(100, 100)
     return described
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from corpora.errors import DamagedFile
-from tamiz.console import fail, say
-from tamiz.verify import verify
+from tamiz.console import fail, say, warn
+from tamiz.verify import notes, verify
 
 SHOWN = 20
 
@@ -22,6 +22,9 @@ def command(folder: Path) -> None:
         fail(problem)
     if len(problems) > SHOWN:
         fail(f"and {len(problems) - SHOWN} more")
+    found, *more = notes(folder)
+    for line in more:
+        warn(line)
     if problems:
-        raise DamagedFile(f"{folder}: {len(problems)} problem(s) in {checked} files")
-    say(f"{folder}: {checked} files are as their manifests say")
+        raise DamagedFile(f"{folder}: {len(problems)} problem(s) in {checked} files of {found}")
+    say(f"{folder}: {checked} files of {found} are as their manifests say")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from corpora import files, manifest
 from corpora.errors import DamagedFile
+from corpora.locks import locked
 from tamiz.console import progress
 from tamiz.report import documents, stages
 from tamiz.report.figures import Figure, length_figures, perplexity_figures, unit_of
@@ -55,6 +56,12 @@ def write_report(
         StaleOutput: the sample wasn't drawn from these scores.
     """
     scored = find(folder, scores, inputs)
+    with locked(folder, "report"):
+        files.remove_temporary(folder)  # of a run that was killed while it drew
+        return _write(folder, scored, remote)
+
+
+def _write(folder: Path, scored: Scored, remote: bool) -> Path:
     home = folder / "report"
     with progress("scores") as update:
         summary = summarise(_counted(item_rows(scored), len(scored.items), update))

@@ -11,6 +11,7 @@ import msgspec
 
 from corpora import manifest
 from corpora.documents.sources import Inputs
+from corpora.locks import locked
 from tamiz.console import count, progress
 from tamiz.stages.common import Context, StageReport, damaged_inputs
 from tokenizer_train.evaluation.settings import EvaluationSettings
@@ -37,13 +38,14 @@ def _evaluate(
     from pipelines.evaluate import NAME, evaluate
     from tamiz.report.tokenizers import draw_tokenizers
 
-    with progress("evaluate") as update:
-        outcome = evaluate(
-            tokenizers, patterns, out, settings, context.runner, rebuild=context.rebuild, progress=update
-        )
-    facts = msgspec.json.decode((out / NAME).read_bytes())
-    if not (out / PLOT).is_file() and outcome.manifest.counts["kept"]:
-        manifest.add_derived(out, [draw_tokenizers(facts, out / PLOT)])
+    with locked(out, "tokenizer eval"):
+        with progress("evaluate") as update:
+            outcome = evaluate(
+                tokenizers, patterns, out, settings, context.runner, rebuild=context.rebuild, progress=update
+            )
+        facts = msgspec.json.decode((out / NAME).read_bytes())
+        if not (out / PLOT).is_file() and outcome.manifest.counts["kept"]:
+            manifest.add_derived(out, [draw_tokenizers(facts, out / PLOT)])
     counts = outcome.manifest.counts
     rows = [("documents", count(counts["kept"]))]
     if counts["sampled_out"]:

@@ -14,6 +14,7 @@ from corpora.documents.item import WorkItem
 from corpora.documents.items import work_items
 from corpora.documents.sources import SOURCES, Inputs
 from corpora.errors import BadArgument, StaleOutput
+from corpora.locks import locked
 from corpora.manifest import InputIdentity, MadeFrom, Manifest, State
 from corpora.perplexity.routing import LmChoice
 from corpora.perplexity.settings import LmSettings
@@ -67,12 +68,17 @@ class LmSource(LmSettings, frozen=True, kw_only=True):
 
 def lm_stage(patterns: Inputs, out: Path, settings: LmSettings, context: Context, share: float = 1.0) -> StageReport:
     """Brings `out` (LM.bin), LM.spiece.model and LM.json to be a model of the documents, or of a share of them."""
-    from pipelines.accounts import input_identities, too_many_rejected
-
     if out.suffix != ".bin":
         raise BadArgument(f"--out {out} must end in .bin: a KenLM binary is written there")
     if settings.arpa and Path(settings.arpa).resolve() in {p.resolve() for p in _made(out)}:
         raise BadArgument(f"--arpa {settings.arpa} is a file of --out {out}: name another")
+    with locked(out.parent, "lm train", out.stem):
+        return _lm_stage(patterns, out, settings, context, share)
+
+
+def _lm_stage(patterns: Inputs, out: Path, settings: LmSettings, context: Context, share: float) -> StageReport:
+    from pipelines.accounts import input_identities, too_many_rejected
+
     out.parent.mkdir(parents=True, exist_ok=True)
     _remove_stale(out, settings)
     items = work_items(patterns, ITEM_BYTES)

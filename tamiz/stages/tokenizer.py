@@ -10,6 +10,7 @@ from corpora import manifest
 from corpora.documents.item import WorkItem
 from corpora.documents.items import work_items
 from corpora.documents.sources import Inputs
+from corpora.locks import locked
 from corpora.manifest import MadeFrom, Manifest, State
 from tamiz.console import count, progress
 from tamiz.recipes.schema import Section
@@ -91,6 +92,13 @@ def _from_documents(
     items: list[WorkItem], out: Path, made_from: MadeFrom, settings: TokenizerSettings, context: Context
 ) -> tuple[State, Manifest]:
     """Trains on a sample of the documents; kind `bytes` doesn't need one."""
+    with locked(out, made_from.stage):
+        return _sampled(items, out, made_from, settings, context)
+
+
+def _sampled(
+    items: list[WorkItem], out: Path, made_from: MadeFrom, settings: TokenizerSettings, context: Context
+) -> tuple[State, Manifest]:
     state = manifest.begin(out, made_from, rebuild=context.rebuild)
     if state == "finished":
         return state, manifest.read(out)

@@ -13,6 +13,7 @@ import msgspec
 from corpora import manifest
 from corpora.documents.sources import SOURCES, DocumentSource
 from corpora.errors import BadArgument
+from corpora.locks import locked
 from corpora.manifest import InputIdentity, MadeFrom
 from tamiz.cards.model import CardFacts, model_card
 from tamiz.console import count, say
@@ -41,6 +42,20 @@ def train_stage(
 
     made_from = _made_from(shards, tokenizer, model, settings)
     check_inputs(shards, tokenizer, model, settings.span_corruption)  # if this refuses, no folder is left behind
+    with locked(out, made_from.stage):
+        return _train(shards, tokenizer, out, model, settings, context, card, made_from)
+
+
+def _train(
+    shards: Path,
+    tokenizer: Path,
+    out: Path,
+    model: ModelSettings,
+    settings: TrainSettings,
+    context: Context,
+    card: CardFacts | None,
+    made_from: MadeFrom,
+) -> StageReport:
     state = manifest.begin(out, made_from, rebuild=context.rebuild)
     if state != "finished":
         require_torch()
@@ -58,7 +73,7 @@ def train_stage(
 
 def _outputs(out: Path) -> list[Path]:
     found = [p for p in out.rglob("*") if p.is_file() and out / CHECKPOINTS not in p.parents]
-    return sorted(p for p in found if p.name not in (manifest.NAME, manifest.LOG))
+    return sorted(p for p in found if p.name != manifest.NAME and not manifest.is_aside(p))
 
 
 def _made_from(shards: Path, tokenizer: Path, model: ModelSettings, settings: TrainSettings) -> MadeFrom:
@@ -66,8 +81,8 @@ def _made_from(shards: Path, tokenizer: Path, model: ModelSettings, settings: Tr
     content = manifest.read_finished(shards, "shards")
     rows = [r for r in content.files if not r.path.startswith("rejected/")]
     inputs = [InputIdentity(name=r.path, size=r.bytes, sha256=r.sha256) for r in rows]
-    parts = [p for p in sorted(tokenizer.glob("*")) if p.is_file() and p.name not in (manifest.NAME, manifest.LOG)]
-    inputs += [manifest.local_identity(p, f"tokenizer/{p.name}") for p in parts]
+    parts = [p for p in sorted(tokenizer.glob("*")) if p.is_file() and p.name != manifest.NAME]
+    inputs += [manifest.local_identity(p, f"tokenizer/{p.name}") for p in parts if not manifest.is_aside(p)]
     plain = {"model": msgspec.to_builtins(model), "train": msgspec.to_builtins(settings)}
     return MadeFrom(stage="train", algorithm=ALGORITHM, settings=plain, inputs=inputs)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from corpora import files
+from corpora import changes, files
 from corpora.errors import DamagedFile, StaleOutput, TamizError
 
 FOLDER = "checkpoints"
@@ -56,9 +56,8 @@ def load_latest(out: Path, made_from: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _require_same(path: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
-    names = [name for name in sorted({*old, *new}) if old.get(name) != new.get(name)]
-    if names:
-        changed = "; ".join(f"{name}: {old.get(name)!r} -> {new.get(name)!r}" for name in names)
+    changed = changes.differences(old, new)
+    if changed:
         raise StaleOutput(
             f"{path} is from a different training ({changed}): start again with --rebuild, or choose another --out"
         )

@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from corpora import files, manifest
+from corpora import checksum, files, manifest
 from corpora.documents.items import work_items
 from corpora.errors import DamagedFile, StaleOutput
 from corpora.manifest import InputIdentity, MadeFrom
@@ -53,7 +53,7 @@ def test_another_input_is_named(tmp_path):
     changed = MadeFrom(
         stage="score", algorithm=1, settings={"order": 5}, inputs=[InputIdentity(name="a.jsonl", size=3, sha256="11")]
     )
-    with pytest.raises(StaleOutput, match=r"input a\.jsonl"):
+    with pytest.raises(StaleOutput, match=r"\(input changed: a\.jsonl\)"):
         manifest.begin(tmp_path / "out", changed)
 
 
@@ -116,6 +116,8 @@ def test_a_changed_setting_in_the_manifest_is_noticed(tmp_path):
     finished(out)
     path = out / "manifest.json"
     path.write_bytes(path.read_bytes().replace(b'"order": 5', b'"order": 4'))
+    assert "checksum" in verify(out)[1][0]
+    path.write_bytes(checksum.sign(path.read_bytes()[: path.read_bytes().index(b',\n "checksum"')] + b"\n}"))
     assert "fingerprint" in verify(out)[1][0]
 
 

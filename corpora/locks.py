@@ -1,0 +1,169 @@
+"""One run at a time in an output folder: a lock that the kernel drops when its process ends, however it ends.
+
+The lock is on a file of its own, which says who works there. The file is removed with the lock; one that a killed run
+leaves blocks nobody. Only the process that runs a command takes locks: Beam's workers don't.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextvars import ContextVar
+from pathlib import Path
+
+import msgspec
+
+from corpora.errors import TamizError
+
+try:
+    import fcntl
+except ImportError:  # not a POSIX system: no locks
+    fcntl = None  # type: ignore[assignment]
+
+_log = logging.getLogger(__name__)
+SUFFIX = ".tamiz.lock"
+_TRIES, _PAUSE = 4, 0.05  # another process may hold the lock for a moment, to look whether it is free
+_held: ContextVar[frozenset[Path]] = ContextVar("_held", default=frozenset())
+
+
+class InUse(TamizError):
+    """Another process, or another thread, works in the folder."""
+
+
+class _Holder(msgspec.Struct):
+    """The content of a lock file."""
+
+    command: str
+    pid: int
+    host: str
+    since: float
+
+    def __str__(self) -> str:
+        begun, today = time.localtime(self.since), time.localtime()
+        clock = "%H:%M" if begun[:3] == today[:3] else "%Y-%m-%d %H:%M"
+        return f"tamiz {self.command} (pid {self.pid} on {self.host}, since {time.strftime(clock, begun)})"
+
+
+def is_lock(path: Path) -> bool:
+    return path.name.endswith(SUFFIX)
+
+
+@contextlib.contextmanager
+def locked(folder: Path, command: str, model: str = "") -> Iterator[None]:
+    """Holds the lock of `folder`, or of the language model with this stem in it, while the block runs.
+
+    A block inside a block that holds the lock runs at once. A folder made for the lock is removed again if nothing is
+    in it at the end. Where the file system has no locks, the block runs with a warning.
+    command: what works there, for the message. Raises InUse.
+    """
+    path = _lock_path(folder, model)
+    if path in _held.get():
+        yield
+        return
+    made = [p for p in (folder, *folder.parents) if not p.exists()]
+    descriptor = _acquire(path, command)
+    before = _held.set(_held.get() | {path})
+    try:
+        check_free(folder, model)
+        yield
+    finally:
+        _held.reset(before)
+        if descriptor is not None:
+            with contextlib.suppress(OSError):
+                path.unlink()
+            os.close(descriptor)
+        with contextlib.suppress(OSError):  # it holds the output
+            for empty in made:
+                empty.rmdir()
+
+
+def check_free(folder: Path, model: str = "") -> None:
+    """Raises InUse if another run holds the lock of the folder, of the model, or of the run that the folder is in."""
+    path = _lock_path(folder, model)
+    above = (_lock_path(path.parent), _lock_path(path.parent.parent))
+    for each in dict.fromkeys((path, *above)):
+        if each not in _held.get() and _is_held(each):
+            raise _in_use(each)
+
+
+def _lock_path(folder: Path, model: str = "") -> Path:
+    return folder.resolve() / (f".{model}{SUFFIX}" if model else SUFFIX)
+
+
+def _acquire(path: Path, command: str) -> int | None:
+    """An open file with the lock; None where there can't be one: whoever writes there says why."""
+    if fcntl is None:
+        return None
+    for attempt in range(_TRIES):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError:
+            return None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            time.sleep(_PAUSE if attempt + 1 < _TRIES else 0)
+            continue
+        except OSError as error:
+            os.close(descriptor)
+            _log.warning("%s: no locks here (%s): start no second run in this folder", path.parent, error.strerror)
+            return None
+        if _is_at(descriptor, path):
+            _introduce(descriptor, command)
+            return descriptor
+        os.close(descriptor)  # its last holder has just removed it
+    raise _in_use(path)
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except OSError:
+        return False
+
+
+def _introduce(descriptor: int, command: str) -> None:
+    holder = _Holder(command, os.getpid(), socket.gethostname(), time.time())
+    with contextlib.suppress(OSError):  # a full disk: the lock holds without words
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, msgspec.json.encode(holder))
+
+
+def _is_held(path: Path) -> bool:
+    if fcntl is None:
+        return False
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _in_use(path: Path) -> InUse:
+    try:
+        holder = str(msgspec.json.decode(path.read_bytes(), type=_Holder))
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+        holder = "another tamiz"
+    place = path.parent if path.name == SUFFIX else path.parent / f"{path.name[1:].removesuffix(SUFFIX)}.bin"
+    return InUse(f"{_shown(place)} is in use by {holder}: wait for it, or choose another --out")
+
+
+def _shown(path: Path) -> Path:
+    """Relative to the working folder, as users name folders, if it lies below it."""
+    with contextlib.suppress(ValueError, OSError):
+        return path.relative_to(Path.cwd())
+    return path
