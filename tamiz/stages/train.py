@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from corpora import manifest
+from corpora import extras, manifest
 from corpora.documents.sources import SOURCES, DocumentSource
 from corpora.errors import BadArgument
 from corpora.manifest import InputIdentity, MadeFrom
@@ -78,7 +78,7 @@ def require_torch() -> None:
 
     for package in ("torch", "transformers"):
         if find_spec(package) is None:
-            raise BadArgument(f"models need {package}, which is not installed: run pip install 'tamiz[train]'")
+            raise BadArgument(f"models need {package}, which is not installed: run {extras.line('train')}")
 
 
 def _rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
