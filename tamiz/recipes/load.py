@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,9 @@ import msgspec
 from corpora.config import Config
 from corpora.documents.sources import DocumentSource
 from corpora.errors import BadArgument
+from tamiz.recipes.merge import merged
 from tamiz.recipes.overrides import Override
+from tamiz.recipes.problems import fields_of, nearest, of_section, of_table, shown
 from tamiz.recipes.schema import DEMO, Recipe, Section, patterns
 from tamiz.stages import Stage, ordered
 
@@ -21,6 +23,7 @@ __all__ = ["DEMO", "HOME", "load", "names", "parse", "patterns", "read"]
 
 HOME = Path(__file__).parent
 DEMO_VARIANT = "demo"
+DESCRIBED = ("name", "title", "language", "licence", "reference")
 
 
 class _Header(Config, frozen=True, kw_only=True):
@@ -69,12 +72,11 @@ def load(recipe: str, *, overrides: Iterable[str] = (), demo: bool = False) -> R
     changes = [Override.parse(text) for text in overrides]
     path = _for_source(path, changes)
     tree = read(path)
-    stages = ordered()
-    sections = {section.name: section for stage in stages for section in stage.sections}
+    sections = _sections()
     for change in changes:
         change.apply(tree, sections)
     try:
-        return _resolve(tree, path.stem, stages, sections)
+        return _resolve(tree, path.stem)
     except BadArgument as error:
         raise BadArgument(f"{path.stem}: {error}") from None
 
@@ -115,116 +117,174 @@ def parse(path: Path) -> dict[str, Any]:
 
 
 def read(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
-    """A recipe's tree. `base` names another recipe or a .toml file in the same folder; this file's sections replace
-    those of the base."""
+    """A recipe's tree. `base` names another recipe, or a .toml file in the same folder; see `merged`.
+
+    A file of the user's describes a system of its own: it doesn't inherit the title, language, licence and reference.
+    """
     tree = parse(path)
     base = tree.pop("base", None)
     if base is None:
         return tree
-    found = _find(str(path.parent / base) if str(base).endswith(".toml") else str(base))
+    if not isinstance(base, str):
+        raise BadArgument(f"{path}: base is {shown(base)}; it must be the name of a recipe, or a .toml file")
+    found = _find(str(path.parent / base) if base.endswith(".toml") else base)
     if found in (path, *above):
         raise BadArgument(f"{path}: base is {base!r}, which is based on this file: name another")
     under = read(found, (path, *above))
     for place, listed in ((found, under.get("sources", {})), (path, tree.get("sources", {}))):
         if not isinstance(listed, dict):
             raise BadArgument(f"{place}: sources is {listed!r}, but it must be a section: [sources]")
-    kept = {k: v for k, v in under.pop("sources", {}).items() if k.partition(".")[0] not in tree}
-    return {**under, **tree, "sources": {**kept, **tree.get("sources", {})}}
-
-
-def _resolve(
-    tree: Mapping[str, Any], stem: str, stages: tuple[Stage, ...], sections: Mapping[str, Section]
-) -> Recipe:
-    keys = (*_Header.__struct_fields__, "documents")
-    for key in tree.keys() - {*keys, *sections}:
-        raise BadArgument(f"{key}: no such key or section; the sections are documents, {', '.join(sections)}")
+    if path.parent != HOME:
+        under = {key: value for key, value in under.items() if key not in DESCRIBED}
     try:
-        header = msgspec.convert({"name": stem, **{k: v for k, v in tree.items() if k in keys[:-1]}}, _Header)
-    except msgspec.ValidationError as error:
-        raise BadArgument(_with_path("", str(error), tree)) from None
+        return merged(under, tree, _sections())
+    except BadArgument as error:
+        raise BadArgument(f"{path}: {error}") from None
+
+
+def _sections() -> dict[str, Section]:
+    return {section.name: section for stage in ordered() for section in stage.sections}
+
+
+def _resolve(tree: dict[str, Any], stem: str) -> Recipe:
+    """Raises BadArgument with all that is wrong: first keys, types and missing sections, then values, then what
+    contradicts each other."""
+    stages, sections = ordered(), _sections()
+    keys = (*_Header.__struct_fields__, "documents")
+    found = [_no_section(key, (*keys, *sections)) for key in tree if key not in {*keys, *sections}]
+    head = {"name": stem, **{key: value for key, value in tree.items() if key in keys[:-1]}}
+    found += of_table("", _Header, head)
+    documents, wrong = _documents(tree.get("documents", []))
+    found += wrong
+    for name, section in sections.items():
+        if name in tree:
+            found += _of_section(section, _taken(section, tree, sections))
+    found += _missing(tree, stages)
+    _raise(found)
+    settings: dict[str, Any] = {}
+    for name, section in sections.items():
+        try:
+            settings[name] = section.read(_taken(section, tree, sections)) if name in tree else None
+        except (msgspec.ValidationError, BadArgument) as error:
+            found.append(_with_place(name, str(error), fields_of(section)))
+    _raise(found)
+    header = msgspec.convert(head, _Header)
     recipe = Recipe(
         name=header.name,
         title=header.title or header.name,
         language=header.language,
         licence=header.licence,
         reference=header.reference,
-        documents=_documents(tree.get("documents", [])),
-        sections={name: _section(section, tree.get(name)) for name, section in sections.items()},
+        documents=documents,
+        sections=settings,
         sources=header.sources,
     )
-    _check(recipe, stages)
+    _raise([problem for stage in stages if stage.runs_in(recipe) for problem in _unsettled(stage, recipe)])
     return recipe
+
+
+def _raise(problems: list[str]) -> None:
+    if problems:
+        raise BadArgument(" | ".join(problems))
+
+
+def _no_section(key: str, known: tuple[str, ...]) -> str:
+    near = nearest(key, known)
+    hint = f"did you mean {near}?" if near else f"the sections are {', '.join(known[len(DESCRIBED) + 1 :])}"
+    return f"{key}: no such key or section, {hint}"
+
+
+def _of_section(section: Section, tree: Any) -> list[str]:
+    if not isinstance(tree, dict):
+        return [f"{section.name} is {shown(tree)}, but it must be a section: [{section.name}]"]
+    return of_section(section, tree)
+
+
+def _taken(section: Section, tree: dict[str, Any], sections: Mapping[str, Section]) -> Any:
+    """A section's tree, with the keys that it takes from other sections."""
+    own = tree[section.name]
+    if not isinstance(own, dict):
+        return own
+    for key, path in section.takes.items():
+        name, _, other = path.partition(".")
+        if key not in own and isinstance(tree.get(name), dict) and not sections[name].is_displaced(other, tree[name]):
+            try:
+                value = getattr(sections[name].read(tree[name]), other, None)
+            except (msgspec.ValidationError, BadArgument):
+                continue  # which is told by itself
+            own = own if value is None else {**own, key: value}
+    return own
 
 
 def section_settings(name: str, tree: Mapping[str, Any]) -> Any:
     """The settings of a section outside a recipe. Raises BadArgument, naming the path."""
-    return _section(next(s for stage in ordered() for s in stage.sections if s.name == name), tree)
-
-
-def _documents(tree: object) -> tuple[DocumentSource, ...]:
-    listed = tree if isinstance(tree, list) else [tree]
-    found = []
-    for number, entry in enumerate(listed):
-        place = "documents" if len(listed) == 1 else f"documents.{number}"
-        try:
-            found.append(msgspec.convert(entry, DocumentSource, strict=True))
-        except msgspec.ValidationError as error:
-            raise BadArgument(_with_path(place, str(error), entry)) from None
-    return tuple(found)
-
-
-def _section(section: Section, tree: Any) -> Any:
-    if tree is None:
-        return None
-    if not isinstance(tree, dict):
-        raise BadArgument(f"{section.name} is {tree!r}, but it must be a section: [{section.name}]")
+    section = _sections()[name]
+    _raise(_of_section(section, tree))
     try:
         return section.read(tree)
-    except msgspec.ValidationError as error:
-        raise BadArgument(_with_path(section.name, str(error), tree)) from None
-    except BadArgument as error:
-        text = str(error)
-        raise BadArgument(text if text.startswith(f"{section.name}.") else f"{section.name}.{text}") from None
+    except (msgspec.ValidationError, BadArgument) as error:
+        raise BadArgument(_with_place(name, str(error), fields_of(section))) from None
 
 
-def _check(recipe: Recipe, stages: tuple[Stage, ...]) -> None:
-    """Raises BadArgument if a stage lacks something it needs, a section has no effect, or sections contradict each
-    other."""
-    running = [stage for stage in stages if stage.runs_in(recipe)]
-    if not running:
-        raise BadArgument(f"no stage to run: add a section, such as [{stages[0].sections[0].name}]")
-    for stage in stages:
-        if stage not in running:
-            for section in stage.sections[1:]:
-                if recipe.sections[section.name] is not None:
-                    needed = stage.sections[0].name
-                    raise BadArgument(f"{section.name} has no effect without a section [{needed}]: add it")
+def _documents(tree: object) -> tuple[tuple[DocumentSource, ...], list[str]]:
+    """The sources of documents, and what is wrong with them."""
+    listed = tree if isinstance(tree, list) else [tree]
+    found: list[DocumentSource] = []
+    problems: list[str] = []
+    for number, entry in enumerate(listed):
+        place = "documents" if len(listed) == 1 else f"documents.{number}"
+        if not isinstance(entry, dict):
+            problems.append(f"{place} is {shown(entry)}; it must be a table with input or source")
             continue
-        for name, advice in stage.needs:
-            if recipe.sections.get(name) is None:
-                raise BadArgument(f"{stage.name} needs {_article(name)}: {advice}")
-        if stage.reads and not recipe.documents:
-            raise BadArgument(f"{stage.name} needs documents: add a section [documents] with input or source")
-    for stage in running:
+        wrong = of_table(place, DocumentSource, entry)
+        try:
+            found += [] if wrong else [msgspec.convert(entry, DocumentSource, strict=True)]
+        except (msgspec.ValidationError, BadArgument) as error:
+            wrong = [_with_place(place, str(error), DocumentSource.__struct_fields__)]
+        problems += wrong
+    return tuple(found), problems
+
+
+def _missing(tree: Mapping[str, Any], stages: tuple[Stage, ...]) -> list[str]:
+    """What stages need and the recipe lacks, and sections without effect."""
+    running = [stage for stage in stages if stage.sections[0].name in tree]
+    if not running:
+        return [f"no stage to run: add a section, such as [{stages[0].sections[0].name}]"]
+    found = []
+    for stage in stages:
+        needed = stage.sections[0].name
+        if stage not in running:
+            idle = [section.name for section in stage.sections[1:] if section.name in tree]
+            found += [f"{name} has no effect without a section [{needed}]: add it" for name in idle]
+            continue
+        lacking = [(name, advice) for name, advice in stage.needs if name not in tree]
+        found += [f"{stage.name} needs {_article(name)}: {advice}" for name, advice in lacking]
+    reading = [stage.name for stage in running if stage.reads]
+    if reading and not tree.get("documents"):
+        found.append(f"{reading[0]} needs documents: add a section [documents] with input or source")
+    return found
+
+
+def _unsettled(stage: Stage, recipe: Recipe) -> list[str]:
+    """Why a stage can't run with the recipe's sections, if so."""
+    try:
         if stage.settle:
-            try:
-                stage.settle(recipe)
-            except ValueError as error:
-                raise BadArgument(str(error)) from None
+            stage.settle(recipe)
+    except ValueError as error:
+        return [str(error)]
+    return []
 
 
 def _article(name: str) -> str:
     return {"lm": "a language model", "score": "scores", "shards": "shards"}.get(name, f"a {name}")
 
 
-def _with_path(place: str, message: str, tree: Any) -> str:
-    """Adds the section to msgspec's messages: "... - at `$.width`" -> "sample.width: ...", "keep is 2" ->
-    "sample.keep is 2"."""
-    found = re.fullmatch(r"(.*) - at `\$\.?(.*)`", message, re.DOTALL)
-    text, inner = (found[1], found[2]) if found else (message, "")
-    unknown = re.search(r"unknown field `(\w+)`", text)
-    named = re.match(r"(\w+) is ", text)
-    if named and not inner and named[1] in tree:
+def _with_place(place: str, message: str, keys: Container[str]) -> str:
+    """Names the section in a message of a settings class: "keep is 2 - at `$`" -> "sample.keep is 2"."""
+    text, _, inner = message.partition(" - at `$")
+    if text.startswith(f"{place}."):
+        return text
+    key = re.match(r"(\w+) (?:is|are) ", text)
+    if key and key[1] in keys:
         return f"{place}.{text}"
-    parts = [part for part in (place, inner, unknown[1] if unknown else "") if part]
-    return f"{'.'.join(parts)}: {'no such key' if unknown else text}" if parts else text
+    return f"{'.'.join(filter(None, (place, inner.strip('`.'))))}: {text}"

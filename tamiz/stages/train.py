@@ -160,7 +160,10 @@ STAGE = Stage(
     folder="model",
     title="Training",
     help="a trained model",
-    sections=(Section("train", TrainSettings), Section("model", FAMILIES, DEFAULT_FAMILY)),
+    sections=(
+        Section("train", TrainSettings),
+        Section("model", FAMILIES, DEFAULT_FAMILY, takes={"vocab_size": "tokenizer.vocab_size"}),
+    ),
     needs=(("shards", "add a section [shards]"), ("model", "add a section [model]")),
     run=_run,
     before=_before,
