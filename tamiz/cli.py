@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import click
 
-from corpora.errors import TamizError
+from corpora.errors import TamizError, first_lines
 from tamiz.console import fail, warn
 from tamiz.log import log
 
@@ -148,5 +148,4 @@ def _explain(error: Exception) -> None:
     elif isinstance(error, OSError) and error.strerror:
         fail(f"{error.filename or 'a file'}: {error.strerror}")
     else:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else ""
-        fail(f"{type(error).__name__}: {first} (--debug shows all)")
+        fail(f"{type(error).__name__}: {first_lines(error)} (--debug shows all)")

@@ -51,8 +51,8 @@ def count(number: int | float) -> str:
 
 def size(num_bytes: float) -> str:
     """Bytes in readable form: 1.2 MB (decimal units)."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if num_bytes < 1000 or unit == "GB":
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if num_bytes < 1000 or unit == "TB":
             break
         num_bytes /= 1000
     return f"{num_bytes:.0f} {unit}" if unit == "B" else f"{num_bytes:.1f} {unit}"

@@ -38,7 +38,7 @@ _SECRET_PAIR = re.compile(
     r"""((?:token|secret|password|passwd|key|signature|\bsig|credentials?)["']?\s*[=:]\s*["']?)[^\s"',;&}\\]+""",
     re.IGNORECASE,
 )
-_HIDDEN = "***"
+HIDDEN = "***"
 _LONGEST = 300  # characters of the message of an unexpected error, which may quote its input
 
 
@@ -163,27 +163,27 @@ def without_secrets(arguments: Sequence[str]) -> list[str]:
         option, equals, _ = argument.partition("=")
         secret = _SECRET_NAME.fullmatch(option) is not None
         if hide_next and not argument.startswith("--"):
-            shown.append(_HIDDEN)
+            shown.append(HIDDEN)
         elif secret and equals:
-            shown.append(f"{option}={_HIDDEN}")
+            shown.append(f"{option}={HIDDEN}")
         else:
-            shown.append(_without_secrets(argument))
+            shown.append(without_secret(argument))
         hide_next = secret and not equals and argument.startswith("-")
     return shown
 
 
-def _without_secrets(text: str) -> str:
-    return _SECRET_PAIR.sub(rf"\1{_HIDDEN}", _SECRET_VALUE.sub(_HIDDEN, text))
+def without_secret(text: str) -> str:
+    return _SECRET_PAIR.sub(rf"\1{HIDDEN}", _SECRET_VALUE.sub(HIDDEN, text))
 
 
 def _line(event: dict[str, Any]) -> str:
     if event["event"] == "start":
         event = {**event, **_surroundings()}
     if "message" in event:
-        event = {**event, "message": _without_secrets(event["message"])}
+        event = {**event, "message": without_secret(event["message"])}
     if "damaged" in event:
-        event = {**event, "damaged": [_without_secrets(text) for text in event["damaged"]]}
-    return _SECRET_VALUE.sub(_HIDDEN, json.dumps(event, ensure_ascii=False)) + "\n"
+        event = {**event, "damaged": [without_secret(text) for text in event["damaged"]]}
+    return _SECRET_VALUE.sub(HIDDEN, json.dumps(event, ensure_ascii=False)) + "\n"
 
 
 def _surroundings() -> dict[str, Any]:

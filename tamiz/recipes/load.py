@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from collections.abc import Container, Iterable, Mapping
@@ -12,7 +13,8 @@ import msgspec
 
 from corpora.config import Config
 from corpora.documents.sources import DocumentSource
-from corpora.errors import BadArgument
+from corpora.errors import BadArgument, first_lines
+from tamiz.log import HIDDEN
 from tamiz.recipes.merge import merged
 from tamiz.recipes.overrides import Override
 from tamiz.recipes.problems import fields_of, nearest, of_section, of_table, shown
@@ -22,6 +24,7 @@ from tamiz.stages import Stage, ordered
 __all__ = ["DEMO", "HOME", "load", "names", "parse", "patterns", "read"]
 
 HOME = Path(__file__).parent
+SAVED = "recipe.json"
 DEMO_VARIANT = "demo"
 DESCRIBED = ("name", "title", "language", "licence", "reference")
 
@@ -57,10 +60,10 @@ def _owners() -> dict[str, str | None]:
 
 
 def load(recipe: str, *, overrides: Iterable[str] = (), demo: bool = False) -> Recipe:
-    """Loads a bundled recipe by name, or a TOML file by path.
+    """Loads a bundled recipe by name, a TOML file by path, or the recipe of an earlier run by its folder.
 
     Args:
-        recipe: name or path.
+        recipe: name, .toml file, or a folder with recipe.json.
         overrides: `key.path=value`; the value is TOML if it parses as TOML, else a string; an empty value removes
             the key.
         demo: load the recipe's small variant, whose documents are bundled.
@@ -68,27 +71,45 @@ def load(recipe: str, *, overrides: Iterable[str] = (), demo: bool = False) -> R
     Raises:
         BadArgument: no such recipe, invalid TOML, an unknown key, or an invalid type, value or combination.
     """
+    if demo and saved(recipe):
+        raise BadArgument(f"--demo is a variant of bundled recipes, but {recipe} is a run: leave --demo out")
     path = _find(recipe, demo)
     changes = [Override.parse(text) for text in overrides]
     path = _for_source(path, changes)
-    tree = read(path)
+    tree = parse_saved(path) if path.name == SAVED else read(path)
     sections = _sections()
     for change in changes:
         change.apply(tree, sections)
+    place = str(path) if path.name == SAVED else path.stem
     try:
+        _check_secrets(tree, "")
         return _resolve(tree, path.stem)
     except BadArgument as error:
-        raise BadArgument(f"{path.stem}: {error}") from None
+        raise BadArgument(f"{place}: {error}") from None
 
 
 def _find(recipe: str, demo: bool = False) -> Path:
+    run = saved(recipe)
+    if run is not None:
+        return run
     path = Path(recipe) if recipe.endswith(".toml") else HOME / f"{recipe}.toml"
     variant = _variant(path, DEMO_VARIANT) if demo else path
     if variant.is_file():
         return variant
     if demo and path.is_file():
         raise BadArgument(f"the recipe {recipe} has no demo; these have one: {', '.join(_with_demo())}")
-    raise BadArgument(f"no recipe {recipe!r}: give a .toml file or one of these names: {', '.join(names())}")
+    if Path(recipe).is_dir():
+        raise BadArgument(f"{recipe} is a folder without {SAVED}: no run with a recipe started there")
+    near = nearest(recipe, names())
+    hint = f"did you mean {near}?" if near else f"the bundled recipes are {', '.join(names())}"
+    raise BadArgument(f"no recipe {recipe!r}: give a .toml file, a folder of `tamiz run`, or a name; {hint}")
+
+
+def saved(recipe: str) -> Path | None:
+    """The recipe.json that a folder of `tamiz run` holds, or that is named itself."""
+    path = Path(recipe)
+    found = path if path.name == SAVED else path / SAVED
+    return found if found.is_file() else None
 
 
 def _variant(path: Path, name: str) -> Path:
@@ -114,6 +135,34 @@ def parse(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise BadArgument(f"{path}: {error}") from None
+
+
+def parse_saved(path: Path) -> dict[str, Any]:
+    """A recipe.json as a tree, as a .toml file would say it. Raises BadArgument."""
+    try:
+        tree = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise BadArgument(f"{path} can't be read ({first_lines(error)}); give the recipe itself") from None
+    if not isinstance(tree, dict):
+        raise BadArgument(f"{path} is no recipe: give the recipe itself")
+    listed = tree.get("documents")
+    if isinstance(listed, list):
+        tree["documents"] = [_given(source) for source in listed]
+    return {key: _given(value) for key, value in tree.items() if value is not None and value != []}
+
+
+def _given(table: Any) -> Any:
+    return {k: v for k, v in table.items() if v is not None} if isinstance(table, dict) else table
+
+
+def _check_secrets(tree: Any, path: str) -> None:
+    """Raises BadArgument for an address whose secret wasn't written to recipe.json."""
+    for key, value in tree.items() if isinstance(tree, dict) else enumerate(tree):
+        inside = f"{path}.{key}" if path else str(key)
+        if isinstance(value, dict | list):
+            _check_secrets(value, inside)
+        elif isinstance(value, str) and "://" in value and HIDDEN in value:
+            raise BadArgument(f"{inside} is {value}, without its secret: give it with --set {inside}=ADDRESS")
 
 
 def read(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:

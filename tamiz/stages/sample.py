@@ -117,6 +117,14 @@ def _check(home: Path, content: Manifest) -> list[str]:
     return bad_rows(home, content, {"part-": content.counts.get("kept", 0)})
 
 
+def _writes(plan: Plan, text_bytes: int) -> tuple[int, int]:
+    """Compressed, text takes about 0.4 of its bytes."""
+    settings: SampleSettings = plan.recipe.sample
+    shares = settings.shares.values()
+    left = int(text_bytes * max(shares)) if shares else text_bytes
+    return int(0.4 * left), left
+
+
 STAGE = Stage(
     name="sample",
     folder="sampled",
@@ -128,4 +136,5 @@ STAGE = Stage(
     reads=True,
     leaves=_leaves,
     check=_check,
+    writes=_writes,
 )

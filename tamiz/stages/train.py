@@ -155,6 +155,15 @@ def _sampled(plan: Plan) -> dict[str, str]:
     }
 
 
+def _announces(plan: Plan) -> list[str]:
+    train, shards = plan.recipe.train, plan.recipe.shards
+    steps = f"{train.steps:,} steps of {train.batch_size:,} rows of {shards.sequence_length:,} ids"
+    cores = os.cpu_count() or 1
+    if cores <= train.num_threads or train.device == "cuda":
+        return [steps]
+    return [f"{steps}; on a CPU, {train.num_threads} of {cores} cores work (train.num_threads)"]
+
+
 STAGE = Stage(
     name="train",
     folder="model",
@@ -168,4 +177,5 @@ STAGE = Stage(
     run=_run,
     before=_before,
     settle=_settle,
+    announces=_announces,
 )
