@@ -12,6 +12,7 @@ import click
 
 from corpora.errors import TamizError, first_lines
 from tamiz.console import fail, warn
+from tamiz.groups import Group
 from tamiz.log import log
 
 # command -> (module in tamiz.commands, help); listed here so that --help doesn't import the modules
@@ -34,7 +35,7 @@ SPREAD = ("--input", "--lm", "--annotations")
 LAYERS = ("corpora", "tokenizer_train", "pipelines", "tamiz")
 
 
-class _Commands(click.Group):
+class _Commands(Group):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         return list(COMMANDS)
 
@@ -87,6 +88,9 @@ def _run(arguments: list[str], debug: bool) -> int:
     log.start(arguments)
     try:
         code = _invoke(arguments)
+    except BrokenPipeError:  # `tamiz recipes show NAME | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
     except Exception as error:
         code = error.exit_code if isinstance(error, TamizError) else 1
         log.error(error, expected=isinstance(error, TamizError | OSError))

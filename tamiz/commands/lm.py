@@ -10,11 +10,12 @@ import click
 from corpora.documents.sources import DocumentSource
 from corpora.errors import BadArgument
 from tamiz.commands._summary import summarise
+from tamiz.groups import Group
 from tamiz.log import log
 from tamiz.options import MAX_REJECTED, document_options, rebuild_option, settings
 
 
-@click.group()
+@click.group(cls=Group)
 def command() -> None:
     """Train a language model."""
 

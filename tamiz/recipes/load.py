@@ -29,15 +29,21 @@ DEMO_VARIANT = "demo"
 DESCRIBED = ("name", "title", "language", "licence", "reference")
 
 
-class _Header(Config, frozen=True, kw_only=True):
+class Header(Config, frozen=True, kw_only=True):
     """The top-level keys of a recipe."""
 
-    name: str
+    name: str = ""
+    """Its name, and that of its folder in runs/. Empty: that of the file."""
     title: str = ""
+    """What it builds, for summaries and cards. Empty: the name."""
     language: str = ""
+    """The language of the model, for its card. Empty: unknown."""
     licence: str = ""
+    """The licence of the model, for its card. Empty: unknown."""
     reference: str = ""
+    """The address of what it rebuilds, for its card."""
     sources: dict[str, str] = {}  # noqa: RUF012 (msgspec copies it)
+    """Where each number comes from, by its path, or `assumed: ...`."""
 
 
 def names() -> list[str]:
@@ -199,10 +205,10 @@ def _resolve(tree: dict[str, Any], stem: str) -> Recipe:
     """Raises BadArgument with all that is wrong: first keys, types and missing sections, then values, then what
     contradicts each other."""
     stages, sections = ordered(), _sections()
-    keys = (*_Header.__struct_fields__, "documents")
+    keys = (*Header.__struct_fields__, "documents")
     found = [_no_section(key, (*keys, *sections)) for key in tree if key not in {*keys, *sections}]
-    head = {"name": stem, **{key: value for key, value in tree.items() if key in keys[:-1]}}
-    found += of_table("", _Header, head)
+    head = {key: value for key, value in tree.items() if key in keys[:-1]}
+    found += of_table("", Header, head)
     documents, wrong = _documents(tree.get("documents", []))
     found += wrong
     for name, section in sections.items():
@@ -217,10 +223,10 @@ def _resolve(tree: dict[str, Any], stem: str) -> Recipe:
         except (msgspec.ValidationError, BadArgument) as error:
             found.append(_with_place(name, str(error), fields_of(section)))
     _raise(found)
-    header = msgspec.convert(head, _Header)
+    header = msgspec.convert(head, Header)
     recipe = Recipe(
-        name=header.name,
-        title=header.title or header.name,
+        name=header.name or stem,
+        title=header.title or header.name or stem,
         language=header.language,
         licence=header.licence,
         reference=header.reference,
