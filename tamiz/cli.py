@@ -110,7 +110,7 @@ def _invoke(arguments: list[str]) -> int:
         click.echo(error.ctx.get_help() if error.ctx else "")
         return 2
     except click.ClickException as error:
-        fail(error.format_message().replace("\n", " "))
+        fail(" ".join(error.format_message().split()))
         return 2
     except click.exceptions.Abort:
         fail("stopped; run the same command again to continue")

@@ -8,6 +8,7 @@ from typing import Any, TypeVar, get_args
 
 import click
 
+from corpora import manifest
 from corpora.documents.groups import Per
 from corpora.documents.sources import DocumentSource
 from corpora.errors import BadArgument
@@ -91,6 +92,7 @@ def command(
         **{name: values.pop(name) for name in ("per", "factor", "seed", "format")},
     }
     settings = chosen(METHODS, method, values, common)
+    manifest.read_finished(scores, "score")  # at once, before Beam is imported
     context = Context(runner_settings(ctx, runner, workers), rebuild, max_rejected)
     summarise([sample_stage(sources, scores, Path(out), settings, context, annotations)], "Sample")
 
