@@ -103,6 +103,7 @@ class RunLog:
         lines = "".join(_line(event) for event in self._waiting)
         self._waiting.clear()
         try:
+            _mend(self._file)
             with self._file.open("a", encoding="utf-8") as file:
                 file.write(lines)
         except OSError as error:
@@ -174,6 +175,23 @@ def without_secrets(arguments: Sequence[str]) -> list[str]:
 
 def without_secret(text: str) -> str:
     return _SECRET_PAIR.sub(rf"\1{HIDDEN}", _SECRET_VALUE.sub(HIDDEN, text))
+
+
+def _mend(path: Path) -> None:
+    """Ends the last line of a log that a killed command, or a full disk, left torn: removes it unless it is whole."""
+    if not path.exists():
+        return
+    with path.open("r+b") as file:
+        content = file.read()
+        begin = content.rfind(b"\n") + 1
+        if begin == len(content):
+            return
+        try:
+            json.loads(content[begin:])
+        except ValueError:
+            file.truncate(begin)
+        else:
+            file.write(b"\n")
 
 
 def _line(event: dict[str, Any]) -> str:

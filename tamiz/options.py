@@ -49,7 +49,6 @@ def _document_options(function: F, *format_flags: str) -> F:
         **others: Any,
     ) -> Any:
         sources = sources_from(patterns, text_column, language, input_format, blank_lines)
-        check_local(patterns)
         return function(*arguments, sources=sources, **others)
 
     for option in (
@@ -63,14 +62,6 @@ def _document_options(function: F, *format_flags: str) -> F:
     ):  # fmt: skip
         wrapper = option(wrapper)
     return wrapper  # type: ignore[return-value]
-
-
-def check_local(patterns: Sequence[str]) -> None:
-    """Raises BadArgument for a local pattern that matches no file: at once, before Beam is imported."""
-    from corpora.documents.listing import list_files
-    from corpora.files import is_local
-
-    list_files(pattern for pattern in patterns if is_local(pattern))
 
 
 def sources_from(

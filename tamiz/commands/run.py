@@ -27,7 +27,7 @@ class _UntilHelp(click.Option):
 @click.argument("recipe", required=False)
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=click.Path(),
     callback=checked_folder,
     help="[default: runs/RECIPE, its own folder for an earlier run, with --demo: demo]",
 )
@@ -42,7 +42,7 @@ class _UntilHelp(click.Option):
 def command(
     ctx: click.Context,
     recipe: str | None,
-    out: Path | None,
+    out: str | None,
     until: str | None,
     overrides: tuple[str, ...],
     demo: bool,
@@ -62,12 +62,12 @@ def command(
     from tamiz.run import Run
 
     if recipe is None or recipe.startswith("-"):
-        known = f"`tamiz run {out}` continues the run there" if out and saved(str(out)) else ", ".join(names())
+        known = f"`tamiz run {out}` continues the run there" if out and saved(out) else ", ".join(names())
         raise BadArgument(f"name a recipe, a .toml file or the folder of an earlier run before the options: {known}")
     chosen = load(recipe, overrides=overrides, demo=demo)
     earlier = saved(recipe)
     usual = earlier.parent if earlier else Path("demo") if demo else Path("runs") / chosen.name
-    folder = out or usual
+    folder = Path(out) if out else usual
     log.in_folder(folder)
     context = Context(runner_settings(ctx, runner, workers), rebuild, max_rejected)
     reports = Run(chosen, folder, context).stages(until)

@@ -92,8 +92,8 @@ def command(
         **{name: values.pop(name) for name in ("per", "factor", "seed", "format")},
     }
     settings = chosen(METHODS, method, values, common)
-    manifest.read_finished(scores, "score")  # at once, before Beam is imported
     context = Context(runner_settings(ctx, runner, workers), rebuild, max_rejected)
+    manifest.read_finished(scores, "score")  # at once, before Beam is imported
     summarise([sample_stage(sources, scores, Path(out), settings, context, annotations)], "Sample")
 
 

@@ -72,8 +72,8 @@ def command(
     from tamiz.stages.score import score_stage
 
     chosen = choose_models(models, tokenizers, mode, trust=trust_lm)
-    for choice in chosen:  # at once, before Beam is imported
-        check_is_file(choice.path)
     context = Context(runner_settings(ctx, runner, workers), rebuild, max_rejected)
     asked = settings(ScoreSettings, mode=mode, language_column=language_column)
+    for choice in chosen:  # at once, before Beam is imported
+        check_is_file(choice.path)
     summarise([score_stage(sources, chosen, Path(out), asked, context)], "Scores")

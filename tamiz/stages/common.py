@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from corpora.documents.item import WorkItem
-from corpora.documents.sources import DocumentSource
+from corpora.documents.listing import list_files
+from corpora.documents.sources import DocumentSource, Inputs
 from corpora.errors import TamizError, TooManyRejected
+from corpora.files import is_local
 from corpora.manifest import Manifest
 from pipelines.settings import RunnerSettings
 from tamiz.options import MAX_REJECTED
@@ -135,6 +137,13 @@ class Plan:
 
     def _stage(self, name: str) -> Stage:
         return next(stage for stage in self.stages if stage.name == name)
+
+
+def check_local(inputs: Inputs) -> None:
+    """Raises BadArgument for a local pattern that matches no file: called before Beam is imported, which takes a
+    second."""
+    listed = [(given,) if isinstance(given, str) else given.patterns for given in inputs]
+    list_files(pattern for patterns in listed for pattern in patterns if is_local(pattern))
 
 
 def damaged_inputs(manifest: Manifest) -> list[str]:

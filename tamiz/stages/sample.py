@@ -13,7 +13,7 @@ from corpora.sampling.methods import DEFAULT_METHOD, METHODS, SampleSettings
 from corpora.verify import bad_rows
 from tamiz.console import count, progress
 from tamiz.recipes.schema import Section
-from tamiz.stages.common import Context, Plan, Stage, StageReport, damaged_inputs
+from tamiz.stages.common import Context, Plan, Stage, StageReport, check_local, damaged_inputs
 
 SHOWN = 8  # groups in a summary
 
@@ -28,6 +28,7 @@ def sample_stage(
 ) -> StageReport:
     """Makes sure that `out` holds the sample. annotations: folders that drop documents, name languages and add
     columns."""
+    check_local(patterns)
     from pipelines.accounts import too_many_rejected
     from pipelines.sample import sample
 

@@ -14,13 +14,14 @@ from corpora.tokens.settings import ShardSettings
 from corpora.verify import bad_rows
 from tamiz.console import count, progress
 from tamiz.recipes.schema import Recipe, Section
-from tamiz.stages.common import Context, Plan, Stage, StageReport, damaged_inputs
+from tamiz.stages.common import Context, Plan, Stage, StageReport, check_local, damaged_inputs
 
 
 def shards_stage(
     patterns: Inputs, tokenizer: str, out: Path, settings: ShardSettings, context: Context
 ) -> StageReport:
     """Makes sure that `out` holds the rows of all documents."""
+    check_local(patterns)
     from pipelines.accounts import too_many_rejected
     from pipelines.shards import build_shards
 
