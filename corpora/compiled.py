@@ -21,10 +21,11 @@ import llvmlite
 import numba
 from llvmlite import binding, ir
 from numba import types
-from numba.core import cgutils
+from numba.core import cgutils, event
 from numba.extending import intrinsic
 from numba.misc.appdirs import user_cache_dir
 
+from corpora.compiling import announce
 from corpora.kernel_cache import cache_folder, digest, temporary_folder
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -42,7 +43,18 @@ def _choose_cache() -> Path:
     return temporary_folder()
 
 
+class _Announcing(event.Listener):
+    """Announces compilations by numba, which loading from the cache is not."""
+
+    def on_start(self, event: Any) -> None:  # noqa: ARG002
+        announce(True)
+
+    def on_end(self, event: Any) -> None:  # noqa: ARG002
+        announce(False)
+
+
 CACHE = _choose_cache()
+event.register("numba:compile", _Announcing())
 _deciding = Lock()
 
 

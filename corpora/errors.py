@@ -14,6 +14,12 @@ other exception; 2 a bad argument, click's own usage errors included; 130 ^C, af
 from __future__ import annotations
 
 
+def first_lines(error: BaseException, most: int = 3) -> str:
+    """The first lines of a foreign error's message in one line: the first alone often only announces the others."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return " ".join(lines[:most])
+
+
 class TamizError(Exception):
     """Ends a command. The message names the value, the bound and the fix."""
 

@@ -1,7 +1,7 @@
 """What the site needs besides docs/*.md: pages made of files elsewhere, and a reference of the public names.
 
 mkdocs calls `on_config`, `on_files` and `on_page_markdown`. Run as a program, this file copies docs/extending/*.py
-into the blocks of docs/extending.md that show them.
+into the blocks of docs/extending.md that show them, and writes docs/recipe-schema.md from the settings classes.
 """
 
 from __future__ import annotations
@@ -152,3 +152,6 @@ def with_blocks(page: str) -> str:
 if __name__ == "__main__":
     shown = ROOT / "docs" / "extending.md"
     shown.write_text(with_blocks(shown.read_text()))
+    from tamiz.recipes.describe import page
+
+    (ROOT / "docs" / "recipe-schema.md").write_text(page())

@@ -16,7 +16,7 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from corpora.documents.item import WorkItem
-from corpora.errors import BadArgument, DamagedFile, StaleOutput, TamizError
+from corpora.errors import BadArgument, DamagedFile, StaleOutput, TamizError, first_lines
 from pipelines.once import ItemResult, ItemWork, Unit, collect, note_name, notes_folder, once
 from pipelines.settings import RunnerSettings
 
@@ -115,8 +115,8 @@ def _translated(error: Exception, settings: RunnerSettings) -> Exception:
         return _ERRORS.get(found[1], TamizError)(found[2])
     if isinstance(error, _UnitFailed | MemoryError | KeyboardInterrupt):
         return error
-    first = str(error).strip().split("\n")[0][:300]
-    return TamizError(f"the runner {settings.runner} failed: {type(error).__name__}: {first} (--debug shows all)")
+    text = first_lines(error)[:300]
+    return TamizError(f"the runner {settings.runner} failed: {type(error).__name__}: {text} (--debug shows all)")
 
 
 def size_of(unit: Unit) -> int:
@@ -159,7 +159,7 @@ def check_runner(name: str) -> None:
     try:
         create_runner(name)
     except (ValueError, ImportError, AttributeError, TypeError) as error:
-        raise BadArgument(f"--runner {name}: {str(error).splitlines()[0][:200]}") from None
+        raise BadArgument(f"--runner {name}: {first_lines(error)[:400]}") from None
 
 
 def check_beam_flags(flags: Sequence[str], own: Sequence[str] = ()) -> tuple[str, ...]:

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 
 import click
 
-from corpora.errors import TamizError
+from corpora.errors import TamizError, first_lines
 from tamiz.console import fail, warn
+from tamiz.groups import Group
 from tamiz.log import log
 
 # command -> (module in tamiz.commands, help); listed here so that --help doesn't import the modules
@@ -34,7 +35,7 @@ SPREAD = ("--input", "--lm", "--annotations")
 LAYERS = ("corpora", "tokenizer_train", "pipelines", "tamiz")
 
 
-class _Commands(click.Group):
+class _Commands(Group):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         return list(COMMANDS)
 
@@ -87,6 +88,9 @@ def _run(arguments: list[str], debug: bool) -> int:
     log.start(arguments)
     try:
         code = _invoke(arguments)
+    except BrokenPipeError:  # `tamiz recipes show NAME | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
     except Exception as error:
         code = error.exit_code if isinstance(error, TamizError) else 1
         log.error(error, expected=isinstance(error, TamizError | OSError))
@@ -106,7 +110,7 @@ def _invoke(arguments: list[str]) -> int:
         click.echo(error.ctx.get_help() if error.ctx else "")
         return 2
     except click.ClickException as error:
-        fail(error.format_message().replace("\n", " "))
+        fail(" ".join(error.format_message().split()))
         return 2
     except click.exceptions.Abort:
         fail("stopped; run the same command again to continue")
@@ -148,5 +152,4 @@ def _explain(error: Exception) -> None:
     elif isinstance(error, OSError) and error.strerror:
         fail(f"{error.filename or 'a file'}: {error.strerror}")
     else:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else ""
-        fail(f"{type(error).__name__}: {first} (--debug shows all)")
+        fail(f"{type(error).__name__}: {first_lines(error)} (--debug shows all)")

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 
+from tamiz.bars import Bar, drawn, lines
 from tamiz.log import log
-
-SECONDS_BETWEEN_LINES = 10.0
 
 
 def say(line: str = "") -> None:
@@ -42,50 +40,9 @@ def table(title: str, header: Sequence[str], rows: Sequence[Sequence[object]]) -
     Console(width=width, highlight=False).print(drawn)
 
 
-@contextmanager
-def progress(label: str) -> Iterator[Callable[[int, int], None]]:
-    """Yields `update(done, total)`, in any unit: only the ratio is shown."""
-    if sys.stdout.isatty():
-        with _bar(label) as update:
-            yield _logged(update)
-    else:
-        yield _logged(_Lines(label).update)
-
-
-def _logged(update: Callable[[int, int], None]) -> Callable[[int, int], None]:
-    """Also writes the log on each update: by the first one, the output folder exists."""
-
-    def both(done: int, total: int) -> None:
-        log.flush()
-        update(done, total)
-
-    return both
-
-
-@contextmanager
-def _bar(label: str) -> Iterator[Callable[[int, int], None]]:
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
-    columns = ("[bold]{task.description}", BarColumn(), "{task.percentage:>3.0f}%")
-    with Progress(*(TextColumn(c) if isinstance(c, str) else c for c in columns), TimeElapsedColumn(),
-                  TimeRemainingColumn()) as bar:  # fmt: skip
-        task = bar.add_task(label, total=1.0)
-        yield lambda done, total: bar.update(task, completed=done / max(total, 1))
-
-
-class _Lines:
-    """Prints a line now and then, for output that isn't a terminal."""
-
-    def __init__(self, label: str) -> None:
-        self._label = label
-        self._begun = self._last = time.monotonic()
-
-    def update(self, done: int, total: int) -> None:
-        now = time.monotonic()
-        if now - self._last < SECONDS_BETWEEN_LINES:
-            return
-        self._last = now
-        say(f"  {self._label}: {done / max(total, 1):4.0%} after {now - self._begun:.0f} s")
+def progress(label: str) -> AbstractContextManager[Bar]:
+    """A bar. Call it with (done, total), in any unit; `phase(text)` says what is being done meanwhile."""
+    return drawn(label) if sys.stdout.isatty() else lines(label)
 
 
 def count(number: int | float) -> str:
@@ -94,8 +51,8 @@ def count(number: int | float) -> str:
 
 def size(num_bytes: float) -> str:
     """Bytes in readable form: 1.2 MB (decimal units)."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if num_bytes < 1000 or unit == "GB":
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if num_bytes < 1000 or unit == "TB":
             break
         num_bytes /= 1000
     return f"{num_bytes:.0f} {unit}" if unit == "B" else f"{num_bytes:.1f} {unit}"

@@ -38,7 +38,7 @@ _SECRET_PAIR = re.compile(
     r"""((?:token|secret|password|passwd|key|signature|\bsig|credentials?)["']?\s*[=:]\s*["']?)[^\s"',;&}\\]+""",
     re.IGNORECASE,
 )
-_HIDDEN = "***"
+HIDDEN = "***"
 _LONGEST = 300  # characters of the message of an unexpected error, which may quote its input
 
 
@@ -103,6 +103,7 @@ class RunLog:
         lines = "".join(_line(event) for event in self._waiting)
         self._waiting.clear()
         try:
+            _mend(self._file)
             with self._file.open("a", encoding="utf-8") as file:
                 file.write(lines)
         except OSError as error:
@@ -163,27 +164,44 @@ def without_secrets(arguments: Sequence[str]) -> list[str]:
         option, equals, _ = argument.partition("=")
         secret = _SECRET_NAME.fullmatch(option) is not None
         if hide_next and not argument.startswith("--"):
-            shown.append(_HIDDEN)
+            shown.append(HIDDEN)
         elif secret and equals:
-            shown.append(f"{option}={_HIDDEN}")
+            shown.append(f"{option}={HIDDEN}")
         else:
-            shown.append(_without_secrets(argument))
+            shown.append(without_secret(argument))
         hide_next = secret and not equals and argument.startswith("-")
     return shown
 
 
-def _without_secrets(text: str) -> str:
-    return _SECRET_PAIR.sub(rf"\1{_HIDDEN}", _SECRET_VALUE.sub(_HIDDEN, text))
+def without_secret(text: str) -> str:
+    return _SECRET_PAIR.sub(rf"\1{HIDDEN}", _SECRET_VALUE.sub(HIDDEN, text))
+
+
+def _mend(path: Path) -> None:
+    """Ends the last line of a log that a killed command, or a full disk, left torn: removes it unless it is whole."""
+    if not path.exists():
+        return
+    with path.open("r+b") as file:
+        content = file.read()
+        begin = content.rfind(b"\n") + 1
+        if begin == len(content):
+            return
+        try:
+            json.loads(content[begin:])
+        except ValueError:
+            file.truncate(begin)
+        else:
+            file.write(b"\n")
 
 
 def _line(event: dict[str, Any]) -> str:
     if event["event"] == "start":
         event = {**event, **_surroundings()}
     if "message" in event:
-        event = {**event, "message": _without_secrets(event["message"])}
+        event = {**event, "message": without_secret(event["message"])}
     if "damaged" in event:
-        event = {**event, "damaged": [_without_secrets(text) for text in event["damaged"]]}
-    return _SECRET_VALUE.sub(_HIDDEN, json.dumps(event, ensure_ascii=False)) + "\n"
+        event = {**event, "damaged": [without_secret(text) for text in event["damaged"]]}
+    return _SECRET_VALUE.sub(HIDDEN, json.dumps(event, ensure_ascii=False)) + "\n"
 
 
 def _surroundings() -> dict[str, Any]:

@@ -84,10 +84,21 @@ def sources_from(
     ]
 
 
-def log_folder(ctx: click.Context, parameter: click.Parameter, value: Any) -> Any:  # noqa: ARG001 (click's)
+def checked_folder(ctx: click.Context, parameter: click.Parameter, value: Any) -> Any:  # noqa: ARG001 (click's)
+    """Callback of an --out that is a folder. Raises BadArgument for a file and for no name."""
+    if value is None:
+        return None
+    if not str(value):
+        raise BadArgument("--out is empty: name a folder")
+    if Path(value).is_file():
+        raise BadArgument(f"--out {value} is a file: name a folder")
+    return value
+
+
+def log_folder(ctx: click.Context, parameter: click.Parameter, value: Any) -> Any:
     """Callback of an --out that is a folder: puts the command's log there."""
-    if value:
-        log.in_folder(Path(value))
+    if value is not None:
+        log.in_folder(Path(checked_folder(ctx, parameter, value)))
     return value
 
 

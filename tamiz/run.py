@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from corpora import files, manifest
+from corpora.documents.item import WorkItem
 from corpora.documents.items import work_items
 from corpora.errors import BadArgument, DamagedFile, StaleOutput
 from corpora.locks import locked
 from corpora.manifest import MadeFrom
+from tamiz import before
 from tamiz.console import say
-from tamiz.log import log
+from tamiz.log import log, without_secret
 from tamiz.stages import Context, Plan, Recipe, Stage, StageReport, ordered
 from tamiz.verify import is_described, verify
+
+RECIPE = "recipe.json"
+MOST_CHANGES = 3  # named of what differs from the last run
 
 
 class Run:
@@ -32,8 +40,11 @@ class Run:
         Errors of a stage are not caught; the next run continues with that stage.
         """
         chosen = self._chosen(until)
-        self._check_inputs(chosen)
+        items = self._check_inputs(chosen)
         with locked(self.plan.out, "run"):
+            self._owner()
+            for line in before.lines(self.plan, chosen, items):
+                say(line)
             return self._stages(chosen)
 
     def _stages(self, chosen: tuple[Stage, ...]) -> list[StageReport]:
@@ -44,6 +55,8 @@ class Run:
             with log.stage(stage.name) as ended:
                 report = self._stage(stage)
                 ended(report)
+            if report.state == "finished":
+                say("  already finished")
             reports.append(report)
         self._record()  # only now: a refused run leaves the old recipe in place
         return reports
@@ -68,37 +81,83 @@ class Run:
             self._redoing = True
             return stage.run(self.plan, replace(self.context, rebuild=True))
 
-    def _check_inputs(self, chosen: tuple[Stage, ...]) -> None:
-        """Raises errors for patterns that match no files, and for a missing network, before any work."""
-        if any(stage.reads for stage in chosen):
-            work_items(self.plan.recipe.inputs)
+    def _check_inputs(self, chosen: tuple[Stage, ...]) -> list[WorkItem]:
+        """The documents' items. Raises errors for patterns that match no files, and for a missing network."""
+        items = work_items(self.plan.recipe.inputs) if any(stage.reads for stage in chosen) else []
         for stage in chosen:
             if stage.before:
                 stage.before(self.plan)
+        return items
+
+    def _owner(self) -> None:
+        """Raises StaleOutput if the folder belongs to another recipe; says what differs from its last run."""
+        out = self.plan.out
+        if not manifest.is_tamiz_folder(out):
+            return
+        home = manifest.read(out).made_from
+        owner = home.settings.get("recipe") if home.stage == "run" else None
+        if owner != self.plan.recipe.name:
+            of = f"a run of {owner}" if owner else f"of stage {home.stage!r}"
+            again = f", or continue that run with `tamiz run {out}`" if owner else ""
+            raise StaleOutput(f"{out} is {of}, not a run of {self.plan.recipe.name}: choose another --out{again}")
+        changed = _changed(out / RECIPE, self._plain())
+        if changed:
+            say(f"{out} was run before with {changed}: `tamiz run {out}` repeats that")
 
     def _claim(self) -> None:
         """Claims the folder for this recipe, or continues if the recipe owns it already."""
         name, out = self.plan.recipe.name, self.plan.out
         made_from = MadeFrom(stage="run", algorithm=1, settings={"recipe": name}, inputs=[])
-        try:
-            if manifest.is_finished(out, made_from):
-                files.remove_temporary(out)
-                return
-            manifest.begin(out, made_from)
-        except StaleOutput:
-            if not (out / manifest.NAME).exists():
-                raise
-            old = manifest.read(out)
-            held = f"a run of {old.made_from.settings.get('recipe')}" if old.stage == "run" else f"from {old.stage}"
-            raise StaleOutput(f"{out} is not a run of {name} but {held}: choose another --out") from None
+        if manifest.is_finished(out, made_from):
+            files.remove_temporary(out)
+            return
+        manifest.begin(out, made_from)
         self._record()
 
     def _record(self) -> None:
         """Writes recipe.json, the resolved recipe, and the manifest of the whole folder."""
-        path = self.plan.out / "recipe.json"
-        plain = msgspec.json.encode(self.plan.recipe.asdict())
-        files.write_bytes(path, msgspec.json.format(plain, indent=1) + b"\n")
+        path = self.plan.out / RECIPE
+        files.write_bytes(path, msgspec.json.format(msgspec.json.encode(self._plain()), indent=1) + b"\n")
         manifest.finish(self.plan.out, records=[manifest.record(self.plan.out, path)])
+
+    def _plain(self) -> dict[str, Any]:
+        """The recipe as plain data, without secrets in addresses."""
+        plain: dict[str, Any] = _public(msgspec.to_builtins(self.plan.recipe.asdict()))
+        return plain
+
+
+def _public(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _public(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_public(inner) for inner in value]
+    return without_secret(value) if isinstance(value, str) and "://" in value else value
+
+
+def _changed(path: Path, plain: dict[str, Any]) -> str:
+    """What the recipe of the last run said where this one differs: `train.steps = 20`; empty if they agree."""
+    try:
+        old = msgspec.json.decode(path.read_bytes())
+    except (OSError, msgspec.DecodeError):
+        return ""
+    if not isinstance(old, dict):
+        return ""
+    before, now = dict(_flat(old, "")), dict(_flat(plain, ""))
+    keys = [key for key in {**before, **now} if before.get(key) != now.get(key) and not key.startswith("sources")]
+    shown = [f"{key} = {json.dumps(before.get(key), ensure_ascii=False)}" for key in keys[:MOST_CHANGES]]
+    more = [f"{len(keys) - MOST_CHANGES} others"] if len(keys) > MOST_CHANGES else []
+    return ", ".join(shown + more)
+
+
+def _flat(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """(path, value) of everything in a tree that isn't itself a table or a list of tables."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _flat(inner, f"{path}.{key}" if path else key)
+    elif isinstance(value, list) and len(value) == 1 and isinstance(value[0], dict):
+        yield from _flat(value[0], path)
+    else:
+        yield path, value
 
 
 def _check_intact(folder: Path) -> None:

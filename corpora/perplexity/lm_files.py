@@ -27,6 +27,16 @@ class LmFiles:
     sha256: dict[str, str | None]
 
 
+def check_is_file(path: str | Path) -> Path:
+    """Raises BadArgument unless the path is that of a file."""
+    lm = Path(path)
+    if lm.is_dir():
+        raise BadArgument(f"language model {lm} is a folder: name the file in it, such as {lm / 'lm.bin'}")
+    if not lm.is_file():
+        raise BadArgument(f"language model {lm}: no such file")
+    return lm
+
+
 def resolve_lm(
     path: str | Path, tokenizer: str | Path | None = None, mode: str | None = None, *, trust: bool = False
 ) -> LmFiles:
@@ -37,9 +47,7 @@ def resolve_lm(
     first use. trust: also open a type that kenlm loads (see check_trusted) without a recorded sha256.
     Raises BadArgument for a missing file or a mismatch, DamagedFile for a file that has changed.
     """
-    lm = Path(path)
-    if not lm.is_file():
-        raise BadArgument(f"language model {lm}: no such file")
+    lm = check_is_file(path)
     header = check_lm(lm)
     chosen = None if tokenizer is None else Path(tokenizer)
     manifest = read_manifest(lm)

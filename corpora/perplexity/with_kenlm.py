@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from corpora import extras
 from corpora.errors import DamagedFile, TamizError
 
 
@@ -14,7 +15,7 @@ def load_kenlm(path: Path) -> Any:
         import kenlm
     except ImportError:
         raise TamizError(
-            f"{path} is not a probing binary, and reading it needs kenlm: pip install 'tamiz[kenlm]', or convert it "
+            f"{path} is not a probing binary, and reading it needs kenlm: {extras.line('kenlm')}, or convert it "
             f"with build_binary"
         ) from None
     config = kenlm.Config()

@@ -10,11 +10,12 @@ import click
 from corpora.documents.sources import DocumentSource
 from corpora.errors import BadArgument
 from tamiz.commands._summary import summarise
+from tamiz.groups import Group
 from tamiz.log import log
 from tamiz.options import MAX_REJECTED, document_options, rebuild_option, settings
 
 
-@click.group()
+@click.group(cls=Group)
 def command() -> None:
     """Train a language model."""
 
@@ -51,6 +52,8 @@ def train(
     if values["words"] and values["mode"]:
         raise BadArgument("--words excludes --mode: raw words are scored in mode bertin")
     chosen = settings(LmSettings, prune=_prune(prune), **values)
+    if not out:
+        raise BadArgument("--out is empty: name a file that ends in .bin")
     log.beside(Path(out))
     context = Context(rebuild=rebuild, max_rejected=max_rejected)
     summarise([lm_stage(sources, Path(out), chosen, context)], "Language model")

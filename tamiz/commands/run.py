@@ -7,10 +7,11 @@ from pathlib import Path
 
 import click
 
+from corpora.errors import BadArgument
 from tamiz.commands._summary import summarise
 from tamiz.console import say
 from tamiz.log import log
-from tamiz.options import BEAM, pipeline_options, runner_settings
+from tamiz.options import BEAM, checked_folder, pipeline_options, runner_settings
 from tamiz.stages import Context, Recipe, StageReport, ordered
 
 
@@ -23,8 +24,13 @@ class _UntilHelp(click.Option):
 
 
 @click.command(context_settings=BEAM)
-@click.argument("recipe")
-@click.option("--out", type=click.Path(path_type=Path), help="[default: runs/RECIPE, with --demo: demo]")
+@click.argument("recipe", required=False)
+@click.option(
+    "--out",
+    type=click.Path(),
+    callback=checked_folder,
+    help="[default: runs/RECIPE, its own folder for an earlier run, with --demo: demo]",
+)
 @click.option("--until", metavar="STAGE", cls=_UntilHelp)
 @click.option(
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key, such as train.steps=20."
@@ -35,8 +41,8 @@ class _UntilHelp(click.Option):
 @pipeline_options
 def command(
     ctx: click.Context,
-    recipe: str,
-    out: Path | None,
+    recipe: str | None,
+    out: str | None,
     until: str | None,
     overrides: tuple[str, ...],
     demo: bool,
@@ -45,17 +51,23 @@ def command(
     rebuild: bool,
     max_rejected: float,
 ) -> None:
-    """Run a recipe from raw text to model: RECIPE is a bundled name (see `tamiz recipes`) or a TOML file.
+    """Run a recipe from raw text to model: RECIPE is a bundled name (see `tamiz recipes`), a TOML file, or the folder
+    of an earlier run, which continues with the recipe that its recipe.json holds.
 
     A stage runs if the recipe has its section. Finished stages are skipped, and an interrupted stage continues. A
     stage that was made from other settings or inputs is refused unless --rebuild is given. OUT/log.jsonl records each
     run.
     """
-    from tamiz.recipes.load import load
+    from tamiz.recipes.load import load, names, saved
     from tamiz.run import Run
 
+    if recipe is None or recipe.startswith("-"):
+        known = f"`tamiz run {out}` continues the run there" if out and saved(out) else ", ".join(names())
+        raise BadArgument(f"name a recipe, a .toml file or the folder of an earlier run before the options: {known}")
     chosen = load(recipe, overrides=overrides, demo=demo)
-    folder = out or (Path("demo") if demo else Path("runs") / chosen.name)
+    earlier = saved(recipe)
+    usual = earlier.parent if earlier else Path("demo") if demo else Path("runs") / chosen.name
+    folder = Path(out) if out else usual
     log.in_folder(folder)
     context = Context(runner_settings(ctx, runner, workers), rebuild, max_rejected)
     reports = Run(chosen, folder, context).stages(until)

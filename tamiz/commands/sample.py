@@ -8,6 +8,7 @@ from typing import Any, TypeVar, get_args
 
 import click
 
+from corpora import manifest
 from corpora.documents.groups import Per
 from corpora.documents.sources import DocumentSource
 from corpora.errors import BadArgument
@@ -92,6 +93,7 @@ def command(
     }
     settings = chosen(METHODS, method, values, common)
     context = Context(runner_settings(ctx, runner, workers), rebuild, max_rejected)
+    manifest.read_finished(scores, "score")  # at once, before Beam is imported
     summarise([sample_stage(sources, scores, Path(out), settings, context, annotations)], "Sample")
 
 

@@ -65,6 +65,7 @@ def command(
     With several models, each document is scored by the model of its language. A document is rejected if it has no
     language or there is no model for its language.
     """
+    from corpora.perplexity.lm_files import check_is_file
     from corpora.perplexity.routing import choose_models
     from pipelines.settings import ScoreSettings
     from tamiz.stages.common import Context
@@ -73,4 +74,6 @@ def command(
     chosen = choose_models(models, tokenizers, mode, trust=trust_lm)
     context = Context(runner_settings(ctx, runner, workers), rebuild, max_rejected)
     asked = settings(ScoreSettings, mode=mode, language_column=language_column)
+    for choice in chosen:  # at once, before Beam is imported
+        check_is_file(choice.path)
     summarise([score_stage(sources, chosen, Path(out), asked, context)], "Scores")

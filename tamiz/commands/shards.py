@@ -12,6 +12,7 @@ from corpora.tokens.objectives import OBJECTIVES
 from tamiz.choice_options import choice_flags, choice_option, chosen
 from tamiz.commands._summary import summarise
 from tamiz.commands.shards_inspect import command as inspect_command
+from tamiz.groups import Group
 from tamiz.options import BEAM, document_options, out_option, pipeline_options, runner_settings
 
 COMMON = (
@@ -26,7 +27,7 @@ COMMON = (
 )
 
 
-@click.group()
+@click.group(cls=Group)
 def command() -> None:
     """Build training rows from documents, or inspect them."""
 

@@ -10,10 +10,11 @@ import click
 from corpora.documents.sources import DocumentSource
 from tamiz.commands._summary import summarise
 from tamiz.commands.tokenizer_eval import command as eval_command
+from tamiz.groups import Group
 from tamiz.options import BEAM, document_options, out_option, pipeline_options, runner_settings, settings
 
 
-@click.group()
+@click.group(cls=Group)
 def command() -> None:
     """Train a tokenizer that AutoTokenizer loads, or compare tokenizers."""
 

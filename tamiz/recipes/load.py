@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,26 +13,37 @@ import msgspec
 
 from corpora.config import Config
 from corpora.documents.sources import DocumentSource
-from corpora.errors import BadArgument
+from corpora.errors import BadArgument, first_lines
+from tamiz.log import HIDDEN
+from tamiz.recipes.merge import merged
 from tamiz.recipes.overrides import Override
+from tamiz.recipes.problems import fields_of, nearest, of_section, of_table, shown
 from tamiz.recipes.schema import DEMO, Recipe, Section, patterns
 from tamiz.stages import Stage, ordered
 
 __all__ = ["DEMO", "HOME", "load", "names", "parse", "patterns", "read"]
 
 HOME = Path(__file__).parent
+SAVED = "recipe.json"
 DEMO_VARIANT = "demo"
+DESCRIBED = ("name", "title", "language", "licence", "reference")
 
 
-class _Header(Config, frozen=True, kw_only=True):
+class Header(Config, frozen=True, kw_only=True):
     """The top-level keys of a recipe."""
 
-    name: str
+    name: str = ""
+    """Its name, and that of its folder in runs/. Empty: that of the file."""
     title: str = ""
+    """What it builds, for summaries and cards. Empty: the name."""
     language: str = ""
+    """The language of the model, for its card. Empty: unknown."""
     licence: str = ""
+    """The licence of the model, for its card. Empty: unknown."""
     reference: str = ""
+    """The address of what it rebuilds, for its card."""
     sources: dict[str, str] = {}  # noqa: RUF012 (msgspec copies it)
+    """Where each number comes from, by its path, or `assumed: ...`."""
 
 
 def names() -> list[str]:
@@ -54,10 +66,10 @@ def _owners() -> dict[str, str | None]:
 
 
 def load(recipe: str, *, overrides: Iterable[str] = (), demo: bool = False) -> Recipe:
-    """Loads a bundled recipe by name, or a TOML file by path.
+    """Loads a bundled recipe by name, a TOML file by path, or the recipe of an earlier run by its folder.
 
     Args:
-        recipe: name or path.
+        recipe: name, .toml file, or a folder with recipe.json.
         overrides: `key.path=value`; the value is TOML if it parses as TOML, else a string; an empty value removes
             the key.
         demo: load the recipe's small variant, whose documents are bundled.
@@ -65,28 +77,45 @@ def load(recipe: str, *, overrides: Iterable[str] = (), demo: bool = False) -> R
     Raises:
         BadArgument: no such recipe, invalid TOML, an unknown key, or an invalid type, value or combination.
     """
+    if demo and saved(recipe):
+        raise BadArgument(f"--demo is a variant of bundled recipes, but {recipe} is a run: leave --demo out")
     path = _find(recipe, demo)
     changes = [Override.parse(text) for text in overrides]
     path = _for_source(path, changes)
-    tree = read(path)
-    stages = ordered()
-    sections = {section.name: section for stage in stages for section in stage.sections}
+    tree = parse_saved(path) if path.name == SAVED else read(path)
+    sections = _sections()
     for change in changes:
         change.apply(tree, sections)
+    place = str(path) if path.name == SAVED else path.stem
     try:
-        return _resolve(tree, path.stem, stages, sections)
+        _check_secrets(tree, "")
+        return _resolve(tree, path.stem)
     except BadArgument as error:
-        raise BadArgument(f"{path.stem}: {error}") from None
+        raise BadArgument(f"{place}: {error}") from None
 
 
 def _find(recipe: str, demo: bool = False) -> Path:
+    run = saved(recipe)
+    if run is not None:
+        return run
     path = Path(recipe) if recipe.endswith(".toml") else HOME / f"{recipe}.toml"
     variant = _variant(path, DEMO_VARIANT) if demo else path
     if variant.is_file():
         return variant
     if demo and path.is_file():
         raise BadArgument(f"the recipe {recipe} has no demo; these have one: {', '.join(_with_demo())}")
-    raise BadArgument(f"no recipe {recipe!r}: give a .toml file or one of these names: {', '.join(names())}")
+    if Path(recipe).is_dir():
+        raise BadArgument(f"{recipe} is a folder without {SAVED}: no run with a recipe started there")
+    near = nearest(recipe, names())
+    hint = f"did you mean {near}?" if near else f"the bundled recipes are {', '.join(names())}"
+    raise BadArgument(f"no recipe {recipe!r}: give a .toml file, a folder of `tamiz run`, or a name; {hint}")
+
+
+def saved(recipe: str) -> Path | None:
+    """The recipe.json that a folder of `tamiz run` holds, or that is named itself."""
+    path = Path(recipe)
+    found = path if path.name == SAVED else path / SAVED
+    return found if found.is_file() else None
 
 
 def _variant(path: Path, name: str) -> Path:
@@ -114,117 +143,203 @@ def parse(path: Path) -> dict[str, Any]:
         raise BadArgument(f"{path}: {error}") from None
 
 
+def parse_saved(path: Path) -> dict[str, Any]:
+    """A recipe.json as a tree, as a .toml file would say it. Raises BadArgument."""
+    try:
+        tree = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise BadArgument(f"{path} can't be read ({first_lines(error)}); give the recipe itself") from None
+    if not isinstance(tree, dict):
+        raise BadArgument(f"{path} is no recipe: give the recipe itself")
+    listed = tree.get("documents")
+    if isinstance(listed, list):
+        tree["documents"] = [_given(source) for source in listed]
+    return {key: _given(value) for key, value in tree.items() if value is not None and value != []}
+
+
+def _given(table: Any) -> Any:
+    return {k: v for k, v in table.items() if v is not None} if isinstance(table, dict) else table
+
+
+def _check_secrets(tree: Any, path: str) -> None:
+    """Raises BadArgument for an address whose secret wasn't written to recipe.json."""
+    for key, value in tree.items() if isinstance(tree, dict) else enumerate(tree):
+        inside = f"{path}.{key}" if path else str(key)
+        if isinstance(value, dict | list):
+            _check_secrets(value, inside)
+        elif isinstance(value, str) and "://" in value and HIDDEN in value:
+            raise BadArgument(f"{inside} is {value}, without its secret: give it with --set {inside}=ADDRESS")
+
+
 def read(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
-    """A recipe's tree. `base` names another recipe or a .toml file in the same folder; this file's sections replace
-    those of the base."""
+    """A recipe's tree. `base` names another recipe, or a .toml file in the same folder; see `merged`.
+
+    A file of the user's describes a system of its own: it doesn't inherit the title, language, licence and reference.
+    """
     tree = parse(path)
     base = tree.pop("base", None)
     if base is None:
         return tree
-    found = _find(str(path.parent / base) if str(base).endswith(".toml") else str(base))
+    if not isinstance(base, str):
+        raise BadArgument(f"{path}: base is {shown(base)}; it must be the name of a recipe, or a .toml file")
+    found = _find(str(path.parent / base) if base.endswith(".toml") else base)
     if found in (path, *above):
         raise BadArgument(f"{path}: base is {base!r}, which is based on this file: name another")
     under = read(found, (path, *above))
     for place, listed in ((found, under.get("sources", {})), (path, tree.get("sources", {}))):
         if not isinstance(listed, dict):
             raise BadArgument(f"{place}: sources is {listed!r}, but it must be a section: [sources]")
-    kept = {k: v for k, v in under.pop("sources", {}).items() if k.partition(".")[0] not in tree}
-    return {**under, **tree, "sources": {**kept, **tree.get("sources", {})}}
-
-
-def _resolve(
-    tree: Mapping[str, Any], stem: str, stages: tuple[Stage, ...], sections: Mapping[str, Section]
-) -> Recipe:
-    keys = (*_Header.__struct_fields__, "documents")
-    for key in tree.keys() - {*keys, *sections}:
-        raise BadArgument(f"{key}: no such key or section; the sections are documents, {', '.join(sections)}")
+    if path.parent != HOME:
+        under = {key: value for key, value in under.items() if key not in DESCRIBED}
     try:
-        header = msgspec.convert({"name": stem, **{k: v for k, v in tree.items() if k in keys[:-1]}}, _Header)
-    except msgspec.ValidationError as error:
-        raise BadArgument(_with_path("", str(error), tree)) from None
+        return merged(under, tree, _sections())
+    except BadArgument as error:
+        raise BadArgument(f"{path}: {error}") from None
+
+
+def _sections() -> dict[str, Section]:
+    return {section.name: section for stage in ordered() for section in stage.sections}
+
+
+def _resolve(tree: dict[str, Any], stem: str) -> Recipe:
+    """Raises BadArgument with all that is wrong: first keys, types and missing sections, then values, then what
+    contradicts each other."""
+    stages, sections = ordered(), _sections()
+    keys = (*Header.__struct_fields__, "documents")
+    found = [_no_section(key, (*keys, *sections)) for key in tree if key not in {*keys, *sections}]
+    head = {key: value for key, value in tree.items() if key in keys[:-1]}
+    found += of_table("", Header, head)
+    documents, wrong = _documents(tree.get("documents", []))
+    found += wrong
+    for name, section in sections.items():
+        if name in tree:
+            found += _of_section(section, _taken(section, tree, sections))
+    found += _missing(tree, stages)
+    _raise(found)
+    settings: dict[str, Any] = {}
+    for name, section in sections.items():
+        try:
+            settings[name] = section.read(_taken(section, tree, sections)) if name in tree else None
+        except (msgspec.ValidationError, BadArgument) as error:
+            found.append(_with_place(name, str(error), fields_of(section)))
+    _raise(found)
+    header = msgspec.convert(head, Header)
     recipe = Recipe(
-        name=header.name,
-        title=header.title or header.name,
+        name=header.name or stem,
+        title=header.title or header.name or stem,
         language=header.language,
         licence=header.licence,
         reference=header.reference,
-        documents=_documents(tree.get("documents", [])),
-        sections={name: _section(section, tree.get(name)) for name, section in sections.items()},
+        documents=documents,
+        sections=settings,
         sources=header.sources,
     )
-    _check(recipe, stages)
+    _raise([problem for stage in stages if stage.runs_in(recipe) for problem in _unsettled(stage, recipe)])
     return recipe
+
+
+def _raise(problems: list[str]) -> None:
+    if problems:
+        raise BadArgument(" | ".join(problems))
+
+
+def _no_section(key: str, known: tuple[str, ...]) -> str:
+    near = nearest(key, known)
+    hint = f"did you mean {near}?" if near else f"the sections are {', '.join(known[len(DESCRIBED) + 1 :])}"
+    return f"{key}: no such key or section, {hint}"
+
+
+def _of_section(section: Section, tree: Any) -> list[str]:
+    if not isinstance(tree, dict):
+        return [f"{section.name} is {shown(tree)}, but it must be a section: [{section.name}]"]
+    return of_section(section, tree)
+
+
+def _taken(section: Section, tree: dict[str, Any], sections: Mapping[str, Section]) -> Any:
+    """A section's tree, with the keys that it takes from other sections."""
+    own = tree[section.name]
+    if not isinstance(own, dict):
+        return own
+    for key, path in section.takes.items():
+        name, _, other = path.partition(".")
+        if key not in own and isinstance(tree.get(name), dict) and not sections[name].is_displaced(other, tree[name]):
+            try:
+                value = getattr(sections[name].read(tree[name]), other, None)
+            except (msgspec.ValidationError, BadArgument):
+                continue  # which is told by itself
+            own = own if value is None else {**own, key: value}
+    return own
 
 
 def section_settings(name: str, tree: Mapping[str, Any]) -> Any:
     """The settings of a section outside a recipe. Raises BadArgument, naming the path."""
-    return _section(next(s for stage in ordered() for s in stage.sections if s.name == name), tree)
-
-
-def _documents(tree: object) -> tuple[DocumentSource, ...]:
-    listed = tree if isinstance(tree, list) else [tree]
-    found = []
-    for number, entry in enumerate(listed):
-        place = "documents" if len(listed) == 1 else f"documents.{number}"
-        try:
-            found.append(msgspec.convert(entry, DocumentSource, strict=True))
-        except msgspec.ValidationError as error:
-            raise BadArgument(_with_path(place, str(error), entry)) from None
-    return tuple(found)
-
-
-def _section(section: Section, tree: Any) -> Any:
-    if tree is None:
-        return None
-    if not isinstance(tree, dict):
-        raise BadArgument(f"{section.name} is {tree!r}, but it must be a section: [{section.name}]")
+    section = _sections()[name]
+    _raise(_of_section(section, tree))
     try:
         return section.read(tree)
-    except msgspec.ValidationError as error:
-        raise BadArgument(_with_path(section.name, str(error), tree)) from None
-    except BadArgument as error:
-        text = str(error)
-        raise BadArgument(text if text.startswith(f"{section.name}.") else f"{section.name}.{text}") from None
+    except (msgspec.ValidationError, BadArgument) as error:
+        raise BadArgument(_with_place(name, str(error), fields_of(section))) from None
 
 
-def _check(recipe: Recipe, stages: tuple[Stage, ...]) -> None:
-    """Raises BadArgument if a stage lacks something it needs, a section has no effect, or sections contradict each
-    other."""
-    running = [stage for stage in stages if stage.runs_in(recipe)]
-    if not running:
-        raise BadArgument(f"no stage to run: add a section, such as [{stages[0].sections[0].name}]")
-    for stage in stages:
-        if stage not in running:
-            for section in stage.sections[1:]:
-                if recipe.sections[section.name] is not None:
-                    needed = stage.sections[0].name
-                    raise BadArgument(f"{section.name} has no effect without a section [{needed}]: add it")
+def _documents(tree: object) -> tuple[tuple[DocumentSource, ...], list[str]]:
+    """The sources of documents, and what is wrong with them."""
+    listed = tree if isinstance(tree, list) else [tree]
+    found: list[DocumentSource] = []
+    problems: list[str] = []
+    for number, entry in enumerate(listed):
+        place = "documents" if len(listed) == 1 else f"documents.{number}"
+        if not isinstance(entry, dict):
+            problems.append(f"{place} is {shown(entry)}; it must be a table with input or source")
             continue
-        for name, advice in stage.needs:
-            if recipe.sections.get(name) is None:
-                raise BadArgument(f"{stage.name} needs {_article(name)}: {advice}")
-        if stage.reads and not recipe.documents:
-            raise BadArgument(f"{stage.name} needs documents: add a section [documents] with input or source")
-    for stage in running:
+        wrong = of_table(place, DocumentSource, entry)
+        try:
+            found += [] if wrong else [msgspec.convert(entry, DocumentSource, strict=True)]
+        except (msgspec.ValidationError, BadArgument) as error:
+            wrong = [_with_place(place, str(error), DocumentSource.__struct_fields__)]
+        problems += wrong
+    return tuple(found), problems
+
+
+def _missing(tree: Mapping[str, Any], stages: tuple[Stage, ...]) -> list[str]:
+    """What stages need and the recipe lacks, and sections without effect."""
+    running = [stage for stage in stages if stage.sections[0].name in tree]
+    if not running:
+        return [f"no stage to run: add a section, such as [{stages[0].sections[0].name}]"]
+    found = []
+    for stage in stages:
+        needed = stage.sections[0].name
+        if stage not in running:
+            idle = [section.name for section in stage.sections[1:] if section.name in tree]
+            found += [f"{name} has no effect without a section [{needed}]: add it" for name in idle]
+            continue
+        lacking = [(name, advice) for name, advice in stage.needs if name not in tree]
+        found += [f"{stage.name} needs {_article(name)}: {advice}" for name, advice in lacking]
+    reading = [stage.name for stage in running if stage.reads]
+    if reading and not tree.get("documents"):
+        found.append(f"{reading[0]} needs documents: add a section [documents] with input or source")
+    return found
+
+
+def _unsettled(stage: Stage, recipe: Recipe) -> list[str]:
+    """Why a stage can't run with the recipe's sections, if so."""
+    try:
         if stage.settle:
-            try:
-                stage.settle(recipe)
-            except ValueError as error:
-                raise BadArgument(str(error)) from None
+            stage.settle(recipe)
+    except ValueError as error:
+        return [str(error)]
+    return []
 
 
 def _article(name: str) -> str:
     return {"lm": "a language model", "score": "scores", "shards": "shards"}.get(name, f"a {name}")
 
 
-def _with_path(place: str, message: str, tree: Any) -> str:
-    """Adds the section to msgspec's messages: "... - at `$.width`" -> "sample.width: ...", "keep is 2" ->
-    "sample.keep is 2"."""
-    found = re.fullmatch(r"(.*) - at `\$\.?(.*)`", message, re.DOTALL)
-    text, inner = (found[1], found[2]) if found else (message, "")
-    unknown = re.search(r"unknown field `(\w+)`", text)
-    named = re.match(r"(\w+) is ", text)
-    if named and not inner and named[1] in tree:
+def _with_place(place: str, message: str, keys: Container[str]) -> str:
+    """Names the section in a message of a settings class: "keep is 2 - at `$`" -> "sample.keep is 2"."""
+    text, _, inner = message.partition(" - at `$")
+    if text.startswith(f"{place}."):
+        return text
+    key = re.match(r"(\w+) (?:is|are) ", text)
+    if key and key[1] in keys:
         return f"{place}.{text}"
-    parts = [part for part in (place, inner, unknown[1] if unknown else "") if part]
-    return f"{'.'.join(parts)}: {'no such key' if unknown else text}" if parts else text
+    return f"{'.'.join(filter(None, (place, inner.strip('`.'))))}: {text}"

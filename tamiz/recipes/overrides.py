@@ -25,6 +25,9 @@ class Override:
         """Parses `key.path=value`. The value is TOML if it parses as such, else a string; empty removes the key."""
         key, equals, value = text.partition("=")
         path = tuple(key.strip().split("."))
+        if len(value.strip().splitlines()) > 1 and not isinstance(_value(value), list):
+            first, second = value.strip().splitlines()[:2]
+            raise BadArgument(f"--set {key}={first!r} goes on with a line {second!r}: give each key its own --set")
         if not equals or not all(path):
             raise BadArgument(f"--set {text!r} must be key.path=value, such as train.steps=20")
         return cls(path, None if value == "" else _value(value))
@@ -95,6 +98,7 @@ def _entry(entry: Any, key: str) -> dict[str, Any]:
 
 def _value(text: str) -> Any:
     try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except (tomllib.TOMLDecodeError, KeyError):
+        tree = tomllib.loads(f"value = {text}")
+    except tomllib.TOMLDecodeError:
         return text
+    return tree["value"] if len(tree) == 1 else text

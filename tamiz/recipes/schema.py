@@ -23,6 +23,7 @@ class Section:
 
     kind        a settings class, or a registry of settings classes; then a key of the section names one of them
     default     the choice if the section names none; only with a registry
+    takes       key -> the key of another section whose value it has if it isn't given ("tokenizer.vocab_size")
     displaces   key -> the keys that overriding it (`--set section.key=...`) removes, because they can't be combined;
                 None: all
     """
@@ -31,6 +32,12 @@ class Section:
     kind: type[Config] | Choices[Any]
     default: str | None = None
     displaces: Mapping[str, tuple[str, ...] | None] = field(default_factory=dict)
+    takes: Mapping[str, str] = field(default_factory=dict)
+
+    def is_displaced(self, key: str, tree: Mapping[str, Any]) -> bool:
+        """Whether the section has a key that can't be combined with this one."""
+        excluded = [self.displaces[other] for other in tree if other != key and other in self.displaces]
+        return any(keys is None or key in keys for keys in excluded)
 
     def read(self, tree: Mapping[str, Any]) -> Any:
         """Raises msgspec.ValidationError, or BadArgument for a choice that doesn't exist."""

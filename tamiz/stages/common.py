@@ -7,12 +7,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from corpora.documents.sources import DocumentSource
+from corpora.documents.item import WorkItem
+from corpora.documents.listing import list_files
+from corpora.documents.sources import DocumentSource, Inputs
 from corpora.errors import TamizError, TooManyRejected
+from corpora.files import is_local
 from corpora.manifest import Manifest
 from pipelines.settings import RunnerSettings
 from tamiz.options import MAX_REJECTED
 from tamiz.recipes.schema import Recipe, Section
+
+EXPANDED = 2.5  # bytes of text in a compressed byte, about: mC4's .json.gz
 
 
 class FinishedWithDamage(TamizError):
@@ -65,6 +70,8 @@ class Stage:
     before        checks the disk or the network before any work; raises TamizError
     check         additional checks of `tamiz verify`, besides files, checksums and counts: one line per problem
     after         the stage that it follows; None: it comes after all others
+    announces     lines about the work, said before it
+    writes        (plan, bytes of text read) -> (about how many bytes it writes, bytes of text left to later stages)
     """
 
     name: str
@@ -80,9 +87,29 @@ class Stage:
     before: Callable[[Plan], None] | None = None
     check: Callable[[Path, Manifest], list[str]] | None = None
     after: str | None = None
+    announces: Callable[[Plan], Sequence[str]] | None = None
+    writes: Callable[[Plan, int], tuple[int, int]] | None = None
 
     def runs_in(self, recipe: Recipe) -> bool:
         return recipe.sections.get(self.sections[0].name) is not None
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What the items of a stage hold. bytes: as stored. unknown: number of files whose size isn't known."""
+
+    files: int
+    bytes: int
+    unknown: int
+    text_bytes: int
+
+    @classmethod
+    def of(cls, items: Sequence[WorkItem]) -> Reading:
+        files = {item.path: item for item in items}.values()
+        sizes = [item.size or 0 for item in files]
+        text = sum(size * (EXPANDED if item.compression or item.format == "parquet" else 1)
+                   for item, size in zip(files, sizes, strict=True))  # fmt: skip
+        return cls(len(files), sum(sizes), sum(not item.size for item in files if "://" in item.path), int(text))
 
 
 @dataclass(frozen=True)
@@ -110,6 +137,13 @@ class Plan:
 
     def _stage(self, name: str) -> Stage:
         return next(stage for stage in self.stages if stage.name == name)
+
+
+def check_local(inputs: Inputs) -> None:
+    """Raises BadArgument for a local pattern that matches no file: called before Beam is imported, which takes a
+    second."""
+    listed = [(given,) if isinstance(given, str) else given.patterns for given in inputs]
+    list_files(pattern for patterns in listed for pattern in patterns if is_local(pattern))
 
 
 def damaged_inputs(manifest: Manifest) -> list[str]:

@@ -13,7 +13,7 @@ from corpora import manifest
 from corpora.documents.sources import Inputs
 from corpora.locks import locked
 from tamiz.console import count, progress
-from tamiz.stages.common import Context, StageReport, damaged_inputs
+from tamiz.stages.common import Context, StageReport, check_local, damaged_inputs
 from tokenizer_train.evaluation.settings import EvaluationSettings
 
 PLOT = "eval.png"
@@ -34,6 +34,7 @@ def evaluation_stage(
 def _evaluate(
     tokenizers: Sequence[str], patterns: Inputs, out: Path, settings: EvaluationSettings, context: Context
 ) -> StageReport:
+    check_local(patterns)
     from pipelines.accounts import too_many_rejected
     from pipelines.evaluate import NAME, evaluate
     from tamiz.report.tokenizers import draw_tokenizers

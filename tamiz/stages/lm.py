@@ -20,7 +20,7 @@ from corpora.perplexity.routing import LmChoice
 from corpora.perplexity.settings import LmSettings
 from tamiz.console import count, progress, size
 from tamiz.recipes.schema import Recipe, Section, patterns
-from tamiz.stages.common import Context, Plan, Stage, StageReport
+from tamiz.stages.common import Context, Plan, Reading, Stage, StageReport
 
 ALGORITHM = 2
 ITEM_BYTES = 64 << 20
@@ -226,6 +226,15 @@ def _settle(recipe: Recipe) -> None:
         raise ValueError(f"score.mode is {score.mode!r} but lm scores in {lm.scoring_mode!r}: they must be equal")
 
 
+def _announces(plan: Plan) -> list[str]:
+    lm: LmSource = plan.recipe.lm
+    if lm.file:
+        return [f"{lm.file}, which exists"]
+    read = Reading.of(work_items(lm.patterns))
+    share = "" if lm.input or lm.source_share == 1 else f"; {lm.source_share:.3g} of the documents are used"
+    return [f"{count(read.files)} files, {size(read.bytes)} to read{share}"]
+
+
 STAGE = Stage(
     name="lm",
     folder="lm",
@@ -245,4 +254,5 @@ STAGE = Stage(
     run=_run,
     before=_before,
     settle=_settle,
+    announces=_announces,
 )

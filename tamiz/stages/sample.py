@@ -13,7 +13,7 @@ from corpora.sampling.methods import DEFAULT_METHOD, METHODS, SampleSettings
 from corpora.verify import bad_rows
 from tamiz.console import count, progress
 from tamiz.recipes.schema import Section
-from tamiz.stages.common import Context, Plan, Stage, StageReport, damaged_inputs
+from tamiz.stages.common import Context, Plan, Stage, StageReport, check_local, damaged_inputs
 
 SHOWN = 8  # groups in a summary
 
@@ -28,6 +28,7 @@ def sample_stage(
 ) -> StageReport:
     """Makes sure that `out` holds the sample. annotations: folders that drop documents, name languages and add
     columns."""
+    check_local(patterns)
     from pipelines.accounts import too_many_rejected
     from pipelines.sample import sample
 
@@ -117,6 +118,14 @@ def _check(home: Path, content: Manifest) -> list[str]:
     return bad_rows(home, content, {"part-": content.counts.get("kept", 0)})
 
 
+def _writes(plan: Plan, text_bytes: int) -> tuple[int, int]:
+    """Compressed, text takes about 0.4 of its bytes."""
+    settings: SampleSettings = plan.recipe.sample
+    shares = settings.shares.values()
+    left = int(text_bytes * max(shares)) if shares else text_bytes
+    return int(0.4 * left), left
+
+
 STAGE = Stage(
     name="sample",
     folder="sampled",
@@ -128,4 +137,5 @@ STAGE = Stage(
     reads=True,
     leaves=_leaves,
     check=_check,
+    writes=_writes,
 )

@@ -10,13 +10,14 @@ from corpora.perplexity.routing import LmChoice
 from pipelines.settings import ScoreSettings
 from tamiz.console import count, progress, warn
 from tamiz.recipes.schema import Recipe, Section
-from tamiz.stages.common import Context, Plan, Stage, StageReport, damaged_inputs
+from tamiz.stages.common import Context, Plan, Stage, StageReport, check_local, damaged_inputs
 
 
 def score_stage(
     patterns: Inputs, models: Sequence[LmChoice], out: Path, settings: ScoreSettings, context: Context
 ) -> StageReport:
     """Makes sure that `out` holds the scores of all documents, from one model or from the model of each language."""
+    check_local(patterns)
     from pipelines.accounts import too_many_rejected
     from pipelines.score import score
 

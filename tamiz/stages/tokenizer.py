@@ -48,9 +48,9 @@ class TokenizerSource(TokenizerSettings, frozen=True, kw_only=True):
 
 def tokenizer_stage(patterns: Inputs, out: Path, settings: TokenizerSettings, context: Context) -> StageReport:
     """Makes sure that `out` holds the trained tokenizer."""
+    items = work_items(patterns, ITEM_BYTES)
     from pipelines.accounts import input_identities, too_many_rejected
 
-    items = work_items(patterns, ITEM_BYTES)
     made_from = MadeFrom(
         stage="tokenizer",
         algorithm=ALGORITHM,

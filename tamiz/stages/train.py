@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from corpora import manifest
+from corpora import extras, manifest
 from corpora.documents.sources import SOURCES, DocumentSource
 from corpora.errors import BadArgument
 from corpora.locks import locked
@@ -93,7 +93,7 @@ def require_torch() -> None:
 
     for package in ("torch", "transformers"):
         if find_spec(package) is None:
-            raise BadArgument(f"models need {package}, which is not installed: run pip install 'tamiz[train]'")
+            raise BadArgument(f"models need {package}, which is not installed: run {extras.line('train')}")
 
 
 def _rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
@@ -170,14 +170,27 @@ def _sampled(plan: Plan) -> dict[str, str]:
     }
 
 
+def _announces(plan: Plan) -> list[str]:
+    train, shards = plan.recipe.train, plan.recipe.shards
+    steps = f"{train.steps:,} steps of {train.batch_size:,} rows of {shards.sequence_length:,} ids"
+    cores = os.cpu_count() or 1
+    if cores <= train.num_threads or train.device == "cuda":
+        return [steps]
+    return [f"{steps}; on a CPU, {train.num_threads} of {cores} cores work (train.num_threads)"]
+
+
 STAGE = Stage(
     name="train",
     folder="model",
     title="Training",
     help="a trained model",
-    sections=(Section("train", TrainSettings), Section("model", FAMILIES, DEFAULT_FAMILY)),
+    sections=(
+        Section("train", TrainSettings),
+        Section("model", FAMILIES, DEFAULT_FAMILY, takes={"vocab_size": "tokenizer.vocab_size"}),
+    ),
     needs=(("shards", "add a section [shards]"), ("model", "add a section [model]")),
     run=_run,
     before=_before,
     settle=_settle,
+    announces=_announces,
 )

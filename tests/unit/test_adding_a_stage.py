@@ -99,7 +99,7 @@ def test_help_recipes_and_mistakes_know_it(home):
     ]
     assert "# words      documents that contain a word" in shown.stdout
     wrong = tamiz(home, "run", "my.toml", "--set", "words.wrod=x")
-    assert (wrong.returncode, wrong.stderr) == (2, "error: my: words.wrod: no such key\n")
+    assert (wrong.returncode, wrong.stderr) == (2, "error: my: words.wrod: no such key, did you mean words.word?\n")
     unknown = tamiz(home, "run", "my.toml", extensions="")
     assert unknown.returncode == 2
     assert "words: no such key or section" in unknown.stderr

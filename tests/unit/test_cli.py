@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 
 import pytest
 
 from corpora.errors import BadArgument, TamizError
 from tamiz.cli import main, spread
+from tests.conftest import ROOT
 
 
 def run(capsys, *arguments):
@@ -33,7 +36,26 @@ def test_options_that_take_several_values():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("scoer",), "No such command"),
+        (("scoer",), "No such command 'scoer'; did you mean `tamiz score`?"),
+        (("tokenise",), "did you mean `tamiz tokenizer`?"),
+        (("help",), "did you mean `tamiz --help`?"),
+        (("version",), "did you mean `tamiz --version`?"),
+        (("lm", "trian"), "No such command 'trian'; did you mean `tamiz lm train`?"),
+        (("xyz",), "the commands are run, recipes, lm"),
+        (("run",), "name a recipe, a .toml file or the folder of an earlier run"),
+        (("run", "--out", "/nowhere/x"), "name a recipe"),
+        (("run", "t5-spanish-efficient-tiny", "--out", __file__), "is a file: name a folder"),
+        (
+            ("score", "--input", "x", "--lm", "y", "--out", __file__, "--format", "txt"),
+            "is a file: name a folder",
+        ),
+        (("run", "t5-spanish-efficient-tiny", "--out", ""), "--out is empty: name a folder"),
+        (("lm", "train", "--input", "x", "--out", ""), "--out is empty: name a file"),
+        (
+            ("score", "--input", "x", "--lm", "/tmp", "--out", "z", "--format", "txt"),
+            "/tmp is a folder: name the",
+        ),
+        (("tokenizer", "train", "--input", "x", "--out", "y"), "Choose from: unigram, bpe, bytes"),
         (("score", "--input", "x", "--lm", "y", "--oout", "z"), "--out"),
         (("score", "--input", "x", "--lm", "y", "--out", "z", "--worker", "2"), "did you mean --workers"),
         (
@@ -60,6 +82,49 @@ def test_bad_arguments_exit_2_with_one_line(capsys, arguments, message):
     assert message in error
     assert len(error.strip().splitlines()) <= 2
     assert "Traceback" not in error
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("score", "--input", "none/*.jsonl", "--lm", "y.bin", "--out", "z"),
+        ("sample", "--input", __file__, "--input-format", "txt", "--scores", "none", "--out", "z"),
+        ("shards", "build", "--input", "none", "--tokenizer", "byt5", "--sequence-length", "9", "--out", "z"),
+        ("tokenizer", "eval", "byt5", "--input", "none"),
+        ("run", "t5-spanish-efficient-tiny", "--set", "documents.input=none", "--set", "lm.input=none"),
+    ],
+)
+def test_a_wrong_path_is_told_without_loading_beam(arguments):
+    program = f"""
+import sys
+from tamiz.cli import main
+try:
+    main({list(arguments)!r})
+except SystemExit as end:
+    assert end.code in (1, 2), end.code
+loaded = {{"apache_beam", "torch", "transformers"}} & sys.modules.keys()
+assert not loaded, loaded
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT)
+    assert (done.returncode, done.stderr.count("\n")) == (0, 1), done.stderr
+
+
+def test_several_lines_of_a_foreign_error_are_joined(capsys, monkeypatch):
+    def fail(_):
+        raise ValueError("Pipeline has validations errors:\n\n  Missing option: project.\nMissing: region.\nfourth")
+
+    monkeypatch.setattr("tamiz.cli._invoke", fail)
+    assert run(capsys, "recipes")[2] == (
+        "error: ValueError: Pipeline has validations errors: Missing option: project. Missing: region. "
+        "(--debug shows all)\n"
+    )
+
+
+def test_a_reader_that_stops_is_no_error():
+    done = subprocess.run(
+        f"{sys.executable} -m tamiz recipes schema | head -1", shell=True, capture_output=True, text=True, cwd=ROOT
+    )
+    assert (done.stdout, done.stderr) == ("# Recipe schema\n", "")
 
 
 def test_help_and_recipes(capsys):

@@ -125,7 +125,7 @@ def package(tmp_path):
     """A package `corpora` with one kernel, which inlines a function and reads a constant of two other files."""
     package = tmp_path / "installed" / "corpora"
     package.mkdir(parents=True)
-    for name in ("compiled.py", "kernel_cache.py"):
+    for name in ("compiled.py", "compiling.py", "kernel_cache.py"):
         shutil.copy(ROOT / "corpora" / name, package / name)
     (package / "__init__.py").touch()
     (package / "caller.py").write_text(CALLER)

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pytest
 import sentencepiece
 
+from corpora import extras
 from corpora.errors import BadArgument
 from corpora.perplexity import PerplexityModel, text_batches
 from corpora.perplexity.lm_header import check_lm
@@ -93,7 +94,7 @@ except TamizError as error:
     done = subprocess.run(
         [sys.executable, "-c", program, *map(str, arguments)], capture_output=True, text=True, check=True
     )
-    assert "pip install 'tamiz[kenlm]'" in done.stdout
+    assert extras.line("kenlm") in done.stdout
 
 
 @pytest.mark.parametrize("mode", SETTINGS)

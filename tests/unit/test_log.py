@@ -127,6 +127,41 @@ def test_a_log_that_cannot_be_written_stops_nothing(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
+    ("torn", "kept"),
+    [
+        ('{"event": "end"}', ['{"event": "end"}']),
+        ('{"event": "e', []),
+        ('{"event": "end"}\n{"event": "stä', ['{"event": "end"}']),
+        ('{"event": "end"}\n', ['{"event": "end"}']),
+        ("", []),
+    ],
+)
+def test_a_torn_last_line_is_mended(tmp_path, torn, kept):
+    """As a killed command or a full disk leaves it, also within a character."""
+    manifest.begin(tmp_path, manifest.MadeFrom(stage="score", algorithm=1, settings={}, inputs=[]))
+    path = tmp_path / "log.jsonl"
+    path.write_bytes(torn.encode()[: -1 if torn.endswith("ä") else None])
+    log.start(["score"])
+    log.in_folder(tmp_path)
+    log.flush()
+    lines = path.read_text().splitlines()
+    assert lines[: len(kept)] == kept
+    assert [json.loads(line)["event"] for line in lines[len(kept) :]] == ["start"]
+
+
+def test_no_field_holds_a_secret_in_the_end(tmp_path):
+    """Not only the fields that are known to quote what a user gave."""
+    manifest.begin(tmp_path, manifest.MadeFrom(stage="score", algorithm=1, settings={}, inputs=[]))
+    log.start(["score"])
+    log.in_folder(tmp_path)
+    log.event("new kind", nested={"list": [f"a {SECRET}", "https://me:pa55@host/a"]}, key=SECRET)
+    log.flush()
+    added = events(tmp_path / "log.jsonl")[-1]
+    assert added["nested"] == {"list": ["a ***", "https://***@host/a"]}
+    assert added["key"] == "***"
+
+
+@pytest.mark.parametrize(
     ("given", "shown"),
     [
         (["--hf_token", SECRET, "--workers", "2"], ["--hf_token", "***", "--workers", "2"]),

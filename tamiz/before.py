@@ -1,0 +1,66 @@
+"""What a run is going to do, said before any work: stages, what is read, about how much is written, steps."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from corpora.documents.item import WorkItem
+from corpora.errors import TamizError
+from corpora.files import is_local
+from tamiz.console import count, size
+from tamiz.stages import Plan, Stage
+from tamiz.stages.common import Reading
+
+MARGIN = 3  # estimates may be wrong by this factor before a run is refused
+
+
+def lines(plan: Plan, chosen: Sequence[Stage], items: Sequence[WorkItem]) -> Iterator[str]:
+    """Yields the lines. Raises TamizError if the disk is clearly too small."""
+    yield f"{plan.recipe.name} in {plan.out}: {', '.join(stage.name for stage in chosen)}"
+    read = Reading.of(items)
+    if items:
+        yield f"  documents: {described(items)}"
+    left, needed = read.text_bytes, 0
+    for stage in chosen:
+        if stage.writes is not None:
+            written, left = stage.writes(plan, left)
+            needed += written
+        if stage.announces is not None:
+            yield from (f"  {stage.name}: {line}" for line in stage.announces(plan))
+    yield from _disk(plan.out, needed)
+
+
+def described(items: Sequence[WorkItem]) -> str:
+    """`1,024 files, 1.0 TB, over the network from hf://datasets/allenai/c4`; sizes that aren't known are told."""
+    read = Reading.of(items)
+    total = [f"{count(read.files)} file{'' if read.files == 1 else 's'}"]
+    if read.bytes:
+        total.append(f"{size(read.bytes)} to read")
+    if read.unknown:
+        total.append(f"{count(read.unknown)} of unknown size")
+    remote = next((item.path for item in items if not is_local(item.path)), None)
+    if remote:
+        place = (
+            "/".join(remote.split("/")[:5]).rpartition("@")[2] if "@" in remote else "/".join(remote.split("/")[:5])
+        )
+        total.append(f"over the network from {place} (--set documents.input=PATTERN names other files)")
+    return ", ".join(total)
+
+
+def _disk(out: Path, needed: int) -> Iterator[str]:
+    if not needed:
+        return
+    there = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
+    free = shutil.disk_usage(there).free
+    needed = max(needed - _size_of(out), 0)
+    text = f"about {size(needed)} will be written to {out}, where {size(free)} are free"
+    if needed > MARGIN * free:
+        raise TamizError(f"{text}: choose an --out on another disk, or fewer documents")
+    yield f"  disk: {text}"
+
+
+def _size_of(folder: Path) -> int:
+    """Bytes of the files in a folder that may not exist."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else 0
