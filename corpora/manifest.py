@@ -42,7 +42,7 @@ class InputIdentity(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     name: str
-    size: int
+    size: int | None
     mtime_ns: int | None = None
     sha256: str | None = None
     etag: str | None = None

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 import msgspec
 
+from corpora.documents.listing import Unreachable
 from corpora.documents.sources import DocumentSource
 from corpora.errors import BadArgument
 from pipelines.settings import RunnerSettings
@@ -49,7 +52,8 @@ def _document_options(function: F, *format_flags: str) -> F:
         **others: Any,
     ) -> Any:
         sources = sources_from(patterns, text_column, language, input_format, blank_lines)
-        return function(*arguments, sources=sources, **others)
+        with advice_for_unreachable("download the files and name them with --input"):
+            return function(*arguments, sources=sources, **others)
 
     for option in (
         click.option("--blank-lines", is_flag=True, help="In .txt files, blank lines separate documents."),
@@ -62,6 +66,15 @@ def _document_options(function: F, *format_flags: str) -> F:
     ):  # fmt: skip
         wrapper = option(wrapper)
     return wrapper  # type: ignore[return-value]
+
+
+@contextlib.contextmanager
+def advice_for_unreachable(advice: str) -> Iterator[None]:
+    """Adds to the message about a remote pattern what the command at hand offers without a network."""
+    try:
+        yield
+    except Unreachable as error:
+        raise Unreachable(f"{error}; without a network, {advice}") from error
 
 
 def sources_from(
@@ -91,10 +104,30 @@ def log_folder(ctx: click.Context, parameter: click.Parameter, value: Any) -> An
     return value
 
 
+class OutputPath(click.Path):
+    """The path of an output. Refuses fsspec addresses, which would become local folders named `s3:`."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        address = str(value)
+        if "://" in address or "::" in address:
+            local = address.removeprefix("file://").removeprefix("local://")
+            advice = f"write {local}" if "://" not in local else "write to a local folder and copy that"
+            raise BadArgument(f"{_flag(param)} is {address}, but outputs are only written to local paths: {advice}")
+        try:
+            os.fsencode(address).decode()
+        except UnicodeDecodeError:
+            raise BadArgument(f"{_flag(param)} is {address!r}, which isn't UTF-8; choose another name") from None
+        return super().convert(value, param, ctx)
+
+
+def _flag(parameter: click.Parameter | None) -> str:
+    return parameter.opts[0] if parameter else "the output"
+
+
 def out_option(function: F) -> F:
     """--out, a folder."""
     return click.option(
-        "--out", required=True, type=click.Path(), callback=log_folder, help="Output folder."
+        "--out", required=True, type=OutputPath(), callback=log_folder, help="Output folder."
     )(function)  # fmt: skip
 
 

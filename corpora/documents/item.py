@@ -27,7 +27,7 @@ class WorkItem(Config, frozen=True, kw_only=True):
     """First byte of an uncompressed line file, first row group of a Parquet file, otherwise 0."""
 
     end: int
-    """The end (exclusive), in the unit of `start`."""
+    """The end (exclusive), in the unit of `start`; 0 if the size is unknown, and the file is read to its end."""
 
     first_row: int
     """0-based row of the item's first line (or Parquet row) in the whole file."""
@@ -38,8 +38,8 @@ class WorkItem(Config, frozen=True, kw_only=True):
     name: str
     """Output stem: the path below the pattern's fixed prefix, `/` as `__`, plus `.itemNNNN` if the file is split."""
 
-    size: int
-    """Bytes of the whole file, as stored. With mtime_ns (local) or etag (remote, if known) it is the identity."""
+    size: int | None
+    """Bytes of the whole file, as stored; None if its server doesn't tell. With mtime_ns (local) or etag (remote, if known) it is the identity."""
 
     mtime_ns: int | None = None
     etag: str | None = None

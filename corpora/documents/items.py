@@ -67,7 +67,7 @@ def _whole(listed: Listed, source: DocumentSource) -> WorkItem:
         format=format.name,
         compression=compression,
         start=0,
-        end=listed.size,
+        end=listed.size or 0,
         first_row=0,
         number=0,
         name=f"{source.name}__{listed.stem}" if source.name else listed.stem,

@@ -25,6 +25,9 @@ def pieces(item: WorkItem) -> Iterator[bytes]:
 
 
 def _plain(source: Source, item: WorkItem) -> Iterator[bytes]:
+    if item.size is None:
+        yield from iter(lambda: source.read(PIECE), b"")
+        return
     source.seek(item.start)
     while source.position < item.end:
         piece = source.read(min(PIECE, item.end - source.position))

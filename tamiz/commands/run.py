@@ -10,7 +10,7 @@ import click
 from tamiz.commands._summary import summarise
 from tamiz.console import say
 from tamiz.log import log
-from tamiz.options import BEAM, pipeline_options, runner_settings
+from tamiz.options import BEAM, OutputPath, advice_for_unreachable, pipeline_options, runner_settings
 from tamiz.stages import Context, Recipe, StageReport, ordered
 
 
@@ -24,7 +24,7 @@ class _UntilHelp(click.Option):
 
 @click.command(context_settings=BEAM)
 @click.argument("recipe")
-@click.option("--out", type=click.Path(path_type=Path), help="[default: runs/RECIPE, with --demo: demo]")
+@click.option("--out", type=OutputPath(path_type=Path), help="[default: runs/RECIPE, with --demo: demo]")
 @click.option("--until", metavar="STAGE", cls=_UntilHelp)
 @click.option(
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key, such as train.steps=20."
@@ -58,7 +58,10 @@ def command(
     folder = out or (Path("demo") if demo else Path("runs") / chosen.name)
     log.in_folder(folder)
     context = Context(runner_settings(ctx, runner, workers), rebuild, max_rejected)
-    reports = Run(chosen, folder, context).stages(until)
+    with advice_for_unreachable(
+        "use --demo, or name local files with --set documents.input=PATTERN --set lm.input=PATTERN"
+    ):
+        reports = Run(chosen, folder, context).stages(until)
     if any(r.stage == "sample" for r in reports):
         _show(folder, reports, demo, _is_bundled(chosen))
     summarise(reports, f"{chosen.title}: {folder}")

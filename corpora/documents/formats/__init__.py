@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 
 from corpora.choices import Choices
+from corpora.documents.addresses import path_of
 from corpora.documents.compressions import COMPRESSIONS, compression_of
 from corpora.documents.formats.base import Format
 from corpora.documents.item import TEXT, WorkItem
@@ -59,7 +60,7 @@ def detect(address: str, name: str | None = None) -> tuple[Format, str]:
 
 
 def _by_ending(address: str) -> tuple[Format, str] | None:
-    table, name = by_extension(), address.lower()
+    table, name = by_extension(), path_of(address).lower()
     longest = max((extension for extension in table if name.endswith(extension)), key=len, default=None)
     return None if longest is None else table[longest]
 

@@ -46,7 +46,7 @@ class Format(ABC):
 
     def split(self, item: WorkItem, item_bytes: int) -> list[Range]:  # noqa: ARG002
         """Ranges of about item_bytes that cover the file of `item`. By default: the whole file."""
-        return [Range(0, item.size, 0)]
+        return [Range(0, item.size or 0, 0)]
 
     def columns(self, item: WorkItem) -> Sequence[str] | None:  # noqa: ARG002
         """The file's columns if they are known before its rows are read, otherwise None."""

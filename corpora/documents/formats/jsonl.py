@@ -11,10 +11,10 @@ from corpora.documents.item import WorkItem
 
 
 class JsonLines(LineFormat):
-    """`.jsonl`, `.json`."""
+    """`.jsonl`, `.json`, `.ndjson`."""
 
     name = "jsonl"
-    extensions = (".jsonl", ".json")
+    extensions = (".jsonl", ".json", ".ndjson")
 
     def parser(self, item: WorkItem, columns: tuple[str, ...]) -> JsonlParser:
         return JsonlParser(item.path, columns, item.text_column)

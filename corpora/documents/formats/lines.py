@@ -62,8 +62,8 @@ class LineFormat(Format):
 
         Compressed and remote files stay whole.
         """
-        if item.compression or item.size <= item_bytes or not is_local(item.path):
-            return [Range(0, item.size, 0)]
+        if item.compression or item.size is None or item.size <= item_bytes or not is_local(item.path):
+            return super().split(item, item_bytes)
         border = blank_line_end if item.blank_lines else line_end
         try:
             with open(item.path, "rb", buffering=0) as file:

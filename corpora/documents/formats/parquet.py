@@ -31,7 +31,7 @@ class Parquet(Format):
         """
         from corpora.documents.formats.parquet_file import opened
 
-        if not item.size:
+        if item.size == 0:
             return [Range(0, 0, 0)]
         try:
             with opened(item.path) as file:
