@@ -57,7 +57,8 @@ def _files(sources: Iterable[DocumentSource]) -> list[WorkItem]:
 
 
 def _reading(item: WorkItem) -> tuple[object, ...]:
-    return item.format, item.compression, item.text_column, item.language, item.blank_lines
+    names = item.text_column, item.url_column, item.timestamp_column
+    return item.format, item.compression, names, item.language, item.blank_lines, item.max_document_bytes
 
 
 def _whole(listed: Listed, source: DocumentSource) -> WorkItem:
@@ -75,6 +76,9 @@ def _whole(listed: Listed, source: DocumentSource) -> WorkItem:
         mtime_ns=listed.mtime_ns,
         etag=listed.etag,
         text_column=source.text_column,
+        url_column=source.url_column,
+        timestamp_column=source.timestamp_column,
+        max_document_bytes=source.max_document_bytes,
         language=source.language_of_documents,
         blank_lines=source.blank_lines,
     )

@@ -3,6 +3,8 @@
 base     what a format is                   lines    formats whose rows are lines
 jsonl    one JSON object a line             txt      one document a line, or a run of lines between blank ones
 parquet  columns, in row groups             tsv      id, tab, passage (mMARCO)
+csv      records below a header             wet      Common Crawl's extracted texts
+leipzig  number, tab, sentence
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from corpora.choices import Choices
 from corpora.documents.addresses import path_of
 from corpora.documents.compressions import COMPRESSIONS, compression_of
 from corpora.documents.formats.base import Format
-from corpora.documents.item import TEXT, WorkItem
+from corpora.documents.item import MAX_DOCUMENT_BYTES, TEXT, WorkItem
 from corpora.errors import BadArgument
 
 FORMATS: Choices[Format] = Choices(
@@ -25,6 +27,9 @@ FORMATS: Choices[Format] = Choices(
         "parquet": "corpora.documents.formats.parquet:PARQUET",
         "tsv": "corpora.documents.formats.tsv:TSV",
         "txt": "corpora.documents.formats.txt:TXT",
+        "csv": "corpora.documents.formats.csv_rows:CSV",
+        "wet": "corpora.documents.formats.wet:WET",
+        "leipzig": "corpora.documents.formats.leipzig:LEIPZIG",
     },
 )
 
@@ -71,7 +76,7 @@ def extensions() -> str:
     return ", ".join(
         f"{extension}[{compressed}]" if format.compressible else extension
         for format in FORMATS
-        for extension in format.extensions
+        for extension in format.shown_extensions or format.extensions
     )
 
 
@@ -92,9 +97,9 @@ def refuse_missing_column(items: Sequence[WorkItem], column: str) -> None:
             raise BadArgument(f"{item.path} has no column {column}; its columns are {', '.join(names)}")
 
 
-def reading_of(item: WorkItem) -> dict[str, str | bool]:
+def reading_of(item: WorkItem) -> dict[str, str | bool | int]:
     """How `item` is read, if not in the default way: part of its input's identity."""
-    reading: dict[str, str | bool] = {}
+    reading: dict[str, str | bool | int] = {}
     usual = _by_ending(item.path)
     if usual is None or usual[0].name != item.format:
         reading["format"] = item.format
@@ -102,4 +107,10 @@ def reading_of(item: WorkItem) -> dict[str, str | bool]:
         reading["text_column"] = item.text_column
     if item.blank_lines:
         reading["blank_lines"] = True
+    if item.url_column:
+        reading["url_column"] = item.url_column
+    if item.timestamp_column:
+        reading["timestamp_column"] = item.timestamp_column
+    if item.max_document_bytes != MAX_DOCUMENT_BYTES:
+        reading["max_document_bytes"] = item.max_document_bytes
     return reading
