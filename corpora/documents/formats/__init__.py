@@ -94,7 +94,8 @@ def refuse_missing_column(items: Sequence[WorkItem], column: str) -> None:
     for item in {item.format: item for item in reversed(items)}.values():
         names = FORMATS.get(item.format).columns(item)
         if names is not None and column not in names:
-            raise BadArgument(f"{item.path} has no column {column}; its columns are {', '.join(names)}")
+            known = ", ".join(dict.fromkeys(names))
+            raise BadArgument(f"{item.path} has no column {column}; its columns are {known}")
 
 
 def reading_of(item: WorkItem) -> dict[str, str | bool | int]:

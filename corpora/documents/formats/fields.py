@@ -5,7 +5,7 @@ A name with dots means first a column of exactly that name, then the nested one.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from corpora.documents.item import WorkItem
@@ -31,7 +31,7 @@ TIMESTAMPS = (
 )
 MISSING = object()
 _MOST_KEYS = 12
-_TEXTS = ("content", "raw_content", "body", "article", "document", "metadata.text", "doc.text", "data.text")
+_TEXTS = ("text", "content", "raw_content", "body", "article", "document")  # keys of texts, the likeliest first
 
 
 def url_names(item: WorkItem) -> tuple[str, ...]:
@@ -63,14 +63,15 @@ def find_first(row: Mapping[str, Any], names: tuple[str, ...]) -> Any:
 
 
 def keys_of(row: Mapping[str, Any]) -> str:
-    """`its keys are content, metadata.url`: those of an object, and of the objects in it."""
-    keys: list[str] = []
-    for key, value in row.items():
-        keys += [f"{key}.{inner}" for inner in value] if isinstance(value, Mapping) and value else [key]
+    """`its keys are content, url`: those of an object, and those that may hold the text in the objects in it."""
+    keys = list(row)
+    inner = [(key, value) for key, value in row.items() if isinstance(value, Mapping)]
+    keys[:0] = [f"{key}.{name}" for key, value in inner for name in _TEXTS if name in value]
     shown = ", ".join(key[:60] for key in keys[:_MOST_KEYS]).encode("utf-8", "replace").decode()
     return f"its keys are {shown}{', ...' if len(keys) > _MOST_KEYS else ''}" if keys else "it has no keys"
 
 
-def likely_text(keys: Collection[str]) -> str | None:
-    """The key that holds the text in some published corpus; otherwise None."""
-    return next((name for name in _TEXTS if name in keys), None)
+def likely_text(keys: Iterable[str]) -> str | None:
+    """The one of the keys that may hold the text; None if no name suggests it."""
+    known = [key for key in keys if key.rpartition(".")[2] in _TEXTS]
+    return min(known, key=lambda key: (key.count("."), _TEXTS.index(key.rpartition(".")[2])), default=None)

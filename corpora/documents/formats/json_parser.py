@@ -14,7 +14,7 @@ import numpy as np
 
 from corpora.documents.batches import BLANK, DocumentBatch, Outcome, Values, batch
 from corpora.documents.formats.fields import MISSING, TIMESTAMPS, URLS, find, find_first, keys_of
-from corpora.documents.formats.json_fields import columns_of
+from corpora.documents.formats.json_rows import columns_of
 from corpora.documents.formats.lines import LineParser
 from corpora.documents.item import TEXT
 
