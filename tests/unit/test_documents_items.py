@@ -93,7 +93,7 @@ def test_a_pattern_that_matches_nothing(tmp_path: Path, pattern: str) -> None:
 
 def test_unknown_extensions_and_folders(tmp_path: Path) -> None:
     write(tmp_path / "d" / "x.xml")
-    with pytest.raises(BadArgument, match=r"x\.xml: unknown extension.*\.jsonl\[\.gz.*\|\.bz2\].*\.parquet,"):
+    with pytest.raises(BadArgument, match=r"x\.xml: unknown extension.*\.jsonl, .*\.gz, .*\.bz2\), \.parquet;"):
         work_items([f"{tmp_path}/d/*"])
     with pytest.raises(BadArgument, match="is a folder"):
         work_items([f"{tmp_path}/d"])

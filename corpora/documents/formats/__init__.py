@@ -71,13 +71,11 @@ def _by_ending(address: str) -> tuple[Format, str] | None:
 
 
 def extensions() -> str:
-    """The readable extensions, for help texts and messages: `.jsonl[.gz|.zst], .parquet, ...`."""
-    compressed = "|".join(f".{compression}" for compression in COMPRESSIONS)
-    return ", ".join(
-        f"{extension}[{compressed}]" if format.compressible else extension
-        for format in FORMATS
-        for extension in format.shown_extensions or format.extensions
-    )
+    """The readable extensions, for help texts and messages: `.jsonl, ... (also .gz, ...), .parquet`."""
+    alone = [e for format in FORMATS if not format.compressible for e in format.shown_extensions or format.extensions]
+    other = [e for format in FORMATS if format.compressible for e in format.shown_extensions or format.extensions]
+    compressed = ", ".join(f".{compression}" for compression in COMPRESSIONS)
+    return ", ".join([f"{', '.join(other)} (also compressed: {compressed})", *alone])
 
 
 def extension_pattern() -> str:
