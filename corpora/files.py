@@ -113,5 +113,14 @@ def open_binary(address: str) -> IO[bytes]:
         return open(address, "rb")
     import fsspec
 
-    opened = fsspec.open(address, "rb", block_size=1 << 22).open()
-    return io.BufferedReader(opened, 1 << 20) if not hasattr(opened, "readinto1") else opened
+    file = fsspec.open(address, "rb", block_size=1 << 22)
+    opened = file.open()
+    return _Buffered(opened, file) if not hasattr(opened, "readinto1") or "::" in address else opened
+
+
+class _Buffered(io.BufferedReader):
+    """Keeps what opened it: an archive, as in `zip://a::b.zip`, is closed when nothing refers to its file system."""
+
+    def __init__(self, opened: io.RawIOBase, opener: object) -> None:
+        super().__init__(opened, 1 << 20)
+        self._opener = opener

@@ -49,11 +49,11 @@ class InputIdentity(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     name: str
-    size: int
+    size: int | None
     mtime_ns: int | None = None
     sha256: str | None = None
     etag: str | None = None
-    reading: dict[str, str | bool] | msgspec.UnsetType = msgspec.UNSET
+    reading: dict[str, str | bool | int] | msgspec.UnsetType = msgspec.UNSET
 
     def content(self) -> list[object]:
         """The part that the fingerprint covers: neither the mtime nor the folder."""

@@ -16,6 +16,7 @@ from corpora.documents.item import WorkItem
 from corpora.files import is_local
 from corpora.locks import check_free
 from corpora.manifest import InputIdentity
+from pipelines.advice import of_rejected
 
 
 def input_identities(
@@ -46,7 +47,8 @@ def too_many_rejected(rejected: Path, counts: dict[str, Any], max_rejected: floa
     rows = counts["read"] - blank
     if not rows or bad / rows <= max_rejected:
         return None
+    raising = "" if bad == rows else " or raise the limit"
     return (
         f"{bad:,} of {rows:,} rows ({bad / rows:.1%}) were rejected, more than --max-rejected {max_rejected}: "
-        f"see {rejected}, then fix the input or raise the limit"
+        f"see {rejected}; {of_rejected(rejected, f'fix the input{raising}')}"
     )

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from corpora import files, manifest
-from corpora.documents.groups import check_language_column, source_of
+from corpora.documents.groups import check_language_column, language_of_value, source_of
 from corpora.documents.item import WorkItem
 from corpora.documents.items import work_items
 from corpora.documents.reading import DocumentBatch, read_batches
@@ -113,7 +113,7 @@ class _Counting:
         self.kept += len(chosen)
         by_language: dict[str, list[str]] = {}
         for n in chosen:
-            language = (batch.extra[self._column][n] or "") if self._column else self._language
+            language = (language_of_value(batch.extra[self._column][n]) or "") if self._column else self._language
             by_language.setdefault(language, []).append(batch.texts[n])
         for language, texts in by_language.items():
             self._measure(language, Texts(texts))

@@ -11,8 +11,10 @@ from typing import Any
 import msgspec
 
 from corpora import manifest
+from corpora.documents.item import WorkItem
 from corpora.locks import locked
 from corpora.manifest import FileRecord, MadeFrom, Manifest, State
+from pipelines.advice import check_read, warn_of_blank_lines
 from pipelines.once import ItemResult, ItemWork, Unit
 from pipelines.runners import Progress, run_units, size_of
 from pipelines.settings import RunnerSettings
@@ -78,12 +80,16 @@ def _run_stage(
     if state == "finished":
         return Outcome(state, manifest.read(folder))
     results = _run(passes, runner, progress)
-    more = finish(*results) if finish else Finish()
     items = results[0]
+    counts = total_counts(items)
+    inputs = [unit for unit in passes[0].units if isinstance(unit, WorkItem)]
+    check_read(inputs, counts, damaged=any(result.damage for result in items))
+    warn_of_blank_lines(inputs, counts)
+    more = finish(*results) if finish else Finish()
     done = manifest.finish(
         folder,
         records=[*(f for found in results for r in found for f in r.files), *more.files],
-        counts=total_counts(items),
+        counts=counts,
         facts=more.facts,
         items=[_account(r) for r in items],
         damaged=[

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 import msgspec
 
+from corpora.documents.listing import Unreachable
 from corpora.documents.sources import DocumentSource
 from corpora.errors import BadArgument
 from pipelines.settings import RunnerSettings
@@ -20,6 +23,9 @@ T = TypeVar("T")
 
 # unknown flags are accepted here, then checked one by one: Beam may declare them
 BEAM = {"ignore_unknown_options": True, "allow_extra_args": True}
+
+# options of how documents are read that have the name of a field of DocumentSource
+READING = ("text_column", "url_column", "timestamp_column", "language", "blank_lines", "max_document_bytes")
 
 MAX_REJECTED = 0.05
 DEFAULT_RUNNER = "FnApiRunner"
@@ -42,21 +48,28 @@ def _document_options(function: F, *format_flags: str) -> F:
     def wrapper(
         *arguments: Any,
         patterns: tuple[str, ...],
-        text_column: str | None,
-        language: str | None,
         input_format: str | None,
-        blank_lines: bool,
         **others: Any,
     ) -> Any:
-        sources = sources_from(patterns, text_column, language, input_format, blank_lines)
-        return function(*arguments, sources=sources, **others)
+        reading = {name: others.pop(name) for name in READING}
+        sources = [settings(DocumentSource, input=list(patterns), format=input_format, **reading)]
+        with advice_for_unreachable("download the files and name them with --input"):
+            return function(*arguments, sources=sources, **others)
 
     for option in (
-        click.option("--blank-lines", is_flag=True, help="In .txt files, blank lines separate documents."),
+        click.option("--max-document-bytes", type=int, metavar="N",
+                     help="Reject rows of more bytes, without holding them in memory. [default: 67108864]"),
+        click.option("--blank-lines", is_flag=True,
+                     help="In .txt files, blank lines separate documents, as in CC-100. [default: line ends do]"),
         click.option(*format_flags, "input_format", metavar="F",
                      help=f"Format of all input files, whatever their names: {', '.join(FORMATS.names())}."),
         click.option("--language", metavar="L", help="Language of all documents. [default: from each file's path]"),
-        click.option("--text-column", metavar="NAME", help="Column or field that holds the text. [default: text]"),
+        click.option("--timestamp-column", metavar="NAME",
+                     help="Column or field with the timestamp. [default: timestamp, ts, date_download, ...]"),
+        click.option("--url-column", metavar="NAME",
+                     help="Column or field with the url. [default: url, u, metadata.url, ...]"),
+        click.option("--text-column", metavar="NAME",
+                     help="Column or field with the text, or its path, like metadata.text. [default: text]"),
         click.option("--input", "patterns", multiple=True, required=True, metavar="PATTERN...",
                      help=f"Input files: {extensions()}; paths, globs or fsspec URLs."),
     ):  # fmt: skip
@@ -64,24 +77,13 @@ def _document_options(function: F, *format_flags: str) -> F:
     return wrapper  # type: ignore[return-value]
 
 
-def sources_from(
-    patterns: Sequence[str],
-    text_column: str | None = None,
-    language: str | None = None,
-    format: str | None = None,
-    blank_lines: bool = False,
-) -> list[DocumentSource]:
-    """The documents that a command line names. Raises BadArgument for an invalid value."""
-    return [
-        settings(
-            DocumentSource,
-            input=list(patterns),
-            text_column=text_column,
-            language=language,
-            format=format,
-            blank_lines=blank_lines,
-        )
-    ]
+@contextlib.contextmanager
+def advice_for_unreachable(advice: str) -> Iterator[None]:
+    """Adds to the message about a remote pattern what the command at hand offers without a network."""
+    try:
+        yield
+    except Unreachable as error:
+        raise Unreachable(f"{error}; without a network, {advice}") from error
 
 
 def checked_folder(ctx: click.Context, parameter: click.Parameter, value: Any) -> Any:  # noqa: ARG001 (click's)
@@ -102,10 +104,30 @@ def log_folder(ctx: click.Context, parameter: click.Parameter, value: Any) -> An
     return value
 
 
+class OutputPath(click.Path):
+    """The path of an output. Refuses fsspec addresses, which would become local folders named `s3:`."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        address = str(value)
+        if "://" in address or "::" in address:
+            local = address.removeprefix("file://").removeprefix("local://")
+            advice = f"write {local}" if "://" not in local else "write to a local folder and copy that"
+            raise BadArgument(f"{_flag(param)} is {address}, but outputs are only written to local paths: {advice}")
+        try:
+            os.fsencode(address).decode()
+        except UnicodeDecodeError:
+            raise BadArgument(f"{_flag(param)} is {address!r}, which isn't UTF-8; choose another name") from None
+        return super().convert(value, param, ctx)
+
+
+def _flag(parameter: click.Parameter | None) -> str:
+    return parameter.opts[0] if parameter else "the output"
+
+
 def out_option(function: F) -> F:
     """--out, a folder."""
     return click.option(
-        "--out", required=True, type=click.Path(), callback=log_folder, help="Output folder."
+        "--out", required=True, type=OutputPath(), callback=log_folder, help="Output folder."
     )(function)  # fmt: skip
 
 

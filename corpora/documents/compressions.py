@@ -8,14 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from corpora.documents.gzip_members import gunzip
+from corpora.documents.addresses import path_of
+from corpora.documents.members import bunzip2, gunzip, unxz
 from corpora.documents.source import Source
 from corpora.documents.zstd_frames import unzstd
 
-COMPRESSIONS: dict[str, Callable[[Source], Iterator[bytes]]] = {"gz": gunzip, "zst": unzstd}
+COMPRESSIONS: dict[str, Callable[[Source], Iterator[bytes]]] = {
+    "gz": gunzip,
+    "zst": unzstd,
+    "xz": unxz,
+    "bz2": bunzip2,
+}
 
 
 def compression_of(address: str) -> str:
     """`gz` for `x.txt.gz`; empty if the address doesn't end in a compression's extension."""
-    extension = address.lower().rpartition(".")[2]
+    extension = path_of(address).lower().rpartition(".")[2]
     return extension if extension in COMPRESSIONS else ""

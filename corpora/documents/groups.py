@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
+import msgspec
+
 from corpora.documents.item import WorkItem
 from corpora.errors import BadArgument
 
@@ -71,6 +73,17 @@ def check_language_column(items: Sequence[WorkItem], column: str) -> None:
             raise BadArgument(
                 f"{item.path}: language {item.language} and language_column {column!r} are both given: keep one"
             )
+
+
+def language_of_value(value: str | None) -> str | None:
+    """The language that a column's value names: the first, if it is a JSON list (HPLT) or has commas (WET)."""
+    if value and value.startswith("["):
+        try:
+            listed = msgspec.json.decode(value, type=list[str])
+        except msgspec.MsgspecError:
+            return value
+        return listed[0] if listed else None
+    return value.partition(",")[0] if value else None
 
 
 def language_of_path(path: str, languages: Iterable[str]) -> str:

@@ -7,6 +7,7 @@ import re
 from corpora.config import Config
 
 TEXT = "text"  # the column that holds a document's text, unless the source names another
+MAX_DOCUMENT_BYTES = 64 << 20  # the longest document, unless the source names another bound
 
 _ITEM_SUFFIX = re.compile(r"\.item\d{4,}$")  # no input's name ends like this: it ends with the format's extension
 
@@ -27,7 +28,7 @@ class WorkItem(Config, frozen=True, kw_only=True):
     """First byte of an uncompressed line file, first row group of a Parquet file, otherwise 0."""
 
     end: int
-    """The end (exclusive), in the unit of `start`."""
+    """The end (exclusive), in the unit of `start`; 0 if the size is unknown, and the file is read to its end."""
 
     first_row: int
     """0-based row of the item's first line (or Parquet row) in the whole file."""
@@ -38,8 +39,11 @@ class WorkItem(Config, frozen=True, kw_only=True):
     name: str
     """Output stem: the path below the pattern's fixed prefix, `/` as `__`, plus `.itemNNNN` if the file is split."""
 
-    size: int
-    """Bytes of the whole file, as stored. With mtime_ns (local) or etag (remote, if known) it is the identity."""
+    size: int | None
+    """Bytes of the whole file, as stored; None if its server doesn't tell.
+
+    With mtime_ns (local) or etag (remote, if known) it is the identity.
+    """
 
     mtime_ns: int | None = None
     etag: str | None = None
@@ -47,11 +51,24 @@ class WorkItem(Config, frozen=True, kw_only=True):
     text_column: str = TEXT
     """The column or JSON field with the document's text."""
 
+    url_column: str | None = None
+    """The column or JSON field with the document's url. None: the first of `formats.fields.URLS` that has one."""
+
+    timestamp_column: str | None = None
+    """The same for its timestamp, and `formats.fields.TIMESTAMPS`."""
+
     language: str | None = None
     """The language of every document, if the source names one."""
 
     blank_lines: bool = False
     """Whether documents are separated by blank lines, so that one may have several lines."""
+
+    max_document_bytes: int = MAX_DOCUMENT_BYTES
+    """Rows of more bytes are rejected as too long."""
+
+    def too_long(self, length: int) -> str:
+        """Why a row of `length` bytes is rejected."""
+        return f"too long: {length:,} bytes; max_document_bytes is {self.max_document_bytes:,}"
 
     @property
     def input_name(self) -> str:

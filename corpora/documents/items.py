@@ -57,7 +57,8 @@ def _files(sources: Iterable[DocumentSource]) -> list[WorkItem]:
 
 
 def _reading(item: WorkItem) -> tuple[object, ...]:
-    return item.format, item.compression, item.text_column, item.language, item.blank_lines
+    names = item.text_column, item.url_column, item.timestamp_column
+    return item.format, item.compression, names, item.language, item.blank_lines, item.max_document_bytes
 
 
 def _whole(listed: Listed, source: DocumentSource) -> WorkItem:
@@ -67,7 +68,7 @@ def _whole(listed: Listed, source: DocumentSource) -> WorkItem:
         format=format.name,
         compression=compression,
         start=0,
-        end=listed.size,
+        end=listed.size or 0,
         first_row=0,
         number=0,
         name=f"{source.name}__{listed.stem}" if source.name else listed.stem,
@@ -75,6 +76,9 @@ def _whole(listed: Listed, source: DocumentSource) -> WorkItem:
         mtime_ns=listed.mtime_ns,
         etag=listed.etag,
         text_column=source.text_column,
+        url_column=source.url_column,
+        timestamp_column=source.timestamp_column,
+        max_document_bytes=source.max_document_bytes,
         language=source.language_of_documents,
         blank_lines=source.blank_lines,
     )

@@ -3,28 +3,38 @@
 from __future__ import annotations
 
 import glob
+import logging
 import os
 import re
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from corpora.config import Config
+from corpora.documents.addresses import packages_for, path_of, wildcards, with_path
 from corpora.errors import BadArgument, TamizError
 from corpora.files import TEMPORARY, is_local
 
-_MAGIC = frozenset("*?[")
+_LOG = logging.getLogger(__name__)
 _ESCAPED = re.compile(r"\[([*?[])\]")  # as glob.escape writes them
 # The keys under which file systems report a content tag, best first, then those for the modification time.
-_TAGS = ("sha256", "blob_id", "ETag", "etag", "md5Hash", "generation", "content_md5", "checksum")
+_TAGS = ("sha256", "blob_id", "ETag", "etag", "md5Hash", "generation", "content_md5", "checksum", "CRC")
 _TIMES = ("last_commit", "LastModified", "last_modified", "updated", "mtime", "modified", "created")
 
 
+class Unreachable(TamizError):
+    """A file system can't be listed: it has no network, or the user has no right to it."""
+
+
 class Listed(Config, frozen=True, kw_only=True):
-    """One input file. Two addresses of one file have equal keys; `stem` names its outputs."""
+    """One input file. Two addresses of one file have equal keys; `stem` names its outputs.
+
+    size: None if the file system doesn't tell it, as servers that send files in chunks.
+    """
 
     address: str
     key: str
     stem: str
-    size: int
+    size: int | None
     mtime_ns: int | None = None
     etag: str | None = None
 
@@ -38,7 +48,7 @@ def list_files(patterns: Iterable[str]) -> list[Listed]:
     for pattern in patterns:
         matches = list(_expand(pattern))
         if not matches:
-            raise BadArgument(f"{pattern}: no file matches this pattern")
+            raise BadArgument(f"{pattern}: no file matches this pattern{_quoting(pattern)}")
         for listed in matches:
             files.setdefault(listed.key, listed)
     return list(files.values())
@@ -64,11 +74,20 @@ def _expand_local(pattern: str) -> Iterator[Listed]:
         yield _local(path, prefix)
 
 
+def _quoting(pattern: str) -> str:
+    """How to write a pattern that matches nothing because a file's or folder's name contains brackets."""
+    quoted = pattern.replace("[", "[[]")
+    if quoted == pattern or not is_local(pattern) or not glob.glob(quoted):  # noqa: PTH207
+        return ""
+    return f": its brackets are wildcards; write [[] where a name contains [, as in {quoted!r}"
+
+
 def _local(path: str, prefix: str) -> Listed:
     try:
         status = os.stat(path)  # noqa: PTH116
     except OSError as error:
         raise TamizError(f"can't read {path}: {error.strerror}") from error
+    _refuse_undecodable(path)
     return Listed(
         address=path,
         key=os.path.realpath(path),
@@ -78,17 +97,31 @@ def _local(path: str, prefix: str) -> Listed:
     )
 
 
+def _refuse_undecodable(path: str) -> None:
+    """Raises BadArgument for a name that isn't UTF-8: manifests and outputs couldn't name it."""
+    try:
+        os.fspath(path).encode()
+    except UnicodeEncodeError:
+        raise BadArgument(f"{path!r}: the name of this file isn't UTF-8; rename it, or link to it") from None
+
+
 def _expand_remote(pattern: str) -> Iterator[Listed]:
     root, infos = _remote_glob(pattern)
-    prefix = _fixed_prefix(root)
-    protocol = pattern.partition("://")[0]
+    prefix = _fixed_prefix(path_of(root), wildcards(pattern)).lstrip("/")
     for path, info in infos.items():
         if info.get("type") == "directory" or TEMPORARY.search(path):
             continue
-        address = path if "://" in path else f"{protocol}://{path.lstrip('/')}"
-        relative = path.lstrip("/").removeprefix(prefix.lstrip("/")).lstrip("/")
-        size = int(str(info.get("size") or 0))
-        yield Listed(address=address, key=address, stem=_stem(relative), size=size, etag=_tag(info))
+        address = with_path(pattern, path)
+        stem = _stem(path_of(path).lstrip("/").removeprefix(prefix).lstrip("/"))
+        listed = Listed(address=address, key=address, stem=stem, size=_size(info), etag=_tag(info))
+        if listed.size is None and listed.etag is None:
+            _LOG.warning("%s: its server tells neither size nor etag, so a later change of it isn't noticed", address)
+        yield listed
+
+
+def _size(info: dict[str, Any]) -> int | None:
+    """None if unknown: a file of unknown size isn't empty."""
+    return None if info.get("size") is None else int(info["size"])
 
 
 def _remote_glob(pattern: str) -> tuple[str, dict[str, dict[str, object]]]:
@@ -97,20 +130,25 @@ def _remote_glob(pattern: str) -> tuple[str, dict[str, dict[str, object]]]:
 
     try:
         filesystem, root = fsspec.core.url_to_fs(pattern)
-    except (ImportError, ValueError) as error:
+    except ImportError as error:
+        packages = packages_for(pattern)
+        advice = f"reading it needs more packages: pip install {packages}" if packages else _first_line(error)
+        raise BadArgument(f"{pattern}: {advice}") from error
+    except ValueError as error:
         raise BadArgument(f"{pattern}: {_first_line(error)}") from error
+    except Exception as error:  # the outer file of a chain, which is opened at once
+        raise Unreachable(f"can't list {pattern} ({_first_line(error)})") from error
     try:
         found: dict[str, dict[str, object]] = filesystem.glob(root, detail=True)
-        if not found:
-            filesystem.ls(_fixed_prefix(root))  # glob hides OSErrors, such as a missing network
+        if not found and wildcards(pattern) & set(root):
+            filesystem.ls(_fixed_prefix(root, wildcards(pattern)))  # glob hides OSErrors, such as a missing network
+        elif not found:
+            filesystem.info(root)
         return root, found
     except FileNotFoundError:
         return root, {}
     except Exception as error:  # every file system raises its own exceptions
-        raise TamizError(
-            f"can't list {pattern} ({_first_line(error)}); without a network use --demo, "
-            "or name local files with --set documents.input=PATTERN --set lm.input=PATTERN"
-        ) from error
+        raise Unreachable(f"can't list {pattern} ({_first_line(error)})") from error
 
 
 def _first_line(error: BaseException) -> str:
@@ -124,10 +162,10 @@ def _tag(info: dict[str, object]) -> str | None:
     return next((str(flat[name]) for name in (*_TAGS, *_TIMES) if flat.get(name)), None)
 
 
-def _fixed_prefix(pattern: str) -> str:
+def _fixed_prefix(pattern: str, magic: frozenset[str] = frozenset("*?[")) -> str:
     """The folder part before the first wildcard: `a/b/*/c.txt` -> `a/b`, `a/b.txt` -> `a`, `a[[]1]/*` -> `a[1]`."""
     parts = pattern.split("/")
-    wild = next((i for i, part in enumerate(parts) if _MAGIC & set(_ESCAPED.sub("", part))), len(parts) - 1)
+    wild = next((i for i, part in enumerate(parts) if magic & set(_ESCAPED.sub("", part))), len(parts) - 1)
     return _ESCAPED.sub(r"\1", "/".join(parts[:wild])) or ("/" if pattern.startswith("/") else "")
 
 

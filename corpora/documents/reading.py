@@ -33,7 +33,7 @@ def read_batches(
     TamizError if the file can't be read at all, BadArgument if a Parquet file has no text column.
     """
     try:
-        if item.size:  # an empty file is valid in any format
+        if item.size != 0:  # an empty file is valid in any format; one of unknown size (None) is read to its end
             yield from FORMATS.get(item.format).batches(item, batch_bytes, columns)
     except Damage as damage:
         yield BatchBuilder(item.path, columns).build(0, str(damage))
@@ -42,7 +42,7 @@ def read_batches(
 def read_texts(item: WorkItem, *, batch_bytes: int = BATCH_BYTES) -> Iterator[TextBatch]:
     """As `read_batches`, for callers that need only the texts. Faster for JSON lines: no object is made per line."""
     try:
-        if item.size:
+        if item.size != 0:
             yield from FORMATS.get(item.format).texts(item, batch_bytes)
     except Damage as damage:
         yield TextBatch(utf8([]), [], 0, str(damage))

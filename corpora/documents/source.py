@@ -21,9 +21,16 @@ class Source:
         self.address = address
         self.position = 0
 
-    def seek(self, position: int) -> None:
-        self._file.seek(position)
+    def seek(self, position: int) -> bool:
+        """Whether the file could be moved to `position`; a stream of unknown size can't."""
+        try:
+            self._file.seek(position)
+        except (OSError, ValueError) as error:  # io.UnsupportedOperation is both
+            if isinstance(error, OSError) and error.errno is not None:
+                raise unreadable(self.address, error) from error
+            return False
         self.position = position
+        return True
 
     def read(self, length: int) -> bytes:
         """At most `length` bytes; none at the end."""

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 
 from corpora.config import Config
-from corpora.documents.item import TEXT
+from corpora.documents.item import MAX_DOCUMENT_BYTES, TEXT
 
 
 class Source(Config, frozen=True, kw_only=True):
@@ -76,7 +76,18 @@ class DocumentSource(Config, frozen=True, kw_only=True):
     """The language of every document. None: the published corpus's, or the one that each file's path names."""
 
     text_column: str = TEXT
-    """The column (Parquet) or field (JSON lines) with the text. .txt and .tsv only have `text`."""
+    """The column (Parquet, CSV) or field (JSON lines) with the text, or the path to a nested one, as `metadata.text`.
+    .txt, .tsv and WET files only have `text`."""
+
+    url_column: str | None = None
+    """The column or field with the url. None: the first of `url`, `u`, `metadata.url` and others."""
+
+    timestamp_column: str | None = None
+    """The column or field with the timestamp. None: `timestamp`, `ts`, `date_download`, `date`, ..."""
+
+    max_document_bytes: int = MAX_DOCUMENT_BYTES
+    """Rows of more bytes are rejected as too long and never held whole: lines of JSON as stored, Parquet by their
+    text. [default: 67108864]"""
 
     format: str | None = None
     """The name of one of FORMATS, for files without an extension. None: the extension decides."""
@@ -104,13 +115,17 @@ class DocumentSource(Config, frozen=True, kw_only=True):
                 raise ValueError(f"format is {self.format!r}; it must be one of {', '.join(FORMATS.names())}")
 
     def _check_names(self) -> None:
-        for field in ("language", "text_column", "name"):
+        columns = ("text_column", "url_column", "timestamp_column")
+        for field in ("language", *columns, "name"):
             if getattr(self, field) == "":
                 raise ValueError(f"{field} is empty: give a name, or leave it out")
-        if re.search(r'[\\"\x00-\x1f]', self.text_column):
-            raise ValueError(
-                f"text_column is {self.text_column!r}; it can't contain quotes, backslashes or control characters"
-            )
+        for field in columns:
+            if re.search(r'[\\"\x00-\x1f]', getattr(self, field) or ""):
+                raise ValueError(
+                    f"{field} is {getattr(self, field)!r}; it can't contain quotes, backslashes or control characters"
+                )
+        if self.max_document_bytes < 1:
+            raise ValueError(f"max_document_bytes is {self.max_document_bytes}; it must be at least 1")
         if self.name is not None and ("/" in self.name or self.name.startswith(".")):
             raise ValueError(
                 f"name is {self.name!r}; it becomes part of file names, so it can't contain / or start with a dot"

@@ -13,6 +13,7 @@ import zstandard
 from corpora.documents.source import PIECE, Damage, Source
 
 _MAGIC = zstandard.FRAME_HEADER
+_LONGEST_WINDOW = 1 << 31  # as `zstd --long=31` writes; the library refuses more than 2**27 unless told
 _RLE = 1  # the block type that repeats one byte
 _CHECKSUM_FLAG = 4  # in the frame header descriptor
 
@@ -35,7 +36,7 @@ class _Frame:
 
     def __init__(self, source: Source) -> None:
         self._source = source
-        self._decoder = zstandard.ZstdDecompressor().decompressobj()
+        self._decoder = zstandard.ZstdDecompressor(max_window_size=_LONGEST_WINDOW).decompressobj()
 
     def blocks(self) -> Iterator[bytes]:
         has_checksum = self._header()

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from corpora.annotations.annotator import REASON, Annotate, Annotator
 from corpora.documents.batches import DocumentBatch
-from corpora.documents.groups import check_language_column, language_of_item
+from corpora.documents.groups import check_language_column, language_of_item, language_of_value
 from corpora.documents.item import WorkItem
 from corpora.errors import BadArgument, DamagedFile
 from corpora.loaded import Loaded, check_content
@@ -121,7 +121,7 @@ class _Scorer:
     def __call__(self, batch: DocumentBatch, item: WorkItem) -> dict[str, Any]:
         column = self._settings.language_column
         if column is not None:
-            return self._by_column(batch, item, batch.extra[column])
+            return self._by_column(batch, item, [language_of_value(value) for value in batch.extra[column]])
         languages = self._settings.languages
         language = language_of_item(item, languages) if languages else None
         perplexity, num_tokens = self._score(language, batch.texts, batch.rows, item)

@@ -1,4 +1,4 @@
-"""Comma-separated values with a header; the column `url` is optional."""
+"""Values separated by `|` below a header; the column `url` is optional."""
 
 import csv
 import io
@@ -11,18 +11,18 @@ from corpora.documents.streams import pieces
 csv.field_size_limit(1 << 30)  # documents are long
 
 
-class Csv(Format):
-    name = "csv"
-    extensions = (".csv",)
+class Bars(Format):
+    name = "bars"
+    extensions = (".bars",)
 
     def batches(self, item, batch_bytes, columns):
         builder = BatchBuilder(item.path, columns)
         text = b"".join(pieces(item)).decode()
-        for row, fields in enumerate(csv.DictReader(io.StringIO(text, newline=""))):
+        for row, fields in enumerate(csv.DictReader(io.StringIO(text, newline=""), delimiter="|")):
             value = fields.get(item.text_column)
             document = (value, fields.get("url"), None, *(fields.get(name) for name in columns))
             builder.add(row, document if value else f"{item.text_column} empty", str(fields).encode())
         yield builder.build(len(text))
 
 
-FORMATS.register(Csv())
+FORMATS.register(Bars())

@@ -12,7 +12,7 @@ from corpora.errors import BadArgument
 from tamiz.commands._summary import summarise
 from tamiz.groups import Group
 from tamiz.log import log
-from tamiz.options import MAX_REJECTED, document_options, rebuild_option, settings
+from tamiz.options import MAX_REJECTED, OutputPath, document_options, rebuild_option, settings
 
 
 @click.group(cls=Group)
@@ -31,12 +31,12 @@ def command() -> None:
 @click.option("--order", type=int, help="The longest n-gram, 2 to 6. [default: 5]")
 @click.option("--prune", metavar="A,B,..", help="For each order, drop n-grams that occur at most this often.")
 @click.option("--memory", help="Memory for arrays; larger arrays go to temporary files. [default: 2G]")
-@click.option("--arpa", metavar="FILE", help="Also write the model as an ARPA file.")
+@click.option("--arpa", metavar="FILE", type=OutputPath(), help="Also write the model as an ARPA file.")
 @click.option("--max-rejected", type=click.FloatRange(0, 1), default=MAX_REJECTED, show_default=True)
 @click.option(
     "--out",
     required=True,
-    type=click.Path(),
+    type=OutputPath(),
     metavar="LM.bin",
     help="File of the model; its other files are written next to it.",
 )

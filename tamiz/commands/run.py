@@ -11,7 +11,14 @@ from corpora.errors import BadArgument
 from tamiz.commands._summary import summarise
 from tamiz.console import say
 from tamiz.log import log
-from tamiz.options import BEAM, checked_folder, pipeline_options, runner_settings
+from tamiz.options import (
+    BEAM,
+    OutputPath,
+    advice_for_unreachable,
+    checked_folder,
+    pipeline_options,
+    runner_settings,
+)
 from tamiz.stages import Context, Recipe, StageReport, ordered
 
 
@@ -27,7 +34,7 @@ class _UntilHelp(click.Option):
 @click.argument("recipe", required=False)
 @click.option(
     "--out",
-    type=click.Path(),
+    type=OutputPath(),
     callback=checked_folder,
     help="[default: runs/RECIPE, its own folder for an earlier run, with --demo: demo]",
 )
@@ -70,7 +77,10 @@ def command(
     folder = Path(out) if out else usual
     log.in_folder(folder)
     context = Context(runner_settings(ctx, runner, workers), rebuild, max_rejected)
-    reports = Run(chosen, folder, context).stages(until)
+    with advice_for_unreachable(
+        "use --demo, or name local files with --set documents.input=PATTERN --set lm.input=PATTERN"
+    ):
+        reports = Run(chosen, folder, context).stages(until)
     if any(r.stage == "sample" for r in reports):
         _show(folder, reports, demo, _is_bundled(chosen))
     summarise(reports, f"{chosen.title}: {folder}")

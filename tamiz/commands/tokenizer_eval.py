@@ -11,7 +11,15 @@ import click
 from corpora.documents.sources import DocumentSource
 from tamiz.commands._summary import summarise
 from tamiz.console import say, table
-from tamiz.options import BEAM, document_options, log_folder, pipeline_options, runner_settings, settings
+from tamiz.options import (
+    BEAM,
+    OutputPath,
+    document_options,
+    log_folder,
+    pipeline_options,
+    runner_settings,
+    settings,
+)
 
 SHOWN = 24  # groups in a table
 
@@ -36,7 +44,7 @@ SHOWN = 24  # groups in a table
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the random draw.")
 @click.option(
     "--out",
-    type=click.Path(),
+    type=OutputPath(),
     callback=log_folder,
     help="Folder for eval.json and eval.png. [default: none; the tables are only printed]",
 )

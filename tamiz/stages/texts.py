@@ -10,6 +10,7 @@ from typing import Any
 from corpora.documents.item import WorkItem
 from corpora.manifest import FileRecord
 from corpora.randomness import uniform
+from pipelines.advice import warn_of_blank_lines
 from pipelines.items import ItemReader
 
 
@@ -66,4 +67,6 @@ class Texts:
         for account in self.accounts:
             rejected.update(account["rejected"])
         sums = {name: sum(a[name] for a in self.accounts) for name in ("read", "kept", "sampled_out")}
-        return {**sums, "rejected": dict(sorted(rejected.items()))}
+        counts = {**sums, "rejected": dict(sorted(rejected.items()))}
+        warn_of_blank_lines(self.items, counts)
+        return counts

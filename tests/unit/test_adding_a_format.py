@@ -36,12 +36,12 @@ FORMATS.register(Numbered())
 
 def test_shards_of_an_outsiders_format(tmp_path: Path) -> None:
     copy_toy("format", tmp_path)
-    data = 'url,body\nu,"uno, dos\ntres"\nv\nw,cuatro,5\n'
-    (tmp_path / "a.csv").write_text(data)
-    (tmp_path / "b.csv.gz").write_bytes(gzip.compress(data.encode()))
+    data = 'url|body\nu|"uno, dos\ntres"\nv\nw|cuatro|5\n'
+    (tmp_path / "a.bars").write_text(data)
+    (tmp_path / "b.bars.gz").write_bytes(gzip.compress(data.encode()))
     long = "palabra " * 20_000
-    (tmp_path / "c.csv").write_text(f"body\n{long}\n")
-    build = ("shards", "build", "--input", "*.csv*", "--text-column", "body", "--tokenizer", "byt5")
+    (tmp_path / "c.bars").write_text(f"body\n{long}\n")
+    build = ("shards", "build", "--input", "*.bars*", "--text-column", "body", "--tokenizer", "byt5")
     build += ("--objective", "causal", "--sequence-length", 8, "--validation-fraction", 0, "--max-rejected", 0.5)
     for workers in (1, 2):
         done = tamiz(tmp_path, *build, "--out", f"shards{workers}", "--workers", workers, extensions="format")
@@ -50,7 +50,7 @@ def test_shards_of_an_outsiders_format(tmp_path: Path) -> None:
     assert digests(shards) == digests(tmp_path / "shards2")
     manifest = json.loads((shards / "manifest.json").read_bytes())
     assert manifest["counts"] == {"read": 7, "kept": 5, "sampled_out": 0, "rejected": {"body empty": 2}}
-    rejected = json.loads((shards / "rejected" / "a.csv.jsonl").read_text())
+    rejected = json.loads((shards / "rejected" / "a.bars.jsonl").read_text())
     assert (rejected["row"], rejected["reason"]) == (1, "body empty")
     ids = manifest["facts"]["account"]["train"]["ids"]
     assert ids == 2 * len("uno, dos\ntrescuatro") + len(long)
@@ -59,13 +59,14 @@ def test_shards_of_an_outsiders_format(tmp_path: Path) -> None:
 def test_lists_and_sources_know_it(tmp_path: Path) -> None:
     copy_toy("format", tmp_path)
     listed = tamiz(tmp_path, "score", "--help", extensions="format")
-    assert ".csv[.gz|.zst]" in listed.stdout
-    assert "jsonl, parquet, tsv, txt, csv" in listed.stdout
-    code = "from corpora.documents.groups import source_of as s; print(s('wiki-00001-of-00002.csv.gz.item0001'))"
+    text = " ".join(listed.stdout.split())
+    assert ".bars (also compressed: .gz," in text
+    assert "jsonl, parquet, tsv, txt, csv, wet, leipzig, bars" in text
+    code = "from corpora.documents.groups import source_of as s; print(s('wiki-00001-of-00002.bars.gz.item0001'))"
     assert python(tmp_path, "-c", code, extensions="format").stdout == "wiki\n"
-    assert source_of("wiki-00001-of-00002.csv.gz") == "wiki-00001-of-00002.csv.gz"  # not loaded here
-    with pytest.raises(BadArgument, match=r"x\.csv: unknown extension"):
-        detect("x.csv")
+    assert source_of("wiki-00001-of-00002.bars.gz") == "wiki-00001-of-00002.bars.gz"  # not loaded here
+    with pytest.raises(BadArgument, match=r"x\.bars: unknown extension"):
+        detect("x.bars")
 
 
 def test_an_outsiders_lines_are_split(tmp_path: Path) -> None:
@@ -86,9 +87,9 @@ def test_an_outsiders_lines_are_split(tmp_path: Path) -> None:
 
 
 def test_two_formats_with_one_extension_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "other.py").write_text(copy_toy("format", tmp_path).read_text().replace('"csv"', '"other"'))
-    (tmp_path / "x.csv").write_text("text\nuno\n")
-    train = ("tokenizer", "train", "--kind", "bytes", "--vocab-size", 259, "--input", "x.csv", "--out", "out")
+    (tmp_path / "other.py").write_text(copy_toy("format", tmp_path).read_text().replace('"bars"', '"other"'))
+    (tmp_path / "x.bars").write_text("text\nuno\n")
+    train = ("tokenizer", "train", "--kind", "bytes", "--vocab-size", 259, "--input", "x.bars", "--out", "out")
     done = tamiz(tmp_path, *train, extensions="format,other")
     assert done.returncode == 2
-    assert "the formats csv and other both claim .csv" in done.stderr
+    assert "the formats bars and other both claim .bars" in done.stderr

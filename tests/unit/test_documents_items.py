@@ -92,8 +92,8 @@ def test_a_pattern_that_matches_nothing(tmp_path: Path, pattern: str) -> None:
 
 
 def test_unknown_extensions_and_folders(tmp_path: Path) -> None:
-    write(tmp_path / "d" / "x.csv")
-    with pytest.raises(BadArgument, match=r"x\.csv: unknown extension.*\.jsonl\[\.gz\|\.zst\].*\.parquet,"):
+    write(tmp_path / "d" / "x.xml")
+    with pytest.raises(BadArgument, match=r"x\.xml: unknown extension.*\.jsonl, .*\.gz, .*\.bz2\), \.parquet;"):
         work_items([f"{tmp_path}/d/*"])
     with pytest.raises(BadArgument, match="is a folder"):
         work_items([f"{tmp_path}/d"])
@@ -214,8 +214,7 @@ def test_without_a_network_one_line_says_what_to_do() -> None:
     message = str(refused.value)
     assert "unreachable://datasets/x/*.parquet" in message
     assert "Name or service not known" in message
-    assert "--demo" in message
-    assert "--set documents.input=" in message
+    assert "--" not in message  # the command adds what it has
     assert "\n" not in message
     assert refused.value.exit_code == 1
 

@@ -19,6 +19,7 @@ import zstandard
 from corpora.documents.formats.json_texts import plain_texts
 from corpora.documents.items import work_items
 from corpora.documents.reading import DocumentBatch, read_batches, read_texts
+from corpora.documents.sources import DocumentSource
 
 Compress = Callable[[bytes], bytes]
 COMPRESSIONS: list[tuple[str, Compress]] = [
@@ -61,8 +62,10 @@ BAD_JSON = [
     (b"3", "not an object: number"),
     (b"true", "not an object: boolean"),
     (b"null", "not an object: null"),
-    (b"{}", "text missing"),
-    (b'{"Text":"a"}', "text missing"),
+    (b"{}", "text missing: it has no keys"),
+    (b'{"Text":"a"}', "text missing: its keys are Text"),
+    (b'{"a":{"b":1,"c":{}},"\xff":[]}', "text missing: its keys are a, ?"),
+    (b'{"u":1,"a":{"body":1}}', "text missing: its keys are a.body, u, a"),
     (b'{"text":null}', "text null"),
     (b'{"text":7}', "text not a string: number"),
     (b'{"text":7.5}', "text not a string: number"),
@@ -218,14 +221,41 @@ def test_only_a_byte_order_mark(tmp_path: Path) -> None:
     assert read(tmp_path / "x.txt").total == 0
 
 
-def test_a_byte_order_mark_elsewhere_is_text(tmp_path: Path) -> None:
-    (tmp_path / "x.txt").write_bytes("a\n\ufeffb\n".encode())
-    items = work_items([f"{tmp_path}/x.txt"], 1)
-    assert [found.texts for item in items for found in read_batches(item)] == [["a"], ["\ufeffb"]]
+JOINED = [
+    ("x.txt", ["{}"], ["uno", "d\ufeffos", "\ufefftres", "cuatro"]),
+    ("x.tsv", ["1\t{}"], ["uno", "d\ufeffos", "\ufefftres", "cuatro"]),
+    ("x.jsonl", ['{{"text":"{}"}}', '{{"text":"{}","x":[]}}'], ["uno", "d\ufeffos", "\ufefftres", "cuatro"]),
+]
+
+
+@pytest.mark.parametrize(("name", "shapes", "texts"), JOINED)
+def test_files_joined_with_their_byte_order_marks(
+    tmp_path: Path, name: str, shapes: list[str], texts: list[str]
+) -> None:
+    """One mark is dropped at the start of any line, also in a gzip's second member; any other is text."""
+    for shape in shapes:
+        lines = [f"\ufeff{shape.format(text)}\n".encode() for text in texts]
+        lines[-1] = shape.format(texts[-1]).encode()
+        (tmp_path / name).write_bytes(b"".join(lines))
+        (tmp_path / f"{name}.gz").write_bytes(b"".join(map(gzip.compress, lines)))
+        expected = texts
+        for path in (tmp_path / name, tmp_path / f"{name}.gz"):
+            found = read(path)
+            assert (found.texts, found.rejected, found.rows.tolist()) == (expected, [], [0, 1, 2, 3])
+        items = work_items([f"{tmp_path}/{name}"], 1)
+        assert len(items) == 4
+        assert [text for item in items for b in read_batches(item) for text in b.texts] == expected
+        assert [text for item in items for b in read_texts(item) for text in b.texts.strings] == expected
+
+
+def test_byte_order_marks_before_documents_between_blank_lines(tmp_path: Path) -> None:
+    (tmp_path / "x.txt").write_bytes("\ufeffuno\ndos\n\n\ufefftres\n\ufeff\n\ufeff\ufeffcuatro".encode())
+    (item,) = work_items([DocumentSource(input=f"{tmp_path}/x.txt", blank_lines=True)])
+    assert [text for found in read_batches(item) for text in found.texts] == ["uno\ndos", "tres", "\ufeffcuatro"]
 
 
 def test_text_lines(tmp_path: Path) -> None:
-    lines = ["uno", " ", "nul\0", "\ttab", "línea\u2028sep\x0b\x0c\x1c\x85", "\ufeffmark", "cr\rin", "end"]
+    lines = ["uno", " ", "nul\0", "\ttab", "línea\u2028sep\x0b\x0c\x1c\x85", "mark\ufeff", "cr\rin", "end"]
     path = tmp_path / "x.txt"
     path.write_bytes("\n".join(lines).encode() + b"\n\n\xff\n\r\n\xed\xa0\x80\nlast")
     found = read(path, columns=("language",))

@@ -61,8 +61,8 @@ def test_json_texts_of_another_field(tmp_path: Path) -> None:
         )
     documents, rejected = read(items := work_items([source(path, text_column="body")]))
     assert documents == [(0, "uno"), (1, "dós"), (7, "fin")]
-    reasons = ["body missing", "body null", "body not a string: number", "body empty", "lone surrogate: in body"]
-    assert rejected == [*enumerate(reasons, 2)]
+    reasons = ["missing: its keys are text", "null", "not a string: number", "empty"]
+    assert rejected == [*enumerate([*(f"body {reason}" for reason in reasons), "lone surrogate: in body"], 2)]
     (batch,) = read_batches(items[0], columns=("text", "body"))
     assert batch.extra == {"text": ["no", "3", None], "body": batch.texts}
     assert batch.urls == [None, None, "u"]
@@ -238,7 +238,7 @@ def test_published_corpora() -> None:
         ({"input": "a", "text_column": 'a"b'}, "text_column is 'a\"b'; it can't contain"),
         ({"input": "a", "language": ""}, "language is empty"),
         ({"input": "a", "name": "a/b"}, "name is 'a/b'"),
-        ({"input": "a", "format": "csv"}, "format is 'csv'; it must be one of jsonl, parquet, tsv, txt"),
+        ({"input": "a", "format": "xml"}, "format is 'xml'; it must be one of jsonl, parquet, tsv, txt, csv, "),
         ({"input": "a", "text": "b"}, "unknown field `text`"),
     ],
 )
@@ -272,7 +272,14 @@ def test_every_reading_command_has_the_options() -> None:
     commands = [lm.train, score.command, sample.command, tokenizer.train, tokenizer_eval.command, shards.build]
     for command in commands:
         text = CliRunner().invoke(command, ["--help"]).output
-        for flag in ("--input PATTERN...", "--text-column NAME", "--language L", "--input-format F", "--blank-lines"):
+        for flag in (
+            "--input PATTERN...",
+            "--text-column NAME",
+            "--language L",
+            "--input-format F",
+            "--blank-lines",
+            "--url-column",
+        ):
             assert flag in text, (command.name, flag)
         for format in FORMATS:
-            assert all(extension in text for extension in format.extensions)
+            assert all(extension in text for extension in format.shown_extensions or format.extensions)

@@ -3,6 +3,8 @@
 base     what a format is                   lines    formats whose rows are lines
 jsonl    one JSON object a line             txt      one document a line, or a run of lines between blank ones
 parquet  columns, in row groups             tsv      id, tab, passage (mMARCO)
+csv      records below a header             wet      Common Crawl's extracted texts
+leipzig  number, tab, sentence
 """
 
 from __future__ import annotations
@@ -11,9 +13,10 @@ import re
 from collections.abc import Sequence
 
 from corpora.choices import Choices
+from corpora.documents.addresses import path_of
 from corpora.documents.compressions import COMPRESSIONS, compression_of
 from corpora.documents.formats.base import Format
-from corpora.documents.item import TEXT, WorkItem
+from corpora.documents.item import MAX_DOCUMENT_BYTES, TEXT, WorkItem
 from corpora.errors import BadArgument
 
 FORMATS: Choices[Format] = Choices(
@@ -24,6 +27,9 @@ FORMATS: Choices[Format] = Choices(
         "parquet": "corpora.documents.formats.parquet:PARQUET",
         "tsv": "corpora.documents.formats.tsv:TSV",
         "txt": "corpora.documents.formats.txt:TXT",
+        "csv": "corpora.documents.formats.csv_rows:CSV",
+        "wet": "corpora.documents.formats.wet:WET",
+        "leipzig": "corpora.documents.formats.leipzig:LEIPZIG",
     },
 )
 
@@ -59,19 +65,17 @@ def detect(address: str, name: str | None = None) -> tuple[Format, str]:
 
 
 def _by_ending(address: str) -> tuple[Format, str] | None:
-    table, name = by_extension(), address.lower()
+    table, name = by_extension(), path_of(address).lower()
     longest = max((extension for extension in table if name.endswith(extension)), key=len, default=None)
     return None if longest is None else table[longest]
 
 
 def extensions() -> str:
-    """The readable extensions, for help texts and messages: `.jsonl[.gz|.zst], .parquet, ...`."""
-    compressed = "|".join(f".{compression}" for compression in COMPRESSIONS)
-    return ", ".join(
-        f"{extension}[{compressed}]" if format.compressible else extension
-        for format in FORMATS
-        for extension in format.extensions
-    )
+    """The readable extensions, for help texts and messages: `.jsonl, ... (also .gz, ...), .parquet`."""
+    alone = [e for format in FORMATS if not format.compressible for e in format.shown_extensions or format.extensions]
+    other = [e for format in FORMATS if format.compressible for e in format.shown_extensions or format.extensions]
+    compressed = ", ".join(f".{compression}" for compression in COMPRESSIONS)
+    return ", ".join([f"{', '.join(other)} (also compressed: {compressed})", *alone])
 
 
 def extension_pattern() -> str:
@@ -88,12 +92,13 @@ def refuse_missing_column(items: Sequence[WorkItem], column: str) -> None:
     for item in {item.format: item for item in reversed(items)}.values():
         names = FORMATS.get(item.format).columns(item)
         if names is not None and column not in names:
-            raise BadArgument(f"{item.path} has no column {column}; its columns are {', '.join(names)}")
+            known = ", ".join(dict.fromkeys(names))
+            raise BadArgument(f"{item.path} has no column {column}; its columns are {known}")
 
 
-def reading_of(item: WorkItem) -> dict[str, str | bool]:
+def reading_of(item: WorkItem) -> dict[str, str | bool | int]:
     """How `item` is read, if not in the default way: part of its input's identity."""
-    reading: dict[str, str | bool] = {}
+    reading: dict[str, str | bool | int] = {}
     usual = _by_ending(item.path)
     if usual is None or usual[0].name != item.format:
         reading["format"] = item.format
@@ -101,4 +106,10 @@ def reading_of(item: WorkItem) -> dict[str, str | bool]:
         reading["text_column"] = item.text_column
     if item.blank_lines:
         reading["blank_lines"] = True
+    if item.url_column:
+        reading["url_column"] = item.url_column
+    if item.timestamp_column:
+        reading["timestamp_column"] = item.timestamp_column
+    if item.max_document_bytes != MAX_DOCUMENT_BYTES:
+        reading["max_document_bytes"] = item.max_document_bytes
     return reading

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 
 from corpora.documents.batches import DocumentBatch, TextBatch
-from corpora.documents.item import TEXT, WorkItem
+from corpora.documents.item import WorkItem
 from corpora.documents.splitting import Range
 from corpora.errors import BadArgument
 
@@ -23,6 +23,9 @@ class Format(ABC):
 
     extensions: tuple[str, ...]
     """In lower case, with the dot, without a compression's extension."""
+
+    shown_extensions: tuple[str, ...] = ()
+    """Those that help texts list; all of them if empty."""
 
     compressible: bool = True
     """Whether compressed files, such as `EXTENSION.gz`, are read too (`streams.pieces` decompresses them)."""
@@ -46,7 +49,7 @@ class Format(ABC):
 
     def split(self, item: WorkItem, item_bytes: int) -> list[Range]:  # noqa: ARG002
         """Ranges of about item_bytes that cover the file of `item`. By default: the whole file."""
-        return [Range(0, item.size, 0)]
+        return [Range(0, item.size or 0, 0)]
 
     def columns(self, item: WorkItem) -> Sequence[str] | None:  # noqa: ARG002
         """The file's columns if they are known before its rows are read, otherwise None."""
@@ -54,9 +57,11 @@ class Format(ABC):
 
     def check(self, item: WorkItem) -> None:
         """Raises BadArgument if the file can't be read the way `item` describes. Called before any work."""
-        if self.fixed_columns is not None and item.text_column != TEXT:
-            columns = ", ".join(self.fixed_columns)
-            raise BadArgument(f"{item.path} has no column {item.text_column}; a {self.name} file has only {columns}")
+        named = {"text": item.text_column, "url": item.url_column, "timestamp": item.timestamp_column}
+        for value, column in named.items():
+            if self.fixed_columns is not None and column not in (None, value):
+                columns = ", ".join(self.fixed_columns)
+                raise BadArgument(f"{item.path} has no column {column}; a {self.name} file has only {columns}")
         if item.blank_lines and not self.takes_blank_lines:
             raise BadArgument(
                 f"{item.path}: blank lines can't separate the documents of a {self.name} file; "

@@ -7,13 +7,14 @@ each line. Fields that aren't requested only need to be valid JSON; their values
 from __future__ import annotations
 
 import json
-from operator import attrgetter
 from typing import Any
 
 import msgspec
 import numpy as np
 
 from corpora.documents.batches import BLANK, DocumentBatch, Outcome, Values, batch
+from corpora.documents.formats.fields import MISSING, TIMESTAMPS, URLS, find, find_first, keys_of
+from corpora.documents.formats.json_rows import columns_of
 from corpora.documents.formats.lines import LineParser
 from corpora.documents.item import TEXT
 
@@ -23,12 +24,18 @@ _LONGEST_INT = 4000  # digits; Python refuses to convert more than 4300
 class JsonlParser(LineParser):
     """Lines -> DocumentBatch. url, timestamp and extra columns that aren't strings become their JSON text."""
 
-    def __init__(self, file: str, columns: tuple[str, ...], text_column: str = TEXT) -> None:
+    def __init__(
+        self,
+        file: str,
+        columns: tuple[str, ...],
+        text_column: str = TEXT,
+        urls: tuple[str, ...] = URLS,
+        timestamps: tuple[str, ...] = TIMESTAMPS,
+    ) -> None:
         super().__init__(file, columns)
-        self._names = (text_column, "url", "timestamp", *columns)
-        fields = list(dict.fromkeys(self._names))
-        self._getters = [attrgetter(f"f{fields.index(name)}") for name in self._names]
-        self._decoder = msgspec.json.Decoder(_row_type(fields))
+        self._names = ((text_column,), urls, timestamps, *((name,) for name in columns))
+        found = columns_of(self._names)
+        self._decoder, self._columns = (msgspec.json.Decoder(found[0]), found[1]) if found else (None, [])
 
     def whole(self, block: bytes, first_row: int) -> DocumentBatch | None:
         """The whole block at once, if every line is one plain document.
@@ -38,25 +45,25 @@ class JsonlParser(LineParser):
         are as many values as lines, every line is one value.
         """
         lines = _lines_of_braces(block)
-        if not lines:
+        if not lines or self._decoder is None:
             return None
         try:
             documents = self._decoder.decode_lines(block)
         except (ValueError, RecursionError):  # msgspec's errors and UnicodeDecodeError are ValueErrors
             return None
-        values = [list(map(getter, documents)) for getter in self._getters]
-        if len(documents) != lines or "" in values[0]:
+        values = [column(documents) for column in self._columns]
+        if len(documents) != lines or "" in values[0] or None in values[0]:
             return None
         rows = range(first_row, first_row + len(documents))
         return batch(rows, values, self.columns, [], len(block))
 
     def outcome(self, line: bytes) -> Outcome:
         try:
-            row = self._decoder.decode(line)
+            rows = [self._decoder.decode(line)] if self._decoder else []
         except (ValueError, RecursionError):
-            return self._second_look(line)
-        values: Values = tuple(getter(row) for getter in self._getters)
-        return values if values[0] else f"{self._names[0]} empty"
+            rows = []
+        values: Values = tuple(column(rows)[0] for column in self._columns) if rows else (None,)
+        return values if values[0] else self._second_look(line)
 
     def _second_look(self, line: bytes) -> Outcome:
         """For lines that the strict decoder refuses: bad rows, and a url or timestamp that isn't a string."""
@@ -72,11 +79,11 @@ class JsonlParser(LineParser):
             return "not JSON: nested too deeply"
         if not isinstance(row, dict):
             return f"not an object: {_type_name(row)}"
-        return _text_problem(row, self._names[0]) or self._strings(row, line)
+        return _text_problem(row, self._names[0][0]) or self._strings(row, line)
 
     def _strings(self, row: dict[str, Any], line: bytes) -> Outcome:
-        values = tuple(_as_string(row.get(name)) for name in self._names)
-        for name, value in zip(self._names, values, strict=True):
+        values = tuple(_as_string(find_first(row, names)) for names in self._names)
+        for (name, *_), value in zip(self._names, values, strict=True):
             if value is not None and not _encodable(value):
                 return _bad_characters(name, value, line)
         return values
@@ -90,14 +97,6 @@ def _lines_of_braces(block: bytes) -> int:
         return 0
     between = (characters[newlines - 1] == ord("}")) & (characters[newlines + 1] == ord("{"))
     return len(newlines) + 1 if bool(between.all()) else 0
-
-
-def _row_type(fields: list[str]) -> type[msgspec.Struct]:
-    """A struct with attributes f0 (the text), f1, ...: column names needn't be identifiers."""
-    specification: list[Any] = [("f0", str)]
-    specification += [(f"f{place}", str | None, None) for place in range(1, len(fields))]
-    rename = {f"f{place}": name for place, name in enumerate(fields)}
-    return msgspec.defstruct("Row", specification, rename=rename, gc=False)
 
 
 def _loads(line: str) -> Any:
@@ -118,9 +117,9 @@ def _type_name(value: object) -> str:
 
 
 def _text_problem(row: dict[str, Any], name: str) -> str | None:
-    if name not in row:
-        return f"{name} missing"
-    text = row[name]
+    text = find(row, name)
+    if text is MISSING:
+        return f"{name} missing: {keys_of(row)}"
     if text is None:
         return f"{name} null"
     if not isinstance(text, str):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from corpora.documents.batches import TextBatch
+from corpora.documents.batches import RejectedRow, TextBatch
 from corpora.documents.formats.json_kernels import SLACK, read_field
 from corpora.documents.formats.json_parser import JsonlParser
+from corpora.documents.formats.lines import BOM
 from corpora.documents.formats.utf8_kernels import is_utf8
 from corpora.documents.item import TEXT
-from corpora.texts import Utf8
+from corpora.texts import Utf8, utf8
 
 _SHORTEST = len('{"":"."}')  # the shortest object, without the field's name
 
@@ -17,16 +18,19 @@ _SHORTEST = len('{"":"."}')  # the shortest object, without the field's name
 class JsonTexts:
     """Lines -> TextBatch. Each line has the same outcome as with JsonlParser."""
 
-    def __init__(self, file: str, text_column: str = TEXT) -> None:
+    def __init__(self, parser: JsonlParser, text_column: str) -> None:
         self._column = text_column
-        self._parser = JsonlParser(file, (), text_column)
+        self._parser = parser
 
     def __call__(self, block: bytes, first_row: int) -> TextBatch:
         """`block` holds whole lines; the last may lack its newline."""
-        texts = plain_texts(block, self._column)
+        texts = plain_texts(block.removeprefix(BOM), self._column)
         if texts is None:
             return TextBatch.of(self._parser(block, first_row))
-        return TextBatch(texts, [], len(block))
+        return TextBatch(texts, [], len(block.removeprefix(BOM)))
+
+    def rejected(self, row: RejectedRow, length: int) -> TextBatch:
+        return TextBatch(utf8([]), [row], length)
 
 
 def plain_texts(block: bytes, column: str = TEXT) -> Utf8 | None:

@@ -5,25 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from corpora.documents.batches import TextBatch
+from corpora.documents.formats.fields import timestamp_names, url_names
 from corpora.documents.formats.json_parser import JsonlParser
 from corpora.documents.formats.lines import LineFormat, read_lines
 from corpora.documents.item import WorkItem
 
 
 class JsonLines(LineFormat):
-    """`.jsonl`, `.json`."""
+    """`.jsonl`, `.json`, `.ndjson`."""
 
     name = "jsonl"
-    extensions = (".jsonl", ".json")
+    extensions = (".jsonl", ".json", ".ndjson")
 
     def parser(self, item: WorkItem, columns: tuple[str, ...]) -> JsonlParser:
-        return JsonlParser(item.path, columns, item.text_column)
+        return JsonlParser(item.path, columns, item.text_column, url_names(item), timestamp_names(item))
 
     def texts(self, item: WorkItem, batch_bytes: int) -> Iterator[TextBatch]:
         """Uses kernels, without a Python object per document."""
         from corpora.documents.formats.json_texts import JsonTexts  # compiled by numba, which takes a while to import
 
-        yield from read_lines(item, batch_bytes, JsonTexts(item.path, item.text_column))
+        yield from read_lines(item, batch_bytes, JsonTexts(self.parser(item, ()), item.text_column))
 
 
 JSONL = JsonLines()

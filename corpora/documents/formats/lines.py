@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
-from typing import TypeVar
+from collections.abc import Iterator
+from typing import Protocol, TypeVar
 
-from corpora.documents.batches import BatchBuilder, DocumentBatch, Outcome, TextBatch
+from corpora.documents.batches import BatchBuilder, DocumentBatch, Outcome, RejectedRow, TextBatch, batch
 from corpora.documents.formats.base import Format
 from corpora.documents.item import WorkItem
 from corpora.documents.splitting import Range, blank_line_end, line_end, ranges_of_lines
-from corpora.documents.streams import blocks_of_lines, pieces
+from corpora.documents.streams import LongLine, blocks_of_lines, pieces
 from corpora.errors import TamizError
 from corpora.files import is_local
 
-_BOM = b"\xef\xbb\xbf"
+BOM = b"\xef\xbb\xbf"
 
-Batch = TypeVar("Batch", DocumentBatch, TextBatch)
+Batch = TypeVar("Batch", DocumentBatch, TextBatch, covariant=True)
+
+
+class Parse(Protocol[Batch]):
+    """Blocks of lines -> batches."""
+
+    def __call__(self, block: bytes, first_row: int, /) -> Batch:
+        """`block` holds whole lines; the last may lack its newline."""
+
+    def rejected(self, row: RejectedRow, length: int) -> Batch:
+        """The batch of one rejected row, a line of `length` bytes."""
 
 
 class LineParser(ABC):
@@ -27,20 +37,26 @@ class LineParser(ABC):
         self.columns = columns
 
     def __call__(self, block: bytes, first_row: int) -> DocumentBatch:
-        """`block` holds whole lines; the last may lack its newline."""
-        whole = self.whole(block, first_row)
+        """`block` holds whole lines; the last may lack its newline. A byte order mark at the start of any line is
+        dropped: files may have been joined."""
+        unmarked = block.removeprefix(BOM)
+        whole = self.whole(unmarked, first_row)
         if whole is not None:
             return whole
         builder = BatchBuilder(self.file, self.columns)
         lines = block.split(b"\n")
-        if not lines[-1]:
+        if not lines[-1].removeprefix(BOM):
             lines.pop()
         for row, line in enumerate(lines, first_row):
-            builder.add(row, self.outcome(line), line)
-        return builder.build(len(block))
+            builder.add(row, self.outcome(line.removeprefix(BOM)), line)
+        return builder.build(len(unmarked))
+
+    def rejected(self, row: RejectedRow, length: int) -> DocumentBatch:
+        return batch([], [[] for _ in range(3 + len(self.columns))], self.columns, [row], length)
 
     def whole(self, block: bytes, first_row: int) -> DocumentBatch | None:  # noqa: ARG002
-        """The whole block at once, for speed; None if any line is unusual. Gives the same outcomes as `outcome`."""
+        """The whole block at once, for speed; None if any line is unusual, such as one that starts with a byte order
+        mark. Gives the same outcomes as `outcome`."""
         return None
 
     @abstractmethod
@@ -62,8 +78,8 @@ class LineFormat(Format):
 
         Compressed and remote files stay whole.
         """
-        if item.compression or item.size <= item_bytes or not is_local(item.path):
-            return [Range(0, item.size, 0)]
+        if item.compression or item.size is None or item.size <= item_bytes or not is_local(item.path):
+            return super().split(item, item_bytes)
         border = blank_line_end if item.blank_lines else line_end
         try:
             with open(item.path, "rb", buffering=0) as file:
@@ -72,16 +88,19 @@ class LineFormat(Format):
             raise TamizError(f"can't read {item.path}: {error.strerror or error}") from error
 
 
-def blocks(item: WorkItem, batch_bytes: int) -> Iterator[bytes]:
-    """Whole lines, about batch_bytes at a time, without a byte order mark at the start of the file."""
-    for number, block in enumerate(blocks_of_lines(pieces(item), batch_bytes)):
-        yield block.removeprefix(_BOM) if item.start == number == 0 else block
+def blocks(item: WorkItem, batch_bytes: int) -> Iterator[bytes | LongLine]:
+    """Whole lines, about batch_bytes at a time, and what stands for lines that are too long."""
+    return blocks_of_lines(pieces(item), batch_bytes, item.max_document_bytes)
 
 
-def read_lines(item: WorkItem, batch_bytes: int, parse: Callable[[bytes, int], Batch]) -> Iterator[Batch]:
-    """A batch for each block of lines. parse takes the block and the row of its first line."""
+def read_lines(item: WorkItem, batch_bytes: int, parse: Parse[Batch]) -> Iterator[Batch]:
+    """A batch for each block of lines, and for each line that is too long."""
     row = item.first_row
     for block in blocks(item, batch_bytes):
-        batch = parse(block, row)
-        row += batch.total
-        yield batch
+        if isinstance(block, LongLine):
+            rejected = RejectedRow(item.path, row, item.too_long(block.length), block.first)
+            found = parse.rejected(rejected, block.length + 1)
+        else:
+            found = parse(block, row)
+        row += found.total
+        yield found

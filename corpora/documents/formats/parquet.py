@@ -31,7 +31,7 @@ class Parquet(Format):
         """
         from corpora.documents.formats.parquet_file import opened
 
-        if not item.size:
+        if item.size == 0:
             return [Range(0, 0, 0)]
         try:
             with opened(item.path) as file:
@@ -41,12 +41,12 @@ class Parquet(Format):
             return [Range(0, 0, 0)]
 
     def columns(self, item: WorkItem) -> Sequence[str] | None:
-        """The schema's columns; None if it can't be read: reading the item reports what is wrong."""
+        """The columns, also those inside structs by their paths; None for a damaged file, which reading reports."""
         from corpora.documents.formats.parquet_file import opened
 
         try:
             with opened(item.path) as file:
-                return file.names
+                return [*file.names, *file.paths]
         except (Damage, TamizError):
             return None
 

@@ -8,9 +8,12 @@ from collections.abc import Iterator
 from typing import IO, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from corpora.documents.batches import BatchBuilder, DocumentBatch, Outcome
+from corpora.documents.formats.fields import likely_text, timestamp_names, url_names
+from corpora.documents.formats.parquet_paths import field_of, paths, with_inner
 from corpora.documents.item import WorkItem
 from corpora.documents.source import Damage, unreadable
 from corpora.errors import BadArgument
@@ -32,6 +35,19 @@ class ParquetFile:
         """The names of its columns."""
         return list(self._file.schema_arrow.names)
 
+    @property
+    def paths(self) -> list[str]:
+        """The names of its columns, those inside structs by their paths."""
+        return list(paths(self._file.schema_arrow))
+
+    def has(self, name: str) -> bool:
+        """Whether `name` is a column, or the path to one inside structs."""
+        return field_of(self._file.schema_arrow, name) is not None
+
+    def first_of(self, names: tuple[str, ...]) -> str:
+        """The first of several names that the file has, or else the first."""
+        return next(filter(self.has, names), names[0])
+
     def row_groups(self) -> list[tuple[int, int]]:
         """(rows, uncompressed bytes) of each row group."""
         groups = (self._file.metadata.row_group(g) for g in range(self._file.num_row_groups))
@@ -39,13 +55,14 @@ class ParquetFile:
 
     def refuse_column(self, name: str) -> None:
         """Raises BadArgument unless `name` is a column of strings (or of bytes, which are then read as UTF-8)."""
-        if name not in self.names:
-            columns = ", ".join(self.names)
+        field = field_of(self._file.schema_arrow, name)
+        if field is None:
+            columns = list(paths(self._file.schema_arrow))
             raise BadArgument(
-                f"{self._address} has no column {name}; its columns are {columns}: "
-                "name the one that holds the text with --text-column"
+                f"{self._address} has no column {name}; its columns are {', '.join(columns)}: "
+                f"name the one that holds the text with --text-column {likely_text(columns) or 'NAME'}"
             )
-        kind = self._file.schema_arrow.field(name).type
+        kind = field.type
         if not _is_text(kind):
             raise BadArgument(f"{self._address}: column {name} is {kind}; it must be string")
 
@@ -53,9 +70,10 @@ class ParquetFile:
         """Batches of about batch_bytes of one row group, with the columns among `names` that the file has."""
         metadata = self._file.metadata.row_group(group)
         rows = max(1, metadata.num_rows * batch_bytes // max(1, metadata.total_byte_size))
-        present = [name for name in dict.fromkeys(names) if name in self._file.schema_arrow.names]
+        present = [name for name in dict.fromkeys(names) if self.has(name)]
         try:
-            yield from self._file.iter_batches(min(rows, max(1, metadata.num_rows)), [group], present)
+            for batch in self._file.iter_batches(min(rows, max(1, metadata.num_rows)), [group], present):
+                yield with_inner(batch, present)
         except Exception as error:
             raise self._sort(error, f"in row group {group}") from error
 
@@ -86,24 +104,37 @@ def opened(address: str) -> Iterator[ParquetFile]:
 
 def read_parquet(item: WorkItem, batch_bytes: int, columns: tuple[str, ...]) -> Iterator[DocumentBatch]:
     """Batches of the item's row groups. Raises Damage after the last good one, TamizError if reading itself fails."""
-    names = (item.text_column, "url", "timestamp", *columns)
     with opened(item.path) as file:
+        url, timestamp = file.first_of(url_names(item)), file.first_of(timestamp_names(item))
+        names = (item.text_column, url, timestamp, *columns)
         file.refuse_column(item.text_column)
         row = item.first_row
         for group in range(item.start, item.end):
             for table in file.tables(group, names, batch_bytes):
-                yield _documents(table, row, item.path, names)
+                yield _documents(table, row, item, names)
                 row += table.num_rows
 
 
-def _documents(table: pa.RecordBatch, first_row: int, file: str, names: tuple[str, ...]) -> DocumentBatch:
+def _documents(table: pa.RecordBatch, first_row: int, item: WorkItem, names: tuple[str, ...]) -> DocumentBatch:
     """names: the columns of text, url and timestamp, then the extra ones."""
     missing = [None] * table.num_rows
     values = [_values(table.column(name)) if name in table.schema.names else missing for name in names]
-    builder = BatchBuilder(file, names[3:])
+    builder = BatchBuilder(item.path, names[3:])
+    lengths = _lengths(table, item)
     for row, fields in enumerate(zip(*values, strict=True), first_row):
-        builder.add(row, _outcome(names, fields), _raw(fields[0]))
+        length = lengths[row - first_row] if lengths else None
+        fits = length is None or length <= item.max_document_bytes
+        builder.add(row, _outcome(names, fields) if fits else item.too_long(length or 0), _raw(fields[0]))
     return builder.build(table.nbytes)
+
+
+def _lengths(table: pa.RecordBatch, item: WorkItem) -> list[int | None]:
+    """The bytes of each text; nothing if none can be too long."""
+    if table.nbytes <= item.max_document_bytes:
+        return []
+    column = table.column(item.text_column)
+    plain = column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+    return list(pc.binary_length(plain).to_pylist())
 
 
 def _values(column: Any) -> list[Any]:

@@ -8,7 +8,9 @@ from __future__ import annotations
 from abc import abstractmethod
 
 from corpora.documents.batches import BLANK, DocumentBatch, Outcome, batch
-from corpora.documents.formats.lines import LineParser
+from corpora.documents.formats.lines import BOM, LineParser
+
+_MARKED_LINE = b"\n" + BOM
 
 Texts = list[str | None]
 
@@ -25,6 +27,8 @@ class PlainParser(LineParser):
         """The document of one decoded line that isn't empty, or the reason why it isn't one."""
 
     def whole(self, block: bytes, first_row: int) -> DocumentBatch | None:
+        if _MARKED_LINE in block or block.startswith(BOM):
+            return None
         try:
             lines = block.decode().removesuffix("\n").split("\n")
         except UnicodeDecodeError:

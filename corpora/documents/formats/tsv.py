@@ -9,17 +9,21 @@ from corpora.documents.item import WorkItem
 
 
 class TsvParser(PlainParser):
-    """A line is split at its first tab; further tabs belong to the passage."""
+    """A line is split at its first tab; further tabs belong to the passage. scheme: of the urls."""
+
+    def __init__(self, file: str, columns: tuple[str, ...], scheme: str = "tsv") -> None:
+        super().__init__(file, columns)
+        self._scheme = scheme
 
     def split(self, lines: list[str]) -> tuple[Texts, Texts]:
         parts = [line.partition("\t") for line in lines]
-        return [part[2] for part in parts], [f"tsv:{part[0]}" for part in parts]
+        return [part[2] for part in parts], [f"{self._scheme}:{part[0]}" for part in parts]
 
     def row(self, line: str) -> Outcome:
         identity, tab, passage = line.partition("\t")
         if not tab:
             return "no tab"
-        return self.document(passage, f"tsv:{identity}") if passage else "text empty"
+        return self.document(passage, f"{self._scheme}:{identity}") if passage else "text empty"
 
 
 class Tsv(LineFormat):

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from corpora.documents.batches import BatchBuilder, DocumentBatch, Outcome
-from corpora.documents.formats.lines import LineFormat, blocks
+from corpora.documents.formats.lines import BOM, LineFormat, blocks
 from corpora.documents.formats.plain import PlainParser, Texts
 from corpora.documents.item import WorkItem
 from corpora.documents.source import Damage
+from corpora.documents.streams import LongLine
 
 
 class TxtParser(PlainParser):
@@ -34,6 +35,7 @@ class Paragraphs:
         self._parser = TxtParser(item.path, columns)
         self._row = item.first_row  # row of the next line
         self._first = 0  # row of the open document's first line
+        self._length = 0  # its bytes
 
     def __call__(self, block: bytes) -> DocumentBatch:
         """The documents that end in `block`, which holds whole lines."""
@@ -42,15 +44,27 @@ class Paragraphs:
         if not lines[-1]:
             lines.pop()
         for row, line in enumerate(lines, self._row):
-            text = line.removesuffix(b"\r")
+            text = line.removeprefix(BOM).removesuffix(b"\r")
             if not text:
                 self._close(builder)
                 continue
-            if not self.lines:
-                self._first = row
-            self.lines.append(text)
+            self._add(row, text, len(text))
         self._row += len(lines)
         return builder.build(len(block))
+
+    def long_line(self, line: LongLine) -> DocumentBatch:
+        """Continues the open document with a line that alone is too long."""
+        self._add(self._row, line.first, line.length)
+        self._row += 1
+        return BatchBuilder(self._item.path, self._columns).build(line.length + 1)
+
+    def _add(self, row: int, text: bytes, length: int) -> None:
+        """Of a document that is too long, only the beginning is held."""
+        if not self.lines:
+            self._first, self._length = row, -1
+        self._length += length + 1
+        if self._length <= self._item.max_document_bytes or not self.lines:
+            self.lines.append(text)
 
     def last(self) -> DocumentBatch:
         """The document that ends with the item, if there is one."""
@@ -61,7 +75,8 @@ class Paragraphs:
     def _close(self, builder: BatchBuilder) -> None:
         if self.lines:
             raw = b"\n".join(self.lines)
-            builder.add(self._first, self._outcome(raw), raw)
+            fits = self._length <= self._item.max_document_bytes
+            builder.add(self._first, self._outcome(raw) if fits else self._item.too_long(self._length), raw)
             self.lines = []
 
     def _outcome(self, raw: bytes) -> Outcome:
@@ -92,7 +107,7 @@ def _paragraphs(item: WorkItem, batch_bytes: int, columns: tuple[str, ...]) -> I
     parse = Paragraphs(item, columns)
     try:
         for block in blocks(item, batch_bytes):
-            yield parse(block)
+            yield parse.long_line(block) if isinstance(block, LongLine) else parse(block)
     except Damage as damage:
         if not parse.lines:
             raise

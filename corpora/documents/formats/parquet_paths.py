@@ -1,0 +1,44 @@
+"""Columns inside structs of a Parquet file, by their path, such as `metadata.text`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import pyarrow as pa
+
+
+def field_of(schema: pa.Schema, name: str) -> pa.Field | None:
+    """The column of that name, or else the one at that path; None if there is neither."""
+    if name in schema.names:
+        return schema.field(schema.get_all_field_indices(name)[0])
+    first, *rest = name.split(".")
+    if not rest or first not in schema.names:
+        return None
+    field = schema.field(schema.get_all_field_indices(first)[0])
+    for part in rest:
+        if not pa.types.is_struct(field.type) or field.type.get_field_index(part) < 0:
+            return None
+        field = field.type.field(part)
+    return field
+
+
+def paths(schema: pa.Schema) -> Iterator[str]:
+    """The names of all columns, those inside structs by their paths."""
+    for field in schema:
+        if pa.types.is_struct(field.type) and field.type.num_fields:
+            yield from (f"{field.name}.{inner}" for inner in paths(pa.schema(list(field.type))))
+        else:
+            yield field.name
+
+
+def with_inner(batch: pa.RecordBatch, names: Iterable[str]) -> pa.RecordBatch:
+    """The batch with a column for each of the names that is a path."""
+    for name in names:
+        if name in batch.schema.names:
+            continue
+        first, *rest = name.split(".")
+        column = batch.column(batch.schema.get_all_field_indices(first)[0])
+        for part in rest:
+            column = column.flatten()[column.type.get_field_index(part)]  # unlike `field`, heeds the struct's nulls
+        batch = batch.append_column(name, column)
+    return batch
