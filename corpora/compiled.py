@@ -25,11 +25,18 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numba.misc.appdirs import user_cache_dir
 
+from corpora.errors import TamizError
 from corpora.kernel_cache import cache_folder, digest, temporary_folder
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _log = logging.getLogger(__name__)
+
+_config: Any = numba.config
+if _config.DISABLE_JIT:
+    raise TamizError(
+        "numba's compiler is switched off (NUMBA_DISABLE_JIT), and the kernels are made for it: unset the variable"
+    )
 
 
 def _choose_cache() -> Path:
@@ -43,7 +50,13 @@ def _choose_cache() -> Path:
 
 
 CACHE = _choose_cache()
+COMPILING = "compiling kernels, once"  # what a program says while a first call takes seconds
 _deciding = Lock()
+
+
+def nothing_compiled() -> bool:
+    """Whether the cache is still empty, so that first calls take seconds."""
+    return next(CACHE.rglob("*.nbi"), None) is None
 
 
 def kernel(function: Function) -> Function:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any, Protocol
 
 from tamiz.log import log
 
@@ -42,35 +43,48 @@ def table(title: str, header: Sequence[str], rows: Sequence[Sequence[object]]) -
     Console(width=width, highlight=False).print(drawn)
 
 
+class Bar(Protocol):
+    """The progress of one piece of work, on a terminal or in lines."""
+
+    def __call__(self, done: int, total: int) -> None:
+        """Shows a ratio, in any unit."""
+
+    def phase(self, text: str) -> None:
+        """Names what is being done now, of which nobody knows how long it takes, until the next ratio."""
+
+
 @contextmanager
-def progress(label: str) -> Iterator[Callable[[int, int], None]]:
-    """Yields `update(done, total)`, in any unit: only the ratio is shown."""
+def progress(label: str) -> Iterator[Bar]:
+    """Yields a bar; an update also writes the log: by the first one, the output folder exists."""
     if sys.stdout.isatty():
-        with _bar(label) as update:
-            yield _logged(update)
+        with _drawn(label) as bar:
+            yield bar
     else:
-        yield _logged(_Lines(label).update)
-
-
-def _logged(update: Callable[[int, int], None]) -> Callable[[int, int], None]:
-    """Also writes the log on each update: by the first one, the output folder exists."""
-
-    def both(done: int, total: int) -> None:
-        log.flush()
-        update(done, total)
-
-    return both
+        yield _Lines(label)
 
 
 @contextmanager
-def _bar(label: str) -> Iterator[Callable[[int, int], None]]:
+def _drawn(label: str) -> Iterator[Bar]:
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
     columns = ("[bold]{task.description}", BarColumn(), "{task.percentage:>3.0f}%")
     with Progress(*(TextColumn(c) if isinstance(c, str) else c for c in columns), TimeElapsedColumn(),
                   TimeRemainingColumn()) as bar:  # fmt: skip
-        task = bar.add_task(label, total=1.0)
-        yield lambda done, total: bar.update(task, completed=done / max(total, 1))
+        yield _Drawn(bar, label)
+
+
+class _Drawn:
+    def __init__(self, bar: Any, label: str) -> None:
+        self._bar, self._label = bar, label
+        self._task = bar.add_task(label, total=1.0)
+
+    def __call__(self, done: int, total: int) -> None:
+        log.flush()
+        self._bar.update(self._task, description=self._label, total=1.0, completed=done / max(total, 1))
+
+    def phase(self, text: str) -> None:
+        log.flush()
+        self._bar.update(self._task, description=f"{self._label}: {text}", total=None)
 
 
 class _Lines:
@@ -80,12 +94,18 @@ class _Lines:
         self._label = label
         self._begun = self._last = time.monotonic()
 
-    def update(self, done: int, total: int) -> None:
+    def __call__(self, done: int, total: int) -> None:
+        log.flush()
         now = time.monotonic()
         if now - self._last < SECONDS_BETWEEN_LINES:
             return
         self._last = now
         say(f"  {self._label}: {done / max(total, 1):4.0%} after {now - self._begun:.0f} s")
+
+    def phase(self, text: str) -> None:
+        log.flush()
+        self._last = time.monotonic()
+        say(f"  {self._label}: {text}, after {self._last - self._begun:.0f} s")
 
 
 def count(number: int | float) -> str:

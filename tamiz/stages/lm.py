@@ -82,11 +82,25 @@ def lm_stage(patterns: Inputs, out: Path, settings: LmSettings, context: Context
     made_from = _made_from(settings, input_identities(items, out.parent, known=known), share)
     state = _state(old, made_from, described, settings)
     if state == "new":
+        _check_own(out, settings)
         _train(items, out, settings, made_from, share)
     content = lm_json.read(described)
     many = too_many_rejected(lm_json.rejected_folder(out), content.counts, context.max_rejected)
     damaged = [f"{d['file']}: {d['damage']}" for d in content.damaged]
     return StageReport("lm", state, out, _rows(content, out), (), damaged, many, content.facts)
+
+
+def _check_own(out: Path, settings: LmSettings) -> None:
+    """Raises StaleOutput if a file that would be overwritten was brought: LM.json or notes mark tamiz's own."""
+    if lm_json.manifest_path(out).exists() or lm_json.progress_folder(out).exists():
+        return
+    given = Path(settings.tokenizer).resolve() if settings.tokenizer else None
+    for path in (out, lm_json.tokenizer_path(out)):
+        if path.exists() and path.resolve() != given:
+            raise StaleOutput(
+                f"{path} is there, but no {lm_json.manifest_path(out).name} that says it was made by tamiz: "
+                "choose another --out, or move it away"
+            )
 
 
 def _remove_stale(out: Path, settings: LmSettings) -> None:
@@ -107,14 +121,16 @@ def _train(items: list[WorkItem], out: Path, settings: LmSettings, made_from: Ma
 
     rejected = lm_json.rejected_folder(out)
     shutil.rmtree(rejected, ignore_errors=True)  # another run's: LM.json lists what lies there
-    with progress("lm") as update:
-        reading = part_of(update, 0, reading_percent(settings))
+    with progress("lm") as bar:
+        reading = part_of(bar, 0, reading_percent(settings))
         texts = Texts(items, rejected, reading, share)
         train_lm(
             texts,
             out,
             settings=settings,
-            progress=update,
+            progress=bar,
+            phase=bar.phase,
+            where=lambda: texts.place,
             extra=lambda: {
                 "made_from": msgspec.to_builtins(made_from),
                 "fingerprint": made_from.fingerprint(),
@@ -132,6 +148,8 @@ def _made_from(settings: LmSettings, identities: list[InputIdentity], share: flo
     plain: dict[str, Any] = {**msgspec.to_builtins(base), "share": share}
     plain["train_tokenizer"] = settings.vocabulary_size  # explicit or default
     plain["prune"] = _thresholds(settings)
+    if not settings.skip_symbols:
+        del plain["skip_symbols"]  # so that fingerprints are the same as before this setting existed
     if settings.tokenizer:
         path = Path(settings.tokenizer)
         if not path.is_file():
