@@ -17,6 +17,7 @@ from corpora.errors import BadArgument, StaleOutput
 from corpora.manifest import InputIdentity, MadeFrom, Manifest, State
 from corpora.perplexity.routing import LmChoice
 from corpora.perplexity.settings import LmSettings
+from corpora.text.normalise import CCNET, Normaliser
 from tamiz.console import count, progress, size
 from tamiz.recipes.schema import Recipe, Section, patterns
 from tamiz.stages.common import Context, Plan, Stage, StageReport
@@ -205,7 +206,8 @@ def foreign_lm(choice: LmChoice) -> StageReport:
     described = lm_json.manifest_path(file).is_file()  # it says the rest
     if not described and (choice.mode is None or (choice.tokenizer is None and choice.mode != "bertin")):
         raise BadArgument(f"lm.file {file} needs score.mode and, except in mode bertin, lm.tokenizer")
-    digest = resolve_lm(file, choice.tokenizer, choice.mode, trust=choice.trust).sha256["lm_sha256"] or ""
+    found = resolve_lm(file, choice.tokenizer, choice.mode, trust=choice.trust, normaliser=choice.normaliser)
+    digest = found.sha256["lm_sha256"] or ""
     row = ("brought", "with its LM.json") if described else ("brought, sha256", digest[:16] + "…")
     return StageReport("lm", "finished", file, [row])
 
@@ -215,7 +217,8 @@ def lm_choice(plan: Plan) -> LmChoice:
     lm, score = plan.recipe.lm, plan.recipe.score
     mode = score.mode if score else None
     if lm.file:
-        return LmChoice(lm.file, None, lm.tokenizer, mode, lm.trust)
+        normaliser = Normaliser(score.lower_case, score.remove_accents) if score else CCNET
+        return LmChoice(lm.file, None, lm.tokenizer, mode, lm.trust, normaliser)
     return LmChoice(str(plan.folder("lm") / NAME), mode=mode)
 
 
