@@ -92,11 +92,10 @@ class BucketsSettings(SampleSettings, frozen=True, kw_only=True, tag="buckets"):
 
     def identity(self) -> dict[str, Any]:
         """As before cutoffs could be given, but for the rounding to so many decimals, which came with them."""
-        plain = super().identity()
-        return {
-            **{key: value for key, value in plain.items() if key != "cutoffs" or value is not None},
-            "decimals": 1,
-        }
+        plain = {**super().identity(), "decimals": 1}
+        if self.cutoffs is None:
+            del plain["cutoffs"]
+        return plain
 
     def unscaled(self, scores: LogHistogram) -> Buckets:
         if self.cutoffs:
