@@ -26,11 +26,18 @@ from numba.extending import intrinsic
 from numba.misc.appdirs import user_cache_dir
 
 from corpora.compiling import announce
+from corpora.errors import TamizError
 from corpora.kernel_cache import cache_folder, digest, temporary_folder
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _log = logging.getLogger(__name__)
+
+_config: Any = numba.config
+if _config.DISABLE_JIT:
+    raise TamizError(
+        "numba's compiler is switched off (NUMBA_DISABLE_JIT), and the kernels are made for it: unset the variable"
+    )
 
 
 def _choose_cache() -> Path:

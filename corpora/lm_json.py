@@ -49,6 +49,11 @@ def rejected_folder(lm: str | Path) -> Path:
     return Path(lm).with_suffix(".rejected")
 
 
+def progress_folder(lm: str | Path) -> Path:
+    """Notes of a training that isn't finished. Its presence says that files without LM.json are tamiz's own."""
+    return Path(lm).parent / manifest.PROGRESS / Path(lm).name
+
+
 def is_lm_json(path: Path) -> bool:
     """Whether the file is an LM.json, damaged or not; cheap."""
     if path.name == manifest.NAME or not path.is_file():

@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 
 from corpora import files
-from corpora.annotations.annotator import REASON, Annotate, Annotator
+from corpora.annotations.annotator import FACTS, REASON, Annotate, Annotator
 from corpora.annotations.columns import AnnotationColumns, arrow_schema
 from corpora.annotations.joining import FACT, SETTING
 from corpora.documents.batches import FIRST_BYTES, RejectedRow
@@ -64,16 +64,21 @@ class AnnotateWork:
     def __call__(self, item: WorkItem) -> ItemResult:
         annotate, annotator = self.load(), self.annotator
         columns = AnnotationColumns(annotator.schema)
+        facts: dict[str, Counter[str]] = {}
         with ItemReader(self.out, item, annotator.columns) as reader:
             for batch in reader.batches():
                 try:
-                    reader.reject(_add(columns, batch, annotate(batch, item), item))
+                    found = dict(annotate(batch, item))
+                    for fact, numbers in found.pop(FACTS, {}).items():
+                        facts.setdefault(fact, Counter()).update(numbers)
+                    reader.reject(_add(columns, batch, found, item))
                 except ValueError as error:
                     raise TamizError(f"the annotator {annotator.name} failed on {item.path}: {error}") from error
         path = reader.out / f"{item.name}.parquet"
         rows = columns.write(path)
         counted = {fact: columns.counts(column) for fact, column in annotator.counted.items()}
-        return reader.result(kept=rows - reader.rejected, files=[record(reader.out, path, rows=rows)], facts=counted)
+        records = [record(reader.out, path, rows=rows)]
+        return reader.result(kept=rows - reader.rejected, files=records, facts={**counted, **facts})
 
 
 def file_contents(annotator: Annotator) -> tuple[tuple[str, str], ...]:
@@ -152,15 +157,15 @@ def run_annotator(
     work.load()
 
     def finish(results: list[ItemResult]) -> Finish:
-        return Finish(facts={**facts, **_summed(results, annotator.counted)})
+        return Finish(facts={**facts, **_summed(results)})
 
     return run_stage(out, made_from, [Pass(work, items)], runner, rebuild=rebuild, progress=progress, finish=finish)
 
 
-def _summed(results: Sequence[ItemResult], counted: Mapping[str, str]) -> dict[str, dict[str, int]]:
-    """Rows by value, for each counted column that has any value."""
-    sums: dict[str, Counter[str]] = {fact: Counter() for fact in counted}
+def _summed(results: Sequence[ItemResult]) -> dict[str, dict[str, int]]:
+    """The facts of all items, if they have any value: rows by value for each counted column, and the annotator's."""
+    sums: dict[str, Counter[str]] = {}
     for result in results:
-        for fact, total in sums.items():
-            total.update(result.facts.get(fact, {}))
+        for fact, numbers in result.facts.items():
+            sums.setdefault(fact, Counter()).update(numbers)
     return {fact: dict(sorted(total.items())) for fact, total in sums.items() if total}

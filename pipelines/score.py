@@ -10,11 +10,13 @@ from typing import Any
 from corpora.documents.item import WorkItem
 from corpora.documents.items import work_items
 from corpora.documents.sources import Inputs
-from corpora.manifest import MadeFrom
+from corpora.manifest import MadeFrom, is_finished
 from corpora.perplexity.annotator import Perplexity
 from corpora.perplexity.routing import LmChoice
+from corpora.text.normalise import Normaliser
 from pipelines.accounts import input_identities
 from pipelines.annotate import AnnotateWork, run_annotator
+from pipelines.known_tokens import check_known
 from pipelines.once import ItemResult
 from pipelines.runners import Progress
 from pipelines.settings import RunnerSettings, ScoreSettings
@@ -57,24 +59,43 @@ def score(
 ) -> Outcome:
     """Scores every document that the patterns name, with one model or with the model of its language.
 
-    Raises BadArgument for a pattern that matches no files or a path that names no language, DamagedFile for a bad
+    Raises BadArgument for a pattern that matches no files, a path that names no language, or a model that doesn't know the documents' words, DamagedFile for a bad
     model, StaleOutput if the folder was made from something else.
     """
     if isinstance(lm, Path):
-        lm = [LmChoice(str(lm), tokenizer=str(tokenizer) if tokenizer else None, mode=settings.mode)]
+        given = str(tokenizer) if tokenizer else None
+        lm = [LmChoice(str(lm), None, given, settings.mode, normaliser=normaliser_of(settings))]
     annotator = Perplexity(models=tuple(lm), language_column=settings.language_column)
     items = work_items(patterns, settings.item_bytes)
     annotator.check(items)
     made_from = MadeFrom(
         stage="score",
-        algorithm=annotator.algorithm,
+        algorithm=_algorithm(annotator),
         settings={**_plain(settings), **annotator.identity(items)},
         inputs=input_identities(items, out),
     )
+    if not settings.allow_unknown and (rebuild or not is_finished(out, made_from)):
+        check_known(items, annotator, AnnotateWork(str(out), made_from.fingerprint(), annotator).load())
     return run_annotator(items, annotator, out, made_from, runner, facts={}, rebuild=rebuild, progress=progress)
 
 
+def normaliser_of(settings: ScoreSettings) -> Normaliser:
+    return Normaliser(settings.lower_case, settings.remove_accents)
+
+
+def _algorithm(annotator: Perplexity) -> int:
+    """2 since mode ccnet gives no perplexity to a text of which the normaliser leaves nothing."""
+    ccnet = any(annotator.mode(choice) == "ccnet" for choice in annotator.models)
+    return annotator.algorithm + ccnet
+
+
 def _plain(settings: ScoreSettings) -> dict[str, Any]:
-    """Leaves out an unset `language_column`, so that fingerprints are the same as before this setting existed."""
+    """Leaves out an unset `language_column`, so that fingerprints are the same as before this setting existed.
+
+    The model's identity says what its normaliser is; `allow_unknown` changes no score.
+    """
     plain = settings_dict(settings)
-    return {key: value for key, value in plain.items() if key != "language_column" or value is not None}
+    unset = {"lower_case", "remove_accents", "allow_unknown"} | (
+        {"language_column"} if settings.language_column is None else set()
+    )
+    return {key: value for key, value in plain.items() if key not in unset}

@@ -31,6 +31,12 @@ class ScoreSettings(Config, frozen=True, kw_only=True):
     """How text is split into sentences, see `corpora.perplexity.model`. None: as recorded in LM.json."""
     language_column: str | None = None
     """The column or JSON field with a document's language. None: with several models, the file's path names it."""
+    lower_case: bool = True
+    """Whether the normaliser makes text lower case. For a model without LM.json: CCNet's need it, edugp's don't."""
+    remove_accents: bool = True
+    """Whether the normaliser removes accents. For a model without LM.json: CCNet's need it, edugp's don't."""
+    allow_unknown: bool = False
+    """Score even if the model doesn't know most of the documents' pieces or words."""
     item_bytes: int = 64 * MEBIBYTE
     """Inputs that can be split are split into items of about this many bytes."""
 

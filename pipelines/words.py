@@ -7,7 +7,7 @@ summing needs memory for a 64th of the distinct words. All files are in `.progre
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -123,17 +123,21 @@ def train_on_corpus(
     *,
     rebuild: bool = False,
     progress: Progress | None = None,
+    phase: Callable[[str], None] = lambda _: None,
 ) -> Outcome:
     """Makes sure that `out` holds the tokenizer trained on the words of all documents.
 
-    Raises TamizError if there are too few words for the vocabulary; the counts are kept for the next attempt.
+    phase: called with the name of each phase whose progress isn't known. Raises TamizError if there are too few words
+    for the vocabulary; the counts are kept for the next attempt.
     """
     fingerprint = _counted_from(made_from, settings).fingerprint()
     count = CountWork(str(out), fingerprint, settings.keeps_spaces, settings.seed)
     passes = [Pass(count, items), Pass(SumWork(str(out), fingerprint, len(items)), parts(len(items)))]
 
     def finish(counted: list[ItemResult], _: list[ItemResult]) -> Finish:
-        facts = train_on_words(_corpus(counted, out, settings), out, settings)
+        phase("selecting words")
+        corpus = _corpus(counted, out, settings)
+        facts = train_on_words(corpus, out, settings, kept=out / PROGRESS, phase=phase)
         return Finish([record(out, out / name) for name in facts["files"]], facts)
 
     return run_stage(out, made_from, passes, runner, rebuild=rebuild, progress=progress, finish=finish)

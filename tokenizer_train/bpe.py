@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from corpora.words.selection import Selected
@@ -10,7 +11,7 @@ from tokenizer_train.model_proto import settle
 from tokenizer_train.settings import TokenizerSettings
 
 
-def train_bpe(selected: Selected, settings: TokenizerSettings) -> bytes:
+def train_bpe(selected: Selected, settings: TokenizerSettings, kept: Path | None = None) -> bytes:
     """A BPE model of `settings.num_pieces` pieces: <unk> 0, <s> 1, </s> 2, <pad> 3, bytes 4 to 259, then its own.
 
     Without `lowercase`, text is encoded as it is, with spaces and line ends, and the selected words must come from
@@ -22,6 +23,7 @@ def train_bpe(selected: Selected, settings: TokenizerSettings) -> bytes:
     model = train_engine(
         weighted(selected),
         settings,
+        kept,
         model_type="bpe",
         input_format="tsv",
         byte_fallback=True,

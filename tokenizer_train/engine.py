@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
+from corpora.encoding.sentencepiece.training import TrainingRefused, train_sentencepiece
 from corpora.errors import TamizError
 from corpora.words.selection import Selected
 from tokenizer_train.settings import TokenizerSettings
@@ -20,30 +21,26 @@ _TOO_HIGH = re.compile(r"Vocabulary size too high \(\d+\)\. Please set it to a v
 _TOO_LOW = re.compile(r"Vocabulary size is smaller than required_chars\. \d+ vs (\d+)")
 
 
-def train_engine(lines: Iterable[str], settings: TokenizerSettings, **options: Any) -> bytes:
+def train_engine(
+    lines: Iterable[str], settings: TokenizerSettings, kept: Path | None = None, **options: Any
+) -> bytes:
     """A model of `settings.num_pieces` pieces, as SentencePiece saves it; depends only on the lines and their order.
 
-    Raises TamizError if the text is too small for the vocabulary, or the vocabulary too small for the text's
-    characters.
+    kept: see `train_sentencepiece`. Raises TamizError if the text is too small for the vocabulary, or the vocabulary
+    too small for the text's characters.
     """
-    import sentencepiece
-
-    model = io.BytesIO()
+    common = {
+        "vocab_size": settings.num_pieces,
+        "hard_vocab_limit": not settings.fill_unused,
+        "shuffle_input_sentence": False,
+        "max_sentence_length": LONGEST_SENTENCE,
+        "num_threads": settings.num_threads,
+        "minloglevel": 2,
+    }
     try:
-        sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=iter(lines),
-            model_writer=model,
-            vocab_size=settings.num_pieces,
-            hard_vocab_limit=not settings.fill_unused,
-            shuffle_input_sentence=False,
-            max_sentence_length=LONGEST_SENTENCE,
-            num_threads=settings.num_threads,
-            minloglevel=2,
-            **options,
-        )
-    except RuntimeError as error:
+        return train_sentencepiece(lines, {**common, **options}, kept)
+    except TrainingRefused as error:
         raise _reason(str(error), settings) from None
-    return model.getvalue()
 
 
 def weighted(selected: Selected) -> Iterator[str]:

@@ -19,8 +19,11 @@ from tokenizer_train.export import BOS, EOS, PAD, UNK, export_unigram, sentinel_
 from tokenizer_train.sample import Sample, draw
 from tokenizer_train.settings import TokenizerSettings
 
+Phase = Callable[[str], None]
+
 CHECKED_DOCUMENTS = 300
 CHECKED_BYTES = 2_000_000
+CHECKING = "comparing the engines"  # a phase
 _SPECIAL_STRINGS = (PAD, EOS, UNK, BOS)
 
 
@@ -38,9 +41,18 @@ class Corpus:
     words_cut: int
 
 
-def train_tokenizer(documents: Callable[[], Iterable[str]], out: Path, settings: TokenizerSettings) -> dict[str, Any]:
+def train_tokenizer(
+    documents: Callable[[], Iterable[str]],
+    out: Path,
+    settings: TokenizerSettings,
+    *,
+    kept: Path | None = None,
+    phase: Phase = lambda _: None,
+) -> dict[str, Any]:
     """Trains on a draw of the documents, read once (for kind `bytes` not at all), and writes the folder.
 
+    kept: a folder for what SentencePiece trained, should the run be interrupted later. phase: called with the name of
+    each phase whose progress isn't known.
     Returns facts: vocab_size, pieces that text can yield, documents and bytes seen and learned from, the self-check's
     counts, sha256 by file name. Raises TamizError if the text is too small for the vocabulary or the engines
     disagree.
@@ -51,22 +63,39 @@ def train_tokenizer(documents: Callable[[], Iterable[str]], out: Path, settings:
         return _facts(out, export_bytes(settings.extra_ids, out), settings, Sample(), 256)
     sample = draw(documents(), seed=settings.seed, most=settings.sample, most_bytes=settings.sample_bytes)
     if settings.kind == "bpe":
-        model = _bpe(_words(sample.texts, settings), settings)
+        phase(training_phase(settings))
+        model = _bpe(_words(sample.texts, settings), settings, kept)
     else:
         from tokenizer_train.unigram import train_unigram
 
-        model = train_unigram(sample.texts, settings)
+        phase(training_phase(settings))
+        model = train_unigram(sample.texts, settings, kept)
+    phase(CHECKING)
     return _exported(model, sample, out, settings)
 
 
-def train_on_words(corpus: Corpus, out: Path, settings: TokenizerSettings) -> dict[str, Any]:
+def training_phase(settings: TokenizerSettings) -> str:
+    """The name of the longest phase."""
+    return f"SentencePiece, {settings.num_pieces:,} pieces"
+
+
+def train_on_words(
+    corpus: Corpus,
+    out: Path,
+    settings: TokenizerSettings,
+    *,
+    kept: Path | None = None,
+    phase: Phase = lambda _: None,
+) -> dict[str, Any]:
     """As `train_tokenizer`, from the words of a whole corpus. Facts include how many there were, and were used."""
+    phase(training_phase(settings))
     if settings.kind == "bpe":
-        model = _bpe(corpus.selected, settings)
+        model = _bpe(corpus.selected, settings, kept)
     else:
         from tokenizer_train.unigram import train_unigram_on_words
 
-        model = train_unigram_on_words(corpus.selected, settings)
+        model = train_unigram_on_words(corpus.selected, settings, kept)
+    phase(CHECKING)
     sample = Sample(corpus.texts, corpus.documents, corpus.bytes, corpus.bytes, 0)
     facts = _exported(model, sample, out, settings)
     selected = corpus.selected
@@ -89,10 +118,10 @@ def _words(texts: list[str], settings: TokenizerSettings) -> Selected:
     return select([table.words()], **settings.selection())
 
 
-def _bpe(selected: Selected, settings: TokenizerSettings) -> bytes:
+def _bpe(selected: Selected, settings: TokenizerSettings, kept: Path | None) -> bytes:
     from tokenizer_train.bpe import train_bpe
 
-    return train_bpe(selected, settings)
+    return train_bpe(selected, settings, kept)
 
 
 def _exported(model: bytes, sample: Sample, out: Path, settings: TokenizerSettings) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 from corpora.words.selection import Selected
@@ -15,19 +16,19 @@ SEEDS_PER_PIECE = 6  # pieces that training begins with, per piece that stays (b
 _FEWEST_SEEDS, _MOST_SEEDS = 1000, 1_000_000  # SentencePiece's own bound and default
 
 
-def train_unigram(documents: Iterable[str], settings: TokenizerSettings) -> bytes:
+def train_unigram(documents: Iterable[str], settings: TokenizerSettings, kept: Path | None = None) -> bytes:
     """A unigram model of `settings.num_pieces` pieces: <pad> 0, </s> 1, <unk> 2, no bos; scores rounded.
 
     Equal documents in equal order, settings and sentencepiece version give equal bytes. Memory: about 20 times the
-    text. Raises TamizError if the text is too small for the vocabulary, or the vocabulary too small for the text's
-    characters.
+    text. kept: see `train_sentencepiece`. Raises TamizError if the text is too small for the vocabulary, or the
+    vocabulary too small for the text's characters.
     """
     lines = (part for document in documents for part in sentences(document))
-    model = train_engine(lines, settings, character_coverage=settings.coverage, **_options(settings))
+    model = train_engine(lines, settings, kept, character_coverage=settings.coverage, **_options(settings))
     return settle(model, settings.num_pieces)
 
 
-def train_unigram_on_words(selected: Selected, settings: TokenizerSettings) -> bytes:
+def train_unigram_on_words(selected: Selected, settings: TokenizerSettings, kept: Path | None = None) -> bytes:
     """As `train_unigram`, from words and their counts: a third of the time. Memory: some 600 MB for 200,000 words."""
     import sentencepiece
 
@@ -36,7 +37,7 @@ def train_unigram_on_words(selected: Selected, settings: TokenizerSettings) -> b
     characters = alphabet(selected, settings, normalizer.normalize, selected.occurrences)
     seeds = min(max(SEEDS_PER_PIECE * settings.num_pieces, _FEWEST_SEEDS), _MOST_SEEDS)
     model = train_engine(
-        weighted(selected), settings, input_format="tsv", seed_sentencepiece_size=seeds, **characters, **options
+        weighted(selected), settings, kept, input_format="tsv", seed_sentencepiece_size=seeds, **characters, **options
     )
     return settle(model, settings.num_pieces)
 

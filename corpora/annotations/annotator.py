@@ -13,6 +13,7 @@ from corpora.documents.batches import DocumentBatch
 from corpora.documents.item import WorkItem
 
 REASON = "rejected"  # key in the result of `annotate`: why a document can't be annotated
+FACTS = "facts"  # key in the result of `annotate`: fact -> value -> how many, summed into the manifest's facts
 
 Annotate = Callable[[DocumentBatch, WorkItem], Mapping[str, Any]]  # the batch's columns, see `Annotator.annotate`
 
@@ -72,7 +73,8 @@ class Annotator(Config, frozen=True, kw_only=True, tag_field="annotator"):
 
         A column is a numpy array[n] (NaN is null; masked arrays are fine), a list with None for null, or an Arrow
         array. The key "rejected" may hold n reasons: a str for a document that can't be annotated, None for the
-        others. Such a document is rejected with that reason, and its columns are null.
+        others. Such a document is rejected with that reason, and its columns are null. The key "facts" may hold
+        counts, {fact: {value: number}}: the manifest has their sums over all documents.
         """
         raise NotImplementedError(f"{type(self).__name__} has neither annotate nor load")
 

@@ -10,16 +10,20 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from corpora.annotations.annotator import REASON, Annotate, Annotator
+from corpora.annotations.annotator import FACTS, REASON, Annotate, Annotator
 from corpora.documents.batches import DocumentBatch
 from corpora.documents.groups import check_language_column, language_of_item, language_of_value
 from corpora.documents.item import WorkItem
 from corpora.errors import BadArgument, DamagedFile
 from corpora.loaded import Loaded, check_content
-from corpora.perplexity.lm_files import resolve_lm
-from corpora.perplexity.model import PerplexityModel
+from corpora.perplexity.lm_files import LmFiles, resolve_lm
+from corpora.perplexity.model import PerplexityModel, Scores
 from corpora.perplexity.routing import LmChoice
+from corpora.perplexity.settings import ScoringMode
+from corpora.perplexity.unknown_tokens import ALL, TOKENS, UNKNOWN_TOKENS
+from corpora.text.normalise import CCNET, Normaliser
 
+NOTHING_LEFT = "nothing left to score"  # by the normaliser, in mode ccnet: CCNet gives no perplexity either
 LANGUAGE_CHARACTERS = 64  # the most characters of an unknown language to show in a rejection reason
 Content = tuple[str | None, str | None]  # sha256 of model and tokenizer
 
@@ -69,10 +73,14 @@ class Perplexity(Annotator, frozen=True, kw_only=True, tag="perplexity"):
         routes = {} if self.language_column or not self.languages else _routes(items, self.languages)
         found: dict[str | None, dict[str, Any]] = {}
         for choice in self.models:
-            files = resolve_lm(choice.path, choice.tokenizer, choice.mode, trust=choice.trust)
-            found[choice.language] = {"mode": files.mode, **files.sha256}
+            files = _resolved(choice)
+            found[choice.language] = {"mode": files.mode, **files.sha256, **_unusual(files.normaliser)}
         models = found[None] if None in found else {"mode": None, "models": dict(sorted(found.items()))}
         return {**column, **models, **routes}
+
+    def mode(self, choice: LmChoice) -> ScoringMode:
+        """The mode that the model of `choice` is used in."""
+        return _resolved(choice).mode
 
     def load(self) -> Annotate:
         """A single model is loaded now; with several models, each is loaded at its first document."""
@@ -83,8 +91,17 @@ class Perplexity(Annotator, frozen=True, kw_only=True, tag="perplexity"):
 
 
 def _content(choice: LmChoice) -> Content:
-    sha256 = resolve_lm(choice.path, choice.tokenizer, choice.mode, trust=choice.trust).sha256
+    sha256 = _resolved(choice).sha256
     return sha256["lm_sha256"], sha256["tokenizer_sha256"]
+
+
+def _resolved(choice: LmChoice) -> LmFiles:
+    return resolve_lm(choice.path, choice.tokenizer, choice.mode, trust=choice.trust, normaliser=choice.normaliser)
+
+
+def _unusual(normaliser: Normaliser) -> dict[str, bool]:
+    """The normaliser as the fingerprint sees it: nothing for CCNet's, which had no settings once."""
+    return {} if normaliser == CCNET else normaliser._asdict()
 
 
 def _routes(items: Sequence[WorkItem], languages: Sequence[str]) -> dict[str, Any]:
@@ -102,7 +119,9 @@ def _load(choice: LmChoice, expected: Content) -> PerplexityModel:
     lm, tokenizer = _content(choice)
     check_content(choice.path, lm, expected[0])
     check_content(f"the tokenizer of {choice.path}", tokenizer, expected[1])
-    return PerplexityModel(choice.path, tokenizer=choice.tokenizer, mode=choice.mode, trust=choice.trust)
+    return PerplexityModel(
+        choice.path, choice.tokenizer, choice.mode, trust=choice.trust, normaliser=choice.normaliser
+    )
 
 
 class _Scorer:
@@ -124,9 +143,16 @@ class _Scorer:
             return self._by_column(batch, item, [language_of_value(value) for value in batch.extra[column]])
         languages = self._settings.languages
         language = language_of_item(item, languages) if languages else None
-        perplexity, num_tokens = self._score(language, batch.texts, batch.rows, item)
+        found = self._score(language, batch.texts, batch.rows, item)
         named: Any = pa.nulls(len(batch.texts), pa.string()) if language is None else [language] * len(batch.texts)
-        return {"perplexity": perplexity, "num_tokens": num_tokens, "language": named}
+        columns = {"perplexity": found.perplexity, "num_tokens": found.lengths, "language": named}
+        empty = np.flatnonzero(found.lengths == 0).tolist()
+        if empty:
+            reasons: list[str | None] = [None] * len(batch.texts)
+            for place in empty:
+                reasons[place] = NOTHING_LEFT
+            columns[REASON] = reasons
+        return {**columns, FACTS: _counts({language: found})}
 
     def _by_column(self, batch: DocumentBatch, item: WorkItem, languages: list[str | None]) -> dict[str, Any]:
         number = len(batch.texts)
@@ -135,25 +161,36 @@ class _Scorer:
         for place, language in enumerate(languages):
             places.setdefault(language or None, []).append(place)
         reasons: list[str | None] = [None] * number
+        scored: dict[str | None, Scores] = {}
         for language, chosen in places.items():
             if language is not None and language in self._choices:
                 texts = [batch.texts[place] for place in chosen]
-                perplexity[chosen], num_tokens[chosen] = self._score(language, texts, batch.rows[chosen], item)
+                found = scored[language] = self._score(language, texts, batch.rows[chosen], item)
+                perplexity[chosen], num_tokens[chosen] = found.perplexity, found.lengths
+                for place in chosen:
+                    reasons[place] = NOTHING_LEFT if num_tokens[place] == 0 else None
             else:
                 for place in chosen:
                     reasons[place] = _reason(language)
         columns = {"perplexity": perplexity, "num_tokens": num_tokens, "language": languages}
-        return {**columns, REASON: reasons}
+        return {**columns, REASON: reasons, FACTS: _counts(scored)}
 
-    def _score(
-        self, language: str | None, texts: list[str], rows: np.ndarray, item: WorkItem
-    ) -> tuple[np.ndarray, np.ndarray]:
-        perplexity, num_tokens = self.model(language).score_with_lengths(texts)
-        if np.isnan(perplexity).any():
-            bad = rows[np.isnan(perplexity)][0]
+    def _score(self, language: str | None, texts: list[str], rows: np.ndarray, item: WorkItem) -> Scores:
+        found = self.model(language).scores(texts)
+        wrong = np.isnan(found.perplexity) & (found.lengths > 0)
+        if wrong.any():
             lm = self._choices[language].path
-            raise DamagedFile(f"{lm}: the score of {item.path}, row {bad} is not a number: the model is damaged")
-        return perplexity, num_tokens
+            raise DamagedFile(
+                f"{lm}: the score of {item.path}, row {rows[wrong][0]} is not a number: the model is damaged"
+            )
+        return found
+
+
+def _counts(scored: Mapping[str | None, Scores]) -> dict[str, dict[str, int]]:
+    """How many tokens each language's model scored, and how many of them it doesn't know."""
+    tokens = {language or ALL: found.tokens for language, found in scored.items()}
+    unknown = {language or ALL: found.unknown for language, found in scored.items()}
+    return {TOKENS: tokens, UNKNOWN_TOKENS: unknown}
 
 
 def _reason(language: str | None) -> str:

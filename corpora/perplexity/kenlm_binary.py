@@ -60,7 +60,7 @@ def _write_vocabulary(file: IO[bytes], names: list[bytes]) -> None:
     cells = place(keys, len(table))
     table["key"][cells] = keys
     table["word"][cells] = np.arange(1, len(names))
-    table.tofile(file)
+    file.write(table.data)  # not tofile: on a full disk it says neither that nor where
 
 
 def _write_unigrams(file: IO[bytes], unigrams: NgramTable) -> None:
@@ -69,7 +69,7 @@ def _write_unigrams(file: IO[bytes], unigrams: NgramTable) -> None:
     table["probability"][:-1] = _signed(unigrams)
     table["probability"][BEGIN] = 0.0
     table["backoff"][:-1] = unigrams.log10_backoff
-    table.tofile(file)
+    file.write(table.data)
 
 
 def _write_table(file: IO[bytes], ngrams: NgramTable, keys: Keys) -> None:
@@ -80,7 +80,7 @@ def _write_table(file: IO[bytes], ngrams: NgramTable, keys: Keys) -> None:
     table["probability"][cells] = _signed(ngrams)
     if not longest:
         table["backoff"][cells] = ngrams.log10_backoff
-    table.tofile(file)
+    file.write(table.data)
 
 
 def _signed(ngrams: NgramTable) -> npt.NDArray[np.float32]:

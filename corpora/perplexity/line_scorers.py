@@ -6,6 +6,7 @@ model file and the tokenizer decide which one is used. Many threads may call any
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
@@ -19,7 +20,7 @@ from corpora.perplexity.pieces import batches
 from corpora.perplexity.probing import ProbingModel
 from corpora.perplexity.raw_words import raw_lines
 from corpora.perplexity.settings import ScoringMode
-from corpora.text.normalise import normalise
+from corpora.text.normalise import Normaliser
 
 if TYPE_CHECKING:
     from corpora.encoding.sentencepiece.word_pieces import WordPieces
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 Bytes = npt.NDArray[np.uint8]
 Offsets = npt.NDArray[np.int64]
 _WORDS_END = b" "
+_KENLM_WORDS = re.compile(r"[^\t-\r ]+")
 
 
 class LineScorer(Protocol):
@@ -47,32 +49,48 @@ class RawWordScorer:
 
 def _score_raw(ngrams: ProbingModel, data: Bytes, offsets: Offsets, *, split: bool) -> LineScores:
     lines = raw_lines(ngrams, data, offsets, split=split)
-    return LineScores(ngrams.score_lines(lines.ids, lines.offsets), lines.lengths, lines.lines_per_document)
+    scores = ngrams.score_lines(lines.ids, lines.offsets)
+    return LineScores(scores, lines.lengths, lines.lines_per_document, *_unknown(lines.ids))
+
+
+def _unknown(ids: npt.NDArray[np.uint32]) -> tuple[int, int]:
+    """How many ids there are, and how many of them are `<unk>`."""
+    return len(ids), int(np.count_nonzero(ids == 0))
 
 
 class WordPieceScorer:
     """Modes lines and ccnet: every working thread borrows an encoder with a word cache."""
 
-    def __init__(self, ngrams: ProbingModel, model: bytes, processor: Any, mode: ScoringMode) -> None:
+    def __init__(
+        self, ngrams: ProbingModel, model: bytes, processor: Any, mode: ScoringMode, normaliser: Normaliser
+    ) -> None:
         pieces = [piece.encode() for piece in processor.id_to_piece(list(range(processor.get_piece_size())))]
         self._ngrams = ngrams
-        self._lender = Lender(partial(_word_pieces, ngrams, ngrams.word_ids(pieces), model, mode == "lines"))
+        self._lender = Lender(
+            partial(_word_pieces, ngrams, ngrams.word_ids(pieces), model, normaliser, mode == "lines")
+        )
 
     def __call__(self, data: Bytes, offsets: Offsets) -> LineScores:
         with self._lender.lent() as encoder:
             lines = encoder.encode(data, offsets)
         scores = self._ngrams.score_lines(lines.values, lines.offsets)
-        return LineScores(scores, np.diff(lines.offsets) + 1, lines.lines_per_document)
+        lengths = np.diff(lines.offsets) + 1
+        return LineScores(scores, lengths, lines.lines_per_document, *_unknown(lines.values))
 
 
 def _word_pieces(
-    ngrams: ProbingModel, values: npt.NDArray[np.uint32], model: bytes, by_line: bool, cache_bytes: int
+    ngrams: ProbingModel,
+    values: npt.NDArray[np.uint32],
+    model: bytes,
+    normaliser: Normaliser,
+    by_line: bool,
+    cache_bytes: int,
 ) -> WordPieces:
     from corpora.encoding.sentencepiece.word_pieces import WordPieces
 
     return WordPieces(
         model,
-        normaliser="ccnet",
+        normaliser=normaliser,
         separators=_WORDS_END,
         line_end=by_line,
         values=values,
@@ -84,9 +102,9 @@ def _word_pieces(
 class SentencePieceScorer:
     """Modes lines and ccnet with a tokenizer that `WordPieces` doesn't support: SentencePiece encodes every line."""
 
-    def __init__(self, ngrams: ProbingModel, processor: Any, mode: ScoringMode) -> None:
+    def __init__(self, ngrams: ProbingModel, processor: Any, mode: ScoringMode, normaliser: Normaliser) -> None:
         self._ngrams = ngrams
-        self._lines = _PieceLines(processor, mode)
+        self._lines = _PieceLines(processor, mode, normaliser)
 
     def __call__(self, data: Bytes, offsets: Offsets) -> LineScores:
         lines_per_document, lines = self._lines(data, offsets)
@@ -99,15 +117,17 @@ class SentencePieceScorer:
 class KenlmScorer:
     """Any mode with kenlm itself, line by line in Python: for files that `ProbingModel` can't read."""
 
-    def __init__(self, model: Any, processor: Any | None, mode: ScoringMode) -> None:
+    def __init__(self, model: Any, processor: Any | None, mode: ScoringMode, normaliser: Normaliser) -> None:
         self._model = model
-        self._lines: _Lines = _raw_text_lines if processor is None else _PieceLines(processor, mode)
+        self._lines: _Lines = _raw_text_lines if processor is None else _PieceLines(processor, mode, normaliser)
 
     def __call__(self, data: Bytes, offsets: Offsets) -> LineScores:
         lines_per_document, lines = self._lines(data, offsets)
         scores = np.fromiter((self._model.score(line) for line in lines), np.float32, len(lines))
         lengths = np.fromiter((len(line.split()) + 1 for line in lines), np.int64, len(lines))
-        return LineScores(scores, lengths, lines_per_document)
+        words = [word for line in lines for word in _KENLM_WORDS.findall(line.partition("\0")[0])]
+        unknown = sum(word not in self._model for word in words)
+        return LineScores(scores, lengths, lines_per_document, len(words), unknown)
 
 
 _Lines = Callable[[Bytes, Offsets], tuple[Offsets, Sequence[str]]]
@@ -116,13 +136,14 @@ _Lines = Callable[[Bytes, Offsets], tuple[Offsets, Sequence[str]]]
 class _PieceLines:
     """Documents to lines of pieces joined by spaces, as kenlm takes them, and how many lines each has."""
 
-    def __init__(self, processor: Any, mode: ScoringMode) -> None:
+    def __init__(self, processor: Any, mode: ScoringMode, normaliser: Normaliser) -> None:
         self._processor = processor
+        self._normalise = normaliser
         self._split = mode == "lines"
 
     def __call__(self, data: Bytes, offsets: Offsets) -> tuple[Offsets, list[str]]:
         documents = [text.split("\n") if self._split else [text] for text in _texts(data, offsets)]
-        normalised = (normalise(line) for lines in documents for line in lines)
+        normalised = (self._normalise(line) for lines in documents for line in lines)
         joined = [
             " ".join(pieces)
             for batch in batches(normalised)

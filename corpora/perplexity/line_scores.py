@@ -16,11 +16,16 @@ Counts = npt.NDArray[np.int64]
 
 
 class LineScores(NamedTuple):
-    """scores float32[lines]: log10; lengths int64[lines]: words and `</s>`; lines_per_document int64[n]."""
+    """scores float32[lines]: log10; lengths int64[lines]: words and `</s>`; lines_per_document int64[n].
+
+    tokens, unknown: how many words or pieces the lines have together, and how many the model doesn't know.
+    """
 
     scores: npt.NDArray[np.float32]
     lengths: Counts
     lines_per_document: Counts
+    tokens: int
+    unknown: int
 
 
 @kernel

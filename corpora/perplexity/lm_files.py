@@ -5,7 +5,7 @@ They come from LM.json or, for a foreign model, from the user. Everything is che
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast, get_args
 
@@ -14,6 +14,7 @@ from corpora.lm_json import manifest_path, tokenizer_path
 from corpora.perplexity.lm_header import LmHeader, check_lm
 from corpora.perplexity.lm_manifest import LmManifest, check_sha256, check_trusted, read_manifest, recorded_sha256
 from corpora.perplexity.settings import ScoringMode
+from corpora.text.normalise import CCNET, Normaliser
 
 
 @dataclass(frozen=True)
@@ -25,26 +26,34 @@ class LmFiles:
     mode: ScoringMode
     tokenizer: Path | None
     sha256: dict[str, str | None]
+    normaliser: Normaliser = CCNET
 
 
 def check_is_file(path: str | Path) -> Path:
     """Raises BadArgument unless the path is that of a file."""
     lm = Path(path)
     if lm.is_dir():
-        raise BadArgument(f"language model {lm} is a folder: name the file in it, such as {lm / 'lm.bin'}")
+        found = sorted(lm.glob("*.bin")) or [lm / "lm.bin"]
+        raise BadArgument(f"language model {lm} is a folder: name the file in it, such as {found[0]}")
     if not lm.is_file():
         raise BadArgument(f"language model {lm}: no such file")
     return lm
 
 
 def resolve_lm(
-    path: str | Path, tokenizer: str | Path | None = None, mode: str | None = None, *, trust: bool = False
+    path: str | Path,
+    tokenizer: str | Path | None = None,
+    mode: str | None = None,
+    *,
+    trust: bool = False,
+    normaliser: Normaliser = CCNET,
 ) -> LmFiles:
     """The files and the mode that `path`, a KenLM file, must be used with. Its header, size and sha256 are checked.
 
     If LM.json is beside it, tokenizer and mode come from there, and others are refused. A foreign model
     needs `mode`, and a tokenizer (a SentencePiece model) unless the mode is bertin; their sha256 are recorded at
-    first use. trust: also open a type that kenlm loads (see check_trusted) without a recorded sha256.
+    first use. trust: also open a type that kenlm loads (see check_trusted) without a recorded sha256. normaliser:
+    what a foreign model of pieces was trained with.
     Raises BadArgument for a missing file or a mismatch, DamagedFile for a file that has changed.
     """
     lm = check_is_file(path)
@@ -52,8 +61,15 @@ def resolve_lm(
     chosen = None if tokenizer is None else Path(tokenizer)
     manifest = read_manifest(lm)
     if manifest is not None:
+        if normaliser != CCNET:
+            raise BadArgument(
+                f"lower_case and remove_accents are for a model without LM.json, but {manifest_path(lm)} is there: "
+                "leave them out"
+            )
         return _described(lm, header, chosen, mode, manifest)
-    return _foreign(lm, header, chosen, mode, trust)
+    if mode == "bertin" and normaliser != CCNET:
+        raise BadArgument(f"{lm}: mode bertin scores raw words: leave lower_case and remove_accents out")
+    return replace(_foreign(lm, header, chosen, mode, trust), normaliser=normaliser)
 
 
 def _described(lm: Path, header: LmHeader, tokenizer: Path | None, mode: str | None, manifest: LmManifest) -> LmFiles:

@@ -52,6 +52,7 @@ PROBING_MULTIPLIER = 1.5
 _MAGIC = b"mmap lm http://kheafield.com/code format version 5\n\0"
 _INCOMPLETE = b"mmap lm http://kheafield.com/code incomplete\n"
 # Values that change with byte order or word size: floats 0, 1, -0.5; word ids 1 and the largest; a 64-bit 1.
+_GZIP, _BOM = b"\x1f\x8b", b"\xef\xbb\xbf"
 _SANITY = _MAGIC.ljust(56, b"\0") + struct.pack("<fffIIIQ", 0.0, 1.0, -0.5, 1, 0xFFFFFFFF, 0, 1)
 _PARAMETERS = struct.Struct("<B3xfiB3xI")  # order, probing multiplier, type, has vocabulary, search version
 _TYPES = ("probing", "rest_probing", "trie", "quant_trie", "array_trie", "quant_array_trie")
@@ -117,6 +118,10 @@ def _open_at_once(path: str, flags: int) -> int:
 
 
 def _check_start(path: str | Path, start: bytes) -> None:
+    if start.startswith(_GZIP):
+        raise DamagedFile(f"{path}: gzip-compressed, and a model is mapped, not unpacked: gunzip it first")
+    if start.startswith(_BOM):
+        raise DamagedFile(f"{path}: begins with a byte order mark, which no model does: remove its first 3 bytes")
     if start.startswith(_INCOMPLETE):
         raise DamagedFile(f"{path}: unfinished KenLM binary: build_binary was interrupted, build it again")
     if not start.startswith(_MAGIC[:-2]):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 
 from corpora.encoding.sentencepiece.rounded_scores import with_rounded_scores
+from corpora.encoding.sentencepiece.training import TrainingRefused, train_sentencepiece
 from corpora.errors import BadArgument, TamizError
 from corpora.perplexity.settings import CHARACTER_COVERAGE, SENTENCEPIECE_THREADS
 from corpora.randomness import uniform
@@ -59,33 +59,29 @@ class Spool:
                     progress(done, self.bytes)
 
 
-def train_tokenizer(spool: Spool, vocabulary_size: int) -> bytes:
+def train_tokenizer(spool: Spool, vocabulary_size: int, kept: Path | None = None) -> bytes:
     """A model of `vocabulary_size` pieces, or fewer if the text doesn't support them; the same for the same lines.
 
     Trained as CCNet's (cc_net/Makefile): unigram, character coverage 0.9995, nmt_nfkc; then its scores are rounded.
-    Beyond SAMPLE_BYTES, lines are sampled, keyed by their text. Raises BadArgument if the pieces can't cover
-    the text's characters.
+    Beyond SAMPLE_BYTES, lines are sampled, keyed by their text. kept: see `train_sentencepiece`. Raises BadArgument
+    if the pieces can't cover the text's characters.
     """
-    import sentencepiece
-
-    model = io.BytesIO()
+    options = {
+        "model_type": "unigram",
+        "vocab_size": vocabulary_size,
+        "hard_vocab_limit": False,
+        "character_coverage": CHARACTER_COVERAGE,
+        "normalization_rule_name": "nmt_nfkc",
+        "max_sentence_length": LONGEST_LINE,
+        "num_threads": SENTENCEPIECE_THREADS,
+        "minloglevel": 2,
+    }
     try:
-        sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=_sample(spool),
-            model_writer=model,
-            model_type="unigram",
-            vocab_size=vocabulary_size,
-            hard_vocab_limit=False,
-            character_coverage=CHARACTER_COVERAGE,
-            normalization_rule_name="nmt_nfkc",
-            max_sentence_length=LONGEST_LINE,
-            num_threads=SENTENCEPIECE_THREADS,
-            minloglevel=2,
-        )
-    except (RuntimeError, ValueError) as error:
+        model = train_sentencepiece(_sample(spool), options, kept)
+    except TrainingRefused as error:
         reason = " ".join(str(error).split())[-160:]
         raise BadArgument(f"can't train a tokenizer of {vocabulary_size} pieces on this text: {reason}") from None
-    return with_rounded_scores(model.getvalue())
+    return with_rounded_scores(model)
 
 
 def _sample(spool: Spool) -> Iterator[str]:

@@ -17,25 +17,38 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from corpora.perplexity.lm_files import LmFiles, resolve_lm
 from corpora.perplexity.lm_manifest import recorded_sha256
-from corpora.perplexity.pieces import load_tokenizer
+from corpora.perplexity.pieces import load_tokenizer, unseen_pieces
 from corpora.perplexity.with_kenlm import load_kenlm
+from corpora.text.normalise import CCNET, Normaliser
 
 if TYPE_CHECKING:
     from corpora.perplexity.line_scorers import LineScorer
     from corpora.perplexity.text_batches import Texts
 
-__all__ = ["PerplexityModel", "recorded_sha256"]
+__all__ = ["PerplexityModel", "Scores", "recorded_sha256"]
 
 _FAST = "probing"  # the file type that is read without kenlm
 _log = logging.getLogger(__name__)
 _said: set[str] = set()
+
+
+class Scores(NamedTuple):
+    """perplexity float64[n]; lengths int64[n]: N of each text.
+
+    tokens, unknown: the words or pieces of all texts together, and how many of them the model doesn't know.
+    """
+
+    perplexity: npt.NDArray[np.float64]
+    lengths: npt.NDArray[np.int64]
+    tokens: int
+    unknown: int
 
 
 class PerplexityModel:
@@ -48,23 +61,25 @@ class PerplexityModel:
         mode: str | None = None,
         *,
         trust: bool = False,
+        normaliser: Normaliser = CCNET,
     ) -> None:
         """Opens `path`, a KenLM file, after checking its header, size and sha256.
 
         If LM.json is beside it, tokenizer and mode come from there, and others are refused. A foreign model needs
         `mode`, and a tokenizer (a SentencePiece model) unless the mode is bertin; their sha256 are recorded at first
         use. Foreign files other than probing binaries are loaded by kenlm, which a damaged file can crash: they need
-        a recorded sha256 or `trust`. Raises BadArgument for a missing file or a mismatch, DamagedFile for a file that
-        has changed, TamizError if kenlm is needed but not installed.
+        a recorded sha256 or `trust`. normaliser: of a foreign model of pieces.
+        Raises BadArgument for a missing file or a mismatch, DamagedFile for a file that has changed, TamizError if
+        kenlm is needed but not installed.
         """
         self._arguments = (str(path), None if tokenizer is None else str(tokenizer), mode)
-        self._trust = trust
-        self._files = resolve_lm(path, tokenizer, mode, trust=trust)
+        self._more = (trust, normaliser)
+        self._files = resolve_lm(path, tokenizer, mode, trust=trust, normaliser=normaliser)
         self.mode = self._files.mode
         self._score_lines = _line_scorer(self._files)
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _reopened, (*self._arguments, self._trust)
+        return _reopened, (*self._arguments, *self._more)
 
     @property
     def order(self) -> int:
@@ -75,25 +90,36 @@ class PerplexityModel:
         return dict(self._files.sha256)
 
     def score(self, texts: Texts) -> npt.NDArray[np.float64]:
-        """The perplexity of every text, float64[n]; NaN for null."""
-        return self.score_with_lengths(texts)[0]
-
-    def score_with_lengths(self, texts: Texts) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
-        """Perplexity float64[n] and N int64[n] of every text: NaN and 0 for null.
+        """The perplexity of every text, float64[n]; NaN for null, and in mode ccnet for a text without any piece.
 
         texts: strings, or an Arrow array of them, chunked or not. Raises BadArgument for anything else, and for a
         string with a lone surrogate.
         """
-        from corpora.perplexity.line_scores import add_lines
-        from corpora.perplexity.text_batches import text_batches
+        return self.scores(texts).perplexity
 
+    def score_with_lengths(self, texts: Texts) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+        """Perplexity float64[n] and N int64[n] of every text: NaN and 0 where `score` gives NaN."""
+        return self.scores(texts)[:2]
+
+    def scores(self, texts: Texts) -> Scores:
+        """All there is to know about the texts."""
+        from corpora.perplexity.line_scores import add_lines
+        from corpora.perplexity.text_batches import check_texts, text_batches
+
+        check_texts(texts)
         totals, lengths = np.zeros(len(texts)), np.zeros(len(texts), np.int64)
+        tokens = unknown = 0
         for row, data, offsets, null in text_batches(texts, cut=self.mode != "ccnet"):
             rows = slice(row, row + len(null))
-            add_lines(self._score_lines(data, offsets), totals[rows], lengths[rows])
+            lines = self._score_lines(data, offsets)
+            add_lines(lines, totals[rows], lengths[rows])
             lengths[rows][null] = 0
+            tokens, unknown = tokens + lines.tokens, unknown + lines.unknown
+        if self.mode == "ccnet":
+            lengths[lengths == 1] = 0  # nothing but the end of the sentence: CCNet gives no perplexity
         pairs = zip(totals.tolist(), lengths.tolist(), strict=True)
-        return np.array([_perplexity(total, length) for total, length in pairs], np.float64), lengths
+        perplexity = np.array([_perplexity(total, length) for total, length in pairs], np.float64)
+        return Scores(perplexity, lengths, tokens, unknown)
 
 
 def _perplexity(total: float, length: int) -> float:
@@ -106,8 +132,10 @@ def _perplexity(total: float, length: int) -> float:
         return np.inf
 
 
-def _reopened(path: str, tokenizer: str | None, mode: str | None, trust: bool) -> PerplexityModel:
-    return PerplexityModel(path, tokenizer, mode, trust=trust)
+def _reopened(
+    path: str, tokenizer: str | None, mode: str | None, trust: bool, normaliser: Normaliser
+) -> PerplexityModel:
+    return PerplexityModel(path, tokenizer, mode, trust=trust, normaliser=normaliser)
 
 
 def _line_scorer(lm: LmFiles) -> LineScorer:
@@ -116,10 +144,13 @@ def _line_scorer(lm: LmFiles) -> LineScorer:
     from corpora.perplexity.probing import ProbingModel
 
     processor = None if lm.tokenizer is None else load_tokenizer(lm.tokenizer)
+    unseen = unseen_pieces(processor, lm.normaliser)
+    if unseen:
+        _say(f"{lm.tokenizer}: {unseen}")
     if lm.header.type != _FAST:
         model = load_kenlm(lm.path)
         _say(f"{lm.path}: {lm.header.type}, so kenlm scores it line by line: a probing binary is much faster")
-        return line_scorers.KenlmScorer(model, processor, lm.mode)
+        return line_scorers.KenlmScorer(model, processor, lm.mode, lm.normaliser)
     ngrams = ProbingModel(lm.path, lm.header)
     if lm.tokenizer is None:
         return line_scorers.RawWordScorer(ngrams)
@@ -130,8 +161,8 @@ def _line_scorer(lm: LmFiles) -> LineScorer:
     reason = why_not(tokenizer)
     if reason is not None:
         _say(f"{lm.tokenizer}: {reason}, so SentencePiece encodes every line, which is much slower")
-        return line_scorers.SentencePieceScorer(ngrams, processor, lm.mode)
-    return line_scorers.WordPieceScorer(ngrams, tokenizer, processor, lm.mode)
+        return line_scorers.SentencePieceScorer(ngrams, processor, lm.mode, lm.normaliser)
+    return line_scorers.WordPieceScorer(ngrams, tokenizer, processor, lm.mode, lm.normaliser)
 
 
 def _say(slow: str) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from corpora.errors import BadArgument
 from corpora.lm_json import manifest_path
+from corpora.text.normalise import CCNET, Normaliser
 
 _LANGUAGE = re.compile(r"[A-Za-z][A-Za-z0-9]*([-_][A-Za-z0-9]+)*")
 
@@ -16,7 +17,8 @@ _LANGUAGE = re.compile(r"[A-Za-z][A-Za-z0-9]*([-_][A-Za-z0-9]+)*")
 class LmChoice:
     """A language model as the user names it. language: None for a model that scores everything.
 
-    tokenizer, mode: None to take them from LM.json. trust: see lm_manifest.check_trusted.
+    tokenizer, mode: None to take them from LM.json. trust: see lm_manifest.check_trusted. normaliser: of a model
+    without LM.json.
     """
 
     path: str
@@ -24,14 +26,21 @@ class LmChoice:
     tokenizer: str | None = None
     mode: str | None = None
     trust: bool = False
+    normaliser: Normaliser = CCNET
 
 
 def choose_models(
-    models: Sequence[str], tokenizers: Sequence[str] = (), mode: str | None = None, *, trust: bool = False
+    models: Sequence[str],
+    tokenizers: Sequence[str] = (),
+    mode: str | None = None,
+    *,
+    trust: bool = False,
+    normaliser: Normaliser = CCNET,
 ) -> tuple[LmChoice, ...]:
     """`LM.bin`, or `LANGUAGE=LM.bin` for each language; tokenizers alike.
 
-    With languages, a tokenizer without a language is for all models without LM.json, and mode is for all models.
+    With languages, a tokenizer without a language and the normaliser are for all models without LM.json, and mode is
+    for all models.
     Raises BadArgument for invalid combinations.
     """
     named = _named("--lm", models)
@@ -40,7 +49,7 @@ def choose_models(
         if len(named) > 1 or set(given) - {None}:
             listed = " ".join([*models, *tokenizers])
             raise BadArgument(f"{listed}: name the language of each, as in --lm es=es.bin --lm pt=pt.bin")
-        return (LmChoice(named[None], None, given.get(None), mode, trust),)
+        return (LmChoice(named[None], None, given.get(None), mode, trust, normaliser),)
     for language in given:
         if language is not None and language not in named:
             raise BadArgument(f"--tokenizer {language}={given[language]}: no --lm {language}=LM.bin is given")
@@ -48,8 +57,10 @@ def choose_models(
     for language, path in named.items():
         choice = LmChoice(path, language, given.get(language), mode, trust)
         if not manifest_path(path).is_file():
-            choice = replace(choice, tokenizer=choice.tokenizer or given.get(None))
+            choice = replace(choice, tokenizer=choice.tokenizer or given.get(None), normaliser=normaliser)
         chosen.append(choice)
+    if all(choice.normaliser != normaliser for choice in chosen):
+        raise BadArgument("lower_case and remove_accents: every --lm has its LM.json: leave them out")
     if None in given and all(choice.tokenizer != given[None] for choice in chosen):
         raise BadArgument(f"--tokenizer {given[None]}: every --lm names its own in LM.json: leave it out")
     return tuple(chosen)

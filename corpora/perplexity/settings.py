@@ -44,6 +44,12 @@ class LmSettings(Config, frozen=True, kw_only=True):
     words: bool = False
     """Use raw words: no normaliser and no tokenizer. The model scores in mode `bertin`."""
 
+    skip_symbols: bool = False
+    """Leave the words `<s>`, `</s>` and `<unk>` out of raw words, as lmplz's `--skip_symbols` does.
+
+    Otherwise they are an error, because the model reserves them.
+    """
+
     tokenizer: str | None = None
     """A SentencePiece model to use. None trains one."""
 
@@ -69,6 +75,10 @@ class LmSettings(Config, frozen=True, kw_only=True):
             raise ValueError("words, tokenizer and train_tokenizer exclude each other: give one")
         if self.words and self.mode != "lines":
             raise ValueError(f"mode is {self.mode!r}, but words uses every line as it is: leave one out")
+        if self.skip_symbols and not self.words:
+            raise ValueError(
+                "skip_symbols is for raw words: pieces are never reserved words: leave it out, or set words"
+            )
         if self.train_tokenizer is not None and self.train_tokenizer < 8:
             raise ValueError(f"train_tokenizer is {self.train_tokenizer}: it must be at least 8 pieces")
         if parse_size(self.memory) < LEAST_MEMORY:

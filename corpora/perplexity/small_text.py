@@ -19,11 +19,11 @@ from corpora.perplexity.kenlm_binary import write_kenlm_binary
 from corpora.perplexity.kneser_ney import estimate
 from corpora.perplexity.ngram_counts import BEGIN, END, Ids
 from corpora.perplexity.pieces import batches
+from corpora.perplexity.reserved_words import SPECIAL_WORDS, reserved_word
 from corpora.perplexity.settings import SENTENCEPIECE_THREADS, LmSettings
 
 Progress = Callable[[int, int], None]
 
-SPECIAL_WORDS = ("<unk>", "<s>", "</s>")
 NO_SENTENCE = "no sentence in the input: every line is blank"
 _WORDS = re.compile(r"[^\0\t\r ]+")  # lmplz's words: it treats other white space as letters
 
@@ -81,7 +81,7 @@ class SmallText:
         """(ids, 16 bits each if they fit; the word of each id)."""
         for word in SPECIAL_WORDS:
             if word in self._vocabulary:
-                raise TamizError(special_word(word))
+                raise TamizError(reserved_word(word))
         if not self._ids:
             raise BadArgument(NO_SENTENCE)
         words = [*SPECIAL_WORDS, *map(sys.intern, self._vocabulary)]
@@ -97,7 +97,3 @@ class SmallText:
 
             write_arpa(settings.arpa, model, words)
         return Written(model.counts, int(np.count_nonzero(ids == BEGIN)))
-
-
-def special_word(word: str) -> str:
-    return f"the text contains the word {word!r}, which the model reserves: remove it"

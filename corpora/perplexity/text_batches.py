@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -33,6 +33,12 @@ class TextBatch(NamedTuple):
     data: Bytes
     offsets: Offsets
     null: npt.NDArray[np.bool_]
+
+
+def check_texts(texts: object) -> None:
+    """Raises BadArgument for what isn't a sequence: a generator, a map, a dict, a set."""
+    if isinstance(texts, Mapping | Set) or not (hasattr(texts, "__len__") and hasattr(texts, "__getitem__")):
+        raise BadArgument(f"texts are a {type(texts).__name__}: pass a list or an Arrow array, such as list(texts)")
 
 
 def text_batches(texts: Texts, *, cut: bool, size: int = BATCH_BYTES) -> Iterator[TextBatch]:

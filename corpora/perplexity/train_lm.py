@@ -6,16 +6,19 @@ n-grams of these numbers estimated. Equal texts and settings give equal files.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import shutil
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from corpora import files
 from corpora.errors import BadArgument, TamizError
-from corpora.lm_json import FORMAT, VERSION, encode, manifest_path, tokenizer_path
+from corpora.lm_json import FORMAT, VERSION, encode, manifest_path, progress_folder, tokenizer_path
 from corpora.perplexity.lm_tokenizer import Spool, train_tokenizer
 from corpora.perplexity.pieces import load_tokenizer
+from corpora.perplexity.reserved_words import ReservedWords
 from corpora.perplexity.settings import SENTENCEPIECE_THREADS, LmSettings
 from corpora.perplexity.small_text import NO_SENTENCE, SmallText, Text
 from corpora.text.normalise import normalise
@@ -32,34 +35,45 @@ def train_lm(
     *,
     settings: LmSettings,
     progress: Progress = lambda _done, _total: None,
+    phase: Callable[[str], None] = lambda _: None,
     inputs: Iterable[dict[str, Any]] = (),
     extra: Callable[[], dict[str, Any]] = dict,
+    where: Callable[[], str | None] = lambda: None,
 ) -> dict[str, Any]:
     """Trains on `texts` (read once) and writes the model's files, LM.json last; returns what LM.json says.
 
-    out: LM.bin; the others' names follow from it. progress: called with percent done and 100. inputs: descriptions of
-    where the texts come from, for LM.json. extra: more fields for LM.json, called after all texts are read.
+    out: LM.bin; the others' names follow from it. progress: called with percent done and 100; phase: with the name of
+    a step whose progress isn't known. inputs: descriptions of where the texts come from, for LM.json. extra: more
+    fields for LM.json, called after all texts are read. where: says where the last text comes from, for errors.
+    A training that is interrupted leaves what SentencePiece trained in `lm_json.progress_folder`, for the next one.
     Raises BadArgument for texts without a sentence or too small for the vocabulary, DamagedFile for a bad tokenizer,
     TamizError for reserved words, for more text than 32 bits can count, or for a failed write.
     """
     out = Path(out)
-    _remove_manifest(out)
+    _claim(out)
     progress(0, 100)
-    small, read = _look_at_size(texts() if callable(texts) else texts)
+    reserved = ReservedWords(skip=settings.skip_symbols, where=where)
+    given = texts() if callable(texts) else texts
+    small, read = _look_at_size(reserved.checked(given) if settings.words else given)
     text: Text = SmallText() if small else _large_text(out, settings)
-    _read(text, read, out, settings, progress)
-    tokenizer_sha256 = None if settings.words else files.sha256(tokenizer_path(out))
+    _read(text, read, out, settings, progress, phase)
+    phase("counting n-grams")
     written = text.write_model(out, settings, part_of(progress, NUMBERED, WRITTEN))
+    if settings.tokenizer is not None:
+        files.write_bytes(tokenizer_path(out), Path(settings.tokenizer).read_bytes())
+    tokenizer_sha256 = None if settings.words else files.sha256(tokenizer_path(out))
     described = {
         **_described(settings, tokenizer_sha256, files.sha256(out)),
         "order": len(written.counts),
         "counts": written.counts,
         "sentences": written.sentences,
         "blank_lines": text.blank_lines,
+        **({"skipped_symbols": reserved.skipped} if settings.skip_symbols else {}),
         "inputs": list(inputs),
         **extra(),
     }
     files.write_bytes(manifest_path(out), encode(described))
+    _remove_notes(out)
     progress(100, 100)
     return described
 
@@ -69,12 +83,21 @@ def reading_percent(settings: LmSettings) -> int:
     return READ if settings.vocabulary_size else NUMBERED
 
 
-def _remove_manifest(out: Path) -> None:
+def _claim(out: Path) -> None:
     """LM.json must never be beside files that it doesn't describe."""
     try:
+        progress_folder(out).mkdir(parents=True, exist_ok=True)
         manifest_path(out).unlink(missing_ok=True)
     except OSError as error:
         raise TamizError(f"can't write {manifest_path(out)}: {error.strerror or error}") from error
+
+
+def _remove_notes(out: Path) -> None:
+    """Removes the notes of this model; other models may be at work in the folder."""
+    notes = progress_folder(out)
+    shutil.rmtree(notes, ignore_errors=True)
+    with contextlib.suppress(OSError):  # another model's notes are in it
+        notes.parent.rmdir()
 
 
 def _described(settings: LmSettings, tokenizer_sha256: str | None, lm_sha256: str) -> dict[str, Any]:
@@ -117,21 +140,33 @@ def _large_text(out: Path, settings: LmSettings) -> Text:
     return LargeText(out, settings)
 
 
-def _read(text: Text, texts: Iterable[str], out: Path, settings: LmSettings, progress: Progress) -> None:
-    """Numbers all texts; writes LM.spiece.model."""
+def _read(
+    text: Text,
+    texts: Iterable[str],
+    out: Path,
+    settings: LmSettings,
+    progress: Progress,
+    phase: Callable[[str], None],
+) -> None:
+    """Numbers all texts; writes LM.spiece.model if a tokenizer is trained."""
     if settings.words:
         text.add_words(texts)
         return
     lines = (line for one in texts for line in _lines(one, settings))
     if settings.tokenizer is not None:
-        processor = load_tokenizer(settings.tokenizer)
-        files.write_bytes(tokenizer_path(out), Path(settings.tokenizer).read_bytes())
-        text.add_lines(processor, lines)
+        text.add_lines(load_tokenizer(settings.tokenizer), lines)
     else:
-        _train_and_encode(text, lines, out, settings, progress)
+        _train_and_encode(text, lines, out, settings, progress, phase)
 
 
-def _train_and_encode(text: Text, lines: Iterator[str], out: Path, settings: LmSettings, progress: Progress) -> None:
+def _train_and_encode(
+    text: Text,
+    lines: Iterator[str],
+    out: Path,
+    settings: LmSettings,
+    progress: Progress,
+    phase: Callable[[str], None],
+) -> None:
     """Keeps the lines on disk, to read them again once there is a tokenizer."""
     assert settings.vocabulary_size is not None
     with Spool(out) as spool:
@@ -139,7 +174,8 @@ def _train_and_encode(text: Text, lines: Iterator[str], out: Path, settings: LmS
         if not spool.bytes:
             raise BadArgument(NO_SENTENCE)
         progress(READ, 100)
-        model = train_tokenizer(spool, settings.vocabulary_size)
+        phase(f"SentencePiece, {settings.vocabulary_size:,} pieces")
+        model = train_tokenizer(spool, settings.vocabulary_size, kept=progress_folder(out))
         files.write_bytes(tokenizer_path(out), model)
         text.add_lines(load_tokenizer(tokenizer_path(out)), spool.lines(part_of(progress, TOKENIZED, NUMBERED)))
         text.blank_lines += blank_lines

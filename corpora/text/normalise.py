@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import cache
+from typing import NamedTuple
 
 _PUNCTUATION = {
     "，": ",",
@@ -49,13 +51,44 @@ _PUNCTUATION = {
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
 
 
+class Normaliser(NamedTuple):
+    """The normaliser's options of which models differ: CCNet's are the default, edugp's models have neither.
+
+    Source: edugp/kenlm (Hub) model.py, `normalize(line, accent=remove_accents, case=lower_case)`.
+    """
+
+    lower_case: bool = True
+    remove_accents: bool = True
+
+    def __call__(self, line: str) -> str:
+        """`line` as the model sees it."""
+        return normalise(line) if self == CCNET else _normalise(line, self)
+
+    def before(self, text: str) -> str:
+        """The steps that look at more than one character."""
+        text = text.lower() if self.lower_case else text
+        return unicodedata.normalize("NFD", text) if self.remove_accents else text
+
+    def replace(self, character: str) -> str:
+        """The steps that look at one character."""
+        is_mark = not self.remove_accents and unicodedata.category(character) == "Mn"
+        return character if is_mark else replace_character(character)
+
+
+CCNET = Normaliser()
+
+
 class _Replacements(dict[str, str]):
     """Maps runs of characters to their replacements, which don't depend on neighbours."""
+
+    def __init__(self, normaliser: Normaliser) -> None:
+        super().__init__()
+        self._replace = normaliser.replace
 
     def __missing__(self, run: str) -> str:
         if len(run) > 1:  # too many different runs to cache
             return "".join(map(self.__getitem__, run))
-        self[run] = replace_character(run)
+        self[run] = self._replace(run)
         return self[run]
 
 
@@ -69,7 +102,7 @@ def replace_character(character: str) -> str:
     return _PUNCTUATION.get(character, character)
 
 
-_replacements = _Replacements()
+_replacements = _Replacements(CCNET)
 _ASCII = {code: replace_character(chr(code)) for code in range(128)}
 
 
@@ -79,3 +112,16 @@ def normalise(line: str) -> str:
     if not line.isascii():
         line = _NOT_ASCII.sub(lambda run: _replacements[run[0]], unicodedata.normalize("NFD", line))
     return line.translate(_ASCII)
+
+
+def _normalise(line: str, normaliser: Normaliser) -> str:
+    line = normaliser.before(line.strip())
+    if not line.isascii():
+        replacements = _replacements_of(normaliser)
+        line = _NOT_ASCII.sub(lambda run: replacements[run[0]], line)
+    return line.translate(_ASCII)
+
+
+@cache
+def _replacements_of(normaliser: Normaliser) -> _Replacements:
+    return _Replacements(normaliser)

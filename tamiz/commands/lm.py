@@ -27,6 +27,12 @@ def command() -> None:
     "--train-tokenizer", type=int, help="First train a unigram tokenizer with this many pieces. [default: 32000]"
 )
 @click.option("--words", is_flag=True, default=None, help="Raw words: no normaliser, no tokenizer.")
+@click.option(
+    "--skip-symbols",
+    is_flag=True,
+    default=None,
+    help="With --words: leave out the words <s>, </s> and <unk>, which are an error otherwise.",
+)
 @click.option("--mode", type=click.Choice(["lines", "ccnet"]), help="[default: lines]")
 @click.option("--order", type=int, help="The longest n-gram, 2 to 6. [default: 5]")
 @click.option("--prune", metavar="A,B,..", help="For each order, drop n-grams that occur at most this often.")

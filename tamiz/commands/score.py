@@ -44,6 +44,21 @@ from tamiz.options import BEAM, document_options, out_option, pipeline_options, 
     help="Open a trie, quantised, rest-cost or ARPA file whose sha256 isn't recorded yet, and record it. Without "
     "this flag the file is refused, because kenlm loads these types and can crash on a damaged file.",
 )
+@click.option(
+    "--lower-case/--no-lower-case",
+    default=True,
+    show_default=True,
+    help="Whether text is made lower case, as models of pieces without LM.json need it: CCNet's do, edugp's don't.",
+)
+@click.option(
+    "--remove-accents/--no-remove-accents",
+    default=True,
+    show_default=True,
+    help="Whether accents are removed, as models of pieces without LM.json need it: CCNet's do, edugp's don't.",
+)
+@click.option(
+    "--allow-unknown", is_flag=True, help="Score even if the model doesn't know most of the documents' tokens."
+)
 @out_option
 @pipeline_options
 def command(
@@ -54,6 +69,9 @@ def command(
     tokenizers: tuple[str, ...],
     mode: str | None,
     trust_lm: bool,
+    lower_case: bool,
+    remove_accents: bool,
+    allow_unknown: bool,
     out: str,
     workers: int,
     runner: str,
@@ -67,13 +85,15 @@ def command(
     """
     from corpora.perplexity.lm_files import check_is_file
     from corpora.perplexity.routing import choose_models
+    from corpora.text.normalise import Normaliser
     from pipelines.settings import ScoreSettings
     from tamiz.stages.common import Context
     from tamiz.stages.score import score_stage
 
-    chosen = choose_models(models, tokenizers, mode, trust=trust_lm)
+    normaliser = Normaliser(lower_case, remove_accents)
+    chosen = choose_models(models, tokenizers, mode, trust=trust_lm, normaliser=normaliser)
     context = Context(runner_settings(ctx, runner, workers), rebuild, max_rejected)
-    asked = settings(ScoreSettings, mode=mode, language_column=language_column)
+    asked = settings(ScoreSettings, mode=mode, language_column=language_column, allow_unknown=allow_unknown)
     for choice in chosen:  # at once, before Beam is imported
         check_is_file(choice.path)
     summarise([score_stage(sources, chosen, Path(out), asked, context)], "Scores")

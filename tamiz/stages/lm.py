@@ -18,6 +18,7 @@ from corpora.locks import locked
 from corpora.manifest import InputIdentity, MadeFrom, Manifest, State
 from corpora.perplexity.routing import LmChoice
 from corpora.perplexity.settings import LmSettings
+from corpora.text.normalise import CCNET, Normaliser
 from tamiz.console import count, progress, size
 from tamiz.recipes.schema import Recipe, Section, patterns
 from tamiz.stages.common import Context, Plan, Reading, Stage, StageReport
@@ -88,11 +89,25 @@ def _lm_stage(patterns: Inputs, out: Path, settings: LmSettings, context: Contex
     made_from = _made_from(settings, input_identities(items, out.parent, known=known), share)
     state = _state(old, made_from, described, settings)
     if state == "new":
+        _check_own(out, settings)
         _train(items, out, settings, made_from, share)
     content = lm_json.read(described)
     many = too_many_rejected(lm_json.rejected_folder(out), content.counts, context.max_rejected)
     damaged = [f"{d['file']}: {d['damage']}" for d in content.damaged]
     return StageReport("lm", state, out, _rows(content, out), (), damaged, many, content.facts)
+
+
+def _check_own(out: Path, settings: LmSettings) -> None:
+    """Raises StaleOutput if a file that would be overwritten was brought: LM.json or notes mark tamiz's own."""
+    if lm_json.manifest_path(out).exists() or lm_json.progress_folder(out).exists():
+        return
+    given = Path(settings.tokenizer).resolve() if settings.tokenizer else None
+    for path in (out, lm_json.tokenizer_path(out)):
+        if path.exists() and path.resolve() != given:
+            raise StaleOutput(
+                f"{path} is there, but no {lm_json.manifest_path(out).name} that says it was made by tamiz: "
+                "choose another --out, or move it away"
+            )
 
 
 def _remove_stale(out: Path, settings: LmSettings) -> None:
@@ -113,14 +128,16 @@ def _train(items: list[WorkItem], out: Path, settings: LmSettings, made_from: Ma
 
     rejected = lm_json.rejected_folder(out)
     shutil.rmtree(rejected, ignore_errors=True)  # another run's: LM.json lists what lies there
-    with progress("lm") as update:
-        reading = part_of(update, 0, reading_percent(settings))
+    with progress("lm") as bar:
+        reading = part_of(bar, 0, reading_percent(settings))
         texts = Texts(items, rejected, reading, share)
         train_lm(
             texts,
             out,
             settings=settings,
-            progress=update,
+            progress=bar,
+            phase=bar.phase,
+            where=lambda: texts.place,
             extra=lambda: {
                 "made_from": msgspec.to_builtins(made_from),
                 "fingerprint": made_from.fingerprint(),
@@ -138,6 +155,8 @@ def _made_from(settings: LmSettings, identities: list[InputIdentity], share: flo
     plain: dict[str, Any] = {**msgspec.to_builtins(base), "share": share}
     plain["train_tokenizer"] = settings.vocabulary_size  # explicit or default
     plain["prune"] = _thresholds(settings)
+    if not settings.skip_symbols:
+        del plain["skip_symbols"]  # so that fingerprints are the same as before this setting existed
     if settings.tokenizer:
         path = Path(settings.tokenizer)
         if not path.is_file():
@@ -193,7 +212,8 @@ def foreign_lm(choice: LmChoice) -> StageReport:
     described = lm_json.manifest_path(file).is_file()  # it says the rest
     if not described and (choice.mode is None or (choice.tokenizer is None and choice.mode != "bertin")):
         raise BadArgument(f"lm.file {file} needs score.mode and, except in mode bertin, lm.tokenizer")
-    digest = resolve_lm(file, choice.tokenizer, choice.mode, trust=choice.trust).sha256["lm_sha256"] or ""
+    found = resolve_lm(file, choice.tokenizer, choice.mode, trust=choice.trust, normaliser=choice.normaliser)
+    digest = found.sha256["lm_sha256"] or ""
     row = ("brought", "with its LM.json") if described else ("brought, sha256", digest[:16] + "…")
     return StageReport("lm", "finished", file, [row])
 
@@ -203,7 +223,8 @@ def lm_choice(plan: Plan) -> LmChoice:
     lm, score = plan.recipe.lm, plan.recipe.score
     mode = score.mode if score else None
     if lm.file:
-        return LmChoice(lm.file, None, lm.tokenizer, mode, lm.trust)
+        normaliser = Normaliser(score.lower_case, score.remove_accents) if score else CCNET
+        return LmChoice(lm.file, None, lm.tokenizer, mode, lm.trust, normaliser)
     return LmChoice(str(plan.folder("lm") / NAME), mode=mode)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from corpora.documents.sources import Inputs
+from corpora.manifest import Manifest
 from corpora.perplexity.routing import LmChoice
+from corpora.perplexity.unknown_tokens import ALL, BOUNDS, TOKENS, UNKNOWN_TOKENS, unknown_share
 from pipelines.settings import ScoreSettings
 from tamiz.console import count, progress, warn
 from tamiz.recipes.schema import Recipe, Section
@@ -21,8 +23,8 @@ def score_stage(
     from pipelines.accounts import too_many_rejected
     from pipelines.score import score
 
-    with progress("score") as update:
-        outcome = score(patterns, models, out, settings, context.runner, rebuild=context.rebuild, progress=update)
+    with progress("score") as bar:
+        outcome = score(patterns, models, out, settings, context.runner, rebuild=context.rebuild, progress=bar)
     counts = outcome.manifest.counts
     many = too_many_rejected(out / "rejected", counts, context.max_rejected)
     languages = outcome.manifest.facts.get("languages", {})
@@ -32,7 +34,38 @@ def score_stage(
         ("rows rejected", count(sum(counts["rejected"].values()))),
     ]
     rows += [(f"  {reason}", count(n)) for reason, n in counts["rejected"].items()]
-    return StageReport("score", outcome.state, out, rows, damaged=damaged_inputs(outcome.manifest), too_many=many)
+    shares = unknown_shares(outcome.manifest)
+    rows += [("tokens that the model doesn't know", ", ".join(_told(shares)))] if shares else []
+    damaged = damaged_inputs(outcome.manifest)
+    return StageReport("score", outcome.state, out, rows, _warnings(shares, outcome.manifest), damaged, many)
+
+
+def unknown_shares(manifest: Manifest) -> dict[str, float]:
+    """Language -> the share of tokens that its model doesn't know; empty for a folder of an older tamiz."""
+    unknown, tokens = manifest.facts.get(UNKNOWN_TOKENS, {}), manifest.facts.get(TOKENS, {})
+    return {
+        language: share
+        for language, number in tokens.items()
+        if (share := unknown_share(number, unknown.get(language, 0))) is not None
+    }
+
+
+def _told(shares: Mapping[str, float]) -> list[str]:
+    return [f"{share:.1%}" if language == ALL else f"{language} {share:.1%}" for language, share in shares.items()]
+
+
+def _warnings(shares: Mapping[str, float], manifest: Manifest) -> list[str]:
+    settings = manifest.made_from.settings
+    found = []
+    for language, share in shares.items():
+        mode = settings["mode"] or settings["models"][language]["mode"]
+        if share > BOUNDS[mode].warn:
+            of = "" if language == ALL else f" of language {language}"
+            found.append(
+                f"the model{of} doesn't know {share:.1%} of the documents' tokens, more than "
+                f"{BOUNDS[mode].warn:.0%}: check its tokenizer, its mode and the language of the documents"
+            )
+    return found
 
 
 def _run(plan: Plan, context: Context) -> StageReport:
@@ -60,6 +93,10 @@ def _warn_of_overlap(plan: Plan) -> None:
 
 
 def _settle(recipe: Recipe) -> None:
+    if recipe.lm and not recipe.lm.file and not (recipe.score.lower_case and recipe.score.remove_accents):
+        raise ValueError(
+            "score.lower_case and score.remove_accents are for a model that is brought, lm.file: remove them"
+        )
     if recipe.score.language_column is not None:
         raise ValueError(
             "score.language_column selects a model per language, but a recipe has only one model: remove it"

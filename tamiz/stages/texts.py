@@ -33,6 +33,8 @@ class Texts:
         self.accounts: list[dict[str, Any]] = []
         self.damaged: list[dict[str, Any]] = []
         self.records: list[FileRecord] = []
+        self.place: str | None = None
+        """Where the text that was yielded last comes from."""
         self._folder = folder
         self._progress = progress
 
@@ -48,18 +50,17 @@ class Texts:
         kept = 0
         with ItemReader(self._folder, item) as reader:
             for batch in reader.batches():
-                chosen = self._chosen(batch.texts)
-                kept += len(chosen)
-                yield from chosen
+                for row, text in zip(batch.rows.tolist(), batch.texts, strict=True):
+                    if self.share == 1 or uniform(0, "share", text) < self.share:
+                        kept += 1
+                        self.place = f"{item.path}, row {row}"
+                        yield text
         result = reader.result(kept=kept)
         if result.damage:
             self.damaged.append({"file": item.path, "damage": result.damage})
         counts = {"kept": kept, "sampled_out": result.sampled_out, "rejected": result.rejected}
         self.accounts.append({"name": item.name, "read": result.read, **counts})
         self.records += result.files
-
-    def _chosen(self, texts: list[str]) -> list[str]:
-        return [t for t in texts if uniform(0, "share", t) < self.share] if self.share < 1 else texts
 
     def counts(self) -> dict[str, Any]:
         """The totals of all items: read = kept + sampled out + rejected, as in every manifest."""

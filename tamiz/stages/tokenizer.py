@@ -81,9 +81,9 @@ def _from_words(
     """Trains on the words of all documents; a pipeline counts them."""
     from pipelines.words import train_on_corpus
 
-    with progress("words") as update:
+    with progress("words") as bar:
         outcome = train_on_corpus(
-            items, out, made_from, settings, context.runner, rebuild=context.rebuild, progress=update
+            items, out, made_from, settings, context.runner, rebuild=context.rebuild, progress=bar, phase=bar.phase
         )
     return outcome.state, outcome.manifest
 
@@ -104,9 +104,9 @@ def _sampled(
         return state, manifest.read(out)
     from tokenizer_train.train import train_tokenizer
 
-    with progress("tokenizer") as update:
-        texts = Texts(items, out, update)
-        facts = train_tokenizer(texts, out, settings)
+    with progress("tokenizer") as bar:
+        texts = Texts(items, out, bar)
+        facts = train_tokenizer(texts, out, settings, kept=out / manifest.PROGRESS, phase=bar.phase)
     records = [manifest.record(out, out / name) for name in facts["files"]]
     return state, manifest.finish(
         out,

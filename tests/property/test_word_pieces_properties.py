@@ -15,10 +15,12 @@ from corpora.encoding.sentencepiece.charsmap import read_rules
 from corpora.encoding.sentencepiece.model_proto import read_model
 from corpora.encoding.sentencepiece.unigram_engine import Engine, engine
 from corpora.encoding.sentencepiece.unigram_viterbi import best_pieces, room_for
+from corpora.text.normalise import CCNET, Normaliser
 from tests.reference.sentencepiece_lines import Pair, normal, train, with_pieces
 from tests.reference.unigram_margins import best_and_limit
 
-MODES = [("ccnet", "lines"), ("ccnet", "ccnet"), (None, "shards")]
+CASED = Normaliser(lower_case=False, remove_accents=False)
+MODES = [(CCNET, "lines"), (CCNET, "ccnet"), (CASED, "lines"), (None, "shards")]
 SAMPLE = [
     "hola mundo, adiós a todo el mundo. año 1984",
     "東京は日本の首都",
@@ -33,7 +35,7 @@ def model(rules: str = "nmt_nfkc") -> bytes:
 
 
 @lru_cache
-def pair(normaliser: str | None, mode: str) -> Pair:
+def pair(normaliser: Normaliser | None, mode: str) -> Pair:
     return Pair(model(), normaliser, mode)
 
 
@@ -45,13 +47,13 @@ TEXT = st.text(st.sampled_from(SPECIAL) | st.characters(codec="utf-8"), max_size
 @pytest.mark.parametrize(("normaliser", "mode"), MODES)
 @settings(max_examples=300, deadline=None)
 @given(st.lists(TEXT, max_size=6))
-def test_any_text(normaliser: str | None, mode: str, documents: list[str]) -> None:
+def test_any_text(normaliser: Normaliser | None, mode: str, documents: list[str]) -> None:
     found = pair(normaliser, mode)
     assert found.words(documents) == found.slow(documents)
 
 
 @pytest.mark.parametrize(("normaliser", "mode"), MODES)
-def test_random_neighbours(normaliser: str | None, mode: str) -> None:
+def test_random_neighbours(normaliser: Normaliser | None, mode: str) -> None:
     """Pairs and triples of what rules join, of marks, and of anything else, also next to spaces."""
     rules = read_rules(read_model(model(), "m").charsmap)
     drawn = random.Random(4)

@@ -25,6 +25,7 @@ from corpora.encoding.sentencepiece.model_proto import (
     fields,
 )
 from corpora.encoding.sentencepiece.word_pieces import WordPieces
+from corpora.text.normalise import CCNET, Normaliser
 
 UNKNOWNS = 1 << 20  # values of unknown surfaces begin here
 
@@ -71,18 +72,18 @@ class Pair:
     """WordPieces and its twin, of the same model and settings, both giving pieces as text."""
 
     def __init__(
-        self, model: bytes, normaliser: str | None = "ccnet", mode: str = "lines", cache_bytes: int = 1
+        self, model: bytes, normaliser: Normaliser | None = CCNET, mode: str = "lines", cache_bytes: int = 1
     ) -> None:
         from corpora.encoding.sentencepiece.code_points import normalise_function
 
-        self._normalise: Callable[[str], str] = normalise_function(normaliser)  # type: ignore[arg-type]
+        self._normalise: Callable[[str], str] = normalise_function(normaliser)
         self._by_line = mode == "lines"
         self._processor = sentencepiece.SentencePieceProcessor()
         self._processor.LoadFromSerializedProto(model)
         self._surfaces: list[str] = []
         self.fast = WordPieces(
             model,
-            normaliser=normaliser,  # type: ignore[arg-type]
+            normaliser=normaliser,
             separators=b" \n" if mode == "shards" else b" ",
             line_end=self._by_line,
             values=np.arange(self._processor.get_piece_size(), dtype=np.uint32),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -54,12 +55,12 @@ def test_a_tokenizer_that_is_no_unigram_model(
     lm = tmp_path / "lm.bin"
     lm.write_bytes((models / f"{mode}.bin").read_bytes())
     model, texts = PerplexityModel(lm, tmp_path / "bpe.model", mode), [*TEXTS[:50], *ODD]
-    [said] = [record.message for record in caplog.records if "bpe.model" in record.message]
+    [said] = [record.message for record in caplog.records if "not a unigram" in record.message]
     assert "SentencePiece encodes every line" in said
     loop = kenlm.Model(str(lm)), sentencepiece.SentencePieceProcessor(model_file=str(tmp_path / "bpe.model"))
     perplexity, lengths = model.score_with_lengths(texts)
     expected = [kenlm_loop.perplexity(*loop, mode, text) for text in texts]
-    assert list(zip(perplexity.tolist(), lengths.tolist(), strict=True)) == expected
+    assert repr(list(zip(perplexity.tolist(), lengths.tolist(), strict=True))) == repr(expected)
 
 
 def train_bpe(path: Path) -> None:
@@ -105,7 +106,7 @@ def test_long_texts_are_cut_without_a_trace(models: Path, mode: str, monkeypatch
     monkeypatch.setattr(text_batches.text_batches, "__kwdefaults__", {"size": 500})
     for given in (texts, pa.array(texts)):
         found = model.score_with_lengths(given)
-        assert [values.tolist() for values in found] == [values.tolist() for values in expected]
+        assert all(map(partial(np.array_equal, equal_nan=True), found, expected))
 
 
 def test_a_lone_surrogate_is_named(models: Path) -> None:

@@ -25,11 +25,13 @@ from corpora.encoding.sentencepiece.model_proto import (
 from corpora.encoding.sentencepiece.unigram_engine import engine
 from corpora.encoding.sentencepiece.word_pieces import WordPieces, why_not
 from corpora.errors import BadArgument, DamagedFile
+from corpora.text.normalise import CCNET, Normaliser
 from tests.conftest import DEMO
 from tests.reference.sentencepiece_lines import Pair, normal, packed, train, with_pieces, with_setting
 
-NORMALISERS = ("ccnet", None)
-MODES = [("ccnet", "lines"), ("ccnet", "ccnet"), (None, "shards")]
+CASED = Normaliser(lower_case=False, remove_accents=False)
+NORMALISERS = (CCNET, CASED, Normaliser(remove_accents=False), Normaliser(lower_case=False), None)
+MODES = [(CCNET, "lines"), (CCNET, "ccnet"), (CASED, "lines"), (None, "shards")]
 CJK = "東京は日本の首都である。人口は約1400万人で、世界最大の都市圏を形成している。私は猫が好きです。"
 KOREAN = "서울은 대한민국의 수도이다. 한글은 세종대왕이 만든 글자로 각각의 음절을 모아 쓴다."
 TEXTS = [
@@ -61,7 +63,7 @@ TEXTS = [
 @pytest.fixture(scope="module")
 def model() -> bytes:
     texts = [json.loads(line)["text"] for line in (DEMO / "clean.jsonl").read_bytes().splitlines()]
-    normalise = normalise_function("ccnet")
+    normalise = normalise_function(CCNET)
     lines = [normalise(line) for text in texts for line in text.split("\n")]
     return train([*lines, *[CJK, KOREAN] * 50], 900)
 
@@ -75,7 +77,7 @@ def rounded(model: bytes) -> bytes:
 
 @pytest.mark.parametrize(("normaliser", "mode"), MODES)
 @pytest.mark.parametrize("which", ["model", "rounded"])
-def test_examples_as_sentencepiece(which: str, normaliser: str | None, mode: str, request) -> None:
+def test_examples_as_sentencepiece(which: str, normaliser: Normaliser | None, mode: str, request) -> None:
     pair = Pair(request.getfixturevalue(which), normaliser, mode)
     assert why_not(request.getfixturevalue(which)) is None
     for _ in range(2):  # the second time from the cache
@@ -84,7 +86,7 @@ def test_examples_as_sentencepiece(which: str, normaliser: str | None, mode: str
 
 
 @pytest.mark.parametrize(("normaliser", "mode"), MODES)
-def test_long_documents_as_sentencepiece(model: bytes, normaliser: str | None, mode: str) -> None:
+def test_long_documents_as_sentencepiece(model: bytes, normaliser: Normaliser | None, mode: str) -> None:
     """Documents that go over many blocks, among them a word that is left to SentencePiece."""
     text = "\n".join(TEXTS)
     documents = [(text + " ") * 30, "a", CJK * 2000, "b " + "xy" * LONGEST_WORD + " c", "ñ"]
@@ -102,7 +104,7 @@ def test_five_megabytes_in_one_line(model: bytes) -> None:
 
 @pytest.mark.parametrize("normaliser", NORMALISERS)
 @pytest.mark.parametrize("rules", ["nmt_nfkc", "nmt_nfkc_cf"])
-def test_every_code_point_as_sentencepiece(normaliser: str | None, rules: str) -> None:
+def test_every_code_point_as_sentencepiece(normaliser: Normaliser | None, rules: str) -> None:
     """Alone, and between letters: what the table says of a character that depends on nothing else."""
     model = train([CJK, KOREAN, "hola mundo"] * 20, 200, rules)
     processor = engine(model, normaliser).processor

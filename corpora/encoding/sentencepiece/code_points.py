@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from corpora.encoding.sentencepiece.charsmap import Rules
+from corpora.text.normalise import Normaliser
 
-Normaliser = Literal["ccnet"] | None
 CODE_POINTS = 0x20000  # the higher planes hold rare characters, which are marked
 SPACE = "▁"
 _APART = "\ue000"  # private use, so no rule joins anything across it; marked itself
@@ -34,29 +34,26 @@ class CharacterMap(NamedTuple):
     depends: NDArray[np.bool_]
 
 
-def normalise_function(normaliser: Normaliser) -> Callable[[str], str]:
+def normalise_function(normaliser: Normaliser | None) -> Callable[[str], str]:
     """The function applied to a line of text before SentencePiece."""
-    if normaliser is None:
-        return str
-    from corpora.text.normalise import normalise
-
-    return normalise
+    return str if normaliser is None else normaliser
 
 
-def character_map(processor: Any, rules: Rules, normaliser: Normaliser) -> CharacterMap:
+def character_map(processor: Any, rules: Rules, normaliser: Normaliser | None) -> CharacterMap:
     """`processor`: a SentencePieceProcessor with these rules, for which `why_not` has no objection."""
     characters = [chr(code) for code in range(CODE_POINTS)]
     for left_out in LEFT_OUT:
         characters[left_out.start : left_out.stop] = [_APART] * len(left_out)
-    decomposed = _decomposed(characters)
-    normalised = characters if normaliser is None else _one_by_one(decomposed)
+    decomposed = "" if normaliser is None else normaliser.before(_joined(characters))
+    normalised = characters if normaliser is None else _one_by_one(decomposed, normaliser)
     final = processor.normalize(_joined(normalised))[1:].split(_APART)[1:-1]
     depends = [
         found[:1] in rules.continuations or character == _APART
         for character, found in zip(characters, normalised, strict=True)
     ]
     if normaliser is not None:
-        depends = [a or b for a, b in zip(depends, _change_places(characters, decomposed), strict=True)]
+        moved = _change_places(characters, decomposed, normaliser)
+        depends = [a or b for a, b in zip(depends, moved, strict=True)]
     lengths = np.fromiter(map(len, final), np.int64, CODE_POINTS)
     return CharacterMap(
         np.frombuffer("".join(final).encode("utf-32-le"), np.uint32),
@@ -69,28 +66,26 @@ def _joined(texts: list[str]) -> str:
     return _APART + _APART.join("" if text == _APART else text for text in texts) + _APART
 
 
-def _one_by_one(decomposed: str) -> list[str]:
+def _one_by_one(decomposed: str, normaliser: Normaliser) -> list[str]:
     """Each character normalised alone, but not stripped: SentencePiece removes spaces at the ends."""
-    from corpora.text.normalise import replace_character
 
     class Replacements(dict[int, str]):
         def __missing__(self, code: int) -> str:
-            self[code] = replace_character(chr(code))
+            self[code] = normaliser.replace(chr(code))
             return self[code]
 
     return decomposed.translate(Replacements()).split(_APART)[1:-1]
 
 
-def _decomposed(characters: list[str]) -> str:
-    return unicodedata.normalize("NFD", _joined(characters).lower())
-
-
-def _change_places(characters: list[str], decomposed: str) -> list[bool]:
+def _change_places(characters: list[str], decomposed: str, normaliser: Normaliser) -> list[bool]:
     """For each character, whether its result in CCNet's normaliser depends on its neighbours.
 
     How capital sigma is lowercased depends on its place in the word. NFD sorts marks by class; most are deleted
     (category Mn), but those that stay can change their order.
     """
+    if not normaliser.remove_accents:
+        return [c == "Σ" and normaliser.lower_case for c in characters]
     stay = {c for c in map(chr, range(CODE_POINTS)) if unicodedata.combining(c) and unicodedata.category(c) != "Mn"}
     parts = decomposed.split(_APART)[1:-1]
-    return [c == "Σ" or not stay.isdisjoint(part) for c, part in zip(characters, parts, strict=True)]
+    sigma = "Σ" if normaliser.lower_case else None
+    return [c == sigma or not stay.isdisjoint(part) for c, part in zip(characters, parts, strict=True)]

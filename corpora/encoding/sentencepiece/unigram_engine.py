@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from corpora.encoding.sentencepiece.code_points import SPACE, Normaliser
+from corpora.encoding.sentencepiece.code_points import SPACE
 from corpora.encoding.sentencepiece.model_proto import (
     BYTE,
     NORMAL,
@@ -27,6 +27,7 @@ from corpora.encoding.sentencepiece.word_tables import (
     processor_of,
 )
 from corpora.errors import BadArgument
+from corpora.text.normalise import Normaliser
 
 _UNKNOWN_PENALTY = np.float32(10)  # SentencePiece's score of an unknown character, below the lowest piece
 _LOWEST_SCORE = -1e6
@@ -58,7 +59,7 @@ class Engine(NamedTuple):
 
 
 @lru_cache(maxsize=16)
-def engine(model: bytes, normaliser: Normaliser) -> Engine:
+def engine(model: bytes, normaliser: Normaliser | None) -> Engine:
     """Raises BadArgument if `why_not` has an objection, DamagedFile if this isn't a model."""
     parsed, processor = read_model(model, NAME), processor_of(model)
     objection = why_not(model)

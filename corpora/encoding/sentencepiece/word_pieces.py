@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from corpora.encoding.cache.cached_words import ByEngine, Bytes, Lines, Offsets
 from corpora.encoding.cache.lending import DEFAULT_CACHE
 from corpora.encoding.cache.word_scans import scan
-from corpora.encoding.sentencepiece.code_points import SPACE, Normaliser, normalise_function
+from corpora.encoding.sentencepiece.code_points import SPACE, normalise_function
 from corpora.encoding.sentencepiece.unigram_engine import Engine, engine, why_not
 from corpora.encoding.sentencepiece.unigram_viterbi import best_pieces, room_for
 from corpora.encoding.sentencepiece.words import SentencePieceWords, Tables
 from corpora.errors import BadArgument
+from corpora.text.normalise import Normaliser
 
 __all__ = ["DEFAULT_CACHE", "Lines", "WordPieces", "why_not"]
 
@@ -39,7 +40,7 @@ class WordPieces(SentencePieceWords):
         self,
         model: bytes,
         *,
-        normaliser: Normaliser,
+        normaliser: Normaliser | None,
         separators: bytes,
         line_end: bool,
         values: NDArray[np.unsignedinteger],

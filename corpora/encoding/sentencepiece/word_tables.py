@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from corpora.encoding.cache.word_symbols import RUN_BITS, SLOW
 from corpora.encoding.sentencepiece.charsmap import Rules, read_rules
-from corpora.encoding.sentencepiece.code_points import CODE_POINTS, SPACE, CharacterMap, Normaliser, character_map
+from corpora.encoding.sentencepiece.code_points import CODE_POINTS, SPACE, CharacterMap, character_map
 from corpora.encoding.sentencepiece.model_proto import SentencePieceModel
 from corpora.errors import DamagedFile
+from corpora.text.normalise import Normaliser
 
 NAME = "the tokenizer"
 APART = "\ue000"  # the separator of characters in `code_points`
@@ -31,7 +32,7 @@ def processor_of(model: bytes) -> Any:
     return processor
 
 
-def character_map_of(processor: Any, charsmap: bytes, normaliser: Normaliser) -> CharacterMap:
+def character_map_of(processor: Any, charsmap: bytes, normaliser: Normaliser | None) -> CharacterMap:
     """See `code_points.character_map`. Models of many languages share their rules, so the maps are kept."""
     return _character_map(_Named(charsmap, processor), normaliser)
 
@@ -50,7 +51,7 @@ class _Named(NamedTuple):
 
 
 @lru_cache(maxsize=4)
-def _character_map(rules: _Named, normaliser: Normaliser) -> CharacterMap:
+def _character_map(rules: _Named, normaliser: Normaliser | None) -> CharacterMap:
     return character_map(rules.processor, read_rules(rules.charsmap), normaliser)
 
 

@@ -23,8 +23,9 @@ from corpora.perplexity.estimation.vocabulary import vocabulary_of
 from corpora.perplexity.estimation.words import WordNumbers
 from corpora.perplexity.kenlm_binary import murmur_hash
 from corpora.perplexity.pieces import batches
+from corpora.perplexity.reserved_words import SPECIAL_WORDS, reserved_word
 from corpora.perplexity.settings import LmSettings, parse_size
-from corpora.perplexity.small_text import NO_SENTENCE, SPECIAL_WORDS, Written, special_word
+from corpora.perplexity.small_text import NO_SENTENCE, Written
 
 Numbered = tuple[npt.NDArray[np.uint32], int]
 
@@ -114,4 +115,4 @@ class LargeText:
         hashes = self._vocabulary.hashes()[len(SPECIAL_WORDS) :]
         for word in SPECIAL_WORDS:
             if (hashes == np.uint64(murmur_hash(word.encode()))).any():
-                raise TamizError(special_word(word))
+                raise TamizError(reserved_word(word))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import uuid
 from pathlib import Path
 from typing import IO
@@ -61,7 +63,7 @@ class IdSpool:
                 path.unlink()
             for block in self._blocks:
                 if self._file.write(block.data) < block.nbytes:
-                    raise OSError("the disk is full")
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
             raise TamizError(f"can't write {path}: {error.strerror or error}") from error
         self._blocks = []

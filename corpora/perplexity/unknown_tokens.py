@@ -1,0 +1,32 @@
+"""How many tokens of a text a language model may not know before its scores mean nothing.
+
+A model with the tokenizer of another, or text normalised in another way, shows as tokens that it never saw. A model's
+own pieces cover the characters of its language, so hardly any of them is unknown. Raw words are different: even good
+models don't know one in ten or twenty.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from corpora.perplexity.settings import ScoringMode
+
+ALL = "all"  # the language of a model that scores everything
+TOKENS, UNKNOWN_TOKENS = "tokens", "unknown_tokens"  # facts of a manifest: language -> how many
+LEAST_TOKENS = 1000  # fewer say nothing
+
+
+class Bounds(NamedTuple):
+    """Shares of unknown tokens: above `warn`, something may be wrong; above `refuse`, the scores mean nothing."""
+
+    warn: float
+    refuse: float
+
+
+PIECES, WORDS = Bounds(0.05, 0.3), Bounds(0.25, 0.6)
+BOUNDS: dict[ScoringMode, Bounds] = {"lines": PIECES, "ccnet": PIECES, "bertin": WORDS}
+
+
+def unknown_share(tokens: int, unknown: int) -> float | None:
+    """The share, or None if there are too few tokens to tell."""
+    return unknown / tokens if tokens >= LEAST_TOKENS else None

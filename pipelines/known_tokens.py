@@ -1,0 +1,62 @@
+"""Before documents are scored: does the model know the words of a few of them? A wrong tokenizer shows there."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from corpora.annotations.annotator import FACTS, Annotate
+from corpora.documents.item import WorkItem
+from corpora.documents.reading import read_batches
+from corpora.errors import BadArgument
+from corpora.perplexity.annotator import Perplexity
+from corpora.perplexity.routing import LmChoice
+from corpora.perplexity.unknown_tokens import ALL, BOUNDS, TOKENS, UNKNOWN_TOKENS, unknown_share
+
+MOST_ITEMS = 8  # of which documents are read, spread over all
+ITEM_BYTES = 1 << 16  # of text to read in each
+
+
+def check_known(
+    items: Sequence[WorkItem],
+    annotator: Perplexity,
+    annotate: Annotate,
+) -> None:
+    """Raises BadArgument if a model doesn't know most of what some documents consist of."""
+    sums: dict[str, Counter[str]] = {TOKENS: Counter(), UNKNOWN_TOKENS: Counter()}
+    for item in _spread(items):
+        for fact, numbers in _counted(item, annotator, annotate).items():
+            sums[fact].update(numbers)
+    for choice in annotator.models:
+        language = choice.language or ALL
+        tokens, unknown = sums[TOKENS][language], sums[UNKNOWN_TOKENS][language]
+        share = unknown_share(tokens, unknown)
+        bound = BOUNDS[annotator.mode(choice)].refuse
+        if share is not None and share > bound:
+            raise BadArgument(_refusal(choice, annotator.mode(choice), share, tokens, bound))
+
+
+def _spread(items: Sequence[WorkItem]) -> list[WorkItem]:
+    number = min(len(items), MOST_ITEMS)
+    return [items[place * len(items) // number] for place in range(number)]
+
+
+def _counted(item: WorkItem, annotator: Perplexity, annotate: Annotate) -> Mapping[str, Mapping[str, int]]:
+    """The facts of the item's first documents."""
+    sums: dict[str, Counter[str]] = {}
+    for batch in read_batches(item, batch_bytes=ITEM_BYTES, columns=annotator.columns):
+        if batch.texts:
+            for fact, numbers in annotate(batch, item)[FACTS].items():
+                sums.setdefault(fact, Counter()).update(numbers)
+            break
+    return sums
+
+
+def _refusal(choice: LmChoice, mode: str, share: float, tokens: int, bound: float) -> str:
+    cause = (
+        "mode bertin needs a model of raw words." if mode == "bertin" else "is the tokenizer that of another model?"
+    )
+    return (
+        f"{choice.path} doesn't know {share:.0%} of {tokens:,} tokens of the documents, at most {bound:.0%} are "
+        f"sensible: {cause} To score all the same, pass --allow-unknown (score.allow_unknown = true)"
+    )
