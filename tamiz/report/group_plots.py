@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 
 from corpora.sampling.curve import Curve
-from tamiz.report.plots import KEEP, draw_curves, draw_group, label_curve_axis, perplexity_edges
-from tamiz.report.style import (
+from tamiz.drawing import (
     AFTER,
     BEFORE,
     BEFORE_EDGE,
@@ -24,6 +23,7 @@ from tamiz.report.style import (
     number,
     shortened,
 )
+from tamiz.report.plots import KEEP, draw_curves, draw_group, label_curve_axis, perplexity_edges
 from tamiz.report.summary import Group
 
 MOST_PANELS = 12
