@@ -28,13 +28,14 @@ img.column { width: 100%; max-width: 34rem } img.page { width: 100%; min-width: 
   linear-gradient(90deg, var(--shade), transparent), linear-gradient(270deg, var(--shade), transparent) 100% 0;
   background-repeat: no-repeat;
   background-size: 2.4rem 100%, 2.4rem 100%, .7rem 100%, .7rem 100% }
+.wide table { width: max-content } .wide td { max-width: 20rem }
 table { border-collapse: collapse; font-size: .9rem; overflow-wrap: break-word }
 td, th { padding: .25rem .9rem .25rem 0; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line) }
 th { font-weight: 600; vertical-align: bottom }
 td.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap }
 th.n { text-align: right }
 table.pairs { width: 100%; max-width: 52rem; table-layout: fixed; overflow-wrap: anywhere }
-table.pairs th:first-child { width: min(15rem, 38%) } table.pairs td:first-child { color: var(--soft) }
+table.pairs th:first-child { width: 15rem } table.pairs td:first-child { color: var(--soft) }
 table.pairs td { padding-right: .6rem } table.pairs + .wide { margin-top: 1rem } details table { margin-top: .6rem }
 .facts { display: flex; flex-wrap: wrap; gap: .6rem 2rem; margin: 1rem 0 0; padding: 0; list-style: none }
 .facts b { display: block; font-size: 1.3rem; font-variant-numeric: tabular-nums }
@@ -44,6 +45,7 @@ table.pairs td { padding-right: .6rem } table.pairs + .wide { margin-top: 1rem }
 .problem { border-left: .25rem solid #d55e00; padding-left: .6rem }
 summary { cursor: pointer; color: var(--soft); font-size: .875rem } code { font-size: .85em }
 details.hash summary { font-size: inherit; color: inherit }
+@media (max-width: 40rem) { table.pairs th:first-child { width: 38% } }
 """
 # The browser fetches nothing and runs nothing, whatever the documents contain.
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"

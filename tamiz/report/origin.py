@@ -18,7 +18,7 @@ from tamiz.log import without_secrets
 from tamiz.report.folders import Scored
 from tamiz.report.html import checksum, code, folded, low, pairs, table
 from tamiz.report.runlog import Logged, last_command
-from tamiz.report.values import name_of, percent, text_of
+from tamiz.report.values import name_of, percent
 from tamiz.stages.sample import kernel_text
 
 LOW = 0.01  # shares of kept documents below this are marked
@@ -26,7 +26,7 @@ FEW = 50  # documents; shares of fewer are not marked
 MOST_GROUPS = 60
 _HEADER = ("name", "title", "language", "licence", "reference", "sources")  # keys of a recipe that are no settings
 
-_AMOUNTS = {"keep": "share to keep", "keep_documents": "documents to keep", "factor": "factor"}
+_AMOUNTS = {"keep": "kept share, asked for", "keep_documents": "documents to keep", "factor": "factor"}
 
 Rows = list[tuple[str, str]]
 
@@ -67,7 +67,7 @@ def _dates(manifests: Mapping[str, Manifest]) -> str:
 def _command(logged: Logged) -> Rows:
     rows: Rows = [("command", code(f"tamiz {shlex.join(logged.arguments)}"))]
     if logged.commands > 1:
-        rows.append(("", f"the last of {logged.commands} commands that made something; all are in {manifest.LOG}"))
+        rows.append(("", f"{logged.commands} commands in all: see {manifest.LOG}"))
     rows.append(("tamiz", f"{logged.versions.get('tamiz', '–')}, Python {logged.python}"))
     machine = [f"{logged.machine['cores']} cores"] if logged.machine.get("cores") else []
     if logged.machine.get("memory_bytes"):
@@ -153,9 +153,18 @@ def sampler(scored: Scored) -> str:
     rows: Rows = [("method", str(asked.get("method", "–")))]
     if len(facts.get("groups", {})) <= 1:
         rows.append(("keep probability", kernel_text(facts["kernel"])))
-    rows += [(name, text_of(key, asked[key]) or "") for key, name in _AMOUNTS.items() if asked.get(key) is not None]
+    for key, name in _AMOUNTS.items():
+        if asked.get(key) is not None:
+            rows.append((name, _shares(asked[key]) if key == "keep" else f"{asked[key]:,}"))
     rows += [("kept share, expected", percent(facts["expected_share"]))] if "expected_share" in facts else []
     return pairs(("what", "value"), rows) + _quartiles(facts) + _groups(facts.get("groups", {}))
+
+
+def _shares(keep: float | Mapping[str, float]) -> str:
+    """One share, or one for each group."""
+    if isinstance(keep, Mapping):
+        return ", ".join(f"{group} {percent(share)}" for group, share in keep.items())
+    return percent(keep)
 
 
 def share(kept: int, documents: int) -> str:

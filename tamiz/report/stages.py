@@ -10,12 +10,12 @@ from tamiz.console import size
 from tamiz.report.html import checksum, escaped, pairs
 from tamiz.report.values import name_of, text_of
 from tamiz.stages import ordered
-from tamiz.stages.sample import kernel_text
 
 _MOST_DAMAGED = 20
-_COUNTS = {"read": "rows read", "kept": "documents kept", "sampled_out": "documents sampled out"}
+_COUNTS = {"read": "rows read", "kept": "documents", "sampled_out": "documents sampled out"}
 _SAME = {"bytes_seen": "bytes", "documents": "scored", "documents_seen": "documents", "energy_seconds": "seconds"}
-_ELSEWHERE = ("files", "groups", "flat_warning")
+_SAMPLER = ("groups", "kernel", "quartiles", "kept_shares", "composition", "expected_share")  # they have a section
+_ELSEWHERE = ("files", "flat_warning", *_SAMPLER)
 
 
 def homes(run: Path) -> dict[str, Path]:
@@ -35,17 +35,18 @@ def section(title: str, content: manifest.Manifest) -> str:
 
 
 def _counts(counts: dict[str, Any]) -> dict[str, str]:
-    rows = {name: f"{counts[key]:,}" for key, name in _COUNTS.items() if counts.get(key)}
+    names = _COUNTS | ({"kept": "documents kept"} if counts.get("sampled_out") else {})
+    rows = {name: f"{counts[key]:,}" for key, name in names.items() if counts.get(key)}
     return rows | {f"rejected: {reason}": f"{n:,}" for reason, n in counts.get("rejected", {}).items()}
 
 
 def _facts(content: manifest.Manifest) -> dict[str, str]:
-    """Numbers, short texts, lists of numbers and small tables; anything larger is not shown."""
+    """Numbers, short texts, lists of numbers and small tables; not what is larger, or on the page already."""
     rows = {}
     for key, value in content.facts.items():
-        shown = kernel_text(value) if key == "kernel" and value else text_of(key, value)
+        shown = text_of(key, value)
         if shown and key not in _ELSEWHERE and not _repeats(key, value, content):
-            rows["keep probability" if key == "kernel" else name_of(key)] = shown
+            rows[name_of(key)] = shown
     return rows
 
 
