@@ -73,6 +73,8 @@ def load(recipe: str, *, overrides: Iterable[str] = (), demo: bool = False) -> R
     sections = {section.name: section for stage in stages for section in stage.sections}
     for change in changes:
         change.apply(tree, sections)
+    if any(change.path[0] == "documents" and change.path[-1] in ("input", "documents") for change in changes):
+        _forget(tree, {change.path[0] for change in changes})
     try:
         return _resolve(tree, path.stem, stages, sections)
     except BadArgument as error:
@@ -125,11 +127,24 @@ def read(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
     if found in (path, *above):
         raise BadArgument(f"{path}: base is {base!r}, which is based on this file: name another")
     under = read(found, (path, *above))
+    if _names_files(tree.get("documents")):
+        _forget(under, set())
     for place, listed in ((found, under.get("sources", {})), (path, tree.get("sources", {}))):
         if not isinstance(listed, dict):
             raise BadArgument(f"{place}: sources is {listed!r}, but it must be a section: [sources]")
     kept = {k: v for k, v in under.pop("sources", {}).items() if k.partition(".")[0] not in tree}
     return {**under, **tree, "sources": {**kept, **tree.get("sources", {})}}
+
+
+def _forget(tree: dict[str, Any], stated: set[str]) -> None:
+    """Removes what was said of other documents: nothing is known of the language and licence of the user's files."""
+    for key in {"language", "licence"} - stated:
+        tree.pop(key, None)
+
+
+def _names_files(documents: object) -> bool:
+    listed = documents if isinstance(documents, list) else [documents]
+    return any(isinstance(source, dict) and "input" in source for source in listed)
 
 
 def _resolve(
