@@ -1,7 +1,7 @@
 """Checks output folders against their manifests: files, sizes, checksums, counts.
 
-Files that other programs, or killed runs, left outside of tamiz's folders are no fault. Temporary files of a killed run
-inside are none either: they are told in a note, and the next run removes them.
+Files that other programs, or killed runs, left outside of tamiz's folders are no fault. Nor are temporary files of a
+killed run inside: a note names them, and the next run removes them.
 """
 
 from __future__ import annotations

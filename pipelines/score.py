@@ -59,8 +59,8 @@ def score(
 ) -> Outcome:
     """Scores every document that the patterns name, with one model or with the model of its language.
 
-    Raises BadArgument for a pattern that matches no files, a path that names no language, or a model that doesn't know the documents' words, DamagedFile for a bad
-    model, StaleOutput if the folder was made from something else.
+    Raises BadArgument for a pattern that matches no files, a path that names no language, or a model that doesn't
+    know the documents' words, DamagedFile for a bad model, StaleOutput if the folder was made from something else.
     """
     if isinstance(lm, Path):
         given = str(tokenizer) if tokenizer else None

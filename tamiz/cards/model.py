@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
-from typing import Any
-
 import msgspec
 
 from corpora.config import Config
+from tamiz.cards.markdown import front_matter, table
 from tamiz.trainer.energy import NOT_MEASURED
 from tamiz.trainer.families.base import ModelSettings
 from tamiz.trainer.trained import Metrics, Trained
 
 Row = tuple[str, object]
+
+# the example's text, parted where a word is masked
+_WORDS = {
+    "en": ("The girl went to the", "with her mother."),
+    "es": ("la niña fue al", "con su madre."),
+    "pt": ("a menina foi ao", "com a mãe."),
+}
 
 
 class CardFacts(Config, frozen=True, kw_only=True):
@@ -21,10 +25,10 @@ class CardFacts(Config, frozen=True, kw_only=True):
 
     title: str | None = None
     """The heading. None: named after the family, such as "A T5 trained with tamiz"."""
-    language: str | None = None
-    """ISO 639 code."""
+    language: str | tuple[str, ...] | None = None
+    """ISO 639 code of the documents, or several codes. None: not known."""
     licence: str | None = None
-    """An SPDX id in lower case."""
+    """An SPDX id in lower case, chosen by whoever publishes the model. None: not stated; nothing is assumed."""
     reference: str | None = None
     """URL of the model or paper that the shape and settings are taken from."""
     description: str | None = None
@@ -44,28 +48,27 @@ def model_card(trained: Trained, facts: CardFacts) -> str:
         _front_matter(model, facts),
         f"# {facts.title or f'A {model.title} trained with tamiz'}\n",
         _introduction(trained, facts),
-        "## Use\n\n" + _use(model),
-        "## Data\n\n" + _table(_data_rows(trained, facts)),
-        "## Model\n\n" + _table(msgspec.to_builtins(model).items()),
-        "## Training\n\n" + _table(msgspec.to_builtins(trained.settings).items()),
+        "## Use\n\n" + _use(model, facts),
+        "## Data\n\n" + table(_data_rows(trained, facts)),
+        "## Model\n\n" + table(msgspec.to_builtins(model).items()),
+        "## Training\n\n" + table(msgspec.to_builtins(trained.settings).items()),
         "## Loss\n\n" + _loss(trained.metrics),
-        "## Cost\n\n" + _table(_cost_rows(trained.metrics)),
+        "## Cost\n\n" + table(_cost_rows(trained.metrics)),
     ]
     return "\n".join(parts)
 
 
 def _front_matter(model: ModelSettings, facts: CardFacts) -> str:
-    """Hub metadata; JSON scalars and lists are YAML."""
-    fields: dict[str, Any] = {
-        "language": facts.language,
-        "license": facts.licence,
-        "library_name": "transformers",
-        "pipeline_tag": model.pipeline_tag,
-        "tags": list(dict.fromkeys((*model.tags, "tamiz", *facts.tags))),
-        "datasets": facts.datasets,
-    }
-    lines = [f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in fields.items() if value]
-    return "\n".join(["---", *lines, "---", ""])
+    return front_matter(
+        {
+            "language": facts.language,
+            "license": facts.licence,
+            "library_name": "transformers",
+            "pipeline_tag": model.pipeline_tag,
+            "tags": list(dict.fromkeys((*model.tags, "tamiz", *facts.tags))),
+            "datasets": facts.datasets,
+        }
+    )
 
 
 def _introduction(trained: Trained, facts: CardFacts) -> str:
@@ -73,13 +76,17 @@ def _introduction(trained: Trained, facts: CardFacts) -> str:
     return f"{text}\n" + (f"\nShape and settings after {facts.reference}.\n" if facts.reference else "")
 
 
-def _use(model: ModelSettings) -> str:
+def _use(model: ModelSettings, facts: CardFacts) -> str:
+    """Lines that run in the model's folder."""
+    language = facts.language if isinstance(facts.language, str) else next(iter(facts.language or ()), "")
+    example = model.example(*_WORDS.get(language, _WORDS["en"]))
     return f"""```python
 from transformers import {model.auto_class}, AutoTokenizer
 
-tokenizer = AutoTokenizer.from_pretrained(".")
-model = {model.auto_class}.from_pretrained(".")
-```
+folder = "."  # or the model's name on the Hub
+tokenizer = AutoTokenizer.from_pretrained(folder)
+model = {model.auto_class}.from_pretrained(folder)
+{example}```
 """
 
 
@@ -87,6 +94,7 @@ def _data_rows(trained: Trained, facts: CardFacts) -> list[Row]:
     shards = trained.inputs.facts
     return [
         *facts.data.items(),
+        ("licence", facts.licence or "not stated"),
         *((f"rows, {split}", f"{rows:,}") for split, rows in shards.rows.items()),
         ("objective", shards.objective),
         ("ids in a row", trained.model.row_description(shards)),
@@ -101,7 +109,7 @@ def _loss(metrics: Metrics) -> str:
     entropy = metrics["target_unigram_entropy_nats"]
     known = f"\nA model that only knows how often each target id occurs has {entropy:.4f}.\n" if entropy else ""
     curve = "![Training and validation loss by step](loss.png)\n\n"
-    return curve + _table(points, ("step", "validation loss, nats per target id")) + known
+    return curve + table(points, ("step", "validation loss, nats per target id")) + known
 
 
 def _cost_rows(metrics: Metrics) -> list[Row]:
@@ -116,12 +124,3 @@ def _cost_rows(metrics: Metrics) -> list[Row]:
         ("peak memory", f"{metrics['peak_memory_bytes'] / 2**20:,.0f} MiB"),
         ("energy", measured),
     ]
-
-
-def _table(rows: Iterable[tuple[object, object]], head: tuple[str, str] = ("", "")) -> str:
-    lines = [f"| {head[0]} | {head[1]} |", "|---|---|", *(f"| {_cell(a)} | {_cell(b)} |" for a, b in rows)]
-    return "\n".join(lines) + "\n"
-
-
-def _cell(value: object) -> str:
-    return str(value).replace("|", "\\|").replace("\n", " ")

@@ -93,11 +93,11 @@ def _is_bundled(recipe: Recipe) -> bool:
 
 def _show(folder: Path, reports: Sequence[StageReport], demo: bool, bundled: bool) -> None:
     """Writes the page and its plots; for the demo, also shows the kept share of each class and a filled span."""
-    from tamiz.report.page import is_written, write_report
+    from tamiz.report.page import INDEX, is_written, write_report
 
     trained = reports[-1].stage == "train"
-    if any(r.state != "finished" for r in reports) or not is_written(folder):
-        say(f"report: {write_report(folder)}")
+    remake = any(r.state != "finished" for r in reports) or not is_written(folder)
+    say(f"report: {write_report(folder) if remake else folder / INDEX}")
     if demo:
         from tamiz.demo import show_classes, show_filled_span
 

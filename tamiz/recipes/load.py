@@ -86,6 +86,8 @@ def load(recipe: str, *, overrides: Iterable[str] = (), demo: bool = False) -> R
     sections = _sections()
     for change in changes:
         change.apply(tree, sections)
+    if any(change.path[0] == "documents" and change.path[-1] in ("input", "documents") for change in changes):
+        _forget(tree, {change.path[0] for change in changes})
     place = str(path) if path.name == SAVED else path.stem
     try:
         _check_secrets(tree, "")
@@ -195,6 +197,12 @@ def read(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
         return merged(under, tree, _sections())
     except BadArgument as error:
         raise BadArgument(f"{path}: {error}") from None
+
+
+def _forget(tree: dict[str, Any], stated: set[str]) -> None:
+    """Removes what was said of other documents: nothing is known of the language and licence of the user's files."""
+    for key in {"language", "licence"} - stated:
+        tree.pop(key, None)
 
 
 def _sections() -> dict[str, Section]:

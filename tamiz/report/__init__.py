@@ -11,5 +11,5 @@ nearest      finds the documents nearest each decile
 texts        reads the texts of these documents
 documents    shows the texts
 tokenizers   the plot of `tamiz tokenizer eval`
-style, html  the look of plots and pages
+html         building blocks of pages; the look of plots is in tamiz.drawing
 """

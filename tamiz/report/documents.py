@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 from corpora.documents.groups import source_of
 from corpora.sampling.draw import keep_documents
+from tamiz.drawing import number, shortened
 from tamiz.report.curves import curve_of
 from tamiz.report.folders import Scored
 from tamiz.report.html import escaped
 from tamiz.report.nearest import Decile, Pick
-from tamiz.report.style import number, shortened
 from tamiz.report.texts import Found, ReadBack, shown, visible
 
 NAME_CHARACTERS = 110

@@ -12,6 +12,8 @@ from tamiz.report.group_plots import MOST_BARS, MOST_PANELS, Named, draw_bars, d
 from tamiz.report.plots import draw_length, draw_perplexity, draw_perplexity_by_length
 from tamiz.report.summary import Group, Summary
 
+TAILS = "The outermost bars also count the documents beyond the axis."
+
 
 @dataclass(frozen=True)
 class Figure:
@@ -48,10 +50,10 @@ def common_curve(named: Sequence[Named]) -> Curve | None:
 def _perplexity(total: Group, curve: Curve | None, languages: int, home: Path) -> Figure:
     quartiles = " / ".join(f"{value:,.3g}" for value in total.before.quartiles())
     what = f"Perplexity of {total.before.documents:,} documents"
-    caption = "Share of documents by perplexity (log scale); dotted lines: quartiles."
+    caption = f"Share of documents by perplexity (log scale); dotted lines: quartiles. {TAILS}"
     if total.after:
         what += f" before and {total.after.documents:,} after sampling"
-        caption = caption[:-1] + " before sampling. Each histogram adds up to 100%."
+        caption = caption.replace("quartiles.", "quartiles before sampling.") + " Each histogram adds up to 100%."
     alt = f"{what}, as histograms on a log scale; quartiles {quartiles}."
     if curve:
         alt += " The keep probability, from 0 to 1, is drawn over them."
@@ -91,7 +93,9 @@ def _length(total: Group, unit: str, home: Path) -> Figure:
     alt = f"Histogram of lengths on a log scale, median {total.before.length.quantile(0.5):,.0f} {unit}"
     if total.after and total.after.documents:
         alt += f" before and {total.after.length.quantile(0.5):,.0f} after sampling"
-    caption = f"Share of documents by length in {unit} of the language model (plus one per line); dashed: medians."
+    caption = (
+        f"Share of documents by length in {unit} of the language model (plus one per line); dashed: medians. {TAILS}"
+    )
     return Figure("Length", draw_length(total, unit, home / "length.png"), f"{alt}.", caption)
 
 

@@ -22,7 +22,8 @@ RECIPE = "recipe.json"
 class Scored:
     """A finished folder of scores, and the finished sample drawn from it if there is one.
 
-    inputs: patterns of the scored documents; empty if unknown.
+    inputs: patterns of the scored documents; empty if unknown. recipe: the run's resolved recipe; empty outside of a
+    run.
     """
 
     home: Path
@@ -33,7 +34,12 @@ class Scored:
     sampled: Path | None
     sample: Manifest | None
     inputs: list[str]
-    language: str
+    recipe: dict[str, Any]
+
+    @property
+    def language(self) -> str:
+        """The language that the recipe names."""
+        return str(self.recipe.get("language", ""))
 
     @property
     def items(self) -> list[str]:
@@ -79,7 +85,7 @@ def _of(home: Path, scores: Path, sampled: Path | None, run: Path, inputs: Seque
         sampled=sampled,
         sample=sample,
         inputs=list(inputs) or _inputs(recipe),
-        language=recipe.get("language", ""),
+        recipe=recipe,
     )
 
 

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 
 from corpora.sampling.curve import Curve
-from tamiz.report.plots import KEEP, draw_curves, draw_group, label_curve_axis, perplexity_edges
-from tamiz.report.style import (
+from tamiz.drawing import (
     AFTER,
     BEFORE,
     BEFORE_EDGE,
@@ -24,6 +23,7 @@ from tamiz.report.style import (
     number,
     shortened,
 )
+from tamiz.report.plots import KEEP, draw_curves, draw_group, label_curve_axis, perplexity_edges
 from tamiz.report.summary import Group
 
 MOST_PANELS = 12
@@ -75,6 +75,7 @@ def draw_groups(groups: Sequence[Named], path: Path) -> Path:
 def _panel(axes: Any, named: Named, edges: np.ndarray, *, last: bool) -> list[Any]:
     """One group; the right axis is labelled in the last panel of a row."""
     handles = draw_group(axes, named.group, edges)
+    log_axis(axes.xaxis, float(edges[0]), float(edges[-1]), narrow=True)
     median = float(named.group.before.perplexity.quantile(0.5))
     axes.axvline(median, color=INK, linewidth=0.7, linestyle=(0, (1, 2)))
     axes.set_title(f"{named.label(32)}\n{named.group.before.documents:,} documents", fontsize=7, linespacing=1.1)

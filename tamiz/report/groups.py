@@ -9,6 +9,7 @@ from tamiz.report.curves import curve_of
 from tamiz.report.folders import Scored
 from tamiz.report.group_plots import Named
 from tamiz.report.html import table
+from tamiz.report.origin import share
 from tamiz.report.summary import Group, Summary
 
 MOST_ROWS = 60
@@ -32,20 +33,25 @@ def _curve(scored: Scored, group: Group) -> Curve | None:
     return curve_of(scored.sample.facts, group.language, group.source) if scored.sample else None
 
 
-def groups_table(named: Sequence[Named], summary: Summary, unit: str) -> str:
-    """HTML: one row for each group, largest first, and a row of totals."""
+def groups_table(named: Sequence[Named], summary: Summary, scored: Scored, unit: str) -> str:
+    """HTML: one row for each group, largest first, and a row of totals. Shares below 1% are marked."""
     sampled = summary.total.after is not None
-    header = ["", "language", "source", "documents", f"median {unit}", "perplexity 25%", "50%", "75%"]
+    languages = {n.group.language or scored.language for n in named} - {""}
+    header = ["no.", *(["language"] if languages else []), "source", "documents", f"median {unit}"]
+    header += ["perplexity 25%", "50%", "75%"]
     if sampled:
         header += ["kept", "kept share", "50%, kept"]
-    rows = [[str(n.number), n.group.language or "–", n.group.source, *_cells(n.group, sampled)] for n in named]
-    left_out = len(rows) - MOST_ROWS
-    rows = rows[:MOST_ROWS]
+    names = 3 if languages else 2
+    rows = []
+    for n in named[:MOST_ROWS]:
+        language = [n.group.language or scored.language or "–"] if languages else []
+        rows.append([str(n.number), *language, n.group.source, *_cells(n.group, sampled)])
+    left_out = len(named) - MOST_ROWS
     if left_out > 0:
         rows.append(["…", f"{left_out:,} more", *[""] * (len(header) - 2)])
     if len(named) > 1:
-        rows.append(["", "all", "", *_cells(summary.total, sampled)])
-    return table(header, rows, [True, False, False, *[True] * (len(header) - 3)])
+        rows.append(["", "all", *[""] * (names - 2), *_cells(summary.total, sampled)])
+    return table(header, rows, [True, *[False] * (names - 1), *[True] * (len(header) - names)])
 
 
 def _cells(group: Group, sampled: bool) -> list[str]:
@@ -54,6 +60,6 @@ def _cells(group: Group, sampled: bool) -> list[str]:
     cells += [f"{value:,.4g}" for value in before.quartiles()]
     if sampled:
         kept = after.documents if after else 0
-        cells += [f"{kept:,}", f"{100 * group.kept_share:.3g}%"]
+        cells += [f"{kept:,}", share(kept, before.documents)]
         cells.append(f"{after.perplexity.quantile(0.5):,.4g}" if after and kept else "–")
     return cells

@@ -9,17 +9,18 @@ from pathlib import Path
 from corpora import files, manifest
 from corpora.errors import DamagedFile
 from corpora.locks import locked
-from tamiz.console import progress
-from tamiz.report import documents, stages
+from tamiz.console import progress, warn
+from tamiz.report import documents, origin, stages
 from tamiz.report.figures import Figure, length_figures, perplexity_figures, unit_of
 from tamiz.report.folders import Scored, find
 from tamiz.report.group_plots import Named
 from tamiz.report.groups import groups_table, named_groups
-from tamiz.report.html import document, escaped, facts, figure
+from tamiz.report.html import document, escaped, facts, figure, link
 from tamiz.report.nearest import DOCUMENTS, Decile, deciles, fill
 from tamiz.report.rows import ItemRows, item_rows
 from tamiz.report.summary import Summary, summarise
 from tamiz.report.texts import ReadBack, Update, read_back
+from tamiz.report.values import percent
 
 MOST_LANGUAGES = 8  # for the documents nearest the deciles
 INDEX = "report/index.html"
@@ -70,10 +71,7 @@ def _write(folder: Path, scored: Scored, remote: bool) -> Path:
     named = named_groups(summary, scored)
     perplexity = perplexity_figures(summary, named, home)
     length = length_figures(summary, unit_of(scored), home)
-    chosen = _deciles(scored, summary)
-    with progress("documents") as update:
-        picks = [pick for decile in chosen for pick in decile.picks]
-        texts = read_back(scored, picks, remote=remote, progress=update)
+    chosen, texts = _read_documents(scored, summary, remote=remote)
     page = folder / INDEX
     files.write_bytes(page, _page(PageContent(scored, summary, named, perplexity, length, chosen, texts)).encode())
     manifest.add_derived(folder, [page, *(f.path for f in (*perplexity, *length))])
@@ -87,6 +85,22 @@ def is_written(run: Path) -> bool:
         return False
     text = page.read_text(encoding="utf-8")
     return all(manifest.read(home).fingerprint in text for home in stages.homes(run).values())
+
+
+def _read_documents(scored: Scored, summary: Summary, *, remote: bool) -> tuple[list[Decile], ReadBack]:
+    """The documents nearest the deciles, with their texts. Warns, once, if none of them can be read."""
+    if not scored.inputs:
+        warn("the page shows no documents, because their files are unknown: name them with --input PATTERN")
+        return [], ReadBack({}, [])
+    chosen = _deciles(scored, summary)
+    with progress("documents") as update:
+        picks = [pick for decile in chosen for pick in decile.picks]
+        texts = read_back(scored, picks, remote=remote, progress=update)
+    if not texts.documents:
+        more = f" (and {len(texts.problems) - 1} more problems)" if len(texts.problems) > 1 else ""
+        warn(f"the page shows no documents: {texts.problems[0]}{more}")
+        return [], texts
+    return chosen, texts
 
 
 def _deciles(scored: Scored, summary: Summary) -> list[Decile]:
@@ -107,24 +121,29 @@ def _counted(items: Iterator[ItemRows], total: int, update: Update) -> Iterator[
 
 def _page(content: PageContent) -> str:
     scored = content.scored
+    homes = stages.homes(scored.home) or {"Scores": scored.scores}
+    if scored.sampled and "Sample" not in homes:
+        homes = {**homes, "Sample": scored.sampled}
+    manifests = {title: manifest.read(home) for title, home in homes.items()}
     parts = [f"<header><h1>{escaped(scored.title)}</h1>"]
     if scored.reference:
-        parts.append(f'<p class="soft"><bdi>{escaped(scored.reference)}</bdi></p>')
+        parts.append(f'<p class="soft">{link(scored.reference)}</p>')
     parts.append(f"{facts(_headline(content))}</header><main>")
+    parts.append("<h2>How it was made</h2>" + origin.made(scored, manifests))
+    for title, text in (("Language model", origin.language_models(scored)), ("Sampler", origin.sampler(scored))):
+        parts += [f"<h2>{title}</h2>{text}"] if text else []
     parts += _figures(content.perplexity)
     if len(content.named) == 1:
         parts.append("<h2>Sources and languages</h2>")
-    parts.append(groups_table(content.named, content.summary, content.unit))
+    parts.append(groups_table(content.named, content.summary, scored, content.unit))
     parts += _figures(content.length)
     parts += _documents(content)
     loss = scored.home / "model" / "loss.png"
     if loss.exists():
-        parts.append("<h2>Loss</h2>" + figure(loss, "Training and validation loss by step", "Loss by step."))
-    parts.append("<h2>Manifests</h2>")
-    homes = stages.homes(scored.home) or {"Scores": scored.scores}
-    if scored.sampled and "Sample" not in homes:
-        homes = {**homes, "Sample": scored.sampled}
-    parts += [stages.section(title, manifest.read(home)) for title, home in homes.items()]
+        caption = "Loss by step, in nats per target id."
+        parts.append("<h2>Loss</h2>" + figure(loss, "Training and validation loss by step", caption))
+    parts.append("<h2>Stages</h2>")
+    parts += [stages.section(title, one) for title, one in manifests.items()]
     return document(scored.title, [*parts, "</main>"])
 
 
@@ -138,7 +157,7 @@ def _headline(content: PageContent) -> list[tuple[str, str]]:
     if total.after:
         shown += [
             ("documents kept", f"{total.after.documents:,}"),
-            ("kept", f"{100 * total.kept_share:.3g}%"),
+            ("kept", percent(total.kept_share)),
         ]
     if len(content.summary.languages) == 1:
         quartiles = " / ".join(f"{value:,.3g}" for value in total.before.quartiles())
@@ -148,6 +167,8 @@ def _headline(content: PageContent) -> list[tuple[str, str]]:
 
 def _documents(content: PageContent) -> list[str]:
     languages = content.summary.languages
+    if not content.deciles and not content.texts.problems:
+        return []
     parts = ["<h2>Documents nearest each decile of perplexity</h2>"]
     parts.append(
         f'<p class="soft">The {DOCUMENTS} documents whose perplexity is nearest each decile, and the {DOCUMENTS} at '

@@ -11,8 +11,7 @@ import numpy as np
 
 from corpora.sampling.curve import Curve
 from corpora.sampling.histogram import LogHistogram
-from tamiz.report.grid import Grid
-from tamiz.report.style import (
+from tamiz.drawing import (
     AFTER,
     BEFORE,
     BEFORE_EDGE,
@@ -27,6 +26,7 @@ from tamiz.report.style import (
     log_axis,
     number,
 )
+from tamiz.report.grid import Grid
 from tamiz.report.summary import Group, Tally
 
 TAILS = (0.002, 0.998)  # the axes leave out the documents outside these quantiles
@@ -245,8 +245,11 @@ def length_edges(histogram: LogHistogram) -> Edges:
 
 
 def _density(histogram: LogHistogram, edges: Edges) -> np.ndarray:
-    """Percentage of the documents in each bin; if widths differ, scaled to the median width."""
-    counts = np.histogram(histogram.centres(), edges, weights=histogram.counts())[0]
+    """Percentage of the documents in each bin; if widths differ, scaled to the median width.
+
+    Documents beyond the axis count in the outermost bins."""
+    inside = np.clip(histogram.centres(), edges[0], edges[-1])
+    counts = np.histogram(inside, edges, weights=histogram.counts())[0]
     widths = np.diff(np.log(edges))
     density: np.ndarray = 100.0 * counts / max(histogram.total, 1) * (np.median(widths) / widths)
     return density

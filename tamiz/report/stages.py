@@ -6,11 +6,16 @@ from pathlib import Path
 from typing import Any
 
 from corpora import manifest
-from tamiz.report.html import escaped, table
+from tamiz.console import size
+from tamiz.report.html import checksum, escaped, pairs
+from tamiz.report.values import name_of, text_of
 from tamiz.stages import ordered
 
-_LONGEST = 80  # characters of a value; longer values are not shown
 _MOST_DAMAGED = 20
+_COUNTS = {"read": "rows read", "kept": "documents", "sampled_out": "documents sampled out"}
+_SAME = {"bytes_seen": "bytes", "documents": "scored", "documents_seen": "documents", "energy_seconds": "seconds"}
+_SAMPLER = ("groups", "kernel", "quartiles", "kept_shares", "composition", "expected_share")  # they have a section
+_ELSEWHERE = ("files", "flat_warning", *_SAMPLER)
 
 
 def homes(run: Path) -> dict[str, Path]:
@@ -20,50 +25,31 @@ def homes(run: Path) -> dict[str, Path]:
 
 
 def section(title: str, content: manifest.Manifest) -> str:
-    rows = [*_counts(content.counts), *_facts(content.facts)]
-    rows.append(("files", f"{len(content.files):,}"))
-    rows.append(("bytes", f"{sum(r.bytes for r in content.files):,}"))
-    rows += [("damaged", f"{d['file']}: {d['damage']}") for d in content.damaged[:_MOST_DAMAGED]]
+    rows = {**_counts(content.counts), **_facts(content)}
+    rows["files"] = f"{len(content.files):,}, {size(sum(r.bytes for r in content.files))}"
+    listed = [*rows.items(), *(("damaged", f"{d['file']}: {d['damage']}") for d in content.damaged[:_MOST_DAMAGED])]
     if len(content.damaged) > _MOST_DAMAGED:
-        rows.append(("damaged", f"{len(content.damaged) - _MOST_DAMAGED} more files"))
-    drawn = table(("", ""), rows, (False, True))
-    return f'<h3>{escaped(title)}</h3>{drawn}<p class="soft"><code>{escaped(content.fingerprint)}</code></p>'
+        listed.append(("damaged", f"{len(content.damaged) - _MOST_DAMAGED} more files"))
+    listed.append(("fingerprint", checksum(content.fingerprint)))
+    return f"<h3>{escaped(title)}</h3>{pairs(('what', 'value'), listed)}"
 
 
-def _counts(counts: dict[str, Any]) -> list[tuple[str, str]]:
-    rows = [
-        (name.replace("_", " "), f"{counts[name]:,}") for name in ("read", "kept", "sampled_out") if counts.get(name)
-    ]
-    return rows + [(f"rejected: {reason}", f"{n:,}") for reason, n in counts.get("rejected", {}).items()]
+def _counts(counts: dict[str, Any]) -> dict[str, str]:
+    names = _COUNTS | ({"kept": "documents kept"} if counts.get("sampled_out") else {})
+    rows = {name: f"{counts[key]:,}" for key, name in names.items() if counts.get(key)}
+    return rows | {f"rejected: {reason}": f"{n:,}" for reason, n in counts.get("rejected", {}).items()}
 
 
-def _facts(facts: dict[str, Any]) -> list[tuple[str, str]]:
-    """Numbers, short texts and lists of numbers; anything larger is not shown."""
-    rows = []
-    for name, value in facts.items():
-        shown = None if name == "files" else _shown(value)
-        if shown is not None:
-            rows.append((name.replace("_", " "), shown))
+def _facts(content: manifest.Manifest) -> dict[str, str]:
+    """Numbers, short texts, lists of numbers and small tables; not what is larger, or on the page already."""
+    rows = {}
+    for key, value in content.facts.items():
+        shown = text_of(key, value)
+        if shown and key not in _ELSEWHERE and not _repeats(key, value, content):
+            rows[name_of(key)] = shown
     return rows
 
 
-def _shown(value: Any) -> str | None:
-    if isinstance(value, bool) or value is None:
-        return None
-    if isinstance(value, int):
-        return f"{value:,}"
-    if isinstance(value, float):
-        return f"{value:,.4f}"
-    if isinstance(value, str):
-        return value if len(value) <= _LONGEST else None
-    if isinstance(value, list) and 0 < len(value) <= 4 and all(isinstance(v, int | float) for v in value):
-        return " / ".join(f"{v:,.4g}" for v in value)
-    if isinstance(value, dict) and 0 < len(value) <= 4:
-        return _pairs(value)
-    return None
-
-
-def _pairs(value: dict[str, Any]) -> str | None:
-    if not all(isinstance(v, int | float | str) for v in value.values()):
-        return None
-    return ", ".join(f"{k} {v:,.6g}" if isinstance(v, int | float) else f"{k} {v}" for k, v in value.items())
+def _repeats(key: str, value: Any, content: manifest.Manifest) -> bool:
+    """Whether a count, or another fact, says the same."""
+    return value in (content.counts.get(key), content.facts.get(_SAME.get(key, "")))

@@ -18,6 +18,7 @@ from corpora.errors import TamizError
 from corpora.files import is_local
 from corpora.manifest import InputIdentity, MadeFrom
 from pipelines.accounts import input_identity
+from tamiz.log import without_secrets
 from tamiz.report.folders import Scored
 from tamiz.report.nearest import Pick
 
@@ -71,7 +72,7 @@ def read_back(scored: Scored, picks: Iterable[Pick], *, remote: bool, progress: 
         if problem is not None:
             problems.append(problem)
         progress(number, len(rows))
-    return ReadBack(documents, problems)
+    return ReadBack(documents, without_secrets(problems))
 
 
 def _find_items(scored: Scored, remote: bool) -> tuple[dict[str, WorkItem], list[str]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tamiz.report.style import (
+from tamiz.drawing import (
     AFTER,
     BEFORE_EDGE,
     CURVE,

@@ -7,14 +7,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
+from corpora import files, manifest
+from corpora.documents.groups import UNKNOWN
 from corpora.documents.sources import Inputs
 from corpora.manifest import Manifest
 from corpora.sampling.methods import DEFAULT_METHOD, METHODS, SampleSettings
 from corpora.verify import bad_rows
+from tamiz.cards.dataset import DatasetFacts, dataset_card
 from tamiz.console import count, progress
 from tamiz.recipes.schema import Section
 from tamiz.stages.common import Context, Plan, Stage, StageReport, check_local, damaged_inputs
+from tamiz.stages.described import languages_of, sources_of
 
+CARD = "README.md"
 SHOWN = 8  # groups in a summary
 
 
@@ -25,9 +32,10 @@ def sample_stage(
     settings: SampleSettings,
     context: Context,
     annotations: Sequence[Path] = (),
+    card: DatasetFacts | None = None,
 ) -> StageReport:
-    """Makes sure that `out` holds the sample. annotations: folders that drop documents, name languages and add
-    columns."""
+    """Makes sure that `out` holds the sample and its card. annotations: folders that drop documents, name languages
+    and add columns. card: what the manifests don't say."""
     check_local(patterns)
     from pipelines.accounts import too_many_rejected
     from pipelines.sample import sample
@@ -43,11 +51,36 @@ def sample_stage(
             rebuild=context.rebuild,
             progress=update,
         )
+    _write_card(out, scores, outcome.manifest, card or DatasetFacts())
     counts, facts = outcome.manifest.counts, outcome.manifest.facts
     many = too_many_rejected(out / "rejected", counts, context.max_rejected)
     warnings = [facts["flat_warning"]] if facts["flat_warning"] else []
     rows = _rows(counts, facts)
     return StageReport("sample", outcome.state, out, rows, warnings, damaged_inputs(outcome.manifest), many, facts)
+
+
+def _write_card(out: Path, scores: Path, content: Manifest, card: DatasetFacts) -> None:
+    """Writes OUT/README.md and lists it in the manifest, unless it is listed already: it may have been edited."""
+    if CARD in {r.path for r in content.derived} and (out / CARD).is_file():
+        return
+    per_language = content.facts["per"] == "language" and list(content.facts["groups"])
+    languages = tuple(name for name in per_language or () if name != UNKNOWN)
+    facts = msgspec.structs.replace(
+        card,
+        sampler=kernels_text(content.facts),
+        language_model=_language_model(manifest.read(scores)),
+        languages=card.languages or languages,
+    )
+    files.write_bytes(out / CARD, dataset_card(content, facts).encode())
+    manifest.add_derived(out, [out / CARD])
+
+
+def _language_model(scored: Manifest) -> str:
+    """The model that the documents were scored with, or one for each language, by checksum."""
+    settings = scored.made_from.settings
+    models = settings.get("models") or {"": settings}
+    known = {language: model["lm_sha256"] for language, model in models.items() if "lm_sha256" in model}
+    return "; ".join(f"{language} sha256 {digest}".strip() for language, digest in known.items())
 
 
 def _rows(counts: dict[str, Any], facts: dict[str, Any]) -> list[tuple[str, str]]:
@@ -106,8 +139,13 @@ def _value(value: Any) -> str:
 
 
 def _run(plan: Plan, context: Context) -> StageReport:
-    documents, settings = plan.documents("sample"), plan.recipe.sample
-    return sample_stage(documents, plan.folder("score"), plan.folder("sample"), settings, context)
+    recipe = plan.recipe
+    card = DatasetFacts(
+        title=f"Documents of {recipe.title}", languages=languages_of(recipe), sources=sources_of(recipe)
+    )
+    return sample_stage(
+        plan.documents("sample"), plan.folder("score"), plan.folder("sample"), recipe.sample, context, card=card
+    )
 
 
 def _leaves(plan: Plan) -> list[str]:

@@ -11,14 +11,14 @@ from typing import Any
 import msgspec
 
 from corpora import extras, manifest
-from corpora.documents.sources import SOURCES, DocumentSource
 from corpora.errors import BadArgument
 from corpora.locks import locked
 from corpora.manifest import InputIdentity, MadeFrom
 from tamiz.cards.model import CardFacts, model_card
 from tamiz.console import count, say
-from tamiz.recipes.schema import DEMO_PREFIX, Recipe, Section
+from tamiz.recipes.schema import Recipe, Section
 from tamiz.stages.common import Context, Plan, Stage, StageReport
+from tamiz.stages.described import languages_of, sources_of
 from tamiz.trainer.families import DEFAULT as DEFAULT_FAMILY
 from tamiz.trainer.families import FAMILIES
 from tamiz.trainer.families.base import ModelSettings
@@ -143,17 +143,13 @@ def _settle(recipe: Recipe) -> None:
 def _card(plan: Plan) -> CardFacts:
     """Facts for the model card, without paths of this machine."""
     recipe = plan.recipe
-    header = {name: getattr(recipe, name) for name in ("title", "language", "licence", "reference")}
-    names = dict.fromkeys(_named(source) for source in recipe.documents)
-    data = {"source": "; ".join(names)}
-    return CardFacts(**header, data=data | (_sampled(plan) if plan.has("sample") else {}))
-
-
-def _named(source: DocumentSource) -> str:
-    if source.source is None or source.input is not None:
-        return "tamiz's demo documents" if f"{DEMO_PREFIX}documents.jsonl" in source.patterns else "the user's files"
-    known = SOURCES[source.source]
-    return f"{known.name}: {known.citation}; licence: {known.licence}"
+    return CardFacts(
+        title=recipe.title,
+        language=languages_of(recipe),
+        licence=recipe.licence or None,
+        reference=recipe.reference or None,
+        data={"source": "; ".join(sources_of(recipe)), **(_sampled(plan) if plan.has("sample") else {})},
+    )
 
 
 def _sampled(plan: Plan) -> dict[str, str]:

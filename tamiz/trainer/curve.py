@@ -6,24 +6,25 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tamiz.drawing import AFTER, BEFORE_EDGE, COLUMN, CURVE, drawing, legend_above
+
 
 def draw_loss(metrics: Mapping[str, Any], path: Path) -> None:
     """Training and validation loss by step, with the entropy of the targets' unigrams as a line."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7, 4), dpi=120, layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    for key, style, name in (("loss", "-", "training"), ("validation_loss", "o-", "validation")):
-        points = [(point["step"], point[key]) for point in metrics["history"] if key in point]
-        if points:
-            axes.plot(*zip(*points, strict=True), style, label=name, linewidth=1.2, markersize=4)
-    entropy = metrics["target_unigram_entropy_nats"]
-    if entropy is not None:
-        axes.axhline(entropy, color="grey", linewidth=1, linestyle="--", label="entropy of the targets' unigrams")
-    axes.set_xlabel("step")
-    axes.set_ylabel("loss (nats per target id)")
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False)
-    figure.savefig(path, metadata={"Software": None})
+    with drawing(path, COLUMN, 2.6) as figure:
+        axes = figure.subplots()
+        handles = []
+        for key, name, look in (
+            ("loss", "training", {"color": AFTER, "linewidth": 1.0}),
+            ("validation_loss", "validation", {"color": CURVE, "marker": "o", "markersize": 3}),
+        ):
+            points = [(point["step"], point[key]) for point in metrics["history"] if key in point]
+            if points:
+                handles += axes.plot(*zip(*points, strict=True), label=name, **look)
+        entropy = metrics["target_unigram_entropy_nats"]
+        if entropy is not None:
+            label = "entropy of the targets' unigrams"
+            handles.append(axes.axhline(entropy, color=BEFORE_EDGE, linewidth=0.8, linestyle="--", label=label))
+        axes.set_xlabel("step")
+        axes.set_ylabel("loss (nats per target id)")
+        legend_above(figure, handles, columns=2)

@@ -22,9 +22,9 @@ from tests.make_scores import Scored, sampled, scored_corpus, write_scored
 
 TAGS = re.compile(
     "html|head|meta|title|style|body|header|main|h[1234]|p|ul|li|b|bdi|figure|figcaption|img|div|table|thead|tbody|tr|"
-    "th|td|details|summary|span|code"
+    "th|td|details|summary|span|code|a"
 )
-ATTRIBUTES = re.compile("lang|dir|class|alt|src|content|name|charset|http-equiv|tabindex")
+ATTRIBUTES = re.compile("lang|dir|class|alt|src|content|name|charset|http-equiv|tabindex|title|href")
 
 
 class Reader(HTMLParser):
@@ -35,12 +35,14 @@ class Reader(HTMLParser):
         self.tags: list[tuple[str, dict[str, str | None]]] = []
         self.rows: list[list[str]] = []
         self.text = ""
+        self.in_cell = False
         self.feed(page)
 
     def check(self):
         for tag, attributes in self.tags:
             assert TAGS.fullmatch(tag), tag
             assert all(ATTRIBUTES.fullmatch(name) for name in attributes), (tag, attributes)
+            assert tag != "a" or re.match("https?://", attributes["href"])
 
     def handle_starttag(self, tag, attrs):
         self.tags.append((tag, dict(attrs)))
@@ -48,10 +50,15 @@ class Reader(HTMLParser):
             self.rows.append([])
         if tag in ("td", "th"):
             self.rows[-1].append("")
+            self.in_cell = True
+
+    def handle_endtag(self, tag):
+        if tag in ("td", "th"):
+            self.in_cell = False
 
     def handle_data(self, data):
         self.text += data
-        if self.rows and self.rows[-1]:
+        if self.in_cell:
             self.rows[-1][-1] += data
 
 
@@ -155,7 +162,7 @@ def test_a_run_is_told_of_in_its_recipes_words(corpus, tmp_path):
     assert is_written(tmp_path)
 
 
-def test_inputs_that_are_gone_or_changed_are_told_of(corpus, tmp_path):
+def test_inputs_that_are_gone_or_changed_are_told_of(corpus, tmp_path, capsys):
     folder, _ = corpus
     for name in ("in", "scores", "sampled"):
         shutil.copytree(folder / name, tmp_path / name, ignore=shutil.ignore_patterns("report"))
@@ -176,10 +183,16 @@ def test_inputs_that_are_gone_or_changed_are_told_of(corpus, tmp_path):
     shutil.rmtree(tmp_path / "in")
     write_report(home, inputs=patterns)
     assert "no file matches this pattern" in read_page(home)[1].text
+    assert "text not read" not in read_page(home)[0]
+    assert "no file matches this pattern" in capsys.readouterr().err
     write_report(home)
     page, reader = read_page(home)
-    assert "--input" in reader.text
     assert "https://" not in reader.text
+    assert "text not read" not in page
+    assert "nearest each decile" not in page
+    told = capsys.readouterr().err.splitlines()
+    assert len(told) == 1
+    assert "--input PATTERN" in told[0]
 
 
 def test_scores_alone(corpus, tmp_path):

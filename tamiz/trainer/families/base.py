@@ -39,8 +39,8 @@ class ModelSettings(Config, frozen=True, kw_only=True, tag_field="family"):
     """The `model_type` that transformers writes into config.json; `generate` finds the family of a folder by it."""
     auto_class: ClassVar[str]
     """The transformers class that loads the exported folder, such as "AutoModelForCausalLM"."""
-    pipeline_tag: ClassVar[str]
-    """The Hub's name of the model's task, such as "text-generation"."""
+    pipeline_tag: ClassVar[str | None]
+    """The task, such as "text-generation", as transformers' pipelines name it; None if no pipeline does it."""
 
     def __post_init__(self) -> None:
         at_least("vocab_size", self.vocab_size, 3)
@@ -49,6 +49,11 @@ class ModelSettings(Config, frozen=True, kw_only=True, tag_field="family"):
     def family(self) -> str:
         """The name of the family, which is the tag."""
         return name_of(self)
+
+    def example(self, before: str, after: str) -> str:  # noqa: ARG002
+        """Python for the model's card: uses `tokenizer` and `model` on a text. before, after: words that the text may
+        have, parted where a word is missing. Empty: the card shows how to load the model, no more."""
+        return ""
 
     # building
 

@@ -22,7 +22,7 @@ class CausalSettings(ModelSettings, frozen=True, kw_only=True):
     """
 
     auto_class: ClassVar[str] = "AutoModelForCausalLM"
-    pipeline_tag: ClassVar[str] = "text-generation"
+    pipeline_tag: ClassVar[str | None] = "text-generation"
 
     @property
     def max_ids(self) -> int | None:
@@ -92,6 +92,12 @@ class CausalSettings(ModelSettings, frozen=True, kw_only=True):
 
     def description(self, parameters: int) -> str:
         return f"A {self.title} of {parameters:,} parameters, pretrained from scratch: it continues texts."
+
+    def example(self, before: str, after: str) -> str:  # noqa: ARG002 (the model writes what follows)
+        return f"""inputs = tokenizer("{before}", add_special_tokens=False, return_tensors="pt")
+ids = model.generate(inputs.input_ids, attention_mask=inputs.attention_mask, max_new_tokens=40)
+print(tokenizer.decode(ids[0], skip_special_tokens=True))
+"""
 
     def row_description(self, facts: ShardFacts) -> str:
         return f"{ids_read(facts.sequence_length):,}, each predicted from the previous ids"

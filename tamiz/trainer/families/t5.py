@@ -26,7 +26,7 @@ class T5(ModelSettings, frozen=True, kw_only=True, tag="t5"):
     title: ClassVar[str] = "T5"
     model_type: ClassVar[str] = "t5"
     auto_class: ClassVar[str] = "AutoModelForSeq2SeqLM"
-    pipeline_tag: ClassVar[str] = "text2text-generation"
+    pipeline_tag: ClassVar[str | None] = None  # transformers 5 has no text2text-generation
 
     num_layers: int = 4
     """Number of layers of the encoder."""
@@ -184,6 +184,13 @@ class T5(ModelSettings, frozen=True, kw_only=True, tag="t5"):
             f"A T5 of {parameters:,} parameters, pretrained from scratch by span corruption: it fills masked spans, "
             "and is meant to be fine-tuned."
         )
+
+    def example(self, before: str, after: str) -> str:
+        return f"""text = "{before} <extra_id_0> {after}"
+inputs = tokenizer(text, return_tensors="pt")
+ids = model.generate(inputs.input_ids, attention_mask=inputs.attention_mask, max_new_tokens=12)
+print(tokenizer.decode(ids[0]))  # <extra_id_0> and the words that fill it
+"""
 
     def row_description(self, facts: ShardFacts) -> str:
         return f"{facts.sequence_length} inputs, {facts.label_length} targets"

@@ -75,12 +75,15 @@ def number(value: float) -> str:
     return power if digits == "1" else f"{digits}×{power}"
 
 
-def log_axis(axis: Any, low: float, high: float) -> None:
-    """Ticks at powers of ten, and on a short axis also at 2 and 5 times these; labels are plain numbers."""
+def log_axis(axis: Any, low: float, high: float, *, narrow: bool = False) -> None:
+    """Ticks at powers of ten, and on a short axis also at 2 and 5 times these; labels are plain numbers.
+
+    narrow: whether there is room for few labels."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     decades = math.log10(high / low)
-    steps: tuple[float, ...] = (1.0,) if decades > 3.5 else (1.0, 3.0) if decades > 2.2 else (1.0, 2.0, 5.0)
+    many = 2.0 if narrow else 3.5
+    steps: tuple[float, ...] = (1.0,) if decades > many else (1.0, 3.0) if decades > 2.2 else (1.0, 2.0, 5.0)
     if decades < 0.5:
         steps = (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0)
     axis.set_major_locator(LogLocator(subs=steps, numticks=50))

@@ -1,0 +1,30 @@
+"""What a recipe says of its documents, in words for cards: languages and sources, without paths of this machine."""
+
+from __future__ import annotations
+
+from corpora.documents.sources import SOURCES, DocumentSource
+from tamiz.recipes.schema import DEMO_PREFIX, Recipe
+
+
+def languages_of(recipe: Recipe) -> tuple[str, ...]:
+    """The languages that the sources name, else the one that the recipe names; empty if unknown."""
+    named = [_language(source) for source in recipe.documents]
+    found = [one for one in named if one] if all(named) else [recipe.language]
+    return tuple(dict.fromkeys(one for one in found if one))
+
+
+def _language(source: DocumentSource) -> str | None:
+    if source.language or source.source is None or source.input is not None:
+        return source.language
+    return SOURCES[source.source].language
+
+
+def sources_of(recipe: Recipe) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(_named(source) for source in recipe.documents))
+
+
+def _named(source: DocumentSource) -> str:
+    if source.source is None or source.input is not None:
+        return "tamiz's demo documents" if f"{DEMO_PREFIX}documents.jsonl" in source.patterns else "the user's files"
+    known = SOURCES[source.source]
+    return f"{known.name}: {known.citation}; licence: {known.licence}"

@@ -1,0 +1,140 @@
+"""Cards: what they say is the manifest's or was stated, and their examples run."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from corpora import manifest
+from corpora.sampling.methods import sample_settings
+from corpora.verify import verify
+from tamiz.cards.model import CardFacts
+from tamiz.recipes.load import load
+from tamiz.stages.common import Context
+from tamiz.stages.sample import sample_stage
+from tamiz.stages.train import train_stage
+from tamiz.trainer.families.llama import Llama
+from tamiz.trainer.families.t5 import T5
+from tamiz.trainer.settings import TrainSettings
+from tests.make_scores import scored_corpus
+from tests.make_shards import VOCAB_SIZE, make_shards, make_tokenizer
+
+MODELS = {
+    "span-corruption": T5(vocab_size=VOCAB_SIZE, num_layers=1, num_decoder_layers=1, d_model=16, d_ff=16, d_kv=4,
+                          num_heads=2),
+    "causal": Llama(vocab_size=VOCAB_SIZE, hidden_size=16, intermediate_size=32, num_layers=1, num_heads=2,
+                    num_kv_heads=2, max_position_embeddings=64),
+}  # fmt: skip
+
+
+def front(text: str) -> dict[str, object]:
+    found: dict[str, object] = yaml.safe_load(text.split("---")[1])
+    return found
+
+
+def run_example(text: str) -> dict[str, object]:
+    """Runs the card's Python in the current folder; returns its names."""
+    names: dict[str, object] = {}
+    exec(re.search(r"```python\n(.*?)```", text, re.DOTALL)[1], names)
+    return names
+
+
+@pytest.mark.parametrize("objective", MODELS)
+def test_the_example_of_a_models_card_runs(objective, tmp_path, monkeypatch, capsys):
+    from transformers.pipelines import SUPPORTED_TASKS
+
+    tokenizer = make_tokenizer(tmp_path / "tokenizer")
+    shards = make_shards(tmp_path / "shards", tokenizer=tokenizer, objective=objective)
+    settings = TrainSettings(steps=1, batch_size=2, validate_every=1, device="cpu", warmup_steps=0)
+    train_stage(shards, tokenizer, tmp_path / "model", MODELS[objective], settings, Context())
+    text = (tmp_path / "model" / "README.md").read_text()
+    head = front(text)
+    assert "license" not in head
+    assert "language" not in head
+    assert head.get("pipeline_tag") in (None, *SUPPORTED_TASKS)
+    assert "| licence | not stated |" in text
+    monkeypatch.chdir(tmp_path / "model")
+    names = run_example(text)
+    assert names["ids"].shape[1] > 1
+    assert capsys.readouterr().out.strip()
+    assert verify(tmp_path / "model")[1] == []
+
+
+@pytest.fixture(scope="module")
+def sampled(tmp_path_factory) -> tuple[Path, list[str]]:
+    folder = tmp_path_factory.mktemp("cards")
+    patterns = scored_corpus(folder)[1]
+    for fmt in ("parquet", "jsonl.gz"):
+        settings = sample_settings(keep=0.4, width=2 / 9, format=fmt)
+        sample_stage(patterns, folder / "scores", folder / fmt, settings, Context())
+    return folder, patterns
+
+
+@pytest.mark.parametrize("fmt", ["parquet", "jsonl.gz"])
+def test_a_sample_has_a_card_by_which_datasets_loads_it(sampled, fmt, monkeypatch, capsys, tmp_path):
+    home = sampled[0] / fmt
+    content = manifest.read(home)
+    text = (home / "README.md").read_text()
+    head = front(text)
+    assert head["language"] == ["es", "pt"]
+    assert head["size_categories"] == ["n<1K"]
+    assert "license" not in head
+    assert [r.path for r in content.derived] == ["README.md"]
+    assert verify(home)[1] == []
+    kept = content.counts["kept"]
+    for said in (f"| documents kept | {kept} |", "| news | 500 | ", content.fingerprint, "es: gaussian: median"):
+        assert said in text
+    monkeypatch.chdir(home)
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", str(tmp_path))
+    documents = run_example(text)["documents"]
+    assert len(documents) == kept
+    assert set(documents.column_names) >= {"text", "url", "perplexity", "keep_probability"}
+    assert capsys.readouterr().out.strip()
+    import datasets
+
+    by_front_matter = datasets.load_dataset(str(home), split="train")
+    assert by_front_matter["text"] == documents["text"]
+
+
+def test_an_edited_card_is_kept_and_a_missing_one_is_written(sampled):
+    folder, patterns = sampled
+    home = folder / "parquet"
+    settings = sample_settings(keep=0.4, width=2 / 9)
+    written = (home / "README.md").read_bytes()
+    (home / "README.md").write_text("mine")
+    sample_stage(patterns, folder / "scores", home, settings, Context())
+    assert (home / "README.md").read_text() == "mine"
+    (home / "README.md").unlink()
+    sample_stage(patterns, folder / "scores", home, settings, Context())
+    assert (home / "README.md").read_bytes() == written
+    assert verify(home)[1] == []
+
+
+def test_a_recipes_licence_is_not_put_on_the_users_files(tmp_path):
+    demo = load("t5-spanish-efficient-tiny", demo=True)
+    assert (demo.licence, demo.language) == ("apache-2.0", "es")
+    mine = load("t5-spanish-efficient-tiny", demo=True, overrides=["documents.input=mine/*.jsonl"])
+    assert (mine.licence, mine.language) == ("", "")
+    stated = ["documents.input=mine/*.jsonl", "licence=cc-by-4.0", "language=pt"]
+    mine = load("t5-spanish-efficient-tiny", demo=True, overrides=stated)
+    assert (mine.licence, mine.language) == ("cc-by-4.0", "pt")
+    (tmp_path / "mine.toml").write_text(
+        'base = "t5-spanish-efficient-tiny"\nlanguage = "pt"\n[documents]\ninput = "x"\n'
+    )
+    mine = load(str(tmp_path / "mine.toml"))
+    assert (mine.licence, mine.language) == ("", "pt")
+    assert load("t5-spanish-efficient-tiny").licence == ""  # whoever trains it states the licence
+
+
+def test_a_licence_that_is_stated_is_in_the_card(tmp_path):
+    tokenizer = make_tokenizer(tmp_path / "tokenizer")
+    shards = make_shards(tmp_path / "shards", tokenizer=tokenizer)
+    settings = TrainSettings(steps=1, batch_size=2, validate_every=1, device="cpu", warmup_steps=0)
+    facts = CardFacts(licence="cc-by-4.0", language=("es", "pt"))
+    train_stage(shards, tokenizer, tmp_path / "model", MODELS["span-corruption"], settings, Context(), facts)
+    head = front((tmp_path / "model" / "README.md").read_text())
+    assert (head["license"], head["language"]) == ("cc-by-4.0", ["es", "pt"])
