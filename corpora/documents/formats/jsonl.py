@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from corpora.documents.batches import TextBatch
+from corpora.documents.batches import DocumentBatch, TextBatch
+from corpora.documents.carrying import CarriedColumn
+from corpora.documents.formats.base import usual_columns
 from corpora.documents.formats.json_parser import JsonlParser
 from corpora.documents.formats.lines import LineFormat, read_lines
 from corpora.documents.item import WorkItem
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 class JsonLines(LineFormat):
@@ -15,6 +21,7 @@ class JsonLines(LineFormat):
 
     name = "jsonl"
     extensions = (".jsonl", ".json")
+    schemaless = True
 
     def parser(self, item: WorkItem, columns: tuple[str, ...]) -> JsonlParser:
         return JsonlParser(item.path, columns, item.text_column)
@@ -24,6 +31,18 @@ class JsonLines(LineFormat):
         from corpora.documents.formats.json_texts import JsonTexts  # compiled by numba, which takes a while to import
 
         yield from read_lines(item, batch_bytes, JsonTexts(item.path, item.text_column))
+
+    def carrying(
+        self, item: WorkItem, batch_bytes: int, columns: Sequence[CarriedColumn]
+    ) -> Iterator[DocumentBatch]:
+        from corpora.documents.formats.json_fields import CarryingParser
+
+        return read_lines(item, batch_bytes, CarryingParser(item, columns))
+
+    def fields(self, item: WorkItem) -> Mapping[str, pa.DataType]:
+        from corpora.documents.formats.json_fields import first_fields
+
+        return first_fields(item, usual_columns(item))
 
 
 JSONL = JsonLines()

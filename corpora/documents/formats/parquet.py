@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from corpora.documents.batches import DocumentBatch
-from corpora.documents.formats.base import Format
+from corpora.documents.batches import DocumentBatch, TextBatch
+from corpora.documents.carrying import CarriedColumn
+from corpora.documents.formats.base import Format, usual_columns
 from corpora.documents.item import WorkItem
 from corpora.documents.source import Damage
 from corpora.documents.splitting import Range, ranges_of_groups
 from corpora.errors import TamizError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 class Parquet(Format):
@@ -22,7 +27,30 @@ class Parquet(Format):
     def batches(self, item: WorkItem, batch_bytes: int, columns: tuple[str, ...]) -> Iterator[DocumentBatch]:
         from corpora.documents.formats.parquet_file import read_parquet
 
-        yield from read_parquet(item, batch_bytes, columns)
+        yield from read_parquet(item, batch_bytes, (*usual_columns(item), *columns))
+
+    def texts(self, item: WorkItem, batch_bytes: int) -> Iterator[TextBatch]:
+        """Reads no other column."""
+        from corpora.documents.formats.parquet_file import read_parquet
+
+        yield from map(TextBatch.of, read_parquet(item, batch_bytes, (item.text_column, None, None)))
+
+    def carrying(
+        self, item: WorkItem, batch_bytes: int, columns: Sequence[CarriedColumn]
+    ) -> Iterator[DocumentBatch]:
+        from corpora.documents.formats.parquet_file import read_parquet
+
+        yield from read_parquet(item, batch_bytes, usual_columns(item), columns)
+
+    def fields(self, item: WorkItem) -> Mapping[str, pa.DataType]:
+        """Nothing if the file is empty or damaged: reading it reports what is wrong."""
+        from corpora.documents.formats.parquet_file import opened
+
+        try:
+            with opened(item.path) as file:
+                return file.types(without=usual_columns(item))
+        except Damage:
+            return {}
 
     def split(self, item: WorkItem, item_bytes: int) -> list[Range]:
         """Ranges that end between row groups. Raises BadArgument if there is no text column, or it isn't of strings.

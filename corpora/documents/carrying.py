@@ -1,0 +1,165 @@
+"""Columns that a sample carries over from its inputs, beside text, url and timestamp: which ones, and their types.
+
+Parquet columns keep their type. JSON has no types, so all other fields of an object stay together, as one JSON string.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from corpora.documents.groups import source_of
+from corpora.documents.item import WorkItem
+from corpora.errors import BadArgument
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Columns = Literal["all", "none"] | tuple[str, ...] | None
+"""Which columns a sample carries: all, none, or those named. None: all that the inputs are known to have before their
+rows are read."""
+
+METADATA = "metadata"
+"""The column that holds the other fields of JSON objects."""
+
+REST = ""
+"""As the field of a CarriedColumn: all fields of the object that no other column holds."""
+
+PREFIX = "input_"  # before the name of an input's column that the sample has a column of its own for
+
+
+@dataclass(frozen=True)
+class CarriedColumn:
+    """One column of the sample. name: in the sample. field: in the input, or REST. Picklable."""
+
+    name: str
+    field: str
+    type: pa.DataType
+
+
+class Carried(Protocol):
+    """What the n documents of a batch have beside text, url and timestamp. Nothing is parsed until it is asked for."""
+
+    def table(self, places: NDArray[np.int64]) -> pa.Table:
+        """The columns of the documents at `places`, with the types that were asked for."""
+
+    def objects(self, places: NDArray[np.int64]) -> list[dict[str, Any]]:
+        """The same as dicts that msgspec can encode as JSON; the fields of REST stand by themselves."""
+
+    def left_out(self, places: NDArray[np.int64]) -> set[str]:
+        """The names of fields that no column carries, where they aren't known before the rows are read."""
+
+
+@dataclass(frozen=True)
+class Carrying:
+    """The decision for all inputs. left_out: known fields of the inputs that no column carries, in order."""
+
+    columns: tuple[CarriedColumn, ...] = ()
+    left_out: tuple[str, ...] = ()
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """Name -> type, for fingerprints."""
+        return {column.name: str(column.type) for column in self.columns}
+
+
+@dataclass
+class _Found:
+    """The fields of all inputs by name, in order of first appearance, with each type that occurs."""
+
+    types: dict[str, list[pa.DataType]] = field(default_factory=dict)
+    json: bool = False
+    """Whether any input is of JSON objects."""
+    rest: list[str] = field(default_factory=list)
+    """Fields of JSON objects that their first rows show."""
+
+
+def carrying(items: Sequence[WorkItem], columns: Columns, reserved: Sequence[str]) -> Carrying:
+    """Decides which columns a sample of `items` carries. reserved: names of the sample's own columns.
+
+    Depends on the inputs alone. The first file of each source is looked at for JSON, every file for Parquet. Files may
+    differ: a column that a file lacks is null there, and types that differ are promoted (int32 and int64 to int64) or,
+    if they can't be, become strings. Raises BadArgument for a named column that no input has.
+    """
+    found = _look(items)
+    if columns == "none":
+        return Carrying((), tuple(dict.fromkeys([*found.types, *found.rest])))
+    if columns is None or columns == "all":
+        return _everything(found, reserved, always=columns == "all")
+    return _named(found, columns, reserved)
+
+
+def _look(items: Sequence[WorkItem]) -> _Found:
+    from corpora.documents.formats import FORMATS
+
+    found, seen = _Found(), set[tuple[str, str]]()
+    for item in items:
+        format = FORMATS.get(item.format)
+        key = (item.format, source_of(item.name) if format.schemaless else item.path)
+        if key in seen:
+            continue
+        seen.add(key)
+        fields = format.fields(item)
+        found.json |= format.schemaless
+        if format.schemaless:
+            found.rest += [name for name in fields if name not in found.rest]
+            continue
+        for name, kind in fields.items():
+            kinds = found.types.setdefault(name, [])
+            if kind not in kinds:
+                kinds.append(kind)
+    return found
+
+
+def _everything(found: _Found, reserved: Sequence[str], always: bool) -> Carrying:
+    import pyarrow as pa
+
+    taken = set(reserved)
+    columns = [CarriedColumn(_free(name, taken), name, _common(kinds)) for name, kinds in found.types.items()]
+    if found.rest or (always and found.json):
+        columns.append(CarriedColumn(_free(METADATA, taken), REST, pa.string()))
+    return Carrying(tuple(columns))
+
+
+def _named(found: _Found, names: Sequence[str], reserved: Sequence[str]) -> Carrying:
+    import pyarrow as pa
+
+    taken, columns = set(reserved), []
+    for name in dict.fromkeys(names):
+        if name not in found.types and not found.json:
+            known = ", ".join(found.types) or "none beside text, url and timestamp"
+            raise BadArgument(f"no input has a column {name!r}; the inputs' columns are {known}")
+        kind = pa.string() if found.json else _common(found.types[name])
+        columns.append(CarriedColumn(_free(name, taken), name, kind))
+    known = dict.fromkeys([*found.types, *found.rest])
+    return Carrying(tuple(columns), tuple(name for name in known if name not in names))
+
+
+def _free(name: str, taken: set[str]) -> str:
+    while name in taken:
+        name = f"{PREFIX}{name}"
+    taken.add(name)
+    return name
+
+
+def _common(kinds: Sequence[pa.DataType]) -> pa.DataType:
+    """The one type that values of all these types are stored as."""
+    import pyarrow as pa
+
+    try:
+        schemas = [pa.schema([("", kind)]) for kind in kinds]
+        return pa.unify_schemas(schemas, promote_options="permissive").field(0).type
+    except pa.ArrowException:
+        return pa.string()
+
+
+def missing(columns: Sequence[CarriedColumn], rows: int) -> pa.Table:
+    """A table of nulls: what an input without any of the columns carries."""
+    import pyarrow as pa
+
+    schema = pa.schema([(column.name, column.type) for column in columns])
+    return pa.Table.from_arrays([pa.nulls(rows, column.type) for column in columns], schema=schema)
