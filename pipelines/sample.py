@@ -15,6 +15,7 @@ import numpy.typing as npt
 from corpora import manifest
 from corpora.annotations.joining import AnnotationFolder, join, open_folders, prefer
 from corpora.annotations.reading import Languages, check_inputs, item_file
+from corpora.documents.carrying import CarriedColumn, Carrying, carrying
 from corpora.documents.groups import Per, group_name, source_of
 from corpora.documents.item import WorkItem
 from corpora.documents.items import work_items
@@ -24,7 +25,7 @@ from corpora.documents.writing import COLUMNS, DocumentWriter
 from corpora.errors import DamagedFile
 from corpora.manifest import MadeFrom, Manifest, record
 from corpora.perplexity.calibration import Calibration
-from corpora.perplexity.scores import read_languages, read_perplexities, read_rows
+from corpora.perplexity.scores import read_languages, read_perplexities, read_rows, score_files
 from corpora.sampling.draw import keep_documents
 from corpora.sampling.groups import FittedGroup, fit_groups
 from corpora.sampling.methods import SampleSettings
@@ -56,18 +57,25 @@ class SampleWork:
     extra_columns: Mapping[str, str]
     annotations: tuple[AnnotationFolder, ...] = ()
     """Folders of annotations: they drop documents, name languages and add columns."""
+    carried: tuple[CarriedColumn, ...] = ()
+    """The columns of the inputs that the sample carries over."""
+    watched: bool = False
+    """Whether fields that nobody knew of before the rows were read are noted."""
 
     @property
     def columns(self) -> dict[str, str]:
-        """The columns that this sample has besides the usual ones: name -> type."""
-        carried = {name: kind for folder in self.annotations for name, kind in folder.carried.items()}
-        return {**self.extra_columns, **carried}
+        """The columns that this sample adds to the usual ones: name -> type."""
+        annotated = {name: kind for folder in self.annotations for name, kind in folder.carried.items()}
+        return {**self.extra_columns, **annotated}
 
     def __call__(self, item: WorkItem) -> ItemResult:
         rows = _ItemRows(self, item)
         path = Path(self.out) / f"part-{item.number:05d}.{self.format}"
-        with DocumentWriter(path, self.format, self.columns) as writer, ItemReader(self.out, item) as reader:
-            for batch in reader.batches():
+        with (
+            DocumentWriter(path, self.format, self.columns, self.carried) as writer,
+            ItemReader(self.out, item) as reader,
+        ):
+            for batch in reader.carrying(self.carried):
                 rows.write_kept(batch, writer)
         if reader.read != len(rows.perplexity):
             raise DamagedFile(
@@ -77,7 +85,11 @@ class SampleWork:
         return reader.result(
             kept=writer.rows,
             files=[record(reader.out, path, rows=writer.rows)],
-            facts={"groups": groups, **({"dropped": rows.dropped()} if self.annotations else {})},
+            facts={
+                "groups": groups,
+                **({"dropped": rows.dropped()} if self.annotations else {}),
+                **({"left_out": sorted(rows.left_out)} if rows.left_out else {}),
+            },
         )
 
 
@@ -94,6 +106,8 @@ class _ItemRows:
         self._extra = {name: np.empty(len(self.perplexity), np.object_) for name in work.extra_columns}
         self._kept = np.zeros(len(self.perplexity), np.bool_)
         self._document = np.zeros(len(self.perplexity), np.bool_)
+        self.left_out: set[str] = set()
+        """Fields of kept documents that nobody knew of before."""
         for name, mask in self._masks.items():
             curve = work.groups[name].curve
             self._probability[mask] = curve.keep_probability(self.perplexity[mask])
@@ -137,7 +151,11 @@ class _ItemRows:
             self._probability[rows],
             *(values[rows].tolist() for values in self._extra.values()),
             *(column.take(rows).to_pylist() for column in self._joined.carried.values()),
+            carried=batch.carried,
+            places=chosen,
         )
+        if self._work.watched and batch.carried is not None:
+            self.left_out |= batch.carried.left_out(chosen)
 
     def dropped(self) -> dict[str, int]:
         """How many documents each folder drops; a document may count in several folders."""
@@ -169,8 +187,7 @@ def sample(
 ) -> Outcome:
     """Draws the sample. The manifest's facts hold, for each group, the fitted curve and the kept share per quartile.
 
-    Curves are always fitted to all scores, even if only some of the scored inputs are sampled, so those inputs give
-    the same documents as in a full run. Raises BadArgument for a share that can't be reached or an unknown group,
+    Curves are fitted to the scores of these inputs, even if more inputs were scored. Raises BadArgument for a share that can't be reached or an unknown group,
     StaleOutput if scores or annotations were made from other inputs.
 
     annotations: finished folders made from the same inputs and items. A document whose `keep` is false in any of them
@@ -185,16 +202,30 @@ def sample(
     folders = open_folders(
         annotations, scored.made_from.inputs, item_bytes, reserved=(*COLUMNS, *settings.extra_columns)
     )
-    identity = {**settings.identity(), "scores": scored.fingerprint}
+    annotated = [name for folder in folders for name in folder.carried]
+    carried = carrying(items, settings.columns, (*COLUMNS, *settings.extra_columns, *annotated))
+    identity = {**settings.identity(), "scores": scored.fingerprint, **_unusual(carried, items, scored)}
     if folders:  # without annotations, the fingerprint is the same as before they existed
         identity["annotations"] = [folder.fingerprint for folder in folders]
     made_from = MadeFrom(stage="sample", algorithm=ALGORITHM, settings=identity, inputs=inputs)
     if not rebuild and manifest.is_finished(out, made_from):
         manifest.begin(out, made_from)
         return Outcome("finished", manifest.read(out))
-    work = _work(out, made_from, scores, scored, settings, folders)
-    finish = partial(_finish, work)
+    work = _work(out, made_from, scores, scored, settings, folders, items, carried)
+    finish = partial(_finish, work, carried)
     return run_stage(out, made_from, [Pass(work, items)], runner, rebuild=rebuild, progress=progress, finish=finish)
+
+
+def _unusual(carried: Carrying, items: Sequence[WorkItem], scored: Manifest) -> dict[str, Any]:
+    """What fingerprints contain only where it applies, so that all other samples stay what they were."""
+    unusual: dict[str, Any] = {}
+    if carried.columns:
+        unusual["columns"] = carried.identity
+    if carried.respelled:
+        unusual["values"] = "arrow"
+    if len(items) < len(score_files(scored)):
+        unusual["fitted_to"] = "inputs"
+    return unusual
 
 
 def _work(
@@ -204,8 +235,11 @@ def _work(
     scored: Manifest,
     settings: SampleSettings,
     annotations: tuple[AnnotationFolder, ...],
+    items: Sequence[WorkItem],
+    carried: Carrying,
 ) -> SampleWork:
-    calibration = Calibration.of_scores(scores, scored, annotations=annotations)
+    named = {item_file(scores, item).name for item in items}
+    calibration = Calibration.of_scores(scores, scored, annotations=annotations, only=named)
     return SampleWork(
         out=str(out),
         fingerprint=made_from.fingerprint(),
@@ -216,11 +250,20 @@ def _work(
         format=settings.format,
         extra_columns=dict(settings.extra_columns),
         annotations=annotations,
+        carried=carried.columns,
+        watched=carried.watched,
     )
 
 
-def _finish(work: SampleWork, results: list[ItemResult]) -> Finish:
-    return Finish(facts=_facts(work, results))
+def _finish(work: SampleWork, carried: Carrying, results: list[ItemResult]) -> Finish:
+    return Finish(facts={**_facts(work, results), **_column_facts(carried, results)})
+
+
+def _column_facts(carried: Carrying, results: list[ItemResult]) -> dict[str, Any]:
+    """The columns carried over from the inputs, and those left out; nothing if the inputs have no other columns."""
+    late = {result.name: result.facts["left_out"] for result in results if "left_out" in result.facts}
+    facts = {"carried": carried.identity, "left_out": list(carried.left_out), "noticed_late": late}
+    return {"columns": {name: found for name, found in facts.items() if found}} if any(facts.values()) else {}
 
 
 def _facts(work: SampleWork, results: list[ItemResult]) -> dict[str, Any]:

@@ -5,9 +5,9 @@ Parquet columns keep their type. JSON has no types, so all other fields of an ob
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +19,9 @@ from corpora.errors import BadArgument
 if TYPE_CHECKING:
     import pyarrow as pa
 
-Columns = Literal["all", "none"] | tuple[str, ...] | None
-"""Which columns a sample carries: all, none, or those named. None: all that the inputs are known to have before their
-rows are read."""
+Columns = str | tuple[str, ...] | None
+"""Which columns a sample carries: "all", "none", or those named. None: all that the inputs are known to have before
+their rows are read."""
 
 METADATA = "metadata"
 """The column that holds the other fields of JSON objects."""
@@ -60,6 +60,10 @@ class Carrying:
 
     columns: tuple[CarriedColumn, ...] = ()
     left_out: tuple[str, ...] = ()
+    watched: bool = False
+    """Whether rows may have fields that nobody knows of yet: a warning names those that are left out."""
+    respelled: bool = False
+    """Whether a url or timestamp is of a type whose spelling changed: dates and times had Python's text once."""
 
     @property
     def identity(self) -> dict[str, str]:
@@ -76,6 +80,7 @@ class _Found:
     """Whether any input is of JSON objects."""
     rest: list[str] = field(default_factory=list)
     """Fields of JSON objects that their first rows show."""
+    respelled: bool = False
 
 
 def carrying(items: Sequence[WorkItem], columns: Columns, reserved: Sequence[str]) -> Carrying:
@@ -87,14 +92,17 @@ def carrying(items: Sequence[WorkItem], columns: Columns, reserved: Sequence[str
     """
     found = _look(items)
     if columns == "none":
-        return Carrying((), tuple(dict.fromkeys([*found.types, *found.rest])))
-    if columns is None or columns == "all":
-        return _everything(found, reserved, always=columns == "all")
-    return _named(found, columns, reserved)
+        decided = Carrying((), tuple(dict.fromkeys([*found.types, *found.rest])))
+    elif columns is None or columns == "all":
+        decided = _everything(found, reserved, always=columns == "all")
+    else:
+        decided = _named(found, [columns] if isinstance(columns, str) else columns, reserved)
+    return replace(decided, respelled=found.respelled)
 
 
 def _look(items: Sequence[WorkItem]) -> _Found:
     from corpora.documents.formats import FORMATS
+    from corpora.documents.formats.base import usual_columns
 
     found, seen = _Found(), set[tuple[str, str]]()
     for item in items:
@@ -103,16 +111,29 @@ def _look(items: Sequence[WorkItem]) -> _Found:
         if key in seen:
             continue
         seen.add(key)
-        fields = format.fields(item)
-        found.json |= format.schemaless
+        fields, usual = dict(format.fields(item)), usual_columns(item)
+        of_usual = [fields.pop(name) for name in usual if name in fields]
         if format.schemaless:
+            found.json = True
             found.rest += [name for name in fields if name not in found.rest]
-            continue
-        for name, kind in fields.items():
-            kinds = found.types.setdefault(name, [])
-            if kind not in kinds:
-                kinds.append(kind)
+        else:
+            found.respelled |= any(map(_is_respelled, of_usual))
+            _add_types(found, fields)
     return found
+
+
+def _add_types(found: _Found, fields: Mapping[str, pa.DataType]) -> None:
+    for name, kind in fields.items():
+        kinds = found.types.setdefault(name, [])
+        if kind not in kinds:
+            kinds.append(kind)
+
+
+def _is_respelled(kind: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    seconds = pa.timestamp("s")
+    return kind != seconds and (pa.types.is_temporal(kind) and not pa.types.is_date(kind) or pa.types.is_floating(kind))
 
 
 def _everything(found: _Found, reserved: Sequence[str], always: bool) -> Carrying:
@@ -122,7 +143,7 @@ def _everything(found: _Found, reserved: Sequence[str], always: bool) -> Carryin
     columns = [CarriedColumn(_free(name, taken), name, _common(kinds)) for name, kinds in found.types.items()]
     if found.rest or (always and found.json):
         columns.append(CarriedColumn(_free(METADATA, taken), REST, pa.string()))
-    return Carrying(tuple(columns))
+    return Carrying(tuple(columns), watched=found.json and all(column.field != REST for column in columns))
 
 
 def _named(found: _Found, names: Sequence[str], reserved: Sequence[str]) -> Carrying:

@@ -61,6 +61,13 @@ N = TypeVar("N", int, float)
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the random draw.")
 @click.option("--format", type=click.Choice(get_args(Format)), default="parquet", show_default=True)
+@click.option(
+    "--columns",
+    metavar="all|none|NAME,..",
+    help="The inputs' columns that the sample has besides text, timestamp and url. From JSON, all other fields are one "
+    "column `metadata`; a named field is a column of its own. [default: all that Parquet schemas and the first rows of "
+    "JSON show]",
+)
 @out_option
 @pipeline_options
 def command(
@@ -89,10 +96,16 @@ def command(
         "keep": by_group("--keep", keep, float),
         "keep_documents": by_group("--keep-documents", keep_documents, int),
         **{name: values.pop(name) for name in ("per", "factor", "seed", "format")},
+        "columns": columns_of(values.pop("columns")),
     }
     settings = chosen(METHODS, method, values, common)
     context = Context(runner_settings(ctx, runner, workers), rebuild, max_rejected)
     summarise([sample_stage(sources, scores, Path(out), settings, context, annotations)], "Sample")
+
+
+def columns_of(given: str | None) -> str | list[str] | None:
+    """`id,license` -> ["id", "license"]; `all` and `none` stay words."""
+    return given if given in (None, "all", "none") else given.split(",")
 
 
 def by_group(flag: str, given: Sequence[str], kind: Callable[[str], N]) -> N | dict[str, N] | None:

@@ -64,8 +64,8 @@ class Format(ABC):
         return self.batches(item, batch_bytes, ())
 
     def fields(self, item: WorkItem) -> Mapping[str, pa.DataType]:  # noqa: ARG002
-        """What `carrying` can give beside text, url and timestamp: name -> type; if `schemaless`, what the first rows
-        have, as strings."""
+        """The columns that are known before the rows are read: name -> type as `carrying` gives it. If `schemaless`:
+        the fields of the first rows."""
         return {}
 
     def split(self, item: WorkItem, item_bytes: int) -> list[Range]:  # noqa: ARG002

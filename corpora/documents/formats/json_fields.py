@@ -99,8 +99,8 @@ def fields_of(line: bytes) -> Fields:
     return {name: msgspec.Raw(json.dumps(value).encode()) for name, value in plain}
 
 
-def first_fields(item: WorkItem, usual: Sequence[str]) -> dict[str, pa.DataType]:
-    """The fields of the item's first rows, but for `usual`, in order of appearance. Damage ends the look."""
+def first_fields(item: WorkItem) -> dict[str, pa.DataType]:
+    """The fields of the item's first rows, in order of appearance. Damage ends the look."""
     import pyarrow as pa
 
     names: dict[str, pa.DataType] = {}
@@ -108,7 +108,7 @@ def first_fields(item: WorkItem, usual: Sequence[str]) -> dict[str, pa.DataType]
         return names
     with contextlib.suppress(Damage), contextlib.closing(blocks(item, _FIRST_BYTES)) as found:  # type: ignore[type-var]
         for line in next(found, b"").split(b"\n", FIRST_ROWS)[:FIRST_ROWS]:
-            names |= {name: pa.string() for name in fields_of(line) if name not in usual}
+            names |= {name: pa.string() for name in fields_of(line)}
     return names
 
 

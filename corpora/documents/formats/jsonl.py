@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from corpora.documents.batches import DocumentBatch, TextBatch
 from corpora.documents.carrying import CarriedColumn
-from corpora.documents.formats.base import usual_columns
 from corpora.documents.formats.json_parser import JsonlParser
 from corpora.documents.formats.lines import LineFormat, read_lines
 from corpora.documents.item import WorkItem
@@ -42,7 +41,7 @@ class JsonLines(LineFormat):
     def fields(self, item: WorkItem) -> Mapping[str, pa.DataType]:
         from corpora.documents.formats.json_fields import first_fields
 
-        return first_fields(item, usual_columns(item))
+        return first_fields(item)
 
 
 JSONL = JsonLines()

@@ -48,7 +48,7 @@ class Parquet(Format):
 
         try:
             with opened(item.path) as file:
-                return file.types(without=usual_columns(item))
+                return file.types()
         except Damage:
             return {}
 

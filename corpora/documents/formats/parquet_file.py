@@ -39,10 +39,12 @@ class ParquetFile:
         """The names of its columns."""
         return list(self._file.schema_arrow.names)
 
-    def types(self, without: Sequence[str]) -> dict[str, pa.DataType]:
-        """Name -> type of the other columns, as they are stored again; the first of several with one name."""
-        schema = self._file.schema_arrow
-        return {field.name: stored(field.type) for field in reversed(list(schema)) if field.name not in without}
+    def types(self) -> dict[str, pa.DataType]:
+        """Name -> type of its columns, as they are stored again; the first of several with one name."""
+        found: dict[str, pa.DataType] = {}
+        for field in self._file.schema_arrow:
+            found.setdefault(field.name, stored(field.type))
+        return found
 
     def row_groups(self) -> list[tuple[int, int]]:
         """(rows, uncompressed bytes) of each row group."""

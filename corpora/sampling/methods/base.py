@@ -25,6 +25,8 @@ _NEUTRAL = dict.fromkeys(
      "keep_buckets", "seed", "format")
 )  # fmt: skip
 
+_OUTSIDE = frozenset({"columns"})  # settings whose outcome is in the fingerprint, where it isn't the usual one
+
 
 class SampleSettings(Config, frozen=True, kw_only=True, tag_field="method"):
     """Which documents are kept. A subclass is a method: it has a tag, a `curve` type, `unscaled`, and its own fields.
@@ -46,6 +48,9 @@ class SampleSettings(Config, frozen=True, kw_only=True, tag_field="method"):
     """Seed of the draw."""
     format: Format = "parquet"
     """Format of the files written."""
+    columns: str | tuple[str, ...] | None = None
+    """The inputs' other columns that the sample carries over: "all", "none", or names. None: all that the schema of a
+    Parquet file and the first rows of a source of JSON lines show."""
 
     flags: ClassVar[tuple[Flag, ...]] = ()
     """Command-line flags of the method's own fields."""
@@ -60,6 +65,8 @@ class SampleSettings(Config, frozen=True, kw_only=True, tag_field="method"):
     def __post_init__(self) -> None:
         self._check_amount()
         self._check_positive("factor")
+        if self.columns in ("", (), ("",)):
+            raise ValueError('columns is empty; it must be "all", "none" or names of columns')
 
     @property
     def method(self) -> str:
@@ -97,8 +104,8 @@ class SampleSettings(Config, frozen=True, kw_only=True, tag_field="method"):
         return {}
 
     def identity(self) -> dict[str, Any]:
-        """The settings as fingerprints contain them."""
-        return {**_NEUTRAL, **self.asdict()}
+        """The settings as fingerprints contain them. Of `columns`, the sample adds the outcome."""
+        return {**_NEUTRAL, **{name: value for name, value in self.asdict().items() if name not in _OUTSIDE}}
 
     @property
     def shares(self) -> dict[Group, float]:
