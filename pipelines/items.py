@@ -61,9 +61,9 @@ class ItemReader:
         for batch in read_batches(self.item, columns=self._columns):
             yield from self._noted(batch)
 
-    def carrying(self, columns: Sequence[CarriedColumn]) -> Iterator[DocumentBatch]:
+    def carrying(self, carry: Sequence[CarriedColumn]) -> Iterator[DocumentBatch]:
         """As `batches`; each batch carries the columns that a sample keeps besides the usual ones."""
-        for batch in read_carrying(self.item, columns):
+        for batch in read_carrying(self.item, carry, columns=self._columns):
             yield from self._noted(batch)
 
     def texts(self) -> Iterator[Utf8]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from corpora import manifest
 from corpora.annotations.joining import AnnotationFolder, join, open_folders, prefer
 from corpora.annotations.reading import Languages, check_inputs, item_file
 from corpora.documents.carrying import CarriedColumn, Carrying, carrying
-from corpora.documents.groups import Per, group_name, source_of
+from corpora.documents.groups import Per, group_name, source_columns, source_of, sources_by
 from corpora.documents.item import WorkItem
 from corpora.documents.items import work_items
 from corpora.documents.reading import DocumentBatch
@@ -29,11 +28,13 @@ from corpora.perplexity.scores import read_languages, read_perplexities, read_ro
 from corpora.sampling.draw import keep_documents
 from corpora.sampling.groups import FittedGroup, fit_groups
 from corpora.sampling.methods import SampleSettings
-from corpora.sampling.quartiles import QuartileCounts, count_quartiles, flat_warning
+from corpora.sampling.quartiles import QuartileCounts, count_quartiles
+from corpora.sampling.sources import SourceCounts
 from pipelines.accounts import input_identities
 from pipelines.items import ItemReader
 from pipelines.once import ItemResult
 from pipelines.runners import Progress
+from pipelines.sample_facts import column_facts, sample_facts
 from pipelines.settings import RunnerSettings
 from pipelines.stage import Finish, Outcome, Pass, run_stage
 
@@ -61,6 +62,8 @@ class SampleWork:
     """The columns of the inputs that the sample carries over."""
     watched: bool = False
     """Whether fields that nobody knew of before the rows were read are noted."""
+    source_by: str = "file"
+    """What a source is, where shares of sources are counted."""
 
     @property
     def columns(self) -> dict[str, str]:
@@ -73,7 +76,7 @@ class SampleWork:
         path = Path(self.out) / f"part-{item.number:05d}.{self.format}"
         with (
             DocumentWriter(path, self.format, self.columns, self.carried) as writer,
-            ItemReader(self.out, item) as reader,
+            ItemReader(self.out, item, source_columns(self.source_by)) as reader,
         ):
             for batch in reader.carrying(self.carried):
                 rows.write_kept(batch, writer)
@@ -87,6 +90,7 @@ class SampleWork:
             files=[record(reader.out, path, rows=writer.rows)],
             facts={
                 "groups": groups,
+                "sources": rows.sources.largest(),
                 **({"dropped": rows.dropped()} if self.annotations else {}),
                 **({"left_out": sorted(rows.left_out)} if rows.left_out else {}),
             },
@@ -101,11 +105,13 @@ class _ItemRows:
         path = item_file(work.scores, item)
         self.perplexity, self._rows = read_perplexities(path), read_rows(path)
         self._joined = join(work.annotations, item, len(self.perplexity))
+        self._eligible = ~np.isnan(self.perplexity) & self._joined.keep
         self._masks = self._groups()
         self._probability = np.zeros(len(self.perplexity))
         self._extra = {name: np.empty(len(self.perplexity), np.object_) for name in work.extra_columns}
         self._kept = np.zeros(len(self.perplexity), np.bool_)
         self._document = np.zeros(len(self.perplexity), np.bool_)
+        self.sources = SourceCounts()
         self.left_out: set[str] = set()
         """Fields of kept documents that nobody knew of before."""
         for name, mask in self._masks.items():
@@ -118,7 +124,7 @@ class _ItemRows:
     def _groups(self) -> dict[str, npt.NDArray[np.bool_]]:
         """bool[n] for each group: its rows that take part in the draw. Groups without such rows are left out."""
         per, source = self._work.per, source_of(self._item.name)
-        eligible = ~np.isnan(self.perplexity) & self._joined.keep
+        eligible = self._eligible
         languages: Languages = [""], np.zeros(len(eligible), np.int64)
         if "language" in per:
             languages = prefer(read_languages(item_file(self._work.scores, self._item)), self._joined.languages)
@@ -143,6 +149,7 @@ class _ItemRows:
         rows = index[chosen]
         self._kept[rows] = True
         self._document[index] = True
+        self._count_sources(batch, index, kept)
         writer.write(
             [batch.texts[i] for i in chosen],
             [batch.timestamps[i] for i in chosen],
@@ -156,6 +163,12 @@ class _ItemRows:
         )
         if self._work.watched and batch.carried is not None:
             self.left_out |= batch.carried.left_out(chosen)
+
+    def _count_sources(self, batch: DocumentBatch, index: npt.NDArray[np.int64], kept: npt.NDArray[np.bool_]) -> None:
+        """index: the documents' places among the item's rows."""
+        drawn = np.flatnonzero(self._eligible[index])
+        names = sources_by(self._work.source_by, batch, self._item.name)
+        self.sources.add([names[place] for place in drawn], self._probability[index[drawn]], kept[drawn])
 
     def dropped(self) -> dict[str, int]:
         """How many documents each folder drops; a document may count in several folders."""
@@ -187,8 +200,8 @@ def sample(
 ) -> Outcome:
     """Draws the sample. The manifest's facts hold, for each group, the fitted curve and the kept share per quartile.
 
-    Curves are fitted to the scores of these inputs, even if more inputs were scored. Raises BadArgument for a share that can't be reached or an unknown group,
-    StaleOutput if scores or annotations were made from other inputs.
+    Curves are fitted to the scores of these inputs, even if more inputs were scored. Raises BadArgument for a share
+    that can't be reached or an unknown group, StaleOutput if scores or annotations were made from other inputs.
 
     annotations: finished folders made from the same inputs and items. A document whose `keep` is false in any of them
     takes part neither in the draw nor in the fit; their `language` is used if the scores name none; other columns
@@ -204,7 +217,7 @@ def sample(
     )
     annotated = [name for folder in folders for name in folder.carried]
     carried = carrying(items, settings.columns, (*COLUMNS, *settings.extra_columns, *annotated))
-    identity = {**settings.identity(), "scores": scored.fingerprint, **_unusual(carried, items, scored)}
+    identity = {**settings.identity(), "scores": scored.fingerprint, **_unusual(settings, carried, items, scored)}
     if folders:  # without annotations, the fingerprint is the same as before they existed
         identity["annotations"] = [folder.fingerprint for folder in folders]
     made_from = MadeFrom(stage="sample", algorithm=ALGORITHM, settings=identity, inputs=inputs)
@@ -212,13 +225,21 @@ def sample(
         manifest.begin(out, made_from)
         return Outcome("finished", manifest.read(out))
     work = _work(out, made_from, scores, scored, settings, folders, items, carried)
-    finish = partial(_finish, work, carried)
+
+    def finish(results: list[ItemResult]) -> Finish:
+        facts = sample_facts(settings.per, work.groups, folders, results)
+        return Finish(facts={**facts, **column_facts(carried, results)})
+
     return run_stage(out, made_from, [Pass(work, items)], runner, rebuild=rebuild, progress=progress, finish=finish)
 
 
-def _unusual(carried: Carrying, items: Sequence[WorkItem], scored: Manifest) -> dict[str, Any]:
+def _unusual(
+    settings: SampleSettings, carried: Carrying, items: Sequence[WorkItem], scored: Manifest
+) -> dict[str, Any]:
     """What fingerprints contain only where it applies, so that all other samples stay what they were."""
     unusual: dict[str, Any] = {}
+    if settings.source_by != "file":
+        unusual["source_by"] = settings.source_by
     if carried.columns:
         unusual["columns"] = carried.identity
     if carried.respelled:
@@ -252,78 +273,5 @@ def _work(
         annotations=annotations,
         carried=carried.columns,
         watched=carried.watched,
+        source_by=settings.source_by,
     )
-
-
-def _finish(work: SampleWork, carried: Carrying, results: list[ItemResult]) -> Finish:
-    return Finish(facts={**_facts(work, results), **_column_facts(carried, results)})
-
-
-def _column_facts(carried: Carrying, results: list[ItemResult]) -> dict[str, Any]:
-    """The columns carried over from the inputs, and those left out; nothing if the inputs have no other columns."""
-    late = {result.name: result.facts["left_out"] for result in results if "left_out" in result.facts}
-    facts = {"carried": carried.identity, "left_out": list(carried.left_out), "noticed_late": late}
-    return {"columns": {name: found for name, found in facts.items() if found}} if any(facts.values()) else {}
-
-
-def _facts(work: SampleWork, results: list[ItemResult]) -> dict[str, Any]:
-    """Facts for the manifest: all groups together, each group, and what annotations dropped."""
-    counts = dict.fromkeys(work.groups, QuartileCounts())
-    for result in results:
-        for name, plain in result.facts["groups"].items():
-            counts[name] += msgspec.convert(plain, QuartileCounts)
-    groups = {name: _group_facts(work.groups[name], counts[name]) for name in work.groups}
-    only = next(iter(groups.values())) if len(groups) == 1 else {"kernel": None, "quartiles": None}
-    return {
-        "per": work.per,
-        "kernel": only["kernel"],
-        "quartiles": only["quartiles"],
-        "scored": sum(group.scored for group in work.groups.values()),
-        **_share_facts(sum(counts.values(), QuartileCounts())),
-        "flat_warning": _flat_warning({name: facts["flat_warning"] for name, facts in groups.items()}),
-        "groups": groups,
-        **({"annotations": _dropped(work.annotations, results)} if work.annotations else {}),
-    }
-
-
-def _dropped(annotations: Sequence[AnnotationFolder], results: list[ItemResult]) -> list[dict[str, Any]]:
-    """How many documents each folder drops. A document that several folders drop counts in each."""
-    return [
-        {
-            "folder": folder.path,
-            "annotator": folder.annotator,
-            "dropped": sum(result.facts["dropped"].get(folder.path, 0) for result in results),
-        }
-        for folder in annotations
-    ]
-
-
-def _group_facts(group: FittedGroup, counts: QuartileCounts) -> dict[str, Any]:
-    advice = group.curve.advice_if_flat
-    return {
-        "kernel": group.curve.to_builtins(),
-        "quartiles": list(group.quartiles),
-        "scored": group.scored,
-        **_share_facts(counts),
-        "flat_warning": flat_warning(counts, advice) if advice else None,
-    }
-
-
-def _share_facts(counts: QuartileCounts) -> dict[str, Any]:
-    """Facts about the documents that took part in the draw: each counts in a quartile of its own group."""
-    return {
-        "documents": sum(counts.documents),
-        "kept": sum(counts.kept),
-        "expected_share": counts.expected_share,
-        "kept_shares": counts.kept_shares,
-        "composition": counts.composition,
-    }
-
-
-def _flat_warning(warnings: Mapping[str, str | None]) -> str | None:
-    """One line for all groups."""
-    flat = [name for name, warning in warnings.items() if warning]
-    if not flat:
-        return None
-    more = f" (and {len(flat) - 1} more)" if len(flat) > 1 else ""
-    return f"{flat[0]}{more}: {warnings[flat[0]]}" if len(warnings) > 1 else warnings[flat[0]]

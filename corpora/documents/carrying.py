@@ -1,6 +1,6 @@
 """Columns that a sample carries over from its inputs, beside text, url and timestamp: which ones, and their types.
 
-Parquet columns keep their type. JSON has no types, so all other fields of an object stay together, as one JSON string.
+Parquet columns keep their type. JSON has no types, so all other fields of an object stay together as one JSON string.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class CarriedColumn:
 
 
 class Carried(Protocol):
-    """What the n documents of a batch have beside text, url and timestamp. Nothing is parsed until it is asked for."""
+    """What the n documents of a batch have beside text, url and timestamp; parsed only when it is asked for."""
 
     def table(self, places: NDArray[np.int64]) -> pa.Table:
         """The columns of the documents at `places`, with the types that were asked for."""
@@ -86,9 +86,9 @@ class _Found:
 def carrying(items: Sequence[WorkItem], columns: Columns, reserved: Sequence[str]) -> Carrying:
     """Decides which columns a sample of `items` carries. reserved: names of the sample's own columns.
 
-    Depends on the inputs alone. The first file of each source is looked at for JSON, every file for Parquet. Files may
-    differ: a column that a file lacks is null there, and types that differ are promoted (int32 and int64 to int64) or,
-    if they can't be, become strings. Raises BadArgument for a named column that no input has.
+    Depends on the inputs alone. The first file of each source is looked at for JSON, every file for Parquet. Files
+    may differ: a column that a file lacks is null there, and types that differ are promoted (int32 and int64 to
+    int64) or, if they can't be, become strings. Raises BadArgument for a named column that no input has.
     """
     found = _look(items)
     if columns == "none":
@@ -132,8 +132,9 @@ def _add_types(found: _Found, fields: Mapping[str, pa.DataType]) -> None:
 def _is_respelled(kind: pa.DataType) -> bool:
     import pyarrow as pa
 
-    seconds = pa.timestamp("s")
-    return kind != seconds and (pa.types.is_temporal(kind) and not pa.types.is_date(kind) or pa.types.is_floating(kind))
+    if kind == pa.timestamp("s") or pa.types.is_date(kind):
+        return False
+    return pa.types.is_temporal(kind) or pa.types.is_floating(kind)
 
 
 def _everything(found: _Found, reserved: Sequence[str], always: bool) -> Carrying:
@@ -143,7 +144,8 @@ def _everything(found: _Found, reserved: Sequence[str], always: bool) -> Carryin
     columns = [CarriedColumn(_free(name, taken), name, _common(kinds)) for name, kinds in found.types.items()]
     if found.rest or (always and found.json):
         columns.append(CarriedColumn(_free(METADATA, taken), REST, pa.string()))
-    return Carrying(tuple(columns), watched=found.json and all(column.field != REST for column in columns))
+    unseen = found.json and all(column.field != REST for column in columns)
+    return Carrying(tuple(columns), watched=unseen)
 
 
 def _named(found: _Found, names: Sequence[str], reserved: Sequence[str]) -> Carrying:
@@ -152,8 +154,10 @@ def _named(found: _Found, names: Sequence[str], reserved: Sequence[str]) -> Carr
     taken, columns = set(reserved), []
     for name in dict.fromkeys(names):
         if name not in found.types and not found.json:
-            known = ", ".join(found.types) or "none beside text, url and timestamp"
-            raise BadArgument(f"no input has a column {name!r}; the inputs' columns are {known}")
+            listed = ", ".join(found.types) or "none"
+            raise BadArgument(
+                f"columns: no input has {name!r}; beside text, url and timestamp the inputs have {listed}"
+            )
         kind = pa.string() if found.json else _common(found.types[name])
         columns.append(CarriedColumn(_free(name, taken), name, kind))
     known = dict.fromkeys([*found.types, *found.rest])
@@ -173,9 +177,10 @@ def _common(kinds: Sequence[pa.DataType]) -> pa.DataType:
 
     try:
         schemas = [pa.schema([("", kind)]) for kind in kinds]
-        return pa.unify_schemas(schemas, promote_options="permissive").field(0).type
+        unified: pa.DataType = pa.unify_schemas(schemas, promote_options="permissive").field(0).type
     except pa.ArrowException:
         return pa.string()
+    return unified
 
 
 def missing(columns: Sequence[CarriedColumn], rows: int) -> pa.Table:
@@ -183,4 +188,11 @@ def missing(columns: Sequence[CarriedColumn], rows: int) -> pa.Table:
     import pyarrow as pa
 
     schema = pa.schema([(column.name, column.type) for column in columns])
-    return pa.Table.from_arrays([pa.nulls(rows, column.type) for column in columns], schema=schema)
+    return pa.Table.from_arrays([nulls(rows, column.type) for column in columns], schema=schema)
+
+
+def nulls(rows: int, kind: Any) -> Any:
+    """A pa.Array of nulls. (The stubs of pa.nulls take no pa.DataType.)"""
+    import pyarrow as pa
+
+    return pa.nulls(rows, kind)

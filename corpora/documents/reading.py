@@ -41,14 +41,18 @@ def read_batches(
 
 
 def read_carrying(
-    item: WorkItem, columns: Sequence[CarriedColumn], *, batch_bytes: int = BATCH_BYTES
+    item: WorkItem,
+    carry: Sequence[CarriedColumn],
+    *,
+    batch_bytes: int = BATCH_BYTES,
+    columns: tuple[str, ...] = (),
 ) -> Iterator[DocumentBatch]:
-    """As `read_batches`; each batch's `carried` gives those columns, or is None if the item has none of them."""
+    """As `read_batches`; each batch's `carried` gives the columns `carry`, or is None if the format has none."""
     try:
         if item.size:
-            yield from FORMATS.get(item.format).carrying(item, batch_bytes, columns)
+            yield from FORMATS.get(item.format).carrying(item, batch_bytes, carry, columns)
     except Damage as damage:
-        yield BatchBuilder(item.path, ()).build(0, str(damage))
+        yield BatchBuilder(item.path, columns).build(0, str(damage))
 
 
 def read_texts(item: WorkItem, *, batch_bytes: int = BATCH_BYTES) -> Iterator[TextBatch]:

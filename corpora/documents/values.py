@@ -19,7 +19,7 @@ def first_column(table: pa.Table | pa.RecordBatch, name: str) -> Any:
     return decoded(table.column(places[0])) if places else None
 
 
-def decoded(column: Any) -> pa.Array:
+def decoded(column: Any) -> pa.Array[Any]:
     """The column as one array, without chunks, dictionary, runs or extension type."""
     if isinstance(column, pa.ChunkedArray):
         column = column.combine_chunks()
@@ -28,7 +28,7 @@ def decoded(column: Any) -> pa.Array:
     if pa.types.is_dictionary(column.type):
         return decoded(column.dictionary_decode())
     if pa.types.is_run_end_encoded(column.type):
-        return decoded(pc.run_end_decode(column))
+        return decoded(pc.call_function("run_end_decode", [column]))
     return column  # type: ignore[no-any-return]
 
 
@@ -52,7 +52,7 @@ def stored(kind: pa.DataType) -> pa.DataType:
     return pa.binary() if pa.types.is_binary_view(kind) else kind
 
 
-def texts(column: pa.Array) -> list[str | bytes | None]:
+def texts(column: pa.Array[Any]) -> list[str | bytes | None]:
     """The values of a decoded column for which `is_text` holds: bytes where they aren't UTF-8."""
     try:
         if _is_utf8(column.type):
@@ -63,7 +63,7 @@ def texts(column: pa.Array) -> list[str | bytes | None]:
     return [_utf8_or_bytes(value) for value in values]
 
 
-def strings(column: pa.Array) -> list[str | None]:
+def strings(column: pa.Array[Any]) -> list[str | None]:
     """The values of a decoded column as strings.
 
     Numbers, dates and times are Arrow's text of them, such as `2019-04-25 12:57:54.000000` for microseconds. Lists,
@@ -75,7 +75,7 @@ def strings(column: pa.Array) -> list[str | None]:
     return _json_texts(column) if pa.types.is_nested(kind) else list(_cast(column).to_pylist())
 
 
-def _cast(column: pa.Array) -> pa.Array:
+def _cast(column: pa.Array[Any]) -> pa.Array[Any]:
     """large_string[n]: Arrow's text of numbers, dates and times."""
     try:
         return column.cast(pa.large_string())
@@ -85,7 +85,7 @@ def _cast(column: pa.Array) -> pa.Array:
         return pa.nulls(len(column), pa.large_string())  # a type without a text
 
 
-def _json_texts(column: pa.Array) -> list[str | None]:
+def _json_texts(column: pa.Array[Any]) -> list[str | None]:
     try:
         return [None if value is None else _dumps(value) for value in column.to_pylist()]
     except (TypeError, ValueError, OverflowError):  # a value that Python can't hold, or JSON can't say

@@ -130,9 +130,10 @@ class _ParquetSink:
         self._carried, self._pending = carried, [missing(carried, 0)]
         strings = [name for name, kind in columns.items() if kind == "string" and name not in COLUMNS]
         strings += [column.name for column in carried if column.field != REST and not pa.types.is_nested(column.type)]
+        self._all = pa.unify_schemas([self._schema, self._pending[0].schema])
         self._writer = pq.ParquetWriter(
             file,
-            pa.unify_schemas([self._schema, self._pending[0].schema]),
+            self._all,
             compression="zstd",
             compression_level=_ZSTD_LEVEL,
             use_dictionary=["timestamp", *strings],  # type: ignore[arg-type]  # texts and addresses rarely repeat
@@ -148,7 +149,7 @@ class _ParquetSink:
         ]
         table = pa.Table.from_arrays(columns, schema=self._schema)
         for column in self._taken(len(rows)).itercolumns() if self._carried else ():
-            table = table.append_column(self._writer.schema.field(table.num_columns), column)
+            table = table.append_column(self._all.field(table.num_columns), column)
         self._writer.write_table(table, row_group_size=len(rows))
 
     def carry(self, carried: Carried | None, places: NDArray[np.int64]) -> None:

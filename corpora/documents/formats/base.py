@@ -58,10 +58,14 @@ class Format(ABC):
         return map(TextBatch.of, self.batches(item, batch_bytes, ()))
 
     def carrying(
-        self, item: WorkItem, batch_bytes: int, columns: Sequence[CarriedColumn]  # noqa: ARG002
+        self,
+        item: WorkItem,
+        batch_bytes: int,
+        carry: Sequence[CarriedColumn],  # noqa: ARG002
+        columns: tuple[str, ...] = (),
     ) -> Iterator[DocumentBatch]:
-        """As `batches`; each batch's `carried` gives the columns of a sample. By default a file has none of them."""
-        return self.batches(item, batch_bytes, ())
+        """As `batches`; each batch's `carried` gives the columns `carry`. By default a file has none of them."""
+        return self.batches(item, batch_bytes, columns)
 
     def fields(self, item: WorkItem) -> Mapping[str, pa.DataType]:  # noqa: ARG002
         """The columns that are known before the rows are read: name -> type as `carrying` gives it. If `schemaless`:

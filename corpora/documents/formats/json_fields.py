@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from corpora.documents.batches import DocumentBatch
-from corpora.documents.carrying import REST, CarriedColumn
+from corpora.documents.carrying import REST, CarriedColumn, nulls
 from corpora.documents.formats.base import usual_columns
 from corpora.documents.formats.json_parser import JsonlParser
 from corpora.documents.formats.lines import blocks
@@ -32,11 +32,11 @@ _decoder = msgspec.json.Decoder(Fields)
 
 
 class CarryingParser(JsonlParser):
-    """As JsonlParser; each batch also carries the columns."""
+    """As JsonlParser; each batch also has the columns `carry`."""
 
-    def __init__(self, item: WorkItem, columns: Sequence[CarriedColumn]) -> None:
-        super().__init__(item.path, (), item.text_column)
-        self._carry, self._usual = columns, usual_columns(item)
+    def __init__(self, item: WorkItem, carry: Sequence[CarriedColumn], columns: tuple[str, ...]) -> None:
+        super().__init__(item.path, columns, item.text_column)
+        self._carry, self._usual = carry, usual_columns(item)
 
     def __call__(self, block: bytes, first_row: int) -> DocumentBatch:
         batch = super().__call__(block, first_row)
@@ -61,14 +61,14 @@ class CarriedFields:
         schema = pa.schema([(column.name, column.type) for column in self._columns])
         return pa.Table.from_arrays([self._column(rows, column) for column in self._columns], schema=schema)
 
-    def _column(self, rows: list[Fields], column: CarriedColumn) -> pa.Array:
+    def _column(self, rows: list[Fields], column: CarriedColumn) -> Any:
         import pyarrow as pa
 
         if column.field == REST:
             return pa.array([msgspec.json.encode(row).decode("utf-8", "replace") if row else None for row in rows])
         if column.field in self._named:
             return pa.array([_string(row.get(column.field)) for row in rows], pa.string())
-        return pa.nulls(len(rows), column.type)
+        return nulls(len(rows), column.type)
 
     def objects(self, places: NDArray[np.int64]) -> list[dict[str, Any]]:
         return [self._object(row) for row in self._rows(places)]
@@ -77,8 +77,9 @@ class CarriedFields:
         return set() if self._rest else {name for row in self._rows(places) for name in row} - self._named
 
     def _object(self, row: Fields) -> dict[str, Any]:
-        named = {column.name: row.get(column.field) if self._named else None for column in self._columns if column.field}
-        return {**named, **row} if self._rest else named
+        if self._rest:
+            return {**dict.fromkeys(column.name for column in self._columns if column.field != REST), **row}
+        return {column.name: row.get(column.field) for column in self._columns}
 
     def _rows(self, places: NDArray[np.int64]) -> list[Fields]:
         """The fields of each document, without those for text, url and timestamp."""

@@ -32,11 +32,11 @@ class JsonLines(LineFormat):
         yield from read_lines(item, batch_bytes, JsonTexts(item.path, item.text_column))
 
     def carrying(
-        self, item: WorkItem, batch_bytes: int, columns: Sequence[CarriedColumn]
+        self, item: WorkItem, batch_bytes: int, carry: Sequence[CarriedColumn], columns: tuple[str, ...] = ()
     ) -> Iterator[DocumentBatch]:
         from corpora.documents.formats.json_fields import CarryingParser
 
-        return read_lines(item, batch_bytes, CarryingParser(item, columns))
+        return read_lines(item, batch_bytes, CarryingParser(item, carry, columns))
 
     def fields(self, item: WorkItem) -> Mapping[str, pa.DataType]:
         from corpora.documents.formats.json_fields import first_fields

@@ -36,11 +36,11 @@ class Parquet(Format):
         yield from map(TextBatch.of, read_parquet(item, batch_bytes, (item.text_column, None, None)))
 
     def carrying(
-        self, item: WorkItem, batch_bytes: int, columns: Sequence[CarriedColumn]
+        self, item: WorkItem, batch_bytes: int, carry: Sequence[CarriedColumn], columns: tuple[str, ...] = ()
     ) -> Iterator[DocumentBatch]:
         from corpora.documents.formats.parquet_file import read_parquet
 
-        yield from read_parquet(item, batch_bytes, usual_columns(item), columns)
+        yield from read_parquet(item, batch_bytes, (*usual_columns(item), *columns), carry)
 
     def fields(self, item: WorkItem) -> Mapping[str, pa.DataType]:
         """Nothing if the file is empty or damaged: reading it reports what is wrong."""

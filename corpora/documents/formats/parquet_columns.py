@@ -8,9 +8,10 @@ from typing import Any
 import msgspec
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from corpora.documents.carrying import CarriedColumn
+from corpora.documents.carrying import CarriedColumn, nulls
 from corpora.documents.values import first_column, strings
 
 
@@ -35,10 +36,10 @@ class CarriedTable:
     def left_out(self, places: NDArray[np.int64]) -> set[str]:  # noqa: ARG002
         return set()  # a file's columns are known before its rows are read
 
-    def _column(self, column: CarriedColumn, rows: pa.Array) -> pa.Array:
+    def _column(self, column: CarriedColumn, rows: Any) -> Any:
         found = first_column(self._table, column.field)
         if found is None:
-            return pa.nulls(len(rows), column.type)
+            return nulls(len(rows), column.type)
         taken = _valid(found.take(rows))
         if taken.type == column.type:
             return taken
@@ -47,17 +48,17 @@ class CarriedTable:
         return taken.cast(column.type)
 
 
-def _valid(column: pa.Array) -> pa.Array:
+def _valid(column: Any) -> Any:
     """The column with null for each value that holds a string that isn't UTF-8."""
     try:
         column.validate(full=True)
     except pa.ArrowInvalid:
         good = pa.array([_is_valid(column.slice(row, 1)) for row in range(len(column))], pa.bool_())
-        return column.take(pa.array(np.where(good, np.arange(len(column)), -1), mask=~good.to_numpy(False)))
+        return pc.if_else(good, column, nulls(len(column), column.type))
     return column
 
 
-def _is_valid(value: pa.Array) -> bool:
+def _is_valid(value: pa.Array[Any]) -> bool:
     try:
         value.validate(full=True)
     except pa.ArrowInvalid:
@@ -65,8 +66,8 @@ def _is_valid(value: pa.Array) -> bool:
     return True
 
 
-def _json_values(column: pa.Array) -> list[Any]:
-    """The values as msgspec encodes them: numbers and booleans as they are, nested ones as JSON, others as strings."""
+def _json_values(column: pa.Array[Any]) -> list[Any]:
+    """The values as msgspec encodes them: numbers and booleans as they are, nested ones as JSON, others as text."""
     kind = column.type
     if pa.types.is_boolean(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind):
         return list(column.to_pylist())

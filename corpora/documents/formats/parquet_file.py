@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import IO
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -83,7 +82,7 @@ class ParquetFile:
             raise self._sort(error, f"in row group {group}") from error
 
     def _plain_tables(self, group: int, names: list[str], rows: int, done: int) -> Iterator[pa.RecordBatch]:
-        """As `tables` from row `done` on, without Arrow's dictionaries: these refuse all strings if one isn't UTF-8."""
+        """As `tables` from row `done` on, but without dictionaries, which refuse all strings if one isn't UTF-8."""
         try:
             for batch in self._without_arrow_types().iter_batches(rows, [group], names):
                 if done < batch.num_rows:
