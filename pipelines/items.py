@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from corpora import manifest
-from corpora.documents.carrying import CarriedColumn
+from corpora.documents.carried import CarriedColumn
 from corpora.documents.item import WorkItem
 from corpora.documents.reading import (
     DocumentBatch,

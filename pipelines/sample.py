@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ import numpy.typing as npt
 from corpora import manifest
 from corpora.annotations.joining import AnnotationFolder, join, open_folders, prefer
 from corpora.annotations.reading import Languages, check_inputs, item_file
-from corpora.documents.carrying import CarriedColumn, Carrying, carrying
+from corpora.documents.carried import CarriedColumn
+from corpora.documents.carrying import Carrying, carrying
 from corpora.documents.groups import Per, group_name, source_columns, source_of, sources_by
 from corpora.documents.item import WorkItem
 from corpora.documents.items import work_items
@@ -217,36 +219,32 @@ def sample(
     )
     annotated = [name for folder in folders for name in folder.carried]
     carried = carrying(items, settings.columns, (*COLUMNS, *settings.extra_columns, *annotated))
-    identity = {**settings.identity(), "scores": scored.fingerprint, **_unusual(settings, carried, items, scored)}
-    if folders:  # without annotations, the fingerprint is the same as before they existed
-        identity["annotations"] = [folder.fingerprint for folder in folders]
+    unusual = _unusual(settings, carried, len(items) < len(score_files(scored)), folders)
+    identity = {**settings.identity(), "scores": scored.fingerprint, **unusual}
     made_from = MadeFrom(stage="sample", algorithm=ALGORITHM, settings=identity, inputs=inputs)
     if not rebuild and manifest.is_finished(out, made_from):
         manifest.begin(out, made_from)
         return Outcome("finished", manifest.read(out))
     work = _work(out, made_from, scores, scored, settings, folders, items, carried)
-
-    def finish(results: list[ItemResult]) -> Finish:
-        facts = sample_facts(settings.per, work.groups, folders, results)
-        return Finish(facts={**facts, **column_facts(carried, results)})
-
+    finish = partial(_finish, work, carried)
     return run_stage(out, made_from, [Pass(work, items)], runner, rebuild=rebuild, progress=progress, finish=finish)
 
 
 def _unusual(
-    settings: SampleSettings, carried: Carrying, items: Sequence[WorkItem], scored: Manifest
+    settings: SampleSettings, carried: Carrying, of_some: bool, folders: Sequence[AnnotationFolder]
 ) -> dict[str, Any]:
-    """What fingerprints contain only where it applies, so that all other samples stay what they were."""
-    unusual: dict[str, Any] = {}
-    if settings.source_by != "file":
-        unusual["source_by"] = settings.source_by
-    if carried.columns:
-        unusual["columns"] = carried.identity
-    if carried.respelled:
-        unusual["values"] = "arrow"
-    if len(items) < len(score_files(scored)):
-        unusual["fitted_to"] = "inputs"
-    return unusual
+    """What fingerprints contain only where it applies, so that all other samples stay what they were.
+
+    of_some: whether more was scored than is sampled.
+    """
+    unusual = {
+        "annotations": [folder.fingerprint for folder in folders],
+        "columns": carried.identity,
+        "fitted_to": "inputs" if of_some else None,
+        "source_by": None if settings.source_by == "file" else settings.source_by,
+        "values": "arrow" if carried.respelled else None,
+    }
+    return {name: value for name, value in unusual.items() if value}
 
 
 def _work(
@@ -275,3 +273,8 @@ def _work(
         watched=carried.watched,
         source_by=settings.source_by,
     )
+
+
+def _finish(work: SampleWork, carried: Carrying, results: list[ItemResult]) -> Finish:
+    facts = sample_facts(work.per, work.groups, work.annotations, results)
+    return Finish(facts={**facts, **column_facts(carried, results)})

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from corpora.texts import Utf8, utf8
 
 if TYPE_CHECKING:
-    from corpora.documents.carrying import Carried
+    from corpora.documents.carried import Carried
 
 BLANK = "blank line"
 FIRST_BYTES = 64

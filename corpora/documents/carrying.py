@@ -7,11 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
+from corpora.documents.carried import PREFIX, REST, CarriedColumn
 from corpora.documents.groups import source_of
 from corpora.documents.item import WorkItem
 from corpora.errors import BadArgument
@@ -25,33 +23,6 @@ their rows are read."""
 
 METADATA = "metadata"
 """The column that holds the other fields of JSON objects."""
-
-REST = ""
-"""As the field of a CarriedColumn: all fields of the object that no other column holds."""
-
-PREFIX = "input_"  # before the name of an input's column that the sample has a column of its own for
-
-
-@dataclass(frozen=True)
-class CarriedColumn:
-    """One column of the sample. name: in the sample. field: in the input, or REST. Picklable."""
-
-    name: str
-    field: str
-    type: pa.DataType
-
-
-class Carried(Protocol):
-    """What the n documents of a batch have beside text, url and timestamp; parsed only when it is asked for."""
-
-    def table(self, places: NDArray[np.int64]) -> pa.Table:
-        """The columns of the documents at `places`, with the types that were asked for."""
-
-    def objects(self, places: NDArray[np.int64]) -> list[dict[str, Any]]:
-        """The same as dicts that msgspec can encode as JSON; the fields of REST stand by themselves."""
-
-    def left_out(self, places: NDArray[np.int64]) -> set[str]:
-        """The names of fields that no column carries, where they aren't known before the rows are read."""
 
 
 @dataclass(frozen=True)
@@ -181,18 +152,3 @@ def _common(kinds: Sequence[pa.DataType]) -> pa.DataType:
     except pa.ArrowException:
         return pa.string()
     return unified
-
-
-def missing(columns: Sequence[CarriedColumn], rows: int) -> pa.Table:
-    """A table of nulls: what an input without any of the columns carries."""
-    import pyarrow as pa
-
-    schema = pa.schema([(column.name, column.type) for column in columns])
-    return pa.Table.from_arrays([nulls(rows, column.type) for column in columns], schema=schema)
-
-
-def nulls(rows: int, kind: Any) -> Any:
-    """A pa.Array of nulls. (The stubs of pa.nulls take no pa.DataType.)"""
-    import pyarrow as pa
-
-    return pa.nulls(rows, kind)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from corpora.documents.batches import BatchBuilder, DocumentBatch, RejectedRow, TextBatch
-from corpora.documents.carrying import CarriedColumn
+from corpora.documents.carried import CarriedColumn
 from corpora.documents.formats import FORMATS
 from corpora.documents.item import WorkItem
 from corpora.documents.source import Damage

@@ -19,7 +19,7 @@ import numpy as np
 import zstandard
 from numpy.typing import ArrayLike, NDArray
 
-from corpora.documents.carrying import PREFIX, REST, Carried, CarriedColumn, missing
+from corpora.documents.carried import PREFIX, REST, Carried, CarriedColumn, missing
 from corpora.errors import BadArgument
 from corpora.files import atomic_path
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from corpora.documents.batches import DocumentBatch, TextBatch
-from corpora.documents.carrying import CarriedColumn
+from corpora.documents.carried import CarriedColumn
 from corpora.documents.item import TEXT, WorkItem
 from corpora.documents.splitting import Range
 from corpora.errors import BadArgument

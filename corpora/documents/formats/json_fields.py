@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from corpora.documents.batches import DocumentBatch
-from corpora.documents.carrying import REST, CarriedColumn, nulls
+from corpora.documents.carried import REST, CarriedColumn, nulls
 from corpora.documents.formats.base import usual_columns
 from corpora.documents.formats.json_parser import JsonlParser
 from corpora.documents.formats.lines import blocks

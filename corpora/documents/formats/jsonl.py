@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from corpora.documents.batches import DocumentBatch, TextBatch
-from corpora.documents.carrying import CarriedColumn
+from corpora.documents.carried import CarriedColumn
 from corpora.documents.formats.json_parser import JsonlParser
 from corpora.documents.formats.lines import LineFormat, read_lines
 from corpora.documents.item import WorkItem

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from corpora.documents.carrying import CarriedColumn, nulls
+from corpora.documents.carried import CarriedColumn, nulls
 from corpora.documents.values import first_column, strings
 
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from corpora.documents.batches import FIRST_BYTES, BatchBuilder, DocumentBatch
-from corpora.documents.carrying import CarriedColumn
+from corpora.documents.carried import CarriedColumn
 from corpora.documents.formats.parquet_columns import CarriedTable
 from corpora.documents.item import WorkItem
 from corpora.documents.source import Damage, unreadable
