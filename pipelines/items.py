@@ -8,8 +8,16 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from corpora import manifest
+from corpora.documents.carried import CarriedColumn
 from corpora.documents.item import WorkItem
-from corpora.documents.reading import DocumentBatch, RejectedRow, TextBatch, read_batches, read_texts
+from corpora.documents.reading import (
+    DocumentBatch,
+    RejectedRow,
+    TextBatch,
+    read_batches,
+    read_carrying,
+    read_texts,
+)
 from corpora.documents.rejected import RejectedWriter
 from corpora.manifest import FileRecord
 from corpora.texts import Utf8
@@ -51,6 +59,11 @@ class ItemReader:
 
     def batches(self) -> Iterator[DocumentBatch]:
         for batch in read_batches(self.item, columns=self._columns):
+            yield from self._noted(batch)
+
+    def carrying(self, carry: Sequence[CarriedColumn]) -> Iterator[DocumentBatch]:
+        """As `batches`; each batch carries the columns that a sample keeps besides the usual ones."""
+        for batch in read_carrying(self.item, carry, columns=self._columns):
             yield from self._noted(batch)
 
     def texts(self) -> Iterator[Utf8]:

@@ -15,7 +15,9 @@ import numpy.typing as npt
 from corpora import manifest
 from corpora.annotations.joining import AnnotationFolder, join, open_folders, prefer
 from corpora.annotations.reading import Languages, check_inputs, item_file
-from corpora.documents.groups import Per, group_name, source_of
+from corpora.documents.carried import CarriedColumn
+from corpora.documents.carrying import Carrying, carrying
+from corpora.documents.groups import Per, group_name, source_columns, source_of, sources_by
 from corpora.documents.item import WorkItem
 from corpora.documents.items import work_items
 from corpora.documents.reading import DocumentBatch
@@ -24,15 +26,17 @@ from corpora.documents.writing import COLUMNS, DocumentWriter
 from corpora.errors import DamagedFile
 from corpora.manifest import MadeFrom, Manifest, record
 from corpora.perplexity.calibration import Calibration
-from corpora.perplexity.scores import read_languages, read_perplexities, read_rows
+from corpora.perplexity.scores import read_languages, read_perplexities, read_rows, score_files
 from corpora.sampling.draw import keep_documents
 from corpora.sampling.groups import FittedGroup, fit_groups
 from corpora.sampling.methods import SampleSettings
-from corpora.sampling.quartiles import QuartileCounts, count_quartiles, flat_warning
+from corpora.sampling.quartiles import QuartileCounts, count_quartiles
+from corpora.sampling.sources import SourceCounts
 from pipelines.accounts import input_identities
 from pipelines.items import ItemReader
 from pipelines.once import ItemResult
 from pipelines.runners import Progress
+from pipelines.sample_facts import column_facts, sample_facts
 from pipelines.settings import RunnerSettings
 from pipelines.stage import Finish, Outcome, Pass, run_stage
 
@@ -56,18 +60,27 @@ class SampleWork:
     extra_columns: Mapping[str, str]
     annotations: tuple[AnnotationFolder, ...] = ()
     """Folders of annotations: they drop documents, name languages and add columns."""
+    carried: tuple[CarriedColumn, ...] = ()
+    """The columns of the inputs that the sample carries over."""
+    watched: bool = False
+    """Whether fields that nobody knew of before the rows were read are noted."""
+    source_by: str = "file"
+    """What a source is, where shares of sources are counted."""
 
     @property
     def columns(self) -> dict[str, str]:
-        """The columns that this sample has besides the usual ones: name -> type."""
-        carried = {name: kind for folder in self.annotations for name, kind in folder.carried.items()}
-        return {**self.extra_columns, **carried}
+        """The columns that this sample adds to the usual ones: name -> type."""
+        annotated = {name: kind for folder in self.annotations for name, kind in folder.carried.items()}
+        return {**self.extra_columns, **annotated}
 
     def __call__(self, item: WorkItem) -> ItemResult:
         rows = _ItemRows(self, item)
         path = Path(self.out) / f"part-{item.number:05d}.{self.format}"
-        with DocumentWriter(path, self.format, self.columns) as writer, ItemReader(self.out, item) as reader:
-            for batch in reader.batches():
+        with (
+            DocumentWriter(path, self.format, self.columns, self.carried) as writer,
+            ItemReader(self.out, item, source_columns(self.source_by)) as reader,
+        ):
+            for batch in reader.carrying(self.carried):
                 rows.write_kept(batch, writer)
         if reader.read != len(rows.perplexity):
             raise DamagedFile(
@@ -77,7 +90,12 @@ class SampleWork:
         return reader.result(
             kept=writer.rows,
             files=[record(reader.out, path, rows=writer.rows)],
-            facts={"groups": groups, **({"dropped": rows.dropped()} if self.annotations else {})},
+            facts={
+                "groups": groups,
+                "sources": rows.sources.largest(),
+                **({"dropped": rows.dropped()} if self.annotations else {}),
+                **({"left_out": sorted(rows.left_out)} if rows.left_out else {}),
+            },
         )
 
 
@@ -89,11 +107,15 @@ class _ItemRows:
         path = item_file(work.scores, item)
         self.perplexity, self._rows = read_perplexities(path), read_rows(path)
         self._joined = join(work.annotations, item, len(self.perplexity))
+        self._eligible = ~np.isnan(self.perplexity) & self._joined.keep
         self._masks = self._groups()
         self._probability = np.zeros(len(self.perplexity))
         self._extra = {name: np.empty(len(self.perplexity), np.object_) for name in work.extra_columns}
         self._kept = np.zeros(len(self.perplexity), np.bool_)
         self._document = np.zeros(len(self.perplexity), np.bool_)
+        self.sources = SourceCounts()
+        self.left_out: set[str] = set()
+        """Fields of kept documents that nobody knew of before."""
         for name, mask in self._masks.items():
             curve = work.groups[name].curve
             self._probability[mask] = curve.keep_probability(self.perplexity[mask])
@@ -104,7 +126,7 @@ class _ItemRows:
     def _groups(self) -> dict[str, npt.NDArray[np.bool_]]:
         """bool[n] for each group: its rows that take part in the draw. Groups without such rows are left out."""
         per, source = self._work.per, source_of(self._item.name)
-        eligible = ~np.isnan(self.perplexity) & self._joined.keep
+        eligible = self._eligible
         languages: Languages = [""], np.zeros(len(eligible), np.int64)
         if "language" in per:
             languages = prefer(read_languages(item_file(self._work.scores, self._item)), self._joined.languages)
@@ -129,6 +151,7 @@ class _ItemRows:
         rows = index[chosen]
         self._kept[rows] = True
         self._document[index] = True
+        self._count_sources(batch, index, kept)
         writer.write(
             [batch.texts[i] for i in chosen],
             [batch.timestamps[i] for i in chosen],
@@ -137,7 +160,17 @@ class _ItemRows:
             self._probability[rows],
             *(values[rows].tolist() for values in self._extra.values()),
             *(column.take(rows).to_pylist() for column in self._joined.carried.values()),
+            carried=batch.carried,
+            places=chosen,
         )
+        if self._work.watched and batch.carried is not None:
+            self.left_out |= batch.carried.left_out(chosen)
+
+    def _count_sources(self, batch: DocumentBatch, index: npt.NDArray[np.int64], kept: npt.NDArray[np.bool_]) -> None:
+        """index: the documents' places among the item's rows."""
+        drawn = np.flatnonzero(self._eligible[index])
+        names = sources_by(self._work.source_by, batch, self._item.name)
+        self.sources.add([names[place] for place in drawn], self._probability[index[drawn]], kept[drawn])
 
     def dropped(self) -> dict[str, int]:
         """How many documents each folder drops; a document may count in several folders."""
@@ -169,9 +202,8 @@ def sample(
 ) -> Outcome:
     """Draws the sample. The manifest's facts hold, for each group, the fitted curve and the kept share per quartile.
 
-    Curves are always fitted to all scores, even if only some of the scored inputs are sampled, so those inputs give
-    the same documents as in a full run. Raises BadArgument for a share that can't be reached or an unknown group,
-    StaleOutput if scores or annotations were made from other inputs.
+    Curves are fitted to the scores of these inputs, even if more inputs were scored. Raises BadArgument for a share
+    that can't be reached or an unknown group, StaleOutput if scores or annotations were made from other inputs.
 
     annotations: finished folders made from the same inputs and items. A document whose `keep` is false in any of them
     takes part neither in the draw nor in the fit; their `language` is used if the scores name none; other columns
@@ -185,16 +217,34 @@ def sample(
     folders = open_folders(
         annotations, scored.made_from.inputs, item_bytes, reserved=(*COLUMNS, *settings.extra_columns)
     )
-    identity = {**settings.identity(), "scores": scored.fingerprint}
-    if folders:  # without annotations, the fingerprint is the same as before they existed
-        identity["annotations"] = [folder.fingerprint for folder in folders]
+    annotated = [name for folder in folders for name in folder.carried]
+    carried = carrying(items, settings.columns, (*COLUMNS, *settings.extra_columns, *annotated))
+    unusual = _unusual(settings, carried, len(items) < len(score_files(scored)), folders)
+    identity = {**settings.identity(), "scores": scored.fingerprint, **unusual}
     made_from = MadeFrom(stage="sample", algorithm=ALGORITHM, settings=identity, inputs=inputs)
     if not rebuild and manifest.is_finished(out, made_from):
         manifest.begin(out, made_from)
         return Outcome("finished", manifest.read(out))
-    work = _work(out, made_from, scores, scored, settings, folders)
-    finish = partial(_finish, work)
+    work = _work(out, made_from, scores, scored, settings, folders, items, carried)
+    finish = partial(_finish, work, carried)
     return run_stage(out, made_from, [Pass(work, items)], runner, rebuild=rebuild, progress=progress, finish=finish)
+
+
+def _unusual(
+    settings: SampleSettings, carried: Carrying, of_some: bool, folders: Sequence[AnnotationFolder]
+) -> dict[str, Any]:
+    """What fingerprints contain only where it applies, so that all other samples stay what they were.
+
+    of_some: whether more was scored than is sampled.
+    """
+    unusual = {
+        "annotations": [folder.fingerprint for folder in folders],
+        "columns": carried.identity,
+        "fitted_to": "inputs" if of_some else None,
+        "source_by": None if settings.source_by == "file" else settings.source_by,
+        "values": "arrow" if carried.respelled else None,
+    }
+    return {name: value for name, value in unusual.items() if value}
 
 
 def _work(
@@ -204,8 +254,11 @@ def _work(
     scored: Manifest,
     settings: SampleSettings,
     annotations: tuple[AnnotationFolder, ...],
+    items: Sequence[WorkItem],
+    carried: Carrying,
 ) -> SampleWork:
-    calibration = Calibration.of_scores(scores, scored, annotations=annotations)
+    named = {item_file(scores, item).name for item in items}
+    calibration = Calibration.of_scores(scores, scored, annotations=annotations, only=named)
     return SampleWork(
         out=str(out),
         fingerprint=made_from.fingerprint(),
@@ -216,71 +269,12 @@ def _work(
         format=settings.format,
         extra_columns=dict(settings.extra_columns),
         annotations=annotations,
+        carried=carried.columns,
+        watched=carried.watched,
+        source_by=settings.source_by,
     )
 
 
-def _finish(work: SampleWork, results: list[ItemResult]) -> Finish:
-    return Finish(facts=_facts(work, results))
-
-
-def _facts(work: SampleWork, results: list[ItemResult]) -> dict[str, Any]:
-    """Facts for the manifest: all groups together, each group, and what annotations dropped."""
-    counts = dict.fromkeys(work.groups, QuartileCounts())
-    for result in results:
-        for name, plain in result.facts["groups"].items():
-            counts[name] += msgspec.convert(plain, QuartileCounts)
-    groups = {name: _group_facts(work.groups[name], counts[name]) for name in work.groups}
-    only = next(iter(groups.values())) if len(groups) == 1 else {"kernel": None, "quartiles": None}
-    return {
-        "per": work.per,
-        "kernel": only["kernel"],
-        "quartiles": only["quartiles"],
-        "scored": sum(group.scored for group in work.groups.values()),
-        **_share_facts(sum(counts.values(), QuartileCounts())),
-        "flat_warning": _flat_warning({name: facts["flat_warning"] for name, facts in groups.items()}),
-        "groups": groups,
-        **({"annotations": _dropped(work.annotations, results)} if work.annotations else {}),
-    }
-
-
-def _dropped(annotations: Sequence[AnnotationFolder], results: list[ItemResult]) -> list[dict[str, Any]]:
-    """How many documents each folder drops. A document that several folders drop counts in each."""
-    return [
-        {
-            "folder": folder.path,
-            "annotator": folder.annotator,
-            "dropped": sum(result.facts["dropped"].get(folder.path, 0) for result in results),
-        }
-        for folder in annotations
-    ]
-
-
-def _group_facts(group: FittedGroup, counts: QuartileCounts) -> dict[str, Any]:
-    advice = group.curve.advice_if_flat
-    return {
-        "kernel": group.curve.to_builtins(),
-        "quartiles": list(group.quartiles),
-        "scored": group.scored,
-        **_share_facts(counts),
-        "flat_warning": flat_warning(counts, advice) if advice else None,
-    }
-
-
-def _share_facts(counts: QuartileCounts) -> dict[str, Any]:
-    """Facts about the documents that took part in the draw: each counts in a quartile of its own group."""
-    return {
-        "documents": sum(counts.documents),
-        "kept": sum(counts.kept),
-        "expected_share": counts.expected_share,
-        "kept_shares": counts.kept_shares,
-        "composition": counts.composition,
-    }
-
-
-def _flat_warning(warnings: Mapping[str, str | None]) -> str | None:
-    """One line for all groups."""
-    flat = [name for name, warning in warnings.items() if warning]
-    if not flat:
-        return None
-    more = f" (and {len(flat) - 1} more)" if len(flat) > 1 else ""
-    return f"{flat[0]}{more}: {warnings[flat[0]]}" if len(warnings) > 1 else warnings[flat[0]]
+def _finish(work: SampleWork, carried: Carrying, results: list[ItemResult]) -> Finish:
+    facts = sample_facts(work.per, work.groups, work.annotations, results)
+    return Finish(facts={**facts, **column_facts(carried, results)})

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from corpora.texts import Utf8, utf8
+
+if TYPE_CHECKING:
+    from corpora.documents.carried import Carried
 
 BLANK = "blank line"
 FIRST_BYTES = 64
@@ -44,6 +47,7 @@ class DocumentBatch:
     rejected    rows of this batch that aren't documents, in order
     bytes_read  the number of uncompressed bytes that this batch was read from
     damage      on an item's last batch only: why reading stopped there, and where
+    carried     the columns that a sample carries over, if the caller asked for them and the format has them
     """
 
     rows: NDArray[np.int32]
@@ -54,6 +58,7 @@ class DocumentBatch:
     rejected: list[RejectedRow]
     bytes_read: int
     damage: str | None = None
+    carried: Carried | None = None
 
     @property
     def total(self) -> int:

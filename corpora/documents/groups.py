@@ -5,18 +5,24 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterable, Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
 from corpora.documents.item import WorkItem
 from corpora.errors import BadArgument
 
+if TYPE_CHECKING:
+    from corpora.documents.batches import DocumentBatch
+
 Per = Literal["all", "language", "source", "language,source"]
 
 UNKNOWN = "unknown"
+SOURCE_RULES = ("file", "host", "path")
+COLUMN_RULE = "column:"
 
 _ADVICE = "or pass --language or --language-column"
+_URL = re.compile(r"(?:[a-z][a-z0-9+.-]*:)?//(?:[^/?#@]*@)?([^/?#:@]+)(?::\d*)?(?:/([^/?#]+)(?=/))?", re.IGNORECASE)
 _WORD = re.compile(r"[^\W_]+")
 _SHARD = re.compile(r"(^|[-_.]+)\d+(-of-\d+(-[0-9a-f]{8,})?)?$")
 
@@ -42,6 +48,35 @@ def _compiled(formats: tuple[str, ...]) -> re.Pattern[str]:  # noqa: ARG001 (the
     from corpora.documents.formats import extension_pattern
 
     return re.compile(rf"({extension_pattern()}|\.item\d{{4,}})+$", re.IGNORECASE)
+
+
+def check_source_by(by: str) -> None:
+    """Raises ValueError unless `sources_by` knows the rule."""
+    if by not in SOURCE_RULES and not (by.startswith(COLUMN_RULE) and by != COLUMN_RULE):
+        raise ValueError(f"source_by is {by!r}; it must be {', '.join(SOURCE_RULES)} or {COLUMN_RULE}NAME")
+
+
+def source_columns(by: str) -> tuple[str, ...]:
+    """The columns, besides the usual ones, that the rule needs."""
+    return (by.removeprefix(COLUMN_RULE),) if by.startswith(COLUMN_RULE) else ()
+
+
+def sources_by(by: str, batch: DocumentBatch, item_name: str) -> list[str]:
+    """The source of each document of a batch that was read with `source_columns`; `unknown` if it can't be told."""
+    if by == "file":
+        return [source_of(item_name)] * len(batch.texts)
+    if by.startswith(COLUMN_RULE):
+        return [value or UNKNOWN for value in batch.extra[by.removeprefix(COLUMN_RULE)]]
+    return [_source_of_url(url or "", folders=by == "path") for url in batch.urls]
+
+
+def _source_of_url(url: str, folders: bool) -> str:
+    """`www.un.org`, or with folders `www.un.org/news`; the port, user and scheme don't count."""
+    found = _URL.match(url)
+    if not found:
+        return UNKNOWN
+    host, folder = found[1].lower(), found[2]
+    return f"{host}/{folder}" if folders and folder else host
 
 
 def group_name(per: Per, language: str, source: str) -> str:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from corpora.documents.batches import BatchBuilder, DocumentBatch, RejectedRow, TextBatch
+from corpora.documents.carried import CarriedColumn
 from corpora.documents.formats import FORMATS
 from corpora.documents.item import WorkItem
 from corpora.documents.source import Damage
 from corpora.texts import utf8
 
-__all__ = ["BATCH_BYTES", "DocumentBatch", "RejectedRow", "TextBatch", "read_batches", "read_texts"]
+__all__ = ["BATCH_BYTES", "DocumentBatch", "RejectedRow", "TextBatch", "read_batches", "read_carrying", "read_texts"]
 
 BATCH_BYTES = 4 << 20
 
@@ -35,6 +36,21 @@ def read_batches(
     try:
         if item.size != 0:  # an empty file is valid in any format; one of unknown size (None) is read to its end
             yield from FORMATS.get(item.format).batches(item, batch_bytes, columns)
+    except Damage as damage:
+        yield BatchBuilder(item.path, columns).build(0, str(damage))
+
+
+def read_carrying(
+    item: WorkItem,
+    carry: Sequence[CarriedColumn],
+    *,
+    batch_bytes: int = BATCH_BYTES,
+    columns: tuple[str, ...] = (),
+) -> Iterator[DocumentBatch]:
+    """As `read_batches`; each batch's `carried` gives the columns `carry`, or is None if the format has none."""
+    try:
+        if item.size:
+            yield from FORMATS.get(item.format).carrying(item, batch_bytes, carry, columns)
     except Damage as damage:
         yield BatchBuilder(item.path, columns).build(0, str(damage))
 

@@ -8,18 +8,23 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Protocol, Self
+from typing import IO, TYPE_CHECKING, Any, Protocol, Self
 
 import msgspec
 import numpy as np
 import zstandard
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
+from corpora.documents.carried import PREFIX, REST, Carried, CarriedColumn, missing
 from corpora.errors import BadArgument
 from corpora.files import atomic_path
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _NUMBERS = ("perplexity", "keep_probability")
 COLUMNS = ("text", "timestamp", "url", *_NUMBERS)
@@ -32,6 +37,9 @@ Row = tuple[Any, ...]  # text, timestamp, url: str | None, perplexity, keep_prob
 
 
 class _Sink(Protocol):
+    def carry(self, carried: Carried | None, places: NDArray[np.int64]) -> None:
+        """Keeps the carried columns of rows that `write` will write, in order."""
+
     def write(self, rows: list[Row]) -> None: ...
 
     def close(self) -> None: ...
@@ -41,16 +49,23 @@ class DocumentWriter:
     """Appends documents to one file. The complete file appears when the block ends without an exception.
 
     format: parquet | jsonl.zst | jsonl.gz. columns: name -> type (pyarrow's name: bool, int32, float64, string)
-    of the columns after the usual ones. Raises TamizError if the file can't be written.
+    of the columns after the usual ones; carried: the columns after these. Raises TamizError if the file can't be
+    written.
     """
 
-    def __init__(self, path: str | Path, format: str = "parquet", columns: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        format: str = "parquet",
+        columns: Mapping[str, str] | None = None,
+        carried: Sequence[CarriedColumn] = (),
+    ) -> None:
         if format not in FORMATS:
             raise BadArgument(f"documents can't be written as {format}; formats are {', '.join(FORMATS)}")
         self.path = Path(path)
         self.rows = 0
         self._format = format
-        self._columns = {**_TYPES, **(columns or {})}
+        self._columns, self._carried = {**_TYPES, **(columns or {})}, carried
         self._open = contextlib.ExitStack()
         self._sink: _Sink
         self._pending: list[Row] = []
@@ -64,8 +79,14 @@ class DocumentWriter:
         perplexity: ArrayLike,
         keep_probability: ArrayLike,
         *columns: Sequence[Any],
+        carried: Carried | None = None,
+        places: ArrayLike = (),
     ) -> None:
-        """n documents; perplexity and keep_probability are float64[n]; columns: n Python values each (null: None)."""
+        """n documents; perplexity and keep_probability are float64[n]; columns: n Python values each (null: None);
+        carried: holds what the documents carry, at `places` int64[n]; None: null in each carried column."""
+        if self._carried:
+            where = np.arange(len(texts)) if carried is None else np.asarray(places, np.int64)
+            self._sink.carry(carried, where)
         numbers = (np.asarray(values, np.float64).tolist() for values in (perplexity, keep_probability))
         for row in zip(texts, timestamps, urls, *numbers, *columns, strict=True):
             self._pending.append(row)
@@ -82,7 +103,7 @@ class DocumentWriter:
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as stack:
             file = stack.enter_context(open(stack.enter_context(atomic_path(self.path)), "wb"))
-            self._sink = FORMATS[self._format](file, self._columns)
+            self._sink = FORMATS[self._format](file, self._columns, self._carried)
             stack.callback(self._sink.close)
             self._open = stack.pop_all()
         return self
@@ -100,16 +121,19 @@ class DocumentWriter:
 class _ParquetSink:
     """One row group per call; zstd; page checksums, so that damage is detected."""
 
-    def __init__(self, file: IO[bytes], columns: Mapping[str, str]) -> None:
+    def __init__(self, file: IO[bytes], columns: Mapping[str, str], carried: Sequence[CarriedColumn]) -> None:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
         type_named: Any = pa.type_for_alias  # the stubs type it for literals only
         self._schema = pa.schema([(name, type_named(kind)) for name, kind in columns.items()])
+        self._carried, self._pending = carried, [missing(carried, 0)]
         strings = [name for name, kind in columns.items() if kind == "string" and name not in COLUMNS]
+        strings += [column.name for column in carried if column.field != REST and not pa.types.is_nested(column.type)]
+        self._all = pa.unify_schemas([self._schema, self._pending[0].schema])
         self._writer = pq.ParquetWriter(
             file,
-            self._schema,
+            self._all,
             compression="zstd",
             compression_level=_ZSTD_LEVEL,
             use_dictionary=["timestamp", *strings],  # type: ignore[arg-type]  # texts and addresses rarely repeat
@@ -123,7 +147,21 @@ class _ParquetSink:
         columns = [
             pa.array(values, kind) for values, kind in zip(zip(*rows, strict=True), self._schema.types, strict=True)
         ]
-        self._writer.write_table(pa.Table.from_arrays(columns, schema=self._schema), row_group_size=len(rows))
+        table = pa.Table.from_arrays(columns, schema=self._schema)
+        for column in self._taken(len(rows)).itercolumns() if self._carried else ():
+            table = table.append_column(self._all.field(table.num_columns), column)
+        self._writer.write_table(table, row_group_size=len(rows))
+
+    def carry(self, carried: Carried | None, places: NDArray[np.int64]) -> None:
+        self._pending.append(missing(self._carried, len(places)) if carried is None else carried.table(places))
+
+    def _taken(self, rows: int) -> pa.Table:
+        """The carried columns of the first rows that wait."""
+        import pyarrow as pa
+
+        table = pa.concat_tables(self._pending)
+        self._pending = [table.slice(rows)]
+        return table.slice(0, rows)
 
     def close(self) -> None:
         self._writer.close()
@@ -132,29 +170,44 @@ class _ParquetSink:
 class _LinesSink:
     """One JSON object a line, compressed."""
 
-    def __init__(self, stream: Any, columns: Mapping[str, str]) -> None:
+    def __init__(self, stream: Any, columns: Mapping[str, str], carried: Sequence[CarriedColumn]) -> None:
         self._stream = stream
         self._names = tuple(columns)
+        self._nothing = dict.fromkeys(column.name for column in carried if column.field != REST)
+        self._pending: deque[dict[str, Any]] = deque()
 
     def write(self, rows: list[Row]) -> None:
-        lines = [msgspec.json.encode(dict(zip(self._names, row, strict=True))) for row in rows]
+        lines = [msgspec.json.encode(self._object(row)) for row in rows]
         self._stream.write(b"\n".join(lines) + b"\n")
+
+    def carry(self, carried: Carried | None, places: NDArray[np.int64]) -> None:
+        self._pending += [{}] * len(places) if carried is None else carried.objects(places)
+
+    def _object(self, row: Row) -> dict[str, Any]:
+        """Every row has every key, null too. A field with the name of another key gets a prefix."""
+        found = dict(zip(self._names, row, strict=True)) | self._nothing
+        for name, value in (self._pending.popleft() if self._pending else {}).items():
+            key = name
+            while key in found and key not in self._nothing:
+                key = f"{PREFIX}{key}"
+            found[key] = value
+        return found
 
     def close(self) -> None:
         self._stream.close()
 
 
-def _zstd_lines(file: IO[bytes], columns: Mapping[str, str]) -> _Sink:
+def _zstd_lines(file: IO[bytes], columns: Mapping[str, str], carried: Sequence[CarriedColumn]) -> _Sink:
     compressor = zstandard.ZstdCompressor(level=_ZSTD_LEVEL, write_checksum=True)
-    return _LinesSink(compressor.stream_writer(file, closefd=False), columns)
+    return _LinesSink(compressor.stream_writer(file, closefd=False), columns, carried)
 
 
-def _gzip_lines(file: IO[bytes], columns: Mapping[str, str]) -> _Sink:
+def _gzip_lines(file: IO[bytes], columns: Mapping[str, str], carried: Sequence[CarriedColumn]) -> _Sink:
     # no name and no time in the header; the standard library, because ISA-L's output depends on the processor
-    return _LinesSink(gzip.GzipFile(filename="", mode="wb", fileobj=file, compresslevel=6, mtime=0), columns)
+    return _LinesSink(gzip.GzipFile(filename="", mode="wb", fileobj=file, compresslevel=6, mtime=0), columns, carried)
 
 
-FORMATS: dict[str, Callable[[IO[bytes], Mapping[str, str]], _Sink]] = {
+FORMATS: dict[str, Callable[[IO[bytes], Mapping[str, str], Sequence[CarriedColumn]], _Sink]] = {
     "parquet": _ParquetSink,
     "jsonl.zst": _zstd_lines,
     "jsonl.gz": _gzip_lines,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -30,13 +30,14 @@ class Calibration:
         content: Manifest,
         progress: Callable[[int, int], None] | None = None,
         annotations: Sequence[AnnotationFolder] = (),
+        only: Collection[str] | None = None,
     ) -> Calibration:
-        """The histograms of a finished folder of scores, in one pass.
+        """The histograms of a finished folder of scores, in one pass. only: names of the files to read; None: all.
 
         annotations: documents that they drop are left out, and they supply languages that the scores lack.
         Memory: a few thousand rows and the bins; with annotations, the scores of THREADS items.
         """
-        names, parts = score_files(content), []
+        names, parts = [name for name in score_files(content) if only is None or name in only], []
         with ThreadPoolExecutor(THREADS) as pool:
             for done, part in enumerate(pool.map(partial(_of_file, scores, annotations), names), 1):
                 parts.append(part)

@@ -22,6 +22,10 @@ class Curve(msgspec.Struct, frozen=True, tag_field="name"):
     advice_if_flat: ClassVar[str | None] = "a smaller --keep filters more"
     """How to end the warning that every quartile is kept about equally; None: no warning for such a curve."""
 
+    advice_if_lost: ClassVar[str | None] = None
+    """How to end the warning that next to nothing of a quartile or a source is kept; None: no warning, because the
+    curve is there to leave documents out."""
+
     @property
     def factor(self) -> float:
         """Scales the shape. A field of nearly every curve."""

@@ -27,10 +27,12 @@ def keep(table: pa.Table | pa.RecordBatch, probability: npt.ArrayLike, seed: int
     names = table.schema.names
     if "text" not in names:
         raise BadArgument(f"the table has columns {', '.join(names)}: it must have text")
-    texts: list[Any] = table.column("text").to_pylist()
-    if None in texts:
-        raise BadArgument(f"the text of row {texts.index(None)} is null: remove rows without text")
-    return keep_documents(texts, _strings(table, "url"), _strings(table, "timestamp"), probability, seed)
+    from corpora.documents.values import first_column, texts
+
+    found: list[Any] = texts(first_column(table, "text"))
+    if None in found:
+        raise BadArgument(f"the text of row {found.index(None)} is null: remove rows without text")
+    return keep_documents(found, _strings(table, "url"), _strings(table, "timestamp"), probability, seed)
 
 
 def keep_documents(
@@ -53,9 +55,8 @@ def keep_documents(
 
 
 def _strings(table: pa.Table | pa.RecordBatch, name: str) -> list[str | None]:
-    if name not in table.schema.names:
-        return [None] * table.num_rows
-    import pyarrow as pa
+    """As the readers of documents spell the values: both draw the same documents."""
+    from corpora.documents.values import first_column, strings
 
-    strings: list[str | None] = table.column(name).cast(pa.string()).to_pylist()
-    return strings
+    column = first_column(table, name)
+    return [None] * table.num_rows if column is None else strings(column)

@@ -11,6 +11,8 @@ import numpy.typing as npt
 from corpora.sampling.histogram import Floats
 
 FLAT_BELOW = 1.5  # ratio of the highest kept share to the lowest
+LOST_BELOW = 0.01  # a kept share of which a warning tells
+LOST_FEWEST = 50  # in a part with at least as many documents
 UNITS = 1 << 36  # probabilities as integers: sums don't depend on the order; 134 million documents fit an int64
 
 Four = tuple[int, int, int, int]
@@ -76,9 +78,28 @@ def flat_warning(counts: QuartileCounts, advice: str) -> str | None:
         return None
     ratio = max(shares) / min(shares)
     return (
-        f"the sampler barely filters: the most-kept quartile is kept {ratio:.2f} times as often as the "
-        f"least-kept one (below {FLAT_BELOW}); {advice}"
+        f"the sampler barely filters: the most-kept quartile is expected to be kept {ratio:.2f} times as often as "
+        f"the least-kept one (below {FLAT_BELOW}); {advice}"
     )
+
+
+def lost_quartiles(counts: QuartileCounts, advice: str) -> list[str]:
+    """A line with the advice for each quartile of which next to nothing is expected to be kept."""
+    names = ("the lowest perplexities", "the second quartile", "the third quartile", "the highest perplexities")
+    return [
+        f"of {name} ({n:,} documents), {lost_text(share)}; {advice}"
+        for name, share, n in zip(names, counts.expected_shares, counts.documents, strict=True)
+        if is_lost(share, n, counts.expected_share)
+    ]
+
+
+def is_lost(share: float, documents: int, of_all: float) -> bool:
+    """Whether below 1% is kept of a part with at least 50 documents, if at least 10 times as much is kept of all."""
+    return documents >= LOST_FEWEST and share < min(LOST_BELOW, of_all / 10)
+
+
+def lost_text(share: float) -> str:
+    return f"{100 * share:.2g}% are expected to be kept (below {100 * LOST_BELOW:g}%)"
 
 
 def _share(part: float, whole: float) -> float:

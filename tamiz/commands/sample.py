@@ -62,6 +62,20 @@ N = TypeVar("N", int, float)
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the random draw.")
 @click.option("--format", type=click.Choice(get_args(Format)), default="parquet", show_default=True)
+@click.option(
+    "--columns",
+    metavar="all|none|NAME,..",
+    help="The inputs' columns that the sample has besides text, timestamp and url. The fields of a JSON object are "
+    "one column `metadata`; named ones are a column each. [default: all that schemas and first rows show]",
+)
+@click.option(
+    "--source-by",
+    default="file",
+    show_default=True,
+    metavar="file|host|path|column:NAME",
+    help="What a source is where the kept share of each is shown: the input's name up to its shard number, the host "
+    "of the url, host and first folder of the url, or a column.",
+)
 @out_option
 @pipeline_options
 def command(
@@ -89,12 +103,23 @@ def command(
     common = {
         "keep": by_group("--keep", keep, float),
         "keep_documents": by_group("--keep-documents", keep_documents, int),
-        **{name: values.pop(name) for name in ("per", "factor", "seed", "format")},
+        **{name: values.pop(name) for name in ("per", "factor", "seed", "format", "source_by")},
+        "columns": columns_of(values.pop("columns")),
     }
     settings = chosen(METHODS, method, values, common)
+    if settings.amount_is_missing:
+        raise BadArgument(
+            f"how much to keep is missing: {method} needs --keep SHARE, --keep-documents N or --factor F, "
+            "such as --keep 0.125"
+        )
     context = Context(runner_settings(ctx, runner, workers), rebuild, max_rejected)
     manifest.read_finished(scores, "score")  # at once, before Beam is imported
     summarise([sample_stage(sources, scores, Path(out), settings, context, annotations)], "Sample")
+
+
+def columns_of(given: str | None) -> str | list[str] | None:
+    """`id,license` -> ["id", "license"]; `all` and `none` stay words."""
+    return given if given in (None, "all", "none") else given.split(",")
 
 
 def by_group(flag: str, given: Sequence[str], kind: Callable[[str], N]) -> N | dict[str, N] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from corpora.sampling.methods import DEFAULT_METHOD, METHODS, SampleSettings
 from corpora.verify import bad_rows
 from tamiz.cards.dataset import DatasetFacts, dataset_card
 from tamiz.console import count, progress
-from tamiz.recipes.schema import Section
+from tamiz.recipes.schema import Recipe, Section
 from tamiz.stages.common import Context, Plan, Stage, StageReport, check_local, damaged_inputs
 from tamiz.stages.described import languages_of, sources_of
 
@@ -54,7 +54,7 @@ def sample_stage(
     _write_card(out, scores, outcome.manifest, card or DatasetFacts())
     counts, facts = outcome.manifest.counts, outcome.manifest.facts
     many = too_many_rejected(out / "rejected", counts, context.max_rejected)
-    warnings = [facts["flat_warning"]] if facts["flat_warning"] else []
+    warnings = [*filter(None, [facts["flat_warning"]]), *facts.get("lost_warnings", []), *_late(facts)]
     rows = _rows(counts, facts)
     return StageReport("sample", outcome.state, out, rows, warnings, damaged_inputs(outcome.manifest), many, facts)
 
@@ -89,6 +89,7 @@ def _rows(counts: dict[str, Any], facts: dict[str, Any]) -> list[tuple[str, str]
         ("documents kept", count(counts["kept"])),
         ("sampled out", count(counts["sampled_out"])),
         *((f"  dropped by {a['annotator']}", count(a["dropped"])) for a in facts.get("annotations", [])),
+        *_column_rows(facts),
         *_share_rows(facts),
     ]
     groups = facts["groups"]
@@ -101,6 +102,31 @@ def _rows(counts: dict[str, Any], facts: dict[str, Any]) -> list[tuple[str, str]
     if len(groups) > SHOWN:
         rows.append((f"and {len(groups) - SHOWN} more groups", "in manifest.json"))
     return rows
+
+
+def _column_rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
+    """The inputs' columns that the sample has, and those that it lacks."""
+    columns = facts.get("columns", {})
+    listed = (("columns carried over", columns.get("carried")), ("columns left out", columns.get("left_out")))
+    return [(title, _some(names)) for title, names in listed if names]
+
+
+def _late(facts: dict[str, Any]) -> list[str]:
+    """A warning if rows had fields that the first rows of their source lack."""
+    late = facts.get("columns", {}).get("noticed_late", {})
+    if not late:
+        return []
+    name, more = next(iter(late)), f" and {len(late) - 1} more" if len(late) > 1 else ""
+    return [
+        f"{name}{more}: the sample lacks the fields {_some(late[name])}, because the first rows of the source lack "
+        "them; --columns all keeps them"
+    ]
+
+
+def _some(names: Iterable[str]) -> str:
+    listed = list(names)
+    more = f" and {len(listed) - SHOWN} more" if len(listed) > SHOWN else ""
+    return ", ".join(listed[:SHOWN]) + more
 
 
 def _share_rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
@@ -148,6 +174,11 @@ def _run(plan: Plan, context: Context) -> StageReport:
     )
 
 
+def _settle(recipe: Recipe) -> None:
+    if recipe.sample is not None and recipe.sample.amount_is_missing:
+        raise ValueError(f"sample.keep is missing: {recipe.sample.method} needs keep, keep_documents or factor")
+
+
 def _leaves(plan: Plan) -> list[str]:
     return [f"{glob.escape(str(plan.folder('sample')))}/part-*.{plan.recipe.sample.format}"]
 
@@ -174,6 +205,7 @@ STAGE = Stage(
     run=_run,
     reads=True,
     leaves=_leaves,
+    settle=_settle,
     check=_check,
     writes=_writes,
 )

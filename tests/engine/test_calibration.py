@@ -163,15 +163,20 @@ def _unzstd(path: Path) -> bytes:
         return bytes(file.read())
 
 
-def test_a_part_of_the_inputs_gives_the_same_documents(partitions, tmp_path):
+def test_a_part_of_the_inputs_is_fitted_to_its_own_scores(partitions, tmp_path):
     patterns, scores = partitions[1]
-    settings = sample_settings(keep=0.5, width="bertin-early")
-    sample(patterns, scores, tmp_path / "whole", settings, HERE)
     part = [patterns[0].replace("*", "demo-00001-*")]
-    facts = sample(part, scores, tmp_path / "part", settings, HERE).manifest.facts
-    assert rows(tmp_path / "part") <= rows(tmp_path / "whole")
-    assert rows(tmp_path / "part").total() > 10
-    assert facts["documents"] < facts["scored"]
+    name = next(path.name for path in scores.glob("demo-00001-*.parquet"))
+    perplexity = pq.read_table(scores / name).column("perplexity").drop_null().to_numpy()
+    settings = sample_settings(keep_documents=len(perplexity) // 2, width="bertin-early", per="all")
+    made = sample(part, scores, tmp_path / "part", settings, HERE).manifest
+    assert made.facts["documents"] == made.facts["scored"] == len(perplexity)
+    assert made.facts["quartiles"] == pytest.approx(np.quantile(perplexity, [0.25, 0.5, 0.75]), rel=1e-3)
+    assert made.facts["expected_share"] == pytest.approx(0.5, abs=0.01)
+    assert made.made_from.settings["fitted_to"] == "inputs"
+    more = sample_settings(keep_documents=len(perplexity) + 1, width="bertin-early")
+    with pytest.raises(BadArgument, match=f"only {len(perplexity):,} documents"):
+        sample(part, scores, tmp_path / "more", more, HERE)
 
 
 def test_a_group_without_documents_is_refused_before_any_work(partitions, tmp_path):
@@ -198,7 +203,7 @@ def test_the_command_shows_groups_samplers_and_bertins_table(capsys, partitions)
     for row in (
         ["gaussian bertin", "0.78", "0.774", "0.780", "0.754", "0.625", "0.106"],
         ["gaussian bertin-early", "0.78", "0.663", "0.780", "0.396", "0.00867", "0.000"],
-        ["stepwise", "150000", "0.280", "1 (1.19)", "0.584", "0.0163", "0.0163"],
+        ["stepwise", "150000", "0.280", "1 (1.19)", "0.0163", "0.0163", "0.0163"],
         ["random", "0.5", "0.500", "0.500", "0.500", "0.500", "0.500"],
     ):
         assert row in [[cell.strip() for cell in line.split("│")[1:-1]] for line in bertins.splitlines()]

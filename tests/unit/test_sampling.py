@@ -41,7 +41,7 @@ def fit(method: str, histogram: LogHistogram, *, keep: float | None = None, **op
 BERTINS_TABLE = {
     "gaussian bertin": [0.774, 0.78, 0.754, 0.625, 0.106],
     "gaussian bertin-early": [0.663, 0.78, 0.396, 0.009, 0.0],
-    "stepwise": [0.280, 1.19, 0.584, 0.0163, 0.0163],
+    "stepwise": [0.280, 1.19, 0.0163, 0.0163, 0.0163],
     "random": [0.5, 0.5, 0.5, 0.5, 0.5],
 }
 
@@ -211,7 +211,7 @@ def test_the_kept_share_stays_within_its_bound_at_the_very_worst(width, ratio):
 def test_fit_takes_what_is_given_and_bertins_for_the_rest():
     column = LogHistogram.of(scores())
     b0, b1, b2 = quartiles(column)
-    assert fit("gaussian", column) == Gaussian(median=b1)
+    assert fit("gaussian", column) == Gaussian(median=b1, width=WIDTHS["bertin-early"])
     assert fit("gaussian", column, median=5.0, width=2.0, factor=0.5) == Gaussian(median=5.0, width=2.0, factor=0.5)
     assert fit("stepwise", column, factor=9.0) == Stepwise(boundaries=(b0, b1, b2), factor=9.0)
     assert fit("stepwise", column, boundaries=[1.0, 2.0, 3.0]) == Stepwise(boundaries=(1.0, 2.0, 3.0))

@@ -7,12 +7,22 @@ The files that `--input` accepts, its help text, the names of sources and the me
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from corpora.documents.batches import DocumentBatch, TextBatch
+from corpora.documents.carried import CarriedColumn
 from corpora.documents.item import WorkItem
 from corpora.documents.splitting import Range
 from corpora.errors import BadArgument
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def usual_columns(item: WorkItem) -> tuple[str, str, str]:
+    """The columns or fields that hold text, url and timestamp, if they have their usual or given names."""
+    return item.text_column, item.url_column or "url", item.timestamp_column or "timestamp"
 
 
 class Format(ABC):
@@ -33,6 +43,9 @@ class Format(ABC):
     fixed_columns: tuple[str, ...] | None = None
     """The columns of every file, if they are always the same. None: each file has columns of its own."""
 
+    schemaless: bool = False
+    """Whether only the rows show what fields there are, each row for itself, as in JSON."""
+
     takes_blank_lines: bool = False
     """Whether `--blank-lines` applies to the format."""
 
@@ -46,6 +59,21 @@ class Format(ABC):
     def texts(self, item: WorkItem, batch_bytes: int) -> Iterator[TextBatch]:
         """As `batches`, for callers that need only the texts."""
         return map(TextBatch.of, self.batches(item, batch_bytes, ()))
+
+    def carrying(
+        self,
+        item: WorkItem,
+        batch_bytes: int,
+        carry: Sequence[CarriedColumn],  # noqa: ARG002
+        columns: tuple[str, ...] = (),
+    ) -> Iterator[DocumentBatch]:
+        """As `batches`; each batch's `carried` gives the columns `carry`. By default a file has none of them."""
+        return self.batches(item, batch_bytes, columns)
+
+    def fields(self, item: WorkItem) -> Mapping[str, pa.DataType]:  # noqa: ARG002
+        """The columns that are known before the rows are read: name -> type as `carrying` gives it. If `schemaless`:
+        the fields of the first rows."""
+        return {}
 
     def split(self, item: WorkItem, item_bytes: int) -> list[Range]:  # noqa: ARG002
         """Ranges of about item_bytes that cover the file of `item`. By default: the whole file."""

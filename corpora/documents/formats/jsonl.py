@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from corpora.documents.batches import TextBatch
+from corpora.documents.batches import DocumentBatch, TextBatch
+from corpora.documents.carried import CarriedColumn
 from corpora.documents.formats.fields import timestamp_names, url_names
 from corpora.documents.formats.json_parser import JsonlParser
 from corpora.documents.formats.lines import LineFormat, read_lines
 from corpora.documents.item import WorkItem
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 class JsonLines(LineFormat):
@@ -16,6 +21,7 @@ class JsonLines(LineFormat):
 
     name = "jsonl"
     extensions = (".jsonl", ".json", ".ndjson")
+    schemaless = True
 
     def parser(self, item: WorkItem, columns: tuple[str, ...]) -> JsonlParser:
         return JsonlParser(item.path, columns, item.text_column, url_names(item), timestamp_names(item))
@@ -25,6 +31,18 @@ class JsonLines(LineFormat):
         from corpora.documents.formats.json_texts import JsonTexts  # compiled by numba, which takes a while to import
 
         yield from read_lines(item, batch_bytes, JsonTexts(self.parser(item, ()), item.text_column))
+
+    def carrying(
+        self, item: WorkItem, batch_bytes: int, carry: Sequence[CarriedColumn], columns: tuple[str, ...] = ()
+    ) -> Iterator[DocumentBatch]:
+        from corpora.documents.formats.json_fields import CarryingParser
+
+        return read_lines(item, batch_bytes, CarryingParser(item, carry, columns))
+
+    def fields(self, item: WorkItem) -> Mapping[str, pa.DataType]:
+        from corpora.documents.formats.json_fields import first_fields
+
+        return first_fields(item)
 
 
 JSONL = JsonLines()

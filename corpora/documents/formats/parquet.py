@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from corpora.documents.batches import DocumentBatch
+from corpora.documents.batches import DocumentBatch, TextBatch
+from corpora.documents.carried import CarriedColumn
 from corpora.documents.formats.base import Format
 from corpora.documents.item import WorkItem
 from corpora.documents.source import Damage
 from corpora.documents.splitting import Range, ranges_of_groups
 from corpora.errors import TamizError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 class Parquet(Format):
@@ -23,6 +28,29 @@ class Parquet(Format):
         from corpora.documents.formats.parquet_file import read_parquet
 
         yield from read_parquet(item, batch_bytes, columns)
+
+    def texts(self, item: WorkItem, batch_bytes: int) -> Iterator[TextBatch]:
+        """Reads no other column."""
+        from corpora.documents.formats.parquet_file import read_parquet
+
+        yield from map(TextBatch.of, read_parquet(item, batch_bytes, None))
+
+    def carrying(
+        self, item: WorkItem, batch_bytes: int, carry: Sequence[CarriedColumn], columns: tuple[str, ...] = ()
+    ) -> Iterator[DocumentBatch]:
+        from corpora.documents.formats.parquet_file import read_parquet
+
+        yield from read_parquet(item, batch_bytes, columns, carry)
+
+    def fields(self, item: WorkItem) -> Mapping[str, pa.DataType]:
+        """Nothing if the file is empty or damaged: reading it reports what is wrong."""
+        from corpora.documents.formats.parquet_file import opened
+
+        try:
+            with opened(item.path) as file:
+                return file.types()
+        except Damage:
+            return {}
 
     def split(self, item: WorkItem, item_bytes: int) -> list[Range]:
         """Ranges that end between row groups. Raises BadArgument if there is no text column, or it isn't of strings.

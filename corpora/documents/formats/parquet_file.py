@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 import contextlib
-import json
-from collections.abc import Iterator
-from typing import IO, Any
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import IO
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from corpora.documents.batches import BatchBuilder, DocumentBatch, Outcome
+from corpora.documents.batches import FIRST_BYTES, BatchBuilder, DocumentBatch, Outcome
+from corpora.documents.carried import CarriedColumn
 from corpora.documents.formats.fields import likely_text, timestamp_names, url_names
+from corpora.documents.formats.parquet_columns import CarriedTable
 from corpora.documents.formats.parquet_paths import field_of, paths, with_inner
 from corpora.documents.item import WorkItem
 from corpora.documents.source import Damage, unreadable
+from corpora.documents.values import first_column, is_text, stored, strings, texts
 from corpora.errors import BadArgument
 from corpora.files import open_binary
+
+Names = tuple[str | None, ...]
 
 
 class ParquetFile:
     """An open Parquet file. Bad content raises Damage; a failing disk or network raises TamizError."""
 
     def __init__(self, address: str, file: IO[bytes]) -> None:
-        self._address = address
+        self._address, self._stream = address, file
         try:
             self._file = pq.ParquetFile(file, page_checksum_verification=True)
         except Exception as error:
@@ -48,6 +54,13 @@ class ParquetFile:
         """The first of several names that the file has, or else the first."""
         return next(filter(self.has, names), names[0])
 
+    def types(self) -> dict[str, pa.DataType]:
+        """Name -> type of its columns, as they are stored again; the first of several with one name."""
+        found: dict[str, pa.DataType] = {}
+        for field in self._file.schema_arrow:
+            found.setdefault(field.name, stored(field.type))
+        return found
+
     def row_groups(self) -> list[tuple[int, int]]:
         """(rows, uncompressed bytes) of each row group."""
         groups = (self._file.metadata.row_group(g) for g in range(self._file.num_row_groups))
@@ -63,19 +76,45 @@ class ParquetFile:
                 f"name the one that holds the text with --text-column {likely_text(columns) or 'NAME'}"
             )
         kind = field.type
-        if not _is_text(kind):
+        if not is_text(kind):
             raise BadArgument(f"{self._address}: column {name} is {kind}; it must be string")
 
-    def tables(self, group: int, names: tuple[str, ...], batch_bytes: int) -> Iterator[pa.RecordBatch]:
+    def tables(self, group: int, names: Sequence[str | None], batch_bytes: int) -> Iterator[pa.RecordBatch]:
         """Batches of about batch_bytes of one row group, with the columns among `names` that the file has."""
         metadata = self._file.metadata.row_group(group)
         rows = max(1, metadata.num_rows * batch_bytes // max(1, metadata.total_byte_size))
-        present = [name for name in dict.fromkeys(names) if self.has(name)]
+        rows = min(rows, max(1, metadata.num_rows))
+        present = [name for name in dict.fromkeys(names) if name is not None and self.has(name)]
+        done = 0
         try:
-            for batch in self._file.iter_batches(min(rows, max(1, metadata.num_rows)), [group], present):
+            for batch in self._file.iter_batches(rows, [group], present):
                 yield with_inner(batch, present)
+                done += batch.num_rows
+        except pa.ArrowInvalid as error:
+            if not _has_dictionary(self._file.schema_arrow, present):
+                raise self._sort(error, f"in row group {group}") from error
+            yield from self._plain_tables(group, present, rows, done)
         except Exception as error:
             raise self._sort(error, f"in row group {group}") from error
+
+    def _plain_tables(self, group: int, names: list[str], rows: int, done: int) -> Iterator[pa.RecordBatch]:
+        """As `tables` from row `done` on, but without dictionaries, which refuse all strings if one isn't UTF-8."""
+        try:
+            for batch in self._without_arrow_types().iter_batches(rows, [group], names):
+                if done < batch.num_rows:
+                    yield with_inner(batch.slice(done), names)
+                done = max(0, done - batch.num_rows)
+        except Exception as error:
+            raise self._sort(error, f"in row group {group}") from error
+
+    def _without_arrow_types(self) -> pq.ParquetFile:
+        """The file, read with the types of Parquet itself: the key of Arrow's own schema in the footer is renamed."""
+        self._stream.seek(-8, io.SEEK_END)
+        length = int.from_bytes(self._stream.read(4), "little")
+        self._stream.seek(-8 - length, io.SEEK_END)
+        footer = self._stream.read(length).replace(b"ARROW:schema", b"other:schema")
+        metadata = pq.read_metadata(io.BytesIO(b"PAR1" + footer + length.to_bytes(4, "little") + b"PAR1"))
+        return pq.ParquetFile(self._stream, metadata=metadata, page_checksum_verification=True)
 
     def _sort(self, error: Exception, where: str) -> Exception:
         # Arrow raises plain OSErrors without errno for content that it can't decode
@@ -84,11 +123,8 @@ class ParquetFile:
         return Damage(f"bad parquet {where}: {detail}") if content else unreadable(self._address, error)
 
 
-def _is_text(kind: pa.DataType) -> bool:
-    types = pa.types
-    tests = (types.is_string, types.is_large_string, types.is_string_view, types.is_binary, types.is_large_binary)
-    kind = kind.value_type if types.is_dictionary(kind) else kind
-    return any(test(kind) for test in tests)
+def _has_dictionary(schema: pa.Schema, names: Sequence[str]) -> bool:
+    return any(pa.types.is_dictionary(field.type) for field in schema if field.name in names)
 
 
 @contextlib.contextmanager
@@ -102,73 +138,71 @@ def opened(address: str) -> Iterator[ParquetFile]:
         yield ParquetFile(address, file)
 
 
-def read_parquet(item: WorkItem, batch_bytes: int, columns: tuple[str, ...]) -> Iterator[DocumentBatch]:
-    """Batches of the item's row groups. Raises Damage after the last good one, TamizError if reading itself fails."""
+def read_parquet(
+    item: WorkItem, batch_bytes: int, columns: tuple[str, ...] | None, carry: Sequence[CarriedColumn] | None = None
+) -> Iterator[DocumentBatch]:
+    """Batches of the item's row groups. columns: extra ones beside text, url and timestamp; None: only the text.
+    carry: what `DocumentBatch.carried` gives.
+
+    Raises Damage after the last good batch, TamizError if reading itself fails.
+    """
     with opened(item.path) as file:
-        url, timestamp = file.first_of(url_names(item)), file.first_of(timestamp_names(item))
-        names = (item.text_column, url, timestamp, *columns)
         file.refuse_column(item.text_column)
+        names = _names(file, item, columns)
         row = item.first_row
+        wanted = [*names, *(column.field for column in carry or ())]
         for group in range(item.start, item.end):
-            for table in file.tables(group, names, batch_bytes):
-                yield _documents(table, row, item, names)
+            for table in file.tables(group, wanted, batch_bytes):
+                batch = _documents(table, row, item, names)
+                yield batch if carry is None else replace(batch, carried=CarriedTable(table, batch.rows - row, carry))
                 row += table.num_rows
 
 
-def _documents(table: pa.RecordBatch, first_row: int, item: WorkItem, names: tuple[str, ...]) -> DocumentBatch:
+def _names(file: ParquetFile, item: WorkItem, columns: tuple[str, ...] | None) -> Names:
+    if columns is None:
+        return item.text_column, None, None
+    return item.text_column, file.first_of(url_names(item)), file.first_of(timestamp_names(item)), *columns
+
+
+def _documents(table: pa.RecordBatch, first_row: int, item: WorkItem, names: Names) -> DocumentBatch:
     """names: the columns of text, url and timestamp, then the extra ones."""
-    missing = [None] * table.num_rows
-    values = [_values(table.column(name)) if name in table.schema.names else missing for name in names]
-    builder = BatchBuilder(item.path, names[3:])
-    lengths = _lengths(table, item)
-    for row, fields in enumerate(zip(*values, strict=True), first_row):
+    text_column, *others = names
+    builder = BatchBuilder(item.path, tuple(map(str, names[3:])))
+    columns = [_strings(table, name) for name in others]
+    found = first_column(table, str(text_column))
+    lengths = _lengths(found, table.nbytes, item)
+    for row, (text, *values) in enumerate(zip(texts(found), *columns, strict=True), first_row):
         length = lengths[row - first_row] if lengths else None
         fits = length is None or length <= item.max_document_bytes
-        builder.add(row, _outcome(names, fields) if fits else item.too_long(length or 0), _raw(fields[0]))
+        outcome: Outcome = _reason(str(text_column), text) or (text, *values)  # type: ignore[assignment]
+        builder.add(row, outcome if fits else item.too_long(length or 0), _raw(text))
     return builder.build(table.nbytes)
 
 
-def _lengths(table: pa.RecordBatch, item: WorkItem) -> list[int | None]:
+def _lengths(texts: pa.Array, table_bytes: int, item: WorkItem) -> list[int | None]:
     """The bytes of each text; nothing if none can be too long."""
-    if table.nbytes <= item.max_document_bytes:
+    if table_bytes <= item.max_document_bytes or pa.types.is_null(texts.type):
         return []
-    column = table.column(item.text_column)
-    plain = column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
-    return list(pc.binary_length(plain).to_pylist())
+    if pa.types.is_string_view(texts.type) or pa.types.is_binary_view(texts.type):
+        texts = texts.cast(pa.large_binary())
+    return list(pc.binary_length(texts).to_pylist())
 
 
-def _values(column: Any) -> list[Any]:
-    """Python values of a pa.Array; all of its strings as bytes if one of them isn't UTF-8."""
-    if pa.types.is_dictionary(column.type):
-        column = column.dictionary_decode()
-    try:
-        return list(column.to_pylist())
-    except UnicodeDecodeError:
-        binary = pa.large_binary() if pa.types.is_large_string(column.type) else pa.binary()
-        return list(column.cast(binary).to_pylist())
+def _strings(table: pa.RecordBatch, name: str | None) -> list[str | None]:
+    column = None if name is None else first_column(table, name)
+    return [None] * table.num_rows if column is None else strings(column)
 
 
-def _outcome(names: tuple[str, ...], fields: tuple[Any, ...]) -> Outcome:
-    if fields[0] is None:
-        return f"{names[0]} null"
-    strings: list[str | None] = []
-    for name, value in zip(names, fields, strict=True):
-        try:
-            strings.append(_as_string(value))
-        except UnicodeDecodeError:
-            return f"invalid UTF-8: in {name}"
-    return tuple(strings) if strings[0] else f"{names[0]} empty"
+def _reason(name: str, text: str | bytes | None) -> str | None:
+    """Why a row isn't a document; None if it is one."""
+    if text is None:
+        return f"{name} null"
+    if isinstance(text, bytes):
+        return f"invalid UTF-8: in {name}"
+    return None if text else f"{name} empty"
 
 
-def _as_string(value: object) -> str | None:
-    if value is None or isinstance(value, str):
-        return value
-    if isinstance(value, bytes):
-        return value.decode()
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, (bool, list, dict)) else str(value)
-
-
-def _raw(value: object) -> bytes:
-    if isinstance(value, str):
-        return value[:64].encode()
-    return value if isinstance(value, bytes) else b""
+def _raw(text: str | bytes | None) -> bytes:
+    if isinstance(text, str):
+        return text[:FIRST_BYTES].encode()
+    return text or b""

@@ -10,7 +10,7 @@ import msgspec
 
 from corpora.choices import Flag, name_of
 from corpora.config import Config
-from corpora.documents.groups import Per
+from corpora.documents.groups import Per, check_source_by
 from corpora.sampling.curve import Curve
 from corpora.sampling.histogram import LogHistogram
 from corpora.sampling.solve import solve_factor
@@ -25,6 +25,9 @@ _NEUTRAL = dict.fromkeys(
      "keep_buckets", "seed", "format")
 )  # fmt: skip
 
+# The sample adds these to its fingerprint where they matter.
+_OUTSIDE = frozenset({"columns", "source_by"})
+
 
 class SampleSettings(Config, frozen=True, kw_only=True, tag_field="method"):
     """Which documents are kept. A subclass is a method: it has a tag, a `curve` type, `unscaled`, and its own fields.
@@ -32,6 +35,9 @@ class SampleSettings(Config, frozen=True, kw_only=True, tag_field="method"):
     If a field is None, the method's default applies, or the value is fitted to the scores.
     """
 
+    source_by: str = "file"
+    """What a document's source is where the kept share of each is shown: "file" (the input's name up to its shard
+    number), "host" (of its url), "path" (host and first folder of its url) or "column:NAME"."""
     per: Per = "language"
     """The groups to fit separately. Perplexities of different languages (and models) aren't comparable, so each
     language is a group; "source" and "language,source" split by the input's name up to its shard number; "all"
@@ -46,11 +52,16 @@ class SampleSettings(Config, frozen=True, kw_only=True, tag_field="method"):
     """Seed of the draw."""
     format: Format = "parquet"
     """Format of the files written."""
+    columns: str | tuple[str, ...] | None = None
+    """The inputs' other columns that the sample carries over: "all", "none", or names. None: all that the schema of a
+    Parquet file and the first rows of a source of JSON lines show."""
 
     flags: ClassVar[tuple[Flag, ...]] = ()
     """Command-line flags of the method's own fields."""
     curve: ClassVar[type[Curve]]
     """The type that `fit` returns; manifests name it by its tag."""
+    needs_amount: ClassVar[bool] = False
+    """Whether `keep`, `keep_documents` or `factor` must be given, because no default suits all scores."""
     extra_columns: ClassVar[Mapping[str, str]] = {}
     """Name -> type (pyarrow's name: string, float64, int32, bool) of the columns that `Curve.columns` adds."""
 
@@ -60,6 +71,16 @@ class SampleSettings(Config, frozen=True, kw_only=True, tag_field="method"):
     def __post_init__(self) -> None:
         self._check_amount()
         self._check_positive("factor")
+        check_source_by(self.source_by)
+        if self.source_by != "file" and "source" in self.per:
+            raise ValueError(f"source_by is {self.source_by}, but per {self.per} fits sources by file: leave one out")
+        if self.columns in ("", (), ("",)):
+            raise ValueError('columns is empty; it must be "all", "none" or names of columns')
+
+    @property
+    def amount_is_missing(self) -> bool:
+        """Whether the method needs an amount, and none is given."""
+        return self.needs_amount and self.factor is None and not (self.shares or self.numbers)
 
     @property
     def method(self) -> str:
@@ -98,7 +119,7 @@ class SampleSettings(Config, frozen=True, kw_only=True, tag_field="method"):
 
     def identity(self) -> dict[str, Any]:
         """The settings as fingerprints contain them."""
-        return {**_NEUTRAL, **self.asdict()}
+        return {**_NEUTRAL, **{name: value for name, value in self.asdict().items() if name not in _OUTSIDE}}
 
     @property
     def shares(self) -> dict[Group, float]:

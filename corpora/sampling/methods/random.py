@@ -42,6 +42,7 @@ class RandomSettings(SampleSettings, frozen=True, kw_only=True, tag="random"):
     """The same probability for all (--factor, or --keep)."""
 
     curve = Uniform
+    needs_amount = True
 
     def unscaled(self, scores: LogHistogram) -> Uniform:  # noqa: ARG002
         return Uniform()

@@ -14,7 +14,6 @@ from corpora.sampling.bertin import BERTIN_BOUNDARIES
 from corpora.sampling.curve import Curve, check_positive
 from corpora.sampling.histogram import Floats, LogHistogram
 from corpora.sampling.methods.base import SampleSettings, numbers_parser
-from corpora.sampling.quartiles import quartile
 from corpora.sampling.solve import check_distinct, quartiles
 
 BERTIN_FACTOR = 1.5e5
@@ -23,12 +22,14 @@ BERTIN_FACTOR = 1.5e5
 class Stepwise(Curve, frozen=True, kw_only=True, tag="stepwise"):
     """factor / (width of the quartile's range): narrow quartiles, where documents are dense, are kept most.
 
-    The ranges are b0, b1 - b0, b2 - b1 and 10 b2, for pp <= b0 < pp <= b1 < pp <= b2 < pp. (BERTIN's code has no
+    The ranges are b0, b1 - b0, b2 - b1 and 10 b2, for pp <= b0 < pp <= b1 < pp < b2 <= pp. (BERTIN's code has no
     branch for pp == b1.)
     """
 
     boundaries: Sequence[float]
     factor: float = BERTIN_FACTOR
+
+    advice_if_lost = "a larger --keep keeps some"
 
     def __post_init__(self) -> None:
         _check_boundaries(self.boundaries)
@@ -37,7 +38,8 @@ class Stepwise(Curve, frozen=True, kw_only=True, tag="stepwise"):
     def shape(self, perplexity: npt.ArrayLike, /) -> Floats:
         b0, b1, b2 = self.boundaries
         values = 1.0 / np.array([b0, b1 - b0, b2 - b1, 10.0 * b2])
-        return values[quartile(np.asarray(perplexity, np.float64), self.boundaries)]
+        column = np.asarray(perplexity, np.float64)
+        return values[np.searchsorted([b0, b1], column, side="left") + ~(column < b2)]
 
 
 class StepwiseSettings(SampleSettings, frozen=True, kw_only=True, tag="stepwise"):
@@ -47,6 +49,7 @@ class StepwiseSettings(SampleSettings, frozen=True, kw_only=True, tag="stepwise"
     """b0,b1,b2: finite, ascending, from above 0. None: the quartiles of the scores."""
 
     curve = Stepwise
+    needs_amount = True
     flags = (
         Flag("--boundaries", "boundaries", "Boundaries between the four steps. [default: quartiles of the scores]",
              parse=numbers_parser(3), metavar="A,B,C"),

@@ -1,0 +1,127 @@
+"""The fields of JSON objects that a sample carries over: parsed only for the rows that are kept."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from corpora.documents.batches import DocumentBatch
+from corpora.documents.carried import REST, CarriedColumn, nulls
+from corpora.documents.formats.base import usual_columns
+from corpora.documents.formats.fields import timestamp_names, url_names
+from corpora.documents.formats.json_parser import JsonlParser
+from corpora.documents.formats.lines import blocks
+from corpora.documents.item import WorkItem
+from corpora.documents.source import Damage
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+FIRST_ROWS = 1000  # looked at to find out what fields a file has
+_FIRST_BYTES = 1 << 20
+
+Fields = dict[str, msgspec.Raw]
+
+_decoder = msgspec.json.Decoder(Fields)
+
+
+class CarryingParser(JsonlParser):
+    """As JsonlParser; each batch also has the columns `carry`."""
+
+    def __init__(self, item: WorkItem, carry: Sequence[CarriedColumn], columns: tuple[str, ...]) -> None:
+        super().__init__(item.path, columns, item.text_column, url_names(item), timestamp_names(item))
+        self._carry, self._usual = carry, usual_columns(item)
+
+    def __call__(self, block: bytes, first_row: int) -> DocumentBatch:
+        batch = super().__call__(block, first_row)
+        return replace(batch, carried=CarriedFields(block, batch.rows - first_row, self._carry, self._usual))
+
+
+class CarriedFields:
+    """Fields of the documents of a block. documents: int[n], the line of each in the block."""
+
+    def __init__(
+        self, block: bytes, documents: NDArray[np.int32], columns: Sequence[CarriedColumn], usual: Sequence[str]
+    ) -> None:
+        self._block, self._documents, self._columns, self._usual = block, documents, columns, usual
+        # where REST is a column, all fields are in it: the other columns are those of Parquet inputs
+        self._rest = any(column.field == REST for column in columns)
+        self._named = set() if self._rest else {column.field for column in columns}
+
+    def table(self, places: NDArray[np.int64]) -> pa.Table:
+        import pyarrow as pa
+
+        rows = self._rows(places)
+        schema = pa.schema([(column.name, column.type) for column in self._columns])
+        return pa.Table.from_arrays([self._column(rows, column) for column in self._columns], schema=schema)
+
+    def _column(self, rows: list[Fields], column: CarriedColumn) -> Any:
+        import pyarrow as pa
+
+        if column.field == REST:
+            return pa.array([msgspec.json.encode(row).decode("utf-8", "replace") if row else None for row in rows])
+        if column.field in self._named:
+            return pa.array([_string(row.get(column.field)) for row in rows], pa.string())
+        return nulls(len(rows), column.type)
+
+    def objects(self, places: NDArray[np.int64]) -> list[dict[str, Any]]:
+        return [self._object(row) for row in self._rows(places)]
+
+    def left_out(self, places: NDArray[np.int64]) -> set[str]:
+        return set() if self._rest else {name for row in self._rows(places) for name in row} - self._named
+
+    def _object(self, row: Fields) -> dict[str, Any]:
+        if self._rest:
+            return {**dict.fromkeys(column.name for column in self._columns if column.field != REST), **row}
+        return {column.name: row.get(column.field) for column in self._columns}
+
+    def _rows(self, places: NDArray[np.int64]) -> list[Fields]:
+        """The fields of each document, without those for text, url and timestamp."""
+        lines = self._block.split(b"\n")
+        found = [fields_of(lines[line]) for line in self._documents[places].tolist()]
+        return [{name: raw for name, raw in row.items() if name not in self._usual} for row in found]
+
+
+def fields_of(line: bytes) -> Fields:
+    """The fields of one object, each as the JSON that it is. No field if the line isn't an object."""
+    with contextlib.suppress(ValueError, RecursionError):
+        return _decoder.decode(line)
+    try:
+        row = json.loads(line.decode("utf-8", "replace"))
+    except (ValueError, RecursionError):
+        return {}
+    plain = row.items() if isinstance(row, dict) else ()
+    return {name: msgspec.Raw(json.dumps(value).encode()) for name, value in plain}
+
+
+def first_fields(item: WorkItem) -> dict[str, pa.DataType]:
+    """The fields of the item's first rows, in order of appearance. Damage ends the look."""
+    import pyarrow as pa
+
+    names: dict[str, pa.DataType] = {}
+    if item.size == 0:
+        return names
+    with contextlib.suppress(Damage), contextlib.closing(blocks(item, _FIRST_BYTES)) as found:  # type: ignore[type-var]
+        for line in next(found, b"").split(b"\n", FIRST_ROWS)[:FIRST_ROWS]:
+            names |= {name: pa.string() for name in fields_of(line)}
+    return names
+
+
+def _string(raw: msgspec.Raw | None) -> str | None:
+    """JSON as a string: a string's characters, otherwise its text; None for null, and for lone surrogates."""
+    text = "null" if raw is None else bytes(raw).decode("utf-8", "replace")
+    if text == "null":
+        return None
+    if not text.startswith('"'):
+        return text
+    try:
+        return msgspec.json.decode(text, type=str)
+    except ValueError:
+        return None
