@@ -17,7 +17,7 @@ from corpora.documents.carried import REST, CarriedColumn, nulls
 from corpora.documents.formats.base import usual_columns
 from corpora.documents.formats.fields import timestamp_names, url_names
 from corpora.documents.formats.json_parser import JsonlParser
-from corpora.documents.formats.lines import blocks
+from corpora.documents.formats.lines import BOM, blocks
 from corpora.documents.item import WorkItem
 from corpora.documents.source import Damage
 
@@ -91,6 +91,7 @@ class CarriedFields:
 
 def fields_of(line: bytes) -> Fields:
     """The fields of one object, each as the JSON that it is. No field if the line isn't an object."""
+    line = line.removeprefix(BOM)
     with contextlib.suppress(ValueError, RecursionError):
         return _decoder.decode(line)
     try:
@@ -109,7 +110,8 @@ def first_fields(item: WorkItem) -> dict[str, pa.DataType]:
     if item.size == 0:
         return names
     with contextlib.suppress(Damage), contextlib.closing(blocks(item, _FIRST_BYTES)) as found:  # type: ignore[type-var]
-        for line in next(found, b"").split(b"\n", FIRST_ROWS)[:FIRST_ROWS]:
+        first = next((block for block in found if isinstance(block, bytes)), b"")  # not a line that is too long
+        for line in first.split(b"\n", FIRST_ROWS)[:FIRST_ROWS]:
             names |= {name: pa.string() for name in fields_of(line)}
     return names
 

@@ -6,7 +6,7 @@ import contextlib
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import IO
+from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -174,18 +174,18 @@ def _documents(table: pa.RecordBatch, first_row: int, item: WorkItem, names: Nam
     for row, (text, *values) in enumerate(zip(texts(found), *columns, strict=True), first_row):
         length = lengths[row - first_row] if lengths else None
         fits = length is None or length <= item.max_document_bytes
-        outcome: Outcome = _reason(str(text_column), text) or (text, *values)  # type: ignore[assignment]
+        outcome: Outcome = _reason(str(text_column), text) or (text, *values)
         builder.add(row, outcome if fits else item.too_long(length or 0), _raw(text))
     return builder.build(table.nbytes)
 
 
-def _lengths(texts: pa.Array, table_bytes: int, item: WorkItem) -> list[int | None]:
+def _lengths(texts: pa.Array[Any], table_bytes: int, item: WorkItem) -> list[int | None]:
     """The bytes of each text; nothing if none can be too long."""
     if table_bytes <= item.max_document_bytes or pa.types.is_null(texts.type):
         return []
     if pa.types.is_string_view(texts.type) or pa.types.is_binary_view(texts.type):
         texts = texts.cast(pa.large_binary())
-    return list(pc.binary_length(texts).to_pylist())
+    return list(pc.call_function("binary_length", [texts]).to_pylist())
 
 
 def _strings(table: pa.RecordBatch, name: str | None) -> list[str | None]:
