@@ -13,6 +13,13 @@ with 130, and the same command continues.
 from __future__ import annotations
 
 
+def in_a_line(error: BaseException | str, lines: int = 3, most: int = 300) -> str:
+    """The first lines of a message as one: what other libraries raise often has its point in the second."""
+    found = [" ".join(line.split()) for line in str(error).splitlines() if line.strip()]
+    text = " ".join(found[:lines])
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
 class TamizError(Exception):
     """Ends a command. The message names the value, the bound and the fix."""
 

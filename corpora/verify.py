@@ -1,7 +1,7 @@
 """Checks output folders against their manifests: files, sizes, checksums, counts.
 
-Files that other programs, or killed runs, left outside of tamiz's folders are no fault. Temporary files of a killed run
-inside are none either: they are told in a note, and the next run removes them.
+Files outside of tamiz's folders are no fault. Temporary files of a killed run inside are none either: a note tells
+them, and the next run removes them.
 """
 
 from __future__ import annotations
@@ -34,9 +34,7 @@ def verify(folder: Path, checks: Mapping[str, Check] | None = None) -> tuple[int
         raise DamagedFile(f"{folder} is not a folder")
     homes, models = _described(folder)
     if not homes and not models:
-        raise DamagedFile(
-            f"no {manifest.NAME} (nor a language model's LM.json) in {folder} or below: tamiz made none of it"
-        )
+        raise DamagedFile(f"{folder}: no {manifest.NAME} of tamiz there or below, nor a language model's LM.json")
     checked = 0
     problems: list[str] = []
     for home in (*homes, *models):

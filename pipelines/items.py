@@ -12,6 +12,7 @@ from corpora.documents.item import WorkItem
 from corpora.documents.reading import DocumentBatch, RejectedRow, TextBatch, read_batches, read_texts
 from corpora.documents.rejected import RejectedWriter
 from corpora.manifest import FileRecord
+from corpora.stopping import go_on
 from corpora.texts import Utf8
 from pipelines.once import ItemResult
 
@@ -60,6 +61,7 @@ class ItemReader:
                 yield noted.texts
 
     def _noted(self, batch: Batch) -> Iterator[Batch]:
+        go_on()
         self.read += batch.total
         self._damage = batch.damage or self._damage
         self._pending = list(batch.rejected)

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 import click
 
-from corpora.errors import TamizError
+from corpora.errors import TamizError, in_a_line
+from corpora.stopping import interruptible
 from tamiz.console import fail, warn
 from tamiz.log import log
 
@@ -86,7 +87,11 @@ def _run(arguments: list[str], debug: bool) -> int:
     _show_messages(debug)
     log.start(arguments)
     try:
-        code = _invoke(arguments)
+        with interruptible():
+            code = _invoke(arguments)
+    except KeyboardInterrupt:
+        fail("stopped; run the same command again to continue")
+        code = 130
     except Exception as error:
         code = error.exit_code if isinstance(error, TamizError) else 1
         log.error(error, expected=isinstance(error, TamizError | OSError))
@@ -109,8 +114,7 @@ def _invoke(arguments: list[str]) -> int:
         fail(error.format_message().replace("\n", " "))
         return 2
     except click.exceptions.Abort:
-        fail("stopped; run the same command again to continue")
-        return 130
+        raise KeyboardInterrupt from None
     return 0
 
 
@@ -148,5 +152,4 @@ def _explain(error: Exception) -> None:
     elif isinstance(error, OSError) and error.strerror:
         fail(f"{error.filename or 'a file'}: {error.strerror}")
     else:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else ""
-        fail(f"{type(error).__name__}: {first} (--debug shows all)")
+        fail(f"{type(error).__name__}: {in_a_line(error)} (--debug shows all)")

@@ -18,8 +18,10 @@ def main() -> None:
     if problem is not None:
         print(f"error: {problem}", file=sys.stderr, flush=True)
         sys.exit(1)
-    from tamiz.cli import main as run
-
+    try:
+        from tamiz.cli import main as run
+    except KeyboardInterrupt:
+        sys.exit(130)
     run()
 
 

@@ -71,7 +71,7 @@ def test_until_and_again(whole):
     with pytest.raises(BadArgument, match="until train: the stages of mine are tokenizer, shards"):
         Run(changed, whole / "run", Context()).stages("train")
     other = load(str(whole / "mine.toml"), overrides=["name=other"])
-    with pytest.raises(StaleOutput, match="is not a run of other but a run of .*: choose another --out"):
+    with pytest.raises(StaleOutput, match=r"is not a run of other but a run of .*: choose another --out"):
         Run(other, whole / "run", Context()).stages()
 
 
