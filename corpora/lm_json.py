@@ -85,7 +85,7 @@ def read(path: Path) -> Manifest:
     return Manifest(
         stage=made_from.stage,
         finished=True,  # it is written last
-        fingerprint=content.fingerprint or made_from.fingerprint(),
+        fingerprint=(content.made_from and content.fingerprint) or made_from.fingerprint(),
         made_from=made_from,
         counts=content.documents if content.made_from else {},
         facts=facts,

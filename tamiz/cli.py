@@ -6,6 +6,7 @@ import importlib
 import logging
 import os
 import sys
+import threading
 from collections.abc import Sequence
 
 import click
@@ -87,7 +88,9 @@ def _run(arguments: list[str], debug: bool) -> int:
     _show_messages(debug)
     log.start(arguments)
     try:
-        with interruptible():
+        with interruptible() as stop:
+            # what Beam's threads raise when ^C ends the run is no news
+            threading.excepthook = lambda error: None if stop.is_set() else threading.__excepthook__(error)
             code = _invoke(arguments)
     except KeyboardInterrupt:
         fail("stopped; run the same command again to continue")
