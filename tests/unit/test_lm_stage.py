@@ -155,8 +155,6 @@ def test_every_changed_byte_of_lm_json_is_noticed(trained: Path) -> None:
     data = described.read_bytes()
     for n in range(0, len(data), 7):
         described.write_bytes(data[:n] + bytes([data[n] ^ 1]) + data[n + 1 :])
-        with pytest.raises(DamagedFile, match=r"no manifest|es\.json"):
-            assert verify(trained.parent)[1] == []
-            raise DamagedFile("no problem found")
+        assert "es.json" in verify(trained.parent)[1][0]
     described.write_bytes(data)
     assert verify(trained.parent)[1] == []
