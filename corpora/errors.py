@@ -14,10 +14,11 @@ other exception; 2 a bad argument, click's own usage errors included; 130 ^C, af
 from __future__ import annotations
 
 
-def first_lines(error: BaseException, most: int = 3) -> str:
-    """The first lines of a foreign error's message in one line: the first alone often only announces the others."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return " ".join(lines[:most])
+def in_a_line(error: BaseException | str, lines: int = 3, most: int = 300) -> str:
+    """The first lines of a message as one: what other libraries raise often has its point in the second."""
+    found = [" ".join(line.split()) for line in str(error).splitlines() if line.strip()]
+    text = " ".join(found[:lines])
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 class TamizError(Exception):

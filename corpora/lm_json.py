@@ -18,7 +18,8 @@ from corpora.manifest import FileRecord, MadeFrom, Manifest
 
 FORMAT = "tamiz-lm"
 VERSION = 2  # 1 has no checksum
-_HEAD = 1 << 16  # bytes of a file in which its format is looked for
+_HEAD = 1 << 16  # bytes of a file in which its marks are looked for: of a damaged one, some are left
+_MARKS = (f'"{FORMAT}"'.encode(), b'"lm_sha256"')
 _BY_LIBRARY = MadeFrom(stage="train_lm", algorithm=0, settings={}, inputs=[])  # from texts that nothing identifies
 
 
@@ -59,7 +60,8 @@ def is_lm_json(path: Path) -> bool:
     if path.name == manifest.NAME or not path.is_file():
         return False
     with path.open("rb") as file:
-        return f'"{FORMAT}"'.encode() in file.read(_HEAD)
+        head = file.read(_HEAD)
+    return any(mark in head for mark in _MARKS)
 
 
 def encode(content: dict[str, Any]) -> bytes:
@@ -90,7 +92,7 @@ def read(path: Path) -> Manifest:
     return Manifest(
         stage=made_from.stage,
         finished=True,  # it is written last
-        fingerprint=content.fingerprint or made_from.fingerprint(),
+        fingerprint=(content.made_from and content.fingerprint) or made_from.fingerprint(),
         made_from=made_from,
         counts=content.documents if content.made_from else {},
         facts=facts,

@@ -152,6 +152,10 @@ def read(folder: Path) -> Manifest:
         raise DamagedFile(f"{path} can't be read ({error}); remove the folder or pass --rebuild") from None
     if manifest.format != FORMAT:
         raise DamagedFile(f"{path}: format {manifest.format!r}, expected {FORMAT!r}")
+    if manifest.version > VERSION:
+        raise DamagedFile(
+            f"{path}: version {manifest.version}, but this tamiz reads up to {VERSION}: install a newer one"
+        )
     checksum.check(path, data, signed=manifest.version >= VERSION)
     return manifest
 

@@ -34,9 +34,7 @@ def verify(folder: Path, checks: Mapping[str, Check] | None = None) -> tuple[int
         raise DamagedFile(f"{folder} is not a folder")
     homes, models = _described(folder)
     if not homes and not models:
-        raise DamagedFile(
-            f"no {manifest.NAME} (nor a language model's LM.json) in {folder} or below: tamiz made none of it"
-        )
+        raise DamagedFile(f"{folder}: no {manifest.NAME} of tamiz there or below, nor a language model's LM.json")
     checked = 0
     problems: list[str] = []
     for home in (*homes, *models):

@@ -22,8 +22,10 @@ from pipelines.advice import of_rejected
 def input_identities(
     items: Sequence[WorkItem], folder: Path, known: dict[str, InputIdentity] | None = None
 ) -> list[InputIdentity]:
-    """One identity per input file of the work in `folder`. Hashes only files that aren't in `known` (by default: the
-    manifest's). Raises InUse, before it reads a file, if another run works in the folder."""
+    """One identity per input file. Hashes only files that aren't in `known` (default: from the folder's manifest).
+
+    Raises InUse, before it reads a file, if another run works in the folder.
+    """
     check_free(folder)
     known = manifest.known_inputs(folder) if known is None else known
     paths = {item.path: item for item in items}

@@ -20,6 +20,7 @@ from corpora.documents.reading import (
 )
 from corpora.documents.rejected import RejectedWriter
 from corpora.manifest import FileRecord
+from corpora.stopping import go_on
 from corpora.texts import Utf8
 from pipelines.once import ItemResult
 
@@ -73,6 +74,7 @@ class ItemReader:
                 yield noted.texts
 
     def _noted(self, batch: Batch) -> Iterator[Batch]:
+        go_on()
         self.read += batch.total
         self._damage = batch.damage or self._damage
         self._pending = list(batch.rejected)

@@ -7,8 +7,10 @@ import difflib
 import logging
 import re
 import threading
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,8 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from corpora.documents.item import WorkItem
-from corpora.errors import BadArgument, DamagedFile, StaleOutput, TamizError, first_lines
+from corpora.errors import BadArgument, DamagedFile, StaleOutput, TamizError, in_a_line
+from corpora.stopping import Stopped, interruptible, working
 from pipelines.once import ItemResult, ItemWork, Unit, collect, note_name, notes_folder, once
 from pipelines.settings import RunnerSettings
 
@@ -26,9 +29,16 @@ _MARK = re.compile(r"<<tamiz:(\w+):(.*?)>>", re.DOTALL)
 _ERRORS = {e.__name__: e for e in (TamizError, BadArgument, DamagedFile, StaleOutput)}
 
 
-# output folder -> errors of its units, for runs inside this process: Beam's threads would print a traceback of
-# whatever they raise
-_failures: dict[str, list[TamizError]] = {}
+@dataclass(frozen=True)
+class _Run:
+    """A run inside this process. Its units leave their errors here, as Beam's threads print a traceback of what they
+    raise, and stop when `stop` is set."""
+
+    stop: threading.Event
+    failures: list[TamizError] = field(default_factory=list)
+
+
+_runs: dict[str, _Run] = {}  # by a name of their own; an interrupted run stays, for threads that outlive it
 
 
 class _UnitFailed(Exception):
@@ -38,34 +48,42 @@ class _UnitFailed(Exception):
 class WorkOnUnits(beam.PTransform):
     """PCollection[Unit] -> PCollection[ItemResult]: reshuffles descriptors, works on each unit once.
 
-    notes: where the results are recorded, see `pipelines.once`.
+    notes: where the results are recorded, see `pipelines.once`. run: the name of the run, if it is in this process.
     """
 
-    def __init__(self, work: ItemWork, notes: str = "", label: str | None = None) -> None:
+    def __init__(self, work: ItemWork, notes: str = "", label: str | None = None, run: str = "") -> None:
         super().__init__(label)
-        self._work, self._notes = work, notes
+        self._work, self._notes, self._run = work, notes, run
 
     def expand(self, units: Any) -> Any:
         label = type(self._work).__name__
-        return units | "Spread" >> beam.Reshuffle() | label >> beam.ParDo(_WorkOnUnit(self._work, self._notes))
+        return (
+            units
+            | "Spread" >> beam.Reshuffle()
+            | label >> beam.ParDo(_WorkOnUnit(self._work, self._notes, self._run))
+        )
 
 
 class _WorkOnUnit(beam.DoFn):
-    def __init__(self, work: ItemWork, notes: str) -> None:
+    def __init__(self, work: ItemWork, notes: str, run: str) -> None:
         super().__init__()
-        self._work, self._notes = work, notes
+        self._work, self._notes, self._run = work, notes, run
 
     def process(self, unit: Unit) -> Iterator[ItemResult]:
-        failures = _failures.get(self._work.out)
-        if failures:
-            return  # the run has failed already
+        run = _runs.get(self._run)
         try:
-            yield once(self._work, unit, self._notes)
+            if run is None:  # in another process
+                yield once(self._work, unit, self._notes)
+            elif not (run.failures or run.stop.is_set()):
+                with working(run.stop):
+                    result = once(self._work, unit, self._notes)
+                yield result
+        except Stopped:
+            return
         except TamizError as error:
-            if failures is not None:
-                failures.append(error)
-                return
-            raise _UnitFailed(f"<<tamiz:{type(error).__name__}:{error}>>") from error
+            if run is None:
+                raise _UnitFailed(f"<<tamiz:{type(error).__name__}:{error}>>") from error
+            run.failures.append(error)
 
 
 def run_units(
@@ -77,24 +95,26 @@ def run_units(
 ) -> list[ItemResult]:
     """Works on every unit; returns the results in the order of the units. progress: bytes done, total bytes.
 
-    Raises the TamizError that a unit raised, even if the runner wrapped it.
+    Raises the TamizError that a unit raised, even if the runner wrapped it; KeyboardInterrupt after ^C, even if the
+    runner lost it.
     """
     if not logging.getLogger("pipelines").isEnabledFor(logging.DEBUG):  # --debug shows Beam's own messages
         logging.getLogger("apache_beam").setLevel(logging.CRITICAL)  # we raise each error once, as our own
     runner, options = _runner(settings)
-    failures = _failures[work.out] = []
-    try:
-        with (
-            _watched(notes_folder(Path(work.out), notes), units, progress),
-            beam.Pipeline(runner=runner, options=options) as pipeline,
-        ):
-            _ = pipeline | "Units" >> beam.Create(list(units)) | WorkOnUnits(work, notes)
-    except Exception as error:
-        raise _translated(error, settings) from error
-    finally:
-        del _failures[work.out]
-    if failures:
-        raise failures[0]
+    name = uuid.uuid4().hex
+    with interruptible() as stop:
+        run = _runs[name] = _Run(stop)
+        try:
+            with (
+                _watched(notes_folder(Path(work.out), notes), units, progress),
+                beam.Pipeline(runner=runner, options=options) as pipeline,
+            ):
+                _ = pipeline | "Units" >> beam.Create(list(units)) | WorkOnUnits(work, notes, run=name)
+        except Exception as error:
+            raise _translated(error, settings) from error
+    del _runs[name]
+    if run.failures:
+        raise run.failures[0]
     return collect(work, units, notes)
 
 
@@ -113,10 +133,10 @@ def _translated(error: Exception, settings: RunnerSettings) -> Exception:
     found = _MARK.search(str(error))
     if found:
         return _ERRORS.get(found[1], TamizError)(found[2])
-    if isinstance(error, _UnitFailed | MemoryError | KeyboardInterrupt):
+    if isinstance(error, _UnitFailed | MemoryError):
         return error
-    text = first_lines(error)[:300]
-    return TamizError(f"the runner {settings.runner} failed: {type(error).__name__}: {text} (--debug shows all)")
+    said = f"{type(error).__name__}: {in_a_line(error)}"
+    return TamizError(f"the runner {settings.runner} failed: {said} (--debug shows all)")
 
 
 def size_of(unit: Unit) -> int:
@@ -159,7 +179,7 @@ def check_runner(name: str) -> None:
     try:
         create_runner(name)
     except (ValueError, ImportError, AttributeError, TypeError) as error:
-        raise BadArgument(f"--runner {name}: {first_lines(error)[:400]}") from None
+        raise BadArgument(f"--runner {name}: {in_a_line(error)}") from None
 
 
 def check_beam_flags(flags: Sequence[str], own: Sequence[str] = ()) -> tuple[str, ...]:

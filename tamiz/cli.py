@@ -6,11 +6,13 @@ import importlib
 import logging
 import os
 import sys
+import threading
 from collections.abc import Sequence
 
 import click
 
-from corpora.errors import TamizError, first_lines
+from corpora.errors import TamizError, in_a_line
+from corpora.stopping import interruptible
 from tamiz.console import fail, warn
 from tamiz.groups import Group
 from tamiz.log import log
@@ -87,7 +89,13 @@ def _run(arguments: list[str], debug: bool) -> int:
     _show_messages(debug)
     log.start(arguments)
     try:
-        code = _invoke(arguments)
+        with interruptible() as stop:
+            # what Beam's threads raise when ^C ends the run is no news
+            threading.excepthook = lambda error: None if stop.is_set() else threading.__excepthook__(error)
+            code = _invoke(arguments)
+    except KeyboardInterrupt:
+        fail("stopped; run the same command again to continue")
+        code = 130
     except BrokenPipeError:  # `tamiz recipes show NAME | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
@@ -113,8 +121,7 @@ def _invoke(arguments: list[str]) -> int:
         fail(" ".join(error.format_message().split()))
         return 2
     except click.exceptions.Abort:
-        fail("stopped; run the same command again to continue")
-        return 130
+        raise KeyboardInterrupt from None
     return 0
 
 
@@ -152,4 +159,4 @@ def _explain(error: Exception) -> None:
     elif isinstance(error, OSError) and error.strerror:
         fail(f"{error.filename or 'a file'}: {error.strerror}")
     else:
-        fail(f"{type(error).__name__}: {first_lines(error)} (--debug shows all)")
+        fail(f"{type(error).__name__}: {in_a_line(error)} (--debug shows all)")

@@ -14,12 +14,14 @@ OWN = ("corpora", "pipelines", "tokenizer_train")
 
 
 def main() -> None:
-    problem = hidden_package()
-    if problem is not None:
-        print(f"error: {problem}", file=sys.stderr, flush=True)
-        sys.exit(1)
-    from tamiz.cli import main as run
-
+    try:
+        problem = hidden_package()
+        if problem is not None:
+            print(f"error: {problem}", file=sys.stderr, flush=True)
+            sys.exit(1)
+        from tamiz.cli import main as run
+    except KeyboardInterrupt:
+        sys.exit(130)
     run()
 
 

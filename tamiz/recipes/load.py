@@ -13,7 +13,7 @@ import msgspec
 
 from corpora.config import Config
 from corpora.documents.sources import DocumentSource
-from corpora.errors import BadArgument, first_lines
+from corpora.errors import BadArgument, in_a_line
 from tamiz.log import HIDDEN
 from tamiz.recipes.merge import merged
 from tamiz.recipes.overrides import Override
@@ -150,7 +150,7 @@ def parse_saved(path: Path) -> dict[str, Any]:
     try:
         tree = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, OSError) as error:
-        raise BadArgument(f"{path} can't be read ({first_lines(error)}); give the recipe itself") from None
+        raise BadArgument(f"{path} can't be read ({in_a_line(error)}); give the recipe itself") from None
     if not isinstance(tree, dict):
         raise BadArgument(f"{path} is no recipe: give the recipe itself")
     listed = tree.get("documents")

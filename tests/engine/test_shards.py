@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from corpora import manifest
+from corpora import checksum, manifest
 from corpora.errors import DamagedFile
 from corpora.tokens.account import row_ids
 from corpora.tokens.facts import facts_of
@@ -83,8 +83,9 @@ def change(folder: Path, edit) -> list[str]:
     path = folder / "manifest.json"
     whole = path.read_bytes()
     content = json.loads(whole)
+    del content["checksum"]
     edit(content["facts"])
-    path.write_text(json.dumps(content))
+    path.write_bytes(checksum.sign(json.dumps(content, indent=1).encode()))
     problems = verify(folder)[1]
     path.write_bytes(whole)
     return problems
@@ -105,6 +106,8 @@ def test_verify_counts_the_rows_and_adds_the_account_up_again(built):
     assert any(
         "its parts add up to" in p for p in change(folder, lambda f: f["account"]["train"].update(documents=1))
     )
+    part = change(folder, lambda f: f["parts"]["train"][0].update(left_over=f["parts"]["train"][0]["left_over"] + 1))
+    assert [p for p in part if "train, train/part-" in p and "ids in" in p]
     assert any("can't be recomputed" in p for p in change(folder, lambda f: f.pop("parts")))
 
 
@@ -132,7 +135,8 @@ def test_verify_tells_of_a_manifest_that_lost_or_changed_its_account(built, name
 def test_verify_tells_of_damaged_counts(built, edit):
     path = built["best-fit"] / "manifest.json"
     whole = path.read_bytes()
-    path.write_text(json.dumps(json.loads(whole) | edit))
+    content = {key: value for key, value in json.loads(whole).items() if key != checksum.KEY} | edit
+    path.write_bytes(checksum.sign(json.dumps(content, indent=1).encode()))
     problems = verify(built["best-fit"])[1]
     path.write_bytes(whole)
     assert problems

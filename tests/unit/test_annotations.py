@@ -187,8 +187,9 @@ def test_folders_that_do_not_belong_are_refused_before_any_work(patterns, tmp_pa
     folder = stated(tmp_path, patterns)
     with pytest.raises(BadArgument, match="both have a column 'number'"):
         drawn(tmp_path, patterns, [folder, folder])
-    content = json.loads((folder / "manifest.json").read_bytes())
-    (folder / "manifest.json").write_text(json.dumps({**content, "finished": False}))
+    content = manifest.read(folder)
+    content.finished = False
+    manifest.write(folder, content)
     with pytest.raises(DamagedFile, match="is unfinished"):
         drawn(tmp_path, patterns, [folder])
     assert not (tmp_path / "out").exists()

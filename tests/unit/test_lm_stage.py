@@ -148,3 +148,13 @@ def test_a_model_that_no_stage_made_is_verified_and_not_taken_for_one(tmp_path: 
     assert verify(tmp_path) == (1, [])
     with pytest.raises(StaleOutput, match="the stage: train_lm -> lm"):
         lm_stage([source], out, WORDS, Context())
+
+
+def test_every_changed_byte_of_lm_json_is_noticed(trained: Path) -> None:
+    described = lm_json.manifest_path(trained)
+    data = described.read_bytes()
+    for n in range(0, len(data), 7):
+        described.write_bytes(data[:n] + bytes([data[n] ^ 1]) + data[n + 1 :])
+        assert "es.json" in verify(trained.parent)[1][0]
+    described.write_bytes(data)
+    assert verify(trained.parent)[1] == []

@@ -11,7 +11,7 @@ from corpora import checksum, files, manifest
 from corpora.documents.items import work_items
 from corpora.errors import DamagedFile, StaleOutput
 from corpora.manifest import InputIdentity, MadeFrom
-from corpora.verify import verify
+from corpora.verify import notes, verify
 
 
 def made_from(**settings):
@@ -220,3 +220,100 @@ def test_a_stage_of_any_name_can_be_rebuilt(tmp_path):
     )
     assert manifest.begin(tmp_path / "out", first) == "new"
     assert manifest.begin(tmp_path / "out", other, rebuild=True) == "new"
+
+
+def test_an_attempt_that_made_nothing_is_begun_anew(tmp_path):
+    out = tmp_path / "out"
+    manifest.begin(out, made_from(vocab_size=10))
+    files.write_bytes(out / "rejected" / "a.jsonl", b"{}\n")
+    (out / "log.jsonl").write_bytes(b"")
+    (out / "b.tmp-0123456789ab").write_bytes(b"")
+    assert manifest.begin(out, made_from(vocab_size=2000)) == "new"
+    assert {p.name for p in out.iterdir()} == {"log.jsonl", "manifest.json"}
+    assert manifest.begin(out, made_from(vocab_size=2000)) == "continued"
+    other = MadeFrom(stage="sample", algorithm=1, settings={}, inputs=[])
+    with pytest.raises(StaleOutput, match="the stage: score -> sample"):
+        manifest.begin(out, other)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.parquet", b""),
+        ("checkpoints/step-00000001.pt", b""),
+        (".progress/a.json", b'["key", {"name": "a", "scratch": []}]'),
+        (".progress/pass-2/a.json", b'["key", {"name": "a"}]'),
+    ],
+)
+def test_an_attempt_with_a_result_is_refused(tmp_path, name, content):
+    out = tmp_path / "out"
+    manifest.begin(out, made_from(order=5))
+    files.write_bytes(out / name, content)
+    with pytest.raises(StaleOutput, match="order: 5 -> 4"):
+        manifest.begin(out, made_from(order=4))
+    assert (out / name).exists()
+
+
+def test_steps_on_the_way_are_kept_for_the_same_inputs(tmp_path):
+    """What an attempt counted serves the next one, if the inputs are the same: its notes say what it is good for."""
+    out, note = tmp_path / "out", tmp_path / "out" / ".progress" / "a.json"
+    manifest.begin(out, made_from(vocab_size=10))
+    files.write_bytes(note, b'["key", {"name": "a", "scratch": [{"path": "x"}]}]')
+    assert manifest.begin(out, made_from(vocab_size=20)) == "new"
+    assert note.exists()
+    others = MadeFrom(stage="score", algorithm=1, settings={}, inputs=[InputIdentity(name="b.jsonl", size=1)])
+    assert manifest.begin(out, others) == "new"
+    assert not note.exists()
+
+
+def test_every_changed_byte_of_a_manifest_is_noticed(tmp_path):
+    out = tmp_path / "out"
+    finished(out)
+    path = out / "manifest.json"
+    data = path.read_bytes()
+    for n in range(len(data)):
+        path.write_bytes(data[:n] + bytes([data[n] ^ 1]) + data[n + 1 :])
+        assert verify(tmp_path)[1], n
+    for damaged in (data[:-1], data + b" ", data + b"\n", b"", data.replace(b"\n", b"\r\n")):
+        path.write_bytes(damaged)
+        assert verify(tmp_path)[1]
+    path.write_bytes(data)
+    assert verify(tmp_path) == (1, [])
+
+
+def test_a_manifest_of_an_older_version_is_read_without_a_checksum(tmp_path):
+    finished(tmp_path)
+    path = tmp_path / "manifest.json"
+    content = json.loads(path.read_bytes())
+    del content["checksum"]
+    path.write_text(json.dumps({**content, "version": 1}))
+    assert verify(tmp_path) == (1, [])
+    assert notes(tmp_path)[1].startswith(f"no checksum in {path}: written by an older tamiz")
+    manifest.add_derived(tmp_path, [])
+    assert notes(tmp_path) == ["1 folder"]
+    path.write_bytes(path.read_bytes().replace(b'"version": 2', b'"version": 3'))
+    with pytest.raises(DamagedFile, match="version 3, but this tamiz reads up to 2: install a newer one"):
+        manifest.read(tmp_path)
+
+
+def test_a_changed_manifest_is_not_signed_again(tmp_path):
+    finished(tmp_path)
+    path = tmp_path / "manifest.json"
+    path.write_bytes(path.read_bytes().replace(b'"begun": "2', b'"begun": "1'))
+    with pytest.raises(DamagedFile, match=r"manifest\.json was changed after tamiz wrote it .*--rebuild"):
+        manifest.add_derived(tmp_path, [])
+    assert manifest.begin(tmp_path, made_from(order=5), rebuild=True) == "new"
+
+
+def test_strangers_are_no_fault_and_temporary_files_are_a_note(tmp_path):
+    finished(tmp_path / "out")
+    (tmp_path / "web").mkdir()
+    (tmp_path / "web" / "manifest.json").write_text('{"name": "a web app"}')
+    with pytest.raises(DamagedFile, match=r"web: no manifest\.json of tamiz there or below"):
+        verify(tmp_path / "web")
+    assert verify(tmp_path) == (1, [])
+    assert notes(tmp_path) == ["1 folder"]
+    stale = tmp_path / "out" / "report" / "x.png.tmp-0123456789ab"
+    files.write_bytes(stale, b"")
+    assert verify(tmp_path) == (1, [])
+    assert notes(tmp_path)[1] == f"temporary: {stale}: left by a killed run, the next one removes it"

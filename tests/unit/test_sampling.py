@@ -386,3 +386,10 @@ def test_the_package_exports_lazily():
     assert corpora.sampling.__all__ == ["Gaussian", "Stepwise", "Uniform", "keep"]
     with pytest.raises(AttributeError, match="no attribute 'Gauss'"):
         _ = corpora.sampling.Gauss
+
+
+def test_a_document_whose_draw_is_the_probability_itself_is_not_kept():
+    texts, nothing = ["uno dos", "tres", "cuatro"], [None] * 3
+    draws = np.array([uniform(7, "sample", None, None, text) for text in texts])
+    assert keep_documents(texts, nothing, nothing, draws, 7).tolist() == [False] * 3
+    assert keep_documents(texts, nothing, nothing, np.nextafter(draws, 1), 7).tolist() == [True] * 3
