@@ -109,7 +109,7 @@ def test_before_work_it_says_what_it_will_do(tmp_path, monkeypatch):
     assert documents == "  documents: 2 files, 1.6 MB to read"
     assert lm.startswith("  lm: 1 files, ") or lm.startswith("  lm: 1 file, ")
     assert train == ("  train: 65,536 steps of 32 rows of 128 ids; on a CPU, 2 of 64 cores work (train.num_threads)")
-    assert disk.startswith("  disk: about 675.6 kB will be written to ")
+    assert disk.startswith("  disk: about 2.1 MB will be written to ")
 
 
 def test_a_disk_that_is_clearly_too_small_is_refused(tmp_path, monkeypatch):
@@ -119,10 +119,10 @@ def test_a_disk_that_is_clearly_too_small_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda _: usage(10**6, 0, 10**5))
     with pytest.raises(TamizError, match=r"where 100\.0 kB are free: choose an --out on another disk"):
         lines([], tmp_path / "run", path)
-    monkeypatch.setattr("shutil.disk_usage", lambda _: usage(10**6, 0, 3 * 10**5))
+    monkeypatch.setattr("shutil.disk_usage", lambda _: usage(10**7, 0, 10**6))
     lines([], tmp_path / "run", path)  # an estimate is no reason to refuse
     (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "made").write_bytes(bytes(10**6))  # most of it is there already
+    (tmp_path / "run" / "made").write_bytes(bytes(3 * 10**6))  # most of it is there already
     monkeypatch.setattr("shutil.disk_usage", lambda _: usage(10**6, 0, 10))
     lines([], tmp_path / "run", path)
 
