@@ -35,7 +35,7 @@ def lines(plan: Plan, chosen: Sequence[Stage], items: Sequence[WorkItem]) -> Ite
 def described(items: Sequence[WorkItem]) -> str:
     """`1,024 files, 1.0 TB, over the network from hf://datasets/allenai/c4`; sizes that aren't known are told."""
     read = Reading.of(items)
-    total = [f"{count(read.files)} file{'' if read.files == 1 else 's'}"]
+    total = [read.named]
     if read.bytes:
         total.append(f"{size(read.bytes)} to read")
     if read.unknown:

@@ -226,7 +226,7 @@ def _announces(plan: Plan) -> list[str]:
         return [f"{lm.file}, which exists"]
     read = Reading.of(work_items(lm.patterns))
     share = "" if lm.input or lm.source_share == 1 else f"; {lm.source_share:.3g} of the documents are used"
-    return [f"{count(read.files)} files, {size(read.bytes)} to read{share}"]
+    return [f"{read.named}, {size(read.bytes)} to read{share}"]
 
 
 def _writes(plan: Plan, text_bytes: int) -> tuple[int, int]:

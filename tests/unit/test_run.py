@@ -107,7 +107,7 @@ def test_before_work_it_says_what_it_will_do(tmp_path, monkeypatch):
     first, documents, lm, train, disk = lines(["train.steps=65536"], tmp_path / "run", tmp_path / "*.jsonl")
     assert first.endswith("/run: lm, score, sample, tokenizer, shards, train")
     assert documents == "  documents: 2 files, 1.6 MB to read"
-    assert lm.startswith("  lm: 1 files, ") or lm.startswith("  lm: 1 file, ")
+    assert lm == "  lm: 1 file, 201.7 kB to read"
     assert train == ("  train: 65,536 steps of 32 rows of 128 ids; on a CPU, 2 of 64 cores work (train.num_threads)")
     assert disk.startswith("  disk: about 2.1 MB will be written to ")
 
