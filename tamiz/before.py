@@ -35,7 +35,7 @@ def lines(plan: Plan, chosen: Sequence[Stage], items: Sequence[WorkItem]) -> Ite
 def described(items: Sequence[WorkItem]) -> str:
     """`1,024 files, 1.0 TB, over the network from hf://datasets/allenai/c4`; sizes that aren't known are told."""
     read = Reading.of(items)
-    total = [f"{count(read.files)} file{'' if read.files == 1 else 's'}"]
+    total = [read.named]
     if read.bytes:
         total.append(f"{size(read.bytes)} to read")
     if read.unknown:
@@ -50,11 +50,11 @@ def described(items: Sequence[WorkItem]) -> str:
 
 
 def _disk(out: Path, needed: int) -> Iterator[str]:
+    needed = max(needed - _size_of(out), 0)
     if not needed:
         return
     there = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
     free = shutil.disk_usage(there).free
-    needed = max(needed - _size_of(out), 0)
     text = f"about {size(needed)} will be written to {out}, where {size(free)} are free"
     if needed > MARGIN * free:
         raise TamizError(f"{text}: choose an --out on another disk, or fewer documents")

@@ -122,7 +122,7 @@ class Run:
 
     def _plain(self) -> dict[str, Any]:
         """The recipe as plain data, without secrets in addresses."""
-        plain: dict[str, Any] = _public(msgspec.to_builtins(self.plan.recipe.asdict()))
+        plain: dict[str, Any] = _public(msgspec.json.decode(msgspec.json.encode(self.plan.recipe.asdict())))
         return plain
 
 

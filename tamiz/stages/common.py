@@ -14,10 +14,11 @@ from corpora.errors import TamizError, TooManyRejected
 from corpora.files import is_local
 from corpora.manifest import Manifest
 from pipelines.settings import RunnerSettings
+from tamiz.console import count
 from tamiz.options import MAX_REJECTED
 from tamiz.recipes.schema import Recipe, Section
 
-EXPANDED = 2.5  # bytes of text in a compressed byte, about: mC4's .json.gz
+EXPANDED = 3.0  # bytes of text in a compressed byte, about: 2.5 for .gz, 4 for .zst
 
 
 class FinishedWithDamage(TamizError):
@@ -102,6 +103,10 @@ class Reading:
     bytes: int
     unknown: int
     text_bytes: int
+
+    @property
+    def named(self) -> str:
+        return f"{count(self.files)} file{'' if self.files == 1 else 's'}"
 
     @classmethod
     def of(cls, items: Sequence[WorkItem]) -> Reading:

@@ -253,7 +253,16 @@ def _announces(plan: Plan) -> list[str]:
         return [f"{lm.file}, which exists"]
     read = Reading.of(work_items(lm.patterns))
     share = "" if lm.input or lm.source_share == 1 else f"; {lm.source_share:.3g} of the documents are used"
-    return [f"{count(read.files)} files, {size(read.bytes)} to read{share}"]
+    return [f"{read.named}, {size(read.bytes)} to read{share}"]
+
+
+def _writes(plan: Plan, text_bytes: int) -> tuple[int, int]:
+    """Measured: order 5 of 50 MB of Spanish takes 336 MB."""
+    lm: LmSource = plan.recipe.lm
+    if lm.file:
+        return 0, text_bytes
+    share = 1.0 if lm.input else lm.source_share
+    return int(Reading.of(work_items(lm.patterns)).text_bytes * share * (7 if lm.prune is None else 3)), text_bytes
 
 
 STAGE = Stage(
@@ -276,4 +285,5 @@ STAGE = Stage(
     before=_before,
     settle=_settle,
     announces=_announces,
+    writes=_writes,
 )

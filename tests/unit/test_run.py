@@ -63,8 +63,12 @@ def test_other_settings_than_last_time_are_told_at_once(own, tmp_path, capsys):
     out = tmp_path / "run"
     assert run(capsys, "run", own, "--set", "title=Bytes", "--set", "language=es", "--out", out)[0] == 0
     said = run(capsys, "run", own, "--out", out)[1]
+    assert "documents.input" not in said
     assert f'{out} was run before with title = "Bytes", language = "es": `tamiz run {out}` repeats that' in said
     assert "was run before" not in run(capsys, "run", own, "--out", out)[1]
+    changed = f'documents.input=["{DEMO / "clean.jsonl"}"]'  # a list is a list, also after JSON
+    assert run(capsys, "run", own, "--out", out, "--set", changed)[0] == 0
+    assert "was run before" not in run(capsys, "run", own, "--out", out, "--set", changed)[1]
 
 
 def test_a_folder_of_another_recipe_is_refused_with_one_advice(own, tmp_path):
@@ -107,9 +111,9 @@ def test_before_work_it_says_what_it_will_do(tmp_path, monkeypatch):
     first, documents, lm, train, disk = lines(["train.steps=65536"], tmp_path / "run", tmp_path / "*.jsonl")
     assert first.endswith("/run: lm, score, sample, tokenizer, shards, train")
     assert documents == "  documents: 2 files, 1.6 MB to read"
-    assert lm.startswith("  lm: 1 files, ") or lm.startswith("  lm: 1 file, ")
+    assert lm == "  lm: 1 file, 201.7 kB to read"
     assert train == ("  train: 65,536 steps of 32 rows of 128 ids; on a CPU, 2 of 64 cores work (train.num_threads)")
-    assert disk.startswith("  disk: about 675.6 kB will be written to ")
+    assert disk.startswith("  disk: about 2.1 MB will be written to ")
 
 
 def test_a_disk_that_is_clearly_too_small_is_refused(tmp_path, monkeypatch):
@@ -119,10 +123,10 @@ def test_a_disk_that_is_clearly_too_small_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda _: usage(10**6, 0, 10**5))
     with pytest.raises(TamizError, match=r"where 100\.0 kB are free: choose an --out on another disk"):
         lines([], tmp_path / "run", path)
-    monkeypatch.setattr("shutil.disk_usage", lambda _: usage(10**6, 0, 3 * 10**5))
+    monkeypatch.setattr("shutil.disk_usage", lambda _: usage(10**7, 0, 10**6))
     lines([], tmp_path / "run", path)  # an estimate is no reason to refuse
     (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "made").write_bytes(bytes(10**6))  # most of it is there already
+    (tmp_path / "run" / "made").write_bytes(bytes(3 * 10**6))  # most of it is there already
     monkeypatch.setattr("shutil.disk_usage", lambda _: usage(10**6, 0, 10))
     lines([], tmp_path / "run", path)
 

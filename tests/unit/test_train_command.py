@@ -75,7 +75,7 @@ def test_steps_out_of_bounds_are_refused_and_never_ignored(capsys, home, steps):
         ("[train]\nsteps = 3", "has no section [model]: add it; a section [train] is optional"),
         (MODEL + "[modle]\n", "has modle: it may only have the sections [model] and [train]"),
         (MODEL.replace("d_model = 16", "d_model = 0"), "model.d_model is 0; it must be at least 1"),
-        (MODEL.replace("d_model = 16", 'd_model = "x"'), "model.d_model: Expected `int`"),
+        (MODEL.replace("d_model = 16", 'd_model = "x"'), "model.d_model is 'x'; it must be an integer, at least 1"),
         (MODEL.replace("d_model = 16", "d_mode = 16"), "model.d_mode: no such key"),
         (MODEL.replace("d_model = 16", "rms_norm_eps = 1"), "model.rms_norm_eps is for family llama, not t5"),
     ],
@@ -129,7 +129,7 @@ def test_a_recipe_of_another_family(tmp_path):
     recipe = load(str(path), overrides=["shards.objective=causal", "shards.sequence_length=513"])
     assert recipe.model == Llama(vocab_size=5000, max_position_embeddings=512)
     assert tree["model"]["family"] == "t5"
-    with pytest.raises(BadArgument, match=r"mine: model\.num_layers: Expected `int`, got `str`"):
+    with pytest.raises(BadArgument, match=r"mine: model\.num_layers is 'many'; it must be an integer, at least 1"):
         load(str(path), overrides=["model.num_layers=many"])
 
 
