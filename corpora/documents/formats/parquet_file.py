@@ -132,9 +132,9 @@ def _lengths(table: pa.RecordBatch, item: WorkItem) -> list[int | None]:
     """The bytes of each text; nothing if none can be too long."""
     if table.nbytes <= item.max_document_bytes:
         return []
-    column = table.column(item.text_column)
-    plain = column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
-    return list(pc.binary_length(plain).to_pylist())
+    column: Any = table.column(item.text_column)
+    lengths: Any = pc.binary_length(column.dictionary_decode() if pa.types.is_dictionary(column.type) else column)
+    return list(lengths.to_pylist())
 
 
 def _values(column: Any) -> list[Any]:
