@@ -147,6 +147,8 @@ def _remote_glob(pattern: str) -> tuple[str, dict[str, dict[str, object]]]:
         return root, found
     except FileNotFoundError:
         return root, {}
+    except ValueError as error:
+        raise BadArgument(f"{pattern}: {_first_line(error)}") from error
     except Exception as error:  # every file system raises its own exceptions
         raise Unreachable(f"can't list {pattern} ({_first_line(error)})") from error
 

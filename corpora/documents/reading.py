@@ -24,10 +24,11 @@ def read_batches(
     batch_bytes decides how rows are grouped into batches, not what becomes of a row.
 
     Documents: the text is a string that isn't empty (white space alone is text). url, timestamp and `columns` are
-    strings or None; a value of another type becomes its JSON text, a missing field None. A byte order mark at the
-    start of the file is dropped. A line ends at \\n (in .txt and .tsv also \\r\\n). Kinds of rejected rows: not JSON,
-    not an object, TEXT_COLUMN missing | null | not a string | empty, invalid UTF-8, lone surrogate, no tab, blank
-    line, and the kinds that added formats define.
+    strings or None; a value of another type becomes its JSON text, a missing field None. If the item names no column
+    for url or timestamp, they are the first string under the names in `formats.fields`. A byte order mark at the
+    start of a line is dropped. A line ends at \\n (in .txt and .tsv also \\r\\n). Kinds of rejected rows: not JSON,
+    not an object, TEXT_COLUMN missing | null | not a string | empty, invalid UTF-8, lone surrogate, no tab, not CSV,
+    too long (than item.max_document_bytes), blank line, and the kinds that added formats define.
 
     A damaged file yields the rows before the damage, then a last batch without rows whose `damage` says what is
     wrong and where. If a checksum at the end of a stream is wrong, some of those rows may be corrupt. Raises

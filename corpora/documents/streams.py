@@ -55,7 +55,8 @@ class LongLine(NamedTuple):
         return cls(line[:FIRST_BYTES], len(line), line.count(b'"'))
 
     def and_then(self, rest: bytes) -> LongLine:
-        return LongLine(self.first, self.length + len(rest), self.quotes + rest.count(b'"'))
+        first = (self.first + rest[:FIRST_BYTES])[:FIRST_BYTES]
+        return LongLine(first, self.length + len(rest), self.quotes + rest.count(b'"'))
 
 
 def blocks_of_lines(stream: Iterator[bytes], size: int, longest: int) -> Iterator[bytes | LongLine]:

@@ -35,7 +35,8 @@ class JsonlParser(LineParser):
         super().__init__(file, columns)
         self._names = ((text_column,), urls, timestamps, *((name,) for name in columns))
         found = columns_of(self._names)
-        self._decoder, self._columns = (msgspec.json.Decoder(found[0]), found[1]) if found else (None, [])
+        self._decoder: msgspec.json.Decoder[Any] | None = msgspec.json.Decoder(found[0]) if found else None
+        self._columns = found[1] if found else []
 
     def whole(self, block: bytes, first_row: int) -> DocumentBatch | None:
         """The whole block at once, if every line is one plain document.

@@ -53,18 +53,19 @@ def _attribute(key: str) -> str:
 
 
 class Column:
-    """One value of every document: that of the first name, or the first string under the other names.
+    """One value of every document: that of the first name, or the first string under the other names."""
 
-    get: the value under the first name, None if there is none. others: the same for the other names.
-    """
-
-    def __init__(self, get: Get, others: Sequence[Get]) -> None:
-        self._get = get
-        self._others = others
+    def __init__(self, first: str, *others: str) -> None:
+        self._get = _getter(first)
+        self._others = [_getter(name) for name in others]
+        attributes = {_attribute(name.partition(".")[0]): None for name in others}
+        literals = {_attribute(name): UNSET for name in others if "." in name}
+        self._heads = attrgetter(*attributes, *literals, *attributes) if others else None  # two or more: a tuple
+        self._nothing = (*attributes.values(), *literals.values(), *attributes.values())
 
     def __call__(self, rows: Sequence[Any]) -> list[str | None]:
         values = list(map(self._get, rows))
-        if self._others and None in values:
+        if self._heads and None in values and list(map(self._heads, rows)).count(self._nothing) < len(rows):
             for place, value in enumerate(values):
                 if value is None:
                     values[place] = self._other(rows[place])
@@ -93,8 +94,7 @@ def columns_of(names: Sequence[tuple[str, ...]]) -> tuple[type[msgspec.Struct], 
             _want(root, first, str, msgspec.NODEFAULT)
     if any(node.inner and node.type not in (None, _SIMPLE) for node in root.inner.values()):
         return None
-    columns = [Column(_getter(group[0]), [_getter(name) for name in group[1:]]) for group in names]
-    return root.struct(), columns
+    return root.struct(), [Column(*group) for group in names]
 
 
 def _want(root: _Node, name: str, kind: Any, default: Any) -> None:

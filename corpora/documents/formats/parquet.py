@@ -11,7 +11,7 @@ from corpora.documents.formats.base import Format
 from corpora.documents.item import WorkItem
 from corpora.documents.source import Damage
 from corpora.documents.splitting import Range, ranges_of_groups
-from corpora.errors import TamizError
+from corpora.errors import BadArgument, TamizError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -67,6 +67,14 @@ class Parquet(Format):
                 return ranges_of_groups(file.row_groups(), item_bytes)
         except Damage:
             return [Range(0, 0, 0)]
+
+    def check(self, item: WorkItem) -> None:
+        super().check(item)
+        if item.size is None and "cache::" not in item.path:
+            raise BadArgument(
+                f"{item.path}: its server doesn't tell its size, which Parquet needs; read a local copy of it: "
+                f"simplecache::{item.path}"
+            )
 
     def columns(self, item: WorkItem) -> Sequence[str] | None:
         """The columns, also those inside structs by their paths; None for a damaged file, which reading reports."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import pyarrow as pa
 
 
-def field_of(schema: pa.Schema, name: str) -> pa.Field | None:
+def field_of(schema: pa.Schema, name: str) -> pa.Field[Any] | None:
     """The column of that name, or else the one at that path; None if there is neither."""
     if name in schema.names:
         return schema.field(schema.get_all_field_indices(name)[0])
@@ -37,7 +38,7 @@ def with_inner(batch: pa.RecordBatch, names: Iterable[str]) -> pa.RecordBatch:
         if name in batch.schema.names:
             continue
         first, *rest = name.split(".")
-        column = batch.column(batch.schema.get_all_field_indices(first)[0])
+        column: Any = batch.column(batch.schema.get_all_field_indices(first)[0])
         for part in rest:
             column = column.flatten()[column.type.get_field_index(part)]  # unlike `field`, heeds the struct's nulls
         batch = batch.append_column(name, column)

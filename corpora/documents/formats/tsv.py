@@ -30,7 +30,7 @@ class Tsv(LineFormat):
     """`.tsv`."""
 
     name = "tsv"
-    extensions = (".tsv",)
+    extensions: tuple[str, ...] = (".tsv",)
     fixed_columns = ("text", "url")
 
     def parser(self, item: WorkItem, columns: tuple[str, ...]) -> TsvParser:

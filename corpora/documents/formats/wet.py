@@ -103,7 +103,9 @@ def _headers(stream: _Bytes) -> Headers | None:
     while line := stream.line():
         name, _, value = line.decode("utf-8", "replace").partition(":")
         headers[name.strip().lower()] = value.strip()
-    if line is None or not headers.get("content-length", "").isascii() or not headers["content-length"].isdigit():
+    if line is None:
+        raise Damage(f"truncated WARC: ends at byte {stream.position}, inside a record")
+    if not headers.get("content-length", "").isascii() or not headers["content-length"].isdigit():
         raise Damage(f"bad WARC: the record before byte {stream.position} has no Content-Length")
     return headers
 
