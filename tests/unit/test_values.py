@@ -64,7 +64,7 @@ def test_the_reader_and_the_draw_see_the_same_strings(tmp_path: Path, name: str,
     table = pa.table({"text": [f"uno {n}" for n in range(len(column))], of: column})
     pq.write_table(table, tmp_path / "x.parquet", row_group_size=7)
     batches = [batch for item in work_items([str(tmp_path / "x.parquet")]) for batch in read_batches(item)]
-    assert sum((batch.texts for batch in batches), []) == table.column("text").to_pylist()
+    assert [text for batch in batches for text in batch.texts] == table.column("text").to_pylist()
     half = [np.full(len(batch.texts), 0.5) for batch in batches]
     drawn = [keep_documents(b.texts, b.urls, b.timestamps, p) for b, p in zip(batches, half, strict=True)]
     again = keep(pq.read_table(tmp_path / "x.parquet"), np.full(len(table), 0.5))
@@ -110,7 +110,7 @@ def test_a_dictionary_with_a_bad_string_costs_no_other_row_group_or_batch(tmp_pa
     item = work_items([str(tmp_path / "x.parquet")])[0]
     batches = list(read_batches(item, batch_bytes=50))
     assert len(batches) > 4
-    assert sum((batch.texts for batch in batches), []) == [w.decode() for w in [*words, *words[:49]]]
+    assert [text for batch in batches for text in batch.texts] == [w.decode() for w in [*words, *words[:49]]]
     assert [row.row for batch in batches for row in batch.rejected] == [99]
     assert np.concatenate([batch.rows for batch in batches]).tolist() == list(range(99))
 
