@@ -54,7 +54,7 @@ def counted(probabilities: list[float], each: int = 100) -> QuartileCounts:
 
 def test_a_quartile_kept_below_one_per_cent_is_told():
     (line,) = lost_quartiles(counted([0.3, 0.3, 0.2, 0.004]), "more")
-    assert line == "of the highest perplexities (100 documents), 0.4% are expected to be kept (below 1%); more"
+    assert line == "of the highest perplexities (100 documents), 0.40% are expected to be kept (below 1%); more"
     assert lost_quartiles(counted([0.3, 0.3, 0.2, 0.011]), "") == []
     assert lost_quartiles(counted([0.3, 0.3, 0.2, 0.0], each=49), "") == []
     assert lost_quartiles(counted([0.003, 0.003, 0.002, 0.002]), "") == []  # little is kept of all
