@@ -36,7 +36,7 @@ from pipelines.accounts import input_identities
 from pipelines.items import ItemReader
 from pipelines.once import ItemResult
 from pipelines.runners import Progress
-from pipelines.sample_facts import column_facts, sample_facts
+from pipelines.sample_facts import column_facts, null_in_the_first_part, sample_facts
 from pipelines.settings import RunnerSettings
 from pipelines.stage import Finish, Outcome, Pass, run_stage
 
@@ -95,6 +95,7 @@ class SampleWork:
                 "sources": rows.sources.largest(),
                 **({"dropped": rows.dropped()} if self.annotations else {}),
                 **({"left_out": sorted(rows.left_out)} if rows.left_out else {}),
+                "given": sorted(rows.given),
             },
         )
 
@@ -114,6 +115,8 @@ class _ItemRows:
         self._kept = np.zeros(len(self.perplexity), np.bool_)
         self._document = np.zeros(len(self.perplexity), np.bool_)
         self.sources = SourceCounts()
+        self.given: set[str] = set()
+        """Which of url and timestamp any kept document has."""
         self.left_out: set[str] = set()
         """Fields of kept documents that nobody knew of before."""
         for name, mask in self._masks.items():
@@ -163,6 +166,9 @@ class _ItemRows:
             carried=batch.carried,
             places=chosen,
         )
+        for name, values in (("timestamp", batch.timestamps), ("url", batch.urls)):
+            if name not in self.given and any(values[i] is not None for i in chosen):
+                self.given.add(name)
         if self._work.watched and batch.carried is not None:
             self.left_out |= batch.carried.left_out(chosen)
 
@@ -277,4 +283,6 @@ def _work(
 
 def _finish(work: SampleWork, carried: Carrying, results: list[ItemResult]) -> Finish:
     facts = sample_facts(work.per, work.groups, work.annotations, results)
-    return Finish(facts={**facts, **column_facts(carried, results)})
+    late = null_in_the_first_part(results) if work.format != "parquet" else []
+    more = {"null_in_the_first_part": late} if late else {}
+    return Finish(facts={**facts, **column_facts(carried, results), **more})

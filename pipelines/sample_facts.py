@@ -25,6 +25,12 @@ def column_facts(carried: Carrying, results: list[ItemResult]) -> dict[str, Any]
     return {"columns": {name: found for name, found in facts.items() if found}} if any(facts.values()) else {}
 
 
+def null_in_the_first_part(results: Sequence[ItemResult]) -> list[str]:
+    """Which of url and timestamp the first part with documents has only null in, unlike a later one."""
+    given = [set(result.facts["given"]) for result in results if result.kept]
+    return sorted(set[str]().union(*given[1:]) - given[0]) if given else []
+
+
 def sample_facts(
     per: Per, groups: Mapping[str, FittedGroup], annotations: Sequence[AnnotationFolder], results: list[ItemResult]
 ) -> dict[str, Any]:

@@ -103,9 +103,7 @@ def _add_types(found: _Found, fields: Mapping[str, pa.DataType]) -> None:
 def _is_respelled(kind: pa.DataType) -> bool:
     import pyarrow as pa
 
-    if kind == pa.timestamp("s") or pa.types.is_date(kind):
-        return False
-    return pa.types.is_temporal(kind) or pa.types.is_floating(kind)
+    return (pa.types.is_temporal(kind) and not pa.types.is_date(kind)) or pa.types.is_floating(kind)
 
 
 def _everything(found: _Found, reserved: Sequence[str], always: bool) -> Carrying:

@@ -99,7 +99,7 @@ def is_lost(share: float, documents: int, of_all: float) -> bool:
 
 
 def lost_text(share: float) -> str:
-    return f"{100 * share:.2g}% are expected to be kept (below {100 * LOST_BELOW:g}%)"
+    return f"{100 * share:.2f}% are expected to be kept (below {100 * LOST_BELOW:g}%)"
 
 
 def _share(part: float, whole: float) -> float:

@@ -54,7 +54,12 @@ def sample_stage(
     _write_card(out, scores, outcome.manifest, card or DatasetFacts())
     counts, facts = outcome.manifest.counts, outcome.manifest.facts
     many = too_many_rejected(out / "rejected", counts, context.max_rejected)
-    warnings = [*filter(None, [facts["flat_warning"]]), *facts.get("lost_warnings", []), *_late(facts)]
+    warnings = [
+        *filter(None, [facts["flat_warning"]]),
+        *facts.get("lost_warnings", []),
+        *_late(facts),
+        *_untyped(facts),
+    ]
     rows = _rows(counts, facts)
     return StageReport("sample", outcome.state, out, rows, warnings, damaged_inputs(outcome.manifest), many, facts)
 
@@ -120,6 +125,17 @@ def _late(facts: dict[str, Any]) -> list[str]:
     return [
         f"{name}{more}: the sample lacks the fields {_some(late[name])}, because the first rows of the source lack "
         "them; --columns all keeps them"
+    ]
+
+
+def _untyped(facts: dict[str, Any]) -> list[str]:
+    """A warning if libraries that infer a column's type from the first lines can't read the others."""
+    names = facts.get("null_in_the_first_part")
+    if not names:
+        return []
+    return [
+        f"{_some(names)}: null in all of the first part, which datasets.load_dataset takes the type from: "
+        "pass it features=, or choose --format parquet"
     ]
 
 

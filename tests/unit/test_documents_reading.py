@@ -320,7 +320,7 @@ def test_parquet_rows(tmp_path: Path, kind: pa.DataType) -> None:
     assert found.texts == ["uno", "ñ\0", " "]
     assert found.rows.tolist() == [0, 3, 4]
     assert found.urls == ["u", "w", "x"]
-    assert found.timestamps == ["1970-01-01 00:00:00", "1970-01-01 00:00:03", None]
+    assert found.timestamps == ["1970-01-01 00:00:00.000", "1970-01-01 00:00:03.000", None]
     assert found.extra == {"lang": ['["es"]', None, '["pt"]'], "missing": [None] * 3}
     assert [(r.row, r.reason, r.first_bytes) for r in found.rejected] == [
         (1, "text null", b""),

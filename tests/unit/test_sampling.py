@@ -77,7 +77,8 @@ def test_stepwise_acceptance_is_bertins_and_has_no_gap():
     kernel = Stepwise(boundaries=BERTIN_BOUNDARIES)
     inside = kernel.keep_probability([B0 / 2, (B0 + B1) / 2, (B1 + B2) / 2, 2 * B2])
     assert np.round(inside, 4).tolist() == [0.2796, 1.0, 0.5836, 0.0163]
-    assert kernel.keep_probability([B0, B1, B2]).tolist() == inside[:3].tolist()
+    assert kernel.keep_probability([B0, B1, B2]).tolist() == [inside[0], inside[1], inside[3]]
+    assert kernel.keep_probability(np.nextafter(B2, 0)) == inside[2]
     above = [np.nextafter(b, np.inf) for b in (B0, B1, B2)]
     assert kernel.keep_probability(above).tolist() == inside[1:].tolist()
 

@@ -91,11 +91,11 @@ class CarriedFields:
 
 def fields_of(line: bytes) -> Fields:
     """The fields of one object, each as the JSON that it is. No field if the line isn't an object."""
-    line = line.removeprefix(BOM)
+    text = line.removeprefix(BOM).decode("utf-8", "replace")
     with contextlib.suppress(ValueError, RecursionError):
-        return _decoder.decode(line)
+        return _decoder.decode(text)
     try:
-        row = json.loads(line.decode("utf-8", "replace"))
+        row = json.loads(text)
     except (ValueError, RecursionError):
         return {}
     plain = row.items() if isinstance(row, dict) else ()

@@ -53,7 +53,7 @@ def _valid(column: Any) -> Any:
     try:
         column.validate(full=True)
     except pa.ArrowInvalid:
-        good = pa.array([_is_valid(column.slice(row, 1)) for row in range(len(column))], pa.bool_())
+        good = pa.array([_is_valid(column.take(pa.array([row]))) for row in range(len(column))], pa.bool_())
         return pc.if_else(good, column, nulls(len(column), column.type))
     return column
 
