@@ -56,11 +56,12 @@ def train_lm(
     progress(0, 100)
     reserved = ReservedWords(skip=settings.skip_symbols, where=where)
     given = texts() if callable(texts) else texts
-    small, read = _look_at_size(reserved.checked(given) if settings.words else given)
-    text: Text = SmallText() if small else _large_text(out, settings, phase)
-    _read(text, read, out, settings, progress, phase)
-    phase("counting n-grams")
-    written = text.write_model(out, settings, part_of(progress, NUMBERED, WRITTEN))
+    with _clearing_up(out):
+        small, read = _look_at_size(reserved.checked(given) if settings.words else given)
+        text: Text = SmallText() if small else _large_text(out, settings, phase)
+        _read(text, read, out, settings, progress, phase)
+        phase("counting n-grams")
+        written = text.write_model(out, settings, part_of(progress, NUMBERED, WRITTEN))
     if settings.tokenizer is not None:
         files.write_bytes(tokenizer_path(out), Path(settings.tokenizer).read_bytes())
     tokenizer_sha256 = None if settings.words else files.sha256(tokenizer_path(out))
@@ -92,6 +93,19 @@ def _claim(out: Path) -> None:
         manifest_path(out).unlink(missing_ok=True)
     except OSError as error:
         raise TamizError(f"can't write {manifest_path(out)}: {error.strerror or error}") from error
+
+
+@contextlib.contextmanager
+def _clearing_up(out: Path) -> Iterator[None]:
+    """After an error, removes the notes if they hold nothing and there is no model whose owner they tell."""
+    try:
+        yield
+    except BaseException:
+        if not out.exists():
+            with contextlib.suppress(OSError):
+                progress_folder(out).rmdir()
+                progress_folder(out).parent.rmdir()
+        raise
 
 
 def _remove_notes(out: Path) -> None:
