@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from corpora.annotations.annotator import FACTS, Annotate
 from corpora.documents.item import WorkItem
@@ -12,7 +12,7 @@ from corpora.documents.reading import read_batches
 from corpora.errors import BadArgument
 from corpora.perplexity.annotator import Perplexity, PerplexityScorer
 from corpora.perplexity.routing import LmChoice
-from corpora.perplexity.unknown_tokens import ALL, BOUNDS, PIECES, TOKENS, UNKNOWN_TOKENS, unknown_share
+from corpora.perplexity.unknown_tokens import ALL, BOUNDS, MISFIT, TOKENS, UNKNOWN_TOKENS, unknown_share
 
 MOST_ITEMS = 8  # of which documents are read, spread over all
 ITEM_BYTES = 1 << 16  # of text to read in each
@@ -23,17 +23,11 @@ _log = logging.getLogger(__name__)
 def check_known(
     items: Sequence[WorkItem],
     annotator: Perplexity,
-    annotate: Annotate,
-    phase: Callable[[str], None] | None = None,
+    annotate: PerplexityScorer,
 ) -> None:
     """Raises BadArgument if a model's tokenizer isn't its own, or if it doesn't know most of some documents."""
-    from corpora.compiled import COMPILING, nothing_compiled
-
-    assert isinstance(annotate, PerplexityScorer)
     for choice in annotator.models:
         _check_tokenizer(choice, annotate.model(choice.language).unreachable)
-    if phase and nothing_compiled():
-        phase(COMPILING)
     sums: dict[str, Counter[str]] = {TOKENS: Counter(), UNKNOWN_TOKENS: Counter()}
     for item in _spread(items):
         for fact, numbers in _counted(item, annotator, annotate).items():
@@ -48,14 +42,14 @@ def check_known(
 
 
 def _check_tokenizer(choice: LmChoice, unreachable: float) -> None:
-    if unreachable > PIECES.refuse and choice.tokenizer is None:
+    if unreachable > MISFIT.refuse and choice.tokenizer is None:
         raise BadArgument(
             f"{choice.path} is a model of pieces, and mode bertin scores raw words: choose lines or ccnet, and give "
             f"its tokenizer. {_ALL_THE_SAME}"
         )
-    if unreachable > PIECES.warn:
+    if unreachable > MISFIT.warn:
         problem = f"{choice.path}: {unreachable:.0%} of the model is words that {choice.tokenizer} never makes"
-        if unreachable > PIECES.refuse:
+        if unreachable > MISFIT.refuse:
             raise BadArgument(f"{problem}: the tokenizer is not the model's own. {_ALL_THE_SAME}")
         _log.warning("%s: is the tokenizer the model's own?", problem)
 

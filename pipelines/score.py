@@ -77,8 +77,16 @@ def score(
         inputs=input_identities(items, out),
     )
     if not settings.allow_unknown and (rebuild or not is_finished(out, made_from)):
-        check_known(items, annotator, AnnotateWork(str(out), made_from.fingerprint(), annotator).load(), phase)
+        _check(items, annotator, phase)
     return run_annotator(items, annotator, out, made_from, runner, facts={}, rebuild=rebuild, progress=progress)
+
+
+def _check(items: list[WorkItem], annotator: Perplexity, phase: Callable[[str], None] | None) -> None:
+    from corpora.compiled import COMPILING, nothing_compiled
+
+    if phase and nothing_compiled():
+        phase(COMPILING)
+    check_known(items, annotator, annotator.load())
 
 
 def normaliser_of(settings: ScoreSettings) -> Normaliser:

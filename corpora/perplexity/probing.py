@@ -56,7 +56,8 @@ class ProbingModel:
         first = int(self._tables.unigrams)
         stored = self._tables.numbers[first : first + 2 * self.num_words : 2]
         probabilities = 10.0 ** -np.abs(stored.view(np.float32).astype(np.float64))  # the sign means something else
-        probabilities[[0, self._tables.begin, self._tables.end]] = 0.0
+        for apart in (0, int(self._tables.begin), int(self._tables.end)):
+            probabilities[apart] = 0.0
         return float(probabilities[np.unique(self.word_ids(words))].sum() / probabilities.sum())
 
     def score_lines(self, words: npt.NDArray[np.uint32], offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:

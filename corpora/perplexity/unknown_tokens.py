@@ -24,6 +24,8 @@ class Bounds(NamedTuple):
 
 
 PIECES, WORDS = Bounds(0.05, 0.3), Bounds(0.25, 0.6)
+MISFIT = Bounds(0.03, 0.1)
+"""Shares of a model's unigrams that its tokenizer never makes: below 0.5% if it is its own, 2% to 70% otherwise."""
 BOUNDS: dict[ScoringMode, Bounds] = {"lines": PIECES, "ccnet": PIECES, "bertin": WORDS}
 
 
