@@ -101,9 +101,7 @@ def test_unknown_documents_are_told(models: Path, tmp_path: Path) -> None:
     assert ["tokens" in warning for warning in report.warnings] in ([], [True])
 
 
-def test_cased_models_have_their_own_normaliser(
-    models: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_cased_models_have_their_own_normaliser(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """As edugp's models: scores are those of the text with capitals and accents."""
     import sentencepiece
 

@@ -38,7 +38,7 @@ def normalise_function(normaliser: Normaliser | None) -> Callable[[str], str]:
     """The function applied to a line of text before SentencePiece."""
     if normaliser is None:
         return str
-    return normaliser
+    return normaliser.__call__
 
 
 def character_map(processor: Any, rules: Rules, normaliser: Normaliser | None) -> CharacterMap:
