@@ -44,10 +44,9 @@ def train_lm(
 ) -> dict[str, Any]:
     """Trains on `texts` (read once) and writes the model's files, LM.json last; returns what LM.json says.
 
-    out: LM.bin; the others' names follow from it. progress: called with percent done and 100; phase: with the name of
-    a step whose progress isn't known. inputs: descriptions of where the texts come from, for LM.json. extra: more
-    fields for LM.json, called after all texts are read. where: says where the last text comes from, for errors.
-    A training that is interrupted leaves what SentencePiece trained in `lm_json.progress_folder`, for the next one.
+    out: LM.bin. progress: called with percent done and 100; phase: with the name of a step of unknown length. inputs:
+    descriptions of where the texts come from, for LM.json; extra: more of its fields, called after all texts are
+    read. where: says where the last text comes from. An interrupted training leaves what SentencePiece trained.
     Raises BadArgument for texts without a sentence or too small for the vocabulary, DamagedFile for a bad tokenizer,
     TamizError for reserved words, for more text than 32 bits can count, or for a failed write.
     """
@@ -57,8 +56,7 @@ def train_lm(
     reserved = ReservedWords(skip=settings.skip_symbols, where=where)
     given = texts() if callable(texts) else texts
     with _clearing_up(out):
-        small, read = _look_at_size(reserved.checked(given) if settings.words else given)
-        text: Text = SmallText() if small else _large_text(out, settings, phase)
+        text, read = _text_of(reserved.checked(given) if settings.words else given, out, settings, phase)
         _read(text, read, out, settings, progress, phase)
         phase("counting n-grams")
         written = text.write_model(out, settings, part_of(progress, NUMBERED, WRITTEN))
@@ -148,6 +146,13 @@ def _look_at_size(texts: Iterable[str]) -> tuple[bool, Iterator[str]]:
         if size >= SMALL_INPUT:
             return False, itertools.chain(head, source)
     return True, iter(head)
+
+
+def _text_of(
+    texts: Iterable[str], out: Path, settings: LmSettings, phase: Callable[[str], None]
+) -> tuple[Text, Iterator[str]]:
+    small, read = _look_at_size(texts)
+    return SmallText() if small else _large_text(out, settings, phase), read
 
 
 def _large_text(out: Path, settings: LmSettings, phase: Callable[[str], None]) -> Text:

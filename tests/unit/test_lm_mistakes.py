@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -103,10 +104,14 @@ def test_kernels_need_the_compiler() -> None:
     assert done.stdout.count("\n") == 1
 
 
+def _open_full(*_: object) -> IO[bytes]:
+    return open("/dev/full", "wb")
+
+
 def test_a_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """/dev/full takes nothing: what numpy's own tofile says of it is '8 requested and 0 written'."""
     from corpora.perplexity import kenlm_binary
 
-    monkeypatch.setattr(kenlm_binary, "open", lambda *_: Path("/dev/full").open("wb"), raising=False)
+    monkeypatch.setattr(kenlm_binary, "open", _open_full, raising=False)
     with pytest.raises(TamizError, match="No space left on device"):
         train_lm(TEXTS, tmp_path / "lm.bin", settings=WORDS)
