@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -9,20 +10,24 @@ from corpora.annotations.annotator import FACTS, Annotate
 from corpora.documents.item import WorkItem
 from corpora.documents.reading import read_batches
 from corpora.errors import BadArgument
-from corpora.perplexity.annotator import Perplexity
+from corpora.perplexity.annotator import Perplexity, PerplexityScorer
 from corpora.perplexity.routing import LmChoice
-from corpora.perplexity.unknown_tokens import ALL, BOUNDS, TOKENS, UNKNOWN_TOKENS, unknown_share
+from corpora.perplexity.unknown_tokens import ALL, BOUNDS, MISFIT, TOKENS, UNKNOWN_TOKENS, unknown_share
 
 MOST_ITEMS = 8  # of which documents are read, spread over all
 ITEM_BYTES = 1 << 16  # of text to read in each
+_ALL_THE_SAME = "To score all the same, pass --allow-unknown (score.allow_unknown = true)"
+_log = logging.getLogger(__name__)
 
 
 def check_known(
     items: Sequence[WorkItem],
     annotator: Perplexity,
-    annotate: Annotate,
+    annotate: PerplexityScorer,
 ) -> None:
-    """Raises BadArgument if a model doesn't know most of what some documents consist of."""
+    """Raises BadArgument if a model's tokenizer isn't its own, or if it doesn't know most of some documents."""
+    for choice in annotator.models:
+        _check_tokenizer(choice, annotate.model(choice.language).unreachable)
     sums: dict[str, Counter[str]] = {TOKENS: Counter(), UNKNOWN_TOKENS: Counter()}
     for item in _spread(items):
         for fact, numbers in _counted(item, annotator, annotate).items():
@@ -34,6 +39,19 @@ def check_known(
         bound = BOUNDS[annotator.mode(choice)].refuse
         if share is not None and share > bound:
             raise BadArgument(_refusal(choice, annotator.mode(choice), share, tokens, bound))
+
+
+def _check_tokenizer(choice: LmChoice, unreachable: float) -> None:
+    if unreachable > MISFIT.refuse and choice.tokenizer is None:
+        raise BadArgument(
+            f"{choice.path} is a model of pieces, and mode bertin scores raw words: choose lines or ccnet, and give "
+            f"its tokenizer. {_ALL_THE_SAME}"
+        )
+    if unreachable > MISFIT.warn:
+        problem = f"{choice.path}: {unreachable:.0%} of the model is words that {choice.tokenizer} never makes"
+        if unreachable > MISFIT.refuse:
+            raise BadArgument(f"{problem}: the tokenizer is not the model's own. {_ALL_THE_SAME}")
+        _log.warning("%s: is the tokenizer the model's own?", problem)
 
 
 def _spread(items: Sequence[WorkItem]) -> list[WorkItem]:
@@ -58,5 +76,5 @@ def _refusal(choice: LmChoice, mode: str, share: float, tokens: int, bound: floa
     )
     return (
         f"{choice.path} doesn't know {share:.0%} of {tokens:,} tokens of the documents, at most {bound:.0%} are "
-        f"sensible: {cause} To score all the same, pass --allow-unknown (score.allow_unknown = true)"
+        f"sensible: {cause} {_ALL_THE_SAME}"
     )

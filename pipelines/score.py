@@ -75,7 +75,7 @@ def score(
         inputs=input_identities(items, out),
     )
     if not settings.allow_unknown and (rebuild or not is_finished(out, made_from)):
-        check_known(items, annotator, AnnotateWork(str(out), made_from.fingerprint(), annotator).load())
+        check_known(items, annotator, annotator.load())
     return run_annotator(items, annotator, out, made_from, runner, facts={}, rebuild=rebuild, progress=progress)
 
 

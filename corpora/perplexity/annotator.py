@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from corpora.annotations.annotator import FACTS, REASON, Annotate, Annotator
+from corpora.annotations.annotator import FACTS, REASON, Annotator
 from corpora.documents.batches import DocumentBatch
 from corpora.documents.groups import check_language_column, language_of_item, language_of_value
 from corpora.documents.item import WorkItem
@@ -82,9 +82,9 @@ class Perplexity(Annotator, frozen=True, kw_only=True, tag="perplexity"):
         """The mode that the model of `choice` is used in."""
         return _resolved(choice).mode
 
-    def load(self) -> Annotate:
+    def load(self) -> PerplexityScorer:
         """A single model is loaded now; with several models, each is loaded at its first document."""
-        scorer = _Scorer(self if self.content else self.pinned())
+        scorer = PerplexityScorer(self if self.content else self.pinned())
         if len(self.models) == 1:
             scorer.model(self.models[0].language)
         return scorer
@@ -124,7 +124,7 @@ def _load(choice: LmChoice, expected: Content) -> PerplexityModel:
     )
 
 
-class _Scorer:
+class PerplexityScorer:
     """Annotates batches of documents. Threads share its models, but each has a word cache."""
 
     def __init__(self, settings: Perplexity) -> None:
@@ -134,6 +134,7 @@ class _Scorer:
         self._loaded: Loaded[PerplexityModel] = Loaded(size=len(settings.models))
 
     def model(self, language: str | None) -> PerplexityModel:
+        """The model of the language, or the only one. Raises as `PerplexityModel` does."""
         choice = self._choices[language]
         return self._loaded.get(language, lambda: _load(choice, self._content[choice]))
 

@@ -27,6 +27,8 @@ class LmFiles:
     tokenizer: Path | None
     sha256: dict[str, str | None]
     normaliser: Normaliser = CCNET
+    foreign: bool = False
+    """Whether no LM.json says what belongs together."""
 
 
 def check_is_file(path: str | Path) -> Path:
@@ -69,7 +71,7 @@ def resolve_lm(
         return _described(lm, header, chosen, mode, manifest)
     if mode == "bertin" and normaliser != CCNET:
         raise BadArgument(f"{lm}: mode bertin scores raw words: leave lower_case and remove_accents out")
-    return replace(_foreign(lm, header, chosen, mode, trust), normaliser=normaliser)
+    return replace(_foreign(lm, header, chosen, mode, trust), normaliser=normaliser, foreign=True)
 
 
 def _described(lm: Path, header: LmHeader, tokenizer: Path | None, mode: str | None, manifest: LmManifest) -> LmFiles:

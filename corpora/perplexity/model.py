@@ -16,8 +16,10 @@ processes share its pages.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from string import ascii_lowercase
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -25,15 +27,17 @@ import numpy.typing as npt
 from corpora.perplexity.lm_files import LmFiles, resolve_lm
 from corpora.perplexity.lm_manifest import recorded_sha256
 from corpora.perplexity.pieces import load_tokenizer, unseen_pieces
-from corpora.perplexity.with_kenlm import load_kenlm
+from corpora.perplexity.with_kenlm import load_kenlm, mass_of
 from corpora.text.normalise import CCNET, Normaliser
 
 if TYPE_CHECKING:
     from corpora.perplexity.line_scorers import LineScorer
+    from corpora.perplexity.probing import ProbingModel
     from corpora.perplexity.text_batches import Texts
 
 __all__ = ["PerplexityModel", "Scores", "recorded_sha256"]
 
+FEW_LETTERS = 10
 _FAST = "probing"  # the file type that is read without kenlm
 _log = logging.getLogger(__name__)
 _said: set[str] = set()
@@ -76,10 +80,14 @@ class PerplexityModel:
         self._more = (trust, normaliser)
         self._files = resolve_lm(path, tokenizer, mode, trust=trust, normaliser=normaliser)
         self.mode = self._files.mode
-        self._score_lines = _line_scorer(self._files)
+        self._score_lines, self.unreachable = _line_scorer(self._files)
 
     def __reduce__(self) -> tuple[object, ...]:
         return _reopened, (*self._arguments, *self._more)
+
+    unreachable: float
+    """How much of a foreign model's unigram probability is words that the tokenizer never makes: hardly any, if it is
+    the model's own. 0 for a model with LM.json. In mode bertin, 1 if a foreign model is one of pieces."""
 
     @property
     def order(self) -> int:
@@ -138,8 +146,8 @@ def _reopened(
     return PerplexityModel(path, tokenizer, mode, trust=trust, normaliser=normaliser)
 
 
-def _line_scorer(lm: LmFiles) -> LineScorer:
-    """The fastest scorer that gives kenlm's scores."""
+def _line_scorer(lm: LmFiles) -> tuple[LineScorer, float]:
+    """The fastest scorer that gives kenlm's scores, and the model's share of words that its tokenizer can't make."""
     from corpora.perplexity import line_scorers
     from corpora.perplexity.probing import ProbingModel
 
@@ -150,19 +158,34 @@ def _line_scorer(lm: LmFiles) -> LineScorer:
     if lm.header.type != _FAST:
         model = load_kenlm(lm.path)
         _say(f"{lm.path}: {lm.header.type}, so kenlm scores it line by line: a probing binary is much faster")
-        return line_scorers.KenlmScorer(model, processor, lm.mode, lm.normaliser)
+        unreachable = _unreachable(lm, processor, lambda pieces: mass_of(model, pieces))
+        return line_scorers.KenlmScorer(model, processor, lm.mode, lm.normaliser), unreachable
     ngrams = ProbingModel(lm.path, lm.header)
     if lm.tokenizer is None:
-        return line_scorers.RawWordScorer(ngrams)
+        return line_scorers.RawWordScorer(ngrams), float(lm.foreign and _is_of_pieces(ngrams))
 
     from corpora.encoding.sentencepiece.word_pieces import why_not
 
     tokenizer = lm.tokenizer.read_bytes()
+    unreachable = _unreachable(lm, processor, lambda pieces: ngrams.mass_of([piece.encode() for piece in pieces]))
     reason = why_not(tokenizer)
     if reason is not None:
         _say(f"{lm.tokenizer}: {reason}, so SentencePiece encodes every line, which is much slower")
-        return line_scorers.SentencePieceScorer(ngrams, processor, lm.mode, lm.normaliser)
-    return line_scorers.WordPieceScorer(ngrams, tokenizer, processor, lm.mode, lm.normaliser)
+        return line_scorers.SentencePieceScorer(ngrams, processor, lm.mode, lm.normaliser), unreachable
+    return line_scorers.WordPieceScorer(ngrams, tokenizer, processor, lm.mode, lm.normaliser), unreachable
+
+
+def _is_of_pieces(ngrams: ProbingModel) -> bool:
+    """Whether the words are SentencePiece's: of `▁` and a letter, no text has many as words."""
+    letters = [f"▁{letter}".encode() for letter in ("", *ascii_lowercase)]
+    return int(np.count_nonzero(ngrams.word_ids(letters))) >= FEW_LETTERS
+
+
+def _unreachable(lm: LmFiles, processor: Any, mass_of: Callable[[list[str]], float]) -> float:
+    """A model's words are the pieces of its own tokenizer, and what that leaves as unknown: hardly anything."""
+    if not lm.foreign or processor is None:
+        return 0.0
+    return max(0.0, 1.0 - mass_of(processor.id_to_piece(list(range(processor.get_piece_size())))))
 
 
 def _say(slow: str) -> None:

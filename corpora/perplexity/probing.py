@@ -51,6 +51,15 @@ class ProbingModel:
         """The ids of words by KenLM's hash of them."""
         return find_words(self._vocabulary, hashes, self.num_words)
 
+    def mass_of(self, words: Sequence[bytes]) -> float:
+        """The share of all unigrams' probability that these words have; `<s>`, `</s>` and `<unk>` don't count."""
+        first = int(self._tables.unigrams)
+        stored = self._tables.numbers[first : first + 2 * self.num_words : 2]
+        probabilities = 10.0 ** -np.abs(stored.view(np.float32).astype(np.float64))  # the sign means something else
+        for apart in (0, int(self._tables.begin), int(self._tables.end)):
+            probabilities[apart] = 0.0
+        return float(probabilities[np.unique(self.word_ids(words))].sum() / probabilities.sum())
+
     def score_lines(self, words: npt.NDArray[np.uint32], offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
         """log10 of the probability of each line, float32[lines]: `kenlm.Model.score`, with `<s>` and `</s>`.
 

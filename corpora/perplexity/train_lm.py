@@ -42,10 +42,9 @@ def train_lm(
 ) -> dict[str, Any]:
     """Trains on `texts` (read once) and writes the model's files, LM.json last; returns what LM.json says.
 
-    out: LM.bin; the others' names follow from it. progress: called with percent done and 100; phase: with the name of
-    a step whose progress isn't known. inputs: descriptions of where the texts come from, for LM.json. extra: more
-    fields for LM.json, called after all texts are read. where: says where the last text comes from, for errors.
-    A training that is interrupted leaves what SentencePiece trained in `lm_json.progress_folder`, for the next one.
+    out: LM.bin. progress: called with percent done and 100; phase: with the name of a step of unknown length. inputs:
+    descriptions of where the texts come from, for LM.json; extra: more of its fields, called after all texts are
+    read. where: says where the last text comes from. An interrupted training leaves what SentencePiece trained.
     Raises BadArgument for texts without a sentence or too small for the vocabulary, DamagedFile for a bad tokenizer,
     TamizError for reserved words, for more text than 32 bits can count, or for a failed write.
     """
@@ -54,11 +53,11 @@ def train_lm(
     progress(0, 100)
     reserved = ReservedWords(skip=settings.skip_symbols, where=where)
     given = texts() if callable(texts) else texts
-    small, read = _look_at_size(reserved.checked(given) if settings.words else given)
-    text: Text = SmallText() if small else _large_text(out, settings)
-    _read(text, read, out, settings, progress, phase)
-    phase("counting n-grams")
-    written = text.write_model(out, settings, part_of(progress, NUMBERED, WRITTEN))
+    with _clearing_up(out):
+        text, read = _text_of(reserved.checked(given) if settings.words else given, out, settings)
+        _read(text, read, out, settings, progress, phase)
+        phase("counting n-grams")
+        written = text.write_model(out, settings, part_of(progress, NUMBERED, WRITTEN))
     if settings.tokenizer is not None:
         files.write_bytes(tokenizer_path(out), Path(settings.tokenizer).read_bytes())
     tokenizer_sha256 = None if settings.words else files.sha256(tokenizer_path(out))
@@ -90,6 +89,19 @@ def _claim(out: Path) -> None:
         manifest_path(out).unlink(missing_ok=True)
     except OSError as error:
         raise TamizError(f"can't write {manifest_path(out)}: {error.strerror or error}") from error
+
+
+@contextlib.contextmanager
+def _clearing_up(out: Path) -> Iterator[None]:
+    """After an error, removes the notes if they hold nothing and there is no model whose owner they tell."""
+    try:
+        yield
+    except BaseException:
+        if not out.exists():
+            with contextlib.suppress(OSError):
+                progress_folder(out).rmdir()
+                progress_folder(out).parent.rmdir()
+        raise
 
 
 def _remove_notes(out: Path) -> None:
@@ -132,6 +144,11 @@ def _look_at_size(texts: Iterable[str]) -> tuple[bool, Iterator[str]]:
         if size >= SMALL_INPUT:
             return False, itertools.chain(head, source)
     return True, iter(head)
+
+
+def _text_of(texts: Iterable[str], out: Path, settings: LmSettings) -> tuple[Text, Iterator[str]]:
+    small, read = _look_at_size(texts)
+    return SmallText() if small else _large_text(out, settings), read
 
 
 def _large_text(out: Path, settings: LmSettings) -> Text:

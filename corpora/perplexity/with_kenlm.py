@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from corpora import extras
 from corpora.errors import DamagedFile, TamizError
+
+
+def mass_of(model: Any, pieces: Sequence[str]) -> float:
+    """As `ProbingModel.mass_of`, for a `kenlm.Model`, whose unigrams can't be listed: they add up to 1."""
+    apart = {"<s>", "</s>", "<unk>"}
+    probabilities = {word: 10.0 ** model.score(word, bos=False, eos=False) for word in ("<unk>", "</s>")}
+    known = {piece for piece in pieces if piece in model} - apart
+    mass = sum(10.0 ** model.score(piece, bos=False, eos=False) for piece in sorted(known))
+    return float(mass / (1.0 - sum(probabilities.values())))
 
 
 def load_kenlm(path: Path) -> Any:

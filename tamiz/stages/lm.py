@@ -198,6 +198,7 @@ def _rows(content: Manifest, out: Path) -> list[tuple[str, str]]:
     return [
         ("documents", count(content.counts["kept"])),
         ("sentences", f"{facts['sentences']:,} ({facts['blank_lines']:,} blank lines skipped)"),
+        *([("reserved words skipped", count(facts["skipped_symbols"]))] if "skipped_symbols" in facts else []),
         ("n-grams, by order", " / ".join(count(n) for n in facts["counts"])),
         ("size", size(out.stat().st_size)),
         ("mode", str(facts["mode"])),

@@ -36,7 +36,9 @@ class CharacterMap(NamedTuple):
 
 def normalise_function(normaliser: Normaliser | None) -> Callable[[str], str]:
     """The function applied to a line of text before SentencePiece."""
-    return str if normaliser is None else normaliser
+    if normaliser is None:
+        return str
+    return normaliser.__call__
 
 
 def character_map(processor: Any, rules: Rules, normaliser: Normaliser | None) -> CharacterMap:
