@@ -57,6 +57,7 @@ def write_report(
     """
     scored = find(folder, scores, inputs)
     home = folder / "report"
+    files.remove_temporary(home)  # what a killed report left
     with progress("scores") as update:
         summary = summarise(_counted(item_rows(scored), len(scored.items), update))
     if not summary.groups:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from corpora import manifest
+from corpora.verify import verify
 from tamiz.log import RunLog
 from tamiz.report import stages
 from tamiz.report.folders import find
@@ -166,3 +167,13 @@ def test_a_stage_says_each_thing_once():
     assert len(names) == len(set(names))
     assert names == ["rows read", "documents kept", "documents sampled out", "size of the text", "time",
                      "ids of the text in a row", "files", "fingerprint"]  # fmt: skip
+
+
+def test_what_a_killed_report_left_is_removed(corpus, tmp_path):
+    shutil.copytree(corpus[0] / "scores", tmp_path / "scores")
+    left = tmp_path / "scores" / "report" / "length.png.tmp-0123456789ab"
+    left.parent.mkdir()
+    left.write_bytes(b"half a plot")
+    write_report(tmp_path / "scores")
+    assert not left.exists()
+    assert verify(tmp_path / "scores")[1] == []
