@@ -124,10 +124,13 @@ def _quartiles(found: Mapping[str, Any]) -> str:
 
 
 def _sources(content: Manifest) -> list[tuple[str, str, str, str]]:
-    """The sources by the names of their files, the largest first."""
+    """The sources, the largest first: those that the sample counted, else those of the file names."""
     read: Counter[str] = Counter()
     kept: Counter[str] = Counter()
-    for item in content.items:
+    counted = content.facts.get("sources", {})
+    for name, one in counted.items():
+        read[name], kept[name] = one["documents"], one["kept"]
+    for item in content.items if not counted else ():
         name = source_of(str(item["name"]))
         read[name] += item.get("read", 0)
         kept[name] += item.get("kept", 0)
