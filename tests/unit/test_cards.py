@@ -11,6 +11,7 @@ import yaml
 from corpora import manifest
 from corpora.sampling.methods import sample_settings
 from corpora.verify import verify
+from tamiz.cards.dataset import DatasetFacts, dataset_card
 from tamiz.cards.model import CardFacts
 from tamiz.recipes.load import load
 from tamiz.stages.common import Context
@@ -101,6 +102,22 @@ def test_a_sample_has_a_card_by_which_datasets_loads_it(sampled, fmt, monkeypatc
 
     by_front_matter = datasets.load_dataset(str(home), split="train")
     assert by_front_matter["text"] == documents["text"]
+
+
+def test_the_card_lists_the_columns_and_sources_that_the_sample_has(sampled):
+    content = manifest.read(sampled[0] / "parquet")
+    content.facts |= {"columns": {"carried": ["id", "a|b"]}, "sources": {"x.org": {"documents": 1000, "kept": 5}}}
+    content.made_from.settings["method"] = "buckets"
+    text = dataset_card(content, DatasetFacts(sources=("mc4-es: Xue et al.",)))
+    for said in (
+        "| bucket | of",
+        "| id | as in",
+        "| a\\|b |",
+        "| x.org | 1,000 | 5 | 0.0050 |",
+        "| mc4-es: Xue et al. |",
+    ):
+        assert said in text
+    assert "| news |" not in text
 
 
 def test_an_edited_card_is_kept_and_a_missing_one_is_written(sampled):
