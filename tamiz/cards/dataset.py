@@ -54,7 +54,7 @@ def dataset_card(content: Manifest, facts: DatasetFacts) -> str:
         f"# {facts.title}\n",
         "Documents drawn by their perplexity under a language model, by tamiz.\n",
         _use(data_files),
-        "## Columns\n\n" + table(_COLUMNS.items(), ("column", "content")),
+        "## Columns\n\n" + table(_columns(content), ("column", "content")),
         "## Documents\n\n" + table(_documents(content, facts)),
         "## Sampling\n\n" + table(_sampling(content, facts)) + _quartiles(content.facts),
         "## Sources\n\n" + table(_sources(content), ("source", "documents read", "kept", "kept share")),
@@ -62,6 +62,13 @@ def dataset_card(content: Manifest, facts: DatasetFacts) -> str:
         "and may contain personal data.\n",
     ]
     return "\n".join(parts)
+
+
+def _columns(content: Manifest) -> list[tuple[str, str]]:
+    """The columns of every sample, those that the method adds, and those carried over from the inputs."""
+    bucket = [("bucket", "of the perplexity")] if content.made_from.settings.get("method") == "buckets" else []
+    carried = content.facts.get("columns", {}).get("carried", [])
+    return [*_COLUMNS.items(), *bucket, *((name, "as in the source, or null") for name in carried)]
 
 
 def _use(data_files: str) -> str:
@@ -124,10 +131,13 @@ def _quartiles(found: Mapping[str, Any]) -> str:
 
 
 def _sources(content: Manifest) -> list[tuple[str, str, str, str]]:
-    """The sources by the names of their files, the largest first."""
+    """The sources, the largest first: those that the sample counted, else those of the file names."""
     read: Counter[str] = Counter()
     kept: Counter[str] = Counter()
-    for item in content.items:
+    counted = content.facts.get("sources", {})
+    for name, one in counted.items():
+        read[name], kept[name] = one["documents"], one["kept"]
+    for item in content.items if not counted else ():
         name = source_of(str(item["name"]))
         read[name] += item.get("read", 0)
         kept[name] += item.get("kept", 0)

@@ -1,10 +1,25 @@
-"""Building blocks of cards: YAML front matter and tables."""
+"""Building blocks of cards: YAML front matter and tables; and how a card joins a finished folder."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
+
+from corpora import files, manifest
+from corpora.manifest import Manifest
+
+NAME = "README.md"
+
+
+def add_card(folder: Path, content: Manifest, text: Callable[[], str]) -> None:
+    """Writes the card of a finished folder and lists it in its manifest, as derived from it. A card that is there
+    stays: it may have been edited."""
+    if NAME in {r.path for r in content.derived} and (folder / NAME).is_file():
+        return
+    files.write_bytes(folder / NAME, text().encode())
+    manifest.add_derived(folder, [folder / NAME])
 
 
 def front_matter(fields: Mapping[str, Any]) -> str:

@@ -16,7 +16,7 @@ from corpora.manifest import InputIdentity, Manifest
 from tamiz.console import size
 from tamiz.log import without_secrets
 from tamiz.report.folders import Scored
-from tamiz.report.html import checksum, code, folded, low, pairs, table
+from tamiz.report.html import checksum, code, escaped, folded, low, pairs, table
 from tamiz.report.runlog import Logged, last_command
 from tamiz.report.values import name_of, percent
 from tamiz.stages.sample import kernel_text
@@ -157,7 +157,10 @@ def sampler(scored: Scored) -> str:
         if asked.get(key) is not None:
             rows.append((name, _shares(asked[key]) if key == "keep" else f"{asked[key]:,}"))
     rows += [("kept share, expected", percent(facts["expected_share"]))] if "expected_share" in facts else []
-    return pairs(("what", "value"), rows) + _quartiles(facts) + _groups(facts.get("groups", {}))
+    told = [facts.get("flat_warning"), *facts.get("lost_warnings", [])]
+    warnings = "".join(f'<p class="problem">{escaped(line)}</p>' for line in told if line)
+    tables = _quartiles(facts) + _groups(facts.get("groups", {})) + _sources(facts.get("sources", {}), asked)
+    return pairs(("what", "value"), rows) + warnings + tables
 
 
 def _shares(keep: float | Mapping[str, float]) -> str:
@@ -212,6 +215,19 @@ def _groups(groups: Mapping[str, Mapping[str, Any]]) -> str:
         rows.append(["…", f"{len(groups) - MOST_GROUPS:,} more", *[""] * 7])
     header = ("group", "documents", "kept", "kept share", "quartile 1", "2", "3", "4", "keep probability")
     return "<h3>Groups</h3>" + table(header, rows, (False, *[True] * 7, False))
+
+
+def _sources(sources: Mapping[str, Mapping[str, Any]], asked: Mapping[str, Any]) -> str:
+    """The kept share of each source, if sources are not those of the file names, which have their own table."""
+    by = asked.get("source_by")
+    if not by or not sources:
+        return ""
+    rows = [
+        (name, f"{one['documents']:,}", f"{one['kept']:,}", share(one["kept"], one["documents"]))
+        for name, one in sources.items()
+    ]
+    drawn = table(("source", "documents", "kept", "kept share"), rows, (False, True, True, True))
+    return f"<h3>Sources by {escaped(by)}</h3>{drawn}"
 
 
 def _group(name: str, group: Mapping[str, Any]) -> list[str]:

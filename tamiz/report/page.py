@@ -64,6 +64,7 @@ def write_report(
 
 def _write(folder: Path, scored: Scored, remote: bool) -> Path:
     home = folder / "report"
+    files.remove_temporary(home)  # what a killed report left
     with progress("scores") as update:
         summary = summarise(_counted(item_rows(scored), len(scored.items), update))
     if not summary.groups:

@@ -9,19 +9,19 @@ from typing import Any
 
 import msgspec
 
-from corpora import files, manifest
+from corpora import manifest
 from corpora.documents.groups import UNKNOWN
 from corpora.documents.sources import Inputs
 from corpora.manifest import Manifest
 from corpora.sampling.methods import DEFAULT_METHOD, METHODS, SampleSettings
 from corpora.verify import bad_rows
 from tamiz.cards.dataset import DatasetFacts, dataset_card
+from tamiz.cards.markdown import add_card
 from tamiz.console import count, progress
 from tamiz.recipes.schema import Recipe, Section
 from tamiz.stages.common import Context, Plan, Stage, StageReport, check_local, damaged_inputs
 from tamiz.stages.described import languages_of, sources_of
 
-CARD = "README.md"
 SHOWN = 8  # groups in a summary
 
 
@@ -51,7 +51,7 @@ def sample_stage(
             rebuild=context.rebuild,
             progress=update,
         )
-    _write_card(out, scores, outcome.manifest, card or DatasetFacts())
+    add_card(out, outcome.manifest, lambda: _card(scores, outcome.manifest, card or DatasetFacts()))
     counts, facts = outcome.manifest.counts, outcome.manifest.facts
     many = too_many_rejected(out / "rejected", counts, context.max_rejected)
     warnings = [
@@ -64,20 +64,15 @@ def sample_stage(
     return StageReport("sample", outcome.state, out, rows, warnings, damaged_inputs(outcome.manifest), many, facts)
 
 
-def _write_card(out: Path, scores: Path, content: Manifest, card: DatasetFacts) -> None:
-    """Writes OUT/README.md and lists it in the manifest, unless it is listed already: it may have been edited."""
-    if CARD in {r.path for r in content.derived} and (out / CARD).is_file():
-        return
-    per_language = content.facts["per"] == "language" and list(content.facts["groups"])
-    languages = tuple(name for name in per_language or () if name != UNKNOWN)
+def _card(scores: Path, content: Manifest, card: DatasetFacts) -> str:
+    languages = [name for name in content.facts["groups"] if content.facts["per"] == "language" and name != UNKNOWN]
     facts = msgspec.structs.replace(
         card,
         sampler=kernels_text(content.facts),
         language_model=_language_model(manifest.read(scores)),
-        languages=card.languages or languages,
+        languages=card.languages or tuple(languages),
     )
-    files.write_bytes(out / CARD, dataset_card(content, facts).encode())
-    manifest.add_derived(out, [out / CARD])
+    return dataset_card(content, facts)
 
 
 def _language_model(scored: Manifest) -> str:

@@ -12,6 +12,8 @@ from corpora.documents.items import work_items
 from corpora.documents.sources import Inputs
 from corpora.locks import locked
 from corpora.manifest import MadeFrom, Manifest, State
+from tamiz.cards.markdown import add_card
+from tamiz.cards.tokenizer import tokenizer_card
 from tamiz.console import count, progress
 from tamiz.recipes.schema import Section
 from tamiz.stages.common import Context, Plan, Stage, StageReport, damaged_inputs
@@ -47,7 +49,7 @@ class TokenizerSource(TokenizerSettings, frozen=True, kw_only=True):
 
 
 def tokenizer_stage(patterns: Inputs, out: Path, settings: TokenizerSettings, context: Context) -> StageReport:
-    """Makes sure that `out` holds the trained tokenizer."""
+    """Makes sure that `out` holds the trained tokenizer and its card."""
     items = work_items(patterns, ITEM_BYTES)
     from pipelines.accounts import input_identities, too_many_rejected
 
@@ -59,6 +61,7 @@ def tokenizer_stage(patterns: Inputs, out: Path, settings: TokenizerSettings, co
     )
     make = _from_words if settings.learns_from_words else _from_documents
     state, done = make(items, out, made_from, settings, context)
+    add_card(out, done, lambda: tokenizer_card(done))
     many = too_many_rejected(out / "rejected", done.counts, context.max_rejected)
     return StageReport("tokenizer", state, out, _rows(done), (), damaged_inputs(done), many, done.facts)
 

@@ -81,10 +81,16 @@ def _made_from(shards: Path, tokenizer: Path, model: ModelSettings, settings: Tr
     content = manifest.read_finished(shards, "shards")
     rows = [r for r in content.files if not r.path.startswith("rejected/")]
     inputs = [InputIdentity(name=r.path, size=r.bytes, sha256=r.sha256) for r in rows]
-    parts = [p for p in sorted(tokenizer.glob("*")) if p.is_file() and p.name != manifest.NAME]
+    others = {manifest.NAME, *_derived(tokenizer)}
+    parts = [p for p in sorted(tokenizer.glob("*")) if p.is_file() and p.name not in others]
     inputs += [manifest.local_identity(p, f"tokenizer/{p.name}") for p in parts if not manifest.is_aside(p)]
     plain = {"model": msgspec.to_builtins(model), "train": msgspec.to_builtins(settings)}
     return MadeFrom(stage="train", algorithm=ALGORITHM, settings=plain, inputs=inputs)
+
+
+def _derived(folder: Path) -> set[str]:
+    """What is made from a tokenizer of tamiz and isn't part of it, such as its card."""
+    return {r.path for r in manifest.read(folder).derived} if manifest.is_tamiz_folder(folder) else set()
 
 
 def require_torch() -> None:

@@ -11,16 +11,20 @@ import yaml
 from corpora import manifest
 from corpora.sampling.methods import sample_settings
 from corpora.verify import verify
+from tamiz.cards.dataset import DatasetFacts, dataset_card
 from tamiz.cards.model import CardFacts
 from tamiz.recipes.load import load
 from tamiz.stages.common import Context
 from tamiz.stages.sample import sample_stage
+from tamiz.stages.tokenizer import tokenizer_stage
+from tamiz.stages.train import _made_from as train_made_from
 from tamiz.stages.train import train_stage
 from tamiz.trainer.families.llama import Llama
 from tamiz.trainer.families.t5 import T5
 from tamiz.trainer.settings import TrainSettings
 from tests.make_scores import scored_corpus
 from tests.make_shards import VOCAB_SIZE, make_shards, make_tokenizer
+from tokenizer_train.settings import TokenizerSettings
 
 MODELS = {
     "span-corruption": T5(vocab_size=VOCAB_SIZE, num_layers=1, num_decoder_layers=1, d_model=16, d_ff=16, d_kv=4,
@@ -100,6 +104,22 @@ def test_a_sample_has_a_card_by_which_datasets_loads_it(sampled, fmt, monkeypatc
     assert by_front_matter["text"] == documents["text"]
 
 
+def test_the_card_lists_the_columns_and_sources_that_the_sample_has(sampled):
+    content = manifest.read(sampled[0] / "parquet")
+    content.facts |= {"columns": {"carried": ["id", "a|b"]}, "sources": {"x.org": {"documents": 1000, "kept": 5}}}
+    content.made_from.settings["method"] = "buckets"
+    text = dataset_card(content, DatasetFacts(sources=("mc4-es: Xue et al.",)))
+    for said in (
+        "| bucket | of",
+        "| id | as in",
+        "| a\\|b |",
+        "| x.org | 1,000 | 5 | 0.0050 |",
+        "| mc4-es: Xue et al. |",
+    ):
+        assert said in text
+    assert "| news |" not in text
+
+
 def test_an_edited_card_is_kept_and_a_missing_one_is_written(sampled):
     folder, patterns = sampled
     home = folder / "parquet"
@@ -138,3 +158,23 @@ def test_a_licence_that_is_stated_is_in_the_card(tmp_path):
     train_stage(shards, tokenizer, tmp_path / "model", MODELS["span-corruption"], settings, Context(), facts)
     head = front((tmp_path / "model" / "README.md").read_text())
     assert (head["license"], head["language"]) == ("cc-by-4.0", ["es", "pt"])
+
+
+def test_a_tokenizer_has_a_card_that_training_does_not_depend_on(tmp_path, monkeypatch, capsys):
+    home = tmp_path / "tokenizer"
+    (tmp_path / "text.jsonl").write_text('{"text": "uno, dos, tres y cuatro"}\n' * 3)
+    wanted = TokenizerSettings(kind="bytes", vocab_size=384, extra_ids=125)
+    tokenizer_stage([str(tmp_path / "text.jsonl")], home, wanted, Context())
+    text = (home / "README.md").read_text()
+    assert verify(home)[1] == []
+    assert "# A tokenizer of 384 ids" in text
+    assert [r.path for r in manifest.read(home).derived] == ["README.md"]
+    shards = make_shards(tmp_path / "shards", tokenizer=home, vocab_size=384)
+    made_from = train_made_from(
+        shards, home, MODELS["span-corruption"], TrainSettings(steps=1, batch_size=1, learning_rate=0.1)
+    )
+    assert "tokenizer/README.md" not in {one.name for one in made_from.inputs}
+    assert "tokenizer/tokenizer.json" in {one.name for one in made_from.inputs}
+    monkeypatch.chdir(home)
+    run_example(text)
+    assert capsys.readouterr().out.strip()

@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 
 from corpora import manifest
+from corpora.verify import verify
 from tamiz.log import RunLog
 from tamiz.report import stages
 from tamiz.report.folders import find
 from tamiz.report.groups import groups_table, named_groups
-from tamiz.report.origin import share
+from tamiz.report.origin import sampler, share
 from tamiz.report.page import write_report
 from tamiz.report.rows import item_rows
 from tamiz.report.runlog import last_command
@@ -166,3 +167,29 @@ def test_a_stage_says_each_thing_once():
     assert len(names) == len(set(names))
     assert names == ["rows read", "documents kept", "documents sampled out", "size of the text", "time",
                      "ids of the text in a row", "files", "fingerprint"]  # fmt: skip
+
+
+def test_what_a_killed_report_left_is_removed(corpus, tmp_path):
+    shutil.copytree(corpus[0] / "scores", tmp_path / "scores")
+    left = tmp_path / "scores" / "report" / "length.png.tmp-0123456789ab"
+    left.parent.mkdir()
+    left.write_bytes(b"half a plot")
+    write_report(tmp_path / "scores")
+    assert not left.exists()
+    assert verify(tmp_path / "scores")[1] == []
+
+
+def test_sources_that_the_sample_counts_are_told(corpus):
+    scored = find(corpus[0] / "sampled", inputs=corpus[1])
+    assert "Sources by" not in sampler(scored)
+    scored.sample.made_from.settings["source_by"] = "host"
+    scored.sample.facts["sources"] = {
+        "es.example": {"documents": 9000, "kept": 4500, "expected_share": 0.5},
+        "<b>.example": {"documents": 948, "kept": 1, "expected_share": 0.001},
+    }
+    scored.sample.facts["lost_warnings"] = ["of the source <b>.example, 0.1% is kept"]
+    page = sampler(scored)
+    assert "<h3>Sources by host</h3>" in page
+    assert "⚠ 0.105%" in page
+    assert '<p class="problem">of the source &lt;b&gt;.example, 0.1% is kept</p>' in page
+    assert page.count("⚠") == 3  # and the highest quartiles of all and of es
