@@ -76,7 +76,7 @@ class JsonText:
         from tokenizers import Tokenizer
 
         self._tokenizer: Any = Tokenizer.from_str(data.decode())
-        self._left_out = (encoder.pad_id, encoder.eos_id)
+        self._left_out = [encoder.pad_id, *([] if encoder.eos_id is None else [encoder.eos_id])]
         normalizer = self._tokenizer.normalizer
         self._escapes = normalizer is not None and SPACE in normalizer.normalize_str("a a")
 
