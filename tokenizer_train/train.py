@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from corpora.encoding.tokenizer_folder import read_config
 from corpora.errors import TamizError
 from corpora.files import sha256
 from corpora.words.selection import Selected
+from tokenizer_train.advice import train_or_advise
 from tokenizer_train.export import BOS, EOS, PAD, UNK, export_unigram, sentinel_names
 from tokenizer_train.sample import Sample, draw
 from tokenizer_train.settings import TokenizerSettings
@@ -55,7 +57,7 @@ def train_tokenizer(documents: Callable[[], Iterable[str]], out: Path, settings:
     else:
         from tokenizer_train.unigram import train_unigram
 
-        model = train_unigram(sample.texts, settings)
+        model = train_or_advise(partial(train_unigram, sample.texts), settings)
     return _exported(model, sample, out, settings)
 
 
@@ -66,7 +68,7 @@ def train_on_words(corpus: Corpus, out: Path, settings: TokenizerSettings) -> di
     else:
         from tokenizer_train.unigram import train_unigram_on_words
 
-        model = train_unigram_on_words(corpus.selected, settings)
+        model = train_or_advise(partial(train_unigram_on_words, corpus.selected), settings)
     sample = Sample(corpus.texts, corpus.documents, corpus.bytes, corpus.bytes, 0)
     facts = _exported(model, sample, out, settings)
     selected = corpus.selected
@@ -92,7 +94,7 @@ def _words(texts: list[str], settings: TokenizerSettings) -> Selected:
 def _bpe(selected: Selected, settings: TokenizerSettings) -> bytes:
     from tokenizer_train.bpe import train_bpe
 
-    return train_bpe(selected, settings)
+    return train_or_advise(partial(train_bpe, selected), settings)
 
 
 def _exported(model: bytes, sample: Sample, out: Path, settings: TokenizerSettings) -> dict[str, Any]:
