@@ -27,6 +27,7 @@ class JsonEncoder:
 
         loaded = load_json(data, config, path)
         self._data, self._config, self._path = data, config, path
+        self.data = loaded.data  # a tokenizer.json with all tokens of this encoder
         self._tokenizer, self._vocabulary = loaded.tokenizer, loaded.vocabulary
         self.vocab_size: int = max(loaded.vocabulary.values()) + 1  # ids may have gaps
         found = special_ids(config, self._id)

@@ -31,8 +31,9 @@ def copy_tokenizer(folder: Path, out: Path, facts: ShardFacts, *, masked: bool) 
         shutil.copyfile(path, out / path.name)
     from tokenizers import Tokenizer
 
-    has_bos = facts.separator is not UNSET and "BOS (" in facts.separator and facts.bos_id is not UNSET
-    wanted = Around(facts.bos_id if has_bos else None, facts.eos_id if masked else None)
+    has_bos = facts.separator is not UNSET and "BOS (" in facts.separator
+    bos_id = facts.bos_id if has_bos and facts.bos_id is not UNSET else None
+    wanted = Around(bos_id, facts.eos_id if masked else None)
     tokenizer = Tokenizer.from_file(str(out / "tokenizer.json"))
     changed = not _has(tokenizer, wanted)
     if changed:

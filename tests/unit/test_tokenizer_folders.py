@@ -18,7 +18,9 @@ from corpora.encoding import Encoder, load_encoder
 from corpora.encoding.json_encoder import JsonEncoder
 from corpora.encoding.sentencepiece.encoder import SentencePieceEncoder
 from corpora.errors import BadArgument, DamagedFile
+from corpora.texts import utf8
 from tests.encoders import flat, of_record
+from tokenizer_train.evaluation.read_back import read_back
 
 SENTENCES = [
     "La tienda abre a las nueve y cierra a las dos.",
@@ -226,6 +228,8 @@ def test_tokens_added_beside_spiece_model(tmp_path: Path) -> None:
     found = same_as_auto(made(tmp_path, {"tokenizer.json": tokenizer}))
     assert isinstance(found, JsonEncoder)
     assert found.vocab_size == unigram().get_vocab_size() + 2
+    decoded = read_back(str(tmp_path), found).decode(found.encode_flat(utf8(["la [NUM]"])))
+    assert "[NUM]" in decoded[0]
     (tmp_path / "tokenizer.json").unlink()
     made(tmp_path, {"added_tokens.json": {"\n": 90}})
     with pytest.raises(BadArgument, match=r"adds tokens \('\\n'\) that spiece.model lacks, .* save_pretrained"):
