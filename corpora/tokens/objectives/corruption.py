@@ -72,7 +72,8 @@ class CorruptionSettings(ShardSettings, frozen=True, kw_only=True):
             raise BadArgument(self.too_many_spans(vocabulary.num_sentinels))
         if vocabulary.pad_id == vocabulary.eos_id:
             raise BadArgument(
-                f"pad and eos are both id {vocabulary.eos_id}, but labels need both: name another pad_token"
+                f"pad and eos are both id {vocabulary.eos_id}, but labels need both: name another "
+                "pad_token in the tokenizer's tokenizer_config.json"
             )
 
     def rows(self, vocabulary: Vocabulary) -> RowMaker:
