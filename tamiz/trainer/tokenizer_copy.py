@@ -25,7 +25,7 @@ def copy_tokenizer(folder: Path, out: Path, facts: ShardFacts, *, masked: bool) 
     """Copies the tokenizer's files. AutoTokenizer then puts BOS before a text if the rows have it before documents,
     and EOS after it if rows end with EOS (masked); after a text to be continued, EOS would say that it is complete.
 
-    Files that say so already are copied unchanged.
+    Files that say so already are copied unchanged, except that BPE dropout is removed.
     """
     for path in tokenizer_files(folder):
         shutil.copyfile(path, out / path.name)
@@ -35,9 +35,13 @@ def copy_tokenizer(folder: Path, out: Path, facts: ShardFacts, *, masked: bool) 
     bos_id = facts.bos_id if has_bos and facts.bos_id is not UNSET else None
     wanted = Around(bos_id, facts.eos_id if masked else None)
     tokenizer = Tokenizer.from_file(str(out / "tokenizer.json"))
+    dropout = getattr(tokenizer.model, "dropout", None)
+    if dropout is not None:  # the rows were encoded without
+        tokenizer.model.dropout = None
     changed = not _has(tokenizer, wanted)
     if changed:
         tokenizer.post_processor = _processor(tokenizer, wanted)
+    if changed or dropout is not None:
         files.write_bytes(out / "tokenizer.json", tokenizer.to_str().encode())
     _set_flags(out / "tokenizer_config.json", wanted, changed=changed)
 

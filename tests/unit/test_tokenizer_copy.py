@@ -17,7 +17,7 @@ from corpora.tokens.build_facts import shard_facts
 from corpora.tokens.objectives import Causal, SpanCorruption
 from corpora.tokens.settings import ShardSettings
 from tamiz.trainer.tokenizer_copy import copy_tokenizer
-from tests.unit.test_tokenizer_folders import FAST, KINDS, SENTENCES, made
+from tests.unit.test_tokenizer_folders import FAST, KINDS, SENTENCES, bpe, made
 from tokenizer_train.settings import TokenizerSettings
 from tokenizer_train.train import train_tokenizer
 
@@ -66,6 +66,16 @@ def test_bos_and_eos_are_those_of_the_rows(folder: Path, tmp_path: Path, bos: bo
     copy_tokenizer(tmp_path / "model", again, facts, masked=masked)  # nothing is left to change
     for path in again.iterdir():
         assert path.read_bytes() == (tmp_path / "model" / path.name).read_bytes()
+
+
+def test_dropout_stays_behind(tmp_path: Path) -> None:
+    folder = made(tmp_path / "t", {"tokenizer.json": bpe(0.5), "tokenizer_config.json": FAST})
+    facts = facts_of(tmp_path / "shards", Causal(sequence_length=24), load_encoder(str(folder)))
+    (tmp_path / "model").mkdir()
+    copy_tokenizer(folder, tmp_path / "model", facts, masked=False)
+    auto = AutoTokenizer.from_pretrained(tmp_path / "model")
+    expected = load_encoder(str(folder)).encode_batch(SENTENCES)[0].tolist()
+    assert all(auto(SENTENCES[0]).input_ids == expected for _ in range(5))
 
 
 def test_files_that_agree_are_copied_as_they_are(tmp_path: Path) -> None:
