@@ -158,18 +158,20 @@ def evaluate(
     settings: EvaluationSettings,
     runner: RunnerSettings,
     *,
+    names: Sequence[str] | None = None,
     rebuild: bool = False,
     progress: Progress | None = None,
 ) -> Outcome:
     """Evaluates every tokenizer on the documents that the patterns name, and writes eval.json.
 
+    names: what to call the tokenizers. None: the ends of their paths.
     Raises BadArgument for a missing tokenizer or a path that names no language, DamagedFile for a bad tokenizer.
     """
     items = work_items(patterns, ITEM_BYTES)
     if settings.language_column is not None:
         check_language_column(items, settings.language_column)
     languages = {} if settings.language_column else _languages(items, settings)
-    named = tuple(zip(names_of(tokenizers), tokenizers, strict=True))
+    named = tuple(zip(names_of(tokenizers, names), tokenizers, strict=True))
     for path in tokenizers:
         check_intact(Path(path))
     candidates = tuple(load_candidate(path, name, compare_auto=settings.compare_auto) for name, path in named)

@@ -10,6 +10,7 @@ from typing import Any
 from corpora.encoding.sentencepiece.training import TrainingRefused, train_sentencepiece
 from corpora.errors import TamizError
 from corpora.words.selection import Selected
+from tokenizer_train.advice import TextTooSmall, asked
 from tokenizer_train.settings import TokenizerSettings
 
 LONGEST_SENTENCE = 4000  # bytes of UTF-8; SentencePiece skips longer sentences
@@ -80,16 +81,12 @@ def alphabet(selected: Selected, settings: TokenizerSettings, normalize: Any, sp
 
 def _reason(message: str, settings: TokenizerSettings) -> TamizError:
     """SentencePiece's error, in terms of the user's settings."""
-    asked = f"vocab_size is {settings.vocab_size} ({settings.extra_ids} extra_ids included)"
     if found := _TOO_HIGH.search(message):
-        most = int(found[1]) + settings.extra_ids
-        return TamizError(
-            f"{asked}, but the text supports at most {most}: "
-            f"set it to {most} or less, give more text, or set fill_unused = true"
-        )
+        return TextTooSmall(settings, int(found[1]) + settings.extra_ids)
     if found := _TOO_LOW.search(message):
+        characters = int(found[1]) + settings.extra_ids
         return TamizError(
-            f"{asked}, but the text's characters alone need more than {int(found[1]) + settings.extra_ids}: "
+            f"{asked(settings)}, but the text's characters alone need more than {characters}: "
             "raise it, or lower character_coverage"
         )
     if "sentences_.empty()" in message:

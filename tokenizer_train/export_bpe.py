@@ -18,7 +18,8 @@ CAUSAL_MAX_LENGTH = 2048
 def export_bpe(model: bytes, extra_ids: int, out: Path) -> list[str]:
     """Writes spiece.model and the files for AutoTokenizer below `out`; returns their names.
 
-    On request, `<s>` is put before a text, as in Llama's tokenizer; nothing after it. Sentinels as in export_unigram.
+    Nothing is put around a text, as in rows built with the defaults of `tamiz shards build`; a model that is trained
+    on rows with BOS gets a copy that puts `<s>` before it. Sentinels as in export_unigram.
     """
     sentinels = sentinel_names(extra_ids)
     special = {**SPECIALS, "additional_special_tokens": sentinels}
@@ -27,7 +28,7 @@ def export_bpe(model: bytes, extra_ids: int, out: Path) -> list[str]:
         "model_max_length": CAUSAL_MAX_LENGTH,
         "model_input_names": ["input_ids", "attention_mask"],
         **special,
-        "add_bos_token": True,
+        "add_bos_token": False,
         "add_eos_token": False,
         "extra_ids": extra_ids,
         "clean_up_tokenization_spaces": False,
@@ -43,12 +44,12 @@ def export_bpe(model: bytes, extra_ids: int, out: Path) -> list[str]:
 
 
 def bpe_tokenizer(model: SentencePieceModel, extra_ids: int) -> Any:
-    """A `tokenizers.Tokenizer` that gives SentencePiece's ids, with `<s>` in front on request.
+    """A `tokenizers.Tokenizer` that gives SentencePiece's ids, without BOS and EOS.
 
     Words are encoded one by one, which is exact because no piece crosses the beginning of a run of spaces. Text can't
     spell a special, byte or unused piece: no merge makes one.
     """
-    from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, processors
+    from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
 
     sentinels = sentinel_names(extra_ids)[::-1]
     names = [piece.text for piece in model.pieces] + sentinels
@@ -63,9 +64,6 @@ def bpe_tokenizer(model: SentencePieceModel, extra_ids: int) -> Any:
     )
     special = [AddedToken(name, special=True, normalized=False) for name in (*SPECIALS.values(), *sentinels)]
     tokenizer.add_special_tokens(special)
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single=f"{BOS} $A", pair=f"{BOS} $A {BOS} $B", special_tokens=[(BOS, tokenizer.token_to_id(BOS))]
-    )
     return tokenizer
 
 

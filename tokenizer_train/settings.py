@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+import msgspec
+
 from corpora.config import Config
 
 NUM_SPECIAL = 3  # <pad> 0, </s> 1, <unk> 2, as in T5
@@ -18,6 +20,7 @@ MOST_OCCURRENCES = {
 MOST_WORDS = {"unigram": 200_000, "bpe": 2_000_000, "bytes": 1}
 FEWEST_PIECES = 8  # the special pieces and a few characters
 MOST_IDS = 1 << 20
+DEFAULT_IDS = 5000
 LOWEST_COVERAGE = 0.98  # SentencePiece's bound
 
 
@@ -27,8 +30,8 @@ class TokenizerSettings(Config, frozen=True, kw_only=True):
     kind: Literal["unigram", "bpe", "bytes"] = "unigram"
     """The algorithm. `bytes` (ByT5's) needs no training."""
 
-    vocab_size: int = 5000
-    """Every id, with the `extra_ids` sentinels at the top. Kind `bytes` has 259 + extra_ids."""
+    vocab_size: int = DEFAULT_IDS
+    """Every id, with the `extra_ids` sentinels at the top. Kind `bytes` has 259 + extra_ids, which is its default."""
 
     lowercase: bool = True
     """Fold case inside the tokenizer's normaliser, so that text needn't be lowercased first."""
@@ -68,6 +71,8 @@ class TokenizerSettings(Config, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if self.extra_ids < 0:
             raise ValueError(f"extra_ids is {self.extra_ids}: it must be 0 or more")
+        if self.kind == "bytes" and self.vocab_size == DEFAULT_IDS:
+            msgspec.structs.force_setattr(self, "vocab_size", BYTE_IDS + self.extra_ids)
         self._check_vocabulary()
         if not LOWEST_COVERAGE <= self.coverage <= 1:
             raise ValueError(f"character_coverage is {self.character_coverage}: it must be {LOWEST_COVERAGE} to 1")
@@ -89,12 +94,16 @@ class TokenizerSettings(Config, frozen=True, kw_only=True):
                 f"vocab_size is {self.vocab_size}, but kind 'bytes' with {self.extra_ids} extra_ids has {ids} ids: "
                 f"set vocab_size to {ids}"
             )
-        fewest = FEWEST_PIECES + (BPE_BYTE_IDS if self.kind == "bpe" else 0)
-        if not fewest <= self.num_pieces <= MOST_IDS - self.extra_ids:
+        if not self.fewest_ids <= self.vocab_size <= MOST_IDS:
             raise ValueError(
                 f"vocab_size is {self.vocab_size}: with {self.extra_ids} extra_ids it must be "
-                f"{fewest + self.extra_ids} to {MOST_IDS}"
+                f"{self.fewest_ids} to {MOST_IDS}"
             )
+
+    @property
+    def fewest_ids(self) -> int:
+        """The smallest `vocab_size` for this kind and these `extra_ids`."""
+        return FEWEST_PIECES + (BPE_BYTE_IDS if self.kind == "bpe" else 0) + self.extra_ids
 
     @property
     def num_pieces(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from corpora.encoding.tokenizer_folder import read_config
 from corpora.errors import TamizError
 from corpora.files import sha256
 from corpora.words.selection import Selected
+from tokenizer_train.advice import train_or_advise
 from tokenizer_train.export import BOS, EOS, PAD, UNK, export_unigram, sentinel_names
 from tokenizer_train.sample import Sample, draw
 from tokenizer_train.settings import TokenizerSettings
@@ -69,7 +71,7 @@ def train_tokenizer(
         from tokenizer_train.unigram import train_unigram
 
         phase(training_phase(settings))
-        model = train_unigram(sample.texts, settings, kept)
+        model = train_or_advise(partial(train_unigram, sample.texts, kept=kept), settings)
     phase(CHECKING)
     return _exported(model, sample, out, settings)
 
@@ -94,7 +96,7 @@ def train_on_words(
     else:
         from tokenizer_train.unigram import train_unigram_on_words
 
-        model = train_unigram_on_words(corpus.selected, settings, kept)
+        model = train_or_advise(partial(train_unigram_on_words, corpus.selected, kept=kept), settings)
     phase(CHECKING)
     sample = Sample(corpus.texts, corpus.documents, corpus.bytes, corpus.bytes, 0)
     facts = _exported(model, sample, out, settings)
@@ -121,7 +123,7 @@ def _words(texts: list[str], settings: TokenizerSettings) -> Selected:
 def _bpe(selected: Selected, settings: TokenizerSettings, kept: Path | None) -> bytes:
     from tokenizer_train.bpe import train_bpe
 
-    return train_bpe(selected, settings, kept)
+    return train_or_advise(partial(train_bpe, selected, kept=kept), settings)
 
 
 def _exported(model: bytes, sample: Sample, out: Path, settings: TokenizerSettings) -> dict[str, Any]:

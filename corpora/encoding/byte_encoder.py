@@ -30,7 +30,7 @@ class ByteEncoder:
     """
 
     bos_id: int | None = None
-    eos_id = 1
+    eos_id: int | None = 1
     pad_id = 0
     unk_id: int | None = 2
     engine = "bytes"

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from corpora.encoding.cache.flat_encoder import FlatEncoder, Make
+from corpora.encoding.cache.flat_encoder import FlatEncoder, Make, OfRecord
 from corpora.encoding.flat import FlatIds, id_dtype
-from corpora.encoding.sentinels import check_sentinel, sentinel_name
-from corpora.encoding.special_ids import USUAL_EOS, identity, special_ids
-from corpora.encoding.tokenizer_folder import TokenizerConfig, name
-from corpora.errors import BadArgument, DamagedFile
+from corpora.encoding.sentinels import check_sentinel, find_sentinels
+from corpora.encoding.special_ids import identity, special_ids
+from corpora.encoding.tokenizer_folder import TokenizerConfig
+from corpora.encoding.tokenizer_json import load_json, loading
+from corpora.errors import BadArgument
 from corpora.texts import Utf8
 
 
@@ -22,52 +23,35 @@ class JsonEncoder:
     """See Encoder. Special strings are encoded as text, unless the model's vocabulary contains them."""
 
     def __init__(self, data: bytes, config: TokenizerConfig, path: str = "tokenizer.json") -> None:
-        from tokenizers import Tokenizer, __version__
+        from tokenizers import __version__
 
+        loaded = load_json(data, config, path)
         self._data, self._config, self._path = data, config, path
-        try:
-            self._tokenizer = Tokenizer.from_str(data.decode())
-        except Exception as error:  # tokenizers raises plain Exception
-            raise DamagedFile(f"tokenizers can't load {path} ({error}): copy or train it again") from None
-        self._tokenizer.encode_special_tokens = True
-        self._tokenizer.no_truncation()
-        self._tokenizer.no_padding()
-        ids = self._tokenizer.get_vocab(with_added_tokens=True).values()
-        self.vocab_size: int = max(ids, default=-1) + 1  # ids may have gaps
+        self.data = loaded.data  # a tokenizer.json with all tokens of this encoder
+        self._tokenizer, self._vocabulary = loaded.tokenizer, loaded.vocabulary
+        self.vocab_size: int = max(loaded.vocabulary.values()) + 1  # ids may have gaps
         found = special_ids(config, self._id)
-        if found.eos is None:
-            named = name(config.eos_token)
-            why = f"none of {', '.join(USUAL_EOS)} has an id" if named is None else f"eos_token {named!r} has no id"
-            raise BadArgument(f"{path}: {why}: set eos_token in the tokenizer_config.json beside it")
         self.eos_id, self.bos_id, self.unk_id = found.eos, found.bos, found.unk
-        self.pad_id: int = found.eos if found.pad is None else found.pad
-        self.num_sentinels = config.num_sentinels
-        self._flat = FlatEncoder(
-            f"tokenizers {__version__}",
-            partial(_encode, self._tokenizer),
-            id_dtype(self.vocab_size),
-            [partial(way, data, self._tokenizer, id_dtype(self.vocab_size)) for way in (_words, _fastokens)],
-        )
-        self.sha256 = identity(data, config, self._id)
+        self.pad_id: int = found.pad or 0
+        self._sentinels = find_sentinels(loaded.vocabulary)
+        self.num_sentinels = len(self._sentinels)
+        record, dtype = partial(_encode, self._tokenizer, path), id_dtype(self.vocab_size)
+        ways = [partial(way, loaded.data, record, dtype) for way in (_words, _fastokens)]
+        self._flat = FlatEncoder(f"tokenizers {__version__}", record, dtype, ways)
+        self.sha256 = identity(loaded.data if loaded.grown else data, config, self._id)
 
     def __reduce__(self) -> tuple[type[JsonEncoder], tuple[bytes, TokenizerConfig, str]]:
         return type(self), (self._data, self._config, self._path)
 
     def _id(self, token: str) -> int | None:
-        found: int | None = self._tokenizer.token_to_id(token)
-        return found
+        return self._vocabulary.get(token)
 
     def sentinel_id(self, number: int) -> int:
         check_sentinel(number, self.num_sentinels)
-        found = self._id(sentinel_name(number))
-        if found is None:
-            raise BadArgument(
-                f"{self._path} has no {sentinel_name(number)}, although tokenizer_config.json declares it"
-            )
-        return found
+        return self._sentinels[number]
 
     def encode_batch(self, texts: list[str]) -> list[NDArray[np.int32]]:
-        return _encode(self._tokenizer, texts)
+        return _encode(self._tokenizer, self._path, texts)
 
     def encode_flat(self, texts: Utf8) -> FlatIds:
         return self._flat.encode(texts)
@@ -88,25 +72,25 @@ class JsonEncoder:
         return text
 
 
-def _encode(tokenizer: Any, texts: list[str]) -> list[NDArray[np.int32]]:
-    found = tokenizer.encode_batch_fast(texts, add_special_tokens=False)
+def _encode(tokenizer: Any, path: str, texts: list[str]) -> list[NDArray[np.int32]]:
+    with loading(path):
+        found = tokenizer.encode_batch_fast(texts, add_special_tokens=False)
     return [np.array(encoding.ids, np.int32) for encoding in found]
 
 
-def _fastokens(data: bytes, tokenizer: Any, dtype: np.dtype[np.unsignedinteger]) -> Make | None:
+def _fastokens(data: bytes, record: OfRecord, dtype: np.dtype[np.unsignedinteger]) -> Make | None:
     """A function that makes Fastokens: one for all threads."""
     from corpora.encoding.gpt2.fast_bpe import fastokens
 
-    del tokenizer
+    del record
     shared = fastokens(data, dtype)
     return None if shared is None else lambda _: shared
 
 
-def _words(data: bytes, tokenizer: Any, dtype: np.dtype[np.unsignedinteger]) -> Make | None:
+def _words(data: bytes, record: OfRecord, dtype: np.dtype[np.unsignedinteger]) -> Make | None:
     """A function that makes a word cache for this file; None if its ids would not be exact."""
     from corpora.encoding.gpt2 import byte_level_bpe
 
     if byte_level_bpe.why_not(data) is not None:
         return None
-    record = partial(_encode, tokenizer)
     return lambda cache_bytes: byte_level_bpe.ByteLevelBpe(data, dtype, record, cache_bytes)

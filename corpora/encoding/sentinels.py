@@ -3,12 +3,31 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
+from itertools import count
 
 from corpora.errors import BadArgument
+
+MOST_IDS = 1 << 24
+_SPELLINGS = ("<extra_id_{}>", "▁<extra_id_{}>")  # the second: mT5's pieces
 
 
 def sentinel_name(number: int) -> str:
     return f"<extra_id_{number}>"
+
+
+def find_sentinels(vocabulary: Mapping[str, int]) -> list[int]:
+    """The ids of `<extra_id_0>`, `<extra_id_1>` and so on, up to the first that is missing."""
+    for spelling in _SPELLINGS:
+        found: list[int] = []
+        for number in count():
+            token = vocabulary.get(spelling.format(number))
+            if token is None:
+                break
+            found.append(token)
+        if found:
+            return found
+    return []
 
 
 def check_sentinel(number: int, num_sentinels: int) -> None:
@@ -20,6 +39,9 @@ def check_sentinel(number: int, num_sentinels: int) -> None:
         )
 
 
-def identity(engine_file: bytes, num_sentinels: int) -> str:
-    """A sha256 of everything that ids depend on: the same file with other sentinels is another encoder."""
-    return hashlib.sha256(engine_file + f" {num_sentinels} sentinels".encode()).hexdigest()
+def identity(engine_file: bytes, num_sentinels: int, where: str = "") -> str:
+    """A sha256 of everything that ids depend on: the same file with other sentinels is another encoder.
+
+    where: how the sentinels lie, if not downwards from the highest id.
+    """
+    return hashlib.sha256(engine_file + f" {num_sentinels} sentinels{where}".encode()).hexdigest()

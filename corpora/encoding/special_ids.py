@@ -9,7 +9,7 @@ from typing import NamedTuple
 from corpora.encoding.tokenizer_folder import TokenizerConfig, name
 
 _GPT2 = "<|endoftext|>"
-USUAL_EOS = ("</s>", _GPT2, "<eos>", "<|end_of_text|>", "<|im_end|>", "[SEP]")
+_USUAL_EOS = ("</s>", _GPT2, "<eos>", "<|end_of_text|>", "<|im_end|>", "[SEP]")
 _USUAL_BOS = ("<s>", "<|startoftext|>", "<bos>", "<|begin_of_text|>", "[CLS]")
 _USUAL_PAD = ("<pad>", "[PAD]", "<|padding|>", "<|finetune_right_pad_id|>")
 _USUAL_UNK = ("<unk>", "[UNK]", "<|unk|>")
@@ -18,7 +18,7 @@ IdOf = Callable[[str], int | None]
 
 
 class SpecialIds(NamedTuple):
-    """None: there is no such token. pad is eos if there is no pad token."""
+    """None: there is no such token. pad is eos if there is no pad token, and None if there is neither."""
 
     bos: int | None
     eos: int | None
@@ -27,7 +27,7 @@ class SpecialIds(NamedTuple):
 
 
 def special_ids(config: TokenizerConfig, id_of: IdOf) -> SpecialIds:
-    eos = _id(name(config.eos_token), USUAL_EOS, id_of)
+    eos = _id(name(config.eos_token), _USUAL_EOS, id_of)
     bos = _id(name(config.bos_token), _USUAL_BOS, id_of)
     if bos is None and config.eos_token is None and eos == id_of(_GPT2):
         bos = eos  # GPT-2 has one token for both

@@ -38,6 +38,11 @@ class FreshNoise:
                 "span_corruption needs full rows, but these are padded where packing left them short: build causal "
                 "shards with --packing concatenate"
             )
+        if facts.eos_id is None:
+            raise BadArgument(
+                "span_corruption ends inputs and labels with EOS, but the tokenizer has none: build the shards with "
+                "a tokenizer that has an eos_token"
+            )
         self._shape, self._random_roll = fitting_shape(facts, settings), settings.random_roll
         self._sentinels = _sentinels(facts, self._shape.num_noise_spans)
         self._eos_id, self._pad_id = facts.eos_id, facts.pad_id

@@ -196,13 +196,18 @@ class _SplitBuilder:
 
 
 def separators(settings: ShardSettings, vocabulary: Vocabulary) -> Separators:
-    """The ids before and after every document. Raises BadArgument for a BOS that the vocabulary lacks."""
+    """The ids before and after every document. Raises BadArgument for a BOS or EOS that the vocabulary lacks."""
     if settings.bos and vocabulary.bos_id is None:
         raise BadArgument(
             "--bos needs a bos_token, which the tokenizer lacks: leave --bos out, or change the tokenizer"
         )
-    bos_id = vocabulary.bos_id if settings.bos else None
-    return Separators(NO_ID if bos_id is None else bos_id, vocabulary.eos_id if settings.eos else NO_ID)
+    if settings.eos and vocabulary.eos_id is None:
+        raise BadArgument(
+            "EOS after every document needs an eos_token, which the tokenizer lacks: set eos_token in its "
+            "tokenizer_config.json, or leave EOS out (--no-eos; in a recipe, shards.eos = false)"
+        )
+    bos_id, eos_id = vocabulary.bos_id if settings.bos else None, vocabulary.eos_id if settings.eos else None
+    return Separators(NO_ID if bos_id is None else bos_id, NO_ID if eos_id is None else eos_id)
 
 
 def _inside_characters(encoder: Vocabulary) -> tuple[int, int]:

@@ -90,7 +90,7 @@ class ShardFacts(msgspec.Struct, frozen=True, kw_only=True):
     sentinel_ids: SentinelIds | None = None
     pad_id: int
     bos_id: int | UnsetType | None = UNSET
-    eos_id: int
+    eos_id: int | None
     seed: int | UnsetType = UNSET
     sequence_length: int
     raw_length: int | None = None

@@ -29,7 +29,7 @@ class Vocabulary:
     """Ids that aren't text. sentinels: their ids, `<extra_id_0>` first. pieces: the tokenizer's names."""
 
     pad_id: int
-    eos_id: int
+    eos_id: int | None
     bos_id: int | None = None
     unk_id: int | None = None
     sentinels: Sequence[int] = ()
@@ -39,12 +39,12 @@ class Vocabulary:
     def __post_init__(self) -> None:
         object.__setattr__(self, "number", {token: k for k, token in enumerate(self.sentinels)})
 
-    def name(self, token: int) -> str | None:
+    def name(self, token: int | None) -> str | None:
         """The name of a special id; None for text."""
-        if token in self.number:
+        if token is not None and token in self.number:
             return sentinel_name(self.number[token])
         names = {self.unk_id: "<unk>", self.bos_id: "<s>", self.pad_id: "<pad>", self.eos_id: "</s>"}
-        return self.pieces.get(token, names[token]) if token in names else None
+        return None if token is None or token not in names else self.pieces.get(token, names[token])
 
 
 class Reader:

@@ -22,7 +22,9 @@ def command() -> None:
 @command.command(context_settings=BEAM)
 @document_options
 @click.option("--kind", type=click.Choice(["unigram", "bpe", "bytes"]), required=True)
-@click.option("--vocab-size", type=int, help="Number of ids, --extra-ids included. [default: 5000]")
+@click.option(
+    "--vocab-size", type=int, help="Number of ids, --extra-ids included. [default: 5000; bytes: 259 + extra ids]"
+)
 @click.option("--lowercase/--no-lowercase", default=False, help="Lowercase all text, in the normaliser.")
 @click.option(
     "--extra-ids", type=int, default=0, show_default=True, help="Number of sentinels, which get the highest ids."
@@ -41,6 +43,11 @@ def command() -> None:
     "--sample",
     type=int,
     help="Learn from the lines of at most this many randomly drawn documents, instead of the words of all documents.",
+)
+@click.option(
+    "--fill-unused/--no-fill-unused",
+    default=False,
+    help="If the text is too small for --vocab-size, fill up with pieces that no text yields. [default: no]",
 )
 @out_option
 @pipeline_options

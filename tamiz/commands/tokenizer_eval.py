@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from corpora.documents.sources import DocumentSource
+from tamiz.commands._fitting import fitting_tables
 from tamiz.commands._summary import summarise
 from tamiz.console import say, table
 from tamiz.options import (
@@ -34,6 +35,7 @@ SHOWN = 24  # groups in a table
     help="Languages to look for in the inputs' paths, like es in c4-es.jsonl. [default: a folder or file named after "
     "a language, like es/ or ko-00001.jsonl]",
 )
+@click.option("--name", "names", metavar="A,B", help="What to call the tokenizers. [default: ends of their paths]")
 @click.option("--documents", type=int, help="Use only this many randomly drawn documents.")
 @click.option(
     "--auto/--no-auto",
@@ -54,6 +56,7 @@ def command(
     tokenizers: tuple[str, ...],
     sources: list[DocumentSource],
     languages: str | None,
+    names: str | None,
     out: str | None,
     workers: int,
     runner: str,
@@ -83,7 +86,8 @@ def command(
     context = Context(runner_settings(ctx, runner, workers), rebuild, max_rejected)
     named = tuple(name.strip() for name in languages.split(",")) if languages is not None else None
     asked = settings(EvaluationSettings, languages=named, **values)
-    report = evaluation_stage(paths, sources, Path(out) if out else None, asked, context)
+    labels = names.split(",") if names is not None else None
+    report = evaluation_stage(paths, sources, Path(out) if out else None, asked, context, labels)
     show(report.facts)
     summarise([report], "Evaluation")
 
@@ -149,7 +153,7 @@ def _show_lengths(groups: Groups) -> None:
             numbers = ["-" if v is None else f"{v:,.{d}f}" for v, d in zip(ratios, digits, strict=True)]
             shares = (_share(f["continued_word_share"]), _share(f["unknown_rate"]))
             rows.append(["" if n else name, tokenizer, f"{f['tokens']:,}", *numbers, *shares])
-    table("Length", header, rows)
+    fitting_tables("Length", header, rows)
 
 
 def _show_losses(groups: Groups) -> None:
@@ -161,7 +165,7 @@ def _show_losses(groups: Groups) -> None:
             lost = [_of(trip[key], f["documents"]) for key in ("differs_from_normalised", "differs_from_raw")]
             used = f"{f['ids_used']:,} ({_share(f['vocabulary_use'])})"
             rows.append(["" if n else name, tokenizer, used, *lost, _auto(f["auto_tokenizer"])])
-    table("Vocabulary and round trip (documents)", header, rows)
+    fitting_tables("Vocabulary and round trip (documents)", header, rows)
 
 
 def _share(value: float | None) -> str:

@@ -20,19 +20,29 @@ PLOT = "eval.png"
 
 
 def evaluation_stage(
-    tokenizers: Sequence[str], patterns: Inputs, out: Path | None, settings: EvaluationSettings, context: Context
+    tokenizers: Sequence[str],
+    patterns: Inputs,
+    out: Path | None,
+    settings: EvaluationSettings,
+    context: Context,
+    names: Sequence[str] | None = None,
 ) -> StageReport:
     """Makes sure that `out` holds eval.json and its plot; None: keeps no files. The report has eval.json's facts."""
     if out is not None:
-        return _evaluate(tokenizers, patterns, out, settings, context)
+        return _evaluate(tokenizers, patterns, out, settings, context, names)
     with tempfile.TemporaryDirectory() as scratch:
-        report = _evaluate(tokenizers, patterns, Path(scratch), settings, context)
+        report = _evaluate(tokenizers, patterns, Path(scratch), settings, context, names)
     many = report.too_many and report.too_many.replace(f"{scratch}/rejected", "DIR/rejected (with --out DIR)")
     return replace(report, folder=Path("not kept: no --out"), too_many=many)
 
 
 def _evaluate(
-    tokenizers: Sequence[str], patterns: Inputs, out: Path, settings: EvaluationSettings, context: Context
+    tokenizers: Sequence[str],
+    patterns: Inputs,
+    out: Path,
+    settings: EvaluationSettings,
+    context: Context,
+    names: Sequence[str] | None,
 ) -> StageReport:
     check_local(patterns)
     from pipelines.accounts import too_many_rejected
@@ -42,7 +52,14 @@ def _evaluate(
     with locked(out, "tokenizer eval"):
         with progress("evaluate") as update:
             outcome = evaluate(
-                tokenizers, patterns, out, settings, context.runner, rebuild=context.rebuild, progress=update
+                tokenizers,
+                patterns,
+                out,
+                settings,
+                context.runner,
+                names=names,
+                rebuild=context.rebuild,
+                progress=update,
             )
         facts = msgspec.json.decode((out / NAME).read_bytes())
         if not (out / PLOT).is_file() and outcome.manifest.counts["kept"]:

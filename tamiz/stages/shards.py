@@ -65,7 +65,7 @@ def _settle(recipe: Recipe) -> None:
     if not tokenizer.file and shards.num_spans > tokenizer.extra_ids:
         raise ValueError(
             f"tokenizer.extra_ids is {tokenizer.extra_ids}, but a row of {shards.sequence_length} has "
-            f"{shards.num_spans} noise spans: raise it, or shards.mean_noise_span_length"
+            f"{shards.num_spans} noise spans: raise it to {shards.num_spans}, or lower shards.sequence_length"
         )
 
 

@@ -13,8 +13,8 @@ from corpora import files
 from corpora.errors import TamizError
 from tamiz.trainer.checkpoint import FOLDER
 from tamiz.trainer.curve import draw_loss
-from tamiz.trainer.inputs import tokenizer_files
 from tamiz.trainer.quiet import no_progress_bars
+from tamiz.trainer.tokenizer_copy import copy_tokenizer
 from tamiz.trainer.trained import Card, Trained
 
 
@@ -42,8 +42,9 @@ def export(model: Any, trained: Trained, out: Path, card: Card | None) -> None:
 def _write(model: Any, trained: Trained, staging: Path, card: Card | None) -> None:
     with no_progress_bars():
         model.to("cpu").save_pretrained(staging)
-    for path in tokenizer_files(trained.inputs.tokenizer):
-        shutil.copyfile(path, staging / path.name)
+    facts = trained.inputs.facts
+    masked = facts.label_length is not None or trained.settings.span_corruption is not None
+    copy_tokenizer(trained.inputs.tokenizer, staging, facts, masked=masked)
     draw_loss(trained.metrics, staging / "loss.png")
     if card is not None:
         (staging / "README.md").write_text(card(trained), encoding="utf-8")

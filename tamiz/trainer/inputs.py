@@ -14,7 +14,13 @@ from corpora.tokens.denoisers import SpanCorruptionSettings
 from corpora.tokens.facts import ShardFacts
 from tamiz.trainer.families.base import ModelSettings
 
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "spiece.model")
+TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "spiece.model",
+)
 
 
 class Inputs(msgspec.Struct, frozen=True, kw_only=True):

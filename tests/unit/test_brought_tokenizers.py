@@ -13,6 +13,8 @@ import pytest
 from corpora.encoding import Encoder, load_encoder
 from corpora.encoding.gpt2.files import tokenizer_json as as_tokenizer_json
 from corpora.errors import BadArgument, DamagedFile
+from corpora.tokens.build import check_settings
+from corpora.tokens.objectives import Causal, SpanCorruption
 from tests.encoders import ODD, demo_texts, encoder, flat, of_record, sentencepiece_model, tokenizer_json
 
 
@@ -145,10 +147,17 @@ def test_the_identity_covers_the_special_ids_in_effect(tmp_path: Path) -> None:
     assert own not in others
 
 
-def test_no_end_of_text_is_told(tmp_path: Path) -> None:
+def test_a_tokenizer_without_end_of_text_serves_rows_without(tmp_path: Path) -> None:
     file = json.loads(tokenizer_json("byte-level"))
     file["added_tokens"] = []
     del file["model"]["vocab"]["<|endoftext|>"]
     (tmp_path / "tokenizer.json").write_text(json.dumps(file))
-    with pytest.raises(BadArgument, match=r"none of </s>, <\|endoftext\|>, .* has an id: set eos_token in"):
-        load_encoder(str(tmp_path))
+    found = load_encoder(str(tmp_path))
+    assert (found.eos_id, found.pad_id, found.bos_id) == (None, 0, None)
+    check_settings(Causal(sequence_length=8, eos=False), found)
+    with pytest.raises(BadArgument, match=r"needs an eos_token, .* set eos_token in its .*\(--no-eos;"):
+        check_settings(Causal(sequence_length=8), found)
+    with pytest.raises(
+        BadArgument, match="span-corruption ends inputs and labels with EOS, but the tokenizer has no"
+    ):
+        check_settings(SpanCorruption(sequence_length=8, noise_density=0.5), found)

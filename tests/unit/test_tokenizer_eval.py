@@ -19,6 +19,7 @@ from corpora.documents.item import WorkItem
 from corpora.encoding import load_encoder
 from corpora.errors import BadArgument, DamagedFile
 from corpora.texts import utf8
+from tamiz.commands._fitting import fitting_tables
 from tamiz.report.tokenizers import draw_tokenizers, plotted_groups, words_mean_little
 from tests.make_tokenizers import KINDS, make_tokenizer
 from tests.reference.slow_evaluation import is_unspaced, slow_figures
@@ -258,3 +259,27 @@ def test_the_plot_takes_what_there_is(tmp_path):
     assert words_mean_little(by["0"]) is False
     assert words_mean_little(figures(measure(load_candidate("byt5", "x"), Texts(["日本語です", "a b"])), 384,
                                      has_unknown=True, has_auto=False))  # fmt: skip
+
+
+def test_numbers_are_never_cut_at_80_columns(capsys):
+    header = ("", "tokenizer", "tokens", "fertility", "bytes/token", "tokens/1,000 chars", "continued", "unknown")
+    rows = [
+        ["es", "runs/first/tokenizer", "2,762,712,345", "1.234", "4.567", "234.5", "12.3%", "0.0001%"],
+        ["", "a/very/long/path/that/nobody/would/like/to/read/in/a/table/of/numbers", *["999,999,999"] * 6],
+    ]
+    for width in (60, 80, 100, 140):
+        for names in (rows[:1], rows):
+            fitting_tables("Length", header, names, width=width)
+            printed = capsys.readouterr().out
+            assert all(number in printed for row in names for number in row[2:])
+            assert all(name in printed for name in header[1:])
+            assert max(map(len, printed.splitlines())) <= width
+            assert printed.count("continued") == 1 + printed.count("Length, continued")
+
+
+def test_given_names():
+    assert names_of(["a/tokenizer", "b/tokenizer"], ["first", " second"]) == ["first", "second"]
+    with pytest.raises(BadArgument, match=r"2 tokenizers and 1 names \(first\): name each once"):
+        names_of(["a", "b"], ["first"])
+    with pytest.raises(BadArgument, match="the name 'first' is empty or given twice"):
+        names_of(["a", "b"], ["first", "first"])

@@ -82,7 +82,7 @@ def test_lowercasing_is_in_the_normaliser(texts, model):
 
 def test_too_many_pieces_names_the_most_that_the_text_carries(texts):
     few = texts[:20]
-    with pytest.raises(TamizError, match=r"vocab_size is 5000 .*supports at most (\d+).*fill_unused") as raised:
+    with pytest.raises(TamizError, match=r"vocab_size is 5000 .*supports at most (\d+): .*--fill-unused") as raised:
         train_unigram(few, TokenizerSettings())
     most = int(str(raised.value).split("supports at most ")[1].split(":")[0])
     assert processor(train_unigram(few, TokenizerSettings(vocab_size=most))).vocab_size() == most - 100

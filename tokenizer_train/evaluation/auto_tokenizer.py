@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from corpora.encoding.tokenizer_folder import read_config, read_file
-from corpora.errors import DamagedFile
+from corpora.encoding.tokenizer_json import loading
 
 BATCH_CHARACTERS = 1 << 18  # `tokenizers` takes some hundred bytes per id
 LONGEST = 1 << 22  # characters; a longer document is not compared
@@ -25,10 +25,8 @@ class AutoForm:
 
         data = read_file(path)
         self.sha256 = hashlib.sha256(data).hexdigest()
-        try:
+        with loading(str(path)):
             self._tokenizer: Any = Tokenizer.from_str(data.decode())
-        except Exception as error:  # tokenizers raises plain Exception
-            raise DamagedFile(f"tokenizers can't load {path} ({error}): copy or train it again") from None
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
         self._special = sorted({token.content for token in self._tokenizer.get_added_tokens_decoder().values()})

@@ -12,6 +12,7 @@ import numpy as np
 from corpora.encoding import Encoder
 from corpora.encoding.byte_encoder import OFFSET, ByteEncoder
 from corpora.encoding.flat import FlatIds
+from corpora.encoding.json_encoder import JsonEncoder
 from corpora.encoding.sentencepiece.model_proto import read_model
 from corpora.encoding.tokenizer_folder import read_file
 
@@ -39,11 +40,11 @@ def read_back(path_or_name: str, encoder: Encoder) -> ReadBack:
     if path.is_file() and path.suffix != ".json":
         return SentencePieceText(read_file(path), str(path))
     if path.is_dir():
-        if (path / "spiece.model").is_file():
+        if (path / "spiece.model").is_file() and not isinstance(encoder, JsonEncoder):
             return SentencePieceText(read_file(path / "spiece.model"), str(path / "spiece.model"))
         path = path / "tokenizer.json"
-    if path.is_file():
-        return JsonText(read_file(path), encoder)
+    if path.is_file() and isinstance(encoder, JsonEncoder):
+        return JsonText(encoder.data, encoder)
     return PlainText(encoder)
 
 
@@ -76,7 +77,7 @@ class JsonText:
         from tokenizers import Tokenizer
 
         self._tokenizer: Any = Tokenizer.from_str(data.decode())
-        self._left_out = (encoder.pad_id, encoder.eos_id)
+        self._left_out = [encoder.pad_id, *([] if encoder.eos_id is None else [encoder.eos_id])]
         normalizer = self._tokenizer.normalizer
         self._escapes = normalizer is not None and SPACE in normalizer.normalize_str("a a")
 

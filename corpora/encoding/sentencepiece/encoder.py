@@ -12,8 +12,15 @@ from numpy.typing import NDArray
 
 from corpora.encoding.cache.flat_encoder import FlatEncoder, Make
 from corpora.encoding.flat import FlatIds, id_dtype
-from corpora.encoding.sentencepiece.model_proto import BPE, NORMAL, UNIGRAM, SentencePieceModel, read_model
-from corpora.encoding.sentinels import check_sentinel, identity, sentinel_name
+from corpora.encoding.sentencepiece.model_proto import (
+    BPE,
+    NORMAL,
+    UNIGRAM,
+    SentencePieceModel,
+    read_model,
+    without_pieces,
+)
+from corpora.encoding.sentinels import check_sentinel, find_sentinels, identity, sentinel_name
 from corpora.errors import BadArgument, DamagedFile
 from corpora.texts import Utf8
 
@@ -28,29 +35,42 @@ _LONGEST_PART = 1 << 14  # characters; bounds memory for BPE, which has no sums 
 
 
 class SentencePieceEncoder:
-    """See Encoder. `model`: the bytes of spiece.model; `name` is for messages. Raises DamagedFile."""
+    """See Encoder. `model`: the bytes of spiece.model; `name` is for messages. Raises DamagedFile.
 
-    def __init__(self, model: bytes, num_sentinels: int = 0, name: str = "spiece.model") -> None:
+    num_sentinels: sentinels above the pieces, downwards from the highest id, or ascending. If there are none, the
+    pieces named as sentinels are (mT5's); text doesn't yield them.
+    """
+
+    def __init__(
+        self, model: bytes, num_sentinels: int = 0, name: str = "spiece.model", *, ascending: bool = False
+    ) -> None:
         import sentencepiece
 
+        self._given = model, num_sentinels, name, ascending
         parsed = read_model(model, name)
-        self._model, self._name = model, name
+        own = [] if num_sentinels else find_sentinels({piece.text: k for k, piece in enumerate(parsed.pieces)})
+        self.pieces = parsed.pieces
+        self.num_pieces = len(parsed.pieces)
+        self.vocab_size = self.num_pieces + num_sentinels
+        above = range(self.num_pieces, self.vocab_size)
+        self._sentinels: Sequence[int] = own or (above if ascending else above[::-1])
+        self._number = {token: number for number, token in enumerate(self._sentinels)}
+        self.num_sentinels = len(self._sentinels)
+        where = " in its pieces" if own else " ascending" if ascending and num_sentinels else ""
+        self.sha256 = identity(model, self.num_sentinels, where)
+        if own:
+            model = without_pieces(model, own)
+            parsed = read_model(model, name)
+        self._model = model
         self._processor = sentencepiece.SentencePieceProcessor()
         try:
             self._processor.LoadFromSerializedProto(model)
         except RuntimeError as error:
             raise DamagedFile(f"SentencePiece can't load {name} ({error}): copy or train it again") from None
-        self.num_pieces = len(parsed.pieces)
-        self.num_sentinels = num_sentinels
-        self.vocab_size = self.num_pieces + num_sentinels
-        bos: int = self._processor.bos_id()
-        self.bos_id: int | None = bos if bos >= 0 else None
-        self.eos_id: int = self._processor.eos_id()
-        if self.eos_id < 0:
-            raise BadArgument(f"{name} has no end-of-sequence piece: train it with one")
+        self.bos_id = _known(self._processor.bos_id())
+        self.eos_id = _known(self._processor.eos_id())
         self.pad_id: int = max(self._processor.pad_id(), 0)
-        self.unk_id: int | None = self._processor.unk_id()
-        self.sha256 = identity(model, num_sentinels)
+        self.unk_id = _known(self._processor.unk_id())
         self._record = _Parts(self._processor, longest_part(parsed))
         self._flat = FlatEncoder(
             f"sentencepiece {sentencepiece.__version__}",
@@ -59,13 +79,12 @@ class SentencePieceEncoder:
             [self._words],
         )
 
-    def __reduce__(self) -> tuple[type[SentencePieceEncoder], tuple[bytes, int, str]]:
-        return type(self), (self._model, self.num_sentinels, self._name)
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _again, (type(self), *self._given)
 
     def sentinel_id(self, number: int) -> int:
-        """`<extra_id_0>` is the highest id."""
         check_sentinel(number, self.num_sentinels)
-        return self.vocab_size - 1 - number
+        return self._sentinels[number]
 
     def encode_batch(self, texts: list[str]) -> list[NDArray[np.int32]]:
         """Releases the GIL while SentencePiece works. Long texts are encoded in parts; see `longest_part`."""
@@ -108,17 +127,29 @@ class SentencePieceEncoder:
     def id_to_piece(self, number: int) -> str:
         if not 0 <= number < self.vocab_size:
             raise BadArgument(f"id {number} is not below vocab_size {self.vocab_size}")
-        if number >= self.num_pieces:
-            return sentinel_name(self.vocab_size - 1 - number)
+        if number in self._number:
+            return sentinel_name(self._number[number])
         piece: str = self._processor.id_to_piece(number)
         return piece
 
     def decode(self, ids: Sequence[int] | NDArray[np.int32]) -> str:
         parts: list[str] = []
-        for own, run in groupby(map(int, ids), key=lambda number: number < self.num_pieces):
+        for own, run in groupby(map(int, ids), key=lambda number: number not in self._number):
             numbers = list(run)
             parts += [self._processor.decode(numbers)] if own else map(self.id_to_piece, numbers)
         return " ".join(parts)
+
+
+def _known(number: int) -> int | None:
+    """SentencePiece's -1 is an id that the model doesn't have."""
+    return number if number >= 0 else None
+
+
+def _again(
+    kind: type[SentencePieceEncoder], model: bytes, num_sentinels: int, name: str, ascending: bool
+) -> SentencePieceEncoder:
+    """Unpickles."""
+    return kind(model, num_sentinels, name, ascending=ascending)
 
 
 class _Parts:

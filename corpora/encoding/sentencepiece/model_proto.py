@@ -6,7 +6,7 @@ Source of the field numbers: google/sentencepiece src/sentencepiece_model.proto.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -131,6 +131,18 @@ def _any_piece(message: bytes) -> Piece:
     found = {number: value for number, _, value in fields(message)}
     (score,) = _FLOAT.unpack(_bytes(found.get(2, bytes(4))))
     return Piece(_bytes(found.get(1, b"")).decode(), score, _int(found.get(3, NORMAL)))
+
+
+def without_pieces(model: bytes, ids: Collection[int]) -> bytes:
+    """The same model, but text never yields these ids."""
+    top, number = [], 0
+    for field in fields(model):
+        if field.number == PIECES and isinstance(field.value, bytes):
+            if number in ids:
+                field = field._replace(value=encode_piece(decode_piece(field.value)._replace(type=UNUSED)))
+            number += 1
+        top.append(field)
+    return encode(top)
 
 
 @lru_cache(maxsize=4)

@@ -62,12 +62,18 @@ class CorruptionSettings(ShardSettings, frozen=True, kw_only=True):
         )
 
     def check_vocabulary(self, vocabulary: Vocabulary) -> None:
-        """Raises BadArgument if rows have more spans than there are sentinels, or pad and eos are the same id."""
+        """Raises BadArgument if rows have more spans than there are sentinels, or eos is missing or also pad."""
+        if vocabulary.eos_id is None:
+            raise BadArgument(
+                f"{self.objective} ends inputs and labels with EOS, but the tokenizer has no eos_token: "
+                "set eos_token in its tokenizer_config.json"
+            )
         if self.num_spans > vocabulary.num_sentinels:
             raise BadArgument(self.too_many_spans(vocabulary.num_sentinels))
         if vocabulary.pad_id == vocabulary.eos_id:
             raise BadArgument(
-                f"pad and eos are both id {vocabulary.eos_id}, but labels need both: name another pad_token"
+                f"pad and eos are both id {vocabulary.eos_id}, but labels need both: name another "
+                "pad_token in the tokenizer's tokenizer_config.json"
             )
 
     def rows(self, vocabulary: Vocabulary) -> RowMaker:
@@ -100,6 +106,7 @@ class MaskedRows(RowMaker):
 
     def __init__(self, settings: ShardSettings, vocabulary: Vocabulary, noises: Sequence[Noise]) -> None:
         super().__init__(settings, vocabulary)
+        assert vocabulary.eos_id is not None  # check_vocabulary
         shapes = tuple(noise.shape for noise in noises)
         sentinels = _run_of_sentinels(vocabulary)[: max(shape.num_noise_spans for shape in shapes)]
         self._denoising = span_corruption.Denoising(

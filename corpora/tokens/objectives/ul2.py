@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import msgspec
 import numpy as np
 import numpy.typing as npt
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from corpora.choices import Flag
 from corpora.randomness import digest, keys
@@ -54,11 +54,11 @@ class Ul2(CorruptionSettings, frozen=True, kw_only=True, tag="ul2"):
 
     def too_many_spans(self, sentinels: int) -> str:
         most = max(self.denoisers, key=lambda d: denoiser_shape(self.sequence_length, d).num_noise_spans)
-        mean = most.mean_noise_span_length
+        kind = _described(most.mean_noise_span_length, most.noise_density)
         return (
-            f"denoiser {most.name} ({mean:g}, {most.noise_density:g}) has {self.num_spans} noise spans at "
+            f"denoiser {most.name} ({kind}) has {self.num_spans} noise spans at "
             f"sequence_length {self.sequence_length}, but the tokenizer has {sentinels} sentinels: use a lower "
-            f"--sequence-length or --noise-density, or train the tokenizer with --extra-ids {self.num_spans}"
+            f"--sequence-length, or train the tokenizer with --extra-ids {self.num_spans}"
         )
 
     def rows(self, vocabulary: Vocabulary) -> MixedRows:
@@ -80,9 +80,13 @@ class Ul2(CorruptionSettings, frozen=True, kw_only=True, tag="ul2"):
         rows = []
         for denoiser, number in zip(facts.denoisers, counts, strict=True):
             mean, density = denoiser.mean_noise_span_length, denoiser.noise_density
-            kind = f"{denoiser.name} ({'one span' if mean is None else f'{mean:g}'}, {density:g})"
+            kind = f"{denoiser.name} ({_described(mean, density)})"
             rows.append((f"rows by {kind}, {split}", f"{number:,}"))
         return rows
+
+
+def _described(mean: float | UnsetType | None, density: float | UnsetType) -> str:
+    return f"{'one span' if mean is None else f'{mean:g}'}, {density:g}"
 
 
 class MixedRows(MaskedRows):

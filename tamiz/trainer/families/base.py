@@ -57,11 +57,13 @@ class ModelSettings(Config, frozen=True, kw_only=True, tag_field="family"):
 
     # building
 
-    def new(self, pad_id: int, eos_id: int, bos_id: int | None) -> Any:
+    def new(self, pad_id: int, eos_id: int | None, bos_id: int | None) -> Any:
         """Creates a model whose weights are initialised with torch's global generator."""
         raise NotImplementedError(f"{type(self).__name__} must define `new`")
 
-    def build(self, *, seed: int, pad_id: int = PAD_ID, eos_id: int = EOS_ID, bos_id: int | None = None) -> Any:
+    def build(
+        self, *, seed: int, pad_id: int = PAD_ID, eos_id: int | None = EOS_ID, bos_id: int | None = None
+    ) -> Any:
         """Creates a model with float32 weights on the CPU; equal settings and seed give equal weights. The state of
         torch's global generator doesn't change."""
         import torch

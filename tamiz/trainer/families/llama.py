@@ -60,7 +60,7 @@ class Llama(CausalSettings, frozen=True, kw_only=True, tag="llama"):
     def max_ids(self) -> int:
         return self.max_position_embeddings
 
-    def new(self, pad_id: int, eos_id: int, bos_id: int | None) -> Any:
+    def new(self, pad_id: int, eos_id: int | None, bos_id: int | None) -> Any:
         from transformers import LlamaConfig, LlamaForCausalLM
 
         fields: dict[str, Any] = {
@@ -76,7 +76,7 @@ class Llama(CausalSettings, frozen=True, kw_only=True, tag="llama"):
             "tie_word_embeddings": self.tie_embeddings,
             "initializer_range": self.initializer_range,
             # transformers gives the padding id's embedding no gradient, so this must never be EOS
-            "pad_token_id": None if pad_id == eos_id else pad_id,
+            "pad_token_id": None if eos_id in (pad_id, None) else pad_id,
             "eos_token_id": eos_id,
             "bos_token_id": bos_id,
         }

@@ -64,7 +64,7 @@ class T5(ModelSettings, frozen=True, kw_only=True, tag="t5"):
         if not 0.0 <= self.dropout < 1.0:
             raise ValueError(f"dropout is {self.dropout}; it must be at least 0 and below 1")
 
-    def new(self, pad_id: int, eos_id: int, bos_id: int | None) -> Any:  # noqa: ARG002
+    def new(self, pad_id: int, eos_id: int | None, bos_id: int | None) -> Any:  # noqa: ARG002
         """The decoder starts from the pad id, as in T5; bos_id is not used."""
         from transformers import T5Config, T5ForConditionalGeneration
 
