@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-import shutil
+import sys
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,19 +13,20 @@ import msgspec
 
 from corpora import manifest
 from corpora.documents.sources import SOURCES, DocumentSource
-from corpora.errors import BadArgument
-from corpora.manifest import InputIdentity, MadeFrom
+from corpora.errors import BadArgument, StaleOutput
+from corpora.manifest import InputIdentity, MadeFrom, Manifest, State
 from tamiz.cards.model import CardFacts, model_card
-from tamiz.console import count, say
+from tamiz.console import count, progress, say
 from tamiz.recipes.schema import DEMO_PREFIX, Recipe, Section
 from tamiz.stages.common import Context, Plan, Stage, StageReport
+from tamiz.trainer import checkpoint
 from tamiz.trainer.families import DEFAULT as DEFAULT_FAMILY
 from tamiz.trainer.families import FAMILIES
 from tamiz.trainer.families.base import ModelSettings
+from tamiz.trainer.schedule import ENDLESS
 from tamiz.trainer.settings import TrainSettings
 
 ALGORITHM = 2  # covers the order of rows (order.VERSION)
-CHECKPOINTS = "checkpoints"
 
 
 def train_stage(
@@ -41,23 +43,75 @@ def train_stage(
 
     made_from = _made_from(shards, tokenizer, model, settings)
     check_inputs(shards, tokenizer, model, settings.span_corruption)  # if this refuses, no folder is left behind
-    state = manifest.begin(out, made_from, rebuild=context.rebuild)
+    if context.rebuild or not manifest.is_finished(out, made_from):
+        _load_torch()
+        from tamiz.trainer.before import check_machine
+
+        check_machine(out, model, settings)
+    state = _begin(out, made_from, context)
     if state != "finished":
-        require_torch()
-        # read when torch is loaded: waiting threads sleep instead of spinning, which is faster on shared cores
-        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         from tamiz.trainer.train import train
 
         write = partial(model_card, facts=card or CardFacts())
-        metrics = train(shards, tokenizer, out, model, settings, card=write, report=lambda line: say(f"  {line}"))
+        with progress("train") if sys.stdout.isatty() else nullcontext(lambda _step, _steps: None) as done:
+            metrics = train(
+                shards, tokenizer, out, model, settings, card=write, report=lambda line: say(f"  {line}"), done=done
+            )
         manifest.finish(out, records=[manifest.record(out, p) for p in _outputs(out)], facts=metrics)
-    shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)  # only now: the manifest records everything else
+    checkpoint.settle(out, made_from, keep=settings.keep_checkpoint)  # only now: the manifest records all else
     facts = manifest.read(out).facts
     return StageReport("train", state, out, _rows(facts), facts=facts)
 
 
+def _load_torch() -> None:
+    require_torch()
+    # read when torch is loaded: waiting threads sleep instead of spinning, which is faster on shared cores
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if "torch" not in sys.modules:
+        say("  loading torch")
+
+
+def _begin(out: Path, made_from: MadeFrom, context: Context) -> State:
+    """Like `manifest.begin`, but a training that differs only in its number of steps is continued, if it can be."""
+    old = None if context.rebuild or not (out / manifest.NAME).exists() else manifest.read(out)
+    if old is None or not _differ_in_steps(old.made_from, made_from):
+        return manifest.begin(out, made_from, rebuild=context.rebuild)
+    _check_steps(out, old, made_from)
+    checkpoint.unsettle(out)
+    manifest.claim(out, made_from)
+    return "continued"
+
+
+def _differ_in_steps(old: MadeFrom, new: MadeFrom) -> bool:
+    """Whether two trainings differ in their number of steps, and in nothing else."""
+    train = old.settings.get("train")
+    if not isinstance(train, dict) or train.get("steps") == new.settings["train"]["steps"]:
+        return False
+    settings = {**old.settings, "train": {**train, "steps": new.settings["train"]["steps"]}}
+    return msgspec.structs.replace(old, settings=settings).fingerprint() == new.fingerprint()
+
+
+def _check_steps(out: Path, old: Manifest, new: MadeFrom) -> None:
+    """Raises StaleOutput if the training in OUT can't go on to another number of steps, saying why."""
+    before, after = (m.settings["train"]["steps"] for m in (old.made_from, new))
+    schedule, kept = new.settings["train"]["schedule"], checkpoint.found(out)
+    made = checkpoint.number(kept[-1]) if kept else before if old.finished else 0
+    if after < made:
+        why = f"has done {made:,} steps, and train.steps is {after:,}: it can only have more"
+    elif made and schedule not in ENDLESS:
+        why = (
+            f"is a training of {before:,} steps, and train.steps is {after:,}: the learning rates of schedule "
+            f"{schedule!r} depend on the number of steps, so that it can't have more"
+        )
+    elif old.finished and not kept:
+        why = f"is finished with {before:,} steps, and its checkpoint wasn't kept: it can't have more"
+    else:
+        return
+    raise StaleOutput(f"{out} {why}; pass --rebuild to train anew, or choose another --out")
+
+
 def _outputs(out: Path) -> list[Path]:
-    found = [p for p in out.rglob("*") if p.is_file() and out / CHECKPOINTS not in p.parents]
+    found = [p for p in out.rglob("*") if p.is_file() and out / checkpoint.FOLDER not in p.parents]
     return sorted(p for p in found if p.name not in (manifest.NAME, manifest.LOG))
 
 
@@ -68,7 +122,7 @@ def _made_from(shards: Path, tokenizer: Path, model: ModelSettings, settings: Tr
     inputs = [InputIdentity(name=r.path, size=r.bytes, sha256=r.sha256) for r in rows]
     parts = [p for p in sorted(tokenizer.glob("*")) if p.is_file() and p.name not in (manifest.NAME, manifest.LOG)]
     inputs += [manifest.local_identity(p, f"tokenizer/{p.name}") for p in parts]
-    plain = {"model": msgspec.to_builtins(model), "train": msgspec.to_builtins(settings)}
+    plain = {"model": msgspec.to_builtins(model), "train": settings.identity()}
     return MadeFrom(stage="train", algorithm=ALGORITHM, settings=plain, inputs=inputs)
 
 
