@@ -27,8 +27,8 @@ def check_machine(out: Path, model: ModelSettings, settings: TrainSettings) -> N
     needed, free = room_needed(out, model.num_parameters(), settings), _free(out)
     if needed > free:
         raise TamizError(
-            f"{out} needs {size(needed)} for the model and its checkpoints, but {size(free)} are free there: free some, "
-            "or choose another --out"
+            f"{out} needs {size(needed)} for the model and its checkpoints, but {size(free)} are free there: free "
+            "some, or choose another --out"
         )
 
 
@@ -51,7 +51,7 @@ def plan_lines(
     return [
         f"{settings.steps:,} steps of {ids:,} ids = {in_words(settings.steps * ids)} ids, {epochs:,.1f} epochs "
         f"of {steps_per_epoch:,} {'step' if steps_per_epoch == 1 else 'steps'}",
-        f"a checkpoint takes {size(one)}, all that is written {size(room_needed(out, parameters, settings))} at most; "
+        f"a checkpoint takes {size(one)}, all files {size(room_needed(out, parameters, settings))} at most; "
         f"{size(_free(out))} are free",
     ]
 

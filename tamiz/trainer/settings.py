@@ -30,8 +30,8 @@ class TrainSettings(Config, frozen=True, kw_only=True):
     ramp_steps: int = 0
     """Number of first steps over which the rate rises linearly from 0; T5 has none."""
     schedule: Literal["inverse_sqrt", "constant", "linear", "cosine"] = "inverse_sqrt"
-    """inverse_sqrt: T5's schedule, which falls with the square root of the step after warmup_steps. constant: no fall.
-    linear, cosine: fall from warmup_steps to 0 after the last step, so that a finished training can't have more steps.
+    """inverse_sqrt: T5's schedule, which falls with the square root of the step after warmup_steps. constant: doesn't
+    fall. linear, cosine: fall from warmup_steps on to 0 after the last step, so a finished training can't have more.
     """
     weight_decay: float = 0.0
     """AdamW's weight decay. It applies only to matrices, not to norms, biases or position embeddings (the family

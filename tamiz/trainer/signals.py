@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Any
 
 from corpora.errors import TamizError
@@ -41,7 +41,7 @@ class StopSignals:
                     signal.signal(number, self._first)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self._restore()
 
     def _first(self, number: int, _: FrameType | None) -> None:
