@@ -19,7 +19,7 @@ from tamiz.cards.model import CardFacts, model_card
 from tamiz.console import count, progress, say
 from tamiz.recipes.schema import DEMO_PREFIX, Recipe, Section
 from tamiz.stages.common import Context, Plan, Stage, StageReport
-from tamiz.trainer import checkpoint
+from tamiz.trainer import checkpoint, require_torch
 from tamiz.trainer.families import DEFAULT as DEFAULT_FAMILY
 from tamiz.trainer.families import FAMILIES
 from tamiz.trainer.families.base import ModelSettings
@@ -126,15 +126,6 @@ def _made_from(shards: Path, tokenizer: Path, model: ModelSettings, settings: Tr
     return MadeFrom(stage="train", algorithm=ALGORITHM, settings=plain, inputs=inputs)
 
 
-def require_torch() -> None:
-    """Raises BadArgument if torch or transformers is not installed."""
-    from importlib.util import find_spec
-
-    for package in ("torch", "transformers"):
-        if find_spec(package) is None:
-            raise BadArgument(f"models need {package}, which is not installed: run pip install 'tamiz[train]'")
-
-
 def _rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
     rows = [
         ("parameters", count(facts["parameters"])),
@@ -161,8 +152,13 @@ def _run(plan: Plan, context: Context) -> StageReport:
 
 
 def _before(plan: Plan) -> None:
-    """The trained model is saved with its tokenizer, so the tokenizer must be a folder that can be copied."""
+    """The trained model is saved with its tokenizer, so the tokenizer must be a folder that can be copied. A GPU that
+    is asked for must be there."""
     require_torch()
+    if plan.recipe.train.device == "cuda":
+        from tamiz.trainer.device import choose_device
+
+        choose_device(plan.recipe.train)
     file = plan.recipe.tokenizer.file
     if file and not (Path(file) / "tokenizer.json").is_file():
         raise BadArgument(f"train needs a folder with tokenizer.json, but tokenizer.file is {file!r}")

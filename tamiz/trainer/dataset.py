@@ -49,6 +49,13 @@ class ShardDataset(IterableDataset[Batch]):
         self.facts = self._stream.facts
         self.batch_size, self.rows, self.steps_per_epoch = batch_size, self._stream.rows, self._stream.steps_per_epoch
 
+    def __repr__(self) -> str:
+        return repr(self._stream).replace(type(self._stream).__name__, type(self).__name__, 1)
+
+    def __len__(self) -> int:
+        """Batches in an epoch: steps_per_epoch. Iterating goes on with the next epoch, without end."""
+        return len(self._stream)
+
     def __iter__(self) -> Generator[Batch, None, None]:
         if get_worker_info() is not None:
             raise BadArgument("ShardDataset counts the batches it hands out: use DataLoader(..., num_workers=0)")

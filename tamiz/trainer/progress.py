@@ -16,16 +16,18 @@ class Progress:
     kernels; it includes validations and checkpoints.
     """
 
-    def __init__(self, report: Callable[[str], None], steps: int) -> None:
-        self._report, self._steps = report, steps
-        self._last_line = time.monotonic()
+    def __init__(
+        self, report: Callable[[str], None], steps: int, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._report, self._steps, self._clock = report, steps, clock
+        self._last_line = clock()
         self._first: tuple[int, float] | None = None
         self._tokens = 0
 
     def step(self, step: int, loss: float, rate: float, tokens: int) -> None:
         """Call after each step, with the number of tokens in it."""
         self._tokens += tokens
-        now = time.monotonic()
+        now = self._clock()
         is_first = self._first is None
         self._first = self._first or (step, now)
         if not is_first and step not in (1, self._steps) and now - self._last_line < SECONDS_BETWEEN_LINES:

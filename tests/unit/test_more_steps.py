@@ -95,7 +95,7 @@ def test_a_schedule_that_ends_with_the_steps_is_refused(home, tmp_path, capsys):
     assert train(home, "cosine", out, 8, "--rebuild") == 0
 
 
-def test_anything_else_is_still_something_else(home, six, tmp_path, capsys):
+def test_anything_else_is_still_something_else(home, six, capsys):
     (home / "other.toml").write_text(
         (home / "inverse_sqrt.toml").read_text().replace("batch_size = 4", "batch_size = 5")
     )
