@@ -287,3 +287,19 @@ def test_it_shows_what_it_reads_and_how_long_an_epoch_is(tmp_path):
     assert len(dataset) == dataset.steps_per_epoch == 10
     told = f"{str(made)!r}, 'train', batch_size=10, seed=3, rank=1, world_size=2"
     assert repr(dataset) == f"ShardDataset({told}): 103 rows, 10 steps per epoch"
+
+
+@pytest.mark.parametrize("dispatch", [True, False])
+def test_rows_that_would_be_shared_out_twice_are_refused(shards, dispatch):
+    accelerate = pytest.importorskip("accelerate", reason="accelerate is not installed")
+    from accelerate.data_loader import DataLoaderDispatcher, IterableDatasetShard
+
+    def prepared(dataset):
+        if dispatch:
+            accelerate.Accelerator(cpu=True)
+            return DataLoaderDispatcher(dataset, batch_size=None)
+        return IterableDatasetShard(dataset, batch_size=1, num_processes=2, process_index=0)
+
+    with pytest.raises(BadArgument, match=r"leave it out of prepare\(\)"):
+        next(iter(prepared(ShardDataset(shards, batch_size=4, rank=0, world_size=2))))
+    assert next(iter(prepared(ShardDataset(shards, batch_size=4))))["input_ids"].shape == (4, 16)
