@@ -66,8 +66,8 @@ class ShardDataset(IterableDataset[Batch]):
             raise BadArgument("ShardDataset counts the batches it hands out: use DataLoader(..., num_workers=0)")
         if self._world_size > 1 and _is_shared_out():
             raise BadArgument(
-                "accelerate shares out the rows of a prepared loader among its processes, and this ShardDataset does so "
-                "already, by rank and world_size, so rows would be skipped: leave it out of prepare()"
+                "accelerate shares out the rows of a prepared loader among its processes, as this ShardDataset does "
+                "already, by rank: rows would be skipped; leave it out of prepare()"
             )
         return iter(self._stream)
 
