@@ -221,6 +221,11 @@ def resume(old: Manifest, home: Path, made_from: MadeFrom) -> State:
     return "finished"
 
 
+def claim(folder: Path, made_from: MadeFrom) -> None:
+    """Claims a folder for `made_from` whatever it holds, which stays: the caller knows that it is of use."""
+    _start(folder, made_from)
+
+
 def is_finished(folder: Path, made_from: MadeFrom) -> bool:
     """Whether `folder` contains exactly this work, finished. Changes nothing."""
     if not (folder / NAME).exists():

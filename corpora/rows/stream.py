@@ -54,13 +54,25 @@ class BatchStream(Generic[Array]):
             "window_groups": shards.facts.window_groups,
             "span_corruption": span_corruption.asdict() if span_corruption else None,
         }
-        self._share = Share(batch_size, rank, world_size)
+        self._share, self._folder = Share(batch_size, rank, world_size), shards.folder
         self._make_arrays, self._prefetch = make_arrays, prefetch
         self._place = Place(0, 0)
         self._direct: BatchReader[Array] | None = None
         if self.rows < batch_size:
             _LOG.warning("%s: split %r has %d rows, fewer than batch_size %d: each batch repeats some",
                          shards.folder, split, self.rows, batch_size)  # fmt: skip
+
+    def __repr__(self) -> str:
+        fingerprint, share = self._fingerprint, self._share
+        return (
+            f"{type(self).__name__}({str(self._folder)!r}, {fingerprint['split']!r}, batch_size={self.batch_size}, "
+            f"seed={fingerprint['seed']}, rank={share.rank}, world_size={share.world_size}): {self.rows:,} rows, "
+            f"{self.steps_per_epoch:,} steps per epoch"
+        )
+
+    def __len__(self) -> int:
+        """Batches in an epoch: steps_per_epoch. Iterating goes on with the next epoch, without end."""
+        return self.steps_per_epoch
 
     def __iter__(self) -> Generator[dict[str, Array], None, None]:
         arrays = self._make_arrays()

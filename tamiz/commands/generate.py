@@ -25,7 +25,7 @@ def command(model: Path, text: str | None, max_new_tokens: int | None, num_beams
     A T5 fills <extra_id_0>, <extra_id_1>, ...; a causal model continues the text. Without TEXT, the text is read from
     standard input.
     """
-    from tamiz.stages.train import require_torch
+    from tamiz.trainer import require_torch
 
     require_torch()
     from tamiz.trainer.generation import generate

@@ -3,29 +3,31 @@
 from __future__ import annotations
 
 import os
-import shutil
+import sys
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from corpora import extras, manifest
-from corpora.errors import BadArgument
+from corpora import manifest
+from corpora.errors import BadArgument, StaleOutput
 from corpora.locks import locked
-from corpora.manifest import InputIdentity, MadeFrom
+from corpora.manifest import InputIdentity, MadeFrom, Manifest, State
 from tamiz.cards.model import CardFacts, model_card
-from tamiz.console import count, say
+from tamiz.console import count, progress, say
 from tamiz.recipes.schema import Recipe, Section
 from tamiz.stages.common import Context, Plan, Stage, StageReport
 from tamiz.stages.described import languages_of, sources_of
+from tamiz.trainer import checkpoint, require_torch
 from tamiz.trainer.families import DEFAULT as DEFAULT_FAMILY
 from tamiz.trainer.families import FAMILIES
 from tamiz.trainer.families.base import ModelSettings
+from tamiz.trainer.schedule import ENDLESS
 from tamiz.trainer.settings import TrainSettings
 
 ALGORITHM = 2  # covers the order of rows (order.VERSION)
-CHECKPOINTS = "checkpoints"
 
 
 def train_stage(
@@ -56,23 +58,75 @@ def _train(
     card: CardFacts | None,
     made_from: MadeFrom,
 ) -> StageReport:
-    state = manifest.begin(out, made_from, rebuild=context.rebuild)
+    if context.rebuild or not manifest.is_finished(out, made_from):
+        _load_torch()
+        from tamiz.trainer.before import check_machine
+
+        check_machine(out, model, settings)
+    state = _begin(out, made_from, context)
     if state != "finished":
-        require_torch()
-        # read when torch is loaded: waiting threads sleep instead of spinning, which is faster on shared cores
-        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         from tamiz.trainer.train import train
 
         write = partial(model_card, facts=card or CardFacts())
-        metrics = train(shards, tokenizer, out, model, settings, card=write, report=lambda line: say(f"  {line}"))
+        with progress("train") if sys.stdout.isatty() else nullcontext(lambda _step, _steps: None) as done:
+            metrics = train(
+                shards, tokenizer, out, model, settings, card=write, report=lambda line: say(f"  {line}"), done=done
+            )
         manifest.finish(out, records=[manifest.record(out, p) for p in _outputs(out)], facts=metrics)
-    shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)  # only now: the manifest records everything else
+    checkpoint.settle(out, made_from, keep=settings.keep_checkpoint)  # only now: the manifest records all else
     facts = manifest.read(out).facts
     return StageReport("train", state, out, _rows(facts), facts=facts)
 
 
+def _load_torch() -> None:
+    require_torch()
+    # read when torch is loaded: waiting threads sleep instead of spinning, which is faster on shared cores
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if "torch" not in sys.modules:
+        say("  loading torch")
+
+
+def _begin(out: Path, made_from: MadeFrom, context: Context) -> State:
+    """Like `manifest.begin`, but a training that differs only in its number of steps is continued, if it can be."""
+    old = None if context.rebuild or not (out / manifest.NAME).exists() else manifest.read(out)
+    if old is None or not _differ_in_steps(old.made_from, made_from):
+        return manifest.begin(out, made_from, rebuild=context.rebuild)
+    _check_steps(out, old, made_from)
+    checkpoint.unsettle(out)
+    manifest.claim(out, made_from)
+    return "continued"
+
+
+def _differ_in_steps(old: MadeFrom, new: MadeFrom) -> bool:
+    """Whether two trainings differ in their number of steps, and in nothing else."""
+    train = old.settings.get("train")
+    if not isinstance(train, dict) or train.get("steps") == new.settings["train"]["steps"]:
+        return False
+    settings = {**old.settings, "train": {**train, "steps": new.settings["train"]["steps"]}}
+    return msgspec.structs.replace(old, settings=settings).fingerprint() == new.fingerprint()
+
+
+def _check_steps(out: Path, old: Manifest, new: MadeFrom) -> None:
+    """Raises StaleOutput if the training in OUT can't go on to another number of steps, saying why."""
+    before, after = (m.settings["train"]["steps"] for m in (old.made_from, new))
+    schedule, kept = new.settings["train"]["schedule"], checkpoint.found(out)
+    made = checkpoint.number(kept[-1]) if kept else before if old.finished else 0
+    if after < made:
+        why = f"has done {made:,} steps, and train.steps is {after:,}: it can only have more"
+    elif made and schedule not in ENDLESS:
+        why = (
+            f"is a training of {before:,} steps, and train.steps is {after:,}: the learning rates of schedule "
+            f"{schedule!r} depend on the number of steps, so that it can't have more"
+        )
+    elif old.finished and not kept:
+        why = f"is finished with {before:,} steps, and its checkpoint wasn't kept: it can't have more"
+    else:
+        return
+    raise StaleOutput(f"{out} {why}; pass --rebuild to train anew, or choose another --out")
+
+
 def _outputs(out: Path) -> list[Path]:
-    found = [p for p in out.rglob("*") if p.is_file() and out / CHECKPOINTS not in p.parents]
+    found = [p for p in out.rglob("*") if p.is_file() and out / checkpoint.FOLDER not in p.parents]
     return sorted(p for p in found if p.name != manifest.NAME and not manifest.is_aside(p))
 
 
@@ -84,22 +138,13 @@ def _made_from(shards: Path, tokenizer: Path, model: ModelSettings, settings: Tr
     others = {manifest.NAME, *_derived(tokenizer)}
     parts = [p for p in sorted(tokenizer.glob("*")) if p.is_file() and p.name not in others]
     inputs += [manifest.local_identity(p, f"tokenizer/{p.name}") for p in parts if not manifest.is_aside(p)]
-    plain = {"model": msgspec.to_builtins(model), "train": msgspec.to_builtins(settings)}
+    plain = {"model": msgspec.to_builtins(model), "train": settings.identity()}
     return MadeFrom(stage="train", algorithm=ALGORITHM, settings=plain, inputs=inputs)
 
 
 def _derived(folder: Path) -> set[str]:
     """What is made from a tokenizer of tamiz and isn't part of it, such as its card."""
     return {r.path for r in manifest.read(folder).derived} if manifest.is_tamiz_folder(folder) else set()
-
-
-def require_torch() -> None:
-    """Raises BadArgument if torch or transformers is not installed."""
-    from importlib.util import find_spec
-
-    for package in ("torch", "transformers"):
-        if find_spec(package) is None:
-            raise BadArgument(f"models need {package}, which is not installed: run {extras.line('train')}")
 
 
 def _rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
@@ -128,8 +173,13 @@ def _run(plan: Plan, context: Context) -> StageReport:
 
 
 def _before(plan: Plan) -> None:
-    """The trained model is saved with its tokenizer, so the tokenizer must be a folder that can be copied."""
+    """The trained model is saved with its tokenizer, so the tokenizer must be a folder that can be copied. A GPU that
+    is asked for must be there."""
     require_torch()
+    if plan.recipe.train.device == "cuda":
+        from tamiz.trainer.device import choose_device
+
+        choose_device(plan.recipe.train)
     file = plan.recipe.tokenizer.file
     if file and not (Path(file) / "tokenizer.json").is_file():
         raise BadArgument(f"train needs a folder with tokenizer.json, but tokenizer.file is {file!r}")

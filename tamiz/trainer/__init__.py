@@ -19,12 +19,25 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tamiz.trainer.dataset import ShardDataset
 
-__all__ = ["ShardDataset"]
+__all__ = ["ShardDataset", "require_torch"]
+
+
+def require_torch(*packages: str) -> None:
+    """Raises BadArgument if one of the packages (default: torch and transformers) is not installed."""
+    from importlib.util import find_spec
+
+    from corpora import extras
+    from corpora.errors import BadArgument
+
+    for package in packages or ("torch", "transformers"):
+        if find_spec(package) is None:
+            raise BadArgument(f"models need {package}, which is not installed: run {extras.line('train')}")
 
 
 def __getattr__(name: str) -> object:
     """Imports torch only when a name that needs it is used (PEP 562)."""
     if name == "ShardDataset":
+        require_torch("torch")
         from tamiz.trainer.dataset import ShardDataset
 
         return ShardDataset

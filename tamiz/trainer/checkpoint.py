@@ -1,36 +1,69 @@
-"""Checkpoints: one file each, written atomically; the last two are kept."""
+"""Checkpoints: one file each, written atomically. The last two are kept while a training runs, and the last one
+afterwards, so that more steps can continue it."""
 
 from __future__ import annotations
 
 import pickle
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from corpora import changes, files
+from corpora import changes, files, manifest
 from corpora.errors import DamagedFile, StaleOutput, TamizError
+from corpora.manifest import MadeFrom
+from tamiz.console import size
+from tamiz.trainer.schedule import ENDLESS
 
 FOLDER = "checkpoints"
 KEEP = 2
+STEPS, SCHEDULE = "train.steps", "train.schedule"
 _NAME = re.compile(r"step-(\d{8})\.pt")
 
 
 def save(out: Path, step: int, state: dict[str, Any]) -> Path:
     """Writes OUT/checkpoints/step-NNNNNNNN.pt atomically, then removes all but the last KEEP.
 
-    Raises TamizError if it can't be written.
+    Raises TamizError if it can't be written; then the previous checkpoints are still there.
     """
+    import torch
+
     path = out / FOLDER / f"step-{step:08d}.pt"
     with files.atomic_path(path) as temporary:
         try:
-            torch.save(state, temporary)
-        except RuntimeError as error:  # torch raises this for a full disk
-            raise TamizError(f"can't write {path}: {str(error).splitlines()[0]}") from error
+            with temporary.open("wb") as file:  # given a path, torch would write the temporary name into the file
+                torch.save(state, file)
+        except RuntimeError as error:  # torch raises this if it can't write
+            raise TamizError(_cannot_write(path, temporary, state, error)) from error
     for old in found(out)[:-KEEP]:
         old.unlink(missing_ok=True)
     return path
+
+
+def _cannot_write(path: Path, temporary: Path, state: dict[str, Any], error: RuntimeError) -> str:
+    cause = error.__context__
+    reason = cause.strerror if isinstance(cause, OSError) else str(error).splitlines()[0]
+    free = shutil.disk_usage(path.parent).free + (temporary.stat().st_size if temporary.exists() else 0)
+    kept = found(path.parents[1])
+    after = f"; the same command continues from step {number(kept[-1]):,}" if kept else ""
+    return f"can't write {path}: {reason}: it needs {size(num_bytes(state))}, {size(free)} are free{after}"
+
+
+def num_bytes(state: Any) -> int:
+    """The bytes of the tensors in a state, those that share memory once: nearly all of a checkpoint's size."""
+    import torch
+
+    storages: dict[int, int] = {}
+    waiting = [state]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, torch.Tensor):
+            storages[value.untyped_storage().data_ptr()] = value.untyped_storage().nbytes()
+        elif isinstance(value, dict):
+            waiting += value.values()
+        elif isinstance(value, list | tuple):
+            waiting += value
+    return sum(storages.values())
 
 
 def found(out: Path) -> list[Path]:
@@ -38,12 +71,19 @@ def found(out: Path) -> list[Path]:
     return sorted(p for p in (out / FOLDER).glob("step-*.pt") if _NAME.fullmatch(p.name))
 
 
+def number(path: Path) -> int:
+    """The step of a checkpoint."""
+    return int(path.stem.removeprefix("step-"))
+
+
 def load_latest(out: Path, made_from: dict[str, Any]) -> dict[str, Any] | None:
     """The newest checkpoint, on the CPU, or None if there is none.
 
-    Raises StaleOutput if its settings or inputs differ from `made_from`, naming the differences; DamagedFile if it
-    can't be read.
+    Raises StaleOutput if its settings or inputs differ from `made_from`, naming the differences: only the number of
+    steps may, if the schedule allows it; DamagedFile if it can't be read.
     """
+    import torch
+
     paths = found(out)
     if not paths:
         return None
@@ -56,8 +96,30 @@ def load_latest(out: Path, made_from: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _require_same(path: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
-    changed = changes.differences(old, new)
+    free = {STEPS} if new.get(SCHEDULE) in ENDLESS and new[STEPS] >= number(path) else set()
+    changed = changes.differences(*({k: v for k, v in made.items() if k not in free} for made in (old, new)))
     if changed:
         raise StaleOutput(
             f"{path} is from a different training ({changed}): start again with --rebuild, or choose another --out"
         )
+
+
+def settle(out: Path, made_from: MadeFrom, *, keep: bool) -> None:
+    """After a finished training: leaves only its last checkpoint, with a manifest of its own; or nothing."""
+    folder, kept = out / FOLDER, found(out)
+    if not keep or not kept:
+        shutil.rmtree(folder, ignore_errors=True)
+        return
+    for path in folder.iterdir():
+        if path.name not in (kept[-1].name, manifest.NAME):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    origin = MadeFrom(stage="checkpoint", algorithm=1, settings={"train": made_from.fingerprint()}, inputs=[])
+    if not manifest.is_finished(folder, origin):
+        unsettle(out)
+        manifest.claim(folder, origin)
+        manifest.finish(folder, records=[manifest.record(folder, kept[-1])])
+
+
+def unsettle(out: Path) -> None:
+    """Before more steps: the manifest of the last checkpoint goes."""
+    (out / FOLDER / manifest.NAME).unlink(missing_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,10 @@ from corpora.rows.stream import BatchStream
 from corpora.tokens.denoisers import SpanCorruptionSettings
 
 Batch = dict[str, torch.Tensor]
+SHARING_LOADERS = (
+    "DataLoaderDispatcher",
+    "IterableDatasetShard",
+)  # accelerate's: give each process a part
 
 
 class ShardDataset(IterableDataset[Batch]):
@@ -46,12 +51,24 @@ class ShardDataset(IterableDataset[Batch]):
             opened(path), split, lambda: Tensors(pinned=uses_pinned_memory(pin_memory)), batch_size=batch_size,
             seed=seed, rank=rank, world_size=world_size, span_corruption=span_corruption, prefetch=prefetch,
         )  # fmt: skip
-        self.facts = self._stream.facts
+        self.facts, self._world_size = self._stream.facts, world_size
         self.batch_size, self.rows, self.steps_per_epoch = batch_size, self._stream.rows, self._stream.steps_per_epoch
+
+    def __repr__(self) -> str:
+        return repr(self._stream).replace(type(self._stream).__name__, type(self).__name__, 1)
+
+    def __len__(self) -> int:
+        """Batches in an epoch: steps_per_epoch. Iterating goes on with the next epoch, without end."""
+        return len(self._stream)
 
     def __iter__(self) -> Generator[Batch, None, None]:
         if get_worker_info() is not None:
             raise BadArgument("ShardDataset counts the batches it hands out: use DataLoader(..., num_workers=0)")
+        if self._world_size > 1 and _is_shared_out():
+            raise BadArgument(
+                "accelerate shares out the rows of a prepared loader among its processes, as this ShardDataset does "
+                "already, by rank: rows would be skipped; leave it out of prepare()"
+            )
         return iter(self._stream)
 
     def batch(self, epoch: int, step: int) -> Batch:
@@ -65,6 +82,17 @@ class ShardDataset(IterableDataset[Batch]):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Like `BatchStream.load_state_dict`."""
         self._stream.load_state_dict(state)
+
+
+def _is_shared_out() -> bool:
+    """Whether a loader of accelerate that shares out rows is asking."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        owner = type(frame.f_locals.get("self"))
+        if owner.__name__ in SHARING_LOADERS and owner.__module__.startswith("accelerate."):
+            return True
+        frame = frame.f_back
+    return False
 
 
 class Tensors:

@@ -227,22 +227,38 @@ def main(arguments: Sequence[str] | None = None, *, documents: str | None = None
 
     documents: the default of --input; None makes --input required.
     """
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
+    parser = _parser(documents)
+    try:
+        return 0 if run(parser.parse_args(arguments)) else 1
+    except TamizError as error:
+        parser.exit(error.exit_code, f"error: {error}\n")
+
+
+def _parser(documents: str | None) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m tamiz.finetune",
+        description=(__doc__ or "").split("\n\n")[0],
+    )
     parser.add_argument("model", type=Path, help="folder of a trained T5")
     parser.add_argument(
         "--input", default=documents, required=documents is None, help="pattern of documents [default: %(default)s]"
     )
-    parser.add_argument("--label-column", help="column with the class [default: the beginning of the URL]")
-    parser.add_argument("--classes", type=int, default=3, help="number of classes: the most frequent ones")
-    parser.add_argument("--rows", type=int, default=1600, help="number of passages, including held-out ones")
-    parser.add_argument("--length", type=int, default=80, help="number of ids to read of each passage")
-    parser.add_argument("--steps", type=int, default=400)
-    parser.add_argument("--batch-size", type=int, default=8)
-    parser.add_argument("--learning-rate", type=float, default=1e-3)
-    parser.add_argument("--num-threads", type=int, default=2)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, help="folder for the fine-tuned model")
-    try:
-        return 0 if run(parser.parse_args(arguments)) else 1
-    except TamizError as error:
-        parser.exit(error.exit_code, f"{error}\n")
+    parser.add_argument("--label-column", help="column with the class; without it, the beginning of the URL")
+    parser.add_argument(
+        "--classes", type=int, default=3, help="number of classes: the most frequent ones [default: %(default)s]"
+    )
+    parser.add_argument(
+        "--rows", type=int, default=1600, help="number of passages, including held-out ones [default: %(default)s]"
+    )
+    parser.add_argument(
+        "--length", type=int, default=80, help="number of ids to read of each passage [default: %(default)s]"
+    )
+    parser.add_argument("--steps", type=int, default=400, help="updates of the weights [default: %(default)s]")
+    parser.add_argument("--batch-size", type=int, default=8, help="passages per step [default: %(default)s]")
+    parser.add_argument(
+        "--learning-rate", type=float, default=1e-3, help="at the first step; falls to 0 [default: %(default)s]"
+    )
+    parser.add_argument("--num-threads", type=int, default=2, help="torch threads [default: %(default)s]")
+    parser.add_argument("--seed", type=int, default=0, help="of the split and the order [default: %(default)s]")
+    parser.add_argument("--out", type=Path, help="folder for the fine-tuned model; without it, it isn't saved")
+    return parser

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
+
+import msgspec
 
 from corpora.config import Config
 from corpora.tokens.denoisers import SpanCorruptionSettings
 from tamiz.trainer.bounds import above_zero, at_least
+
+_NO_INFLUENCE = ("checkpoint_minutes", "keep_checkpoint")
 
 
 class TrainSettings(Config, frozen=True, kw_only=True):
@@ -25,8 +29,10 @@ class TrainSettings(Config, frozen=True, kw_only=True):
     """Number of steps at learning_rate before inverse_sqrt starts to fall."""
     ramp_steps: int = 0
     """Number of first steps over which the rate rises linearly from 0; T5 has none."""
-    schedule: Literal["inverse_sqrt", "constant"] = "inverse_sqrt"
-    """inverse_sqrt: T5's schedule, which falls with the square root of the step after warmup_steps."""
+    schedule: Literal["inverse_sqrt", "constant", "linear", "cosine"] = "inverse_sqrt"
+    """inverse_sqrt: T5's schedule, which falls with the square root of the step after warmup_steps. constant: doesn't
+    fall. linear, cosine: fall from warmup_steps on to 0 after the last step, so a finished training can't have more.
+    """
     weight_decay: float = 0.0
     """AdamW's weight decay. It applies only to matrices, not to norms, biases or position embeddings (the family
     decides)."""
@@ -41,7 +47,13 @@ class TrainSettings(Config, frozen=True, kw_only=True):
     validation_batches: int = 8
     """Maximum number of validation batches; they have the same rows each time."""
     checkpoint_every: int = 500
-    """Steps between checkpoints; 0: no checkpoints."""
+    """Steps between checkpoints; 0: none by steps."""
+    checkpoint_minutes: float = 15.0
+    """Minutes after which the end of a step writes a checkpoint, too; 0: none by time. The model doesn't depend on
+    it."""
+    keep_checkpoint: bool = True
+    """Whether the last checkpoint stays beside the finished model (three times its size), so that more steps can
+    continue it. The model doesn't depend on it."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """auto: bfloat16 autocast on a GPU that supports it, float32 elsewhere."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -60,6 +72,8 @@ class TrainSettings(Config, frozen=True, kw_only=True):
             at_least(name, getattr(self, name), 0)
         for name in ("learning_rate", "epsilon", "clip_norm"):
             above_zero(name, getattr(self, name))
+        if not 0.0 <= self.checkpoint_minutes < float("inf"):
+            raise ValueError(f"checkpoint_minutes is {self.checkpoint_minutes}; it must be at least 0 and finite")
         if not 0.0 <= self.weight_decay < 1.0:
             raise ValueError(f"weight_decay is {self.weight_decay}; it must be at least 0 and below 1")
         if not all(0.0 <= beta < 1.0 for beta in self.betas):
@@ -68,3 +82,8 @@ class TrainSettings(Config, frozen=True, kw_only=True):
             raise ValueError(
                 f"micro_batch_size is {self.micro_batch_size}; it must be from 1 to batch_size ({self.batch_size})"
             )
+
+    def identity(self) -> dict[str, Any]:
+        """The settings that decide the model's bytes, or what is recorded beside it, as plain data."""
+        plain: dict[str, Any] = msgspec.to_builtins(self)
+        return {name: value for name, value in plain.items() if name not in _NO_INFLUENCE}

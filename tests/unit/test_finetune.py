@@ -59,10 +59,21 @@ def test_a_folder_without_a_model_is_named(tmp_path):
     command = [sys.executable, "-m", "tamiz.finetune", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=script.parents[2], check=False)
     assert done.returncode == 2
-    assert done.stderr == f"{tmp_path} has no trained model: name the folder that `tamiz train` or `run` wrote\n"
+    expected = f"{tmp_path} has no trained model: name the folder that `tamiz train` or `run` wrote"
+    assert done.stderr == f"error: {expected}\n"
 
 
 def test_another_family_is_refused(tmp_path):
     (tmp_path / "config.json").write_text('{"model_type": "llama"}')
     with pytest.raises(BadArgument, match="has a Llama: this example fine-tunes a T5"):
         finetune.load(tmp_path)
+
+
+def test_the_help_shows_defaults(capsys):
+    with pytest.raises(SystemExit, match="0"):
+        finetune.main(["--help"], documents="demo.jsonl")
+    said = " ".join(capsys.readouterr().out.split())
+    assert said.startswith("usage: python -m tamiz.finetune")
+    for default in ("demo.jsonl", "400", "8", "0.001", "1600"):
+        assert f"[default: {default}]" in said
+    assert "None" not in said

@@ -203,6 +203,11 @@ def test_it_continues_a_text(finished):
         generate(out, "palabra0", max_new_tokens=32)
 
 
+def test_a_span_to_fill_is_warned_of(finished, caplog):
+    generate(finished[0], "palabra0 <extra_id_0>", max_new_tokens=2)
+    assert "<extra_id_0> is taken as plain text: a causal model continues a text" in caplog.text
+
+
 class Interrupted(Exception):
     pass
 

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from tamiz.trainer.families.t5 import T5
-from tamiz.trainer.schedule import learning_rate
+from tamiz.trainer.schedule import ENDLESS, learning_rate
 from tamiz.trainer.settings import TrainSettings
 
 
@@ -68,3 +68,19 @@ def test_train_settings_out_of_bounds_name_value_and_bound(settings, said):
 def test_model_settings_out_of_bounds_name_value_and_bound(settings, said):
     with pytest.raises(msgspec.ValidationError, match=said):
         msgspec.convert({"vocab_size": 100, **settings}, T5)
+
+
+@pytest.mark.parametrize("schedule", ["linear", "cosine"])
+def test_schedules_that_end_fall_from_their_highest_to_nearly_nothing(schedule):
+    chosen = TrainSettings(steps=9, learning_rate=0.01, schedule=schedule, warmup_steps=2)
+    found = [learning_rate(step, chosen) for step in range(1, 11)]
+    left = [1.0, 1.0, *((10 - step) / 8 for step in range(3, 11))]
+    expected = left if schedule == "linear" else [0.5 - 0.5 * math.cos(math.pi * share) for share in left]
+    assert found == pytest.approx([0.01 * share for share in expected], abs=1e-12)
+    assert found[-1] == 0.0  # the step after the last
+
+
+def test_a_step_of_an_endless_schedule_has_one_rate_however_many_follow():
+    for schedule in ENDLESS:
+        few, many = (TrainSettings(steps=steps, schedule=schedule) for steps in (200, 9000))
+        assert [learning_rate(step, few) for step in range(1, 200)] == [learning_rate(s, many) for s in range(1, 200)]

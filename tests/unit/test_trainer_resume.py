@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -20,8 +21,10 @@ from corpora import files
 from corpora.errors import BadArgument, DamagedFile, StaleOutput, TamizError
 from tamiz.cards.model import CardFacts, model_card
 from tamiz.trainer import checkpoint
+from tamiz.trainer.before import check_machine, in_words, room_needed, threads_line
 from tamiz.trainer.families.t5 import T5
 from tamiz.trainer.generation import generate
+from tamiz.trainer.progress import Progress, duration
 from tamiz.trainer.settings import TrainSettings
 from tamiz.trainer.train import train
 from tests.make_shards import VOCAB_SIZE, make_shards, make_tokenizer
@@ -226,6 +229,114 @@ def test_a_full_disk_is_said(shards, tokenizer, tmp_path, checkpoint_every):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert not [p for p in tmp_path.rglob("*") if p.is_file() and p.parent.name != "export"]
+
+
+def test_a_full_disk_at_a_checkpoint_is_said_with_bytes_and_costs_no_earlier_one(shards, tokenizer, tmp_path):
+    """The bound on file sizes comes after the first checkpoint."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def report(line):
+        if line.startswith("step 5:"):  # there is a checkpoint of step 3
+            resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))
+
+    try:
+        with pytest.raises(TamizError) as error:
+            train(shards, tokenizer, tmp_path, MODEL, SETTINGS, report=report)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert re.fullmatch(
+        r"can't write \S+/step-00000006\.pt: File too large: it needs 8\d\.\d kB, \d+\.\d \wB are free; "
+        "the same command continues from step 3",
+        str(error.value),
+    )
+    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["step-00000003.pt"]
+    lines = []
+    train(shards, tokenizer, tmp_path, MODEL, SETTINGS, report=lines.append)
+    assert "continued from step 3 of 12" in lines
+
+
+def test_a_full_disk_at_the_last_checkpoint_costs_no_model(shards, tokenizer, tmp_path, caplog):
+    """The bound on file sizes lies between the model, 25 kB, and its checkpoint."""
+    settings = msgspec.structs.replace(SETTINGS, steps=4, checkpoint_every=0)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (70_000, hard))
+    try:
+        train(shards, tokenizer, tmp_path, MODEL, settings, report=lambda _: None)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert "the last checkpoint isn't kept, so more steps can't continue this training: can't write" in caplog.text
+    assert (tmp_path / "model.safetensors").is_file()
+    assert not checkpoint.found(tmp_path)
+
+
+def test_checkpoints_are_written_by_the_clock_too(shards, tokenizer, tmp_path):
+    """With no bytes changed, and by neither if neither is wanted."""
+    by_clock = msgspec.structs.replace(SETTINGS, checkpoint_every=0, checkpoint_minutes=1e-9)
+    with pytest.raises(Interrupted):
+        train(shards, tokenizer, tmp_path / "a", MODEL, by_clock, report=stop_at(10))
+    assert [checkpoint.number(path) for path in checkpoint.found(tmp_path / "a")] == [8, 9]
+    never = msgspec.structs.replace(SETTINGS, checkpoint_every=0, checkpoint_minutes=0.0)
+    with pytest.raises(Interrupted):
+        train(shards, tokenizer, tmp_path / "b", MODEL, never, report=stop_at(10))
+    assert not checkpoint.found(tmp_path / "b")
+
+
+def test_room_is_asked_for_before_any_work(tmp_path):
+    huge = msgspec.structs.replace(MODEL, vocab_size=10**12)
+    with pytest.raises(
+        TamizError, match=r"needs \d+\.\d GB for the model and its checkpoints, but \d.* are free there"
+    ):
+        check_machine(tmp_path / "m" / "n", huge, SETTINGS)
+    assert not (tmp_path / "m").exists()
+    weights = 4 * 1000
+    assert room_needed(tmp_path, 1000, SETTINGS) == weights + 3 * 3 * weights
+    never = msgspec.structs.replace(SETTINGS, checkpoint_every=0, checkpoint_minutes=0.0)
+    assert room_needed(tmp_path, 1000, never) == weights + 3 * weights
+    assert room_needed(tmp_path, 1000, msgspec.structs.replace(never, keep_checkpoint=False)) == weights
+
+
+def test_the_length_is_said_before_and_the_time_left_on_the_way(finished):
+    lines = finished[2]
+    assert "12 steps of 110 ids = 1,320 ids, 3.0 epochs of 4 steps" in lines
+    assert any(re.match(r"a checkpoint takes 7\d\.\d kB, all files \d+\.\d kB at most; ", line) for line in lines)
+
+
+def test_times_left():
+    said, now = [], [0.0]
+    progress = Progress(said.append, 100, clock=lambda: now[0])
+    for step in range(1, 101):
+        now[0] += 60.0 if step == 1 else 20.0  # the first one starts torch
+        progress.step(step, 1.0, 0.1, 10)
+    assert "left" not in said[0]
+    assert said[1].endswith("tokens/s, 33 min left")
+    assert said[-2].endswith(", 20 s left")
+    assert "left" not in said[-1]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(3, "3 s"), (89, "89 s"), (90, "2 min"), (3599, "60 min"), (3600, "1 h"), (12_000, "3 h 20 min"), (7199, "2 h"),
+     (180_000, "2 d 2 h"), (172_790, "2 d")],
+)  # fmt: skip
+def test_durations(seconds, said):
+    assert duration(seconds) == said
+
+
+def test_large_numbers_are_words():
+    assert [in_words(n) for n in (999_999, 1_500_000, 5_200_000_000, 2 * 10**12)] == [
+        "999,999", "1.5 million", "5.2 billion", "2.0 trillion",
+    ]  # fmt: skip
+
+
+def test_idle_cores_are_said():
+    cores = len(os.sched_getaffinity(0))
+    cpu = torch.device("cpu")
+    one = msgspec.structs.replace(SETTINGS, num_threads=1)
+    said = threads_line(one, cpu)
+    assert (said is None) == (cores == 1)
+    assert said is None or f"1 thread (train.num_threads), but this machine has {cores} cores" in said
+    assert threads_line(msgspec.structs.replace(SETTINGS, num_threads=cores), cpu) is None
+    assert threads_line(one, torch.device("cuda")) is None
 
 
 def test_torch_is_left_as_it_was(shards, tokenizer, tmp_path):

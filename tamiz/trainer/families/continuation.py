@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import logging
+import re
 from pathlib import Path
 from typing import Any
 
 from corpora.errors import BadArgument
 from tamiz.trainer.quiet import no_progress_bars
+
+_LOG = logging.getLogger(__name__)
+_SPAN = re.compile(r"<extra_id_\d+>")
 
 
 def continue_text(folder: str | Path, text: str, *, max_new_tokens: int, num_beams: int) -> str:
@@ -16,6 +21,8 @@ def continue_text(folder: str | Path, text: str, *, max_new_tokens: int, num_bea
     from the model's BOS, or from EOS if it has no BOS. Raises BadArgument if text and continuation are longer than
     the model can read.
     """
+    if span := _SPAN.search(text):
+        _LOG.warning("%s is taken as plain text: a causal model continues a text; a T5 fills masked spans", span[0])
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 

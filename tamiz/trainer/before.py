@@ -1,0 +1,82 @@
+"""What a training needs and takes: checked and said before any work."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import torch
+
+from corpora.errors import TamizError
+from corpora.tokens.facts import ShardFacts
+from tamiz.console import size
+from tamiz.trainer import checkpoint
+from tamiz.trainer.device import choose_device
+from tamiz.trainer.families.base import ModelSettings
+from tamiz.trainer.settings import TrainSettings
+
+BYTES_PER_WEIGHT = 4
+STATES = 3  # the weights and AdamW's two means
+_LARGE = ((10**12, "trillion"), (10**9, "billion"), (10**6, "million"))
+
+
+def check_machine(out: Path, model: ModelSettings, settings: TrainSettings) -> None:
+    """Raises BadArgument if a GPU is wanted and absent, TamizError if the disk has no room for the training."""
+    choose_device(settings)
+    needed, free = room_needed(out, model.num_parameters(), settings), _free(out)
+    if needed > free:
+        raise TamizError(
+            f"{out} needs {size(needed)} for the model and its checkpoints, but {size(free)} are free there: free "
+            "some, or choose another --out"
+        )
+
+
+def room_needed(out: Path, parameters: int, settings: TrainSettings) -> int:
+    """Bytes that the training adds to OUT at its fullest: the model and all checkpoints, less those already there."""
+    model = BYTES_PER_WEIGHT * parameters
+    there = sum(path.stat().st_size for path in checkpoint.found(out))
+    writes = settings.checkpoint_every or settings.checkpoint_minutes
+    count = checkpoint.KEEP + 1 if writes else int(settings.keep_checkpoint)
+    return max(0, model + count * STATES * model - there)
+
+
+def plan_lines(
+    out: Path, parameters: int, model: ModelSettings, settings: TrainSettings, facts: ShardFacts, steps_per_epoch: int
+) -> list[str]:
+    """How long the training is and what it takes, for people."""
+    ids = settings.batch_size * model.ids_per_row(facts)
+    epochs = settings.steps / steps_per_epoch
+    one = STATES * BYTES_PER_WEIGHT * parameters
+    return [
+        f"{settings.steps:,} steps of {ids:,} ids = {in_words(settings.steps * ids)} ids, {epochs:,.1f} epochs "
+        f"of {steps_per_epoch:,} {'step' if steps_per_epoch == 1 else 'steps'}",
+        f"a checkpoint takes {size(one)}, all files {size(room_needed(out, parameters, settings))} at most; "
+        f"{size(_free(out))} are free",
+    ]
+
+
+def threads_line(settings: TrainSettings, device: torch.device) -> str | None:
+    """Says that cores are idle: the number of threads is fixed, since it changes the last bits of the weights."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if device.type != "cpu" or cores <= settings.num_threads:
+        return None
+    threads = f"{settings.num_threads} {'thread' if settings.num_threads == 1 else 'threads'}"
+    return (
+        f"training uses {threads} (train.num_threads), but this machine has {cores} cores: set it to {cores} to use "
+        "them; the last bits of the weights depend on it"
+    )
+
+
+def in_words(number: int) -> str:
+    """5.2 billion."""
+    for unit, name in _LARGE:
+        if number >= unit:
+            return f"{number / unit:.1f} {name}"
+    return f"{number:,}"
+
+
+def _free(out: Path) -> int:
+    """Free bytes where OUT is, or will be."""
+    home = next(path for path in (out.absolute(), *out.absolute().parents) if path.exists())
+    return shutil.disk_usage(home).free

@@ -1,0 +1,105 @@
+"""A finished training goes on to more steps where its schedule allows it, and ends with the same bytes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+
+from corpora import files, manifest
+from tamiz.cli import main
+from tamiz.trainer import checkpoint
+from tamiz.verify import verify
+from tests.make_shards import make_shards, make_tokenizer
+from tests.unit.test_trainer_signals import MODEL
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("home")
+    make_shards(folder / "shards", tokenizer=make_tokenizer(folder / "tokenizer"))
+    for schedule in ("inverse_sqrt", "cosine"):
+        text = MODEL.replace("warmup_steps = 2", f'warmup_steps = 2\nschedule = "{schedule}"')
+        (folder / f"{schedule}.toml").write_text(text)
+        (folder / f"{schedule}-less.toml").write_text(text + "keep_checkpoint = false\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def six(home, tmp_path_factory):
+    """Six steps, with inverse_sqrt."""
+    out = tmp_path_factory.mktemp("six") / "model"
+    assert train(home, "inverse_sqrt", out, 6) == 0
+    return out
+
+
+def train(home, model, out, steps, *more):
+    told = ["train", "--shards", home / "shards", "--model", home / f"{model}.toml", "--out", out, "--steps", steps]
+    with pytest.raises(SystemExit) as stopped:
+        main([str(value) for value in (*told, *more)])
+    return stopped.value.code
+
+
+def test_more_steps_continue_with_the_bytes_of_a_longer_run(home, six, tmp_path, capsys):
+    out = shutil.copytree(six, tmp_path / "model")
+    capsys.readouterr()
+    assert train(home, "inverse_sqrt", out, 8) == 0
+    said = capsys.readouterr().out
+    assert "continued from step 6 of 8" in said
+    assert "step 1 of 8" not in said
+    assert train(home, "inverse_sqrt", tmp_path / "whole", 8) == 0
+    assert files.sha256(out / "model.safetensors") == files.sha256(tmp_path / "whole/model.safetensors")
+    histories = [
+        json.loads((folder / "metrics.json").read_bytes())["history"] for folder in (out, tmp_path / "whole")
+    ]
+    assert histories[0] == histories[1]
+    assert files.sha256(out / "loss.png") == files.sha256(tmp_path / "whole/loss.png")
+    assert verify(out)[1] == []
+    assert [path.name for path in (out / "checkpoints").iterdir() if path.suffix == ".pt"] == ["step-00000008.pt"]
+
+
+def test_the_last_checkpoint_is_kept_and_may_be_removed(home, six, tmp_path, capsys):
+    out = shutil.copytree(six, tmp_path / "model")
+    assert verify(out)[1] == []
+    shutil.rmtree(out / "checkpoints")
+    assert verify(out)[1] == []
+    assert train(home, "inverse_sqrt", out, 6) == 0  # nothing to do
+    capsys.readouterr()
+    assert train(home, "inverse_sqrt", out, 8) == 1
+    assert "finished with 6 steps, and its checkpoint wasn't kept: it can't have more" in capsys.readouterr().err
+    assert manifest.read(out).finished
+
+
+def test_no_checkpoint_is_kept_if_none_is_wanted(home, six, tmp_path):
+    out = shutil.copytree(six, tmp_path / "model")
+    assert train(home, "inverse_sqrt-less", out, 6) == 0  # the same training: its checkpoint goes
+    assert not (out / "checkpoints").exists()
+    assert verify(out)[1] == []
+
+
+def test_fewer_steps_are_refused(home, six, capsys):
+    capsys.readouterr()
+    assert train(home, "inverse_sqrt", six, 5) == 1
+    assert "has done 6 steps, and train.steps is 5: it can only have more; pass --rebuild" in capsys.readouterr().err
+    assert manifest.read(six).finished
+
+
+def test_a_schedule_that_ends_with_the_steps_is_refused(home, tmp_path, capsys):
+    out = tmp_path / "model"
+    assert train(home, "cosine", out, 4) == 0
+    assert train(home, "cosine", out, 8) == 1
+    error = capsys.readouterr().err
+    assert "a training of 4 steps, and train.steps is 8: the learning rates of schedule 'cosine'" in error
+    assert manifest.read(out).finished
+    assert train(home, "cosine", out, 8, "--rebuild") == 0
+
+
+def test_anything_else_is_still_something_else(home, six, capsys):
+    (home / "other.toml").write_text(
+        (home / "inverse_sqrt.toml").read_text().replace("batch_size = 4", "batch_size = 5")
+    )
+    capsys.readouterr()
+    assert train(home, "other", six, 8) == 1
+    assert "was made from something else" in capsys.readouterr().err
+    assert checkpoint.found(six)
