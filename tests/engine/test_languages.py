@@ -98,7 +98,8 @@ def test_what_was_not_scored_is_kept_aside(models: tuple[LmChoice, ...], tmp_pat
     score([str(tmp_path / "in.jsonl")], models, tmp_path / "out", COLUMN, HERE)
     kept_aside = [json.loads(line) for line in (tmp_path / "out" / "rejected" / "in.jsonl.jsonl").open()]
     assert [(r["row"], r["reason"]) for r in kept_aside] == [
-        (2, "no model for language: gl"), (3, "no language"), (5, "no language"), (6, "text missing: its keys are lang"),
+        (2, "no model for language: gl"), (3, "no language"), (5, "no language"),
+            (6, "text missing: its keys are lang"),
         (7, "no model for language: 7"), (8, "no language"),
     ]  # fmt: skip
 
