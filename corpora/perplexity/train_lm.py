@@ -20,7 +20,7 @@ from corpora.perplexity.lm_tokenizer import Spool, train_tokenizer
 from corpora.perplexity.pieces import load_tokenizer
 from corpora.perplexity.reserved_words import ReservedWords
 from corpora.perplexity.settings import SENTENCEPIECE_THREADS, LmSettings
-from corpora.perplexity.small_text import NO_SENTENCE, SmallText, Text
+from corpora.perplexity.small_text import NO_SENTENCE, SmallText, Text, Written
 from corpora.text.normalise import normalise
 
 Progress = Callable[[int, int], None]
@@ -60,17 +60,8 @@ def train_lm(
         written = text.write_model(out, settings, part_of(progress, NUMBERED, WRITTEN))
     if settings.tokenizer is not None:
         files.write_bytes(tokenizer_path(out), Path(settings.tokenizer).read_bytes())
-    tokenizer_sha256 = None if settings.words else files.sha256(tokenizer_path(out))
-    described = {
-        **_described(settings, tokenizer_sha256, files.sha256(out)),
-        "order": len(written.counts),
-        "counts": written.counts,
-        "sentences": written.sentences,
-        "blank_lines": text.blank_lines,
-        **({"skipped_symbols": reserved.skipped} if settings.skip_symbols else {}),
-        "inputs": list(inputs),
-        **extra(),
-    }
+    skipped = {"skipped_symbols": reserved.skipped} if settings.skip_symbols else {}
+    described = {**_contents(out, settings, written, text.blank_lines, skipped), "inputs": list(inputs), **extra()}
     files.write_bytes(manifest_path(out), encode(described))
     _remove_notes(out)
     progress(100, 100)
@@ -110,6 +101,20 @@ def _remove_notes(out: Path) -> None:
     shutil.rmtree(notes, ignore_errors=True)
     with contextlib.suppress(OSError):  # another model's notes are in it
         notes.parent.rmdir()
+
+
+def _contents(
+    out: Path, settings: LmSettings, written: Written, blank_lines: int, skipped: dict[str, int]
+) -> dict[str, Any]:
+    tokenizer_sha256 = None if settings.words else files.sha256(tokenizer_path(out))
+    return {
+        **_described(settings, tokenizer_sha256, files.sha256(out)),
+        "order": len(written.counts),
+        "counts": written.counts,
+        "sentences": written.sentences,
+        "blank_lines": blank_lines,
+        **skipped,
+    }
 
 
 def _described(settings: LmSettings, tokenizer_sha256: str | None, lm_sha256: str) -> dict[str, Any]:
