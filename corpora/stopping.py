@@ -58,7 +58,7 @@ def interruptible() -> Iterator[threading.Event]:
 
     def interrupt(number: int, frame: Any) -> None:
         stop.set()
-        handler(number, frame)  # type: ignore[misc]  # it is callable
+        handler(number, frame)  # type: ignore  # it is callable: see `here`
 
     if here:
         signal.signal(signal.SIGINT, interrupt)

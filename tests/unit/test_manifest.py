@@ -317,3 +317,22 @@ def test_strangers_are_no_fault_and_temporary_files_are_a_note(tmp_path):
     files.write_bytes(stale, b"")
     assert verify(tmp_path) == (1, [])
     assert notes(tmp_path)[1] == f"temporary: {stale}: left by a killed run, the next one removes it"
+
+
+def test_a_finished_folder_without_files_is_not_begun_anew(tmp_path):
+    manifest.begin(tmp_path, made_from(order=5))
+    manifest.finish(tmp_path, records=[])
+    with pytest.raises(StaleOutput, match="order: 5 -> 4"):
+        manifest.begin(tmp_path, made_from(order=4))
+
+
+@pytest.mark.parametrize("read", [1, 3])
+def test_false_counts_are_noticed_in_both_directions(tmp_path, read):
+    finished(tmp_path)
+    content = manifest.read(tmp_path)
+    content.counts["read"] = read
+    content.items = [{"name": "a", "read": 2, "kept": 1, "sampled_out": 1}]
+    manifest.write(tmp_path, content)
+    problems = verify(tmp_path)[1]
+    assert f"read {read} != 2" in problems[0]
+    assert f"read is {read}, but its items add up to 2" in problems[1]
