@@ -11,7 +11,7 @@ from corpora.documents.item import WorkItem
 from corpora.documents.items import work_items
 from corpora.documents.sources import Inputs
 from corpora.manifest import MadeFrom, is_finished
-from corpora.perplexity.annotator import Perplexity
+from corpora.perplexity.annotator import Perplexity, PerplexityScorer
 from corpora.perplexity.routing import LmChoice
 from corpora.text.normalise import Normaliser
 from pipelines.accounts import input_identities
@@ -77,16 +77,20 @@ def score(
         inputs=input_identities(items, out),
     )
     if not settings.allow_unknown and (rebuild or not is_finished(out, made_from)):
-        _check(items, annotator, phase)
+        _check(items, annotator, str(out), made_from.fingerprint(), phase)
     return run_annotator(items, annotator, out, made_from, runner, facts={}, rebuild=rebuild, progress=progress)
 
 
-def _check(items: list[WorkItem], annotator: Perplexity, phase: Callable[[str], None] | None) -> None:
+def _check(
+    items: list[WorkItem], annotator: Perplexity, out: str, fingerprint: str, phase: Callable[[str], None] | None
+) -> None:
     from corpora.compiled import COMPILING, nothing_compiled
 
     if phase and nothing_compiled():
         phase(COMPILING)
-    check_known(items, annotator, annotator.load())
+    scorer = AnnotateWork(out, fingerprint, annotator).load()  # kept for the run itself
+    assert isinstance(scorer, PerplexityScorer)
+    check_known(items, annotator, scorer)
 
 
 def normaliser_of(settings: ScoreSettings) -> Normaliser:
