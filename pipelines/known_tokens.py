@@ -26,14 +26,15 @@ def check_known(
     annotate: PerplexityScorer,
 ) -> None:
     """Raises BadArgument if a model's tokenizer isn't its own, or if it doesn't know most of some documents."""
-    for choice in annotator.models:
-        _check_tokenizer(choice, annotate.model(choice.language).unreachable)
     sums: dict[str, Counter[str]] = {TOKENS: Counter(), UNKNOWN_TOKENS: Counter()}
     for item in _spread(items):
         for fact, numbers in _counted(item, annotator, annotate).items():
             sums[fact].update(numbers)
     for choice in annotator.models:
         language = choice.language or ALL
+        if language not in sums[TOKENS]:
+            continue  # not loaded: none of the documents needs it
+        _check_tokenizer(choice, annotate.model(choice.language).unreachable)
         tokens, unknown = sums[TOKENS][language], sums[UNKNOWN_TOKENS][language]
         share = unknown_share(tokens, unknown)
         bound = BOUNDS[annotator.mode(choice)].refuse

@@ -11,7 +11,7 @@ from corpora.documents.item import WorkItem
 from corpora.documents.items import work_items
 from corpora.documents.sources import Inputs
 from corpora.manifest import MadeFrom, is_finished
-from corpora.perplexity.annotator import Perplexity
+from corpora.perplexity.annotator import Perplexity, PerplexityScorer
 from corpora.perplexity.routing import LmChoice
 from corpora.text.normalise import Normaliser
 from pipelines.accounts import input_identities
@@ -75,8 +75,14 @@ def score(
         inputs=input_identities(items, out),
     )
     if not settings.allow_unknown and (rebuild or not is_finished(out, made_from)):
-        check_known(items, annotator, annotator.load())
+        _check(items, annotator, str(out), made_from.fingerprint())
     return run_annotator(items, annotator, out, made_from, runner, facts={}, rebuild=rebuild, progress=progress)
+
+
+def _check(items: list[WorkItem], annotator: Perplexity, out: str, fingerprint: str) -> None:
+    scorer = AnnotateWork(out, fingerprint, annotator).load()  # kept for the run itself
+    assert isinstance(scorer, PerplexityScorer)
+    check_known(items, annotator, scorer)
 
 
 def normaliser_of(settings: ScoreSettings) -> Normaliser:
