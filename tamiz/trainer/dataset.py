@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Generator
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -86,7 +87,7 @@ class ShardDataset(IterableDataset[Batch]):
 
 def _is_shared_out() -> bool:
     """Whether a loader of accelerate that shares out rows is asking."""
-    frame = sys._getframe(1)
+    frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         owner = type(frame.f_locals.get("self"))
         if owner.__name__ in SHARING_LOADERS and owner.__module__.startswith("accelerate."):
