@@ -80,7 +80,9 @@ def _command(logged: Logged) -> Rows:
 def _documents(inputs: list[InputIdentity]) -> Rows:
     names = ", ".join(one.name for one in inputs[:3]) + (" …" if len(inputs) > 3 else "")
     files = "1 file" if len(inputs) == 1 else f"{len(inputs):,} files"
-    return [("documents", f"{files}, {size(sum(one.size for one in inputs))}: {names}")]
+    known = sum(one.size or 0 for one in inputs)
+    unknown = " and files of unknown size" if any(one.size is None for one in inputs) else ""
+    return [("documents", f"{files}, {size(known)}{unknown}: {names}")]
 
 
 def _settings(scored: Scored, manifests: Mapping[str, Manifest]) -> Iterator[tuple[str, str]]:
