@@ -187,8 +187,8 @@ def test_fitted_kernels_keep_the_ratio_over_scored_rows(method, options, ratio):
     column[::7] = NAN
     kernel = fit(method, LogHistogram.of(column), keep=ratio, **options)
     kept = kernel.keep_probability(column)
-    # the gaussian's centres of bins miss a little; borders of the others cut no bin
-    assert abs(kept[~np.isnan(column)].mean() / ratio - 1) < (1e-4 if method == "gaussian" else 1e-12)
+    # the gaussian's centres of bins miss a little, as do buckets, which round to 0.1; other borders cut no bin
+    assert abs(kept[~np.isnan(column)].mean() / ratio - 1) < {"gaussian": 1e-4, "buckets": 2e-4}.get(method, 1e-12)
     assert kernel.expected_share(LogHistogram.of(column)) == pytest.approx(ratio, rel=1e-12)
     assert (kept[np.isnan(column)] == 0).all()
 
