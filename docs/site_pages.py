@@ -71,6 +71,8 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
         address = MOVED.get(target, target.removeprefix("docs/"))
         if target.startswith("examples/"):
             address = MOVED["examples"]
+        if target.startswith("benchmarks/results/"):
+            address = target.removeprefix("benchmarks/")
         return f"{link[1]}{posixpath.relpath(address, posixpath.dirname(here) or '.')}{link[3] or ''}{link[4]}"
 
     return _LINK.sub(moved, markdown)
