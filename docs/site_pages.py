@@ -126,7 +126,8 @@ def _module_page(module: ModuleType) -> str:
     names = getattr(module, "__all__", ())
     if not names:
         return f"# {module.__name__}\n\n::: {module.__name__}\n    options: {{show_root_heading: false}}\n"
-    return "\n".join([tour, *(_entry(module, name) for name in names)])
+    # a name with underscores, such as tamiz.__version__, is a value that is made when it is asked for
+    return "\n".join([tour, *(_entry(module, name) for name in names if not name.startswith("__"))])
 
 
 def _entry(module: ModuleType, name: str) -> str:
