@@ -97,7 +97,7 @@ def _reference() -> dict[str, str]:
     """A page for each package that exports names, and for each module that says what an addition is built on."""
     modules = [importlib.import_module(name) for name in public_modules()]
     index = "\n".join(f"* [{m.__name__}]({m.__name__}.md): {(m.__doc__ or '').splitlines()[0]}" for m in modules)
-    pages = {f"reference/{m.__name__}.md": _module_page(m) for m in modules}
+    pages = {f"reference/{m.__name__}.md": module_page(m) for m in modules}
     return {"reference/index.md": f"# Reference\n\nThe public names, by package.\n\n{index}\n", **pages}
 
 
@@ -120,7 +120,7 @@ def _imported() -> set[str]:
     return {name for name in found if name.startswith(tuple(f"{package}." for package in PACKAGES))}
 
 
-def _module_page(module: ModuleType) -> str:
+def module_page(module: ModuleType) -> str:
     """The tour in the module's docstring, then the names that it exports; or all that it holds."""
     tour = f"# {module.__name__}\n\n```text\n{(module.__doc__ or '').strip()}\n```\n"
     names = getattr(module, "__all__", ())

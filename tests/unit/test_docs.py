@@ -23,7 +23,7 @@ from corpora.documents.formats import FORMATS
 from corpora.errors import BadArgument
 from corpora.sampling.methods import METHODS
 from corpora.tokens.objectives import OBJECTIVES
-from docs.site_pages import on_page_markdown, with_blocks
+from docs.site_pages import module_page, on_page_markdown, with_blocks
 from tamiz.cli import cli, main, spread
 from tamiz.stages import STAGES
 from tamiz.trainer.families import FAMILIES
@@ -186,6 +186,11 @@ def test_links_of_the_site_lead_to_pages():
     assert {link: on_page_markdown(f"[a]({link})", page) for link in moved} == {
         link: f"[a]({address})" for link, address in moved.items()
     }
+
+
+def test_the_reference_names_only_what_its_reader_finds_in_the_source():
+    assert "tamiz.__version__" not in module_page(import_module("tamiz"))
+    assert "\n::: corpora.perplexity.model.PerplexityModel\n" in module_page(import_module("corpora.perplexity"))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=page_id)
