@@ -7,8 +7,9 @@ TamizError            anything that ends a command: one or two lines, exit code 
 └── TooManyRejected   more rows were rejected than `--max-rejected` allows
 
 All exit codes: 0 done; 1 failed, or finished with damaged inputs (`tamiz.stages.common.FinishedWithDamage`), or any
-other exception; 2 a bad argument, click's own usage errors included; 130 ^C, after which the same command continues.
-`tamiz/cli.py` sets those that no class here carries.
+other exception; 2 a bad argument, click's own usage errors included; 130 ^C, after which the same command continues
+(128 + the number of another signal that stops a training: `tamiz.trainer.signals`). `tamiz/cli.py` sets those that no
+class carries.
 """
 
 from __future__ import annotations

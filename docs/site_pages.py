@@ -71,6 +71,8 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
         address = MOVED.get(target, target.removeprefix("docs/"))
         if target.startswith("examples/"):
             address = MOVED["examples"]
+        if target.startswith("benchmarks/results/"):
+            address = target.removeprefix("benchmarks/")
         return f"{link[1]}{posixpath.relpath(address, posixpath.dirname(here) or '.')}{link[3] or ''}{link[4]}"
 
     return _LINK.sub(moved, markdown)
@@ -95,7 +97,7 @@ def _reference() -> dict[str, str]:
     """A page for each package that exports names, and for each module that says what an addition is built on."""
     modules = [importlib.import_module(name) for name in public_modules()]
     index = "\n".join(f"* [{m.__name__}]({m.__name__}.md): {(m.__doc__ or '').splitlines()[0]}" for m in modules)
-    pages = {f"reference/{m.__name__}.md": _module_page(m) for m in modules}
+    pages = {f"reference/{m.__name__}.md": module_page(m) for m in modules}
     return {"reference/index.md": f"# Reference\n\nThe public names, by package.\n\n{index}\n", **pages}
 
 
@@ -118,13 +120,14 @@ def _imported() -> set[str]:
     return {name for name in found if name.startswith(tuple(f"{package}." for package in PACKAGES))}
 
 
-def _module_page(module: ModuleType) -> str:
+def module_page(module: ModuleType) -> str:
     """The tour in the module's docstring, then the names that it exports; or all that it holds."""
     tour = f"# {module.__name__}\n\n```text\n{(module.__doc__ or '').strip()}\n```\n"
     names = getattr(module, "__all__", ())
     if not names:
         return f"# {module.__name__}\n\n::: {module.__name__}\n    options: {{show_root_heading: false}}\n"
-    return "\n".join([tour, *(_entry(module, name) for name in names)])
+    # a name with underscores, such as tamiz.__version__, is a value that is made when it is asked for
+    return "\n".join([tour, *(_entry(module, name) for name in names if not name.startswith("__"))])
 
 
 def _entry(module: ModuleType, name: str) -> str:

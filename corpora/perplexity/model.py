@@ -82,6 +82,9 @@ class PerplexityModel:
         self.mode = self._files.mode
         self._score_lines, self.unreachable = _line_scorer(self._files)
 
+    def __repr__(self) -> str:
+        return f"PerplexityModel({self._arguments[0]!r}, mode={self.mode!r}, order={self.order})"
+
     def __reduce__(self) -> tuple[object, ...]:
         return _reopened, (*self._arguments, *self._more)
 

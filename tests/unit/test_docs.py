@@ -12,6 +12,7 @@ import sys
 import tomllib
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 
 import click
 import pytest
@@ -22,14 +23,15 @@ from corpora.documents.formats import FORMATS
 from corpora.errors import BadArgument
 from corpora.sampling.methods import METHODS
 from corpora.tokens.objectives import OBJECTIVES
-from docs.site_pages import with_blocks
+from docs.site_pages import module_page, on_page_markdown, with_blocks
 from tamiz.cli import cli, main, spread
 from tamiz.stages import STAGES
 from tamiz.trainer.families import FAMILIES
 from tests.conftest import ROOT
 from tests.outsider import EXTENDING
 
-PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
+PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
+SITE_ONLY = ["index.md", "examples.md", "contributing.md", "changelog.md"]  # docs/site_pages.py makes them
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 MOST_SECONDS = 300  # they take a few; a loaded machine is no failure
 
@@ -164,6 +166,31 @@ def test_links_and_images_lead_somewhere(page):
     links = [link for link in _LINK.findall(_FENCE.sub("", page.read_text())) if "://" not in link]
     missing = [link for link in links if not (page.parent / link.partition("#")[0]).exists()]
     assert missing == []
+
+
+def test_every_page_is_in_the_navigation():
+    navigation = (ROOT / "mkdocs.yml").read_text().partition("nav:")[2]
+    written = [page.relative_to(ROOT / "docs").as_posix() for page in PAGES if ROOT / "docs" in page.parents]
+    assert sorted(re.findall(r"[\w/-]+\.md", navigation)) == sorted([*written, *SITE_ONLY])
+
+
+def test_links_of_the_site_lead_to_pages():
+    page = SimpleNamespace(file=SimpleNamespace(src_uri="guides/a.md"))
+    moved = {
+        "../scoring.md#modes": "../scoring.md#modes",
+        "limits.md": "limits.md",
+        "../../README.md#install": "../index.md#install",
+        "../../benchmarks/results/2026-11-21-run-2-cores.md": "../results/2026-11-21-run-2-cores.md",
+        "../../examples/beam_pipeline.py": "../examples.md",
+    }
+    assert {link: on_page_markdown(f"[a]({link})", page) for link in moved} == {
+        link: f"[a]({address})" for link, address in moved.items()
+    }
+
+
+def test_the_reference_names_only_what_its_reader_finds_in_the_source():
+    assert "tamiz.__version__" not in module_page(import_module("tamiz"))
+    assert "\n::: corpora.perplexity.model.PerplexityModel\n" in module_page(import_module("corpora.perplexity"))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=page_id)

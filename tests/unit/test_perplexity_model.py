@@ -113,6 +113,11 @@ def test_a_pickled_model_and_many_threads_score_alike(models: Path) -> None:
         assert all(np.array_equal(found, expected) for found in threads.map(model.score, [TEXTS] * 8))
 
 
+def test_a_model_says_what_it_is(models: Path) -> None:
+    path = str(models / "lines.bin")
+    assert repr(PerplexityModel(path)) == f"PerplexityModel({path!r}, mode='lines', order=4)"
+
+
 def test_ccnet_sees_one_line_and_lines_several(models: Path) -> None:
     ccnet, lines = PerplexityModel(models / "ccnet.bin"), PerplexityModel(models / "lines.bin")
     assert ccnet.score(["una\ncasa"]) == ccnet.score(["unacasa"])
