@@ -43,7 +43,9 @@ class _UntilHelp(click.Option):
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key, such as train.steps=20."
 )
 @click.option(
-    "--demo", is_flag=True, help="Use bundled documents and small settings: takes less than three minutes on two cores."
+    "--demo",
+    is_flag=True,
+    help="Use bundled documents and small settings: takes less than three minutes on two cores.",
 )
 @pipeline_options
 def command(

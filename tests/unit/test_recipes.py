@@ -95,7 +95,7 @@ def test_a_variant_is_named_after_a_recipe_that_is_there(tmp_path, monkeypatch):
         ('lm.file=""', "lm.file is empty: name a KenLM file"),
         ('lm.arpa=""', "lm.arpa is empty: name a file"),
         ('tokenizer.file=""', "tokenizer.file is empty: name a tokenizer"),
-        ("model.vocab_size=1000", "model.vocab_size is 1000 but tokenizer.vocab_size is 1200: set model"),
+        ("model.vocab_size=4000", "model.vocab_size is 4000 but tokenizer.vocab_size is 5000: set model"),
         ("score.mode=ccnet", "score.mode is 'ccnet' but lm scores in 'lines'"),
         ("shards.sequence_length=1", "sequence_length is 1"),
         ("documents.source=mc4-fr", "documents.source"),
