@@ -45,7 +45,7 @@ class _UntilHelp(click.Option):
 @click.option(
     "--demo",
     is_flag=True,
-    help="Use bundled documents and small settings: takes less than three minutes on two cores.",
+    help="Use bundled documents and small settings: less than three minutes on two cores.",
 )
 @pipeline_options
 def command(
