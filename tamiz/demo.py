@@ -1,8 +1,10 @@
-"""What the demo shows at its end: the kept share of each class of documents, and a masked span that is filled."""
+"""What the demo shows at its end: the kept share of each class of documents, what the model has learned, and a masked
+span that it fills."""
 
 from __future__ import annotations
 
 import glob
+import json
 from collections import Counter
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -11,8 +13,16 @@ from corpora.documents.items import work_items
 from corpora.documents.reading import read_batches
 from tamiz.console import say, table
 from tamiz.recipes.load import DEMO
+from tamiz.recipes.schema import Recipe
 
 GOOD = "good"
+SIZES = (
+    ("tokenizer", "vocab_size"),
+    ("shards", "sequence_length"),
+    *(("model", key) for key in ("num_layers", "num_decoder_layers", "d_model", "d_ff", "d_kv", "num_heads")),
+    ("train", "batch_size"),
+    ("train", "steps"),
+)
 SENTENCE = "La panadera abre la tienda <extra_id_0> de la mañana."
 
 
@@ -44,8 +54,32 @@ def show_classes(folder: Path) -> None:
     table("What the sieve kept", ("class", "documents", "kept", "share"), shown)
 
 
-def show_filled_span(model: Path) -> None:
+def show_model(model: Path, demo: Recipe, full: Recipe) -> None:
+    """Says what is smaller than in the full recipe, compares the loss with that of frequencies, and fills a span."""
     from tamiz.trainer.generation import generate
 
+    metrics = json.loads((model / "metrics.json").read_bytes())
+    say(f"reduced for the demo, to {metrics['parameters']:,} parameters: {reduced(demo, full)}")
+    for line in learned(metrics["validation_loss"], metrics["target_unigram_entropy_nats"]):
+        say(line)
     say(f"masked: {SENTENCE}")
-    say(f"filled: {generate(model, SENTENCE)}   (seven million parameters, a minute of training: expect little)")
+    say(f"filled: {generate(model, SENTENCE)}   (expect no sense from so small a model and so little text)")
+
+
+def reduced(demo: Recipe, full: Recipe) -> str:
+    """The sizes of the demo that differ from the full recipe's: `key full -> demo`."""
+    both = [(key, *(getattr(getattr(r, section), key, None) for r in (full, demo))) for section, key in SIZES]
+    return ", ".join(
+        f"{key} {large:,} -> {small:,}" for key, large, small in both if large and small not in (None, large)
+    )
+
+
+def learned(loss: float | None, entropy: float | None) -> list[str]:
+    """What a validation loss means beside the entropy of the training targets' unigrams; empty if one is unknown."""
+    if loss is None or entropy is None:
+        return []
+    below = "below: it learned more than frequencies" if loss < entropy else "not below: too few steps or documents"
+    return [
+        f"validation loss: {loss:.3f} nats; entropy of the training targets' unigrams: {entropy:.3f} ({below})",
+        "  (the entropy is counted on the training rows; on the validation rows, frequencies alone would do worse)",
+    ]

@@ -107,7 +107,8 @@ class ShardFacts(msgspec.Struct, frozen=True, kw_only=True):
     account: dict[str, SplitAccount] | UnsetType = UNSET
     parts: dict[str, list[PartAccount]] | UnsetType = UNSET
     target_unigram_entropy_nats: float | None = None
-    """Entropy of the targets' ids: the loss of a model that knows only how often each id occurs."""
+    """Entropy of the training rows' target ids: the loss on these rows of a model that knows only how often each id
+    occurs. On validation rows such a model has more, in particular if there are few rows."""
 
     def asdict(self) -> dict[str, Any]:
         """Plain data, as the manifest keeps it."""

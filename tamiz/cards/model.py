@@ -19,6 +19,11 @@ _WORDS = {
     "pt": ("a menina foi ao", "com a mãe."),
 }
 
+_UNIGRAMS = (
+    "\nThe entropy of the training rows' target ids is {:.4f}: the loss on these rows of a model that only knows how "
+    "often each id occurs. On the validation rows, such a model has more.\n"
+)
+
 
 class CardFacts(Config, frozen=True, kw_only=True):
     """Facts for the card that training doesn't know. All are optional."""
@@ -107,7 +112,7 @@ def _loss(metrics: Metrics) -> str:
     """The loss curve, and a table of validation losses in nats per target id."""
     points = [(f"{p['step']:,}", f"{p['validation_loss']:.4f}") for p in metrics["history"] if "validation_loss" in p]
     entropy = metrics["target_unigram_entropy_nats"]
-    known = f"\nA model that only knows how often each target id occurs has {entropy:.4f}.\n" if entropy else ""
+    known = _UNIGRAMS.format(entropy) if entropy else ""
     curve = "![Training and validation loss by step](loss.png)\n\n"
     return curve + table(points, ("step", "validation loss, nats per target id")) + known
 

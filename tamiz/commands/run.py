@@ -43,7 +43,9 @@ class _UntilHelp(click.Option):
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key, such as train.steps=20."
 )
 @click.option(
-    "--demo", is_flag=True, help="Use bundled documents and small settings: takes three minutes on two cores."
+    "--demo",
+    is_flag=True,
+    help="Use bundled documents and small settings: less than three minutes on two cores.",
 )
 @pipeline_options
 def command(
@@ -82,7 +84,7 @@ def command(
     ):
         reports = Run(chosen, folder, context).stages(until)
     if any(r.stage == "sample" for r in reports):
-        _show(folder, reports, demo, _is_bundled(chosen))
+        _show(folder, reports, chosen, load(recipe) if demo else None)
     summarise(reports, f"{chosen.title}: {folder}")
 
 
@@ -91,17 +93,18 @@ def _is_bundled(recipe: Recipe) -> bool:
     return any("demo:documents.jsonl" in source.patterns for source in recipe.documents)
 
 
-def _show(folder: Path, reports: Sequence[StageReport], demo: bool, bundled: bool) -> None:
-    """Writes the page and its plots; for the demo, also shows the kept share of each class and a filled span."""
+def _show(folder: Path, reports: Sequence[StageReport], chosen: Recipe, full: Recipe | None) -> None:
+    """Writes the page and its plots. full: the recipe that this is the demo of; it also shows the kept share of
+    each class and what the model has learned."""
     from tamiz.report.page import INDEX, is_written, write_report
 
     trained = reports[-1].stage == "train"
     remake = any(r.state != "finished" for r in reports) or not is_written(folder)
     say(f"report: {write_report(folder) if remake else folder / INDEX}")
-    if demo:
-        from tamiz.demo import show_classes, show_filled_span
+    if full:
+        from tamiz.demo import show_classes, show_model
 
-        if bundled:
+        if _is_bundled(chosen):
             show_classes(folder)
         if trained:
-            show_filled_span(folder / "model")
+            show_model(folder / "model", chosen, full)

@@ -34,7 +34,7 @@ _NAMES = {
     "self_check": "compared with AutoTokenizer",
     "sequence_length": "ids in a row",
     "seconds": "time",
-    "target_unigram_entropy_nats": "entropy of the targets' unigrams",
+    "target_unigram_entropy_nats": "entropy of the training targets' unigrams",
     "tokens": "ids read",
     "validation_loss": "validation loss after the last step",
     "vocab_size": "ids in the vocabulary",

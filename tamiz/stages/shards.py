@@ -37,7 +37,7 @@ def shards_stage(
         rows.append((f"ids, {split}", f"{account.ids + account.separators:,} ({account.remainder} left over)"))
         rows += settings.summary(split, facts)
     if facts.target_unigram_entropy_nats is not None:
-        rows.append(("entropy of the targets' unigrams", f"{facts.target_unigram_entropy_nats:.3f} nats"))
+        rows.append(("entropy of the training targets' unigrams", f"{facts.target_unigram_entropy_nats:.3f} nats"))
     return StageReport(
         "shards", outcome.state, out, rows, (), damaged_inputs(outcome.manifest), many, outcome.manifest.facts
     )

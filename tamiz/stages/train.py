@@ -155,7 +155,7 @@ def _rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
         ("validation loss, after", _nats(facts["validation_loss"])),
     ]
     entropy = facts.get("target_unigram_entropy_nats")
-    return rows if entropy is None else [*rows, ("entropy of the targets' unigrams", _nats(entropy))]
+    return rows if entropy is None else [*rows, ("entropy of the training targets' unigrams", _nats(entropy))]
 
 
 def _nats(value: float | None) -> str:

@@ -10,7 +10,7 @@ from tamiz.drawing import AFTER, BEFORE_EDGE, COLUMN, CURVE, drawing, legend_abo
 
 
 def draw_loss(metrics: Mapping[str, Any], path: Path) -> None:
-    """Training and validation loss by step, with the entropy of the targets' unigrams as a line."""
+    """Training and validation loss by step, with the entropy of the training targets' unigrams as a line."""
     with drawing(path, COLUMN, 2.6) as figure:
         axes = figure.subplots()
         handles = []
@@ -23,7 +23,7 @@ def draw_loss(metrics: Mapping[str, Any], path: Path) -> None:
                 handles += axes.plot(*zip(*points, strict=True), label=name, **look)
         entropy = metrics["target_unigram_entropy_nats"]
         if entropy is not None:
-            label = "entropy of the targets' unigrams"
+            label = "entropy of the training targets' unigrams"
             handles.append(axes.axhline(entropy, color=BEFORE_EDGE, linewidth=0.8, linestyle="--", label=label))
         axes.set_xlabel("step")
         axes.set_ylabel("loss (nats per target id)")
