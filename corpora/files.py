@@ -22,6 +22,7 @@ from corpora import locks
 from corpora.errors import TamizError
 
 TEMPORARY = re.compile(r"\.tmp-[0-9a-f]{12}$")
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # there is no room for the file
 
 
 def is_local(address: str) -> bool:
@@ -55,18 +56,26 @@ def _remove(path: Path) -> int:
     return size
 
 
-def cannot_write(path: Path, error: OSError, needed: int = 0, *, at_least: bool = False) -> TamizError:
+def cannot_write(
+    path: Path, error: OSError, needed: int = 0, *, at_least: bool = False, name: str = "", advice: str = ""
+) -> TamizError:
     """The error for a failed write; for a full disk it says how many bytes are needed and how many are free.
 
-    needed: the bytes to write, or those written so far (at_least); 0 if unknown. Call it when the part that was
-    written is removed.
+    needed: the bytes to write, or those written so far (at_least); 0 if unknown. name: what to call the file instead
+    of its path. advice: ends the line. Call it when the part that was written is removed.
     """
-    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-        return TamizError(f"can't write {path}: {error.strerror or error}")
+    reason = error.strerror or str(error)
+    if error.errno in FULL:
+        need = f"needs {'more than ' if at_least else ''}{needed:,} bytes, " if needed else ""
+        reason = f"{os.strerror(error.errno)}: {need}{_room(path, error.errno)}"
+    return TamizError(f"can't write {name or path}: {reason}{f'; {advice}' if advice else ''}")
+
+
+def _room(path: Path, code: int) -> str:
+    if code == errno.EFBIG:
+        return "more than a file may have here (by `ulimit -f`, or by the kind of disk)"
     folder = next((p for p in path.absolute().parents if p.is_dir()), path.parent)
-    need = f"needs {'more than ' if at_least else ''}{needed:,} bytes, " if needed else ""
-    free = shutil.disk_usage(folder).free
-    return TamizError(f"can't write {path}: {os.strerror(error.errno)}: {need}{free:,} free in {folder}")
+    return f"{shutil.disk_usage(folder).free:,} free in {folder}"
 
 
 def _sync(path: Path) -> None:

@@ -89,6 +89,15 @@ class MadeFrom(msgspec.Struct, frozen=True, kw_only=True):
         return "; ".join(changed) or "nothing but the fingerprint, which was changed by hand"
 
 
+class Counts(msgspec.Struct, frozen=True):
+    """The counts of a stage that reads documents: read = kept + sampled_out + rejected (by reason)."""
+
+    read: int
+    kept: int
+    sampled_out: int
+    rejected: dict[str, int]
+
+
 class FileRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One file of the folder; `path` is relative to it, `/` separated."""
 
@@ -168,6 +177,16 @@ def read_finished(folder: Path, stage: str) -> Manifest:
     if not manifest.finished:
         raise DamagedFile(f"{folder} is unfinished: run `tamiz {stage}` again to finish it")
     return manifest
+
+
+def require(path: Path, manifest: Manifest, counts: Any = None, facts: Any = None) -> None:
+    """Raises DamagedFile, naming the key, unless counts and facts have these types. path: of manifest.json."""
+    for name, kind in (("counts", counts), ("facts", facts)):
+        try:
+            msgspec.convert(getattr(manifest, name), Any if kind is None else kind)
+        except msgspec.ValidationError as error:
+            said = str(error).replace("`$", f"`{name}") if "`$" in str(error) else f"{error} - at `{name}`"
+            raise DamagedFile(f"{path} is damaged ({said}): pass --rebuild to make its folder again") from None
 
 
 def write(folder: Path, manifest: Manifest) -> None:

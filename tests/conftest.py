@@ -64,12 +64,15 @@ def lm(tmp_path_factory) -> Path:
 
 
 def digests(folder: Path) -> dict[str, str]:
-    """sha256 of every data file below `folder`: all but those that hold times: manifests, cards, logs, ...."""
+    """sha256 of every data file below `folder`: all but those that hold times: manifests, cards, checkpoints, ...."""
     left_out = {"manifest.json", "README.md", "metrics.json", "loss.png", "log.jsonl"}
     return {
         p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest()
         for p in sorted(folder.rglob("*"))
-        if p.is_file() and p.name not in left_out and "report" not in p.relative_to(folder).parts[:1]
+        if p.is_file()
+        and p.name not in left_out
+        and "report" not in p.relative_to(folder).parts[:1]
+        and "checkpoints" not in p.relative_to(folder).parts  # a checkpoint has the seconds so far
     }
 
 

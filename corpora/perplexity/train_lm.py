@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from corpora import files
-from corpora.errors import BadArgument, TamizError
+from corpora.errors import BadArgument
 from corpora.lm_json import FORMAT, VERSION, encode, manifest_path, progress_folder, tokenizer_path
 from corpora.perplexity.lm_tokenizer import Spool, train_tokenizer
 from corpora.perplexity.pieces import load_tokenizer
@@ -79,7 +79,7 @@ def _claim(out: Path) -> None:
         progress_folder(out).mkdir(parents=True, exist_ok=True)
         manifest_path(out).unlink(missing_ok=True)
     except OSError as error:
-        raise TamizError(f"can't write {manifest_path(out)}: {error.strerror or error}") from error
+        raise files.cannot_write(manifest_path(out), error) from error
 
 
 @contextlib.contextmanager

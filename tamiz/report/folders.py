@@ -14,6 +14,7 @@ from corpora.documents.sources import SOURCES
 from corpora.errors import BadArgument, DamagedFile, StaleOutput
 from corpora.manifest import Manifest
 from tamiz.recipes.schema import patterns
+from tamiz.stages.sample import require_facts
 
 RECIPE = "recipe.json"
 
@@ -73,6 +74,8 @@ def find(folder: Path, scores: Path | None = None, inputs: Sequence[str] = ()) -
 def _of(home: Path, scores: Path, sampled: Path | None, run: Path, inputs: Sequence[str]) -> Scored:
     scored = manifest.read_finished(scores, "score")
     sample = manifest.read_finished(sampled, "sample") if sampled else None
+    if sampled and sample:
+        require_facts(sampled, sample)
     if sample and sample.made_from.settings["scores"] != scored.fingerprint:
         raise StaleOutput(f"{sampled} was not drawn from {scores}: name its scores with --scores, or sample again")
     recipe = _recipe(run)

@@ -92,9 +92,20 @@ def _lm_stage(patterns: Inputs, out: Path, settings: LmSettings, context: Contex
         _check_own(out, settings)
         _train(items, out, settings, made_from, share)
     content = lm_json.read(described)
+    manifest.require(described, content, manifest.Counts, _Facts)
     many = too_many_rejected(lm_json.rejected_folder(out), content.counts, context.max_rejected)
     damaged = [f"{d['file']}: {d['damage']}" for d in content.damaged]
     return StageReport("lm", state, out, _rows(content, out), (), damaged, many, content.facts)
+
+
+class _Facts(msgspec.Struct):
+    """What the summary shows."""
+
+    sentences: int
+    blank_lines: int
+    counts: list[int]
+    mode: str
+    skipped_symbols: int = 0
 
 
 def _check_own(out: Path, settings: LmSettings) -> None:

@@ -51,11 +51,12 @@ def sample_stage(
             rebuild=context.rebuild,
             progress=update,
         )
+    require_facts(out, outcome.manifest)
     add_card(out, outcome.manifest, lambda: _card(scores, outcome.manifest, card or DatasetFacts()))
     counts, facts = outcome.manifest.counts, outcome.manifest.facts
     many = too_many_rejected(out / "rejected", counts, context.max_rejected)
     warnings = [
-        *filter(None, [facts["flat_warning"]]),
+        *filter(None, [facts.get("flat_warning")]),
         *facts.get("lost_warnings", []),
         *_late(facts),
         *_untyped(facts),
@@ -64,8 +65,37 @@ def sample_stage(
     return StageReport("sample", outcome.state, out, rows, warnings, damaged_inputs(outcome.manifest), many, facts)
 
 
+class _Shares(msgspec.Struct):
+    """What the manifest says of a sample, or of a group in it."""
+
+    kept_shares: tuple[float, float, float, float]
+    composition: tuple[float, float, float, float]
+    expected_share: float = 0.0
+    documents: int = 0
+    kept: int = 0
+
+
+class _Group(_Shares, kw_only=True):
+    kernel: dict[str, Any]
+
+
+class _Facts(_Shares, kw_only=True):
+    kernel: dict[str, Any] | None
+    groups: dict[str, _Group]
+    per: str = ""
+    flat_warning: str | None = None
+    lost_warnings: list[str] = []
+
+
+def require_facts(folder: Path, content: Manifest) -> None:
+    """Raises DamagedFile unless the manifest of a sample says what summaries and pages show."""
+    manifest.require(folder / manifest.NAME, content, manifest.Counts, _Facts)
+
+
 def _card(scores: Path, content: Manifest, card: DatasetFacts) -> str:
-    languages = [name for name in content.facts["groups"] if content.facts["per"] == "language" and name != UNKNOWN]
+    languages = [
+        name for name in content.facts["groups"] if content.facts.get("per") == "language" and name != UNKNOWN
+    ]
     facts = msgspec.structs.replace(
         card,
         sampler=kernels_text(content.facts),
@@ -96,7 +126,7 @@ def _rows(counts: dict[str, Any], facts: dict[str, Any]) -> list[tuple[str, str]
     if len(groups) == 1:
         rows.append(("keep probability", kernel_text(facts["kernel"])))
     for name in _largest(groups) if len(groups) > 1 else []:
-        rows.append((name, f"{groups[name]['kept']:,} of {groups[name]['documents']:,}"))
+        rows.append((name, f"{groups[name].get('kept', 0):,} of {groups[name].get('documents', 0):,}"))
         rows += [(f"  {title}", value) for title, value in _share_rows(groups[name])]
         rows.append(("  keep probability", kernel_text(groups[name]["kernel"])))
     if len(groups) > SHOWN:
@@ -142,7 +172,7 @@ def _some(names: Iterable[str]) -> str:
 
 def _share_rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
     return [
-        ("kept share, expected", f"{facts['expected_share']:.6g}"),
+        ("kept share, expected", f"{facts.get('expected_share', 0.0):.6g}"),
         ("kept share of each quartile", " / ".join(f"{s:.3f}" for s in facts["kept_shares"])),
         ("quartiles' share of the sample", " / ".join(f"{s:.3f}" for s in facts["composition"])),
     ]
@@ -150,7 +180,7 @@ def _share_rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _largest(groups: dict[str, dict[str, Any]]) -> list[str]:
     """The groups to show: those with the most documents, ties by name."""
-    return sorted(groups, key=lambda name: (-groups[name]["documents"], name))[:SHOWN]
+    return sorted(groups, key=lambda name: (-groups[name].get("documents", 0), name))[:SHOWN]
 
 
 def kernels_text(facts: dict[str, Any]) -> str:
@@ -166,13 +196,13 @@ def kernels_text(facts: dict[str, Any]) -> str:
 def kernel_text(kernel: dict[str, Any]) -> str:
     """`gaussian: median 530.6, factor 0.196, width 0.222222`."""
     parts = [f"{key} {_value(value)}" for key, value in kernel.items() if key != "name"]
-    return f"{kernel['name']}: " + ", ".join(parts)
+    return f"{kernel.get('name')}: " + ", ".join(parts)
 
 
 def _value(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    return ", ".join(_value(v) for v in value) if isinstance(value, list | tuple) else f"{value:.6g}"
+    if isinstance(value, list | tuple):
+        return ", ".join(_value(v) for v in value)
+    return f"{value:.6g}" if isinstance(value, int | float) else str(value)
 
 
 def _run(plan: Plan, context: Context) -> StageReport:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from corpora.documents.sources import Inputs
-from corpora.manifest import Manifest
+from corpora.manifest import NAME, Counts, Manifest, require
 from corpora.perplexity.routing import LmChoice
 from corpora.perplexity.unknown_tokens import ALL, BOUNDS, TOKENS, UNKNOWN_TOKENS, unknown_share
 from pipelines.settings import ScoreSettings
@@ -26,6 +26,7 @@ def score_stage(
     with progress("score") as bar:
         outcome = score(patterns, models, out, settings, context.runner, rebuild=context.rebuild, progress=bar)
     counts = outcome.manifest.counts
+    require(out / NAME, outcome.manifest, Counts)
     many = too_many_rejected(out / "rejected", counts, context.max_rejected)
     languages = outcome.manifest.facts.get("languages", {})
     rows = [

@@ -7,7 +7,7 @@ from pathlib import Path
 from msgspec import UNSET
 
 from corpora.documents.sources import Inputs
-from corpora.manifest import Manifest
+from corpora.manifest import NAME, Counts, Manifest, require
 from corpora.tokens.facts import facts_of
 from corpora.tokens.objectives import DEFAULT, OBJECTIVES
 from corpora.tokens.settings import ShardSettings
@@ -30,6 +30,7 @@ def shards_stage(
             patterns, tokenizer, out, settings, context.runner, rebuild=context.rebuild, progress=update
         )
     counts, facts = outcome.manifest.counts, facts_of(out, outcome.manifest)
+    require(out / NAME, outcome.manifest, Counts)
     many = too_many_rejected(out / "rejected", counts, context.max_rejected)
     rows = [("documents", count(counts["kept"]))]
     for split, account in ({} if facts.account is UNSET else facts.account).items():

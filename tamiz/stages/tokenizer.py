@@ -61,9 +61,24 @@ def tokenizer_stage(patterns: Inputs, out: Path, settings: TokenizerSettings, co
     )
     make = _from_words if settings.learns_from_words else _from_documents
     state, done = make(items, out, made_from, settings, context)
+    manifest.require(out / manifest.NAME, done, manifest.Counts, _Facts)
     add_card(out, done, lambda: tokenizer_card(done))
     many = too_many_rejected(out / "rejected", done.counts, context.max_rejected)
     return StageReport("tokenizer", state, out, _rows(done), (), damaged_inputs(done), many, done.facts)
+
+
+class _Words(msgspec.Struct):
+    learned_from: int
+    distinct: int
+
+
+class _Facts(msgspec.Struct):
+    """What summary and card show."""
+
+    kind: str
+    vocab_size: int
+    documents: int
+    words: _Words | None = None
 
 
 def _rows(done: Manifest) -> list[tuple[str, str]]:

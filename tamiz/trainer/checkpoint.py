@@ -12,7 +12,6 @@ from typing import Any
 from corpora import changes, files, manifest
 from corpora.errors import DamagedFile, StaleOutput, TamizError
 from corpora.manifest import MadeFrom
-from tamiz.console import size
 from tamiz.trainer.schedule import ENDLESS
 
 FOLDER = "checkpoints"
@@ -33,20 +32,20 @@ def save(out: Path, step: int, state: dict[str, Any]) -> Path:
         try:
             with temporary.open("wb") as file:  # given a path, torch would write the temporary name into the file
                 torch.save(state, file)
-        except RuntimeError as error:  # torch raises this if it can't write
-            raise TamizError(_cannot_write(path, temporary, state, error)) from error
+        except (RuntimeError, OSError) as error:  # torch raises the first if it can't write
+            temporary.unlink(missing_ok=True)
+            raise _cannot_write(path, state, error) from error
     for old in found(out)[:-KEEP]:
         old.unlink(missing_ok=True)
     return path
 
 
-def _cannot_write(path: Path, temporary: Path, state: dict[str, Any], error: RuntimeError) -> str:
-    cause = error.__context__
-    reason = cause.strerror if isinstance(cause, OSError) else str(error).splitlines()[0]
-    free = shutil.disk_usage(path.parent).free + (temporary.stat().st_size if temporary.exists() else 0)
+def _cannot_write(path: Path, state: dict[str, Any], error: RuntimeError | OSError) -> TamizError:
+    causes = (error, error.__context__)
+    cause = next((e for e in causes if isinstance(e, OSError)), OSError(str(error).partition("\n")[0]))
     kept = found(path.parents[1])
-    after = f"; the same command continues from step {number(kept[-1]):,}" if kept else ""
-    return f"can't write {path}: {reason}: it needs {size(num_bytes(state))}, {size(free)} are free{after}"
+    advice = f"the same command continues from step {number(kept[-1]):,}" if kept else ""
+    return files.cannot_write(path, cause, num_bytes(state), advice=advice)
 
 
 def num_bytes(state: Any) -> int:

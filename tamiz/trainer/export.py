@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,6 @@ from typing import Any
 from safetensors import SafetensorError
 
 from corpora import files
-from corpora.errors import TamizError
 from tamiz.trainer.checkpoint import FOLDER
 from tamiz.trainer.curve import draw_loss
 from tamiz.trainer.quiet import no_progress_bars
@@ -36,7 +37,18 @@ def export(model: Any, trained: Trained, out: Path, card: Card | None) -> None:
             _move(path, out / path.name)
         staging.rmdir()
     except (OSError, SafetensorError) as error:
-        raise TamizError(f"can't write the model to {out}: {error}") from error
+        written = sum(path.stat().st_size for path in staging.glob("*"))
+        shutil.rmtree(staging, ignore_errors=True)
+        name = f"the model to {out}"
+        raise files.cannot_write(out / "config.json", _cause(error), written, at_least=True, name=name) from error
+
+
+def _cause(error: Exception) -> OSError:
+    """safetensors, which is in Rust, gives the number of the system's error in words."""
+    if isinstance(error, OSError):
+        return error
+    code = re.search(r"\(os error (\d+)\)", str(error))
+    return OSError(int(code[1]), os.strerror(int(code[1]))) if code else OSError(str(error))
 
 
 def _write(model: Any, trained: Trained, staging: Path, card: Card | None) -> None:

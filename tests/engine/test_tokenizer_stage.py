@@ -77,12 +77,15 @@ def test_an_interrupted_run_continues(whole, corpus, tmp_path, monkeypatch):
         done.append(item.name)
         return real(self, item)
 
+    def stops(*_: object, **__: object):
+        raise TamizError("stopped")
+
     monkeypatch.setattr(CountWork, "__call__", second_fails)
     with pytest.raises(TamizError, match="stopped"):
         tokenizer_stage(corpus, tmp_path, UNIGRAM, Context())
     monkeypatch.setattr(CountWork, "__call__", lambda self, item: done.append(item.name) or real(self, item))
     with monkeypatch.context() as patched:
-        patched.setattr(pipelines.words, "train_on_words", lambda *_: (_ for _ in ()).throw(TamizError("stopped")))
+        patched.setattr(pipelines.words, "train_on_words", stops)
         with pytest.raises(TamizError, match="stopped"):
             tokenizer_stage(corpus, tmp_path, UNIGRAM, Context())
     assert sorted(done) == sorted(item.name for item in work_items(corpus))

@@ -118,3 +118,8 @@ def test_what_cannot_be_a_histogram_is_refused():
     ):
         with pytest.raises(DamagedFile, match="calibrate again"):
             LogHistogram.from_builtins(plain)
+
+
+def test_a_border_is_the_nearer_one():
+    eight = LogHistogram.of([2.0] * 8)  # taken to spread over the bin from 2 to 2 + 2**-10
+    assert (eight.border(0.25), eight.border(0.75)) == (2.0, 2.0 + 2**-10)

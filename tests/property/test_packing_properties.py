@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,6 +14,7 @@ from corpora.tokens import best_fit as packing
 from corpora.tokens.best_fit import BestFit
 from corpora.tokens.concatenate import Concatenation, Separators, Stream
 from corpora.tokens.packing_kernels import NO_ID, best_fit
+from corpora.tokens.rows import tail as tail_of
 from tests.reference import packing as twin
 
 BOS, EOS = 1, 2
@@ -127,3 +129,43 @@ def test_rows_far_from_full_wait_and_a_begun_document_is_told_from_a_rest():
     assert (tail.document_starts, tail.rests) == ([4], [0])
     assert tail.array.tolist() == [23, 23, 23, 2, 4, 4, 4, 4, 2]
     assert tail.num_ids < packing.MOST_WAITING * 10
+
+
+def equal_documents(number: int, ids: int) -> Stream:
+    held = Stream(np.uint16, Separators(NO_ID, EOS))
+    held.add(flat_ids([np.full(ids, 9, np.uint16)] * number, np.uint16), np.ones(number, np.bool_))
+    return held
+
+
+def test_rows_wait_while_they_hold_less_than_four_rows():
+    groups, tail = BestFit(equal_documents(40, 5), 10, 4, base=0).finish(last=False)
+    assert (sum(group.num_rows for group in groups), tail.num_ids) == (34, 36)  # rows of 6 ids; 7 would have 42
+
+
+@pytest.mark.parametrize(("ids", "waiting"), [(95, 96), (96, 0)])
+def test_rows_of_97_in_100_ids_do_not_wait(ids, waiting):
+    assert BestFit(equal_documents(1, ids), 100, 4, base=0).finish(last=False)[1].num_ids == waiting
+
+
+def test_best_fit_rows_do_not_depend_on_the_batches():
+    """Windows end where documents do, so a window may be filled by the last document of a batch."""
+
+    def packer(held):
+        pack = BestFit(held, 10, 4, base=7)
+        pack._window_ids = 50
+        return pack
+
+    documents = [[n + 3] * 9 for n in range(40)]
+    found = [filled(documents, (False, True), size, packer)[1] for size in (1, 3, 40)]
+    assert found[0] == found[1] == found[2]
+
+
+def test_what_is_cut_off_takes_its_rests_along():
+    """Tails of many parts are joined, so the rest of a document can begin anywhere."""
+    held = Stream(np.uint16, Separators(NO_ID, EOS))
+    one = tail_of(np.arange(10, dtype=np.uint16), np.array([4]), np.array([0]))
+    held.add_tail(one)
+    held.add_tail(one)
+    cut = held.cut_off(10)
+    for part in (held.tail(), cut):
+        assert (part.array.tolist(), part.document_starts, part.rests) == (list(range(10)), [4], [0])

@@ -31,6 +31,7 @@ def test_long_values_and_long_lists_are_shortened():
     said = differences({}, {f"k{n:02}": n for n in range(20)})
     assert said.startswith("k00: default -> 0; k01")
     assert said.endswith("k07: default -> 7 and 12 more")
+    assert differences({}, {f"k{n}": n for n in range(8)}).endswith("k7: default -> 7")
 
 
 def test_inputs_are_gone_new_or_changed():

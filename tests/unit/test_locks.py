@@ -145,3 +145,25 @@ def test_temporary_files_of_others_at_work_are_left_alone(tmp_path):
             (folder / temporary).write_bytes(b"")
         assert files.remove_temporary(run) == 1
     assert sorted(p.parent.name for p in run.rglob(temporary)) == ["lm", "scores"]
+
+
+def test_a_file_that_its_last_holder_has_just_removed_is_no_lock(tmp_path, monkeypatch):
+    """It is removed after the second run has opened it, and before that one locks it."""
+    lock, times = fcntl.flock, []
+
+    def late(descriptor: int, operation: int) -> None:
+        if not times:
+            (tmp_path / SUFFIX).unlink()
+        times.append(operation)
+        lock(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    with locked(tmp_path, "score"):
+        assert (tmp_path / SUFFIX).exists()
+    assert len(times) > 1
+
+
+def test_who_looks_whether_a_folder_is_free_does_not_hold_it(tmp_path):
+    with (tmp_path / SUFFIX).open("w") as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        check_free(tmp_path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 
+import msgspec
 import pytest
 
 from corpora import checksum, files, manifest
@@ -135,6 +136,10 @@ def test_sha256_is_taken_again_only_if_size_or_time_changed(tmp_path):
     first = manifest.local_identity(path, "a")
     known = {"a": InputIdentity(name="a", size=3, mtime_ns=first.mtime_ns, sha256="trusted")}
     assert manifest.local_identity(path, "a", known).sha256 == "trusted"
+    path.write_bytes(b"longer")
+    os.utime(path, ns=(first.mtime_ns, first.mtime_ns))
+    assert manifest.local_identity(path, "a", known).sha256 == files.sha256(path)
+    path.write_bytes(b"one")
     os.utime(path, ns=(1, 1))
     assert manifest.local_identity(path, "a", known).sha256 == first.sha256
 
@@ -262,8 +267,11 @@ def test_steps_on_the_way_are_kept_for_the_same_inputs(tmp_path):
     assert manifest.begin(out, made_from(vocab_size=20)) == "new"
     assert note.exists()
     others = MadeFrom(stage="score", algorithm=1, settings={}, inputs=[InputIdentity(name="b.jsonl", size=1)])
-    assert manifest.begin(out, others) == "new"
-    assert not note.exists()
+    newer = msgspec.structs.replace(made_from(vocab_size=30), algorithm=2)
+    for other in (others, newer):
+        files.write_bytes(note, b'["key", {"name": "a", "scratch": [{"path": "x"}]}]')
+        assert manifest.begin(out, other) == "new"
+        assert not note.exists()
 
 
 def test_every_changed_byte_of_a_manifest_is_noticed(tmp_path):
@@ -336,3 +344,36 @@ def test_false_counts_are_noticed_in_both_directions(tmp_path, read):
     problems = verify(tmp_path)[1]
     assert f"read {read} != 2" in problems[0]
     assert f"read is {read}, but its items add up to 2" in problems[1]
+
+
+def test_remote_files_of_one_size_differ_by_their_etags():
+    one, other = (InputIdentity(name="a", size=1, etag=etag) for etag in ("x", "y"))
+    assert one.content() != other.content()
+
+
+@pytest.mark.parametrize("rejected", [0, 2])
+def test_rejected_rows_are_counted_in_their_files(tmp_path, rejected):
+    manifest.begin(tmp_path, made_from(order=5))
+    files.write_bytes(tmp_path / "rejected" / "a.jsonl", b"{}\n")
+    listed = [manifest.record(tmp_path, tmp_path / "rejected" / "a.jsonl", rows=1)]
+    counts = {"read": rejected, "kept": 0, "sampled_out": 0, "rejected": {"not JSON": rejected}}
+    manifest.finish(tmp_path, records=listed, counts=counts)
+    assert verify(tmp_path)[1] == [f"{tmp_path}: rejected/* have 1 rows, but the counts say {rejected}"]
+
+
+def test_files_made_later_are_verified_as_well(tmp_path):
+    finished(tmp_path)
+    plot = tmp_path / "report.png"
+    plot.write_bytes(b"plot")
+    manifest.add_derived(tmp_path, [plot])
+    assert verify(tmp_path) == (2, [])
+    plot.write_bytes(b"plop")
+    assert verify(tmp_path)[1] == [f"{plot}: sha256 differs from the manifest's"]
+
+
+def test_a_folder_that_says_it_is_of_another_stage_is_noticed(tmp_path):
+    finished(tmp_path)
+    content = manifest.read(tmp_path)
+    content.stage = "sample"
+    manifest.write(tmp_path, content)
+    assert verify(tmp_path)[1] == [f"{tmp_path}: the stage is 'sample', but the fingerprint is for 'score'"]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -23,7 +24,7 @@ from corpora.randomness import digest
 from corpora.verify import verify
 from pipelines.accounts import input_identities
 from pipelines.items import ItemReader
-from pipelines.once import ItemResult
+from pipelines.once import ItemResult, once
 from pipelines.settings import RunnerSettings
 from pipelines.stage import Finish, Pass, run_stage
 from tests.conftest import digests
@@ -151,7 +152,8 @@ def test_killed_after_any_unit_it_continues_to_the_same_bytes(items, tmp_path, a
     assert digests(tmp_path / "out") == digests(tmp_path / "whole")
 
 
-def test_scratch_that_was_damaged_meanwhile_is_made_again(items, tmp_path):
+@pytest.mark.parametrize("damaged", [lambda data: data[:-1], lambda data: data[:-1] + bytes([data[-1] ^ 1])])
+def test_scratch_that_was_damaged_meanwhile_is_made_again(items, tmp_path, damaged):
     run(tmp_path / "whole", items)
     _fuse[:] = [40]
     with pytest.raises(TamizError, match="stopped"):
@@ -159,7 +161,32 @@ def test_scratch_that_was_damaged_meanwhile_is_made_again(items, tmp_path):
     _fuse.clear()
     _log.clear()
     keys = tmp_path / "out" / manifest.PROGRESS / "keys" / "in1.jsonl.parquet"
-    keys.write_bytes(keys.read_bytes()[:-1])
+    keys.write_bytes(damaged(keys.read_bytes()))
     run(tmp_path / "out", items)
     assert _log.count("keys in1.jsonl") == 1
     assert digests(tmp_path / "out") == digests(tmp_path / "whole")
+
+
+def test_an_output_that_was_damaged_meanwhile_is_made_again(items, tmp_path):
+    run(tmp_path / "whole", items)
+    _fuse[:] = [70]
+    with pytest.raises(TamizError, match="stopped"):
+        run(tmp_path / "out", items)
+    _fuse.clear()
+    _log.clear()
+    path = tmp_path / "out" / "in1.jsonl.json"
+    path.write_bytes(b"?" + path.read_bytes()[1:])
+    run(tmp_path / "out", items)
+    assert _log == ["marks in1.jsonl", "marks in2.jsonl", "marks in3.jsonl"]
+    assert digests(tmp_path / "out") == digests(tmp_path / "whole")
+
+
+def test_a_result_is_of_one_unit_and_one_work(items, tmp_path):
+    """Other borders of items, or other settings, and the file of the same name isn't its result."""
+    once(work := KeyWork(str(tmp_path)), items[0])
+    _log.clear()
+    once(work, items[0])
+    assert _log == []
+    once(work, msgspec.structs.replace(items[0], end=5))
+    once(KeyWork(str(tmp_path), "other"), items[0])
+    assert _log == ["keys in0.jsonl"] * 2

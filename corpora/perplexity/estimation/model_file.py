@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from corpora.files import atomic_path
+from corpora.files import atomic_path, cannot_write
 from corpora.perplexity.estimation.contexts import Floats
 from corpora.perplexity.estimation.scratch import reserve
 from corpora.perplexity.estimation.tables import Cells, fill_vocabulary
@@ -47,11 +47,7 @@ class ModelFile:
 
     def open(self, path: Path) -> None:
         with open(path, "w+b") as file:
-            try:
-                reserve(file.fileno(), self.size)
-            except OSError as error:
-                needed = f"{self.size / 1e9:.2f} GB are needed"
-                raise OSError(error.errno, f"{error.strerror or error}: {needed}") from error
+            reserve(file.fileno(), self.size)
             self._map = mmap.mmap(file.fileno(), self.size)
         self._map[: len(self._header)] = self._header
 
@@ -83,6 +79,10 @@ def new_model_file(path: str | Path, counts: Sequence[int], vocabulary: Vocabula
     """A file that appears at `path` if the block succeeds. Raises TamizError at once if the disk lacks the space."""
     with atomic_path(path) as temporary:
         file = ModelFile(counts, int(vocabulary.ends[-1]))
-        file.open(temporary)
+        try:
+            file.open(temporary)
+        except OSError as error:
+            temporary.unlink(missing_ok=True)
+            raise cannot_write(Path(path), error, file.size) from error
         file.write_vocabulary(vocabulary)
         yield file

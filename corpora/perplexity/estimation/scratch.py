@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from corpora.errors import TamizError
+from corpora.files import cannot_write
 
 Array = npt.NDArray[Any]
+ADVICE = "free some space, or raise --memory"
 
 
 class Scratch:
@@ -68,10 +69,8 @@ class Scratch:
             finally:
                 os.close(descriptor)
         except OSError as error:
-            wanted = f"a temporary file of {size / 1e9:.2f} GB beside {self._out}"
-            raise TamizError(
-                f"can't write {wanted}: {error.strerror or error}; free some space, or raise --memory"
-            ) from error
+            name = f"a temporary file beside {self._out}"
+            raise cannot_write(path, error, size, name=name, advice=ADVICE) from error
 
     def __enter__(self) -> Scratch:
         return self

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import uuid
 from pathlib import Path
 from typing import IO
@@ -12,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from corpora.errors import TamizError
-from corpora.perplexity.estimation.scratch import Scratch
+from corpora.files import cannot_write
+from corpora.perplexity.estimation.scratch import ADVICE, Scratch
 from corpora.perplexity.estimation.suffix_order import Ids
 from corpora.perplexity.ngram_counts import BEGIN
 
@@ -62,10 +61,15 @@ class IdSpool:
                 self._file = open(path, "w+b", buffering=0)  # noqa: SIM115 - `text` closes it
                 path.unlink()
             for block in self._blocks:
-                if self._file.write(block.data) < block.nbytes:
-                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                left = memoryview(block).cast("B")
+                while len(left):  # a disk that fills up takes a part, and the next write says why
+                    left = left[self._file.write(left) :]
         except OSError as error:
-            raise TamizError(f"can't write {path}: {error.strerror or error}") from error
+            needed = 4 * self.length
+            if self._file is not None:
+                self._file.close()
+            raise cannot_write(path, error, needed, at_least=True, name=f"a temporary file beside {self._out}",
+                               advice=ADVICE) from error  # fmt: skip
         self._blocks = []
 
     def text(self, lead: int, words: int, scratch: Scratch) -> Ids:
