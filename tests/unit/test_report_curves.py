@@ -6,12 +6,13 @@ import pytest
 
 from corpora import manifest
 from corpora.errors import DamagedFile
+from corpora.sampling import Uniform
 from corpora.sampling.methods import read_curve
 from tamiz.report.curves import curve_of
 from tamiz.report.page import write_report
 from tests.make_scores import scored_corpus
 
-FLAT = {"kernel": {"name": "uniform", "factor": 0.5}}
+FLAT = {"kernel": Uniform(0.5).to_builtins()}
 
 
 @pytest.mark.parametrize(
