@@ -74,13 +74,17 @@ def write_scores(
 
 def _write_item(scores: Path, item: WorkItem, perplexities: Sequence[float], language: str | None) -> FileRecord:
     batches = list(read_batches(item))
-    rows = [row for batch in batches for row in batch.rows.tolist()]
-    lengths = [len(text.split()) + text.count("\n") + 1 for batch in batches for text in batch.texts]
+    lengths: dict[int, int | None] = {rejected.row: None for batch in batches for rejected in batch.rejected}
+    for batch in batches:
+        counted = [len(text.split()) + text.count("\n") + 1 for text in batch.texts]
+        lengths.update(zip(batch.rows.tolist(), counted, strict=True))
+    rows = sorted(lengths)
+    values = [None if lengths[row] is None else perplexities[row] for row in rows]
     table = pa.table(
         {
             "row": pa.array(rows, pa.int32()),
-            "perplexity": pa.array([perplexities[row] for row in rows], pa.float64()),
-            "num_tokens": pa.array(lengths, pa.int32()),
+            "perplexity": pa.array(values, pa.float64()),
+            "num_tokens": pa.array([lengths[row] for row in rows], pa.int32()),
             "language": pa.array([language] * len(rows), pa.string()),
         }
     )

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     import pyarrow as pa
 
-REST = ""
-"""As the field of a CarriedColumn: all fields of the object that no other column holds."""
+REST = "\0"
+"""As the field of a CarriedColumn: all fields of the object that no other column holds. No column has this name."""
 
 PREFIX = "input_"  # before the name of an input's column that the sample has a column of its own for
 

@@ -1,6 +1,7 @@
 """Columns that a sample carries over from its inputs, beside text, url and timestamp: which ones, and their types.
 
-Parquet columns keep their type. JSON has no types, so all other fields of an object stay together as one JSON string.
+Parquet columns keep their type, those of CSV are strings. JSON has no types, so all other fields of an object stay
+together as one JSON string.
 """
 
 from __future__ import annotations
@@ -52,14 +53,16 @@ class _Found:
     rest: list[str] = field(default_factory=list)
     """Fields of JSON objects that their first rows show."""
     respelled: bool = False
+    offered: set[str] = field(default_factory=set)
+    """Names of those fields that some input's format has carried without being asked."""
 
 
 def carrying(items: Sequence[WorkItem], columns: Columns, reserved: Sequence[str]) -> Carrying:
     """Decides which columns a sample of `items` carries. reserved: names of the sample's own columns.
 
-    Depends on the inputs alone. The first file of each source is looked at for JSON, every file for Parquet. Files
-    may differ: a column that a file lacks is null there, and types that differ are promoted (int32 and int64 to
-    int64) or, if they can't be, become strings. Raises BadArgument for a named column that no input has.
+    Depends on the inputs alone. The first file of each source is looked at for JSON, every file for Parquet and CSV.
+    Files may differ: a column that a file lacks is null there, and types that differ are promoted (int32 and int64
+    to int64) or, if they can't be, become strings. Raises BadArgument for a named column that no input has.
     """
     found = _look(items)
     if columns == "none":
@@ -90,6 +93,7 @@ def _look(items: Sequence[WorkItem]) -> _Found:
         else:
             found.respelled |= any(map(_is_respelled, of_usual))
             _add_types(found, fields)
+            found.offered |= set() if format.carried_on_request else fields.keys()
     return found
 
 
@@ -110,11 +114,12 @@ def _everything(found: _Found, reserved: Sequence[str], always: bool) -> Carryin
     import pyarrow as pa
 
     taken = set(reserved)
-    columns = [CarriedColumn(_free(name, taken), name, _common(kinds)) for name, kinds in found.types.items()]
+    types = {name: kinds for name, kinds in found.types.items() if always or name in found.offered}
+    columns = [CarriedColumn(_free(name, taken), name, _common(kinds)) for name, kinds in types.items()]
     if found.rest or (always and found.json):
         columns.append(CarriedColumn(_free(METADATA, taken), REST, pa.string()))
     unseen = found.json and all(column.field != REST for column in columns)
-    return Carrying(tuple(columns), watched=unseen)
+    return Carrying(tuple(columns), tuple(name for name in found.types if name not in types), unseen)
 
 
 def _named(found: _Found, names: Sequence[str], reserved: Sequence[str]) -> Carrying:

@@ -50,7 +50,7 @@ def read_carrying(
 ) -> Iterator[DocumentBatch]:
     """As `read_batches`; each batch's `carried` gives the columns `carry`, or is None if the format has none."""
     try:
-        if item.size:
+        if item.size != 0:
             yield from FORMATS.get(item.format).carrying(item, batch_bytes, carry, columns)
     except Damage as damage:
         yield BatchBuilder(item.path, columns).build(0, str(damage))

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from tamiz.console import progress, say, table
+from tamiz.console import progress, say, table, warn
 
 SHOWN = 24  # groups in a table
 SAMPLERS_SHOWN = 6  # groups whose samplers are printed
@@ -18,8 +18,18 @@ SAMPLERS_SHOWN = 6  # groups whose samplers are printed
 @click.argument("scores", type=click.Path(path_type=Path))
 @click.option("--keep", "keeps", type=float, multiple=True, metavar="SHARE",
               help="Also fit the samplers to this share, besides BERTIN's eighth. Repeatable.")  # fmt: skip
+@click.option(
+    "--source-by",
+    metavar="file|host|path|column:NAME",
+    help="Also show quartiles by source: the input's name up to its shard number, the host of the url, host "
+    "and first folder of the url, or a column.",
+)
+@click.option("--input", "inputs", multiple=True, metavar="PATTERN...",
+              help="The scored documents, read again as for the scores by any --source-by but file.")  # fmt: skip
 @click.option("--bertin", is_flag=True, help="Also show BERTIN's published parameters at BERTIN's quartiles.")
-def command(scores: Path, keeps: tuple[float, ...], bertin: bool) -> None:
+def command(
+    scores: Path, keeps: tuple[float, ...], source_by: str | None, inputs: tuple[str, ...], bertin: bool
+) -> None:
     """Show quartiles, buckets and fitted samplers of a folder of scores, per language and source.
 
     Writes calibration.json and a plot for each language into the folder. As in CCNet, the head is below the 30th
@@ -28,9 +38,11 @@ def command(scores: Path, keeps: tuple[float, ...], bertin: bool) -> None:
     from tamiz.calibrate import calibrate
 
     with progress("calibrate") as update:
-        facts, written = calibrate(scores, keeps, update)
+        facts, written = calibrate(scores, keeps, update, source_by=source_by, inputs=inputs)
     levels = facts["per"]
     _show_groups(facts)
+    if "sources" in facts:
+        _show_sources(facts["sources"])
     for name in _largest(levels["language"])[:SAMPLERS_SHOWN]:
         for keep, samplers in levels["language"][name]["samplers"].items():
             of = f" of {name}" if len(levels["language"]) > 1 else ""
@@ -51,6 +63,19 @@ def _show_groups(facts: Mapping[str, Any]) -> None:
     table(f"{facts['documents']:,} scored documents", header, rows[:SHOWN])
     if len(rows) > SHOWN:
         say(f"{len(rows) - SHOWN} more groups are in calibration.json")
+
+
+def _show_sources(sources: Mapping[str, Any]) -> None:
+    rows = [
+        (name, f"{one['documents']:,}", *(f"{number:,.6g}" for number in one["boundaries"]))
+        for name, one in sources["groups"].items()
+    ]
+    header = ("source", "documents", "b0 (25%)", "median", "b2 (75%)")
+    table(f"Sources by {sources['by']}: {sources['documents']:,} scored documents", header, rows[:SHOWN])
+    if sources["count"] > SHOWN:
+        say(f"of {sources['count']:,} sources, calibration.json has the {len(rows)} largest")
+    for line in sources["warnings"]:
+        warn(line)
 
 
 def _group_rows(groups: Mapping[str, Any]) -> list[list[str]]:

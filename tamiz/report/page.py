@@ -18,6 +18,7 @@ from tamiz.report.groups import groups_table, named_groups
 from tamiz.report.html import document, escaped, facts, figure, link
 from tamiz.report.nearest import DOCUMENTS, Decile, deciles, fill
 from tamiz.report.rows import ItemRows, item_rows
+from tamiz.report.sources import sources_table
 from tamiz.report.summary import Summary, summarise
 from tamiz.report.texts import ReadBack, Update, read_back
 from tamiz.report.values import percent
@@ -136,7 +137,7 @@ def _page(content: PageContent) -> str:
     parts += _figures(content.perplexity)
     if len(content.named) == 1:
         parts.append("<h2>Sources and languages</h2>")
-    parts.append(groups_table(content.named, content.summary, scored, content.unit))
+    parts.append(groups_table(content.named, content.summary, scored, content.unit) + sources_table(scored))
     parts += _figures(content.length)
     parts += _documents(content)
     loss = scored.home / "model" / "loss.png"

@@ -8,18 +8,13 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-import msgspec
-
 from corpora.documents.item import WorkItem
-from corpora.documents.items import work_items
 from corpora.documents.reading import read_batches
-from corpora.documents.sources import DocumentSource
 from corpora.errors import TamizError
 from corpora.files import is_local
-from corpora.manifest import InputIdentity, MadeFrom
-from pipelines.accounts import input_identity
 from tamiz.log import without_secrets
 from tamiz.report.folders import Scored
+from tamiz.report.inputs import items_as_scored, not_as_scored
 from tamiz.report.nearest import Pick
 
 SHOWN_CHARACTERS = 300
@@ -66,8 +61,10 @@ def read_back(scored: Scored, picks: Iterable[Pick], *, remote: bool, progress: 
     if missing and items:
         problems.append(f"{_listed(missing)}: no longer among the inputs")
     for number, name in enumerate(sorted(rows.keys() & items.keys()), 1):
-        problem = _check_same(items[name], known)
-        if problem is None:
+        problem = not_as_scored(items[name], known)
+        if problem is not None:
+            problem += ": its documents are not shown"
+        else:
             problem = _read_item(items[name], rows[name], documents)
         if problem is not None:
             problems.append(problem)
@@ -84,42 +81,10 @@ def _find_items(scored: Scored, remote: bool) -> tuple[dict[str, WorkItem], list
             problems.append(f"{pattern} is not a local file and was not read: run `tamiz report` to read it")
             continue
         try:
-            found.update((item.name, item) for item in _items_as_scored(pattern, scored.scored.made_from))
+            found.update((item.name, item) for item in items_as_scored(pattern, scored.scored.made_from))
         except TamizError as error:
             problems.append(f"{error}; name the documents with --input PATTERN")
     return found, problems
-
-
-def _items_as_scored(pattern: str, made_from: MadeFrom) -> list[WorkItem]:
-    """The pattern's items, with the settings for reading that were used for the scores. Raises TamizError if there
-    are none."""
-    known = {identity.name: identity.reading or {} for identity in made_from.inputs}
-    items: list[WorkItem] = []
-    errors: list[TamizError] = []
-    readings = list(known.values())
-    for reading in (reading for n, reading in enumerate(readings) if reading not in readings[:n]):
-        source = msgspec.convert({"input": [pattern], **reading}, DocumentSource)
-        try:
-            read = work_items([source], int(made_from.settings["item_bytes"]))
-        except TamizError as error:
-            errors.append(error)
-        else:
-            items += [item for item in read if known.get(item.input_name, reading) == reading]
-    if errors and not items:
-        raise errors[0]
-    return items
-
-
-def _check_same(item: WorkItem, known: dict[str, InputIdentity]) -> str | None:
-    """A problem in one line, if the file isn't the file that was scored."""
-    old = known.get(item.input_name)
-    try:
-        new = input_identity(item, known)
-    except OSError as error:
-        return f"{item.path} can't be read ({error.strerror})"
-    if old is None or old.content() != new.content():
-        return f"{item.path} is not the file that was scored: its documents are not shown"
-    return None
 
 
 def _read_item(item: WorkItem, rows: set[int], documents: dict[Place, Found]) -> str | None:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from corpora.documents.batches import DocumentBatch, TextBatch
 from corpora.documents.carried import CarriedColumn
+from corpora.documents.formats.carried_strings import carry_strings
 from corpora.documents.item import WorkItem
 from corpora.documents.splitting import Range
 from corpora.errors import BadArgument
@@ -46,6 +48,9 @@ class Format(ABC):
     schemaless: bool = False
     """Whether only the rows show what fields there are, each row for itself, as in JSON."""
 
+    carried_on_request: bool = False
+    """Whether a sample has the columns of `fields` only if they are asked for. If not asked for, it names them."""
+
     takes_blank_lines: bool = False
     """Whether `--blank-lines` applies to the format."""
 
@@ -64,11 +69,12 @@ class Format(ABC):
         self,
         item: WorkItem,
         batch_bytes: int,
-        carry: Sequence[CarriedColumn],  # noqa: ARG002
+        carry: Sequence[CarriedColumn],
         columns: tuple[str, ...] = (),
     ) -> Iterator[DocumentBatch]:
-        """As `batches`; each batch's `carried` gives the columns `carry`. By default a file has none of them."""
-        return self.batches(item, batch_bytes, columns)
+        """As `batches`; each batch's `carried` gives the columns `carry`. By default these are read as `columns`
+        are: strings of the names in `fields`."""
+        return carry_strings(partial(self.batches, item, batch_bytes), self.fields(item), carry, columns)
 
     def fields(self, item: WorkItem) -> Mapping[str, pa.DataType]:  # noqa: ARG002
         """The columns that are known before the rows are read: name -> type as `carrying` gives it. If `schemaless`:

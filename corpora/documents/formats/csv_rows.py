@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import csv
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
 
 from corpora.documents.batches import BatchBuilder, DocumentBatch, Outcome
+from corpora.documents.carried import CarriedColumn
 from corpora.documents.formats.base import Format
+from corpora.documents.formats.carried_strings import carry_strings
 from corpora.documents.formats.fields import timestamp_names, url_names
 from corpora.documents.formats.lines import BOM, blocks
 from corpora.documents.item import WorkItem
 from corpora.documents.source import Damage
 from corpora.documents.streams import LongLine
 from corpora.errors import BadArgument, TamizError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 class _TooLong(Exception):
@@ -71,9 +78,21 @@ class Csv(Format):
     extensions = (".csv",)
 
     def batches(self, item: WorkItem, batch_bytes: int, columns: tuple[str, ...]) -> Iterator[DocumentBatch]:
-        csv.field_size_limit(sys.maxsize)  # _Lines bounds records
+        return self._batches(item, batch_bytes, len(columns), columns)
+
+    def carrying(
+        self, item: WorkItem, batch_bytes: int, carry: Sequence[CarriedColumn], columns: tuple[str, ...] = ()
+    ) -> Iterator[DocumentBatch]:
+        """A value that isn't UTF-8 is null where it is only carried."""
+        read = partial(self._batches, item, batch_bytes, len(columns))
+        return carry_strings(read, self.fields(item), carry, columns)
+
+    def _batches(
+        self, item: WorkItem, batch_bytes: int, strict: int, columns: tuple[str, ...]
+    ) -> Iterator[DocumentBatch]:
+        """strict: the number of columns, the first ones, that reject a row if they aren't UTF-8."""
         lines = _Lines(item, batch_bytes)
-        header = next(csv.reader(lines), [])
+        header = _header(item, lines) or []
         url, timestamp = (
             next((name for name in names if name in header), names[0])
             for names in (url_names(item), timestamp_names(item))
@@ -82,7 +101,7 @@ class Csv(Format):
         places = [header.index(name) if name in header else None for name in names]
         builder, read = BatchBuilder(item.path, columns), 0
         try:
-            for row, outcome in enumerate(_outcomes(item, lines, places, names), item.first_row):
+            for row, outcome in enumerate(_outcomes(item, lines, places, names[: 3 + strict]), item.first_row):
                 builder.add(row, outcome, lines.first)
                 read += lines.length
                 if read >= batch_bytes:
@@ -96,9 +115,16 @@ class Csv(Format):
     def columns(self, item: WorkItem) -> Sequence[str] | None:
         """The header; None if the file can't be read or is empty: reading it reports what is wrong."""
         try:
-            return next(csv.reader(_Lines(item, 1)), None)
-        except (Damage, TamizError, _TooLong):
+            return _header(item, _Lines(item, 1))
+        except BadArgument:
+            raise
+        except (Damage, TamizError):
             return None
+
+    def fields(self, item: WorkItem) -> Mapping[str, pa.DataType]:
+        import pyarrow as pa
+
+        return dict.fromkeys(self.columns(item) or () if item.size != 0 else (), pa.string())
 
     def check(self, item: WorkItem) -> None:
         super().check(item)
@@ -111,7 +137,7 @@ class Csv(Format):
 
 
 def _outcomes(item: WorkItem, lines: _Lines, places: list[int | None], names: list[str]) -> Iterator[Outcome]:
-    """The document of each record, or the reason why it isn't one."""
+    """The document of each record, or the reason why it isn't one. names: of the columns that must be UTF-8."""
     while True:
         lines.next_record()
         try:
@@ -128,16 +154,43 @@ def _outcomes(item: WorkItem, lines: _Lines, places: list[int | None], names: li
         yield _outcome(fields, places, names) if fields else "blank line"
 
 
+def _header(item: WorkItem, lines: _Lines) -> list[str] | None:
+    """The names of the columns; None if the file is empty. Pandas leaves the name of the index empty.
+
+    Raises BadArgument for a header that can't be read.
+    """
+    csv.field_size_limit(sys.maxsize)  # _Lines bounds records
+    try:
+        header = next(csv.reader(lines), None)
+    except _TooLong:
+        reason = f"{item.too_long(lines.length - 1)}; raise --max-document-bytes"
+        raise BadArgument(f"{item.path}: its header is {reason}") from None
+    except csv.Error as error:
+        raise BadArgument(f"{item.path}: its header is not CSV ({error}): mend its first line") from None
+    if header is None:
+        return None
+    return [name or f"column_{place}" for place, name in enumerate(header, 1)]
+
+
 def _outcome(fields: list[str], places: list[int | None], names: list[str]) -> Outcome:
     values = [fields[place] if place is not None and place < len(fields) else None for place in places]
-    for name, value in zip(names, values, strict=True):
-        try:
-            (value or "").encode()
-        except UnicodeEncodeError:
+    for name, value in zip(names, values, strict=False):
+        if not _is_utf8(value):
             return f"invalid UTF-8: in {name}"
+    carried = slice(len(names), None)
+    values[carried] = [value if _is_utf8(value) else None for value in values[carried]]
     if values[0] is None:
         return f"{names[0]} missing"
     return tuple(values) if values[0] else f"{names[0]} empty"
+
+
+def _is_utf8(value: str | None) -> bool:
+    """Whether the bytes that the value was decoded from are UTF-8."""
+    try:
+        (value or "").encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 CSV = Csv()

@@ -85,8 +85,7 @@ class CarriedFields:
     def _rows(self, places: NDArray[np.int64]) -> list[Fields]:
         """The fields of each document, without those for text, url and timestamp."""
         lines = self._block.split(b"\n")
-        found = [fields_of(lines[line]) for line in self._documents[places].tolist()]
-        return [{name: raw for name, raw in row.items() if name not in self._usual} for row in found]
+        return [_without(self._usual, fields_of(lines[line])) for line in self._documents[places].tolist()]
 
 
 def fields_of(line: bytes) -> Fields:
@@ -102,17 +101,43 @@ def fields_of(line: bytes) -> Fields:
     return {name: msgspec.Raw(json.dumps(value).encode()) for name, value in plain}
 
 
+def _without(names: Sequence[str], row: Fields) -> Fields:
+    """The object without these fields; a name that isn't a field is the path to one inside other objects."""
+    for name in names:
+        row = _without_one([name] if name in row else name.split("."), row)
+    return row
+
+
+def _without_one(path: Sequence[str], row: Fields) -> Fields:
+    first, *rest = path
+    if first not in row:
+        return row
+    others = {name: raw for name, raw in row.items() if name != first}
+    if not rest:
+        return others
+    try:
+        inner = _decoder.decode(row[first])
+    except (ValueError, RecursionError):  # not an object
+        return row
+    left = _without_one(rest, inner)
+    if left is inner:
+        return row
+    return {**row, first: msgspec.Raw(msgspec.json.encode(left))} if left else others
+
+
 def first_fields(item: WorkItem) -> dict[str, pa.DataType]:
-    """The fields of the item's first rows, in order of appearance. Damage ends the look."""
+    """The fields of the item's first rows, in order of appearance, without those of text, url and timestamp. Damage
+    ends the look."""
     import pyarrow as pa
 
+    usual = usual_columns(item)
     names: dict[str, pa.DataType] = {}
     if item.size == 0:
         return names
     with contextlib.suppress(Damage), contextlib.closing(blocks(item, _FIRST_BYTES)) as found:  # type: ignore[type-var]
         first = next((block for block in found if isinstance(block, bytes)), b"")  # not a line that is too long
         for line in first.split(b"\n", FIRST_ROWS)[:FIRST_ROWS]:
-            names |= {name: pa.string() for name in fields_of(line)}
+            names |= {name: pa.string() for name in _without(usual, fields_of(line))}
     return names
 
 

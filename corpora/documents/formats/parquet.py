@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from corpora.documents.batches import DocumentBatch, TextBatch
 from corpora.documents.carried import CarriedColumn
-from corpora.documents.formats.base import Format
+from corpora.documents.formats.base import Format, usual_columns
 from corpora.documents.item import WorkItem
 from corpora.documents.source import Damage
 from corpora.documents.splitting import Range, ranges_of_groups
@@ -48,7 +48,7 @@ class Parquet(Format):
 
         try:
             with opened(item.path) as file:
-                return file.types()
+                return file.types(usual_columns(item))
         except Damage:
             return {}
 

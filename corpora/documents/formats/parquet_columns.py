@@ -11,15 +11,23 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from corpora.documents.carried import CarriedColumn, nulls
+from corpora.documents.carried import REST, CarriedColumn, nulls
+from corpora.documents.formats.parquet_paths import column_without
 from corpora.documents.values import first_column, strings
 
 
 class CarriedTable:
-    """Columns of a batch. documents: int[n], the row of each document in the table."""
+    """Columns of a batch. documents: int[n], the row of each document in the table. inner: columns and paths inside
+    them, such as that of the text, which the columns are carried without."""
 
-    def __init__(self, table: pa.RecordBatch, documents: NDArray[np.int32], columns: Sequence[CarriedColumn]) -> None:
-        self._table, self._documents, self._columns = table, documents, columns
+    def __init__(
+        self,
+        table: pa.RecordBatch,
+        documents: NDArray[np.int32],
+        columns: Sequence[CarriedColumn],
+        inner: Sequence[tuple[str, Sequence[str]]] = (),
+    ) -> None:
+        self._table, self._documents, self._columns, self._inner = table, documents, columns, inner
 
     def table(self, places: NDArray[np.int64]) -> pa.Table:
         rows = pa.array(self._documents[places], pa.int64())
@@ -28,7 +36,7 @@ class CarriedTable:
 
     def objects(self, places: NDArray[np.int64]) -> list[dict[str, Any]]:
         table = self.table(places)
-        present = [column.name for column in self._columns if column.field]
+        present = [column.name for column in self._columns if column.field != REST]
         values = [_json_values(table.column(name).combine_chunks()) for name in present]
         rows = zip(*values, strict=True) if values else [()] * len(places)
         return [dict(zip(present, row, strict=True)) for row in rows]
@@ -40,7 +48,10 @@ class CarriedTable:
         found = first_column(self._table, column.field)
         if found is None:
             return nulls(len(rows), column.type)
-        taken = _valid(found.take(rows))
+        taken = found.take(rows)
+        for name, path in self._inner:
+            taken = column_without(taken, path) if name == column.field else taken
+        taken = _valid(taken)
         if taken.type == column.type:
             return taken
         if column.type == pa.string():

@@ -14,9 +14,10 @@ import pyarrow.parquet as pq
 
 from corpora.documents.batches import FIRST_BYTES, BatchBuilder, DocumentBatch, Outcome
 from corpora.documents.carried import CarriedColumn
+from corpora.documents.formats.base import usual_columns
 from corpora.documents.formats.fields import likely_text, timestamp_names, url_names
 from corpora.documents.formats.parquet_columns import CarriedTable
-from corpora.documents.formats.parquet_paths import field_of, paths, with_inner
+from corpora.documents.formats.parquet_paths import field_of, paths, type_without, with_inner
 from corpora.documents.item import WorkItem
 from corpora.documents.source import Damage, unreadable
 from corpora.documents.values import first_column, is_text, stored, strings, texts
@@ -54,12 +55,20 @@ class ParquetFile:
         """The first of several names that the file has, or else the first."""
         return next(filter(self.has, names), names[0])
 
-    def types(self) -> dict[str, pa.DataType]:
-        """Name -> type of its columns, as they are stored again; the first of several with one name."""
-        found: dict[str, pa.DataType] = {}
+    def types(self, usual: Sequence[str]) -> dict[str, pa.DataType]:
+        """Name -> type of its columns, as they are stored again; the first of several with one name. Structs lack
+        what `usual` names in them."""
+        found: dict[str, Any] = {}
         for field in self._file.schema_arrow:
             found.setdefault(field.name, stored(field.type))
-        return found
+        for name, rest in self.inner(usual):
+            found[name] = None if found[name] is None else type_without(found[name], rest)
+        return {name: kind for name, kind in found.items() if kind is not None}
+
+    def inner(self, usual: Sequence[str]) -> list[tuple[str, list[str]]]:
+        """Those of the names that are paths: the column and the rest of the path."""
+        inside = [name.split(".") for name in usual if name not in self.names and self.has(name)]
+        return [(path[0], path[1:]) for path in inside]
 
     def row_groups(self) -> list[tuple[int, int]]:
         """(rows, uncompressed bytes) of each row group."""
@@ -149,12 +158,14 @@ def read_parquet(
     with opened(item.path) as file:
         file.refuse_column(item.text_column)
         names = _names(file, item, columns)
-        row = item.first_row
+        row, inner = item.first_row, file.inner(usual_columns(item))
         wanted = [*names, *(column.field for column in carry or ())]
         for group in range(item.start, item.end):
             for table in file.tables(group, wanted, batch_bytes):
                 batch = _documents(table, row, item, names)
-                yield batch if carry is None else replace(batch, carried=CarriedTable(table, batch.rows - row, carry))
+                if carry is not None:
+                    batch = replace(batch, carried=CarriedTable(table, batch.rows - row, carry, inner))
+                yield batch
                 row += table.num_rows
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -43,3 +43,30 @@ def with_inner(batch: pa.RecordBatch, names: Iterable[str]) -> pa.RecordBatch:
             column = column.flatten()[column.type.get_field_index(part)]  # unlike `field`, heeds the struct's nulls
         batch = batch.append_column(name, column)
     return batch
+
+
+def type_without(kind: pa.DataType, path: Sequence[str]) -> pa.DataType | None:
+    """The type of a column without the field at `path` inside it; None if nothing is left of it."""
+    if not path:
+        return None
+    place = kind.get_field_index(path[0]) if pa.types.is_struct(kind) else -1
+    if place < 0:
+        return kind
+    inner = type_without(kind.field(place).type, path[1:])
+    fields = [kind.field(n) for n in range(kind.num_fields)]
+    fields[place : place + 1] = [fields[place].with_type(inner)] if inner is not None else []
+    return pa.struct(fields) if fields else None
+
+
+def column_without(column: Any, path: Sequence[str]) -> Any:
+    """The column without the field at `path` inside it, of which something must be left."""
+    kind: Any = type_without(column.type, path)
+    if kind is None or kind == column.type:
+        return column
+    children = [column.field(n) for n in range(column.type.num_fields)]
+    place = column.type.get_field_index(path[0])
+    if kind.num_fields < len(children):
+        del children[place]
+    else:
+        children[place] = column_without(children[place], path[1:])
+    return pa.StructArray.from_arrays(children, fields=list(kind), mask=column.is_null())

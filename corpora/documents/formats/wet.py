@@ -6,7 +6,8 @@ and two line ends.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from corpora.documents.batches import FIRST_BYTES, BatchBuilder, DocumentBatch, Outcome
 from corpora.documents.formats.base import Format
@@ -14,8 +15,12 @@ from corpora.documents.item import WorkItem
 from corpora.documents.source import Damage
 from corpora.documents.streams import pieces
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 _LONGEST_HEADER = 1 << 20
 _URL, _DATE = "warc-target-uri", "warc-date"
+_CARRIED = ("WARC-Identified-Content-Language", "WARC-Record-ID", "WARC-Refers-To", "WARC-Block-Digest")
 
 Headers = dict[str, str]
 
@@ -64,6 +69,7 @@ class Wet(Format):
     name = "wet"
     extensions = (".warc.wet",)
     fixed_columns = ("text", "url", "timestamp")
+    carried_on_request = True
 
     def batches(self, item: WorkItem, batch_bytes: int, columns: tuple[str, ...]) -> Iterator[DocumentBatch]:
         stream, row, start = _Bytes(pieces(item)), item.first_row, 0
@@ -89,6 +95,12 @@ class Wet(Format):
     def columns(self, item: WorkItem) -> None:  # noqa: ARG002
         """Any WARC header may be asked for, such as WARC-Identified-Content-Language."""
         return
+
+    def fields(self, item: WorkItem) -> Mapping[str, pa.DataType]:  # noqa: ARG002
+        """Common Crawl's headers that tell something of the document."""
+        import pyarrow as pa
+
+        return dict.fromkeys(_CARRIED, pa.string())
 
 
 def _headers(stream: _Bytes) -> Headers | None:

@@ -54,7 +54,7 @@ class SampleSettings(Config, frozen=True, kw_only=True, tag_field="method"):
     """Format of the files written."""
     columns: str | tuple[str, ...] | None = None
     """The inputs' other columns that the sample carries over: "all", "none", or names. None: all that the schema of a
-    Parquet file and the first rows of a source of JSON lines show."""
+    Parquet or CSV file and the first rows of a source of JSON lines show."""
 
     flags: ClassVar[tuple[Flag, ...]] = ()
     """Command-line flags of the method's own fields."""
