@@ -108,7 +108,9 @@ def test_before_work_it_says_what_it_will_do(tmp_path, monkeypatch):
     path = tmp_path / "a.jsonl"
     path.write_bytes(b'{"text": "uno"}\n' * 10**5)
     (tmp_path / "b.jsonl").write_bytes(b"")
-    first, documents, lm, train, disk = lines(["train.steps=65536", "train.batch_size=32"], tmp_path / "run", tmp_path / "*.jsonl")
+    first, documents, lm, train, disk = lines(
+        ["train.steps=65536", "train.batch_size=32"], tmp_path / "run", tmp_path / "*.jsonl"
+    )
     assert first.endswith("/run: lm, score, sample, tokenizer, shards, train")
     assert documents == "  documents: 2 files, 1.6 MB to read"
     assert lm == "  lm: 1 file, 201.7 kB to read"

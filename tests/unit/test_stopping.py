@@ -135,9 +135,10 @@ def test_score_stops_at_any_point_and_continues(scoring, tmp_path, after):
     ended = process.poll() is not None  # before the interrupt
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
-    assert process.returncode == (0 if ended else 130)
+    early = process.returncode == -signal.SIGINT and not out.exists()  # on a slow machine, before Python itself ran
+    assert early or process.returncode == (0 if ended else 130)
     assert "Traceback" not in errors
-    if not ended:
+    if not (ended or early):
         assert errors.splitlines()[-1] == "error: stopped; run the same command again to continue"
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     assert verify(out)[1] == []
