@@ -61,7 +61,7 @@ class IdSpool:
                 self._file = open(path, "w+b", buffering=0)  # noqa: SIM115 - `text` closes it
                 path.unlink()
             for block in self._blocks:
-                left = memoryview(block).cast("B")
+                left = block.data.cast("B")
                 while len(left):  # a disk that fills up takes a part, and the next write says why
                     left = left[self._file.write(left) :]
         except OSError as error:
