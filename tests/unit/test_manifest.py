@@ -268,7 +268,7 @@ def test_steps_on_the_way_are_kept_for_the_same_inputs(tmp_path):
     assert note.exists()
     others = MadeFrom(stage="score", algorithm=1, settings={}, inputs=[InputIdentity(name="b.jsonl", size=1)])
     newer = msgspec.structs.replace(made_from(vocab_size=30), algorithm=2)
-    for other in (others, newer):
+    for other in (newer, others):
         files.write_bytes(note, b'["key", {"name": "a", "scratch": [{"path": "x"}]}]')
         assert manifest.begin(out, other) == "new"
         assert not note.exists()
