@@ -112,7 +112,7 @@ def test_the_card_says_where_it_comes_from(finished):
     head = yaml.safe_load(text.split("---")[1])
     assert (head["language"], head["license"], head["tags"]) == ("es", "apache-2.0", ["t5", "tamiz", "demo"])
     assert "pipeline_tag" not in head  # transformers 5 has no pipeline that fills spans
-    for said in ("# Prueba", "| a\\|b | 3 |", "(loss.png)", "| rows, train | 23 |", "| energy |", "has 3.5000"):
+    for said in ("# Prueba", "| a\\|b | 3 |", "(loss.png)", "| rows, train | 23 |", "| energy |", "target ids is 3.5000"):
         assert said in text
 
 
@@ -284,7 +284,7 @@ def test_checkpoints_are_written_by_the_clock_too(shards, tokenizer, tmp_path):
 def test_room_is_asked_for_before_any_work(tmp_path):
     huge = msgspec.structs.replace(MODEL, vocab_size=10**12)
     with pytest.raises(
-        TamizError, match=r"needs \d+\.\d GB for the model and its checkpoints, but \d.* are free there"
+        TamizError, match=r"needs \d+\.\d TB for the model and its checkpoints, but \d.* are free there"
     ):
         check_machine(tmp_path / "m" / "n", huge, SETTINGS)
     assert not (tmp_path / "m").exists()

@@ -156,7 +156,7 @@ def test_a_draw_takes_all_or_none_of_a_repeated_document():
     ("settings", "message"),
     [
         ({"vocab_size": 100}, "vocab_size is 100: with 100 extra_ids it must be 108 to"),
-        ({"kind": "bytes"}, "vocab_size is 5000, but kind 'bytes' with 100 extra_ids has 359 ids"),
+        ({"kind": "bytes", "vocab_size": 400}, "vocab_size is 400, but kind 'bytes' with 100 extra_ids has 359 ids"),
         ({"extra_ids": -1}, "extra_ids is -1"),
         ({"character_coverage": 0.5}, r"character_coverage is 0\.5: it must be 0\.98 to 1"),
         ({"sample": 0}, "sample is 0"),
