@@ -22,15 +22,31 @@ def differences(old: Any, new: Any) -> str:
 
 
 def input_differences(old: Iterable[Sequence[object]], new: Iterable[Sequence[object]]) -> str:
-    """`input changed: a.jsonl; new: b.jsonl; gone: c.jsonl`, or nothing. old, new: names, each with its content."""
+    """`input changed: a.jsonl; new: b.jsonl; gone: c.jsonl`, or nothing.
+
+    old, new: names, each with its content and, if it isn't read in the default way, JSON text that says how.
+    """
     before, after = _by_name(old), _by_name(new)
+    changed = [name for name in after if name in before and before[name] != after[name]]
+    read = {name: how for name in changed if (how := _read_otherwise(before[name], after[name]))}
     kinds = {
-        "changed": [name for name in after if name in before and before[name] != after[name]],
+        "changed": [name for name in changed if name not in read],
+        "read in another way": [f"{name} ({how})" for name, how in read.items()],
         "new": [name for name in after if name not in before],
         "gone": [name for name in before if name not in after],
     }
     told = [f"{kind}: {_joined(sorted(names), MOST_INPUTS, ', ')}" for kind, names in kinds.items() if names]
     return "input " + "; ".join(told) if told else ""
+
+
+def _read_otherwise(old: list[str], new: list[str]) -> str:
+    """How two lone inputs of equal bytes are read differently, or nothing."""
+    if len(old) != 1 or len(new) != 1:
+        return ""
+    (before, *was), (after, *now) = json.loads(old[0]), json.loads(new[0])
+    if before != after:
+        return ""
+    return differences(*(json.loads(how[0]) if how else {} for how in (was, now)))
 
 
 def _different(old: Any, new: Any, path: str) -> list[tuple[str, Any, Any]]:

@@ -49,8 +49,8 @@ def too_many_rejected(rejected: Path, counts: dict[str, Any], max_rejected: floa
     rows = counts["read"] - blank
     if not rows or bad / rows <= max_rejected:
         return None
-    raising = "" if bad == rows else " or raise the limit"
+    raising = "" if bad == rows else ", or raise the limit"
     return (
         f"{bad:,} of {rows:,} rows ({bad / rows:.1%}) were rejected, more than --max-rejected {max_rejected}: "
-        f"see {rejected}; {of_rejected(rejected, f'fix the input{raising}')}"
+        f"see {rejected}; {of_rejected(rejected, f'fix the input and pass --rebuild{raising}')}"
     )

@@ -21,6 +21,7 @@ _LOG = logging.getLogger(__name__)
 _LOOKED_AT = 20  # files of rejected rows
 _BLANK_SHARE = 0.01  # of the rows; CC-100 has about one blank line in twenty
 _FEWEST_BLANK = 5
+_LINES_NEEDED = "one object a line is needed (then --rebuild)"
 
 
 def warn_of_blank_lines(items: Sequence[WorkItem], counts: dict[str, Any]) -> None:
@@ -55,13 +56,13 @@ def of_rejected(folder: Path, limit: str) -> str:
         reason, first = str(row["reason"]), base64.b64decode(row["first_bytes"])
         kind, _, detail = reason.partition(": ")
         if kind in ("not an object", "not JSON", "too long") and first.lstrip().startswith(b"["):
-            return "the file looks like one JSON array; one object a line is needed: jq -c '.[]' FILE > FILE.jsonl"
+            return f"the file looks like one JSON array; {_LINES_NEEDED}: jq -c '.[]' FILE > FILE.jsonl"
         if kind == "not JSON" and first.strip() == b"{":
-            return "the file looks like pretty-printed JSON; one object a line is needed: jq -c . FILE > FILE.jsonl"
+            return f"the file looks like pretty-printed JSON; {_LINES_NEEDED}: jq -c . FILE > FILE.jsonl"
         if kind.endswith(" missing") and detail:
             name = likely_text(detail.removeprefix("its keys are ").split(", "))
             named = f' --text-column {name} (in a recipe: text_column = "{name}")' if name else " --text-column"
-            return f"{reason}; name the field that holds the text with{named}"
+            return f"{reason}; name the field that holds the text with{named}, and pass --rebuild"
     return limit
 
 

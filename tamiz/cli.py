@@ -14,7 +14,7 @@ import click
 from corpora.errors import TamizError, in_a_line
 from corpora.stopping import interruptible
 from tamiz.console import fail, warn
-from tamiz.groups import Group
+from tamiz.groups import Group, misspelt
 from tamiz.log import log
 
 # command -> (module in tamiz.commands, help); listed here so that --help doesn't import the modules
@@ -116,6 +116,9 @@ def _invoke(arguments: list[str]) -> int:
         cli.main(spread(arguments), prog_name="tamiz", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.ctx.get_help() if error.ctx else "")
+        return 2
+    except click.MissingParameter as error:
+        fail(misspelt(error, arguments) or " ".join(error.format_message().split()))
         return 2
     except click.ClickException as error:
         fail(" ".join(error.format_message().split()))

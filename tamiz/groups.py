@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
 
 import click
 
@@ -23,3 +24,18 @@ class Group(click.Group):
         path = ctx.command_path
         hint = f"did you mean `{path} {near}`?" if near else f"the commands are {', '.join(known)}"
         raise click.UsageError(f"No such command {name!r}; {hint}", ctx)
+
+
+def misspelt(error: click.MissingParameter, arguments: Sequence[str]) -> str:
+    """What to say if the missing option was given by another name, otherwise "".
+
+    Commands that hand flags to Beam learn only after their own options that nobody knows a flag.
+    """
+    missing = error.param.opts if error.param else []
+    command = error.ctx.command if error.ctx else None
+    known = [name for param in command.params for name in (*param.opts, *param.secondary_opts)] if command else []
+    for name in (a.partition("=")[0] for a in arguments if a.startswith("--")):
+        near = difflib.get_close_matches(name, known, 1, 0.8)
+        if name not in known and near and near[0] in missing:
+            return f"no such option: {name}; did you mean {near[0]}?"
+    return ""

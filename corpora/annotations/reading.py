@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from corpora.annotations.columns import ROW
+from corpora.changes import differences
 from corpora.documents.item import WorkItem
 from corpora.errors import DamagedFile, StaleOutput
 from corpora.manifest import InputIdentity, Manifest
@@ -88,9 +89,10 @@ def check_inputs(folder: Path, content: Manifest, inputs: Iterable[InputIdentity
     known = {tuple(i.content()) for i in content.made_from.inputs}
     readings = {i.name: i.reading for i in content.made_from.inputs}
     for identity in inputs:
-        if readings.get(identity.name, identity.reading) != identity.reading:
+        if (was := readings.get(identity.name, identity.reading)) != identity.reading:
+            how = differences(was or {}, identity.reading or {})
             raise StaleOutput(
-                f"{identity.name} was read differently for {folder}: "
+                f"{identity.name} was read differently for {folder} ({how}): "
                 f"pass the same --text-column, --blank-lines and format, or {advice}"
             )
         if tuple(identity.content()) not in known:

@@ -6,7 +6,9 @@ import glob
 import logging
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 from corpora.config import Config
@@ -15,6 +17,7 @@ from corpora.errors import BadArgument, TamizError
 from corpora.files import TEMPORARY, is_local
 
 _LOG = logging.getLogger(__name__)
+_COMPRESSED = (".gz", ".zst", ".xz", ".bz2")
 _ESCAPED = re.compile(r"\[([*?[])\]")  # as glob.escape writes them
 # The keys under which file systems report a content tag, best first, then those for the modification time.
 _TAGS = ("sha256", "blob_id", "ETag", "etag", "md5Hash", "generation", "content_md5", "checksum", "CRC")
@@ -60,13 +63,23 @@ def _expand(pattern: str) -> Iterator[Listed]:
     return _expand_local(pattern) if is_local(pattern) else _expand_remote(pattern)
 
 
+def _usual(folder: str) -> str:
+    """The ending of most of the bytes of a folder's files, .jsonl.zst if there are none."""
+    weights: Counter[str] = Counter()
+    for path in Path(folder).iterdir():
+        ends = path.suffixes[-2 if path.suffix in _COMPRESSED else -1 :]
+        if path.is_file() and not path.name.startswith(".") and ends:
+            weights["".join(ends)] += path.stat().st_size
+    return max(weights, key=lambda ending: weights[ending], default=".jsonl.zst")
+
+
 def _expand_local(pattern: str) -> Iterator[Listed]:
     pattern = os.path.expanduser(pattern)  # noqa: PTH111 (pathlib would drop `./` and `//`)
     literal = os.path.lexists(pattern)
     # not pathlib's glob, which also matches dot files, unlike any shell
     paths = [pattern] if literal else glob.glob(pattern, recursive=True)  # noqa: PTH207
     if literal and os.path.isdir(pattern):  # noqa: PTH112
-        raise BadArgument(f"{pattern} is a folder; name its files, such as {pattern.rstrip('/')}/*.jsonl.zst")
+        raise BadArgument(f"{pattern} is a folder; name its files, such as {pattern.rstrip('/')}/*{_usual(pattern)}")
     prefix = os.path.dirname(pattern) if literal else _fixed_prefix(pattern)  # noqa: PTH120
     for path in paths:
         if TEMPORARY.search(path) or os.path.isdir(path):  # noqa: PTH112

@@ -87,6 +87,9 @@ def _described(lm: Path, header: LmHeader, tokenizer: Path | None, mode: str | N
     }
     if manifest.tokenizer_sha256 is None:
         return LmFiles(lm, header, manifest.mode, None, sha256)
+    if tokenizer is not None and not tokenizer.is_file():
+        why = "is a folder" if tokenizer.is_dir() else "no such file"
+        raise BadArgument(f"tokenizer {tokenizer}: {why}; leave it out: {says} names the model's own")
     tokenizer = tokenizer or tokenizer_path(lm)
     if not tokenizer.is_file():
         raise BadArgument(f"tokenizer {tokenizer}: no such file, but {says} names it")

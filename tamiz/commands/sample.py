@@ -107,12 +107,13 @@ def command(
         "columns": columns_of(values.pop("columns")),
     }
     settings = chosen(METHODS, method, values, common)
+    running = runner_settings(ctx, runner, workers)  # first: the amount may stand behind a flag that was misspelt
     if settings.amount_is_missing:
         raise BadArgument(
             f"how much to keep is missing: {method} needs --keep SHARE, --keep-documents N or --factor F, "
             "such as --keep 0.125"
         )
-    context = Context(runner_settings(ctx, runner, workers), rebuild, max_rejected)
+    context = Context(running, rebuild, max_rejected)
     manifest.read_finished(scores, "score")  # at once, before Beam is imported
     summarise([sample_stage(sources, scores, Path(out), settings, context, annotations)], "Sample")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -43,14 +43,16 @@ def command(
     from tamiz.stages.common import Context
     from tamiz.stages.train import train_stage
 
-    shape, training = _settings(model, overrides, steps)
+    shape, training = _settings(model, overrides, steps, shards)
     home = tokenizer or shards.parent / "tokenizer"
     if not home.is_dir():
         raise BadArgument(f"no tokenizer folder at {home}: name it with --tokenizer")
     summarise([train_stage(shards, home, Path(out), shape, training, Context(rebuild=rebuild))], "Training")
 
 
-def _settings(model: str, overrides: tuple[str, ...], steps: int | None) -> tuple[ModelSettings, TrainSettings]:
+def _settings(
+    model: str, overrides: tuple[str, ...], steps: int | None, shards: Path
+) -> tuple[ModelSettings, TrainSettings]:
     """The model and training of a recipe, or of a TOML file with [model] and [train]."""
     from tamiz.recipes.load import load, parse, section_settings
 
@@ -71,4 +73,11 @@ def _settings(model: str, overrides: tuple[str, ...], steps: int | None) -> tupl
     training = training if steps is None else {**training, "steps": steps}
     if "steps" not in training:
         raise BadArgument(f"{model} has no train.steps: add it, or pass --steps")
-    return section_settings("model", shape), section_settings("train", training)
+    return section_settings("model", _with_vocabulary(shape, shards)), section_settings("train", training)
+
+
+def _with_vocabulary(shape: dict[str, Any], shards: Path) -> dict[str, Any]:
+    """A model that doesn't say how many ids it has gets those of the shards, as a recipe's gets its tokenizer's."""
+    from corpora.rows.shards import read_shards
+
+    return {"vocab_size": read_shards(shards).facts.vocab_size, **shape}

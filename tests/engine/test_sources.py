@@ -88,7 +88,8 @@ def test_the_same_documents(
     assert 20 < len(kept[0][1]) < 70
     other = msgspec.convert({"input": [str(tmp_path / name)], **reading, "text_column": "text"}, DocumentSource)
     if name == "x.jsonl":
-        with pytest.raises(StaleOutput, match=r"x\.jsonl was read differently for .*--text-column"):
+        told = r'x\.jsonl was read differently for .* \(text_column: "body" -> default\): .*--text-column'
+        with pytest.raises(StaleOutput, match=told):
             sample([other], tmp_path / "b" / "scores", tmp_path / "c", SAMPLE, HERE)
 
 

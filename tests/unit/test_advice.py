@@ -28,16 +28,20 @@ def counts_of(out: Path, path: Path, **reading: Any) -> dict[str, Any]:
 ARRAY = json.dumps([{"text": "a"}, {"text": "b"}])
 OBJECT = json.dumps({"text": "a"}, indent=2)
 PRETTY = json.dumps([{"text": "a"}], indent=1)
-NAMED = 'name the field that holds the text with --text-column content (in a recipe: text_column = "content")'
+NAMED = (
+    'name the field that holds the text with --text-column content (in a recipe: text_column = "content"), '
+    "and pass --rebuild"
+)
+LINES = "one object a line is needed (then --rebuild)"
 SHAPES = [
-    (ARRAY, "; the file looks like one JSON array; one object a line is needed: jq -c '.[]' FILE > FILE.jsonl"),
-    (PRETTY, "; the file looks like one JSON array; one object a line is needed: jq -c '.[]' FILE > FILE.jsonl"),
-    (OBJECT, "; the file looks like pretty-printed JSON; one object a line is needed: jq -c . FILE > FILE.jsonl"),
+    (ARRAY, f"; the file looks like one JSON array; {LINES}: jq -c '.[]' FILE > FILE.jsonl"),
+    (PRETTY, f"; the file looks like one JSON array; {LINES}: jq -c '.[]' FILE > FILE.jsonl"),
+    (OBJECT, f"; the file looks like pretty-printed JSON; {LINES}: jq -c . FILE > FILE.jsonl"),
     ('{"url":"u","content":"a"}', f"; text missing: its keys are url, content; {NAMED}"),
     ('{"id":1,"doc":{"text":"a"}}', NAMED.replace("content", "doc.text")),
-    ('{"a":1}', "its keys are a; name the field that holds the text with --text-column"),
-    ('{"text":null}', "; fix the input"),
-    ('{"text":null}\n{"text":"a"}', "; fix the input or raise the limit"),
+    ('{"a":1}', "its keys are a; name the field that holds the text with --text-column, and pass --rebuild"),
+    ('{"text":null}', "; fix the input and pass --rebuild"),
+    ('{"text":null}\n{"text":"a"}', "; fix the input and pass --rebuild, or raise the limit"),
 ]
 
 

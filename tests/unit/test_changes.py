@@ -41,4 +41,11 @@ def test_inputs_are_gone_new_or_changed():
     assert input_differences(old, old[::-1]) == ""
     many = [[f"{n:02}.jsonl", "0"] for n in range(15)]
     assert input_differences([], many) == "input new: 00.jsonl, 01.jsonl, 02.jsonl and 12 more"
-    assert input_differences([["a", "1"]], [["a", "1", '{"text_column": "b"}']]) == "input changed: a"
+
+
+def test_an_input_that_is_read_in_another_way_has_not_changed():
+    content, otherwise = ["a", "1"], ["a", "1", '{"text_column": "b"}']
+    said = 'input read in another way: a (text_column: default -> "b")'
+    assert input_differences([content], [otherwise]) == said
+    assert input_differences([content], [["a", "2", '{"text_column": "b"}']]) == "input changed: a"
+    assert input_differences([content, content], [content, otherwise]) == "input changed: a"

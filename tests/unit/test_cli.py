@@ -56,7 +56,11 @@ def test_options_that_take_several_values():
             "/tmp is a folder: name the",
         ),
         (("tokenizer", "train", "--input", "x", "--out", "y"), "Choose from: unigram, bpe, bytes"),
-        (("score", "--input", "x", "--lm", "y", "--oout", "z"), "--out"),
+        (("score", "--input", "x", "--lm", "y", "--oout", "z"), "no such option: --oout; did you mean --out?"),
+        (("sample", "--inptu", "x"), "no such option: --inptu; did you mean --input?"),
+        (("sample", "--inptu=x", "--xyz"), "no such option: --inptu; did you mean --input?"),
+        (("sample", "--xyz"), "Missing option '--input'"),
+        (("sample", "--input", "x", "--scores", "y", "--kepe", "1", "--out", "z"), "did you mean --keep?"),
         (("score", "--input", "x", "--lm", "y", "--out", "z", "--worker", "2"), "did you mean --workers"),
         (
             ("score", "--input", "x", "--lm", "y", "--out", "z", "--flink_masterr=[local]"),

@@ -95,8 +95,12 @@ def test_unknown_extensions_and_folders(tmp_path: Path) -> None:
     write(tmp_path / "d" / "x.xml")
     with pytest.raises(BadArgument, match=r"x\.xml: unknown extension.*\.jsonl, .*\.gz, .*\.bz2\), \.parquet;"):
         work_items([f"{tmp_path}/d/*"])
-    with pytest.raises(BadArgument, match="is a folder"):
-        work_items([f"{tmp_path}/d"])
+    (tmp_path / "empty").mkdir()
+    for folder, pattern in (("d", r"/d/\*\.xml$"), ("empty", r"/empty/\*\.jsonl\.zst$"), ("mixed", r"/\*\.txt\.xz$")):
+        write(tmp_path / "mixed" / "README.md")
+        (tmp_path / "mixed" / "cc.100.txt.xz").write_bytes(b"x" * 1000)
+        with pytest.raises(BadArgument, match=f"is a folder; name its files, such as .*{pattern}"):
+            work_items([f"{tmp_path}/{folder}"])
     with pytest.raises(BadArgument, match="item_bytes is 0"):
         work_items([f"{tmp_path}/d/*"], 0)
 

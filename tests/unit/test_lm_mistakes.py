@@ -86,6 +86,14 @@ def test_a_folder_is_not_a_model(tmp_path: Path) -> None:
         PerplexityModel(tmp_path)
 
 
+@pytest.mark.parametrize(("name", "why"), [("folder", "is a folder"), ("gone.model", "no such file")])
+def test_another_tokenizer_that_is_no_file_is_not_said_to_be_the_model_s(tmp_path: Path, name: str, why: str) -> None:
+    train_lm(TEXTS, tmp_path / "lm.bin", settings=LmSettings(order=2, train_tokenizer=50))
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(BadArgument, match=rf"{name}: {why}; leave it out: .*lm\.json names the model's own$"):
+        PerplexityModel(tmp_path / "lm.bin", tokenizer=tmp_path / name)
+
+
 def test_compressed_and_marked_files_say_what_to_do(tmp_path: Path) -> None:
     arpa = b"\\data\\\nngram 1=1\n"
     for data, problem in ((gzip.compress(arpa), "gunzip it first"), (b"\xef\xbb\xbf" + arpa, "first 3 bytes")):

@@ -57,6 +57,13 @@ def test_steps_replace_those_of_the_file(capsys, home):
     assert json.loads((home / "model/metrics.json").read_bytes())["steps"] == 2
 
 
+def test_a_model_file_without_a_vocabulary_has_that_of_the_shards(capsys, home):
+    (home / "none.toml").write_text(MODEL.replace(f"vocab_size = {VOCAB_SIZE}\n", ""))
+    code, _, error = train(capsys, home, home / "none.toml", "shards_vocabulary")
+    assert code == 0, error
+    assert json.loads((home / "shards_vocabulary/config.json").read_bytes())["vocab_size"] == VOCAB_SIZE
+
+
 @pytest.mark.parametrize("steps", [0, -1])
 def test_steps_out_of_bounds_are_refused_and_never_ignored(capsys, home, steps):
     code, out, error = train(capsys, home, home / "m.toml", "none", "--steps", steps)
