@@ -21,6 +21,7 @@ def main() -> None:
             sys.exit(1)
         from tamiz.cli import main as run
     except KeyboardInterrupt:
+        print("error: stopped; run the same command again to continue", file=sys.stderr, flush=True)
         sys.exit(130)
     run()
 

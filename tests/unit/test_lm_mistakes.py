@@ -86,6 +86,16 @@ def test_a_folder_is_not_a_model(tmp_path: Path) -> None:
         PerplexityModel(tmp_path)
 
 
+def test_the_files_that_are_missing_are_told_apart(tmp_path: Path) -> None:
+    model = tmp_path / "lm.bin"
+    train_lm(TEXTS, model, settings=LmSettings(order=2, train_tokenizer=60))
+    with pytest.raises(BadArgument, match=r"tokenizer gpt2: no such file; leave it out: the model's own is used"):
+        PerplexityModel(model, "gpt2")
+    lm_json.tokenizer_path(model).unlink()
+    with pytest.raises(BadArgument, match=r"lm.spiece.model: no such file; .*lm.json says that the model needs it"):
+        PerplexityModel(model)
+
+
 def test_compressed_and_marked_files_say_what_to_do(tmp_path: Path) -> None:
     arpa = b"\\data\\\nngram 1=1\n"
     for data, problem in ((gzip.compress(arpa), "gunzip it first"), (b"\xef\xbb\xbf" + arpa, "first 3 bytes")):
