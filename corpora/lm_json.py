@@ -14,7 +14,7 @@ import msgspec
 
 from corpora import checksum, manifest
 from corpora.errors import DamagedFile
-from corpora.manifest import FileRecord, MadeFrom, Manifest
+from corpora.manifest import Counts, FileRecord, MadeFrom, Manifest
 
 FORMAT = "tamiz-lm"
 VERSION = 2  # 1 has no checksum
@@ -32,7 +32,11 @@ class _Content(msgspec.Struct, kw_only=True):
     tokenizer_sha256: str | None = None
     made_from: MadeFrom | None = None
     fingerprint: str | None = None
-    documents: Any = None
+    documents: Any = None  # `Counts`, if a stage wrote it
+    sentences: int = 0
+    blank_lines: int = 0
+    skipped_symbols: int = 0
+    counts: list[int] = []
     items: list[dict[str, Any]] = []
     damaged: list[dict[str, Any]] = []
     rejected_files: list[FileRecord] = []
@@ -84,6 +88,8 @@ def read(path: Path) -> Manifest:
         data = path.read_bytes()
         facts = msgspec.json.decode(data, type=dict[str, Any])
         content = msgspec.convert(facts, _Content)
+        if content.made_from:
+            msgspec.convert(content.documents, Counts)
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise DamagedFile(f"{path} can't be read ({error}); remove it or pass --rebuild") from None
     check(path, data, content.format, content.version)

@@ -107,6 +107,15 @@ class FileRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     rows: int | None = None
 
 
+class Counts(msgspec.Struct, kw_only=True):
+    """What `counts` of a manifest holds, if anything: rows."""
+
+    read: int = 0
+    kept: int = 0
+    sampled_out: int = 0
+    rejected: dict[str, int] = {}
+
+
 class Manifest(msgspec.Struct, kw_only=True):
     """The content of manifest.json."""
 
@@ -155,6 +164,7 @@ def read(folder: Path) -> Manifest:
     try:
         data = path.read_bytes()
         manifest = msgspec.json.decode(data, type=Manifest)
+        msgspec.convert(manifest.counts, Counts)
     except FileNotFoundError:
         raise DamagedFile(f"{folder} has no {NAME}: it was not made by tamiz, or not finished") from None
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:

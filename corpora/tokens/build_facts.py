@@ -102,4 +102,5 @@ def unigram_entropy_nats(counts: Sequence[int] | npt.NDArray[np.integer]) -> flo
     """Entropy of the distribution with these counts: the loss of a model that knows only how often each id occurs."""
     present = [int(count) for count in counts if count]
     total = sum(present)
-    return -math.fsum(n / total * math.log(n / total) for n in present) if total else 0.0
+    # abs, as the sum is never positive: a minus sign would make -0.0 of the entropy of one id
+    return abs(math.fsum(n / total * math.log(n / total) for n in present)) if total else 0.0

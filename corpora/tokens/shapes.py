@@ -112,7 +112,9 @@ def _check_shape(shape: RowShape, settings: str) -> None:
     if noise < 1:
         raise ValueError(f"{settings}: no noise token in {shape.raw_length}; raise the length or the density")
     if spans < 1:
-        raise ValueError(f"{settings}: {noise} noise tokens make no span; lower mean_noise_span_length")
+        raise ValueError(
+            f"{settings}: {noise} noise tokens make no span; raise sequence_length or lower mean_noise_span_length"
+        )
     check_segments(shape.raw_length, noise, spans, settings)
 
 

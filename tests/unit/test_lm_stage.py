@@ -109,7 +109,10 @@ def test_a_model_renamed_with_all_its_files_is_as_its_manifest_says(trained: Pat
         ("documents", {"read": 41, "kept": 39, "sampled_out": 0, "rejected": {"not JSON": 1}}, "read 41 != 40"),
         ("items", [{"name": "a.jsonl", "read": 40, "kept": 40}], "read is 41, but its items add up to 40"),
         ("fingerprint", "0" * 32, "the fingerprint doesn't match"),
-        ("documents", 3, "counts are damaged"),
+        ("documents", 3, "can't be read"),
+        ("documents", {"rejected": [1]}, "can't be read"),
+        ("sentences", "x", "at `$.sentences`"),
+        ("counts", [506, {}], "at `$.counts[1]`"),
         ("made_from", 3, "can't be read"),
     ],
 )

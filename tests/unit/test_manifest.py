@@ -130,6 +130,17 @@ def test_a_damaged_manifest_is_one_line(tmp_path):
         manifest.begin(out, made_from())
 
 
+@pytest.mark.parametrize("counts", [{"kept": "1"}, {"rejected": [1]}, {"rejected": {"not JSON": None}}])
+def test_counts_that_are_no_numbers_are_told_by_file_and_key(tmp_path, counts):
+    finished(tmp_path)
+    path = tmp_path / "manifest.json"
+    said = {**json.loads(path.read_bytes()), "counts": counts}
+    del said["checksum"]
+    path.write_bytes(checksum.sign(json.dumps(said, indent=1).encode()))
+    with pytest.raises(DamagedFile, match=rf"{path} can't be read \(Expected .* at `\$.{next(iter(counts))}"):
+        manifest.read(tmp_path)
+
+
 def test_sha256_is_taken_again_only_if_size_or_time_changed(tmp_path):
     path = tmp_path / "a"
     path.write_bytes(b"one")

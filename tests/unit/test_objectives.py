@@ -296,7 +296,10 @@ R = {"name": "R", "noise_density": 0.15, "mean_noise_span_length": 3.0}
         ({"objective": "ul2", "packing": "best-fit"}, "best-fit is for causal rows"),
         ({"objective": "causal", "packing": "best-fit", "character_borders": True}, "packing concatenate"),
         ({"denoisers": [{"name": "R", "noise_density": 0.1, "mean_noise_span_length": 3.0}]}, "for ul2, not span"),
-        ({"objective": "ul2", "sequence_length": 64}, "denoiser X: sequence_length=64, .* make no span"),
+        (
+            {"objective": "ul2", "sequence_length": 64},
+            "denoiser X: .*=64, .* no span; raise sequence_length",
+        ),
         ({"window_groups": 0}, "window_groups is 0"),
         (
             {"objective": "causal", "random_roll": True},

@@ -119,6 +119,22 @@ def scoring(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return [*tamiz, "score", "--input", str(home / "d*.jsonl"), "--lm", str(model)]
 
 
+def test_an_interrupt_while_tamiz_is_imported_is_one_line() -> None:
+    code = """
+import signal, sys
+class Interrupting:
+    def find_spec(self, name, *_):
+        if name == "tamiz.cli":
+            signal.raise_signal(signal.SIGINT)
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
+sys.meta_path.insert(0, Interrupting())
+from tamiz.start import main
+main()
+"""
+    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (130, "error: stopped; run the same command again to continue\n")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("after", [1, 2, 3])
 def test_score_stops_at_any_point_and_continues(scoring, tmp_path, after):

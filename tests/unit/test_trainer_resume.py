@@ -112,7 +112,14 @@ def test_the_card_says_where_it_comes_from(finished):
     head = yaml.safe_load(text.split("---")[1])
     assert (head["language"], head["license"], head["tags"]) == ("es", "apache-2.0", ["t5", "tamiz", "demo"])
     assert "pipeline_tag" not in head  # transformers 5 has no pipeline that fills spans
-    for said in ("# Prueba", "| a\\|b | 3 |", "(loss.png)", "| rows, train | 23 |", "| energy |", "target ids is 3.5000"):
+    for said in (
+        "# Prueba",
+        "| a\\|b | 3 |",
+        "(loss.png)",
+        "| rows, train | 23 |",
+        "| energy |",
+        "target ids is 3.5000",
+    ):
         assert said in text
 
 
