@@ -89,15 +89,6 @@ class MadeFrom(msgspec.Struct, frozen=True, kw_only=True):
         return "; ".join(changed) or "nothing but the fingerprint, which was changed by hand"
 
 
-class Counts(msgspec.Struct, frozen=True):
-    """The counts of a stage that reads documents: read = kept + sampled_out + rejected (by reason)."""
-
-    read: int
-    kept: int
-    sampled_out: int
-    rejected: dict[str, int]
-
-
 class FileRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One file of the folder; `path` is relative to it, `/` separated."""
 
@@ -108,7 +99,7 @@ class FileRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Counts(msgspec.Struct, kw_only=True):
-    """What `counts` of a manifest holds, if anything: rows."""
+    """What `counts` of a manifest holds, if anything: read = kept + sampled_out + rejected (by reason), in rows."""
 
     read: int = 0
     kept: int = 0

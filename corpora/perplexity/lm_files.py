@@ -87,17 +87,12 @@ def _described(lm: Path, header: LmHeader, tokenizer: Path | None, mode: str | N
     }
     if manifest.tokenizer_sha256 is None:
         return LmFiles(lm, header, manifest.mode, None, sha256)
-<<<<<<< HEAD
     if tokenizer is not None and not tokenizer.is_file():
         why = "is a folder" if tokenizer.is_dir() else "no such file"
         raise BadArgument(f"tokenizer {tokenizer}: {why}; leave it out: {says} names the model's own")
     tokenizer = tokenizer or tokenizer_path(lm)
-=======
-    given, tokenizer = tokenizer, tokenizer or tokenizer_path(lm)
->>>>>>> yrepro/repro
     if not tokenizer.is_file():
-        fix = "leave it out: the model's own is used" if given else f"{says} says that the model needs it"
-        raise BadArgument(f"tokenizer {tokenizer}: no such file; {fix}")
+        raise BadArgument(f"tokenizer {tokenizer}: no such file; {says} says that the model needs it")
     sha256["tokenizer_sha256"] = check_sha256(tokenizer, manifest.tokenizer_sha256, says)
     return LmFiles(lm, header, manifest.mode, tokenizer, sha256)
 
