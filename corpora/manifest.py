@@ -98,8 +98,17 @@ class FileRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     rows: int | None = None
 
 
-class Counts(msgspec.Struct, kw_only=True):
-    """What `counts` of a manifest holds, if anything: read = kept + sampled_out + rejected (by reason), in rows."""
+class Counts(msgspec.Struct, frozen=True):
+    """The counts of a stage that reads documents: read = kept + sampled_out + rejected (by reason)."""
+
+    read: int
+    kept: int
+    sampled_out: int
+    rejected: dict[str, int]
+
+
+class _Counts(msgspec.Struct, frozen=True):
+    """`counts` of any manifest: some stages count nothing."""
 
     read: int = 0
     kept: int = 0
@@ -155,7 +164,6 @@ def read(folder: Path) -> Manifest:
     try:
         data = path.read_bytes()
         manifest = msgspec.json.decode(data, type=Manifest)
-        msgspec.convert(manifest.counts, Counts)
     except FileNotFoundError:
         raise DamagedFile(f"{folder} has no {NAME}: it was not made by tamiz, or not finished") from None
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
@@ -167,6 +175,7 @@ def read(folder: Path) -> Manifest:
             f"{path}: version {manifest.version}, but this tamiz reads up to {VERSION}: install a newer one"
         )
     checksum.check(path, data, signed=manifest.version >= VERSION)
+    require(path, manifest, _Counts)
     return manifest
 
 

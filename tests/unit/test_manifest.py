@@ -137,7 +137,7 @@ def test_counts_that_are_no_numbers_are_told_by_file_and_key(tmp_path, counts):
     said = {**json.loads(path.read_bytes()), "counts": counts}
     del said["checksum"]
     path.write_bytes(checksum.sign(json.dumps(said, indent=1).encode()))
-    with pytest.raises(DamagedFile, match=rf"{path} can't be read \(Expected .* at `\$.{next(iter(counts))}"):
+    with pytest.raises(DamagedFile, match=rf"{path} is damaged \(Expected .* at `counts.{next(iter(counts))}"):
         manifest.read(tmp_path)
 
 

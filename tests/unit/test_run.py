@@ -114,7 +114,7 @@ def test_before_work_it_says_what_it_will_do(tmp_path, monkeypatch):
     assert first.endswith("/run: lm, score, sample, tokenizer, shards, train")
     assert documents == "  documents: 2 files, 1.6 MB to read"
     assert lm == "  lm: 1 file, 201.7 kB to read"
-    assert train == ("  train: 65,536 steps of 16 rows of 128 ids; on a CPU, 2 of 64 cores work (train.num_threads)")
+    assert train == ("  train: 65,536 steps of 32 rows of 128 ids; on a CPU, 2 of 64 cores work (train.num_threads)")
     assert disk.startswith("  disk: about 2.1 MB will be written to ")
 
 
