@@ -75,7 +75,7 @@ def spread(arguments: Sequence[str]) -> list[str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Exit codes: 0 done, 1 failed or finished with damaged input, 2 bad arguments."""
+    """Exit codes: 0 done, 1 failed or finished with damaged input, 2 bad arguments, 130 ^C; see `corpora.errors`."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
     code = _run([a for a in given if a != "--debug"], debug)
