@@ -35,8 +35,13 @@ def input_differences(old: Iterable[Sequence[object]], new: Iterable[Sequence[ob
         "new": [name for name in after if name not in before],
         "gone": [name for name in before if name not in after],
     }
-    told = [f"{kind}: {_joined(sorted(names), MOST_INPUTS, ', ')}" for kind, names in kinds.items() if names]
+    told = [f"{kind}: {some_inputs(names)}" for kind, names in kinds.items() if names]
     return "input " + "; ".join(told) if told else ""
+
+
+def some_inputs(names: Iterable[str]) -> str:
+    """The first names, and how many more there are."""
+    return _joined(sorted(names), MOST_INPUTS, ", ")
 
 
 def _read_otherwise(old: list[str], new: list[str]) -> str:

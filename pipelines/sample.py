@@ -285,4 +285,4 @@ def _finish(work: SampleWork, carried: Carrying, results: list[ItemResult]) -> F
     facts = sample_facts(work.per, work.groups, work.annotations, results)
     late = null_in_the_first_part(results) if work.format != "parquet" else []
     more = {"null_in_the_first_part": late} if late else {}
-    return Finish(facts={**facts, **column_facts(carried, results), **more})
+    return Finish(facts={**facts, **column_facts(carried, results, work.format), **more})

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from corpora.annotations.joining import AnnotationFolder
+from corpora.documents.carried import REST
 from corpora.documents.carrying import Carrying
 from corpora.documents.groups import Per
 from corpora.sampling.groups import FittedGroup
@@ -18,10 +19,20 @@ from pipelines.once import ItemResult
 WARNINGS_SHOWN = 4
 
 
-def column_facts(carried: Carrying, results: list[ItemResult]) -> dict[str, Any]:
-    """The columns carried over from the inputs, and those left out; nothing if the inputs have no other columns."""
+def column_facts(carried: Carrying, results: list[ItemResult], written: str) -> dict[str, Any]:
+    """The columns carried over from the inputs, and those left out; nothing if the inputs have no other columns.
+
+    written: the sample's format. In JSON lines, the other fields of JSON objects stand by themselves, in no column.
+    """
     late = {result.name: result.facts["left_out"] for result in results if "left_out" in result.facts}
-    facts = {"carried": carried.identity, "left_out": list(carried.left_out), "noticed_late": late}
+    spread = [c.name for c in carried.columns if c.field == REST] if written.startswith("jsonl") else []
+    columns = {name: kind for name, kind in carried.identity.items() if name not in spread}
+    facts = {
+        "carried": columns,
+        "other_fields": bool(spread),
+        "left_out": list(carried.left_out),
+        "noticed_late": late,
+    }
     return {"columns": {name: found for name, found in facts.items() if found}} if any(facts.values()) else {}
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from corpora.annotations.columns import ROW
-from corpora.changes import differences
+from corpora.changes import differences, some_inputs
 from corpora.documents.item import WorkItem
 from corpora.errors import DamagedFile, StaleOutput
 from corpora.manifest import InputIdentity, Manifest
@@ -89,6 +89,11 @@ def check_inputs(folder: Path, content: Manifest, inputs: Iterable[InputIdentity
     known = {tuple(i.content()) for i in content.made_from.inputs}
     readings = {i.name: i.reading for i in content.made_from.inputs}
     for identity in inputs:
+        if identity.name not in readings:
+            raise StaleOutput(
+                f"{folder} was made from {some_inputs(readings)}, not from {identity.name}: "
+                f"name the folder that was made from it, or {advice}"
+            )
         if (was := readings.get(identity.name, identity.reading)) != identity.reading:
             how = differences(was or {}, identity.reading or {})
             raise StaleOutput(

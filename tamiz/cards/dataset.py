@@ -67,8 +67,10 @@ def dataset_card(content: Manifest, facts: DatasetFacts) -> str:
 def _columns(content: Manifest) -> list[tuple[str, str]]:
     """The columns of every sample, those that the method adds, and those carried over from the inputs."""
     bucket = [("bucket", "of the perplexity")] if content.made_from.settings.get("method") == "buckets" else []
-    carried = content.facts.get("columns", {}).get("carried", [])
-    return [*_COLUMNS.items(), *bucket, *((name, "as in the source, or null") for name in carried)]
+    columns = content.facts.get("columns", {})
+    carried = [(name, "as in the source, or null") for name in columns.get("carried", [])]
+    others = [("all other fields", "as in the source")] if columns.get("other_fields") else []
+    return [*_COLUMNS.items(), *bucket, *carried, *others]
 
 
 def _use(data_files: str) -> str:

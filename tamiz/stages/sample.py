@@ -137,7 +137,8 @@ def _rows(counts: dict[str, Any], facts: dict[str, Any]) -> list[tuple[str, str]
 def _column_rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
     """The inputs' columns that the sample has, and those that it lacks."""
     columns = facts.get("columns", {})
-    listed = (("columns carried over", columns.get("carried")), ("columns left out", columns.get("left_out")))
+    carried = [*columns.get("carried", ()), *["all other fields"] * columns.get("other_fields", False)]
+    listed = (("columns carried over", carried), ("columns left out", columns.get("left_out")))
     return [(title, _some(names)) for title, names in listed if names]
 
 

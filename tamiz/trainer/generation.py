@@ -22,7 +22,8 @@ def family_of(folder: Path) -> type[ModelSettings]:
     """The family of an exported model, from its config.json. Raises BadArgument if it is unknown."""
     path = folder / "config.json"
     if not path.is_file():
-        raise BadArgument(f"{folder} has no trained model: name the folder that `tamiz train` or `run` wrote")
+        what = "has no trained model" if folder.is_dir() else "is not a folder"
+        raise BadArgument(f"{folder} {what}: name the folder that `tamiz train` or `run` wrote")
     try:
         model_type = json.loads(path.read_bytes()).get("model_type")
     except (ValueError, AttributeError) as error:

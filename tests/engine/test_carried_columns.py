@@ -154,7 +154,9 @@ def test_fields_that_the_first_rows_lack_are_told_and_kept_on_demand(tmp_path):
 def test_json_lines_get_their_fields_back(tmp_path):
     write_lines(tmp_path / "in" / "a.jsonl", [rich(n) for n in range(3)])
     pq.write_table(table(2), tmp_path / "in" / "b.parquet")
-    out, _ = made(tmp_path, format="jsonl.gz")
+    out, facts = made(tmp_path, format="jsonl.gz")
+    assert facts["columns"]["other_fields"]
+    assert "metadata" not in facts["columns"]["carried"]  # there is no such column
     first, second = [gzip.decompress(path.read_bytes()).decode() for path in sorted(out.glob("part-*"))]
     line = first.splitlines()[1]
     assert line.endswith('"score":1.50,"n":12345678901234567890}')

@@ -180,7 +180,9 @@ def test_folders_that_do_not_belong_are_refused_before_any_work(patterns, tmp_pa
     with pytest.raises(StaleOutput, match="item_bytes 1048576, but the scores with 3000"):
         drawn(tmp_path, patterns, [other_items])
     part = stated(tmp_path, [str(tmp_path / "in" / "a.jsonl")], name="part")
-    with pytest.raises(StaleOutput, match=r"part was made from another .*b\.jsonl: annotate it again"):
+    with pytest.raises(
+        StaleOutput, match=r"part was made from a\.jsonl, not from b\.jsonl: name the folder .*, or annotate"
+    ):
         drawn(tmp_path, patterns, [part])
     with pytest.raises(DamagedFile, match="holds the output of 'score', not annotations"):
         drawn(tmp_path, patterns, [tmp_path / "scores"])

@@ -106,13 +106,15 @@ def test_a_sample_has_a_card_by_which_datasets_loads_it(sampled, fmt, monkeypatc
 
 def test_the_card_lists_the_columns_and_sources_that_the_sample_has(sampled):
     content = manifest.read(sampled[0] / "parquet")
-    content.facts |= {"columns": {"carried": ["id", "a|b"]}, "sources": {"x.org": {"documents": 1000, "kept": 5}}}
+    columns = {"carried": ["id", "a|b"], "other_fields": True}
+    content.facts |= {"columns": columns, "sources": {"x.org": {"documents": 1000, "kept": 5}}}
     content.made_from.settings["method"] = "buckets"
     text = dataset_card(content, DatasetFacts(sources=("mc4-es: Xue et al.",)))
     for said in (
         "| bucket | of",
         "| id | as in",
         "| a\\|b |",
+        "| all other fields | as in the source |",
         "| x.org | 1,000 | 5 | 0.0050 |",
         "| mc4-es: Xue et al. |",
     ):

@@ -177,6 +177,8 @@ def test_a_text_that_cannot_be_filled_is_refused(capsys, home, text, message):
 def test_a_folder_without_a_model_is_refused(capsys, tmp_path):
     code, _, error = run(capsys, "generate", tmp_path, "x")
     assert (code, f"{tmp_path} has no trained model" in error) == (2, True)
+    code, _, error = run(capsys, "generate", tmp_path / "none", "hola")
+    assert (code, f"{tmp_path}/none is not a folder: name the folder" in error) == (2, True)
     (tmp_path / "config.json").write_text('{"model_type": "bert"}')
     code, _, error = run(capsys, "generate", tmp_path, "x")
     assert (code, "has model_type 'bert', which no family has; known model types: t5, llama" in error) == (2, True)
