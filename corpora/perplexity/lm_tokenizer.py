@@ -9,7 +9,8 @@ from types import TracebackType
 
 from corpora.encoding.sentencepiece.rounded_scores import with_rounded_scores
 from corpora.encoding.sentencepiece.training import TrainingRefused, train_sentencepiece
-from corpora.errors import BadArgument, TamizError
+from corpora.errors import BadArgument
+from corpora.files import cannot_write
 from corpora.perplexity.settings import CHARACTER_COVERAGE, SENTENCEPIECE_THREADS
 from corpora.randomness import uniform
 
@@ -45,7 +46,8 @@ class Spool:
                     else:
                         blank += 1
         except OSError as error:
-            raise TamizError(f"can't write {self.path}: {error.strerror or error}") from error
+            self.path.unlink(missing_ok=True)
+            raise cannot_write(self.path, error, self.bytes, at_least=True) from error
         return blank
 
     def lines(self, progress: Callable[[int, int], None] = lambda _done, _total: None) -> Iterator[str]:
