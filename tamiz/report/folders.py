@@ -106,7 +106,7 @@ def _scores_of(sampled: Path, content: Manifest) -> Path:
             found = manifest.read(home)
         except DamagedFile:
             continue
-        if found.stage == "score" and found.fingerprint == wanted:
+        if found.stage == "score" and found.finished and found.fingerprint == wanted:
             return home
     raise BadArgument(f"the scores that {sampled} was drawn from are not next to it: name them with --scores DIR")
 

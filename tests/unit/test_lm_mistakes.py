@@ -124,6 +124,16 @@ def _open_full(*_: object) -> IO[bytes]:
     return open("/dev/full", "wb")
 
 
+def test_a_disk_too_small_for_the_lines_is_named_with_its_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from corpora.perplexity import lm_tokenizer
+
+    monkeypatch.setattr(lm_tokenizer, "open", _open_full, raising=False)
+    with pytest.raises(TamizError, match=r"No space left on device: needs more than [\d,]+ bytes, [\d,]+ free in "):
+        train_lm(TEXTS, tmp_path / "lm.bin", settings=LmSettings(order=2, train_tokenizer=60))
+
+
 def test_a_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """/dev/full takes nothing: what numpy's own tofile says of it is '8 requested and 0 written'."""
     from corpora.perplexity import kenlm_binary

@@ -193,6 +193,8 @@ def test_a_sample_needs_its_own_scores(corpus, tmp_path):
         find(home, foreign)
     shutil.copytree(folder / "scores", tmp_path / "far" / "any-name")
     assert find(home).scores.name == "any-name"
+    manifest.begin(tmp_path / "far" / "a-killed-run", manifest.read(folder / "scores").made_from)
+    assert find(home).scores.name == "any-name"
     with pytest.raises(DamagedFile, match="holds the output of"):
         find(foreign_stage(tmp_path / "shards"))
 

@@ -291,7 +291,7 @@ def test_checkpoints_are_written_by_the_clock_too(shards, tokenizer, tmp_path):
 def test_room_is_asked_for_before_any_work(tmp_path):
     huge = msgspec.structs.replace(MODEL, vocab_size=10**12)
     with pytest.raises(
-        TamizError, match=r"needs \d+\.\d TB for the model and its checkpoints, but \d.* are free there"
+        TamizError, match=r"needs \d+\.\d [GT]B for the model and its checkpoints, but \d.* are free there"
     ):
         check_machine(tmp_path / "m" / "n", huge, SETTINGS)
     assert not (tmp_path / "m").exists()
