@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import re
@@ -76,13 +77,15 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> None:
     large_model(tmp_path_factory.mktemp("lm"))
 
 
-@pytest.fixture
-def small_files(compiled: None) -> Iterator[None]:  # noqa: ARG001
-    """No file may have more than 50 kB."""
+@contextlib.contextmanager
+def small_files() -> Iterator[None]:
+    """No file may have more than 50 kB. Not a fixture: pytest's own output may go to a file."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.fixture
@@ -96,11 +99,11 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", folder], check=True)
 
 
-@pytest.mark.usefixtures("small_files")
+@pytest.mark.usefixtures("compiled")
 @pytest.mark.parametrize("write", WRITERS)
 def test_a_file_that_may_not_be_so_large(tmp_path, monkeypatch, write: Callable[[Path], None]):
     monkeypatch.setattr(spool, "BLOCK", 30_000)
-    with pytest.raises(TamizError) as error:
+    with pytest.raises(TamizError) as error, small_files():
         write(tmp_path)
     assert NO_FILE.fullmatch(str(error.value)), error.value
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
