@@ -6,6 +6,7 @@ started, may also use.
 
 from __future__ import annotations
 
+import signal
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,10 +21,13 @@ def main() -> None:
             print(f"error: {problem}", file=sys.stderr, flush=True)
             sys.exit(1)
         from tamiz.cli import main as run
+
+        run()
     except KeyboardInterrupt:
         print("error: stopped; run the same command again to continue", file=sys.stderr, flush=True)
         sys.exit(130)
-    run()
+    finally:  # all is done or said: while Python ends, ^C would only kill it without a word
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def hidden_package() -> str | None:

@@ -82,7 +82,7 @@ class _Group(_Shares, kw_only=True):
 class _Facts(_Shares, kw_only=True):
     kernel: dict[str, Any] | None
     groups: dict[str, _Group]
-    per: str = ""
+    per: str | list[str] = ""  # older samples have a list
     flat_warning: str | None = None
     lost_warnings: list[str] = []
 
