@@ -8,10 +8,10 @@ UNIT ?= tests/unit tests/golden
 
 .PHONY: install demo test check docs clean
 
-# constraints.txt pins everything; README says how to get torch without its gigabytes of CUDA libraries
+# constraints.txt pins everything; Python compiles what the demo imports, and pip needn't compile the rest; README says how to get torch without its gigabytes of CUDA libraries
 $(VENV)/.for-demo: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) install --constraint constraints.txt --editable '.[train]'
+	$(PIP) install --no-compile --constraint constraints.txt --editable '.[train]'
 	touch $@
 
 install: $(VENV)/.installed

@@ -1,4 +1,4 @@
-"""The demo's model learns more than how often each id occurs: half of its steps are enough for that."""
+"""The demo's model learns more than how often each id occurs."""
 
 from __future__ import annotations
 
