@@ -8,7 +8,8 @@ UNIT ?= tests/unit tests/golden
 
 .PHONY: install demo test check docs clean
 
-# constraints.txt pins everything; Python compiles what the demo imports, and pip needn't compile the rest; README says how to get torch without its gigabytes of CUDA libraries
+# constraints.txt pins everything; README says how to get torch without its gigabytes of CUDA libraries. Python compiles what
+# the demo imports, so pip needn't compile all (--no-compile)
 $(VENV)/.for-demo: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) install --no-compile --constraint constraints.txt --editable '.[train]'
