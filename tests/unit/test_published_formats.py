@@ -163,6 +163,14 @@ def test_a_name_with_dots_comes_before_the_path(tmp_path: Path) -> None:
     assert (texts_of(found), [r.reason for b in found for r in b.rejected]) == (["uno"], ["a.text null"] * 2)
 
 
+def test_a_value_inside_the_text(tmp_path: Path) -> None:
+    """The text is a string; in a row where it is an object, another column may be in it."""
+    (tmp_path / "x.jsonl").write_bytes(jsonl([{"a": {"b": {"c": "no"}}}, {"a": {"b": "uno"}}]))
+    (item,) = work_items([DocumentSource(input=str(tmp_path / "x.jsonl"), text_column="a.b", url_column="a.b.c")])
+    (found,) = read_batches(item)
+    assert (found.texts, [r.reason for r in found.rejected]) == (["uno"], ["a.b not a string: object"])
+
+
 def test_columns_are_named_by_hand(tmp_path: Path) -> None:
     """A named column has a value of any type; a likely one only counts if it holds a string."""
     rows = [{"text": "uno", "u": 7, "date": 3, "metadata": "m", "link": "a"}, {"text": "dos", "link": 5, "d": None}]

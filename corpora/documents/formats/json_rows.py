@@ -41,6 +41,12 @@ class _Node:
         rename = {_attribute(key): key for key in keys}
         return msgspec.defstruct("Row", fields, rename=rename, gc=False)
 
+    def overlaps(self) -> bool:
+        """Whether a value inside this one is wanted, and one inside that value too; likely names don't count."""
+        return any(
+            (node.inner and node.type not in (None, _SIMPLE)) or node.overlaps() for node in self.inner.values()
+        )
+
     def annotation(self) -> Any:
         if not self.inner:
             return self.type
@@ -92,7 +98,7 @@ def columns_of(names: Sequence[tuple[str, ...]]) -> tuple[type[msgspec.Struct], 
         _want(root, first, str | None, None)
         if place == 0 and "." not in first:
             _want(root, first, str, msgspec.NODEFAULT)
-    if any(node.inner and node.type not in (None, _SIMPLE) for node in root.inner.values()):
+    if root.overlaps():
         return None
     return root.struct(), [Column(*group) for group in names]
 
