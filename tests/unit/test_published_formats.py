@@ -245,11 +245,17 @@ def test_csv(tmp_path: Path, ending: str) -> None:
 
 def test_bad_rows_of_csv(tmp_path: Path) -> None:
     path = tmp_path / "x.csv"
-    path.write_bytes(b'body,n\nuno,1\n,2\n\n"d\xff",3\n"a\rb",4\nx"y,5\n"sin fin\nni coma,6\n')
+    path.write_bytes(
+        b'body,n\nuno,1\n,2\n\n"d\xff",3\n"a\rb",4\nx"y,5\nSi, claro,6\nsiete,7,,\n"sin fin\nni coma,6\n'
+    )
     (found,) = read(path, text_column="body")
-    assert found.texts == ["uno", "a\rb", 'x"y', "sin fin\nni coma,6\n"]
-    rejected = [(r.row, r.reason) for r in found.rejected]
-    assert rejected == [(1, "body empty"), (2, "blank line"), (3, "invalid UTF-8: in body")]
+    assert found.texts == ["uno", "a\rb", 'x"y', "siete", "sin fin\nni coma,6\n"]
+    assert [(r.row, r.reason) for r in found.rejected] == [
+        (1, "body empty"),
+        (2, "blank line"),
+        (3, "invalid UTF-8: in body"),
+        (6, "not CSV: 3 values, but the header has 2"),
+    ]
     with pytest.raises(BadArgument, match=r"has no column text; its first line has body, n: .*--text-column"):
         read(path)
     (tmp_path / "empty.csv").write_bytes(b"")

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from corpora.documents.batches import BatchBuilder, DocumentBatch, Outcome
+from corpora.documents.batches import BLANK, BatchBuilder, DocumentBatch, Outcome
 from corpora.documents.carried import CarriedColumn
 from corpora.documents.formats.base import Format
 from corpora.documents.formats.carried_strings import carry_strings
@@ -72,7 +72,10 @@ class _Lines:
 
 
 class Csv(Format):
-    """`.csv`. Rows are numbered from 0, after the header; a row's line breaks and commas are quoted."""
+    """`.csv`. Rows are numbered from 0, after the header; a row's line breaks and commas are quoted.
+
+    A value beyond the header's columns has no name: its row is rejected, as the text may have an unquoted comma.
+    """
 
     name = "csv"
     extensions = (".csv",)
@@ -101,7 +104,8 @@ class Csv(Format):
         places = [header.index(name) if name in header else None for name in names]
         builder, read = BatchBuilder(item.path, columns), 0
         try:
-            for row, outcome in enumerate(_outcomes(item, lines, places, names[: 3 + strict]), item.first_row):
+            outcomes = _outcomes(item, lines, len(header), places, names[: 3 + strict])
+            for row, outcome in enumerate(outcomes, item.first_row):
                 builder.add(row, outcome, lines.first)
                 read += lines.length
                 if read >= batch_bytes:
@@ -136,8 +140,13 @@ class Csv(Format):
             )
 
 
-def _outcomes(item: WorkItem, lines: _Lines, places: list[int | None], names: list[str]) -> Iterator[Outcome]:
-    """The document of each record, or the reason why it isn't one. names: of the columns that must be UTF-8."""
+def _outcomes(
+    item: WorkItem, lines: _Lines, width: int, places: list[int | None], names: list[str]
+) -> Iterator[Outcome]:
+    """The document of each record, or the reason why it isn't one.
+
+    width: the header's columns. names: of the columns that must be UTF-8.
+    """
     while True:
         lines.next_record()
         try:
@@ -151,7 +160,10 @@ def _outcomes(item: WorkItem, lines: _Lines, places: list[int | None], names: li
             continue
         if fields is None:
             return
-        yield _outcome(fields, places, names) if fields else "blank line"
+        if any(fields[width:]):
+            yield f"not CSV: {len(fields)} values, but the header has {width}"
+        else:
+            yield _outcome(fields, places, names) if fields else BLANK
 
 
 def _header(item: WorkItem, lines: _Lines) -> list[str] | None:
