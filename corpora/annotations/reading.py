@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from corpora.annotations.columns import ROW
 from corpora.changes import differences, some_inputs
 from corpora.documents.item import WorkItem
 from corpora.errors import DamagedFile, StaleOutput
@@ -51,14 +50,6 @@ def read_columns(path: Path, names: Sequence[str]) -> Any:
             return file.read(columns=[*names])
 
     return readable(path, read)
-
-
-def column_types(path: Path) -> dict[str, str]:
-    """Column -> type of one file, without `row`. Raises DamagedFile."""
-    import pyarrow.parquet as pq
-
-    schema = readable(path, lambda: pq.read_schema(path))
-    return {field.name: str(field.type) for field in schema if field.name != ROW}
 
 
 def encode_strings(column: Any, known: dict[str, int]) -> npt.NDArray[np.int64]:
