@@ -13,11 +13,11 @@ from typing import Any
 
 from corpora.config import Config
 from corpora.documents.addresses import packages_for, path_of, wildcards, with_path
+from corpora.documents.compressions import compression_of
 from corpora.errors import BadArgument, TamizError
 from corpora.files import TEMPORARY, is_local
 
 _LOG = logging.getLogger(__name__)
-_COMPRESSED = (".gz", ".zst", ".xz", ".bz2")
 _ESCAPED = re.compile(r"\[([*?[])\]")  # as glob.escape writes them
 # The keys under which file systems report a content tag, best first, then those for the modification time.
 _TAGS = ("sha256", "blob_id", "ETag", "etag", "md5Hash", "generation", "content_md5", "checksum", "CRC")
@@ -67,7 +67,7 @@ def _usual(folder: str) -> str:
     """The ending of most of the bytes of a folder's files, .jsonl.zst if there are none."""
     weights: Counter[str] = Counter()
     for path in Path(folder).iterdir():
-        ends = path.suffixes[-2 if path.suffix in _COMPRESSED else -1 :]
+        ends = path.suffixes[-2 if compression_of(path.name) else -1 :]
         if path.is_file() and not path.name.startswith(".") and ends:
             weights["".join(ends)] += path.stat().st_size
     return max(weights, key=lambda ending: weights[ending], default=".jsonl.zst")
