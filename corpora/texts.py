@@ -48,6 +48,15 @@ class Utf8:
         return self._joined
 
 
+def has_utf8(text: str) -> bool:
+    """Whether the string can be written as UTF-8: not with a lone surrogate, such as `surrogateescape` leaves."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def utf8(texts: list[str]) -> Utf8:
     """From strings without lone surrogates (readers reject them): with one, reading the buffer would raise."""
     made = Utf8.__new__(Utf8)

@@ -18,6 +18,7 @@ from corpora.documents.item import WorkItem
 from corpora.documents.source import Damage
 from corpora.documents.streams import LongLine
 from corpora.errors import BadArgument, TamizError
+from corpora.texts import has_utf8
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -187,22 +188,13 @@ def _header(item: WorkItem, lines: _Lines) -> list[str] | None:
 def _outcome(fields: list[str], places: list[int | None], names: list[str]) -> Outcome:
     values = [fields[place] if place is not None and place < len(fields) else None for place in places]
     for name, value in zip(names, values, strict=False):
-        if not _is_utf8(value):
+        if value and not has_utf8(value):
             return f"invalid UTF-8: in {name}"
     carried = slice(len(names), None)
-    values[carried] = [value if _is_utf8(value) else None for value in values[carried]]
+    values[carried] = [value if value is None or has_utf8(value) else None for value in values[carried]]
     if values[0] is None:
         return f"{names[0]} missing"
     return tuple(values) if values[0] else f"{names[0]} empty"
-
-
-def _is_utf8(value: str | None) -> bool:
-    """Whether the bytes that the value was decoded from are UTF-8."""
-    try:
-        (value or "").encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 CSV = Csv()

@@ -17,6 +17,7 @@ from corpora.documents.formats.fields import MISSING, TIMESTAMPS, URLS, find, fi
 from corpora.documents.formats.json_rows import columns_of
 from corpora.documents.formats.lines import LineParser
 from corpora.documents.item import TEXT
+from corpora.texts import has_utf8
 
 _LONGEST_INT = 4000  # digits; Python refuses to convert more than 4300
 
@@ -85,7 +86,7 @@ class JsonlParser(LineParser):
     def _strings(self, row: dict[str, Any], line: bytes) -> Outcome:
         values = tuple(_as_string(find_first(row, names)) for names in self._names)
         for (name, *_), value in zip(self._names, values, strict=True):
-            if value is not None and not _encodable(value):
+            if value is not None and not has_utf8(value):
                 return _bad_characters(name, value, line)
         return values
 
@@ -132,14 +133,6 @@ def _as_string(value: object) -> str | None:
     if value is None or isinstance(value, str):
         return value
     return json.dumps(value, ensure_ascii=False)
-
-
-def _encodable(value: str) -> bool:
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _bad_characters(name: str, value: str, line: bytes) -> str:
