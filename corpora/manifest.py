@@ -107,13 +107,19 @@ class Counts(msgspec.Struct, frozen=True):
     rejected: dict[str, int]
 
 
-class _Counts(msgspec.Struct, frozen=True):
-    """`counts` of any manifest: some stages count nothing."""
+class AnyCounts(msgspec.Struct, frozen=True):
+    """The counts of any stage, some of which count nothing, or of one item. What is absent is 0."""
 
     read: int = 0
     kept: int = 0
     sampled_out: int = 0
     rejected: dict[str, int] = {}
+    name: str = "in all"
+
+    @property
+    def accounted(self) -> int:
+        """What `read` must be."""
+        return self.kept + self.sampled_out + sum(self.rejected.values())
 
 
 class Manifest(msgspec.Struct, kw_only=True):
@@ -175,7 +181,7 @@ def read(folder: Path) -> Manifest:
             f"{path}: version {manifest.version}, but this tamiz reads up to {VERSION}: install a newer one"
         )
     checksum.check(path, data, signed=manifest.version >= VERSION)
-    require(path, manifest, _Counts)
+    require(path, manifest, AnyCounts)
     return manifest
 
 

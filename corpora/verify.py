@@ -14,7 +14,7 @@ import msgspec
 
 from corpora import checksum, files, lm_json, locks, manifest
 from corpora.errors import DamagedFile
-from corpora.manifest import Manifest
+from corpora.manifest import AnyCounts, Manifest
 
 Check = Callable[[Path, Manifest], list[str]]
 
@@ -152,20 +152,6 @@ def _bad_file(path: Path, size: int, digest: str) -> list[str]:
     return []
 
 
-class _Counts(msgspec.Struct):
-    """The counts of one input, or of all."""
-
-    read: int | None = None
-    kept: int = 0
-    sampled_out: int = 0
-    rejected: dict[str, int] = {}
-    name: str = "in all"
-
-    @property
-    def accounted(self) -> int:
-        return self.kept + self.sampled_out + sum(self.rejected.values())
-
-
 def _bad_counts(home: Path, content: Manifest) -> list[str]:
     """Checks read = kept + sampled out + rejected, per input and in all, and the fingerprint of the settings."""
     problems = []
@@ -176,23 +162,23 @@ def _bad_counts(home: Path, content: Manifest) -> list[str]:
             f"{home}: the stage is {content.stage!r}, but the fingerprint is for {content.made_from.stage!r}"
         )
     try:
-        whole = msgspec.convert(content.counts, _Counts)
-        items = msgspec.convert(content.items, list[_Counts])
+        whole = msgspec.convert(content.counts, AnyCounts)
+        items = msgspec.convert(content.items, list[AnyCounts])
     except msgspec.ValidationError as error:
         return [*problems, f"{home}: the manifest's counts are damaged ({error})"]
     for counts in (whole, *items):
-        if counts.read is not None and counts.read != counts.accounted:
+        if counts.read != counts.accounted:
             problems.append(f"{home}: {counts.name}: read {counts.read} != {counts.accounted}")
     below = "" if home.is_dir() else f"{lm_json.rejected_folder(home).name}/"
     rejected = {f"{below}rejected/": sum(whole.rejected.values())}
     return problems + _bad_sums(home, whole, items) + bad_rows(home, content, rejected)
 
 
-def _bad_sums(home: Path, whole: _Counts, items: list[_Counts]) -> list[str]:
+def _bad_sums(home: Path, whole: AnyCounts, items: list[AnyCounts]) -> list[str]:
     """Compares the counts with the sums of the items' counts."""
     problems = []
     for key in ("read", "kept", "sampled_out"):
-        parts = sum(getattr(item, key) or 0 for item in items)
-        if items and (getattr(whole, key) or 0) != parts:
+        parts = sum(getattr(item, key) for item in items)
+        if items and getattr(whole, key) != parts:
             problems.append(f"{home}: {key} is {getattr(whole, key)}, but its items add up to {parts}")
     return problems
