@@ -7,8 +7,16 @@ from corpora.documents.batches import BatchBuilder
 from corpora.documents.formats import FORMATS
 from corpora.documents.formats.base import Format
 from corpora.documents.streams import pieces
+from corpora.texts import has_utf8
 
 csv.field_size_limit(1 << 30)  # documents are long
+
+
+def document(values, text_column):
+    """The values, or the reason why the row isn't a document."""
+    if not all(has_utf8(value) for value in values if value):
+        return "invalid UTF-8"
+    return values if values[0] else f"{text_column} empty"
 
 
 class Bars(Format):
@@ -17,12 +25,12 @@ class Bars(Format):
 
     def batches(self, item, batch_bytes, columns):
         builder = BatchBuilder(item.path, columns)
-        text = b"".join(pieces(item)).decode()
+        data = b"".join(pieces(item))
+        text = data.decode("utf-8", "surrogateescape")  # a bad byte spoils its own row only
         for row, fields in enumerate(csv.DictReader(io.StringIO(text, newline=""), delimiter="|")):
-            value = fields.get(item.text_column)
-            document = (value, fields.get("url"), None, *(fields.get(name) for name in columns))
-            builder.add(row, document if value else f"{item.text_column} empty", str(fields).encode())
-        yield builder.build(len(text))
+            values = (fields.get(item.text_column), fields.get("url"), None, *(fields.get(name) for name in columns))
+            builder.add(row, document(values, item.text_column), str(fields).encode())
+        yield builder.build(len(data))
 
 
 FORMATS.register(Bars())

@@ -36,9 +36,9 @@ FORMATS.register(Numbered())
 
 def test_shards_of_an_outsiders_format(tmp_path: Path) -> None:
     copy_toy("format", tmp_path)
-    data = 'url|body\nu|"uno, dos\ntres"\nv\nw|cuatro|5\n'
-    (tmp_path / "a.bars").write_text(data)
-    (tmp_path / "b.bars.gz").write_bytes(gzip.compress(data.encode()))
+    data = b'url|body\nu|"uno, dos\ntres"\nv\nw|cuatro|5\nx|seis \xff\n'
+    (tmp_path / "a.bars").write_bytes(data)
+    (tmp_path / "b.bars.gz").write_bytes(gzip.compress(data))
     long = "palabra " * 20_000
     (tmp_path / "c.bars").write_text(f"body\n{long}\n")
     build = ("shards", "build", "--input", "*.bars*", "--text-column", "body", "--tokenizer", "byt5")
@@ -49,9 +49,14 @@ def test_shards_of_an_outsiders_format(tmp_path: Path) -> None:
     shards = tmp_path / "shards1"
     assert digests(shards) == digests(tmp_path / "shards2")
     manifest = json.loads((shards / "manifest.json").read_bytes())
-    assert manifest["counts"] == {"read": 7, "kept": 5, "sampled_out": 0, "rejected": {"body empty": 2}}
-    rejected = json.loads((shards / "rejected" / "a.bars.jsonl").read_text())
-    assert (rejected["row"], rejected["reason"]) == (1, "body empty")
+    assert manifest["counts"] == {
+        "read": 9,
+        "kept": 5,
+        "sampled_out": 0,
+        "rejected": {"body empty": 2, "invalid UTF-8": 2},
+    }
+    rejected = [json.loads(line) for line in (shards / "rejected" / "a.bars.jsonl").read_text().splitlines()]
+    assert [(row["row"], row["reason"]) for row in rejected] == [(1, "body empty"), (3, "invalid UTF-8")]
     ids = manifest["facts"]["account"]["train"]["ids"]
     assert ids == 2 * len("uno, dos\ntrescuatro") + len(long)
 
