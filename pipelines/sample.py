@@ -23,10 +23,9 @@ from corpora.documents.items import work_items
 from corpora.documents.reading import DocumentBatch
 from corpora.documents.sources import Inputs
 from corpora.documents.writing import COLUMNS, DocumentWriter
-from corpora.errors import DamagedFile
 from corpora.manifest import MadeFrom, Manifest, record
 from corpora.perplexity.calibration import Calibration
-from corpora.perplexity.scores import read_languages, read_perplexities, read_rows, score_files
+from corpora.perplexity.scores import check_rows, places_of, read_languages, read_perplexities, read_rows, score_files
 from corpora.sampling.draw import keep_documents
 from corpora.sampling.groups import FittedGroup, fit_groups
 from corpora.sampling.methods import SampleSettings
@@ -82,10 +81,7 @@ class SampleWork:
         ):
             for batch in reader.carrying(self.carried):
                 rows.write_kept(batch, writer)
-        if reader.read != len(rows.perplexity):
-            raise DamagedFile(
-                f"{item.path} has {reader.read} rows but {len(rows.perplexity)} scores: score it again (--rebuild)"
-            )
+        check_rows(reader.read, rows.rows, item.path)
         groups = {name: msgspec.to_builtins(counts) for name, counts in rows.counts().items()}
         return reader.result(
             kept=writer.rows,
@@ -106,7 +102,7 @@ class _ItemRows:
     def __init__(self, work: SampleWork, item: WorkItem) -> None:
         self._work, self._item = work, item
         path = item_file(work.scores, item)
-        self.perplexity, self._rows = read_perplexities(path), read_rows(path)
+        self.perplexity, self.rows = read_perplexities(path), read_rows(path)
         self._joined = join(work.annotations, item, len(self.perplexity))
         self._eligible = ~np.isnan(self.perplexity) & self._joined.keep
         self._masks = self._groups()
@@ -141,14 +137,7 @@ class _ItemRows:
         return masks
 
     def write_kept(self, batch: DocumentBatch, writer: DocumentWriter) -> None:
-        index = np.searchsorted(self._rows, batch.rows)
-        if len(index) and index[-1] >= len(self.perplexity):
-            raise DamagedFile(
-                f"{self._item.path} has more rows than its scores ({len(self.perplexity)}): "
-                "score it again (--rebuild)"
-            )
-        if not np.array_equal(self._rows[index], batch.rows):
-            raise DamagedFile(f"{self._item.path}: its rows don't match its scores: score it again (--rebuild)")
+        index = places_of(batch.rows, self.rows, self._item.path)
         kept = keep_documents(batch.texts, batch.urls, batch.timestamps, self._probability[index], self._work.seed)
         chosen = np.flatnonzero(kept)
         rows = index[chosen]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from corpora.annotations.joining import AnnotationFolder, join, prefer
 from corpora.documents.groups import Per, group_name, source_of
@@ -14,6 +15,8 @@ from corpora.perplexity.scores import Floats, read_by_language, read_languages, 
 from corpora.sampling.histogram import LogHistogram
 
 THREADS = 4
+
+T = TypeVar("T")
 
 
 class Calibration:
@@ -37,14 +40,25 @@ class Calibration:
         annotations: documents that they drop are left out, and they supply languages that the scores lack.
         Memory: a few thousand rows and the bins; with annotations, the scores of THREADS items.
         """
-        names, parts = [name for name in score_files(content) if only is None or name in only], []
+        names = [name for name in score_files(content) if only is None or name in only]
+        return cls.of_each(partial(_of_file, scores, annotations), names, progress)
+
+    @classmethod
+    def of_each(
+        cls,
+        read: Callable[[T], Calibration],
+        units: Sequence[T],
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Calibration:
+        """The sum over all units, THREADS of which are read at a time."""
+        parts: list[Calibration] = []
         with ThreadPoolExecutor(THREADS) as pool:
-            for done, part in enumerate(pool.map(partial(_of_file, scores, annotations), names), 1):
+            for done, part in enumerate(pool.map(read, units), 1):
                 parts.append(part)
                 if len(parts) > THREADS * 16:
                     parts = [cls.sum(parts)]
                 if progress:
-                    progress(done, len(names))
+                    progress(done, len(units))
         return cls.sum(parts)
 
     @classmethod

@@ -17,6 +17,7 @@ from corpora.annotations.reading import (
     read_strings,
     readable,
 )
+from corpora.errors import DamagedFile
 from corpora.manifest import Manifest
 
 ROWS = 1 << 16  # rows read at once: 1 MB
@@ -39,6 +40,23 @@ def read_rows(path: Path) -> npt.NDArray[np.int32]:
     """The column `row` of one file of scores, int32[n], ascending. Raises DamagedFile."""
     column = read_columns(path, ["row"]).column(0)
     return np.asarray(column.to_numpy(), dtype=np.int32)
+
+
+def places_of(documents: npt.NDArray[np.int32], rows: npt.NDArray[np.int32], path: str) -> npt.NDArray[np.int64]:
+    """int64[n]: the place in `rows`, those of the scores, of each of n documents' rows. path: of the documents.
+
+    Raises DamagedFile if a document has no score. Both are ascending.
+    """
+    places = np.searchsorted(rows, documents)
+    if len(places) and (places[-1] >= len(rows) or not np.array_equal(rows[places], documents)):
+        raise DamagedFile(f"{path}: its rows don't match its scores: score it again (--rebuild)")
+    return places
+
+
+def check_rows(read: int, rows: npt.NDArray[np.int32], path: str) -> None:
+    """Raises DamagedFile unless as many rows were read from the documents at `path` as there are scores."""
+    if read != len(rows):
+        raise DamagedFile(f"{path} has {read} rows but {len(rows)} scores: score it again (--rebuild)")
 
 
 def read_languages(path: Path) -> Languages:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -14,9 +13,8 @@ from corpora.annotations.reading import item_file
 from corpora.documents.groups import source_columns, sources_by
 from corpora.documents.item import WorkItem
 from corpora.documents.reading import read_batches
-from corpora.errors import DamagedFile
-from corpora.perplexity.calibration import THREADS, Calibration
-from corpora.perplexity.scores import Floats, read_languages, read_perplexities, read_rows
+from corpora.perplexity.calibration import Calibration
+from corpora.perplexity.scores import Floats, check_rows, places_of, read_languages, read_perplexities, read_rows
 from corpora.sampling.histogram import LogHistogram
 from corpora.sampling.sources import MOST, OTHERS
 
@@ -31,29 +29,22 @@ def calibrate_sources(
     Of one item's sources, the MOST largest are counted by name, the others together as OTHERS. Raises DamagedFile if
     an item's documents aren't those of its scores.
     """
-    parts: list[Calibration] = []
-    with ThreadPoolExecutor(THREADS) as pool:
-        for done, part in enumerate(pool.map(partial(_of_item, scores, by), items), 1):
-            parts.append(part)
-            if len(parts) > THREADS * 16:
-                parts = [Calibration.sum(parts)]
-            if progress:
-                progress(done, len(items))
-    return Calibration.sum(parts)
+    return Calibration.of_each(partial(_of_item, scores, by), items, progress)
 
 
 def _of_item(scores: Path, by: str, item: WorkItem) -> Calibration:
     path = item_file(scores, item)
     perplexities, rows, (languages, codes) = read_perplexities(path), read_rows(path), read_languages(path)
     known: dict[Key, int] = {}
+    read = 0
     groups, values = [np.zeros(0, np.int64)], [np.zeros(0)]
     for batch in read_batches(item, columns=source_columns(by)):
-        places = np.searchsorted(rows, batch.rows)
-        if len(places) and (places[-1] >= len(rows) or not np.array_equal(rows[places], batch.rows)):
-            raise DamagedFile(f"{item.path}: its rows don't match its scores: score it again (--rebuild)")
+        read += batch.total
+        places = places_of(batch.rows, rows, item.path)
         keys = zip((languages[code] for code in codes[places]), sources_by(by, batch, item.name), strict=True)
         groups.append(np.array([known.setdefault(key, len(known)) for key in keys], np.int64))
         values.append(perplexities[places])
+    check_rows(read, rows, item.path)
     return Calibration(_histograms(known, np.concatenate(groups), np.concatenate(values)))
 
 

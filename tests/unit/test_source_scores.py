@@ -6,16 +6,22 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 
 from corpora import manifest
 from corpora.documents.items import work_items
-from corpora.errors import StaleOutput
+from corpora.errors import DamagedFile, StaleOutput
 from corpora.perplexity import source_scores
 from corpora.perplexity.source_scores import calibrate_sources
 from corpora.sampling.histogram import LogHistogram
+from corpora.sampling.methods import sample_settings
 from corpora.sampling.solve import quartiles
 from corpora.verify import verify
+from pipelines.sample import sample
+from pipelines.settings import RunnerSettings
 from tamiz.calibrate import calibrate
 from tamiz.cli import main
 from tamiz.report.page import write_report
@@ -106,6 +112,24 @@ def test_documents_that_were_not_scored_are_refused(scored, tmp_path):
     (tmp_path / "other" / "in" / "es.jsonl").write_text('{"text": "otro", "url": "https://a.invalid"}\n')
     with pytest.raises(StaleOutput, match=r"es\.jsonl is not the file that was scored: name the scored files"):
         calibrate(scored[1], source_by="host", inputs=[str(tmp_path / "other" / "in" / "*")])
+
+
+def later(rows: pa.Table) -> pa.Table:
+    return rows.set_column(0, "row", pc.add(rows["row"], pa.scalar(1, pa.int32())))
+
+
+@pytest.mark.parametrize("change", [later, lambda rows: rows[:-1], lambda rows: pa.concat_tables([rows, rows[:1]])])
+def test_documents_with_scores_of_others_are_refused(change, scored):
+    """In `sample` too, which reads the documents again as well."""
+    patterns, scores = scored
+    item = work_items(patterns, int(manifest.read(scores).made_from.settings["item_bytes"]))[0]
+    path = scores / f"{item.name}.parquet"
+    pq.write_table(change(pq.read_table(path)), path)
+    with pytest.raises(DamagedFile, match=r"match its scores|rows but .* scores"):
+        calibrate_sources(scores, [item], "host")
+    settings = sample_settings(method="random", keep=1.0)
+    with pytest.raises(DamagedFile, match=r"match its scores|rows but .* scores"):
+        sample(patterns, scores, scores.parent / "sampled", settings, RunnerSettings())
 
 
 def test_many_sources_of_an_item_are_counted_together(scored, monkeypatch):
