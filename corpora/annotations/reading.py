@@ -85,7 +85,7 @@ def check_inputs(folder: Path, content: Manifest, inputs: Iterable[InputIdentity
                 f"{folder} was made from {some_inputs(readings)}, not from {identity.name}: "
                 f"name the folder that was made from it, or {advice}"
             )
-        if (was := readings.get(identity.name, identity.reading)) != identity.reading:
+        if (was := readings[identity.name]) != identity.reading:
             how = differences(was or {}, identity.reading or {})
             raise StaleOutput(
                 f"{identity.name} was read differently for {folder} ({how}): "
