@@ -21,17 +21,22 @@ def keep(table: pa.Table | pa.RecordBatch, probability: npt.ArrayLike, seed: int
     """bool[n] for a table with `text` and optionally `url` and `timestamp` (a missing column counts as all null).
 
     Raises:
-        BadArgument: there is no `text` column, a text is null, or the number of probabilities isn't the number of
-        rows.
+        BadArgument: there is no `text` column of strings, a text is null or isn't UTF-8, or the number of
+        probabilities isn't the number of rows.
     """
     names = table.schema.names
     if "text" not in names:
         raise BadArgument(f"the table has columns {', '.join(names)}: it must have text")
-    from corpora.documents.values import first_column, texts
+    from corpora.documents.values import first_column, is_text, texts
 
-    found: list[Any] = texts(first_column(table, "text"))
-    if None in found:
-        raise BadArgument(f"the text of row {found.index(None)} is null: remove rows without text")
+    column = first_column(table, "text")
+    if not is_text(column.type):
+        raise BadArgument(f"column text is {column.type}; it must be string")
+    found: list[Any] = texts(column)
+    for row, text in enumerate(found):
+        if not isinstance(text, str):
+            problem = "is null" if text is None else "isn't UTF-8"
+            raise BadArgument(f"the text of row {row} {problem}: remove such rows")
     return keep_documents(found, _strings(table, "url"), _strings(table, "timestamp"), probability, seed)
 
 

@@ -344,6 +344,10 @@ def test_probabilities_of_zero_one_and_nan():
         keep(pa.table({"url": ["a"]}), [0.5])
     with pytest.raises(BadArgument, match="row 1 is null"):
         keep(pa.table({"text": ["a", None]}), [0.5, 0.5])
+    with pytest.raises(BadArgument, match="row 1 isn't UTF-8"):
+        keep(pa.table({"text": [b"a", b"\xff"]}), [0.5, 0.5])
+    with pytest.raises(BadArgument, match="column text is int64; it must be string"):
+        keep(pa.table({"text": [1]}), [0.5])
 
 
 def test_kept_shares_by_quartile_add_up_over_parts():
