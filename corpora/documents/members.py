@@ -72,7 +72,7 @@ class Members:
                 raise Damage(f"not {self.name}: the first bytes aren't those of a member")
             while chunk:
                 if decoder is None:
-                    chunk = chunk.lstrip(b"\0") if start else chunk
+                    chunk = chunk.lstrip(b"\0")
                     if not chunk:
                         break
                     decoder = self.decoder()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import bz2
 import contextlib
 import gzip
 import io
+import lzma
 import random
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -18,7 +20,9 @@ import zstandard
 
 from corpora.documents.item import WorkItem
 from corpora.documents.items import work_items
+from corpora.documents.members import bunzip2, gunzip, unxz
 from corpora.documents.reading import read_batches
+from corpora.documents.source import Source
 from corpora.errors import TamizError
 
 LINES = [
@@ -176,6 +180,23 @@ def test_rubbish_after_the_end(tmp_path: Path, suffix: str) -> None:
 def test_zero_padding_after_gzip_is_legal(tmp_path: Path) -> None:
     (tmp_path / "x.jsonl.gz").write_bytes(gzip_members(25)[0] + b"\0" * 512)
     assert read(tmp_path / "x.jsonl.gz") == (TEXTS, [], None)
+
+
+class OnlyForward(io.BytesIO):
+    """As the stream of a server that doesn't tell a file's size."""
+
+    def seek(self, position: int, whence: int = 0) -> int:  # noqa: ARG002
+        raise ValueError("can't seek")
+
+
+@pytest.mark.parametrize(
+    ("decompress", "compress"), [(gunzip, gzip.compress), (unxz, lzma.compress), (bunzip2, bz2.compress)]
+)
+def test_zero_padding_is_legal_in_a_stream(
+    decompress: Callable[[Source], Iterator[bytes]], compress: Callable[[bytes], bytes]
+) -> None:
+    data = compress(b"uno") + b"\0" * 512 + compress(b" dos") + b"\0" * 8
+    assert b"".join(decompress(Source(OnlyForward(data), "x"))) == b"uno dos"
 
 
 def test_the_damage_says_what_was_dropped(tmp_path: Path) -> None:
