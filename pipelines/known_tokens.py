@@ -62,13 +62,11 @@ def _spread(items: Sequence[WorkItem]) -> list[WorkItem]:
 
 def _counted(item: WorkItem, annotator: Perplexity, annotate: Annotate) -> Mapping[str, Mapping[str, int]]:
     """The facts of the item's first documents."""
-    sums: dict[str, Counter[str]] = {}
     for batch in read_batches(item, batch_bytes=ITEM_BYTES, columns=annotator.columns):
         if batch.texts:
-            for fact, numbers in annotate(batch, item)[FACTS].items():
-                sums.setdefault(fact, Counter()).update(numbers)
-            break
-    return sums
+            facts: Mapping[str, Mapping[str, int]] = annotate(batch, item)[FACTS]
+            return facts
+    return {}
 
 
 def _refusal(choice: LmChoice, mode: str, share: float, tokens: int, bound: float) -> str:
@@ -76,6 +74,6 @@ def _refusal(choice: LmChoice, mode: str, share: float, tokens: int, bound: floa
         "mode bertin needs a model of raw words." if mode == "bertin" else "is the tokenizer that of another model?"
     )
     return (
-        f"{choice.path} doesn't know {share:.0%} of {tokens:,} tokens of the documents, at most {bound:.0%} are "
-        f"sensible: {cause} {_ALL_THE_SAME}"
+        f"{choice.path} doesn't know {share:.0%} of {tokens:,} tokens of the documents, but at most {bound:.0%} "
+        f"is plausible: {cause} {_ALL_THE_SAME}"
     )
