@@ -24,9 +24,10 @@ from corpora.errors import BadArgument
 from corpora.sampling.methods import METHODS
 from corpora.tokens.objectives import OBJECTIVES
 from docs.site_pages import module_page, on_page_markdown, with_blocks
-from tamiz.cli import cli, main, spread
+from tamiz.cli import cli, spread
 from tamiz.stages import STAGES
 from tamiz.trainer.families import FAMILIES
+from tests.command import exit_code
 from tests.conftest import ROOT
 from tests.outsider import EXTENDING
 
@@ -71,9 +72,8 @@ def blocks(page: Path, *languages: str) -> list[str]:
 def after_demo(tmp_path_factory) -> Path:
     """A folder in which `make demo` has run, up to the shards."""
     folder = tmp_path_factory.mktemp("docs")
-    with contextlib.chdir(folder), pytest.raises(SystemExit) as ended:
-        main(["run", "t5-spanish-efficient-tiny", "--demo", "--out", "demo", "--until", "shards"])
-    assert ended.value.code == 0
+    with contextlib.chdir(folder):
+        assert exit_code("run", "t5-spanish-efficient-tiny", "--demo", "--out", "demo", "--until", "shards") == 0
     return folder
 
 
