@@ -20,6 +20,7 @@ import pytest
 from corpora.annotations.annotator import ANNOTATORS
 from corpora.choices import Choices, load_extensions
 from corpora.documents.formats import FORMATS
+from corpora.documents.formats.fields import TIMESTAMPS, URLS
 from corpora.errors import BadArgument
 from corpora.sampling.methods import METHODS
 from corpora.tokens.objectives import OBJECTIVES
@@ -253,6 +254,18 @@ def test_the_page_on_extending_lists_every_registry_and_its_choices():
         row = listed[f"`{name}`"]
         assert names([row["built in"]]) == sorted(registry.names())
         assert getattr(import_module(row["module"].strip("`")), name) is registry
+
+
+def test_methods_have_the_flags_that_the_page_says():
+    listed = {row["`--method`"].strip("`"): row for row in rows(ROOT / "docs" / "sampling.md") if "`--method`" in row}
+    for name in METHODS.names():
+        assert names([listed[name]["parameters"]]) == sorted(flag.name for flag in METHODS.get(name).flags)
+
+
+def test_columns_are_looked_for_under_the_names_that_the_page_says():
+    listed = {row["key in a recipe"]: row for row in rows(ROOT / "docs" / "documents.md") if "key in a recipe" in row}
+    for key, looked_for in (("`url_column`", URLS), ("`timestamp_column`", TIMESTAMPS)):
+        assert tuple(re.findall(r"`([^`]+)`", listed[key]["meaning"])) == looked_for
 
 
 def test_formats_have_the_extensions_that_the_page_says():
