@@ -16,11 +16,6 @@ from tests.reference.slow_evaluation import slow_figures
 
 
 @pytest.fixture(scope="module")
-def texts(demo) -> list[str]:
-    return [json.loads(line)["text"] for line in (demo / "documents.jsonl").read_bytes().splitlines()]
-
-
-@pytest.fixture(scope="module")
 def files(texts, tmp_path_factory) -> Path:
     """Languages by folder; two sources of es, one of them in two shards; a column that says otherwise."""
     folder = tmp_path_factory.mktemp("files")

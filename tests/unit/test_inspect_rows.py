@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
@@ -41,11 +40,6 @@ def shown(segments: list[Segment]) -> str:
 
 def plain(segments: list[Segment]) -> str:
     return "".join(s.text for s in segments if s.kind != "joint")
-
-
-@pytest.fixture(scope="module")
-def texts(demo) -> list[str]:
-    return [json.loads(line)["text"] for line in (demo / "documents.jsonl").read_bytes().splitlines()]
 
 
 @pytest.fixture(scope="module")
