@@ -115,6 +115,13 @@ def _functions(path: Path) -> Iterator[tuple[str, int, bool]]:
             yield node.name, lines, not decorators.isdisjoint({"kernel", "uncounted", "inlined"})
 
 
+def test_make_test_runs_every_folder_of_tests():
+    """It names them, to run some beside others."""
+    run = re.findall(r"^(?:ENGINES|UNIT) \?= (.+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    folders = {path.parent.relative_to(ROOT).as_posix() for path in (ROOT / "tests").rglob("test_*.py")}
+    assert sorted(" ".join(run).split()) == sorted(folders)
+
+
 def test_functions_are_short():
     long = {
         f"{path.relative_to(ROOT)}: {name}"
