@@ -25,6 +25,12 @@ def demo() -> Path:
 
 
 @pytest.fixture(scope="session")
+def texts() -> list[str]:
+    """The texts of the bundled documents."""
+    return [json.loads(line)["text"] for line in (DEMO / "documents.jsonl").read_bytes().splitlines()]
+
+
+@pytest.fixture(scope="session")
 def es_shards() -> list[Path]:
     """Real Spanish text; skips where it is absent."""
     found = sorted((SHARED / "corpora" / "es").glob("*.jsonl.zst"))

@@ -67,22 +67,25 @@ def make_shards(
     manifest.begin(folder, made)
     records = []
     for split, count in rows.items():
-        inputs = generator.integers(3, vocab_size - NUM_SENTINELS, (count, widths[0])).astype(dtype)
-        inputs[:, 0], inputs[:, 1] = np.arange(count) // 50 + 3, np.arange(count) % 50 + 3
-        inputs[:, -1] = 1
-        labels = np.concatenate([inputs[:, : widths[1] - 1], inputs[:, -1:]], axis=1)
+        columns = _columns(generator, count, widths, vocab_size, dtype, scalars or {})
+        if objective == "causal":
+            del columns["labels"]
         for part, chosen in enumerate(np.array_split(np.arange(count), parts)):
-            path = folder / split / f"part-{part:05d}.parquet"
-            columns = {"input_ids": inputs[chosen]}
-            if objective != "causal":
-                columns["labels"] = labels[chosen]
-            columns |= {name: np.full(len(chosen), value, np.int32) for name, value in (scalars or {}).items()}
             if not len(chosen):
                 continue
-            write_part(path, columns, group_rows)
+            path = folder / split / f"part-{part:05d}.parquet"
+            write_part(path, {name: column[chosen] for name, column in columns.items()}, group_rows)
             records.append(manifest.record(folder, path, rows=len(chosen)))
-    known: dict[str, object] = {
-        "tokenizer_sha256": files.sha256(tokenizer / "tokenizer.json") if tokenizer else "0" * 64,
+    known = _facts(vocab_size, objective, widths) | {"rows": rows}
+    if tokenizer:
+        known["tokenizer_sha256"] = files.sha256(tokenizer / "tokenizer.json")
+    manifest.finish(folder, records=records, facts=known | facts)
+    return folder
+
+
+def _facts(vocab_size: int, objective: str, widths: tuple[int, int]) -> dict[str, object]:
+    return {
+        "tokenizer_sha256": "0" * 64,
         "vocab_size": vocab_size,
         "objective": objective,
         "sequence_length": widths[0],
@@ -91,11 +94,25 @@ def make_shards(
         "pad_id": 0,
         "eos_id": 1,
         "sentinel_ids": {"first": vocab_size - 1, "step": -1, "count": NUM_SENTINELS},
-        "rows": rows,
         "target_unigram_entropy_nats": 3.5,
     }
-    manifest.finish(folder, records=records, facts=known | facts)
-    return folder
+
+
+def _columns(
+    generator: np.random.Generator,
+    count: int,
+    widths: tuple[int, int],
+    vocab_size: int,
+    dtype: type,
+    scalars: dict[str, int],
+) -> dict[str, np.ndarray]:
+    inputs = generator.integers(3, vocab_size - NUM_SENTINELS, (count, widths[0])).astype(dtype)
+    inputs[:, 0], inputs[:, 1] = np.arange(count) // 50 + 3, np.arange(count) % 50 + 3
+    inputs[:, -1] = 1
+    labels = np.concatenate([inputs[:, : widths[1] - 1], inputs[:, -1:]], axis=1)
+    return {"input_ids": inputs, "labels": labels} | {
+        name: np.full(count, value, np.int32) for name, value in scalars.items()
+    }
 
 
 def row_numbers(batch: dict[str, object]) -> list[int]:

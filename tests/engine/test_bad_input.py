@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from tamiz.cli import main
 from tamiz.verify import verify
+from tests.command import tamiz
 from tests.conftest import counts
 
 GOOD = [json.dumps({"text": f"La casa número {n} tiene un patio.", "url": f"u{n}"}).encode() for n in range(30)]
@@ -37,14 +37,6 @@ KEPT = [
     b'{"text": "con retorno\\r\\ny otra"}\r',
     json.dumps({"text": "línea corta\n" * 10_000}).encode(),
 ]
-
-
-def tamiz(capsys, *arguments):
-    with pytest.raises(SystemExit) as stopped:
-        main([str(a) for a in arguments])
-    captured = capsys.readouterr()
-    assert "Traceback" not in captured.err
-    return stopped.value.code, captured.out, captured.err
 
 
 def rejected(folder: Path) -> list[dict]:

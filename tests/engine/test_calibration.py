@@ -23,8 +23,8 @@ from pipelines.sample import sample
 from pipelines.score import score
 from pipelines.settings import RunnerSettings, ScoreSettings
 from tamiz.calibrate import calibrate
-from tamiz.cli import main
 from tamiz.verify import verify
+from tests.command import tamiz
 
 HERE = RunnerSettings(workers=2)
 
@@ -186,16 +186,9 @@ def test_a_group_without_documents_is_refused_before_any_work(partitions, tmp_pa
     assert not (tmp_path / "out").exists()
 
 
-def run(capsys, *arguments: str) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as stopped:
-        main(arguments)
-    captured = capsys.readouterr()
-    return int(stopped.value.code or 0), captured.out, captured.err
-
-
 def test_the_command_shows_groups_samplers_and_bertins_table(capsys, partitions):
     _, scores = partitions[2]
-    code, out, _ = run(capsys, "calibrate", str(scores), "--keep", "0.25", "--bertin")
+    code, out, _ = tamiz(capsys, "calibrate", str(scores), "--keep", "0.25", "--bertin")
     assert code == 0
     for text in ("es", "pt", "keep 0.125 of es", "keep 0.25 of pt", "calibration.json"):
         assert text in out
@@ -207,7 +200,7 @@ def test_the_command_shows_groups_samplers_and_bertins_table(capsys, partitions)
         ["random", "0.5", "0.500", "0.500", "0.500", "0.500", "0.500"],
     ):
         assert row in [[cell.strip() for cell in line.split("│")[1:-1]] for line in bertins.splitlines()]
-    code, _, error = run(capsys, "calibrate", str(scores), "--keep", "1.5")
+    code, _, error = tamiz(capsys, "calibrate", str(scores), "--keep", "1.5")
     assert (code, error.strip()) == (2, "error: keep is 1.5; it must be above 0 and at most 1")
 
 
@@ -215,7 +208,7 @@ def test_the_sample_command_takes_shares_by_group(capsys, partitions, tmp_path):
     patterns, scores = partitions[0]
     given = ("sample", "--input", *patterns, "--scores", str(scores))
     asked = ("--keep", "es=0.2", "--keep", "0.6", "--width", "bertin-early", "--out", str(tmp_path / "out"))
-    code, out, _ = run(capsys, *given, *asked)
+    code, out, _ = tamiz(capsys, *given, *asked)
     assert code == 0
     facts = manifest.read(tmp_path / "out").facts
     assert facts["groups"]["es"]["expected_share"] == pytest.approx(0.2, rel=1e-4)
@@ -229,7 +222,7 @@ def test_the_sample_command_takes_shares_by_group(capsys, partitions, tmp_path):
         (("--width", "early"), "width is 'early'; it must be bertin, bertin-early or a number"),
         (("--percentiles", "1,2,3"), "must be two numbers, A,B"),
     ):
-        code, _, error = run(capsys, *given, *flags, "--out", str(tmp_path / "none"))
+        code, _, error = tamiz(capsys, *given, *flags, "--out", str(tmp_path / "none"))
         assert (code, named in error) == (2, True)
 
 

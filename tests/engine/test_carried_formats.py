@@ -24,6 +24,7 @@ from corpora.sampling.methods import sample_settings
 from pipelines.sample import sample
 from pipelines.settings import RunnerSettings
 from tests.make_scores import write_scores
+from tests.warc import warc_record
 
 BOM = b"\xef\xbb\xbf"
 
@@ -44,13 +45,7 @@ def others(rows: list[dict]) -> list[dict]:
     return [{name: value for name, value in row.items() if name not in COLUMNS} for row in rows]
 
 
-def record(kind: str, body: bytes, **headers: str) -> bytes:
-    lines = [f"WARC-Type: {kind}", *(f"{name.replace('_', '-')}: {value}" for name, value in headers.items())]
-    lines.append(f"Content-Length: {len(body)}")
-    return b"WARC/1.0\r\n" + "".join(f"{line}\r\n" for line in lines).encode() + b"\r\n" + body + b"\r\n\r\n"
-
-
-WET = record("warcinfo", b"x") + record(
+WET = warc_record("warcinfo", b"x") + warc_record(
     "conversion", b"uno\n", WARC_Record_ID="<urn:1>", WARC_Identified_Content_Language="spa"
 )
 LEFT_OUT = ["WARC-Identified-Content-Language", "WARC-Record-ID", "WARC-Refers-To", "WARC-Block-Digest"]

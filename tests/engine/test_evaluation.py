@@ -8,16 +8,11 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from tamiz.cli import main
+from tests.command import exit_code
 from tests.conftest import counts, digests
 from tests.invented import document
 from tests.make_tokenizers import make_tokenizer
 from tests.reference.slow_evaluation import slow_figures
-
-
-@pytest.fixture(scope="module")
-def texts(demo) -> list[str]:
-    return [json.loads(line)["text"] for line in (demo / "documents.jsonl").read_bytes().splitlines()]
 
 
 @pytest.fixture(scope="module")
@@ -43,9 +38,7 @@ def unigram(texts, tmp_path_factory) -> str:
 
 
 def run(*arguments: object) -> int:
-    with pytest.raises(SystemExit) as stopped:
-        main(["tokenizer", "eval", *map(str, arguments)])
-    return int(stopped.value.code or 0)
+    return exit_code("tokenizer", "eval", *arguments)
 
 
 def evaluated(out: Path) -> dict:
@@ -111,9 +104,7 @@ def test_again_verified_and_stale(files, unigram, tmp_path, capsys):
     assert run(*arguments) == 0
     assert "nothing to do" in capsys.readouterr().out
     assert (out / "eval.png").is_file()
-    with pytest.raises(SystemExit) as stopped:
-        main(["verify", str(out)])
-    assert stopped.value.code == 0
+    assert exit_code("verify", out) == 0
     assert run("byt5", *arguments[1:]) == 1
     assert "--rebuild" in capsys.readouterr().err
 

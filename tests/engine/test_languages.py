@@ -23,8 +23,8 @@ from corpora.sampling.methods import sample_settings
 from pipelines.sample import sample
 from pipelines.score import score
 from pipelines.settings import RunnerSettings, ScoreSettings
-from tamiz.cli import main
 from tamiz.verify import verify
+from tests.command import tamiz
 from tests.invented import document
 
 HERE = RunnerSettings()
@@ -195,11 +195,9 @@ def test_the_command_takes_languages(
         (["--language-column", "lang"], 1, "were rejected"),
         (["--language-column", "lang", "--max-rejected", "0.5"], 0, "no model for language"),
     ):
-        with pytest.raises(SystemExit) as stopped:
-            main([*arguments, *more])
-        captured = capsys.readouterr()
-        assert stopped.value.code == code
-        assert told in captured.out + captured.err
+        ended, out, error = tamiz(capsys, *arguments, *more)
+        assert ended == code
+        assert told in out + error
 
 
 PATHS = [

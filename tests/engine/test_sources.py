@@ -19,11 +19,11 @@ from corpora.sampling.methods import sample_settings
 from pipelines.sample import sample
 from pipelines.score import score
 from pipelines.settings import RunnerSettings, ScoreSettings
-from tamiz.cli import main
 from tamiz.report.folders import find
 from tamiz.report.nearest import Pick
 from tamiz.report.texts import read_back
 from tamiz.verify import verify
+from tests.command import exit_code
 from tests.invented import document
 
 HERE = RunnerSettings()
@@ -116,12 +116,8 @@ def test_from_the_command_line(tmp_path: Path, model: LmChoice, capsys: pytest.C
     scores = [*named, "--format", "txt", "--lm", f"es={model.path}", f"pt={model.path}", "--out", f"{tmp_path}/s"]
     keep = [*named, "--input-format", "txt", "--scores", f"{tmp_path}/s", "--method", "random", "--keep", "0.5"]
     for arguments in (["score", *scores], ["sample", *keep, "--format", "jsonl.gz", "--out", f"{tmp_path}/d"]):
-        with pytest.raises(SystemExit) as done:
-            main(arguments)
-        assert done.value.code == 0, capsys.readouterr()
+        assert exit_code(*arguments) == 0, capsys.readouterr()
     assert len(list((tmp_path / "d").glob("part-*.jsonl.gz"))) == 1
     assert set(pq.read_table(tmp_path / "s" / "wiki_00.parquet")["language"].to_pylist()) == {"es"}
-    with pytest.raises(SystemExit) as refused:
-        main(["score", *scores, "--language-column", "lang"])
-    assert refused.value.code == 2
+    assert exit_code("score", *scores, "--language-column", "lang") == 2
     assert "has no column lang" in capsys.readouterr().err

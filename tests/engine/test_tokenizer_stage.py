@@ -14,22 +14,16 @@ from corpora.errors import StaleOutput, TamizError
 from pipelines.once import once, read_note
 from pipelines.settings import RunnerSettings
 from pipelines.words import CountWork
-from tamiz.cli import main
 from tamiz.stages.common import Context
 from tamiz.stages.tokenizer import tokenizer_stage
 from tamiz.verify import verify
+from tests.command import exit_code
 from tests.conftest import counts, digests
 from tests.reference.words import count
 from tokenizer_train.settings import TokenizerSettings
 
 BPE = TokenizerSettings(kind="bpe", vocab_size=900, extra_ids=0, lowercase=False)
 UNIGRAM = TokenizerSettings(vocab_size=500, extra_ids=20, most_words=800)
-
-
-def run(command: list[str]) -> int:
-    with pytest.raises(SystemExit) as ended:
-        main(command)
-    return int(ended.value.code or 0)
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +113,7 @@ def test_bad_rows_are_kept_aside_and_a_damaged_file_is_named(whole, demo, tmp_pa
     bad = b'{"text": 1}\nnonsense\n'
     (tmp_path / "in.jsonl").write_bytes(lines[0] + bad + b"".join(lines[1:]))
     command = ["tokenizer", "train", "--kind", "bpe", "--vocab-size", "900", "--input", str(tmp_path / "in.jsonl")]
-    assert run([*command, "--out", str(tmp_path / "out"), "--workers", "2"]) == 0
+    assert exit_code(*command, "--out", str(tmp_path / "out"), "--workers", "2") == 0
     assert counts(tmp_path / "out") == {
         "read": len(lines) + 2,
         "kept": len(lines),
@@ -133,23 +127,23 @@ def test_bad_rows_are_kept_aside_and_a_damaged_file_is_named(whole, demo, tmp_pa
     whole_file = zstandard.compress(b"".join(lines) * 3)
     (tmp_path / "cut.jsonl.zst").write_bytes(whole_file[:-20])
     command[-1] = str(tmp_path / "cut.jsonl.zst")
-    assert run([*command, "--out", str(tmp_path / "damaged")]) == 1
+    assert exit_code(*command, "--out", str(tmp_path / "damaged")) == 1
     assert "damaged" in capsys.readouterr().err
 
 
 def test_errors_are_one_line(corpus, tmp_path, capsys):
     command = ["tokenizer", "train", "--kind", "bpe", "--input", corpus[0], "--out", str(tmp_path / "out")]
-    assert run([*command, "--vocab-size", "200"]) == 2
+    assert exit_code(*command, "--vocab-size", "200") == 2
     assert "vocab-size is 200: with 0 extra-ids it must be 268 to" in capsys.readouterr().err
-    assert run([*command, "--vocab-size", "900", "--wrokers", "2"]) == 2
+    assert exit_code(*command, "--vocab-size", "900", "--wrokers", "2") == 2
     assert "did you mean --workers" in capsys.readouterr().err
-    assert run([*command, "--vocab-size", "90000"]) == 1
+    assert exit_code(*command, "--vocab-size", "90000") == 1
     error = capsys.readouterr().err
     assert "the text supports" in error
     assert error.count("\n") == 1
     most = error.split("supports at most ")[1].split(":")[0]
-    assert run([*command, "--vocab-size", most, "--rebuild"]) == 0
-    assert run([*command, "--vocab-size", most, "--sample", "50"]) == 1
+    assert exit_code(*command, "--vocab-size", most, "--rebuild") == 0
+    assert exit_code(*command, "--vocab-size", most, "--sample", "50") == 1
     assert "sample: null -> 50" in capsys.readouterr().err
 
 

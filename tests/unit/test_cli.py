@@ -9,15 +9,9 @@ import sys
 import pytest
 
 from corpora.errors import BadArgument, TamizError
-from tamiz.cli import main, spread
+from tamiz.cli import spread
+from tests.command import tamiz
 from tests.conftest import ROOT
-
-
-def run(capsys, *arguments):
-    with pytest.raises(SystemExit) as stopped:
-        main(arguments)
-    captured = capsys.readouterr()
-    return stopped.value.code, captured.out, captured.err
 
 
 def test_options_that_take_several_values():
@@ -81,7 +75,7 @@ def test_options_that_take_several_values():
     ],
 )
 def test_bad_arguments_exit_2_with_one_line(capsys, arguments, message):
-    code, _, error = run(capsys, *arguments)
+    code, _, error = tamiz(capsys, *arguments)
     assert code == 2
     assert message in error
     assert len(error.strip().splitlines()) <= 2
@@ -118,7 +112,7 @@ def test_several_lines_of_a_foreign_error_are_joined(capsys, monkeypatch):
         raise ValueError("Pipeline has validations errors:\n\n  Missing option: project.\nMissing: region.\nfourth")
 
     monkeypatch.setattr("tamiz.cli._invoke", fail)
-    assert run(capsys, "recipes")[2] == (
+    assert tamiz(capsys, "recipes")[2] == (
         "error: ValueError: Pipeline has validations errors: Missing option: project. Missing: region. "
         "(--debug shows all)\n"
     )
@@ -132,17 +126,17 @@ def test_a_reader_that_stops_is_no_error():
 
 
 def test_help_and_recipes(capsys):
-    assert run(capsys, "--help")[0] == 0
-    code, out, _ = run(capsys, "recipes")
+    assert tamiz(capsys, "--help")[0] == 0
+    code, out, _ = tamiz(capsys, "recipes")
     assert code == 0
     assert "t5-spanish-efficient-tiny" in out
-    code, out, _ = run(capsys, "recipes", "show", "t5-spanish-efficient-tiny")
+    code, out, _ = tamiz(capsys, "recipes", "show", "t5-spanish-efficient-tiny")
     assert code == 0
     assert "vocab_size = 5000    # card" in out
 
 
 def test_verify_without_a_manifest(capsys, tmp_path):
-    code, _, error = run(capsys, "verify", str(tmp_path))
+    code, _, error = tamiz(capsys, "verify", str(tmp_path))
     assert code == 1
     assert "no manifest.json" in error
 
@@ -156,7 +150,7 @@ def test_beam_flags_pass():
 
 
 def test_warnings_of_the_layers_are_said_once(capsys):
-    run(capsys, "recipes")
+    tamiz(capsys, "recipes")
     for _ in range(2):
         logging.getLogger("corpora.perplexity.model").warning("a slow path")
     assert capsys.readouterr().err == "warning: a slow path\n"
@@ -172,7 +166,7 @@ def test_an_error_brings_its_exit_code(capsys, monkeypatch):
         raise Interrupted("not today")
 
     monkeypatch.setattr("tamiz.cli._invoke", fail)
-    assert run(capsys, "recipes")[::2] == (3, "error: not today\n")
+    assert tamiz(capsys, "recipes")[::2] == (3, "error: not today\n")
 
 
 def test_debug_shows_beams_messages_and_timings(capsys, tmp_path):
@@ -182,14 +176,14 @@ def test_debug_shows_beams_messages_and_timings(capsys, tmp_path):
     beam = logging.getLogger("apache_beam")
     for debug, level in ((("--debug",), logging.NOTSET), ((), logging.CRITICAL)):
         beam.setLevel(logging.NOTSET)
-        assert run(capsys, *arguments, "--rebuild", *debug)[0] == 0
+        assert tamiz(capsys, *arguments, "--rebuild", *debug)[0] == 0
         assert beam.level == level
-    assert run(capsys, "recipes", "--debug")[2].startswith("debug: ")
+    assert tamiz(capsys, "recipes", "--debug")[2].startswith("debug: ")
 
 
 def test_generate_without_a_text_and_without_standard_input(capsys, monkeypatch, tmp_path):
     pytest.importorskip("torch")
     monkeypatch.setattr("sys.stdin", None)
-    code, _, error = run(capsys, "generate", str(tmp_path))
+    code, _, error = tamiz(capsys, "generate", str(tmp_path))
     assert (code, error.count("\n")) == (2, 1)
     assert "there is no TEXT, and standard input is closed" in error

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from corpora import checksum
-from tamiz.cli import main
+from tests.command import exit_code, tamiz
 from tests.conftest import DEMO
 from tests.make_scores import Scored, write_scored
 
@@ -27,12 +27,6 @@ extra_ids = 0
 """
 
 
-def tamiz(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str]:
-    with pytest.raises(SystemExit) as stopped:
-        main([str(argument) for argument in arguments])
-    return stopped.value.code, capsys.readouterr().err
-
-
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """scores/ and sampled/ of some documents, and run/, which trained a byte tokenizer."""
@@ -45,9 +39,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         [*sample, "--out", str(home / "sampled")],
         ["run", str(home / "own.toml"), "--out", str(home / "run")],
     ):
-        with pytest.raises(SystemExit) as stopped:
-            main(command)
-        assert stopped.value.code == 0
+        assert exit_code(*command) == 0
     return home
 
 
@@ -79,7 +71,7 @@ def edit(path: Path, keys: tuple[str | int, ...], value: Any) -> None:
 def test_of_a_tokenizer_in_a_run(home, tmp_path, capsys, keys, value, named):
     shutil.copytree(home / "run", tmp_path / "run")
     edit(tmp_path / "run" / "tokenizer" / "manifest.json", keys, value)
-    code, error = tamiz(capsys, "run", tmp_path / "run")
+    code, _, error = tamiz(capsys, "run", tmp_path / "run")
     assert code == 1
     assert error.startswith(f"error: {tmp_path}/run/tokenizer/manifest.json is damaged (")
     assert named in error
@@ -101,7 +93,7 @@ def test_of_a_sample(home, tmp_path, capsys, keys, value, named):
     for name in ("scores", "sampled"):
         shutil.copytree(home / name, tmp_path / name)
     edit(tmp_path / "sampled" / "manifest.json", keys, value)
-    code, error = tamiz(capsys, "report", tmp_path / "sampled", "--scores", tmp_path / "scores")
+    code, _, error = tamiz(capsys, "report", tmp_path / "sampled", "--scores", tmp_path / "scores")
     assert code == 1
     assert f"{tmp_path}/sampled/manifest.json is damaged (" in error
     assert named in error
@@ -122,6 +114,6 @@ def test_any_change_is_told_without_a_word_of_python(home, tmp_path, capsys, tar
     del content["checksum"]
     edit(tmp_path / target, drawn.choice(places(content)), drawn.choice([..., *WRONG]))
     for command in (["verify", tmp_path], ["run", tmp_path / "run"]):
-        code, error = tamiz(capsys, *command)
+        code, _, error = tamiz(capsys, *command)
         assert code in (0, 1, 2)
         assert not [word for word in RAW if word in error], error

@@ -20,13 +20,15 @@ import pytest
 from corpora.annotations.annotator import ANNOTATORS
 from corpora.choices import Choices, load_extensions
 from corpora.documents.formats import FORMATS
+from corpora.documents.formats.fields import TIMESTAMPS, URLS
 from corpora.errors import BadArgument
 from corpora.sampling.methods import METHODS
 from corpora.tokens.objectives import OBJECTIVES
 from docs.site_pages import module_page, on_page_markdown, with_blocks
-from tamiz.cli import cli, main, spread
+from tamiz.cli import cli, spread
 from tamiz.stages import STAGES
 from tamiz.trainer.families import FAMILIES
+from tests.command import exit_code
 from tests.conftest import ROOT
 from tests.outsider import EXTENDING
 
@@ -71,9 +73,8 @@ def blocks(page: Path, *languages: str) -> list[str]:
 def after_demo(tmp_path_factory) -> Path:
     """A folder in which `make demo` has run, up to the shards."""
     folder = tmp_path_factory.mktemp("docs")
-    with contextlib.chdir(folder), pytest.raises(SystemExit) as ended:
-        main(["run", "t5-spanish-efficient-tiny", "--demo", "--out", "demo", "--until", "shards"])
-    assert ended.value.code == 0
+    with contextlib.chdir(folder):
+        assert exit_code("run", "t5-spanish-efficient-tiny", "--demo", "--out", "demo", "--until", "shards") == 0
     return folder
 
 
@@ -253,6 +254,18 @@ def test_the_page_on_extending_lists_every_registry_and_its_choices():
         row = listed[f"`{name}`"]
         assert names([row["built in"]]) == sorted(registry.names())
         assert getattr(import_module(row["module"].strip("`")), name) is registry
+
+
+def test_methods_have_the_flags_that_the_page_says():
+    listed = {row["`--method`"].strip("`"): row for row in rows(ROOT / "docs" / "sampling.md") if "`--method`" in row}
+    for name in METHODS.names():
+        assert names([listed[name]["parameters"]]) == sorted(flag.name for flag in METHODS.get(name).flags)
+
+
+def test_columns_are_looked_for_under_the_names_that_the_page_says():
+    listed = {row["key in a recipe"]: row for row in rows(ROOT / "docs" / "documents.md") if "key in a recipe" in row}
+    for key, looked_for in (("`url_column`", URLS), ("`timestamp_column`", TIMESTAMPS)):
+        assert tuple(re.findall(r"`([^`]+)`", listed[key]["meaning"])) == looked_for
 
 
 def test_formats_have_the_extensions_that_the_page_says():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import pickle
 import re
 import shutil
@@ -33,11 +32,6 @@ from tokenizer_train.settings import TokenizerSettings
 from tokenizer_train.train import train_tokenizer
 
 SPACES = re.compile("[ \n]")
-
-
-@pytest.fixture(scope="module")
-def texts(demo) -> list[str]:
-    return [json.loads(line)["text"] for line in (demo / "documents.jsonl").read_bytes().splitlines()]
 
 
 @pytest.fixture(scope="module")

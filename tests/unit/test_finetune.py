@@ -70,7 +70,7 @@ def test_another_family_is_refused(tmp_path):
 
 
 def test_the_help_shows_defaults(capsys):
-    with pytest.raises(SystemExit, match="0"):
+    with pytest.raises(SystemExit, match=r"^0$"):
         finetune.main(["--help"], documents="demo.jsonl")
     said = " ".join(capsys.readouterr().out.split())
     assert said.startswith("usage: python -m tamiz.finetune")

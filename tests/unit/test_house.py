@@ -10,6 +10,7 @@ import time
 import tomllib
 from collections.abc import Iterator
 from importlib import import_module
+from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 
@@ -114,6 +115,13 @@ def _functions(path: Path) -> Iterator[tuple[str, int, bool]]:
             yield node.name, lines, not decorators.isdisjoint({"kernel", "uncounted", "inlined"})
 
 
+def test_make_test_runs_every_folder_of_tests():
+    """It names them, to run some beside others."""
+    run = re.findall(r"^(?:ENGINES|UNIT) \?= (.+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    folders = {path.parent.relative_to(ROOT).as_posix() for path in (ROOT / "tests").rglob("test_*.py")}
+    assert sorted(" ".join(run).split()) == sorted(folders)
+
+
 def test_functions_are_short():
     long = {
         f"{path.relative_to(ROOT)}: {name}"
@@ -126,11 +134,9 @@ def test_functions_are_short():
 
 @pytest.mark.parametrize("module", PUBLIC)
 def test_public_names_are_there(module):
-    for name in PUBLIC[module]:
-        try:
-            getattr(import_module(module), name)
-        except AttributeError:  # a submodule, as `from package import name` imports it
-            import_module(f"{module}.{name}")
+    """As `from module import name` finds them: an attribute, or else a submodule."""
+    there = import_module(module)
+    assert [n for n in PUBLIC[module] if not hasattr(there, n) and find_spec(f"{module}.{n}") is None] == []
 
 
 def test_every_exported_name_is_there():

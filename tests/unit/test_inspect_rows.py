@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
@@ -27,7 +26,7 @@ from corpora.tokens.readable import Chunk, Reader, Segment, Vocabulary, reassemb
 from corpora.tokens.row_views import Row
 from corpora.tokens.shards import read_rows
 from pipelines.settings import RunnerSettings
-from tamiz.cli import main
+from tests.command import tamiz
 from tests.make_shards import make_shards
 from tests.make_tokenizers import KINDS, make_tokenizer
 
@@ -41,11 +40,6 @@ def shown(segments: list[Segment]) -> str:
 
 def plain(segments: list[Segment]) -> str:
     return "".join(s.text for s in segments if s.kind != "joint")
-
-
-@pytest.fixture(scope="module")
-def texts(demo) -> list[str]:
-    return [json.loads(line)["text"] for line in (demo / "documents.jsonl").read_bytes().splitlines()]
 
 
 @pytest.fixture(scope="module")
@@ -244,10 +238,7 @@ def test_only_the_row_s_own_part_is_read(tmp_path):
 
 
 def inspect(capsys, *arguments: object) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as stopped:
-        main(["shards", "inspect", *map(str, arguments)])
-    captured = capsys.readouterr()
-    return int(stopped.value.code or 0), captured.out, captured.err
+    return tamiz(capsys, "shards", "inspect", *arguments)
 
 
 def test_byt5_shards_from_the_command_line(demo, tmp_path, capsys):

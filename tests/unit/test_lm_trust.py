@@ -16,9 +16,9 @@ from corpora.errors import BadArgument, DamagedFile
 from corpora.perplexity.lm_files import resolve_lm
 from corpora.perplexity.lm_manifest import check_trusted, recorded_sha256
 from corpora.perplexity.routing import LmChoice
-from tamiz.cli import main
 from tamiz.recipes.load import load
 from tamiz.stages.lm import foreign_lm
+from tests.command import tamiz
 
 ROOT = Path(__file__).parents[2]
 FILES = {p.stem: p for p in sorted((ROOT / "tests" / "golden" / "kenlm").iterdir())}
@@ -113,10 +113,8 @@ def test_the_command_says_how_to_trust(copied: Path, tmp_path: Path, capsys: pyt
         tmp_path / "out",
     ]
     for more, code in (([], 2), (["--trust-lm"], 0), ([], 0)):
-        with pytest.raises(SystemExit) as stopped:
-            main([str(a) for a in [*arguments, *more]])
-        error = capsys.readouterr().err
-        assert stopped.value.code == code
+        ended, _, error = tamiz(capsys, *arguments, *more)
+        assert ended == code
         assert ("--trust-lm" in error) == (code == 2)
 
 

@@ -9,17 +9,11 @@ import pytest
 
 from corpora import manifest
 from corpora.verify import verify
-from tamiz.cli import main
 from tamiz.console import progress, warn
 from tamiz.log import log, without_secrets
+from tests.command import exit_code
 
 SECRET = "hf_aBcDeFgHiJkLmNoP"
-
-
-def run(*arguments: str) -> int:
-    with pytest.raises(SystemExit) as stopped:
-        main(arguments)
-    return stopped.value.code
 
 
 def events(path: Path) -> list[dict]:
@@ -35,7 +29,7 @@ def corpus(folder: Path) -> str:
 
 def tokenizer(folder: Path, *more: str) -> int:
     kind = ("--kind", "bpe", "--vocab-size", "295", "--sample", "100", "--max-rejected", "0.5")
-    return run("tokenizer", "train", "--input", corpus(folder), *kind, "--out", str(folder / "out"), *more)
+    return exit_code("tokenizer", "train", "--input", corpus(folder), *kind, "--out", str(folder / "out"), *more)
 
 
 def test_a_command_appends_what_it_did(tmp_path):
@@ -85,7 +79,7 @@ def test_an_unexpected_error_says_where(tmp_path, monkeypatch, capsys):
 def test_a_language_model_has_its_log_beside_it(tmp_path):
     out = tmp_path / "lm" / "es.bin"
     arguments = ("lm", "train", "--input", corpus(tmp_path), "--words", "--order", "2", "--out", str(out))
-    assert run(*arguments, "--max-rejected", "0.5") == 0
+    assert exit_code(*arguments, "--max-rejected", "0.5") == 0
     assert [event["event"] for event in events(out.with_suffix(".log.jsonl"))] == ["start", "finished", "end"]
     assert verify(out.parent)[1] == []
 

@@ -16,9 +16,9 @@ from corpora.sampling.quartiles import QuartileCounts, count_quartiles, flat_war
 from corpora.sampling.sources import OTHERS, SourceCounts
 from pipelines.sample import sample
 from pipelines.settings import RunnerSettings
-from tamiz.cli import main
 from tamiz.stages.common import Context
 from tamiz.stages.sample import sample_stage
+from tests.command import tamiz
 from tests.make_scores import Scored, write_scored
 
 URLS = {
@@ -125,10 +125,9 @@ def test_bertins_step_at_its_last_boundary():
 
 @pytest.mark.parametrize("method", ["gaussian", "stepwise", "random"])
 def test_the_command_asks_for_an_amount_before_any_work(capsys, method):
-    with pytest.raises(SystemExit) as stopped:
-        main(("sample", "--input", "x", "--scores", "y", "--out", "z", "--method", method))
-    assert stopped.value.code == 2
-    assert "--keep SHARE, --keep-documents N or --factor F" in capsys.readouterr().err
+    code, _, error = tamiz(capsys, "sample", "--input", "x", "--scores", "y", "--out", "z", "--method", method)
+    assert code == 2
+    assert "--keep SHARE, --keep-documents N or --factor F" in error
 
 
 def test_the_default_width_filters_and_has_one_fingerprint():

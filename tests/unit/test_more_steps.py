@@ -8,9 +8,9 @@ import shutil
 import pytest
 
 from corpora import files, manifest
-from tamiz.cli import main
 from tamiz.trainer import checkpoint
 from tamiz.verify import verify
+from tests.command import exit_code
 from tests.make_shards import make_shards, make_tokenizer
 from tests.unit.test_trainer_signals import MODEL
 
@@ -36,9 +36,7 @@ def six(home, tmp_path_factory):
 
 def train(home, model, out, steps, *more):
     told = ["train", "--shards", home / "shards", "--model", home / f"{model}.toml", "--out", out, "--steps", steps]
-    with pytest.raises(SystemExit) as stopped:
-        main([str(value) for value in (*told, *more)])
-    return stopped.value.code
+    return exit_code(*told, *more)
 
 
 def test_more_steps_continue_with_the_bytes_of_a_longer_run(home, six, tmp_path, capsys):

@@ -23,6 +23,7 @@ from corpora.documents.items import work_items
 from corpora.documents.reading import read_batches, read_texts
 from corpora.documents.sources import DocumentSource
 from corpora.errors import BadArgument
+from tests.warc import warc_record
 
 Compress = Callable[[bytes], bytes]
 COMPRESSIONS: dict[str, Compress] = {
@@ -267,17 +268,11 @@ def test_bad_rows_of_csv(tmp_path: Path) -> None:
     assert "truncated gzip" in str(end.damage)
 
 
-def warc(kind: str, body: bytes, **headers: str) -> bytes:
-    lines = [f"WARC-Type: {kind}", *(f"{name.replace('_', '-')}: {value}" for name, value in headers.items())]
-    lines.append(f"Content-Length: {len(body)}")
-    return b"WARC/1.0\r\n" + "".join(f"{line}\r\n" for line in lines).encode() + b"\r\n" + body + b"\r\n\r\n"
-
-
 def wet() -> list[bytes]:
-    records = [warc("warcinfo", b"Software-Info: x\r\nhostname: y\r\n")]
+    records = [warc_record("warcinfo", b"Software-Info: x\r\nhostname: y\r\n")]
     for text, url, date, label in zip(TEXTS, URLS, DATES, LABELS, strict=True):
         records.append(
-            warc(
+            warc_record(
                 "conversion", text.encode() + b"\n", WARC_Target_URI=url, WARC_Date=date,
                 WARC_Identified_Content_Language=f"{label},eng",
             )
@@ -309,7 +304,9 @@ def test_damaged_texts_of_common_crawl(tmp_path: Path) -> None:
         path.write_bytes(data)
         *found, end = read(path)
         assert (texts_of(found), told in str(end.damage)) == (TEXTS[:number], True), (told, end.damage)
-    path.write_bytes(warc("conversion", b"\xff") + warc("conversion", b"") + warc("conversion", b"uno"))
+    path.write_bytes(
+        warc_record("conversion", b"\xff") + warc_record("conversion", b"") + warc_record("conversion", b"uno")
+    )
     (found,) = read(path)
     assert (found.texts, found.urls) == (["uno"], [None])
     assert [r.reason for r in found.rejected] == ["invalid UTF-8: byte 0 of the record", "text empty"]

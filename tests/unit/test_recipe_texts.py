@@ -12,11 +12,11 @@ from msgspec import structs
 
 from corpora.choices import Choices
 from corpora.errors import BadArgument
-from tamiz.cli import main
 from tamiz.recipes.describe import documentation, json_schema, page
 from tamiz.recipes.load import HOME, load
 from tamiz.recipes.write import as_toml
 from tamiz.stages import ordered
+from tests.command import tamiz
 from tests.conftest import ROOT
 
 T5 = "t5-spanish-efficient-tiny"
@@ -97,9 +97,9 @@ def test_a_folder_and_a_file_of_a_run_are_shown(tmp_path, capsys):
     saved.write_bytes(msgspec.json.encode(recipe.asdict()))
     for name in (saved.parent, saved):
         assert load(str(name)) == recipe  # its sources, too
-        with pytest.raises(SystemExit, match="0"):
-            main(["recipes", "show", str(name), "--set", "train.seed=5"])
-        printed = tomllib.loads(capsys.readouterr().out)
+        code, shown, _ = tamiz(capsys, "recipes", "show", name, "--set", "train.seed=5")
+        assert code == 0
+        printed = tomllib.loads(shown)
         assert (printed["train"]["steps"], printed["train"]["seed"]) == (7, 5)
     with pytest.raises(BadArgument, match="--demo is a variant of bundled recipes"):
         load(str(saved), demo=True)

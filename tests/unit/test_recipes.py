@@ -9,9 +9,9 @@ import pytest
 from corpora.choices import Choices
 from corpora.config import Config
 from corpora.errors import BadArgument
-from tamiz.cli import main
 from tamiz.recipes.load import HOME, load, names, patterns, read, variants
 from tamiz.stages import Plan, Section, ordered
+from tests.command import tamiz
 
 T5 = "t5-spanish-efficient-tiny"
 
@@ -241,12 +241,10 @@ def test_a_registry_of_choices_can_be_a_section():
 @pytest.mark.parametrize("flags", [(), ("--demo",)])
 def test_a_recipe_that_is_shown_is_a_recipe(name, flags, tmp_path, capsys):
     """What `recipes show` prints can be saved, loaded and run; numbers that a recipe leaves open say so."""
-    with pytest.raises(SystemExit) as ended:
-        main(["recipes", "show", name, *flags])
-    shown = capsys.readouterr().out
+    code, shown, _ = tamiz(capsys, "recipes", "show", name, *flags)
     (tmp_path / "own.toml").write_text(shown)
     plain, own = load(name, demo=bool(flags)).asdict(), load(str(tmp_path / "own.toml")).asdict()
-    assert (ended.value.code, plain.pop("sources"), own.pop("sources")) == (
+    assert (code, plain.pop("sources"), own.pop("sources")) == (
         0,
         load(name, demo=bool(flags)).sources,
         {},

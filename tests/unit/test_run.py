@@ -11,10 +11,10 @@ import pytest
 from corpora.documents.items import work_items
 from corpora.errors import BadArgument, StaleOutput, TamizError
 from tamiz import before
-from tamiz.cli import main
 from tamiz.recipes.load import load
 from tamiz.run import Run
 from tamiz.stages import Context, Plan, ordered
+from tests.command import tamiz
 from tests.conftest import DEMO
 
 T5 = "t5-spanish-efficient-tiny"
@@ -36,39 +36,32 @@ def own(tmp_path: Path) -> Path:
     return path
 
 
-def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as stopped:
-        main([str(argument) for argument in arguments])
-    captured = capsys.readouterr()
-    return stopped.value.code, captured.out, captured.err
-
-
 def test_a_run_continues_by_its_folder(own, tmp_path, capsys):
     out = tmp_path / "runs" / "short"
-    assert run(capsys, "run", own, "--set", "title=Bytes", "--out", out)[0] == 0
+    assert tamiz(capsys, "run", own, "--set", "title=Bytes", "--out", out)[0] == 0
     saved = (out / "recipe.json").read_bytes()
     own.unlink()
     for again in (out, out / "recipe.json"):
-        code, said, _ = run(capsys, "run", again)
+        code, said, _ = tamiz(capsys, "run", again)
         assert (code, (out / "recipe.json").read_bytes()) == (0, saved)
         assert "already finished" in said
         assert f"Bytes: {out}" in " ".join(said.split())
-    code, _, error = run(capsys, "run", out, "--set", "tokenizer.extra_ids=5", "--set", "tokenizer.vocab_size=264")
+    code, _, error = tamiz(capsys, "run", out, "--set", "tokenizer.extra_ids=5", "--set", "tokenizer.vocab_size=264")
     assert (code, "extra_ids: 0 -> 5" in error) == (1, True)
-    assert run(capsys, "run", out, "--until", "train")[0] == 2
-    assert f"`tamiz run {out}` continues the run there" in run(capsys, "run", "--out", out)[2]
+    assert tamiz(capsys, "run", out, "--until", "train")[0] == 2
+    assert f"`tamiz run {out}` continues the run there" in tamiz(capsys, "run", "--out", out)[2]
 
 
 def test_other_settings_than_last_time_are_told_at_once(own, tmp_path, capsys):
     out = tmp_path / "run"
-    assert run(capsys, "run", own, "--set", "title=Bytes", "--set", "language=es", "--out", out)[0] == 0
-    said = run(capsys, "run", own, "--out", out)[1]
+    assert tamiz(capsys, "run", own, "--set", "title=Bytes", "--set", "language=es", "--out", out)[0] == 0
+    said = tamiz(capsys, "run", own, "--out", out)[1]
     assert "documents.input" not in said
     assert f'{out} was run before with title = "Bytes", language = "es": `tamiz run {out}` repeats that' in said
-    assert "was run before" not in run(capsys, "run", own, "--out", out)[1]
+    assert "was run before" not in tamiz(capsys, "run", own, "--out", out)[1]
     changed = f'documents.input=["{DEMO / "clean.jsonl"}"]'  # a list is a list, also after JSON
-    assert run(capsys, "run", own, "--out", out, "--set", changed)[0] == 0
-    assert "was run before" not in run(capsys, "run", own, "--out", out, "--set", changed)[1]
+    assert tamiz(capsys, "run", own, "--out", out, "--set", changed)[0] == 0
+    assert "was run before" not in tamiz(capsys, "run", own, "--out", out, "--set", changed)[1]
 
 
 def test_a_folder_of_another_recipe_is_refused_with_one_advice(own, tmp_path):

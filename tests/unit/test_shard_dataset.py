@@ -281,14 +281,6 @@ def test_a_file_cut_short_meanwhile_is_named(tmp_path):
         next(batches)
 
 
-def test_it_shows_what_it_reads_and_how_long_an_epoch_is(tmp_path):
-    made = make_shards(tmp_path / "s", rows={"train": 103})
-    dataset = ShardDataset(made, batch_size=10, seed=3, rank=1, world_size=2)
-    assert len(dataset) == dataset.steps_per_epoch == 10
-    told = f"{str(made)!r}, 'train', batch_size=10, seed=3, rank=1, world_size=2"
-    assert repr(dataset) == f"ShardDataset({told}): 103 rows, 10 steps per epoch"
-
-
 @pytest.mark.parametrize("dispatch", [True, False])
 def test_rows_that_would_be_shared_out_twice_are_refused(shards, dispatch):
     accelerate = pytest.importorskip("accelerate", reason="accelerate is not installed")

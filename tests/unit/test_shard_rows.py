@@ -89,9 +89,10 @@ def test_a_folder_is_opened_once_for_all_its_splits(tmp_path):
         opened.split("test")
 
 
-def test_it_shows_what_it_reads_and_how_long_an_epoch_is(tmp_path):
+@pytest.mark.parametrize("reader", [ShardRows, ShardDataset])
+def test_it_shows_what_it_reads_and_how_long_an_epoch_is(tmp_path, reader):
     made = make_shards(tmp_path / "s", rows={"train": 103})
-    dataset = ShardRows(made, batch_size=10, seed=3, rank=1, world_size=2)
+    dataset = reader(made, batch_size=10, seed=3, rank=1, world_size=2)
     assert len(dataset) == dataset.steps_per_epoch == 10
     told = f"{str(made)!r}, 'train', batch_size=10, seed=3, rank=1, world_size=2"
-    assert repr(dataset) == f"ShardRows({told}): 103 rows, 10 steps per epoch"
+    assert repr(dataset) == f"{reader.__name__}({told}): 103 rows, 10 steps per epoch"

@@ -23,8 +23,8 @@ from corpora.verify import verify
 from pipelines.sample import sample
 from pipelines.settings import RunnerSettings
 from tamiz.calibrate import calibrate
-from tamiz.cli import main
 from tamiz.report.page import write_report
+from tests.command import tamiz
 from tests.make_scores import Scored, write_scored
 
 
@@ -75,14 +75,12 @@ def test_quartiles_by_the_address_of_documents(by, scored):
 
 def test_the_command_shows_the_sources_and_warns(scored, capsys):
     patterns, scores = scored
-    with pytest.raises(SystemExit) as ended:
-        main(("calibrate", str(scores), "--source-by", "host", "--input", patterns[0]))
-    assert ended.value.code == 0
-    said = capsys.readouterr()
-    assert "Sources by host: 361 scored documents" in said.out
-    assert "verso.invalid" in said.out
-    assert "keep 0.125: of the source verso.invalid (60 documents), 0.00% are expected to be kept" in said.err
-    assert "prosa.invalid" not in said.err
+    code, out, error = tamiz(capsys, "calibrate", scores, "--source-by", "host", "--input", patterns[0])
+    assert code == 0
+    assert "Sources by host: 361 scored documents" in out
+    assert "verso.invalid" in out
+    assert "keep 0.125: of the source verso.invalid (60 documents), 0.00% are expected to be kept" in error
+    assert "prosa.invalid" not in error
 
 
 def test_sources_by_file_need_no_documents(scored):
@@ -101,10 +99,9 @@ def test_sources_by_file_need_no_documents(scored):
     ],
 )
 def test_what_is_missing_is_said(arguments, message, scored, capsys):
-    with pytest.raises(SystemExit) as stopped:
-        main(("calibrate", str(scored[1]), *arguments))
-    assert stopped.value.code == 2
-    assert message in capsys.readouterr().err
+    code, _, error = tamiz(capsys, "calibrate", scored[1], *arguments)
+    assert code == 2
+    assert message in error
 
 
 def test_documents_that_were_not_scored_are_refused(scored, tmp_path):

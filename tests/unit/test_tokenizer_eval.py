@@ -45,11 +45,6 @@ PREFIXES = {"byte_level": " ", "no_prefix": " "}
 
 
 @pytest.fixture(scope="session")
-def texts(demo) -> list[str]:
-    return [json.loads(line)["text"] for line in (demo / "documents.jsonl").read_bytes().splitlines()]
-
-
-@pytest.fixture(scope="session")
 def made(texts, tmp_path_factory) -> dict[str, str]:
     folder = tmp_path_factory.mktemp("tokenizers")
     return {kind: make_tokenizer(kind, texts, folder / kind) for kind in KINDS}

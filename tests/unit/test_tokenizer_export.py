@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -15,11 +14,6 @@ from tokenizer_train.settings import TokenizerSettings
 from tokenizer_train.train import train_tokenizer
 
 SETTINGS = TokenizerSettings(vocab_size=800, extra_ids=100)
-
-
-@pytest.fixture(scope="module")
-def texts(demo) -> list[str]:
-    return [json.loads(line)["text"] for line in (demo / "documents.jsonl").read_bytes().splitlines()]
 
 
 @pytest.fixture(scope="module")

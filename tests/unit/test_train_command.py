@@ -7,10 +7,10 @@ import json
 import pytest
 
 from corpora.errors import BadArgument
-from tamiz.cli import main
 from tamiz.recipes.load import load
 from tamiz.trainer.families.llama import Llama
 from tamiz.trainer.families.t5 import T5
+from tests.command import tamiz
 from tests.make_shards import VOCAB_SIZE, make_shards, make_tokenizer
 
 RECIPE = "t5-spanish-efficient-tiny"
@@ -33,13 +33,6 @@ num_threads = 1
 """
 
 
-def run(capsys, *arguments):
-    with pytest.raises(SystemExit) as stopped:
-        main(list(map(str, arguments)))
-    captured = capsys.readouterr()
-    return stopped.value.code, captured.out, captured.err
-
-
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
     folder = tmp_path_factory.mktemp("home")
@@ -49,7 +42,7 @@ def home(tmp_path_factory):
 
 
 def train(capsys, home, model, out, *more):
-    return run(capsys, "train", "--shards", home / "shards", "--model", model, "--out", home / out, *more)
+    return tamiz(capsys, "train", "--shards", home / "shards", "--model", model, "--out", home / out, *more)
 
 
 def test_steps_replace_those_of_the_file(capsys, home):
@@ -143,7 +136,7 @@ def test_a_recipe_of_another_family(tmp_path):
 def test_generate_fills_every_span(capsys, home):
     assert train(capsys, home, home / "m.toml", "filler")[0] == 0
     text = "palabra0  <extra_id_0> palabra1 <extra_id_1>"
-    code, out, _ = run(capsys, "generate", home / "filler", text, "--max-new-tokens", 3)
+    code, out, _ = tamiz(capsys, "generate", home / "filler", text, "--max-new-tokens", 3)
     assert code == 0
     before, between = "palabra0  ", " palabra1 "
     assert out.startswith(before)
@@ -151,7 +144,7 @@ def test_generate_fills_every_span(capsys, home):
     assert 1 <= len(first.split()) <= 3
     assert 1 <= len(second.split()) <= 3
     assert "extra_id" not in out
-    assert run(capsys, "generate", home / "filler", text, "--max-new-tokens", 3)[1] == out
+    assert tamiz(capsys, "generate", home / "filler", text, "--max-new-tokens", 3)[1] == out
 
 
 @pytest.mark.parametrize(
@@ -169,18 +162,18 @@ def test_generate_fills_every_span(capsys, home):
 def test_a_text_that_cannot_be_filled_is_refused(capsys, home, text, message):
     if not (home / "filler").exists():
         train(capsys, home, home / "m.toml", "filler")
-    code, out, error = run(capsys, "generate", home / "filler", text)
+    code, out, error = tamiz(capsys, "generate", home / "filler", text)
     assert (code, out, len(error.strip().splitlines())) == (2, "", 1)
     assert message in error
 
 
 def test_a_folder_without_a_model_is_refused(capsys, tmp_path):
-    code, _, error = run(capsys, "generate", tmp_path, "x")
+    code, _, error = tamiz(capsys, "generate", tmp_path, "x")
     assert (code, f"{tmp_path} has no trained model" in error) == (2, True)
-    code, _, error = run(capsys, "generate", tmp_path / "none", "hola")
+    code, _, error = tamiz(capsys, "generate", tmp_path / "none", "hola")
     assert (code, f"{tmp_path}/none is not a folder: name the folder" in error) == (2, True)
     (tmp_path / "config.json").write_text('{"model_type": "bert"}')
-    code, _, error = run(capsys, "generate", tmp_path, "x")
+    code, _, error = tamiz(capsys, "generate", tmp_path, "x")
     assert (code, "has model_type 'bert', which no family has; known model types: t5, llama" in error) == (2, True)
     (tmp_path / "config.json").write_text("{")
-    assert run(capsys, "generate", tmp_path, "x")[0] == 1
+    assert tamiz(capsys, "generate", tmp_path, "x")[0] == 1

@@ -13,11 +13,11 @@ import msgspec
 import pytest
 
 from corpora import files
-from tamiz.cli import main
 from tamiz.commands.train import _settings
 from tamiz.trainer import checkpoint
 from tamiz.trainer.signals import Stopped, StopSignals
 from tamiz.trainer.train import train
+from tests.command import exit_code
 from tests.conftest import ROOT
 from tests.make_shards import VOCAB_SIZE, make_shards, make_tokenizer
 
@@ -70,8 +70,7 @@ def start(home: Path, out: str, *more: object) -> subprocess.Popen[str]:
 
 @pytest.fixture(scope="module")
 def whole(home):
-    with pytest.raises(SystemExit, match="0"):
-        main(arguments(home, "whole"))
+    assert exit_code(*arguments(home, "whole")) == 0
     return files.sha256(home / "whole/model.safetensors")
 
 
@@ -91,8 +90,7 @@ def test_a_signal_saves_the_step_and_the_same_command_continues(home, whole, nam
         "stopping: this step is finished and saved first; a second signal (^C) stops at once",
         f"error: stopped; kept: step {step} of 100; the same command continues",
     ]
-    with pytest.raises(SystemExit, match="0"):
-        main(arguments(home, name))
+    assert exit_code(*arguments(home, name)) == 0
     assert files.sha256(home / name / "model.safetensors") == whole
 
 

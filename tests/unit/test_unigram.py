@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 
 import pytest
@@ -27,11 +26,6 @@ from tokenizer_train.train import train_tokenizer
 from tokenizer_train.unigram import SENTENCE_CHARACTERS, sentences, train_unigram
 
 SMALL = TokenizerSettings(vocab_size=400, extra_ids=20)
-
-
-@pytest.fixture(scope="module")
-def texts(demo) -> list[str]:
-    return [json.loads(line)["text"] for line in (demo / "documents.jsonl").read_bytes().splitlines()]
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 from collections import Counter
 from itertools import islice
@@ -31,11 +30,6 @@ ADVERSARIAL = [
     "a" * (LONGEST_WORD - 1) + "é",
     " ".join(f"w{n}" for n in range(20_000)),  # more than the table has room for at first
 ]
-
-
-@pytest.fixture(scope="module")
-def texts(demo) -> list[str]:
-    return [json.loads(line)["text"] for line in (demo / "documents.jsonl").read_bytes().splitlines()]
 
 
 def counted(texts: list[str], keep_spaces: bool, batch: int = 1 << 20) -> WordTable:
