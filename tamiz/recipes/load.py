@@ -18,15 +18,13 @@ from tamiz.log import HIDDEN
 from tamiz.recipes.merge import merged
 from tamiz.recipes.overrides import Override
 from tamiz.recipes.problems import fields_of, nearest, of_section, of_table, shown
-from tamiz.recipes.schema import DEMO, Recipe, Section, patterns
+from tamiz.recipes.schema import DEMO, DESCRIBED, SAVED, Recipe, Section, patterns
 from tamiz.stages import Stage, ordered
 
 __all__ = ["DEMO", "HOME", "load", "names", "parse", "patterns", "read"]
 
 HOME = Path(__file__).parent
-SAVED = "recipe.json"
 DEMO_VARIANT = "demo"
-DESCRIBED = ("name", "title", "language", "licence", "reference")
 
 
 class Header(Config, frozen=True, kw_only=True):

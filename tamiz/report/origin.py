@@ -15,6 +15,7 @@ from corpora.errors import DamagedFile
 from corpora.manifest import InputIdentity, Manifest
 from tamiz.console import size
 from tamiz.log import without_secrets
+from tamiz.recipes.schema import DESCRIBED
 from tamiz.report.folders import Scored
 from tamiz.report.html import checksum, code, escaped, folded, low, pairs, table
 from tamiz.report.runlog import Logged, last_command
@@ -24,7 +25,7 @@ from tamiz.stages.sample import kernel_text
 LOW = 0.01  # shares of kept documents below this are marked
 FEW = 50  # documents; shares of fewer are not marked
 MOST_GROUPS = 60
-_HEADER = ("name", "title", "language", "licence", "reference", "sources")  # keys of a recipe that are no settings
+_HEADER = (*DESCRIBED, "sources")  # keys of a recipe that are no settings
 
 _AMOUNTS = {"keep": "kept share, asked for", "keep_documents": "documents to keep", "factor": "factor"}
 

@@ -64,11 +64,12 @@ def test_other_settings_than_last_time_are_told_at_once(own, tmp_path, capsys):
     assert run(capsys, "run", own, "--set", "title=Bytes", "--set", "language=es", "--out", out)[0] == 0
     said = run(capsys, "run", own, "--out", out)[1]
     assert "documents.input" not in said
-    assert f'{out} was run before with title = "Bytes", language = "es": `tamiz run {out}` repeats that' in said
-    assert "was run before" not in run(capsys, "run", own, "--out", out)[1]
+    changed = 'language: "es" -> ""; title: "Bytes" -> "own"'
+    assert f"{out} was last run with another recipe ({changed}): `tamiz run {out}` repeats that run" in said
+    assert "was last run" not in run(capsys, "run", own, "--out", out)[1]
     changed = f'documents.input=["{DEMO / "clean.jsonl"}"]'  # a list is a list, also after JSON
     assert run(capsys, "run", own, "--out", out, "--set", changed)[0] == 0
-    assert "was run before" not in run(capsys, "run", own, "--out", out, "--set", changed)[1]
+    assert "was last run" not in run(capsys, "run", own, "--out", out, "--set", changed)[1]
 
 
 def test_a_folder_of_another_recipe_is_refused_with_one_advice(own, tmp_path):
