@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from corpora.documents.item import WorkItem
 from corpora.errors import TamizError
 from corpora.files import is_local
+from corpora.machine import free_bytes
 from tamiz.console import count, size
 from tamiz.stages import Plan, Stage
 from tamiz.stages.common import Reading
@@ -33,7 +33,7 @@ def lines(plan: Plan, chosen: Sequence[Stage], items: Sequence[WorkItem]) -> Ite
 
 
 def described(items: Sequence[WorkItem]) -> str:
-    """`1,024 files, 1.0 TB, over the network from hf://datasets/allenai/c4`; sizes that aren't known are told."""
+    """`1,024 files, 1.0 TB to read, over the network from hf://datasets/allenai/c4`, and how to name other files."""
     read = Reading.of(items)
     total = [read.named]
     if read.bytes:
@@ -53,8 +53,7 @@ def _disk(out: Path, needed: int) -> Iterator[str]:
     needed = max(needed - _size_of(out), 0)
     if not needed:
         return
-    there = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
-    free = shutil.disk_usage(there).free
+    free = free_bytes(out)
     text = f"about {size(needed)} will be written to {out}, where {size(free)} are free"
     if needed > MARGIN * free:
         raise TamizError(f"{text}: choose an --out on another disk, or fewer documents")

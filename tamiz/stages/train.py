@@ -14,6 +14,7 @@ import msgspec
 from corpora import manifest
 from corpora.errors import BadArgument, StaleOutput
 from corpora.locks import locked
+from corpora.machine import available_cores
 from corpora.manifest import InputIdentity, MadeFrom, Manifest, State
 from tamiz.cards.model import CardFacts, model_card
 from tamiz.console import count, progress, say
@@ -216,7 +217,7 @@ def _sampled(plan: Plan) -> dict[str, str]:
 def _announces(plan: Plan) -> list[str]:
     train, shards = plan.recipe.train, plan.recipe.shards
     steps = f"{train.steps:,} steps of {train.batch_size:,} rows of {shards.sequence_length:,} ids"
-    cores = os.cpu_count() or 1
+    cores = available_cores()
     if cores <= train.num_threads or train.device == "cuda":
         return [steps]
     return [f"{steps}; on a CPU, {train.num_threads} of {cores} cores work (train.num_threads)"]

@@ -105,7 +105,7 @@ def lines(overrides: list[str], out: Path, input: Path) -> list[str]:
 
 
 def test_before_work_it_says_what_it_will_do(tmp_path, monkeypatch):
-    monkeypatch.setattr("os.cpu_count", lambda: 64)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: range(64))
     path = tmp_path / "a.jsonl"
     path.write_bytes(b'{"text": "uno"}\n' * 10**5)
     (tmp_path / "b.jsonl").write_bytes(b"")
