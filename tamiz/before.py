@@ -10,6 +10,7 @@ from corpora.errors import TamizError
 from corpora.files import is_local
 from corpora.machine import free_bytes
 from tamiz.console import count, size
+from tamiz.log import without_secret
 from tamiz.stages import Plan, Stage
 from tamiz.stages.common import Reading
 
@@ -42,9 +43,7 @@ def described(items: Sequence[WorkItem]) -> str:
         total.append(f"{count(read.unknown)} of unknown size")
     remote = next((item.path for item in items if not is_local(item.path)), None)
     if remote:
-        place = (
-            "/".join(remote.split("/")[:5]).rpartition("@")[2] if "@" in remote else "/".join(remote.split("/")[:5])
-        )
+        place = "/".join(without_secret(remote).split("/")[:5])
         total.append(f"over the network from {place} (--set documents.input=PATTERN names other files)")
     return ", ".join(total)
 

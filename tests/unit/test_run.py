@@ -144,3 +144,17 @@ def test_reading_over_the_network_is_told():
         "3 files, 1.0 TB to read, 1 of unknown size, over the network from hf://datasets/allenai/c4 "
         "(--set documents.input=PATTERN names other files)"
     )
+
+
+@pytest.mark.parametrize(
+    ("path", "place"),
+    [
+        ("hf://datasets/allenai/c4@refs/convert/parquet/es/0.parquet", "hf://datasets/allenai/c4@refs"),
+        ("ftp://me:pa55/w0/rd@host/folder/file.jsonl", "ftp://***@host/folder/file.jsonl"),
+        ("https://host/file.jsonl?token=pa55w0rd", "https://host/file.jsonl?token=***"),
+    ],
+)
+def test_the_place_of_remote_documents_has_no_secret(path, place):
+    item = work_items([str(DEMO / "clean.jsonl")])[0]
+    said = before.described([type(item)(**{**item.asdict(), "path": path})])
+    assert f"over the network from {place} (" in said
