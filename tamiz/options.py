@@ -137,11 +137,20 @@ def rebuild_option(function: F) -> F:
     )(function)  # fmt: skip
 
 
+def max_rejected_option(function: F) -> F:
+    return click.option(
+        "--max-rejected",
+        type=click.FloatRange(0, 1),
+        default=MAX_REJECTED,
+        show_default=True,
+        help="Exit with code 1 if a larger share of the rows is rejected.",
+    )(function)
+
+
 def pipeline_options(function: F) -> F:
     """Adds --workers, --runner, --rebuild and --max-rejected; the function takes them and the click context."""
     for option in (
-        click.option("--max-rejected", type=click.FloatRange(0, 1), default=MAX_REJECTED, show_default=True,
-                     help="Exit with code 1 if a larger share of the rows is rejected."),
+        max_rejected_option,
         click.option("--runner", default=DEFAULT_RUNNER, show_default=True,
                      help="A Beam runner; its flags are passed on."),
         click.option("--workers", type=click.IntRange(1, 1024), default=1, show_default=True,
