@@ -11,7 +11,6 @@ import msgspec
 from corpora import files, manifest
 from corpora.changes import differences
 from corpora.documents.item import WorkItem
-from corpora.documents.items import work_items
 from corpora.errors import BadArgument, DamagedFile, StaleOutput
 from corpora.locks import locked
 from corpora.manifest import MadeFrom
@@ -80,7 +79,7 @@ class Run:
 
     def _check_inputs(self, chosen: tuple[Stage, ...]) -> list[WorkItem]:
         """The documents' items. Raises errors for patterns that match no files, and for a missing network."""
-        items = work_items(self.plan.recipe.inputs) if any(stage.reads for stage in chosen) else []
+        items = self.plan.items(self.plan.recipe.inputs) if any(stage.reads for stage in chosen) else []
         for stage in chosen:
             if stage.before:
                 stage.before(self.plan)

@@ -250,7 +250,7 @@ def _run(plan: Plan, context: Context) -> StageReport:
 
 def _before(plan: Plan) -> None:
     if not plan.recipe.lm.file:
-        work_items(plan.recipe.lm.patterns)
+        plan.items(plan.recipe.lm.patterns)
 
 
 def _settle(recipe: Recipe) -> None:
@@ -263,7 +263,7 @@ def _announces(plan: Plan) -> list[str]:
     lm: LmSource = plan.recipe.lm
     if lm.file:
         return [f"{lm.file}, which exists"]
-    read = Reading.of(work_items(lm.patterns))
+    read = Reading.of(plan.items(lm.patterns))
     share = "" if lm.share == 1 else f"; {lm.share:.3g} of the documents are used"
     return [f"{read.named}, {size(read.bytes)} to read{share}"]
 
@@ -273,7 +273,7 @@ def _writes(plan: Plan, text_bytes: int) -> tuple[int, int]:
     lm: LmSource = plan.recipe.lm
     if lm.file:
         return 0, text_bytes
-    read = Reading.of(work_items(lm.patterns))
+    read = Reading.of(plan.items(lm.patterns))
     return int(read.text_bytes * lm.share * (7 if lm.prune is None else 3)), text_bytes
 
 

@@ -14,7 +14,7 @@ from tamiz import before
 from tamiz.cli import main
 from tamiz.recipes.load import load
 from tamiz.run import Run
-from tamiz.stages import Context, Plan, ordered
+from tamiz.stages import Context, Plan, common, ordered
 from tests.conftest import DEMO
 
 T5 = "t5-spanish-efficient-tiny"
@@ -117,6 +117,18 @@ def test_before_work_it_says_what_it_will_do(tmp_path, monkeypatch):
     assert lm == "  lm: 1 file, 201.7 kB to read"
     assert train == ("  train: 65,536 steps of 32 rows of 128 ids; on a CPU, 2 of 64 cores work (train.num_threads)")
     assert disk.startswith("  disk: about 2.1 MB will be written to ")
+
+
+def test_documents_are_listed_once_before_work(tmp_path, monkeypatch):
+    listed = []
+    monkeypatch.setattr(common, "work_items", lambda inputs: listed.append(inputs) or work_items(inputs))
+    recipe = load(T5, demo=True)
+    plan = Plan(recipe, tmp_path / "run", ordered())
+    for stage in ordered():
+        if stage.before and stage.name != "train":
+            stage.before(plan)
+    list(before.lines(plan, ordered(), plan.items(recipe.inputs)))
+    assert len(listed) == 2  # those of the language model, and the others
 
 
 def test_a_disk_that_is_clearly_too_small_is_refused(tmp_path, monkeypatch):
