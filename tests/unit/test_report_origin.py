@@ -69,6 +69,7 @@ def test_the_head_tells_the_command_the_machine_and_the_settings(corpus, tmp_pat
         "train": {"seed": 0, "betas": [0.9, 0.999]},
     }  # fmt: skip
     run = run_folder(corpus, tmp_path, recipe)
+    logged(run, ["run", "mine.toml", "--until", "lm"], "new")  # an earlier one
     logged(run, ["run", "mine.toml", "--set", "a b=1", "--hf_token", "sesame"], "new")
     logged(run, ["run", "mine.toml"], "finished")  # made nothing
     with (run / "log.jsonl").open("a") as file:
