@@ -109,15 +109,19 @@ class OutputPath(click.Path):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         address = str(value)
-        if "://" in address or "::" in address:
+        if _is_address(address):
             local = address.removeprefix("file://").removeprefix("local://")
-            advice = f"write {local}" if "://" not in local else "write to a local folder and copy that"
+            advice = "write to a local folder and copy that" if _is_address(local) else f"write {local}"
             raise BadArgument(f"{_flag(param)} is {address}, but outputs are only written to local paths: {advice}")
         try:
             os.fsencode(address).decode()
         except UnicodeDecodeError:
             raise BadArgument(f"{_flag(param)} is {address!r}, which isn't UTF-8; choose another name") from None
         return super().convert(value, param, ctx)
+
+
+def _is_address(text: str) -> bool:
+    return "://" in text or "::" in text
 
 
 def _flag(parameter: click.Parameter | None) -> str:
