@@ -125,7 +125,7 @@ class Plan:
     recipe: Recipe
     out: Path
     stages: tuple[Stage, ...]
-    _items: dict[tuple[str | DocumentSource, ...], list[WorkItem]] = field(
+    _items: dict[tuple[object, ...], list[WorkItem]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
 
