@@ -12,7 +12,6 @@ import hashlib
 import io
 import os
 import re
-import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import IO
 
 from corpora import locks
 from corpora.errors import TamizError
+from corpora.machine import free_bytes, nearest_folder
 
 TEMPORARY = re.compile(r"\.tmp-[0-9a-f]{12}$")
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # there is no room for the file
@@ -74,8 +74,7 @@ def cannot_write(
 def _room(path: Path, code: int) -> str:
     if code == errno.EFBIG:
         return "more than a file may have here (by `ulimit -f`, or by the kind of disk)"
-    folder = next((p for p in path.absolute().parents if p.is_dir()), path.parent)
-    return f"{shutil.disk_usage(folder).free:,} free in {folder}"
+    return f"{free_bytes(path.parent):,} free in {nearest_folder(path.parent)}"
 
 
 def _sync(path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ COMPILING = "compiling kernels, once"
 WIDTH, NARROW = 30, 8  # of the bar itself; narrow beside the text of a phase
 
 
-class Bar:
+class Bar(ABC):
     """Call it with (done, total), in any unit: only the ratio is shown."""
 
     def __init__(self, label: str) -> None:
@@ -37,23 +38,24 @@ class Bar:
         self.show()
 
     def phase(self, text: str) -> None:
-        """Says what is being done now. Until the next update, nobody knows how much of it is done."""
+        """Says what is being done now. How much of it is done isn't known until the next update."""
         log.flush()
         self.text = text if text.startswith(self.label) else f"{self.label}: {text}"
         self.share = None
         self._phases += 1
         self.show()
 
+    @abstractmethod
     def compiling(self, begins: bool) -> None:
-        """Kernels are being compiled, or are compiled."""
-        raise NotImplementedError
+        """Says that kernels are being compiled, or no longer are."""
 
+    @abstractmethod
     def show(self) -> None:
-        raise NotImplementedError
+        """Shows the text and the share as they are now."""
 
     def left(self) -> float | None:
-        """Seconds that the rest takes at the rate so far; None if that says nothing: too early, or in phases, of
-        which each has its own rate."""
+        """Seconds that the rest takes at the rate so far. None if that says nothing: it is too early, or there are
+        phases, each with a rate of its own."""
         if self._phases or self._first is None or self.share is None or self.share >= 1:
             return None
         seconds, share = time.monotonic() - self._first[0], self.share - self._first[1]
@@ -105,7 +107,7 @@ class Drawn(Bar):
         self._drawing.update(self.task, description=f"{self.label}: {COMPILING}" if begins else self.text)
 
     def close(self) -> None:
-        """Leaves a full bar, or none where nothing was to do."""
+        """Leaves a full bar, or none if there was nothing to do."""
         if self._first is None and not self._phases:
             self._drawing.live.transient = True
         else:

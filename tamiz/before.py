@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from corpora.documents.item import WorkItem
 from corpora.errors import TamizError
 from corpora.files import is_local
+from corpora.machine import free_bytes
 from tamiz.console import count, size
+from tamiz.log import without_secret
 from tamiz.stages import Plan, Stage
 from tamiz.stages.common import Reading
 
@@ -33,7 +34,7 @@ def lines(plan: Plan, chosen: Sequence[Stage], items: Sequence[WorkItem]) -> Ite
 
 
 def described(items: Sequence[WorkItem]) -> str:
-    """`1,024 files, 1.0 TB, over the network from hf://datasets/allenai/c4`; sizes that aren't known are told."""
+    """`1,024 files, 1.0 TB to read, over the network from hf://datasets/allenai/c4`, and how to name other files."""
     read = Reading.of(items)
     total = [read.named]
     if read.bytes:
@@ -42,9 +43,7 @@ def described(items: Sequence[WorkItem]) -> str:
         total.append(f"{count(read.unknown)} of unknown size")
     remote = next((item.path for item in items if not is_local(item.path)), None)
     if remote:
-        place = (
-            "/".join(remote.split("/")[:5]).rpartition("@")[2] if "@" in remote else "/".join(remote.split("/")[:5])
-        )
+        place = "/".join(without_secret(remote).split("/")[:5])
         total.append(f"over the network from {place} (--set documents.input=PATTERN names other files)")
     return ", ".join(total)
 
@@ -53,8 +52,7 @@ def _disk(out: Path, needed: int) -> Iterator[str]:
     needed = max(needed - _size_of(out), 0)
     if not needed:
         return
-    there = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
-    free = shutil.disk_usage(there).free
+    free = free_bytes(out)
     text = f"about {size(needed)} will be written to {out}, where {size(free)} are free"
     if needed > MARGIN * free:
         raise TamizError(f"{text}: choose an --out on another disk, or fewer documents")

@@ -5,9 +5,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
 
 from tamiz.bars import Bar, drawn, lines
 from tamiz.log import log
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+
+PLAIN_WIDTH = 120  # columns where there is no terminal
 
 
 def say(line: str = "") -> None:
@@ -27,7 +34,6 @@ def fail(line: str) -> None:
 
 def table(title: str, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Prints a table that is as wide as it needs to be, with numbers aligned to the right."""
-    from rich.console import Console
     from rich.table import Table
 
     drawn = Table(title=title, title_justify="left", title_style="bold", show_header=any(header))
@@ -36,8 +42,14 @@ def table(title: str, header: Sequence[str], rows: Sequence[Sequence[object]]) -
         drawn.add_column(name, justify="right" if rows and numeric else "left")
     for row in rows:
         drawn.add_row(*(str(cell) for cell in row))
-    width = None if sys.stdout.isatty() else 120
-    Console(width=width, highlight=False).print(drawn)
+    draw(drawn)
+
+
+def draw(renderable: RenderableType) -> None:
+    """Prints what rich lays out, in colour on a terminal."""
+    from rich.console import Console
+
+    Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH, highlight=False).print(renderable)
 
 
 def progress(label: str) -> AbstractContextManager[Bar]:

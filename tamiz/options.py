@@ -109,15 +109,19 @@ class OutputPath(click.Path):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         address = str(value)
-        if "://" in address or "::" in address:
+        if _is_address(address):
             local = address.removeprefix("file://").removeprefix("local://")
-            advice = f"write {local}" if "://" not in local else "write to a local folder and copy that"
+            advice = "write to a local folder and copy that" if _is_address(local) else f"write {local}"
             raise BadArgument(f"{_flag(param)} is {address}, but outputs are only written to local paths: {advice}")
         try:
             os.fsencode(address).decode()
         except UnicodeDecodeError:
             raise BadArgument(f"{_flag(param)} is {address!r}, which isn't UTF-8; choose another name") from None
         return super().convert(value, param, ctx)
+
+
+def _is_address(text: str) -> bool:
+    return "://" in text or "::" in text
 
 
 def _flag(parameter: click.Parameter | None) -> str:
@@ -137,11 +141,20 @@ def rebuild_option(function: F) -> F:
     )(function)  # fmt: skip
 
 
+def max_rejected_option(function: F) -> F:
+    return click.option(
+        "--max-rejected",
+        type=click.FloatRange(0, 1),
+        default=MAX_REJECTED,
+        show_default=True,
+        help="Exit with code 1 if a larger share of the rows is rejected.",
+    )(function)
+
+
 def pipeline_options(function: F) -> F:
     """Adds --workers, --runner, --rebuild and --max-rejected; the function takes them and the click context."""
     for option in (
-        click.option("--max-rejected", type=click.FloatRange(0, 1), default=MAX_REJECTED, show_default=True,
-                     help="Exit with code 1 if a larger share of the rows is rejected."),
+        max_rejected_option,
         click.option("--runner", default=DEFAULT_RUNNER, show_default=True,
                      help="A Beam runner; its flags are passed on."),
         click.option("--workers", type=click.IntRange(1, 1024), default=1, show_default=True,

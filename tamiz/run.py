@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,19 +9,17 @@ from typing import Any
 import msgspec
 
 from corpora import files, manifest
+from corpora.changes import differences
 from corpora.documents.item import WorkItem
-from corpora.documents.items import work_items
 from corpora.errors import BadArgument, DamagedFile, StaleOutput
 from corpora.locks import locked
 from corpora.manifest import MadeFrom
 from tamiz import before
 from tamiz.console import say
 from tamiz.log import log, without_secret
+from tamiz.recipes.schema import SAVED
 from tamiz.stages import Context, Plan, Recipe, Stage, StageReport, ordered
 from tamiz.verify import is_described, verify
-
-RECIPE = "recipe.json"
-MOST_CHANGES = 3  # named of what differs from the last run
 
 
 class Run:
@@ -83,7 +79,7 @@ class Run:
 
     def _check_inputs(self, chosen: tuple[Stage, ...]) -> list[WorkItem]:
         """The documents' items. Raises errors for patterns that match no files, and for a missing network."""
-        items = work_items(self.plan.recipe.inputs) if any(stage.reads for stage in chosen) else []
+        items = self.plan.items(self.plan.recipe.inputs) if any(stage.reads for stage in chosen) else []
         for stage in chosen:
             if stage.before:
                 stage.before(self.plan)
@@ -100,9 +96,9 @@ class Run:
             of = f"a run of {owner}" if owner else f"of stage {home.stage!r}"
             again = f", or continue that run with `tamiz run {out}`" if owner else ""
             raise StaleOutput(f"{out} is {of}, not a run of {self.plan.recipe.name}: choose another --out{again}")
-        changed = _changed(out / RECIPE, self._plain())
+        changed = _changed(out / SAVED, self._plain())
         if changed:
-            say(f"{out} was run before with {changed}: `tamiz run {out}` repeats that")
+            say(f"{out} was last run with another recipe ({changed}): `tamiz run {out}` repeats that run")
 
     def _claim(self) -> None:
         """Claims the folder for this recipe, or continues if the recipe owns it already."""
@@ -116,7 +112,7 @@ class Run:
 
     def _record(self) -> None:
         """Writes recipe.json, the resolved recipe, and the manifest of the whole folder."""
-        path = self.plan.out / RECIPE
+        path = self.plan.out / SAVED
         files.write_bytes(path, msgspec.json.format(msgspec.json.encode(self._plain()), indent=1) + b"\n")
         manifest.finish(self.plan.out, records=[manifest.record(self.plan.out, path)])
 
@@ -135,29 +131,12 @@ def _public(value: Any) -> Any:
 
 
 def _changed(path: Path, plain: dict[str, Any]) -> str:
-    """What the recipe of the last run said where this one differs: `train.steps = 20`; empty if they agree."""
+    """How this recipe differs from that of the last run: `train.steps: 20 -> 40`; empty if they agree."""
     try:
-        old = msgspec.json.decode(path.read_bytes())
-    except (OSError, msgspec.DecodeError):
+        old = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+    except (OSError, msgspec.MsgspecError):
         return ""
-    if not isinstance(old, dict):
-        return ""
-    before, now = dict(_flat(old, "")), dict(_flat(plain, ""))
-    keys = [key for key in {**before, **now} if before.get(key) != now.get(key) and not key.startswith("sources")]
-    shown = [f"{key} = {json.dumps(before.get(key), ensure_ascii=False)}" for key in keys[:MOST_CHANGES]]
-    more = [f"{len(keys) - MOST_CHANGES} others"] if len(keys) > MOST_CHANGES else []
-    return ", ".join(shown + more)
-
-
-def _flat(value: Any, path: str) -> Iterator[tuple[str, Any]]:
-    """(path, value) of everything in a tree that isn't itself a table or a list of tables."""
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            yield from _flat(inner, f"{path}.{key}" if path else key)
-    elif isinstance(value, list) and len(value) == 1 and isinstance(value[0], dict):
-        yield from _flat(value[0], path)
-    else:
-        yield path, value
+    return differences({**old, "sources": None}, {**plain, "sources": None})
 
 
 def _check_intact(folder: Path) -> None:

@@ -5,7 +5,7 @@ the check that all engines agree on the result.
 
     settings     what can be chosen            sample       documents -> a keyed sample of them
     unigram      words -> a unigram model      bpe          words -> a BPE model
-    engine       SentencePiece's trainer, with errors in the user's terms
+    engine       SentencePiece's trainer, with errors in the user's terms; advice tries the size that it advises
     model_proto  a trained model made reproducible before it is saved
     export       the folder of a unigram model export_bpe   of a BPE model      bytes   ByT5's, which isn't trained
     normalizer   SentencePiece's normaliser from the parts that `tokenizers` has

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
 from corpora.config import Config
 from corpora.documents.groups import source_of
 from corpora.manifest import Manifest
-from tamiz.cards.markdown import front_matter, table
+from tamiz.cards.markdown import MOST_SOURCES, front_matter, sources_text, table
 
-MOST_SOURCES = 20
 # the Hub's categories of size: documents below -> name
 _SIZES = ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"), (10**7, "1M<n<10M"),
           (10**8, "10M<n<100M"), (10**9, "100M<n<1B"), (10**10, "1B<n<10B"), (10**11, "10B<n<100B"))  # fmt: skip
@@ -95,9 +94,8 @@ def _size(documents: int) -> str:
 def _documents(content: Manifest, facts: DatasetFacts) -> list[tuple[str, str]]:
     counts = content.counts
     names = facts.sources or tuple(dict.fromkeys(source_of(one.name) for one in content.made_from.inputs))
-    more = f" and {len(names) - MOST_SOURCES:,} more" if len(names) > MOST_SOURCES else ""
     return [
-        ("source", "; ".join(names[:MOST_SOURCES]) + more),
+        ("source", sources_text(names)),
         ("rows read", f"{counts['read']:,}"),
         ("documents kept", f"{counts['kept']:,}"),
         ("documents sampled out", f"{counts['sampled_out']:,}"),
@@ -123,13 +121,18 @@ def _quartiles(found: Mapping[str, Any]) -> str:
     """How much of each quartile of the perplexity was kept. Bounds are missing where groups have their own."""
     if not found.get("kept_shares"):
         return ""
-    bounds = [f"{value:.4g}" for value in found.get("quartiles") or ()]
-    names = ["–"] * len(found["kept_shares"])
-    if bounds:
-        names = [f"below {bounds[0]}", *(f"{a} to {b}" for a, b in pairwise(bounds)), f"from {bounds[-1]}"]
-    shares = zip(names, found["kept_shares"], found["composition"], strict=True)
+    ranges = perplexity_ranges(found.get("quartiles")) or ["–"] * len(found["kept_shares"])
+    shares = zip(ranges, found["kept_shares"], found["composition"], strict=True)
     rows = [(n, name, f"{kept:.4f}", f"{part:.4f}") for n, (name, kept, part) in enumerate(shares, 1)]
     return "\n" + table(rows, ("quartile", "perplexity", "kept share", "share of the sample"))
+
+
+def perplexity_ranges(borders: Sequence[float] | None) -> list[str]:
+    """`below 210`, `210 to 340`, ..., `from 520`; empty if the borders aren't known."""
+    if not borders:
+        return []
+    values = [f"{value:,.4g}" for value in borders]
+    return [f"below {values[0]}", *(f"{a} to {b}" for a, b in pairwise(values)), f"from {values[-1]}"]
 
 
 def _sources(content: Manifest) -> list[tuple[str, str, str, str]]:

@@ -11,6 +11,7 @@ from corpora import files, manifest
 from corpora.manifest import Manifest
 
 NAME = "README.md"
+MOST_SOURCES = 20
 
 
 def add_card(folder: Path, content: Manifest, text: Callable[[], str]) -> None:
@@ -31,6 +32,12 @@ def front_matter(fields: Mapping[str, Any]) -> str:
 def table(rows: Iterable[Sequence[object]], head: Sequence[str] = ("", "")) -> str:
     lines = [_line(head), "|" + "---|" * len(head), *(_line(row) for row in rows)]
     return "\n".join(lines) + "\n"
+
+
+def sources_text(names: Sequence[str]) -> str:
+    """The first names, and how many more there are."""
+    more = f" and {len(names) - MOST_SOURCES:,} more" if len(names) > MOST_SOURCES else ""
+    return "; ".join(names[:MOST_SOURCES]) + more
 
 
 def _line(cells: Sequence[object]) -> str:

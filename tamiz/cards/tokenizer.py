@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from corpora.documents.groups import source_of
 from corpora.manifest import Manifest
-from tamiz.cards.markdown import front_matter, table
-
-MOST_SOURCES = 20
+from tamiz.cards.markdown import front_matter, sources_text, table
 
 
 def tokenizer_card(content: Manifest) -> str:
@@ -40,9 +38,8 @@ print(tokenizer.tokenize("uno, dos, tres"))
 def _rows(content: Manifest) -> list[tuple[str, str]]:
     facts = content.facts
     sources = list(dict.fromkeys(source_of(one.name) for one in content.made_from.inputs))
-    more = f" and {len(sources) - MOST_SOURCES:,} more" if len(sources) > MOST_SOURCES else ""
     rows = [
-        ("source", "; ".join(sources[:MOST_SOURCES]) + more),
+        ("source", sources_text(sources)),
         ("ids", f"{facts['vocab_size']:,}"),
         ("documents it learned from", f"{facts.get('documents', 0):,}"),
         ("fingerprint", content.fingerprint),

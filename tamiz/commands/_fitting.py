@@ -6,9 +6,8 @@ import shutil
 import sys
 from collections.abc import Sequence
 
-from tamiz.console import table
+from tamiz.console import PLAIN_WIDTH, table
 
-PLAIN_WIDTH = 120
 _BORDER, _PER_COLUMN = 1, 3
 
 

@@ -21,11 +21,11 @@ SAMPLERS_SHOWN = 6  # groups whose samplers are printed
 @click.option(
     "--source-by",
     metavar="file|host|path|column:NAME",
-    help="Also show quartiles by source: the input's name up to its shard number, the host of the url, host "
-    "and first folder of the url, or a column.",
+    help="Also show quartiles by source: the input's name up to its shard number (file), the host of the URL (host), "
+    "its host and first folder (path), or the values of a column.",
 )
 @click.option("--input", "inputs", multiple=True, metavar="PATTERN...",
-              help="The scored documents, read again as for the scores by any --source-by but file.")  # fmt: skip
+              help="The scored documents, which every --source-by but file needs to read again.")  # fmt: skip
 @click.option("--bertin", is_flag=True, help="Also show BERTIN's published parameters at BERTIN's quartiles.")
 def command(
     scores: Path, keeps: tuple[float, ...], source_by: str | None, inputs: tuple[str, ...], bertin: bool

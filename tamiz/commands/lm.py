@@ -12,7 +12,7 @@ from corpora.errors import BadArgument
 from tamiz.commands._summary import summarise
 from tamiz.groups import Group
 from tamiz.log import log
-from tamiz.options import MAX_REJECTED, OutputPath, document_options, rebuild_option, settings
+from tamiz.options import OutputPath, document_options, max_rejected_option, rebuild_option, settings
 
 
 @click.group(cls=Group)
@@ -33,12 +33,14 @@ def command() -> None:
     default=None,
     help="With --words: leave out the words <s>, </s> and <unk>, which are an error otherwise.",
 )
-@click.option("--mode", type=click.Choice(["lines", "ccnet"]), help="[default: lines]")
+@click.option(
+    "--mode", type=click.Choice(["lines", "ccnet"]), help="How text is split into sentences. [default: lines]"
+)
 @click.option("--order", type=int, help="The longest n-gram, 2 to 6. [default: 5]")
 @click.option("--prune", metavar="A,B,..", help="For each order, drop n-grams that occur at most this often.")
 @click.option("--memory", help="Memory for arrays; larger arrays go to temporary files. [default: 2G]")
 @click.option("--arpa", metavar="FILE", type=OutputPath(), help="Also write the model as an ARPA file.")
-@click.option("--max-rejected", type=click.FloatRange(0, 1), default=MAX_REJECTED, show_default=True)
+@max_rejected_option
 @click.option(
     "--out",
     required=True,

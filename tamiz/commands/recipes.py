@@ -22,10 +22,10 @@ def command(ctx: click.Context) -> None:
     table("Recipes", ("name", "rebuilds", "variants"), rows)
 
 
-@command.command()
+@command.command(short_help="Print a recipe, resolved, as TOML.")
 @click.argument("recipe")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key, as in `tamiz run`.")
-@click.option("--demo", is_flag=True, help="The recipe's small variant.")
+@click.option("--demo", is_flag=True, help="Show the recipe's small variant.")
 def show(recipe: str, overrides: tuple[str, ...], demo: bool) -> None:
     """Print RECIPE, resolved, as TOML that runs: a bundled name, a TOML file, or the folder of an earlier run.
 
@@ -44,8 +44,8 @@ def show(recipe: str, overrides: tuple[str, ...], demo: bool) -> None:
             say(f"# {stage.name:<10} {stage.help}")
 
 
-@command.command()
-@click.option("--json", "as_json", is_flag=True, help="As JSON Schema, for editors.")
+@command.command(short_help="Print all keys of recipes.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON Schema, for editors.")
 def schema(as_json: bool) -> None:
     """Print all sections and keys of recipes, with types, bounds and defaults."""
     from tamiz.recipes.describe import json_schema, page

@@ -25,7 +25,7 @@ from tamiz.console import say
     help="The scored documents; the page shows some of them. [default: those in the run's recipe]",
 )
 def command(folder: Path, scores: Path | None, inputs: tuple[str, ...]) -> None:
-    """Show what was kept: writes one page, FOLDER/report/index.html, and its plots as PNG files next to it.
+    """Write a page that shows what was kept, FOLDER/report/index.html, and its plots as PNG files next to it.
 
     FOLDER is the --out of `tamiz run`, `tamiz score` or `tamiz sample`. The page shows perplexity and length before
     and after sampling, sources and languages, and the documents nearest each decile of perplexity, which are read

@@ -36,7 +36,7 @@ class _UntilHelp(click.Option):
     "--out",
     type=OutputPath(),
     callback=checked_folder,
-    help="[default: runs/RECIPE, its own folder for an earlier run, with --demo: demo]",
+    help="Output folder. [default: runs/ and the recipe's name; with --demo: demo; of an earlier run: its folder]",
 )
 @click.option("--until", metavar="STAGE", cls=_UntilHelp)
 @click.option(

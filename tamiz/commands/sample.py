@@ -61,7 +61,13 @@ N = TypeVar("N", int, float)
     help="Multiplies the keep probability. BERTIN used 0.78 (gaussian), 1.5e5 (stepwise) and 0.5 (random).",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the random draw.")
-@click.option("--format", type=click.Choice(get_args(Format)), default="parquet", show_default=True)
+@click.option(
+    "--format",
+    type=click.Choice(get_args(Format)),
+    default="parquet",
+    show_default=True,
+    help="Format of the sample.",
+)
 @click.option(
     "--columns",
     metavar="all|none|NAME,..",
@@ -73,8 +79,8 @@ N = TypeVar("N", int, float)
     default="file",
     show_default=True,
     metavar="file|host|path|column:NAME",
-    help="What a source is where the kept share of each is shown: the input's name up to its shard number, the host "
-    "of the url, host and first folder of the url, or a column.",
+    help="Which sources the kept share is shown for: the input's name up to its shard number (file), the host of the "
+    "URL (host), its host and first folder (path), or the values of a column.",
 )
 @out_option
 @pipeline_options

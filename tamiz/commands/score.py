@@ -48,13 +48,13 @@ from tamiz.options import BEAM, document_options, out_option, pipeline_options, 
     "--lower-case/--no-lower-case",
     default=True,
     show_default=True,
-    help="Whether text is made lower case, as models of pieces without LM.json need it: CCNet's do, edugp's don't.",
+    help="Whether text is made lower case, for models of pieces without LM.json: CCNet's need it, edugp's don't.",
 )
 @click.option(
     "--remove-accents/--no-remove-accents",
     default=True,
     show_default=True,
-    help="Whether accents are removed, as models of pieces without LM.json need it: CCNet's do, edugp's don't.",
+    help="Whether accents are removed, for models of pieces without LM.json: CCNet's need it, edugp's don't.",
 )
 @click.option(
     "--allow-unknown", is_flag=True, help="Score even if the model doesn't know most of the documents' tokens."

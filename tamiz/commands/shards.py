@@ -32,7 +32,7 @@ def command() -> None:
     """Build training rows from documents, or inspect them."""
 
 
-@command.command(context_settings=BEAM)
+@command.command(context_settings=BEAM, short_help="Build training rows from documents.")
 @choice_flags(OBJECTIVES)
 @document_options
 @click.option("--tokenizer", required=True, help="A folder, a .model or tokenizer.json file, GPT-2's files, or byt5.")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from tamiz.console import say, table, warn
+from tamiz.console import draw, say, table, warn
 
 if TYPE_CHECKING:
     from corpora.tokens.readable import Segment
@@ -23,7 +22,6 @@ STYLES = {
     "joint": "dim",
     "broken": "bold red",
 }
-PLAIN_WIDTH = 120
 
 
 @click.command(name="inspect")
@@ -69,9 +67,6 @@ def command(folder: Path, row: int | None, split: str, tokenizer: str | None) ->
 
 def _print(segments: Sequence[Segment]) -> None:
     """Colours on a terminal, plain text elsewhere."""
-    from rich.console import Console
     from rich.text import Text
 
-    text = Text.assemble(*((segment.text, STYLES[segment.kind]) for segment in segments))
-    width = None if sys.stdout.isatty() else PLAIN_WIDTH
-    Console(width=width, highlight=False).print(text)
+    draw(Text.assemble(*((segment.text, STYLES[segment.kind]) for segment in segments)))

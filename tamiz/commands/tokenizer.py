@@ -19,9 +19,14 @@ def command() -> None:
     """Train a tokenizer that AutoTokenizer loads, or compare tokenizers."""
 
 
-@command.command(context_settings=BEAM)
+@command.command(context_settings=BEAM, short_help="Train a tokenizer on documents.")
 @document_options
-@click.option("--kind", type=click.Choice(["unigram", "bpe", "bytes"]), required=True)
+@click.option(
+    "--kind",
+    type=click.Choice(["unigram", "bpe", "bytes"]),
+    required=True,
+    help="The algorithm; bytes (ByT5's) learns nothing.",
+)
 @click.option(
     "--vocab-size", type=int, help="Number of ids, --extra-ids included. [default: 5000; bytes: 259 + extra ids]"
 )

@@ -25,7 +25,7 @@ from tamiz.options import (
 SHOWN = 24  # groups in a table
 
 
-@click.command(name="eval", context_settings=BEAM)
+@click.command(name="eval", context_settings=BEAM, short_help="Compare tokenizers on documents.")
 @click.argument("tokenizers", nargs=-1, required=True, metavar="TOKENIZER...")
 @document_options
 @click.option("--language-column", metavar="C", help="Column or field with each document's language.")
@@ -72,11 +72,11 @@ def command(
     fertility       tokens per word; words are separated by white space
     bytes/token     bytes of UTF-8 per token
     unknown         tokens that are <unk>
-    continued       words of more than one token; each word is encoded alone, as if after a space
-    ids used        share of all ids, special ones included, that occur at least once
-    not restored    documents that don't decode to the normalised text, or to the raw text
-    AutoTokenizer   documents that tokenizer.json encodes differently; documents that contain </s> or another
-                    special token as text are counted separately
+    continued       words of more than one token when encoded alone after a space
+    ids used        share of all ids, special ones included, that occur
+    not restored    documents that don't decode to their normalised or raw text
+    AutoTokenizer   documents that tokenizer.json encodes differently; those
+                    with a special token such as </s> are counted separately
     """
     from tamiz.stages.common import Context
     from tamiz.stages.evaluation import evaluation_stage

@@ -2,7 +2,11 @@
 
 schema.py       Recipe, and Section: a part of it that a stage owns
 load.py         finds a recipe, merges it into the recipe it is based on, applies overrides, checks it
+merge.py        a recipe on its base
 overrides.py    `--set key.path=value`
+problems.py     what is wrong with a section, all at once
+write.py        a resolved recipe as TOML
+describe.py     all sections and keys, as a page and as JSON Schema
 NAME.toml       a recipe; NAME.demo.toml is its small variant, NAME.SOURCE.toml its variant for another corpus
 demo/           the documents of the demo
 """

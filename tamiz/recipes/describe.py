@@ -100,7 +100,7 @@ def _below_fields(kind: type) -> dict[str, str]:
 
 
 def _in_a_recipe(text: str) -> str:
-    """The text in one line, with what TOML has no None for."""
+    """The text in one line. TOML has no None: there, a key is left out."""
     line = " ".join(text.split())
     return re.sub(r"\bNone (keeps|trains)", r"Leaving it out \1", re.sub(r"\bNone: ", "Left out: ", line))
 

@@ -18,15 +18,13 @@ from tamiz.log import HIDDEN
 from tamiz.recipes.merge import merged
 from tamiz.recipes.overrides import Override
 from tamiz.recipes.problems import fields_of, nearest, of_section, of_table, shown
-from tamiz.recipes.schema import DEMO, Recipe, Section, patterns
+from tamiz.recipes.schema import DEMO, DESCRIBED, SAVED, Recipe, Section, patterns
 from tamiz.stages import Stage, ordered
 
 __all__ = ["DEMO", "HOME", "load", "names", "parse", "patterns", "read"]
 
 HOME = Path(__file__).parent
-SAVED = "recipe.json"
 DEMO_VARIANT = "demo"
-DESCRIBED = ("name", "title", "language", "licence", "reference")
 
 
 class Header(Config, frozen=True, kw_only=True):
@@ -210,8 +208,8 @@ def _sections() -> dict[str, Section]:
 
 
 def _resolve(tree: dict[str, Any], stem: str) -> Recipe:
-    """Raises BadArgument with all that is wrong: first keys, types and missing sections, then values, then what
-    contradicts each other."""
+    """Raises BadArgument with all that is wrong: first keys, types and missing sections, then values, then
+    contradictions between sections."""
     stages, sections = ordered(), _sections()
     keys = (*Header.__struct_fields__, "documents")
     found = [_no_section(key, (*keys, *sections)) for key in tree if key not in {*keys, *sections}]
@@ -274,7 +272,7 @@ def _taken(section: Section, tree: dict[str, Any], sections: Mapping[str, Sectio
             try:
                 value = getattr(sections[name].read(tree[name]), other, None)
             except (msgspec.ValidationError, BadArgument):
-                continue  # which is told by itself
+                continue  # which is reported with that section
             own = own if value is None else {**own, key: value}
     return own
 

@@ -15,6 +15,8 @@ from corpora.documents.sources import DocumentSource
 
 DEMO = Path(__file__).parent / "demo"
 DEMO_PREFIX = "demo:"
+SAVED = "recipe.json"  # the resolved recipe, in the folder of its run
+DESCRIBED = ("name", "title", "language", "licence", "reference")  # keys that describe what a recipe builds
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ class Recipe:
 
     def asdict(self) -> dict[str, Any]:
         """Plain data for JSON: header, documents, existing sections, sources."""
-        header = {name: getattr(self, name) for name in ("name", "title", "language", "licence", "reference")}
+        header = {name: getattr(self, name) for name in DESCRIBED}
         documents = [{k: v for k, v in source.asdict().items() if v is not None} for source in self.documents]
         present = {k: msgspec.to_builtins(v) for k, v in self.sections.items() if v is not None}
         return {**header, "documents": documents, **present, "sources": dict(self.sources)}

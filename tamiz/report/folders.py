@@ -13,10 +13,8 @@ from corpora import manifest
 from corpora.documents.sources import SOURCES
 from corpora.errors import BadArgument, DamagedFile, StaleOutput
 from corpora.manifest import Manifest
-from tamiz.recipes.schema import patterns
+from tamiz.recipes.schema import SAVED, patterns
 from tamiz.stages.sample import require_facts
-
-RECIPE = "recipe.json"
 
 
 @dataclass(frozen=True)
@@ -113,7 +111,7 @@ def _scores_of(sampled: Path, content: Manifest) -> Path:
 
 def _recipe(run: Path) -> dict[str, Any]:
     """The run's resolved recipe; empty if the folder isn't part of a run."""
-    path = run / RECIPE
+    path = run / SAVED
     if not path.exists() or not (run / manifest.NAME).exists() or manifest.read(run).stage != "run":
         return {}
     try:

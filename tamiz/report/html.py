@@ -66,6 +66,13 @@ def cell(text: str) -> str:
     return text if isinstance(text, Markup) else f"<bdi>{escaped(text)}</bdi>"
 
 
+def joined(separator: str, parts: Sequence[str]) -> str:
+    """The parts as one text; HTML that is ready if one of them is."""
+    if any(isinstance(part, Markup) for part in parts):
+        return Markup(escaped(separator).join(cell(part) for part in parts))
+    return separator.join(parts)
+
+
 def code(text: str) -> Markup:
     return Markup(f"<code>{escaped(text)}</code>")
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,10 @@ import msgspec
 from corpora import lm_json, manifest
 from corpora.errors import DamagedFile
 from corpora.manifest import InputIdentity, Manifest
+from tamiz.cards.dataset import perplexity_ranges
 from tamiz.console import size
 from tamiz.log import without_secrets
+from tamiz.recipes.schema import DESCRIBED
 from tamiz.report.folders import Scored
 from tamiz.report.html import checksum, code, escaped, folded, low, pairs, table
 from tamiz.report.runlog import Logged, last_command
@@ -24,7 +25,7 @@ from tamiz.stages.sample import kernel_text
 LOW = 0.01  # shares of kept documents below this are marked
 FEW = 50  # documents; shares of fewer are not marked
 MOST_GROUPS = 60
-_HEADER = ("name", "title", "language", "licence", "reference", "sources")  # keys of a recipe that are no settings
+_HEADER = (*DESCRIBED, "sources")  # keys of a recipe that are no settings
 
 _AMOUNTS = {"keep": "kept share, asked for", "keep_documents": "documents to keep", "factor": "factor"}
 
@@ -183,7 +184,7 @@ def _quartiles(facts: Mapping[str, Any]) -> str:
     shares, parts = facts.get("kept_shares"), facts.get("composition")
     if not shares or not parts:
         return ""
-    header, bounds = ["quartile", "kept share", "share of the sample"], _bounds(facts.get("quartiles"))
+    header, bounds = ["quartile", "kept share", "share of the sample"], perplexity_ranges(facts.get("quartiles"))
     rows = [
         [str(n), kept, percent(part)]
         for n, (kept, part) in enumerate(zip(_marked(facts), parts, strict=True), 1)
@@ -192,13 +193,6 @@ def _quartiles(facts: Mapping[str, Any]) -> str:
         header.insert(1, "perplexity")
         rows = [[row[0], bound, *row[1:]] for row, bound in zip(rows, bounds, strict=True)]
     return table(header, rows, [False] * (len(header) - 2) + [True, True])
-
-
-def _bounds(borders: Sequence[float] | None) -> list[str]:
-    if not borders:
-        return []
-    values = [f"{value:,.4g}" for value in borders]
-    return [f"below {values[0]}", *(f"{a} to {b}" for a, b in pairwise(values)), f"from {values[-1]}"]
 
 
 def _marked(facts: Mapping[str, Any]) -> list[str]:

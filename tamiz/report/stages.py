@@ -10,6 +10,7 @@ from tamiz.console import size
 from tamiz.report.html import checksum, escaped, pairs
 from tamiz.report.values import name_of, text_of
 from tamiz.stages import ordered
+from tamiz.stages.common import damaged_inputs
 
 _MOST_DAMAGED = 20
 _COUNTS = {"read": "rows read", "kept": "documents", "sampled_out": "documents sampled out"}
@@ -27,7 +28,7 @@ def homes(run: Path) -> dict[str, Path]:
 def section(title: str, content: manifest.Manifest) -> str:
     rows = {**_counts(content.counts), **_facts(content)}
     rows["files"] = f"{len(content.files):,}, {size(sum(r.bytes for r in content.files))}"
-    listed = [*rows.items(), *(("damaged", f"{d['file']}: {d['damage']}") for d in content.damaged[:_MOST_DAMAGED])]
+    listed = [*rows.items(), *(("damaged", line) for line in damaged_inputs(content)[:_MOST_DAMAGED])]
     if len(content.damaged) > _MOST_DAMAGED:
         listed.append(("damaged", f"{len(content.damaged) - _MOST_DAMAGED} more files"))
     listed.append(("fingerprint", checksum(content.fingerprint)))

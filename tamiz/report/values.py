@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tamiz.console import size
-from tamiz.report.html import checksum
+from tamiz.report.html import checksum, joined
 
 LONGEST = 200  # characters of a text; longer ones are not shown
 MOST_VALUES = 8  # of a list
@@ -41,7 +41,7 @@ _NAMES = {
     "window_groups": "row groups shuffled together",
     "with_special_strings": "with text that looks like a special token",
 }
-_UNITS = ("_bytes", "_seconds", "_nats", "_sha256")
+_UNITS = ("_bytes", "_seconds", "_nats")
 
 
 def name_of(key: str) -> str:
@@ -49,8 +49,7 @@ def name_of(key: str) -> str:
     if key in _NAMES:
         return _NAMES[key]
     for unit in _UNITS:
-        if key.endswith(unit) and unit != "_sha256":
-            key = key.removesuffix(unit)
+        key = key.removesuffix(unit)
     return key.replace("_", " ").replace("sha256", "(sha256)")
 
 
@@ -74,10 +73,11 @@ def duration(seconds: float) -> str:
     if seconds < 60:
         return f"{seconds:.3g} s"
     whole = round(seconds)
-    for unit, smaller, length, part in (("min", "s", 60, 1), ("h", "min", 3600, 60), ("d", "h", 86400, 3600)):
-        if whole < {"min": 3600, "h": 86400}.get(unit, whole + 1):
-            return f"{whole // length:,} {unit} {whole % length // part} {smaller}"
-    raise AssertionError("the last unit holds any duration")
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    if whole < 86400:
+        return f"{whole // 3600} h {whole % 3600 // 60} min"
+    return f"{whole // 86400:,} d {whole % 86400 // 3600} h"
 
 
 def percent(share: float) -> str:
@@ -107,11 +107,11 @@ def _list(key: str, values: list[Any] | tuple[Any, ...]) -> str | None:
     if not values or len(values) > MOST_VALUES or isinstance(values[0], list | tuple | Mapping):
         return None
     shown = [text_of(key, value) for value in values]
-    return " / ".join(text for text in shown if text is not None)
+    return joined(" / ", [text for text in shown if text is not None])
 
 
 def _table(value: Mapping[str, Any]) -> str | None:
     if not 0 < len(value) <= MOST_KEYS or any(isinstance(v, list | Mapping) for v in value.values()):
         return None
     shown = [(name_of(key), text_of(key, v)) for key, v in value.items()]
-    return ", ".join(f"{name} {text}" for name, text in shown if text is not None)
+    return joined(", ", [joined(" ", (name, text)) for name, text in shown if text is not None])

@@ -4,6 +4,7 @@
     lm.py score.py sample.py tokenizer.py shards.py train.py    the stages
     evaluation.py  `tamiz tokenizer eval`, which isn't part of recipes
     texts.py       documents as one stream of texts, for stages without a pipeline
+    described.py   what a recipe says of its documents, for cards
 
 Recipe and Section are in tamiz/recipes/schema.py.
 

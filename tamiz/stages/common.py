@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from corpora.documents.item import WorkItem
+from corpora.documents.items import work_items
 from corpora.documents.listing import list_files
 from corpora.documents.sources import DocumentSource, Inputs
 from corpora.errors import TamizError, TooManyRejected
@@ -124,6 +125,9 @@ class Plan:
     recipe: Recipe
     out: Path
     stages: tuple[Stage, ...]
+    _items: dict[tuple[object, ...], list[WorkItem]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def folder(self, name: str) -> Path:
         """The folder of the stage with this name."""
@@ -131,6 +135,13 @@ class Plan:
 
     def has(self, name: str) -> bool:
         return any(stage.name == name for stage in self.stages)
+
+    def items(self, inputs: Inputs) -> list[WorkItem]:
+        """The items of inputs, listed once for all that is checked and said before work: a network takes a while."""
+        key = tuple(inputs)
+        if key not in self._items:
+            self._items[key] = work_items(inputs)
+        return self._items[key]
 
     def documents(self, name: str) -> list[DocumentSource]:
         """The documents that the stage with this name reads."""

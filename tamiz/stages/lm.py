@@ -21,7 +21,7 @@ from corpora.perplexity.settings import LmSettings
 from corpora.text.normalise import CCNET, Normaliser
 from tamiz.console import count, progress, size
 from tamiz.recipes.schema import Recipe, Section, patterns
-from tamiz.stages.common import Context, Plan, Reading, Stage, StageReport
+from tamiz.stages.common import Context, Plan, Reading, Stage, StageReport, damaged_inputs
 
 ALGORITHM = 2
 ITEM_BYTES = 64 << 20
@@ -66,36 +66,37 @@ class LmSource(LmSettings, frozen=True, kw_only=True):
         """The files to train on."""
         return patterns(self.input) if self.source is None else [SOURCES[self.source].pattern]
 
+    @property
+    def share(self) -> float:
+        """The share of their documents to train on."""
+        return 1.0 if self.input else self.source_share
+
 
 def lm_stage(patterns: Inputs, out: Path, settings: LmSettings, context: Context, share: float = 1.0) -> StageReport:
-    """Brings `out` (LM.bin), LM.spiece.model and LM.json to be a model of the documents, or of a share of them."""
+    """Makes sure that `out` (LM.bin) is a model of the documents, or of a share of them; with LM.json and, if it has
+    pieces, LM.spiece.model."""
     if out.suffix != ".bin":
         raise BadArgument(f"--out {out} must end in .bin: a KenLM binary is written there")
     if settings.arpa and Path(settings.arpa).resolve() in {p.resolve() for p in _made(out)}:
         raise BadArgument(f"--arpa {settings.arpa} is a file of --out {out}: name another")
     with locked(out.parent, "lm train", out.stem):
-        return _lm_stage(patterns, out, settings, context, share)
+        from pipelines.accounts import input_identities, too_many_rejected
 
-
-def _lm_stage(patterns: Inputs, out: Path, settings: LmSettings, context: Context, share: float) -> StageReport:
-    from pipelines.accounts import input_identities, too_many_rejected
-
-    out.parent.mkdir(parents=True, exist_ok=True)
-    _remove_stale(out, settings)
-    items = work_items(patterns, ITEM_BYTES)
-    described = lm_json.manifest_path(out)
-    old = _old(described, context)
-    known = {i.name: i for i in old.made_from.inputs} if old else {}
-    made_from = _made_from(settings, input_identities(items, out.parent, known=known), share)
-    state = _state(old, made_from, described, settings)
-    if state == "new":
-        _check_own(out, settings)
-        _train(items, out, settings, made_from, share)
-    content = lm_json.read(described)
-    manifest.require(described, content, manifest.Counts, _Facts)
-    many = too_many_rejected(lm_json.rejected_folder(out), content.counts, context.max_rejected)
-    damaged = [f"{d['file']}: {d['damage']}" for d in content.damaged]
-    return StageReport("lm", state, out, _rows(content, out), (), damaged, many, content.facts)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        _remove_stale(out, settings)
+        items = work_items(patterns, ITEM_BYTES)
+        described = lm_json.manifest_path(out)
+        old = _old(described, context)
+        known = {i.name: i for i in old.made_from.inputs} if old else {}
+        made_from = _made_from(settings, input_identities(items, out.parent, known=known), share)
+        state = _state(old, made_from, described, settings)
+        if state == "new":
+            _check_own(out, settings)
+            _train(items, out, settings, made_from, share)
+        content = lm_json.read(described)
+        manifest.require(described, content, manifest.Counts, _Facts)
+        many = too_many_rejected(lm_json.rejected_folder(out), content.counts, context.max_rejected)
+        return StageReport("lm", state, out, _rows(content, out), (), damaged_inputs(content), many, content.facts)
 
 
 class _Facts(msgspec.Struct):
@@ -244,13 +245,12 @@ def _run(plan: Plan, context: Context) -> StageReport:
     lm: LmSource = plan.recipe.lm
     if lm.file:
         return foreign_lm(lm_choice(plan))
-    share = 1.0 if lm.input else lm.source_share
-    return lm_stage(lm.patterns, plan.folder("lm") / NAME, lm, context, share)
+    return lm_stage(lm.patterns, plan.folder("lm") / NAME, lm, context, lm.share)
 
 
 def _before(plan: Plan) -> None:
     if not plan.recipe.lm.file:
-        work_items(plan.recipe.lm.patterns)
+        plan.items(plan.recipe.lm.patterns)
 
 
 def _settle(recipe: Recipe) -> None:
@@ -263,8 +263,8 @@ def _announces(plan: Plan) -> list[str]:
     lm: LmSource = plan.recipe.lm
     if lm.file:
         return [f"{lm.file}, which exists"]
-    read = Reading.of(work_items(lm.patterns))
-    share = "" if lm.input or lm.source_share == 1 else f"; {lm.source_share:.3g} of the documents are used"
+    read = Reading.of(plan.items(lm.patterns))
+    share = "" if lm.share == 1 else f"; {lm.share:.3g} of the documents are used"
     return [f"{read.named}, {size(read.bytes)} to read{share}"]
 
 
@@ -273,8 +273,8 @@ def _writes(plan: Plan, text_bytes: int) -> tuple[int, int]:
     lm: LmSource = plan.recipe.lm
     if lm.file:
         return 0, text_bytes
-    share = 1.0 if lm.input else lm.source_share
-    return int(Reading.of(work_items(lm.patterns)).text_bytes * share * (7 if lm.prune is None else 3)), text_bytes
+    read = Reading.of(plan.items(lm.patterns))
+    return int(read.text_bytes * lm.share * (7 if lm.prune is None else 3)), text_bytes
 
 
 STAGE = Stage(

@@ -78,13 +78,11 @@ def _run(plan: Plan, context: Context) -> StageReport:
 
 def _warn_of_overlap(plan: Plan) -> None:
     """A language model gives its own training text a lower perplexity than any other."""
-    from corpora.documents.items import work_items
-
     lm = plan.recipe.lm
     if lm.file:
         return
-    learned = {item.path for item in work_items(lm.patterns)}
-    documents = {item.path for item in work_items(plan.recipe.inputs)}
+    learned = {item.path for item in plan.items(lm.patterns)}
+    documents = {item.path for item in plan.items(plan.recipe.inputs)}
     shared = len(documents & learned)
     if shared:
         warn(

@@ -111,29 +111,23 @@ def _from_documents(
 ) -> tuple[State, Manifest]:
     """Trains on a sample of the documents; kind `bytes` doesn't need one."""
     with locked(out, made_from.stage):
-        return _sampled(items, out, made_from, settings, context)
+        state = manifest.begin(out, made_from, rebuild=context.rebuild)
+        if state == "finished":
+            return state, manifest.read(out)
+        from tokenizer_train.train import train_tokenizer
 
-
-def _sampled(
-    items: list[WorkItem], out: Path, made_from: MadeFrom, settings: TokenizerSettings, context: Context
-) -> tuple[State, Manifest]:
-    state = manifest.begin(out, made_from, rebuild=context.rebuild)
-    if state == "finished":
-        return state, manifest.read(out)
-    from tokenizer_train.train import train_tokenizer
-
-    with progress("tokenizer") as bar:
-        texts = Texts(items, out, bar)
-        facts = train_tokenizer(texts, out, settings, kept=out / manifest.PROGRESS, phase=bar.phase)
-    records = [manifest.record(out, out / name) for name in facts["files"]]
-    return state, manifest.finish(
-        out,
-        records=[*records, *texts.records],
-        counts=texts.counts(),
-        facts=facts,
-        items=texts.accounts,
-        damaged=texts.damaged,
-    )
+        with progress("tokenizer") as bar:
+            texts = Texts(items, out, bar)
+            facts = train_tokenizer(texts, out, settings, kept=out / manifest.PROGRESS, phase=bar.phase)
+        records = [manifest.record(out, out / name) for name in facts["files"]]
+        return state, manifest.finish(
+            out,
+            records=[*records, *texts.records],
+            counts=texts.counts(),
+            facts=facts,
+            items=texts.accounts,
+            damaged=texts.damaged,
+        )
 
 
 def brought_tokenizer(file: str) -> StageReport:

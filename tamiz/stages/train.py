@@ -14,6 +14,7 @@ import msgspec
 from corpora import manifest
 from corpora.errors import BadArgument, StaleOutput
 from corpora.locks import locked
+from corpora.machine import available_cores
 from corpora.manifest import InputIdentity, MadeFrom, Manifest, State
 from tamiz.cards.model import CardFacts, model_card
 from tamiz.console import count, progress, say
@@ -45,45 +46,36 @@ def train_stage(
     made_from = _made_from(shards, tokenizer, model, settings)
     check_inputs(shards, tokenizer, model, settings.span_corruption)  # if this refuses, no folder is left behind
     with locked(out, made_from.stage):
-        return _train(shards, tokenizer, out, model, settings, context, card, made_from)
+        if context.rebuild or not manifest.is_finished(out, made_from):
+            _check_machine(out, model, settings)
+        state = _begin(out, made_from, context)
+        if state != "finished":
+            from tamiz.trainer.train import train
 
-
-def _train(
-    shards: Path,
-    tokenizer: Path,
-    out: Path,
-    model: ModelSettings,
-    settings: TrainSettings,
-    context: Context,
-    card: CardFacts | None,
-    made_from: MadeFrom,
-) -> StageReport:
-    if context.rebuild or not manifest.is_finished(out, made_from):
-        _load_torch()
-        from tamiz.trainer.before import check_machine
-
-        check_machine(out, model, settings)
-    state = _begin(out, made_from, context)
-    if state != "finished":
-        from tamiz.trainer.train import train
-
-        write = partial(model_card, facts=card or CardFacts())
-        with progress("train") if sys.stdout.isatty() else nullcontext(lambda _step, _steps: None) as done:
-            metrics = train(
-                shards, tokenizer, out, model, settings, card=write, report=lambda line: say(f"  {line}"), done=done
-            )
-        manifest.finish(out, records=[manifest.record(out, p) for p in _outputs(out)], facts=metrics)
-    checkpoint.settle(out, made_from, keep=settings.keep_checkpoint)  # only now: the manifest records all else
-    facts = manifest.read(out).facts
+            write = partial(model_card, facts=card or CardFacts())
+            with progress("train") if sys.stdout.isatty() else nullcontext(lambda _step, _steps: None) as done:
+                metrics = train(shards, tokenizer, out, model, settings, card=write, report=_say_below, done=done)
+            manifest.finish(out, records=[manifest.record(out, p) for p in _outputs(out)], facts=metrics)
+        checkpoint.settle(out, made_from, keep=settings.keep_checkpoint)  # only now: the manifest records all else
+        facts = manifest.read(out).facts
     return StageReport("train", state, out, _rows(facts), facts=facts)
 
 
-def _load_torch() -> None:
+def _say_below(line: str) -> None:
+    """A line of the training, below that of its stage."""
+    say(f"  {line}")
+
+
+def _check_machine(out: Path, model: ModelSettings, settings: TrainSettings) -> None:
+    """Loads torch, which takes a while. Raises TamizError if the machine can't do the training."""
     require_torch()
     # read when torch is loaded: waiting threads sleep instead of spinning, which is faster on shared cores
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if "torch" not in sys.modules:
         say("  loading torch")
+    from tamiz.trainer.before import check_machine
+
+    check_machine(out, model, settings)
 
 
 def _begin(out: Path, made_from: MadeFrom, context: Context) -> State:
@@ -225,7 +217,7 @@ def _sampled(plan: Plan) -> dict[str, str]:
 def _announces(plan: Plan) -> list[str]:
     train, shards = plan.recipe.train, plan.recipe.shards
     steps = f"{train.steps:,} steps of {train.batch_size:,} rows of {shards.sequence_length:,} ids"
-    cores = os.cpu_count() or 1
+    cores = available_cores()
     if cores <= train.num_threads or train.device == "cuda":
         return [steps]
     return [f"{steps}; on a CPU, {train.num_threads} of {cores} cores work (train.num_threads)"]

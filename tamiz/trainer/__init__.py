@@ -2,10 +2,12 @@
 
 families/       the model families, one file each
 settings.py     how a model is trained
-train.py        the training loop; steps.py is one step; checkpoint.py, schedule.py, device.py, progress.py help it
+train.py        the training loop; steps.py is one step; before.py says what it takes; checkpoint.py, schedule.py,
+                device.py, history.py, signals.py, energy.py, progress.py help it
 dataset.py      batches of rows as tensors, in an order that interruptions don't change
 inputs.py       checks that shards, tokenizer and model fit together
-export.py       writes the folder that transformers loads; trained.py holds the facts for the model card
+export.py       writes the folder that transformers loads, with tokenizer_copy.py and curve.py; trained.py holds the
+                facts for the model card
 generation.py   text from a trained model
 finetune.py     an example: fine-tunes a trained T5 to classify texts
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from pathlib import Path
 
 import torch
 
 from corpora.errors import TamizError
+from corpora.machine import available_cores, free_bytes
 from corpora.tokens.facts import ShardFacts
 from tamiz.console import size
 from tamiz.trainer import checkpoint
@@ -24,7 +23,7 @@ _LARGE = ((10**12, "trillion"), (10**9, "billion"), (10**6, "million"))
 def check_machine(out: Path, model: ModelSettings, settings: TrainSettings) -> None:
     """Raises BadArgument if a GPU is wanted and absent, TamizError if the disk has no room for the training."""
     choose_device(settings)
-    needed, free = room_needed(out, model.num_parameters(), settings), _free(out)
+    needed, free = room_needed(out, model.num_parameters(), settings), free_bytes(out)
     if needed > free:
         raise TamizError(
             f"{out} needs {size(needed)} for the model and its checkpoints, but {size(free)} are free there: free "
@@ -52,13 +51,13 @@ def plan_lines(
         f"{settings.steps:,} steps of {ids:,} ids = {in_words(settings.steps * ids)} ids, {epochs:,.1f} epochs "
         f"of {steps_per_epoch:,} {'step' if steps_per_epoch == 1 else 'steps'}",
         f"a checkpoint takes {size(one)}, all files {size(room_needed(out, parameters, settings))} at most; "
-        f"{size(_free(out))} are free",
+        f"{size(free_bytes(out))} are free",
     ]
 
 
 def threads_line(settings: TrainSettings, device: torch.device) -> str | None:
     """Says that cores are idle: the number of threads is fixed, since it changes the last bits of the weights."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = available_cores()
     if device.type != "cpu" or cores <= settings.num_threads:
         return None
     threads = f"{settings.num_threads} {'thread' if settings.num_threads == 1 else 'threads'}"
@@ -74,9 +73,3 @@ def in_words(number: int) -> str:
         if number >= unit:
             return f"{number / unit:.1f} {name}"
     return f"{number:,}"
-
-
-def _free(out: Path) -> int:
-    """Free bytes where OUT is, or will be."""
-    home = next(path for path in (out.absolute(), *out.absolute().parents) if path.exists())
-    return shutil.disk_usage(home).free

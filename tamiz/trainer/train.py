@@ -1,8 +1,8 @@
 """Trains a model on shards: a small loop whose result doesn't depend on interruptions.
 
 At the end, OUT has what transformers loads (config.json, model.safetensors, generation_config.json, the tokenizer's
-files), a card (README.md, loss.png) and metrics.json. OUT/checkpoints/ has what a run needs to resume; the caller
-deletes it once everything else is recorded.
+files), a card (README.md, loss.png) and metrics.json. OUT/checkpoints/ has what a run needs to resume; once
+everything else is recorded, the caller keeps the last checkpoint or none (`checkpoint.settle`).
 """
 
 from __future__ import annotations

@@ -156,7 +156,11 @@ def test_a_remote_output_is_refused(
     from tamiz.cli import cli
 
     monkeypatch.chdir(tmp_path)
-    for out, advice in (("s3://b/o", "write to a local folder"), ("file:///tmp/o.bin", "write /tmp/o.bin")):
+    for out, advice in (
+        ("s3://b/o", "write to a local folder"),
+        ("file:///tmp/o.bin", "write /tmp/o.bin"),
+        ("simplecache::o", "write to a local folder"),
+    ):
         result = CliRunner().invoke(cli, [*command, "--out", out])
         assert isinstance(result.exception, BadArgument)
         assert str(result.exception).startswith(

@@ -16,6 +16,7 @@ from tamiz.log import RunLog
 from tamiz.report import stages
 from tamiz.report.folders import find
 from tamiz.report.groups import groups_table, named_groups
+from tamiz.report.html import cell
 from tamiz.report.origin import sampler, share
 from tamiz.report.page import write_report
 from tamiz.report.rows import item_rows
@@ -68,6 +69,7 @@ def test_the_head_tells_the_command_the_machine_and_the_settings(corpus, tmp_pat
         "train": {"seed": 0, "betas": [0.9, 0.999]},
     }  # fmt: skip
     run = run_folder(corpus, tmp_path, recipe)
+    logged(run, ["run", "mine.toml", "--until", "lm"], "new")  # an earlier one
     logged(run, ["run", "mine.toml", "--set", "a b=1", "--hf_token", "sesame"], "new")
     logged(run, ["run", "mine.toml"], "finished")  # made nothing
     with (run / "log.jsonl").open("a") as file:
@@ -136,6 +138,10 @@ def test_units_follow_from_the_key():
     digest = "0123456789abcdef" * 4
     assert text_of("tokenizer_sha256", digest).count(digest) == 2  # in the title and unfolded
     assert "0123456789ab…" in text_of("tokenizer_sha256", digest)
+    for several in ([digest, digest], {"lm_sha256": digest, "<b>_sha256": digest}):
+        shown = cell(text_of("models", several))
+        assert shown.count("<summary><code>0123456789ab…</code></summary>") == 2
+        assert "<b>" not in shown
     assert text_of("parts", [{"file": "a"}]) is None
 
 

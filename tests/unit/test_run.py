@@ -13,7 +13,7 @@ from corpora.errors import BadArgument, StaleOutput, TamizError
 from tamiz import before
 from tamiz.recipes.load import load
 from tamiz.run import Run
-from tamiz.stages import Context, Plan, ordered
+from tamiz.stages import Context, Plan, common, ordered
 from tests.command import tamiz
 from tests.conftest import DEMO
 
@@ -57,11 +57,12 @@ def test_other_settings_than_last_time_are_told_at_once(own, tmp_path, capsys):
     assert tamiz(capsys, "run", own, "--set", "title=Bytes", "--set", "language=es", "--out", out)[0] == 0
     said = tamiz(capsys, "run", own, "--out", out)[1]
     assert "documents.input" not in said
-    assert f'{out} was run before with title = "Bytes", language = "es": `tamiz run {out}` repeats that' in said
-    assert "was run before" not in tamiz(capsys, "run", own, "--out", out)[1]
+    changed = 'language: "es" -> ""; title: "Bytes" -> "own"'
+    assert f"{out} was last run with another recipe ({changed}): `tamiz run {out}` repeats that run" in said
+    assert "was last run" not in tamiz(capsys, "run", own, "--out", out)[1]
     changed = f'documents.input=["{DEMO / "clean.jsonl"}"]'  # a list is a list, also after JSON
     assert tamiz(capsys, "run", own, "--out", out, "--set", changed)[0] == 0
-    assert "was run before" not in tamiz(capsys, "run", own, "--out", out, "--set", changed)[1]
+    assert "was last run" not in tamiz(capsys, "run", own, "--out", out, "--set", changed)[1]
 
 
 def test_a_folder_of_another_recipe_is_refused_with_one_advice(own, tmp_path):
@@ -97,7 +98,7 @@ def lines(overrides: list[str], out: Path, input: Path) -> list[str]:
 
 
 def test_before_work_it_says_what_it_will_do(tmp_path, monkeypatch):
-    monkeypatch.setattr("os.cpu_count", lambda: 64)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: range(64))
     path = tmp_path / "a.jsonl"
     path.write_bytes(b'{"text": "uno"}\n' * 10**5)
     (tmp_path / "b.jsonl").write_bytes(b"")
@@ -109,6 +110,18 @@ def test_before_work_it_says_what_it_will_do(tmp_path, monkeypatch):
     assert lm == "  lm: 1 file, 201.7 kB to read"
     assert train == ("  train: 65,536 steps of 32 rows of 128 ids; on a CPU, 2 of 64 cores work (train.num_threads)")
     assert disk.startswith("  disk: about 2.1 MB will be written to ")
+
+
+def test_documents_are_listed_once_before_work(tmp_path, monkeypatch):
+    listed = []
+    monkeypatch.setattr(common, "work_items", lambda inputs: listed.append(inputs) or work_items(inputs))
+    recipe = load(T5, demo=True)
+    plan = Plan(recipe, tmp_path / "run", ordered())
+    for stage in ordered():
+        if stage.before and stage.name != "train":
+            stage.before(plan)
+    list(before.lines(plan, ordered(), plan.items(recipe.inputs)))
+    assert len(listed) == 2  # those of the language model, and the others
 
 
 def test_a_disk_that_is_clearly_too_small_is_refused(tmp_path, monkeypatch):
@@ -136,3 +149,17 @@ def test_reading_over_the_network_is_told():
         "3 files, 1.0 TB to read, 1 of unknown size, over the network from hf://datasets/allenai/c4 "
         "(--set documents.input=PATTERN names other files)"
     )
+
+
+@pytest.mark.parametrize(
+    ("path", "place"),
+    [
+        ("hf://datasets/allenai/c4@refs/convert/parquet/es/0.parquet", "hf://datasets/allenai/c4@refs"),
+        ("ftp://me:pa55/w0/rd@host/folder/file.jsonl", "ftp://***@host/folder/file.jsonl"),
+        ("https://host/file.jsonl?token=pa55w0rd", "https://host/file.jsonl?token=***"),
+    ],
+)
+def test_the_place_of_remote_documents_has_no_secret(path, place):
+    item = work_items([str(DEMO / "clean.jsonl")])[0]
+    said = before.described([type(item)(**{**item.asdict(), "path": path})])
+    assert f"over the network from {place} (" in said

@@ -13,13 +13,14 @@ import numpy as np
 import numpy.typing as npt
 
 from corpora.errors import BadArgument
+from corpora.machine import available_cores
 from corpora.perplexity.estimation.contexts import Floats
 from corpora.perplexity.estimation.counts import PRUNED
 from corpora.perplexity.estimation.levels import Level, first_level, next_level
 from corpora.perplexity.estimation.model_file import ModelFile, new_model_file
 from corpora.perplexity.estimation.scratch import Scratch
 from corpora.perplexity.estimation.suffix_order import Ids
-from corpora.perplexity.estimation.suffixes import Suffixes, Workers, available_cores, order_suffixes
+from corpora.perplexity.estimation.suffixes import Suffixes, Workers, order_suffixes
 from corpora.perplexity.estimation.survey import KEPT
 from corpora.perplexity.estimation.tables import Cells, Indices, fill_table, fill_unigrams
 from corpora.perplexity.estimation.vocabulary import Vocabulary
