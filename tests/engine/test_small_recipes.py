@@ -126,7 +126,7 @@ batch_size = 4
 [export]
 to = ["gguf"]
 [export.options.gguf]
-type = "q8_0"
+precision = "q8_0"
 """
 SMALL = "hidden_size = 64\nintermediate_size = 64\nnum_layers = 1\nnum_heads = 2"
 

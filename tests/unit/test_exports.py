@@ -187,7 +187,7 @@ def test_gguf_of_a_llama(tmp_path: Path, tokenizers: Path, kind: str) -> None:
     from transformers import AutoTokenizer
 
     model, out = _llama(tmp_path / "model", tokenizers), tmp_path / "gguf"
-    assert exit_code("export", model, "--to", "gguf", "--type", kind, "--out", out) == 0
+    assert exit_code("export", model, "--to", "gguf", "--precision", kind, "--out", out) == 0
     file = f"model-{kind}.gguf"
     ids = _ids(2, 20, 600)
     expected = _logits(_load("AutoModelForCausalLM", model), ids)
@@ -258,8 +258,8 @@ def test_what_a_format_cannot_hold_is_refused(
         assert error.count("\n") == 1
     code, _, error = tamiz(capsys, "export", llama, "--to", "gguf", "--out", llama)
     assert (code, "is the folder of the model" in error) == (2, True)
-    code, _, error = tamiz(capsys, "export", llama, "--to", "gguf", "--type", "q5", "--out", tmp_path / "out")
-    assert (code, "--type" in error) == (2, True)
+    code, _, error = tamiz(capsys, "export", llama, "--to", "gguf", "--precision", "q5", "--out", tmp_path / "out")
+    assert (code, "--precision" in error) == (2, True)
     code, _, error = tamiz(capsys, "export", tmp_path, "--to", "gguf", "--out", tmp_path / "out")
     assert (code, "has no trained model" in error) == (2, True)
     assert not (tmp_path / "out").exists()
@@ -286,8 +286,8 @@ def test_an_export_is_finished_once_and_verified(
     card = (out / "README.md").read_text()
     assert 'gguf_file="model-f16.gguf"' in card
     assert "nothing to do" in tamiz(capsys, "export", model, "--to", "gguf", "--out", out)[1]
-    code, _, error = tamiz(capsys, "export", model, "--to", "gguf", "--type", "q8_0", "--out", out)
-    assert (code, "type" in error, "q8_0" in error) == (1, True, True)
-    assert tamiz(capsys, "export", model, "--to", "gguf", "--type", "q8_0", "--out", out, "--rebuild")[0] == 0
+    code, _, error = tamiz(capsys, "export", model, "--to", "gguf", "--precision", "q8_0", "--out", out)
+    assert (code, "precision" in error, "q8_0" in error) == (1, True, True)
+    assert tamiz(capsys, "export", model, "--to", "gguf", "--precision", "q8_0", "--out", out, "--rebuild")[0] == 0
     assert not (out / "model-f16.gguf").exists()
     assert verify(out)[1] == []

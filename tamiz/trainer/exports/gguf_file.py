@@ -20,7 +20,7 @@ ARCHITECTURES = {"llama": "LLAMA", "t5": "T5"}  # model_type -> gguf.MODEL_ARCH
 class Gguf(Export, frozen=True, kw_only=True, tag="gguf"):
     """A GGUF file for llama.cpp (Llama, T5)."""
 
-    type: Literal["f16", "q8_0", "q4_0"] = "f16"
+    precision: Literal["f16", "q8_0", "q4_0"] = "f16"
     """How matrices are stored: half precision, or 8 or 4 bits with a scale for each 32. With q4_0, the embedding and
     the output layer are q8_0; norms and the position bias are always float32."""
 
@@ -28,12 +28,12 @@ class Gguf(Export, frozen=True, kw_only=True, tag="gguf"):
     packages: ClassVar[tuple[str, ...]] = ("gguf",)
     extra: ClassVar[str] = "gguf"
     flags: ClassVar[tuple[Flag, ...]] = (
-        Flag("--type", "type", "How matrices are stored: f16, q8_0 or q4_0. [default: f16]"),
+        Flag("--precision", "precision", "How matrices are stored: f16, q8_0 or q4_0. [default: f16]"),
     )
 
     @property
     def file(self) -> str:
-        return f"model-{self.type}.gguf"
+        return f"model-{self.precision}.gguf"
 
     def unfit(self, family: type[ModelSettings], config: Mapping[str, Any]) -> str | None:
         kind = config.get("model_type")
@@ -60,7 +60,7 @@ class Gguf(Export, frozen=True, kw_only=True, tag="gguf"):
         tensors = list(gguf_tensors(source, weights))
         architecture = ARCHITECTURES[source.config["model_type"]]
         writer = gguf.GGUFWriter(out / self.file, gguf.MODEL_ARCH_NAMES[getattr(gguf.MODEL_ARCH, architecture)])
-        _describe(writer, source, getattr(gguf.LlamaFileType, f"MOSTLY_{self.type.upper()}"))
+        _describe(writer, source, getattr(gguf.LlamaFileType, f"MOSTLY_{self.precision.upper()}"))
         vocabulary = read_vocabulary(source.folder)
         assert vocabulary is not None
         _add_vocabulary(writer, vocabulary, source.config["vocab_size"])
@@ -83,9 +83,9 @@ class Gguf(Export, frozen=True, kw_only=True, tag="gguf"):
 
         if len(shape) < 2 or tensor.is_exact:
             return Types.F32
-        if self.type == "f16" or shape[-1] % BLOCK:
+        if self.precision == "f16" or shape[-1] % BLOCK:
             return Types.F16
-        return Types.Q8_0 if self.type == "q8_0" or tensor.is_vocabulary else Types.Q4_0
+        return Types.Q8_0 if self.precision == "q8_0" or tensor.is_vocabulary else Types.Q4_0
 
     def usage(self, source: Source) -> str:
         automatic = source.family.auto_class

@@ -92,7 +92,7 @@ def _around(folder: Path, ids: Mapping[str, int]) -> dict[str, Any]:
     config = json.loads(path.read_bytes()) if path.is_file() else {}
     named = {short: config.get(name) for short, name in _SPECIAL.items()}
     named = {short: token["content"] if isinstance(token, dict) else token for short, token in named.items()}
-    special = {short: ids[token] for short, token in named.items() if token in ids}
+    special = {short: ids[token] for short, token in named.items() if token is not None and token in ids}
     around = Tokenizer.from_file(str(folder / "tokenizer.json")).encode("a").ids
     return {
         "special": special,

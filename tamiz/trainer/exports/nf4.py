@@ -126,7 +126,8 @@ def quantise(name: str, weight: Any, double: bool) -> Iterator[tuple[str, Any]]:
 def _write_shards(tensors: Iterator[tuple[str, Any]], out: Path, most: int) -> None:
     """One file if it is small enough, else several and their index, named as transformers names them."""
     parts: list[tuple[Path, list[str]]] = []
-    total, waiting = 0, {}
+    total = 0
+    waiting: dict[str, Any] = {}
     for name, tensor in tensors:
         size = tensor.nbytes
         if waiting and sum(t.nbytes for t in waiting.values()) + size > most:
