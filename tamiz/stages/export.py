@@ -48,7 +48,8 @@ class ExportList(Config, frozen=True, kw_only=True):
             try:
                 made.append(EXPORTS.convert({**self.options.get(name, {}), EXPORTS.tag: name}))
             except (msgspec.ValidationError, BadArgument) as error:
-                raise ValueError(f"options.{name}: {str(error).replace(' - at `$`', '')}") from None
+                said, _, place = str(error).partition(" - at `$")
+                raise ValueError(f"options.{name}{place.rstrip('`')}: {said}") from None
         return made
 
 

@@ -153,7 +153,7 @@ def test_an_export_that_cannot_be_is_refused_before_any_work(tmp_path):
 
 def test_options_of_an_export_are_checked_with_the_recipe(tmp_path):
     for old, new, message in (
-        ('"q8_0"', '"q5"', "export.options.gguf: Invalid enum value 'q5'"),
+        ('"q8_0"', '"q5"', "options.gguf.precision: Invalid enum value 'q5'"),
         ('to = ["gguf"]', 'to = ["onnx"]', "export"),
         ('to = ["gguf"]', 'to = ["nf4"]', "options.gguf is set, but to doesn't name gguf"),
     ):
