@@ -18,7 +18,8 @@ $(VENV)/.for-demo: pyproject.toml constraints.txt
 install: $(VENV)/.installed
 
 $(VENV)/.installed: $(VENV)/.for-demo
-	$(PIP) install --constraint constraints.txt --editable '.[train,dev,docs]'
+	$(PIP) install --constraint constraints.txt --editable '.[train,nf4,gguf,keras,dev,docs]'
+	$(PIP) install --constraint constraints.txt --no-deps keras-hub
 	touch $@
 
 demo: $(VENV)/.for-demo

@@ -29,6 +29,7 @@ COMMANDS = {
     "shards": ("shards", "Build or inspect training rows."),
     "train": ("train", "Train a model on shards."),
     "generate": ("generate", "Fill masked spans of a text or continue it."),
+    "export": ("export", "Write a trained model for KerasHub, bitsandbytes or llama.cpp."),
     "verify": ("verify", "Check a folder, and those below it, against their manifests."),
     "report": ("report", "Write a page with plots of a run."),
 }

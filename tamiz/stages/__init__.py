@@ -1,7 +1,7 @@
 """The stages of a run, in order. A stage is one value of type Stage, exported by one file.
 
     common.py      Stage, Plan (a recipe in its output folder), Context (how to run), StageReport (the results)
-    lm.py score.py sample.py tokenizer.py shards.py train.py    the stages
+    lm.py score.py sample.py tokenizer.py shards.py train.py export.py    the stages
     evaluation.py  `tamiz tokenizer eval`, which isn't part of recipes
     texts.py       documents as one stream of texts, for stages without a pipeline
     described.py   what a recipe says of its documents, for cards
@@ -31,6 +31,7 @@ STAGES: Choices[Stage] = Choices(
         "tokenizer": "tamiz.stages.tokenizer:STAGE",
         "shards": "tamiz.stages.shards:STAGE",
         "train": "tamiz.stages.train:STAGE",
+        "export": "tamiz.stages.export:STAGE",
     },
 )
 

@@ -106,3 +106,56 @@ def test_a_recipe_of_a_language_model_alone(tmp_path):
     [report] = Run(recipe, tmp_path / "run", Context()).stages()
     assert (report.stage, report.state) == ("lm", "new")
     assert verify(tmp_path / "run")[1] == []
+
+
+EXPORTED = """
+title = "Exported"
+[[documents]]
+input = ["demo:clean.jsonl"]
+[tokenizer]
+kind = "bpe"
+vocab_size = 700
+[shards]
+objective = "causal"
+sequence_length = 65
+[model]
+family = "{family}"
+[train]
+steps = 1
+batch_size = 4
+[export]
+to = ["gguf"]
+[export.options.gguf]
+precision = "q8_0"
+"""
+SMALL = "hidden_size = 64\nintermediate_size = 64\nnum_layers = 1\nnum_heads = 2"
+
+
+def test_a_recipe_ends_with_exports(tmp_path):
+    pytest.importorskip("gguf")
+    text = EXPORTED.format(family="llama").replace('"llama"', f'"llama"\n{SMALL}')
+    recipe = load(written(tmp_path, text))
+    reports = Run(recipe, tmp_path / "run", Context()).stages()
+    assert [report.stage for report in reports][-2:] == ["train", "export"]
+    assert (tmp_path / "run" / "export" / "gguf" / "model-q8_0.gguf").is_file()
+    assert verify(tmp_path / "run")[1] == []
+    assert Run(recipe, tmp_path / "run", Context()).stages()[-1].state == "finished"
+
+
+def test_an_export_that_cannot_be_is_refused_before_any_work(tmp_path):
+    pytest.importorskip("h5py")
+    text = EXPORTED.replace('to = ["gguf"]', 'to = ["keras"]').partition("[export.options")[0]
+    recipe = load(written(tmp_path, text.format(family="llama")))
+    with pytest.raises(BadArgument, match=r"export\.to has 'keras', but the recipe's model is a Llama"):
+        Run(recipe, tmp_path / "run", Context()).stages()
+    assert not (tmp_path / "run").exists()
+
+
+def test_options_of_an_export_are_checked_with_the_recipe(tmp_path):
+    for old, new, message in (
+        ('"q8_0"', '"q5"', "options.gguf.precision: Invalid enum value 'q5'"),
+        ('to = ["gguf"]', 'to = ["onnx"]', "export"),
+        ('to = ["gguf"]', 'to = ["nf4"]', "options.gguf is set, but to doesn't name gguf"),
+    ):
+        with pytest.raises(BadArgument, match=message):
+            load(written(tmp_path, EXPORTED.format(family="llama").replace(old, new)))

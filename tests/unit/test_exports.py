@@ -1,0 +1,293 @@
+"""Exports are loaded back by the libraries that they are for."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from corpora import manifest
+from corpora.verify import verify
+from tests.command import exit_code, tamiz
+from tests.invented import document
+from tokenizer_train.settings import TokenizerSettings
+from tokenizer_train.train import train_tokenizer
+
+torch = pytest.importorskip("torch")
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ.setdefault("KERAS_BACKEND", "torch")  # read when keras is first imported
+
+TEXTS = [document(n) for n in range(300)]
+T5_SHAPE = {
+    "num_layers": 2,
+    "num_decoder_layers": 2,
+    "d_model": 64,
+    "d_ff": 96,
+    "d_kv": 16,
+    "num_heads": 4,
+    "dropout": 0.0,
+}
+LLAMA_SHAPE = {"hidden_size": 64, "intermediate_size": 96, "num_layers": 2, "num_heads": 4, "num_kv_heads": 2}
+
+
+@pytest.fixture(scope="module")
+def tokenizers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("tokenizers")
+    for kind, size in (("unigram", 400), ("bpe", 600)):
+        out = home / kind
+        out.mkdir()
+        extra = 20 if kind == "unigram" else 0
+        train_tokenizer(
+            lambda: iter(TEXTS),
+            out,
+            TokenizerSettings(kind=kind, vocab_size=size, extra_ids=extra, lowercase=kind == "unigram"),
+        )
+    return home
+
+
+def _folder(out: Path, model: Any, tokenizer: Path) -> Path:
+    model.save_pretrained(out)
+    for path in tokenizer.iterdir():
+        shutil.copy(path, out)
+    return out
+
+
+def _t5(out: Path, tokenizers: Path, **shape: Any) -> Path:
+    from tamiz.trainer.families.t5 import T5
+
+    model = T5(vocab_size=400, **{**T5_SHAPE, **shape}).build(seed=0, pad_id=0, eos_id=1)
+    return _folder(out, model, tokenizers / "unigram")
+
+
+def _llama(out: Path, tokenizers: Path, **shape: Any) -> Path:
+    from tamiz.trainer.families.llama import Llama
+
+    model = Llama(vocab_size=600, **{**LLAMA_SHAPE, **shape}).build(seed=0, pad_id=3, eos_id=2, bos_id=1)
+    return _folder(out, model, tokenizers / "bpe")
+
+
+def _load(auto: str, folder: Path, **more: Any) -> Any:
+    import transformers
+
+    return getattr(transformers, auto).from_pretrained(folder, **more).eval()
+
+
+@torch.no_grad()
+def _logits(model: Any, ids: Any, decoded: Any | None = None) -> Any:
+    given = {"input_ids": ids} if decoded is None else {"input_ids": ids, "decoder_input_ids": decoded}
+    return model(**given).logits
+
+
+def _ids(rows: int, width: int, most: int) -> Any:
+    return torch.randint(3, most, (rows, width), generator=torch.Generator().manual_seed(1))
+
+
+# KerasHub
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [{"feed_forward": "relu", "tie_embeddings": True}, {"feed_forward": "gated-gelu", "tie_embeddings": False}],
+    ids=["1.0", "1.1"],
+)
+def test_keras_hub_gives_the_same_logits_and_ids(tmp_path: Path, tokenizers: Path, shape: dict[str, Any]) -> None:
+    pytest.importorskip("keras_hub")
+    import numpy as np
+    from transformers import AutoTokenizer
+
+    model, out = _t5(tmp_path / "model", tokenizers, **shape), tmp_path / "keras"
+    assert exit_code("export", model, "--to", "keras", "--out", out) == 0
+    import keras_hub
+
+    ids, decoded = _ids(2, 20, 400), _ids(2, 9, 400)
+    inputs = {"encoder_token_ids": ids.numpy(), "decoder_token_ids": decoded.numpy()}
+    inputs |= {name.replace("token_ids", "padding_mask"): np.ones_like(value) for name, value in inputs.items()}
+    loaded = keras_hub.models.T5Seq2SeqLM.from_preset(str(out), preprocessor=None)
+    with torch.no_grad():
+        made = loaded(inputs).cpu()
+        states = keras_hub.models.T5Backbone.from_preset(str(out))(inputs)["decoder_sequence_output"]
+    expected = _logits(_load("AutoModelForSeq2SeqLM", model), ids, decoded)
+    assert expected.abs().max() > 1
+    torch.testing.assert_close(made, expected, atol=1e-4, rtol=0)
+    assert states.shape == (2, 9, 64)
+    ours, theirs = AutoTokenizer.from_pretrained(model), keras_hub.models.T5Tokenizer.from_preset(str(out))
+    for text in (*TEXTS[:20], "<extra_id_0> y <extra_id_19>", "Una <extra_id_3> más", "  dos   espacios "):
+        assert list(map(int, theirs(text))) == ours(text, add_special_tokens=False).input_ids
+    assert not any("tensorflow" in name for name in __import__("sys").modules)
+    again = tmp_path / "again"
+    assert exit_code("export", model, "--to", "keras", "--out", again) == 0
+    records = [{r.path: r.sha256 for r in manifest.read(folder).files} for folder in (out, again)]
+    assert records[0] == records[1]
+
+
+# 4 bits
+
+
+@pytest.mark.parametrize("double", [True, False])
+def test_nf4_is_what_transformers_and_bitsandbytes_write(tmp_path: Path, tokenizers: Path, double: bool) -> None:
+    pytest.importorskip("bitsandbytes")
+    pytest.importorskip("accelerate")
+    from safetensors.torch import load_file
+    from transformers import BitsAndBytesConfig
+
+    model, out = _llama(tmp_path / "model", tokenizers), tmp_path / "nf4"
+    flag = "--double-quantisation" if double else "--no-double-quantisation"
+    assert exit_code("export", model, "--to", "nf4", flag, "--out", out) == 0
+    quantiser = BitsAndBytesConfig(
+        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=double,
+        bnb_4bit_compute_dtype=torch.bfloat16,
+    )  # fmt: skip
+    reference = _load("AutoModelForCausalLM", model, quantization_config=quantiser, dtype=torch.bfloat16)
+    reference.save_pretrained(tmp_path / "reference")
+    ours, theirs = (load_file(folder / "model.safetensors") for folder in (out, tmp_path / "reference"))
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+    configs = [json.loads((folder / "config.json").read_bytes()) for folder in (out, tmp_path / "reference")]
+    assert configs[0]["quantization_config"] == configs[1]["quantization_config"]
+    loaded = _load("AutoModelForCausalLM", out)
+    assert loaded.is_loaded_in_4bit
+    made = loaded.generate(_ids(1, 4, 600), max_new_tokens=4, do_sample=False)
+    assert torch.equal(made, reference.generate(_ids(1, 4, 600), max_new_tokens=4, do_sample=False))
+
+
+def test_nf4_in_many_files_is_the_same(tmp_path: Path, tokenizers: Path) -> None:
+    pytest.importorskip("bitsandbytes")
+    pytest.importorskip("accelerate")
+    from tamiz.trainer.exports import read_source
+    from tamiz.trainer.exports.nf4 import Nf4
+    from tamiz.trainer.exports.weights import Weights
+
+    source = read_source(_llama(tmp_path / "model", tokenizers))
+    one, many = tmp_path / "one", tmp_path / "many"
+    for out, most in ((one, 2 << 30), (many, 20_000)):
+        out.mkdir()
+        Nf4(shard_bytes=most).write(source, out)
+    assert len(list(many.glob("model-*-of-*.safetensors"))) > 3
+    ours, theirs = Weights(many), Weights(one)
+    assert set(ours) == set(theirs)
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+    assert _load("AutoModelForCausalLM", many).is_loaded_in_4bit
+    (next(many.glob("model-00002*"))).unlink()
+    with pytest.raises(Exception, match="missing"):
+        Weights(many)
+
+
+# GGUF
+
+BOUNDS = {"f16": 2e-3, "q8_0": 4e-2, "q4_0": 0.4}  # of the logits' root mean square; one rounding of each weight
+
+
+@pytest.mark.parametrize("kind", ["f16", "q8_0", "q4_0"])
+def test_gguf_of_a_llama(tmp_path: Path, tokenizers: Path, kind: str) -> None:
+    pytest.importorskip("gguf")
+    from transformers import AutoTokenizer
+
+    model, out = _llama(tmp_path / "model", tokenizers), tmp_path / "gguf"
+    assert exit_code("export", model, "--to", "gguf", "--precision", kind, "--out", out) == 0
+    file = f"model-{kind}.gguf"
+    ids = _ids(2, 20, 600)
+    expected = _logits(_load("AutoModelForCausalLM", model), ids)
+    made = _logits(_load("AutoModelForCausalLM", out, gguf_file=file), ids)
+    error = (made - expected).pow(2).mean().sqrt() / expected.pow(2).mean().sqrt()
+    assert 0 < error < BOUNDS[kind]
+    if kind == "f16":
+        ours, theirs = AutoTokenizer.from_pretrained(model), AutoTokenizer.from_pretrained(out, gguf_file=file)
+        for text in (*TEXTS[:20], "日本 😀 ñ  dos\tespacios", "línea\nnueva"):
+            assert theirs(text).input_ids == ours(text).input_ids
+
+
+def test_gguf_of_a_t5(tmp_path: Path, tokenizers: Path) -> None:
+    """A tied T5's output scale is in the file's output layer, so the loaded model must not scale again."""
+    pytest.importorskip("gguf")
+    from transformers import AutoConfig, AutoTokenizer
+
+    shape = {"feed_forward": "relu", "tie_embeddings": True, "num_decoder_layers": 1}
+    model, out = _t5(tmp_path / "model", tokenizers, **shape), tmp_path / "gguf"
+    assert exit_code("export", model, "--to", "gguf", "--out", out) == 0
+    config = AutoConfig.from_pretrained(model)
+    config.scale_decoder_outputs = False
+    ids, decoded = _ids(2, 20, 400), _ids(2, 9, 400)
+    loaded = _load("AutoModelForSeq2SeqLM", out, gguf_file="model-f16.gguf", config=config)
+    expected = _logits(_load("AutoModelForSeq2SeqLM", model), ids, decoded)
+    error = (_logits(loaded, ids, decoded) - expected).pow(2).mean().sqrt() / expected.pow(2).mean().sqrt()
+    assert 0 < error < BOUNDS["f16"]
+    ours = AutoTokenizer.from_pretrained(model)
+    theirs = AutoTokenizer.from_pretrained(out, gguf_file="model-f16.gguf")
+    text = "ba ce <extra_id_0> di fo <extra_id_1>"
+    assert theirs(text).input_ids == ours(text).input_ids
+
+
+def test_gguf_names_of_a_gated_t5(tmp_path: Path, tokenizers: Path) -> None:
+    pytest.importorskip("gguf")
+    from tamiz.trainer.exports import read_source
+    from tamiz.trainer.exports.gguf_file import Gguf, gguf_tensors
+    from tamiz.trainer.exports.weights import Weights
+
+    model = _t5(tmp_path / "model", tokenizers, feed_forward="gated-gelu", tie_embeddings=False)
+    source = read_source(model)
+    Gguf().check(source)
+    tensors = {tensor.name: tensor for tensor in gguf_tensors(source, Weights(model))}
+    assert tensors["enc.blk.0.ffn_gate.weight"].stored == "encoder.block.0.layer.1.DenseReluDense.wi_0.weight"
+    assert tensors["dec.blk.1.ffn_up.weight"].stored == "decoder.block.1.layer.2.DenseReluDense.wi_1.weight"
+    assert (tensors["output.weight"].stored, tensors["output.weight"].scale) == ("lm_head.weight", 1.0)
+    assert len(tensors) == len(list(Weights(model)))
+
+
+# the command
+
+
+def test_what_a_format_cannot_hold_is_refused(
+    tmp_path: Path, tokenizers: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    unequal, llama = _t5(tmp_path / "t5", tokenizers, num_decoder_layers=1), _llama(tmp_path / "llama", tokenizers)
+    odd = _t5(tmp_path / "odd", tokenizers, relative_attention_num_buckets=16)
+    capsys.readouterr()  # transformers' own bars
+    for model, to, reason in (
+        (unequal, "keras", "2 encoder and 1 decoder layers"),
+        (odd, "keras", "relative_attention_num_buckets 16, but in KerasHub's T5Backbone it is always 32"),
+        (llama, "keras", "is a Llama, and KerasHub's T5Backbone is for T5"),
+        (unequal, "nf4", "is a T5, and only causal models are quantised"),
+    ):
+        code, _, error = tamiz(capsys, "export", model, "--to", to, "--out", tmp_path / "out")
+        assert code == 2
+        assert reason in error
+        assert error.count("\n") == 1
+    code, _, error = tamiz(capsys, "export", llama, "--to", "gguf", "--out", llama)
+    assert (code, "is the folder of the model" in error) == (2, True)
+    code, _, error = tamiz(capsys, "export", llama, "--to", "gguf", "--precision", "q5", "--out", tmp_path / "out")
+    assert (code, "--precision" in error) == (2, True)
+    code, _, error = tamiz(capsys, "export", tmp_path, "--to", "gguf", "--out", tmp_path / "out")
+    assert (code, "has no trained model" in error) == (2, True)
+    assert not (tmp_path / "out").exists()
+
+
+def test_damaged_weights_are_one_line(tmp_path: Path, tokenizers: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("gguf")
+    model = _llama(tmp_path / "model", tokenizers)
+    path = model / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:5000])
+    capsys.readouterr()
+    code, _, error = tamiz(capsys, "export", model, "--to", "gguf", "--out", tmp_path / "out")
+    assert (code, error.count("\n")) == (1, 1)
+    assert "model.safetensors is damaged" in error
+
+
+def test_an_export_is_finished_once_and_verified(
+    tmp_path: Path, tokenizers: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("gguf")
+    model, out = _llama(tmp_path / "model", tokenizers), tmp_path / "out"
+    assert tamiz(capsys, "export", model, "--to", "gguf", "--out", out)[0] == 0
+    assert verify(out)[1] == []
+    card = (out / "README.md").read_text()
+    assert 'gguf_file="model-f16.gguf"' in card
+    assert "nothing to do" in tamiz(capsys, "export", model, "--to", "gguf", "--out", out)[1]
+    code, _, error = tamiz(capsys, "export", model, "--to", "gguf", "--precision", "q8_0", "--out", out)
+    assert (code, "precision" in error, "q8_0" in error) == (1, True, True)
+    assert tamiz(capsys, "export", model, "--to", "gguf", "--precision", "q8_0", "--out", out, "--rebuild")[0] == 0
+    assert not (out / "model-f16.gguf").exists()
+    assert verify(out)[1] == []
