@@ -1,4 +1,4 @@
-"""Where documents come from: published corpora by name, and the sources that recipes and commands describe."""
+"""Where documents come from: the sources that recipes and commands describe. Published corpora: published.py."""
 
 from __future__ import annotations
 
@@ -8,52 +8,9 @@ from collections.abc import Sequence
 
 from corpora.config import Config
 from corpora.documents.item import MAX_DOCUMENT_BYTES, TEXT
+from corpora.documents.published import SOURCES
 
-
-class Source(Config, frozen=True, kw_only=True):
-    """A published corpus."""
-
-    name: str
-    """Its name in recipes."""
-
-    language: str
-    """Its ISO 639-1 code."""
-
-    pattern: str
-    """Where its files are: a pattern for work_items."""
-
-    licence: str
-    """For cards."""
-
-    citation: str
-    """For cards."""
-
-
-_ALL = (
-    Source(
-        name="mc4-es",
-        language="es",
-        # "c4-es." leaves out c4-es-validation.*
-        pattern="hf://datasets/allenai/c4/multilingual/c4-es.*.json.gz",
-        licence="ODC-BY 1.0, and Common Crawl's terms of use for the content",
-        citation="Xue et al. 2021, mT5 (arXiv:2010.11934); the copy of https://huggingface.co/datasets/allenai/c4",
-    ),
-    Source(
-        name="mmarco-es",
-        language="es",
-        pattern="hf://datasets/unicamp-dl/mmarco/data/google/collections/spanish_collection.tsv",
-        licence="none on its card; a translation of MS MARCO, whose terms allow non-commercial research",
-        citation="Bonifacio et al. 2021, mMARCO (arXiv:2108.13897), https://huggingface.co/datasets/unicamp-dl/mmarco",
-    ),
-    Source(
-        name="wikipedia-es",
-        language="es",
-        pattern="hf://datasets/wikimedia/wikipedia/20231101.es/*.parquet",
-        licence="CC BY-SA 3.0 and GFDL",
-        citation="Wikimedia Foundation, dump of 2023-11-01, https://huggingface.co/datasets/wikimedia/wikipedia",
-    ),
-)
-SOURCES = {source.name: source for source in _ALL}
+__all__ = ["SOURCES", "DocumentSource", "Inputs"]
 
 
 def _problem(name: str) -> str:
