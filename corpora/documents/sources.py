@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from corpora.config import Config
 from corpora.documents.item import MAX_DOCUMENT_BYTES, TEXT
 from corpora.documents.published import SOURCES
+from corpora.documents.templates import row_text
 
 __all__ = ["SOURCES", "DocumentSource", "Inputs"]
 
@@ -35,6 +36,18 @@ class DocumentSource(Config, frozen=True, kw_only=True):
     text_column: str = TEXT
     """The column (Parquet, CSV) or field (JSON lines) with the text, or the path to a nested one, as `metadata.text`.
     .txt, .tsv and WET files only have `text`."""
+
+    template: str | None = None
+    """How the text is made of several fields (JSON lines, Parquet), as `{instruction}\\n{input}\\n{output}`. Lines
+    whose fields are all empty are left out. None: it is in `text_column`, or made of `turns`."""
+
+    turns: str | None = None
+    """The field with the list of turns of a chat, as `conversations`: the text is made of them. A `template` says
+    with `{conversations}` where they go. None: rows aren't chats."""
+
+    turn: str | None = None
+    """How the text of a turn is made of its keys. `{role}` is also `from`, and `{content}` also `value`. None:
+    `{role}: {content}` and a line break."""
 
     url_column: str | None = None
     """The column or field with the url. None: the first of `url`, `u`, `metadata.url` and others."""
@@ -81,6 +94,11 @@ class DocumentSource(Config, frozen=True, kw_only=True):
                 raise ValueError(
                     f"{field} is {getattr(self, field)!r}; it can't contain quotes, backslashes or control characters"
                 )
+        if row_text(self.template, self.turns, self.turn) and self.text_column != TEXT:
+            raise ValueError(
+                f"text_column is {self.text_column!r}, but the text is made of other fields: remove it, or template "
+                "and turns"
+            )
         if self.max_document_bytes < 1:
             raise ValueError(f"max_document_bytes is {self.max_document_bytes}; it must be at least 1")
         if self.name is not None and ("/" in self.name or self.name.startswith(".")):
