@@ -15,6 +15,7 @@ from corpora.documents.batches import BLANK
 from corpora.documents.formats import FORMATS
 from corpora.documents.formats.fields import likely_text
 from corpora.documents.item import WorkItem
+from corpora.documents.templates import NO_TEXT
 from corpora.errors import TamizError
 
 _LOG = logging.getLogger(__name__)
@@ -59,6 +60,8 @@ def of_rejected(folder: Path, limit: str) -> str:
             return f"the file looks like one JSON array; {_LINES_NEEDED}: jq -c '.[]' FILE > FILE.jsonl"
         if kind == "not JSON" and first.strip() == b"{":
             return f"the file looks like pretty-printed JSON; {_LINES_NEEDED}: jq -c . FILE > FILE.jsonl"
+        if kind == NO_TEXT:
+            return f"{reason}; name other fields in the template or in turns, and pass --rebuild"
         if kind.endswith(" missing") and detail:
             name = likely_text(detail.removeprefix("its keys are ").split(", "))
             named = f' --text-column {name} (in a recipe: text_column = "{name}")' if name else " --text-column"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,7 +26,17 @@ T = TypeVar("T")
 BEAM = {"ignore_unknown_options": True, "allow_extra_args": True}
 
 # options of how documents are read that have the name of a field of DocumentSource
-READING = ("text_column", "url_column", "timestamp_column", "language", "blank_lines", "max_document_bytes")
+READING = (
+    "text_column",
+    "template",
+    "turns",
+    "turn",
+    "url_column",
+    "timestamp_column",
+    "language",
+    "blank_lines",
+    "max_document_bytes",
+)
 
 MAX_REJECTED = 0.05
 DEFAULT_RUNNER = "FnApiRunner"
@@ -68,6 +79,11 @@ def _document_options(function: F, *format_flags: str) -> F:
                      help="Column or field with the timestamp. [default: timestamp, ts, date_download, ...]"),
         click.option("--url-column", metavar="NAME",
                      help="Column or field with the url. [default: url, u, metadata.url, ...]"),
+        click.option("--turn", metavar="TEMPLATE", callback=_with_breaks,
+                     help="Text of one of the --turns. [default: {role}: {content}\\n; also for from and value]"),
+        click.option("--turns", metavar="NAME", help="Field with the list of turns of a chat, like conversations."),
+        click.option("--template", metavar="TEMPLATE", callback=_with_breaks,
+                     help="Text made of several fields, like '{instruction}\\n{output}'."),
         click.option("--text-column", metavar="NAME",
                      help="Column or field with the text, or its path, like metadata.text. [default: text]"),
         click.option("--input", "patterns", multiple=True, required=True, metavar="PATTERN...",
@@ -75,6 +91,12 @@ def _document_options(function: F, *format_flags: str) -> F:
     ):  # fmt: skip
         wrapper = option(wrapper)
     return wrapper  # type: ignore[return-value]
+
+
+def _with_breaks(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:  # noqa: ARG001
+    """Callback: the two characters `\\n` stand for a line break, `\\t` for a tab, and two backslashes for one."""
+    escapes = {"n": "\n", "t": "\t", "\\": "\\"}
+    return None if value is None else re.sub(r"\\([nt\\])", lambda found: escapes[found[1]], value)
 
 
 @contextlib.contextmanager

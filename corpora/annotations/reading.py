@@ -89,7 +89,7 @@ def check_inputs(folder: Path, content: Manifest, inputs: Iterable[InputIdentity
             how = differences(was or {}, identity.reading or {})
             raise StaleOutput(
                 f"{identity.name} was read differently for {folder} ({how}): "
-                f"pass the same --text-column, --blank-lines and format, or {advice}"
+                f"pass the same --text-column, --template, --turns, --blank-lines and format, or {advice}"
             )
         if tuple(identity.content()) not in known:
             raise StaleOutput(f"{folder} was made from another {identity.name}: {advice}")

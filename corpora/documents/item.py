@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from corpora.config import Config
+from corpora.documents.templates import RowText, row_text
 
 TEXT = "text"  # the column that holds a document's text, unless the source names another
 MAX_DOCUMENT_BYTES = 64 << 20  # the longest document, unless the source names another bound
@@ -65,6 +66,26 @@ class WorkItem(Config, frozen=True, kw_only=True):
 
     max_document_bytes: int = MAX_DOCUMENT_BYTES
     """Rows of more bytes are rejected as too long."""
+
+    template: str | None = None
+    """How the text is made of the row's fields, see `templates`. None: it is in `text_column`, or made of `turns`."""
+
+    turns: str | None = None
+    """The field with the list of turns that the text is made of. None: there is none."""
+
+    turn: str | None = None
+    """The template of a turn. None: `templates.TURN`."""
+
+    @property
+    def row_text(self) -> RowText | None:
+        """How a row becomes a text; None if it has one, in `text_column`."""
+        return row_text(self.template, self.turns, self.turn)
+
+    @property
+    def text_columns(self) -> tuple[str, ...]:
+        """The columns or fields that the text is read from."""
+        text = self.row_text
+        return text.columns if text else (self.text_column,)
 
     def too_long(self, length: int) -> str:
         """Why a row of `length` bytes is rejected."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 
 import msgspec
 
@@ -15,6 +17,7 @@ from corpora.documents.splitting import Range
 from corpora.errors import BadArgument
 
 ITEM_BYTES = 128 << 20
+_LOG = logging.getLogger(__name__)
 
 
 def work_items(inputs: Inputs, item_bytes: int = ITEM_BYTES) -> list[WorkItem]:
@@ -27,6 +30,7 @@ def work_items(inputs: Inputs, item_bytes: int = ITEM_BYTES) -> list[WorkItem]:
     if item_bytes < 1:
         raise BadArgument(f"item_bytes is {item_bytes}; it must be at least 1")
     files = _files(_sources(inputs))
+    _warn_of_unknown(files)
     with ThreadPoolExecutor(16) as pool:  # remote Parquet footers: one round trip each
         ranges = list(pool.map(_split, files, [item_bytes] * len(files)))
     items: list[WorkItem] = []
@@ -56,8 +60,23 @@ def _files(sources: Iterable[DocumentSource]) -> list[WorkItem]:
     return ordered
 
 
+def _warn_of_unknown(files: Iterable[WorkItem]) -> None:
+    """Says what templates name and the first file that is read with each lacks."""
+    firsts = {(file.template, file.turns, file.turn): file for file in reversed([*files]) if file.row_text}
+    for file in firsts.values():
+        unknown = FORMATS.get(file.format).unknown_fields(file)
+        if unknown:
+            _warn(f"{file.path}: {unknown}; such fields are taken as empty")
+
+
+@lru_cache(maxsize=64)
+def _warn(message: str) -> None:
+    """Once: every stage lists its inputs."""
+    _LOG.warning("%s", message)
+
+
 def _reading(item: WorkItem) -> tuple[object, ...]:
-    names = item.text_column, item.url_column, item.timestamp_column
+    names = item.text_column, item.url_column, item.timestamp_column, item.template, item.turns, item.turn
     return item.format, item.compression, names, item.language, item.blank_lines, item.max_document_bytes
 
 
@@ -81,6 +100,9 @@ def _whole(listed: Listed, source: DocumentSource) -> WorkItem:
         max_document_bytes=source.max_document_bytes,
         language=source.language_of_documents,
         blank_lines=source.blank_lines,
+        template=source.template,
+        turns=source.turns,
+        turn=source.turn,
     )
 
 

@@ -1,4 +1,4 @@
-"""Where documents come from: published corpora by name, and the sources that recipes and commands describe."""
+"""Where documents come from: the sources that recipes and commands describe. Published corpora: published.py."""
 
 from __future__ import annotations
 
@@ -8,52 +8,10 @@ from collections.abc import Sequence
 
 from corpora.config import Config
 from corpora.documents.item import MAX_DOCUMENT_BYTES, TEXT
+from corpora.documents.published import SOURCES
+from corpora.documents.templates import row_text
 
-
-class Source(Config, frozen=True, kw_only=True):
-    """A published corpus."""
-
-    name: str
-    """Its name in recipes."""
-
-    language: str
-    """Its ISO 639-1 code."""
-
-    pattern: str
-    """Where its files are: a pattern for work_items."""
-
-    licence: str
-    """For cards."""
-
-    citation: str
-    """For cards."""
-
-
-_ALL = (
-    Source(
-        name="mc4-es",
-        language="es",
-        # "c4-es." leaves out c4-es-validation.*
-        pattern="hf://datasets/allenai/c4/multilingual/c4-es.*.json.gz",
-        licence="ODC-BY 1.0, and Common Crawl's terms of use for the content",
-        citation="Xue et al. 2021, mT5 (arXiv:2010.11934); the copy of https://huggingface.co/datasets/allenai/c4",
-    ),
-    Source(
-        name="mmarco-es",
-        language="es",
-        pattern="hf://datasets/unicamp-dl/mmarco/data/google/collections/spanish_collection.tsv",
-        licence="none on its card; a translation of MS MARCO, whose terms allow non-commercial research",
-        citation="Bonifacio et al. 2021, mMARCO (arXiv:2108.13897), https://huggingface.co/datasets/unicamp-dl/mmarco",
-    ),
-    Source(
-        name="wikipedia-es",
-        language="es",
-        pattern="hf://datasets/wikimedia/wikipedia/20231101.es/*.parquet",
-        licence="CC BY-SA 3.0 and GFDL",
-        citation="Wikimedia Foundation, dump of 2023-11-01, https://huggingface.co/datasets/wikimedia/wikipedia",
-    ),
-)
-SOURCES = {source.name: source for source in _ALL}
+__all__ = ["SOURCES", "DocumentSource", "Inputs"]
 
 
 def _problem(name: str) -> str:
@@ -78,6 +36,18 @@ class DocumentSource(Config, frozen=True, kw_only=True):
     text_column: str = TEXT
     """The column (Parquet, CSV) or field (JSON lines) with the text, or the path to a nested one, as `metadata.text`.
     .txt, .tsv and WET files only have `text`."""
+
+    template: str | None = None
+    """How the text is made of several fields (JSON lines, Parquet), as `{instruction}\\n{input}\\n{output}`. Lines
+    whose fields are all empty are left out. None: it is in `text_column`, or made of `turns`."""
+
+    turns: str | None = None
+    """The field with the list of turns of a chat, as `conversations`: the text is made of them. A `template` says
+    with `{conversations}` where they go. None: rows aren't chats."""
+
+    turn: str | None = None
+    """How the text of a turn is made of its keys. `{role}` is also `from`, and `{content}` also `value`. None:
+    `{role}: {content}` and a line break."""
 
     url_column: str | None = None
     """The column or field with the url. None: the first of `url`, `u`, `metadata.url` and others."""
@@ -124,6 +94,11 @@ class DocumentSource(Config, frozen=True, kw_only=True):
                 raise ValueError(
                     f"{field} is {getattr(self, field)!r}; it can't contain quotes, backslashes or control characters"
                 )
+        if row_text(self.template, self.turns, self.turn) and self.text_column != TEXT:
+            raise ValueError(
+                f"text_column is {self.text_column!r}, but the text is made of other fields: remove it, or template "
+                "and turns"
+            )
         if self.max_document_bytes < 1:
             raise ValueError(f"max_document_bytes is {self.max_document_bytes}; it must be at least 1")
         if self.name is not None and ("/" in self.name or self.name.startswith(".")):

@@ -29,6 +29,11 @@ class LmChoice:
     normaliser: Normaliser = CCNET
 
 
+def is_language(name: str) -> bool:
+    """Whether it is written as a language's code: `es`, `pt-BR`, `zh_Hant`."""
+    return _LANGUAGE.fullmatch(name) is not None
+
+
 def choose_models(
     models: Sequence[str],
     tokenizers: Sequence[str] = (),
@@ -71,7 +76,7 @@ def _named(option: str, values: Iterable[str]) -> dict[str | None, str]:
     found: dict[str | None, str] = {}
     for value in values:
         name, equals, path = value.partition("=")
-        language = name if equals and _LANGUAGE.fullmatch(name) else None
+        language = name if equals and is_language(name) else None
         if language is None and language in found:
             raise BadArgument(f"{option} {value}: name the language of each, as in {option} es=A {option} pt=B")
         if language in found:

@@ -46,6 +46,8 @@ def _section(section: Section, stage: str) -> Iterator[str]:
     yield f"## `[{section.name}]`\n\nOf stage `{stage}`.\n"
     if not isinstance(section.kind, Choices):
         yield "\n".join([*_head(), *_rows(section.kind, section), ""])
+        if section.variants:
+            yield f"`[{section.name}.{section.variants}.NAME]` has the same keys, apart from `{section.variants}`.\n"
         return
     choices: Choices[Any] = section.kind
     default = f"; default `{section.default}`" if section.default else ""
@@ -132,7 +134,14 @@ def json_schema() -> dict[str, Any]:
 
 def _section_schema(section: Section) -> dict[str, Any]:
     if not isinstance(section.kind, Choices):
-        return _object(section.kind)
+        found = _object(section.kind)
+        if section.variants:
+            inner = _object(section.kind)
+            del inner["properties"][section.variants]
+            table = {"type": "object", "additionalProperties": inner}
+            found["properties"][section.variants] |= table
+            found["properties"][section.variants].pop("anyOf", None)
+        return found
     choices: Choices[Any] = section.kind
     options = []
     for kind in choices:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
 from typing import Any
 
 from corpora.choices import Choices
@@ -27,7 +28,7 @@ def merged(under: Tree, own: Tree, sections: Mapping[str, Section]) -> Tree:
     below, above = _one_source(under.get("documents")), _one_source(own.get("documents"))
     if below is not None and above is not None and not isinstance(own["documents"], list):
         tree["documents"] = {**_undisplaced(below, above, DOCUMENTS_DISPLACE), **above}
-    kept = {path: text for path, text in under.get("sources", {}).items() if _is_unchanged(path, own, tree)}
+    kept = {path: text for path, text in under.get("sources", {}).items() if _is_unchanged(path, own, tree, sections)}
     return {**tree, "sources": {**kept, **own.get("sources", {})}}
 
 
@@ -35,19 +36,33 @@ def _without(under: Tree, own: Tree) -> Tree:
     listed = own.get("without", [])
     if not isinstance(listed, list) or not all(isinstance(path, str) for path in listed):
         raise BadArgument(f"without is {listed!r}; it must be a list of sections and keys, such as ['sample.keep']")
-    tree = {name: dict(table) if isinstance(table, dict) else table for name, table in under.items()}
+    tree = deepcopy(under)
     for path in listed:
-        name, _, key = path.partition(".")
-        home = tree.get(name) if key else tree
-        if not isinstance(home, dict) or (key or name) not in home:
+        *above, key = path.split(".")
+        home: Any = tree
+        for part in above:
+            home = home.get(part) if isinstance(home, dict) else None
+        if not isinstance(home, dict) or key not in home:
             raise BadArgument(f"without names {path!r}, which the base doesn't have: remove it")
-        del home[key or name]
+        del home[key]
     return tree
 
 
 def _section(under: Tree, own: Tree, section: Section) -> Tree:
     kind = section.kind
     if isinstance(kind, Choices) and own.get(kind.tag, under.get(kind.tag)) != under.get(kind.tag, section.default):
+        return own
+    tree = {**_undisplaced(under, own, section.displaces), **own}
+    below, above = (table.get(str(section.variants)) for table in (under, own))
+    if section.variants and isinstance(below, dict) and isinstance(above, dict):
+        variants = {name: _variant(below.get(name), table, section) for name, table in above.items()}
+        tree[section.variants] = {**below, **variants}
+    return tree
+
+
+def _variant(under: Any, own: Any, section: Section) -> Any:
+    """A table that overrides the section, on that of the base."""
+    if not isinstance(under, dict) or not isinstance(own, dict):
         return own
     return {**_undisplaced(under, own, section.displaces), **own}
 
@@ -66,10 +81,24 @@ def _one_source(documents: Any) -> Tree | None:
     return listed[0] if len(listed) == 1 and isinstance(listed[0], dict) else None
 
 
-def _is_unchanged(path: str, own: Tree, tree: Tree) -> bool:
+def _is_unchanged(path: str, own: Tree, tree: Tree, sections: Mapping[str, Section]) -> bool:
     """Whether the number at the path is the base's: then its source holds."""
-    name, _, key = path.partition(".")
+    name, *keys = path.split(".")
     section, written = tree.get(name), own.get(name)
     if not isinstance(section, dict):
         return name in tree and name not in own
-    return key.partition(".")[0] in section and not (isinstance(written, dict) and key.partition(".")[0] in written)
+    if name in sections and keys and keys[0] == sections[name].variants:
+        section, written = _inside(section, keys[:2]), _inside(written, keys[:2])
+        keys = keys[2:]
+    return (
+        isinstance(section, dict)
+        and bool(keys)
+        and keys[0] in section
+        and not (isinstance(written, dict) and keys[0] in written)
+    )
+
+
+def _inside(table: Any, path: list[str]) -> Any:
+    for key in path:
+        table = table.get(key) if isinstance(table, dict) else None
+    return table

@@ -44,18 +44,24 @@ class Override:
         elif self.path[0] == "documents":
             home, displaced = self._source(tree), DOCUMENTS_DISPLACE
         else:
+            displaced = self._displaced(tree, sections.get(self.path[0]))
             home = self._table(tree)
-            section = sections.get(self.path[0]) if len(self.path) == 2 else None
-            displaced = section.displaces if section else {}
         name = self.path[-1]
         if self.value is None:
             home.pop(name, None)
             return
-        if name in displaced:
-            excluded = displaced[name]
-            for other in [k for k in home if excluded is None or k in excluded]:
-                del home[other]
+        _displace(home, name, displaced)
         home[name] = self.value
+
+    def _displaced(self, tree: dict[str, Any], section: Section | None) -> Mapping[str, tuple[str, ...] | None]:
+        """What a key removes. One of a table that overrides the section ([lm.languages.ko]) removes the same keys
+        there, and the tables themselves remove keys of the section."""
+        if section is None or (len(self.path) > 2 and self.path[1] != section.variants):
+            return {}
+        own = tree.get(section.name)
+        if len(self.path) > 2 and self.value is not None and isinstance(own, dict):
+            _displace(own, self.path[1], section.displaces)
+        return section.displaces if len(self.path) in (2, 4) else {}
 
     def _table(self, tree: dict[str, Any]) -> dict[str, Any]:
         table = tree
@@ -88,6 +94,14 @@ class Override:
         if number == len(listed):
             listed.append({})
         return _entry(listed[number], self.key)
+
+
+def _displace(home: dict[str, Any], name: str, displaced: Mapping[str, tuple[str, ...] | None]) -> None:
+    """Removes the keys that can't be combined with `name`."""
+    if name in displaced:
+        excluded = displaced[name]
+        for other in [k for k in home if k != name and (excluded is None or k in excluded)]:
+            del home[other]
 
 
 def _entry(entry: Any, key: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -40,7 +40,23 @@ def of_section(section: Section, tree: Mapping[str, Any]) -> list[str]:
         except BadArgument:
             return [f"{section.name}.{choices.tag} is {shown(name)}; it must be {choice_of(choices.names(), name)}"]
         others = {choices.tag, *fields_of(section)}  # reading says whose the keys of other choices are
-    return of_table(section.name, kind, tree, others)
+    variants = tree.get(section.variants) if section.variants else None
+    if not isinstance(variants, dict):
+        return of_table(section.name, kind, tree, others)
+    plain = {key: value for key, value in tree.items() if key != section.variants}
+    return [*of_table(section.name, kind, plain, others), *_of_variants(section, kind, variants)]
+
+
+def _of_variants(section: Section, kind: type, variants: Mapping[str, Any]) -> Iterator[str]:
+    """The same for the tables that override the section, such as [lm.languages.ko]."""
+    for name, table in variants.items():
+        place = f"{section.name}.{section.variants}.{name}"
+        if not isinstance(table, dict):
+            yield f"{place} is {shown(table)}; it must be a table"
+            continue
+        yield from of_table(place, kind, {key: value for key, value in table.items() if key != section.variants})
+        if section.variants in table:
+            yield f"{place}.{section.variants}: no such key"
 
 
 def fields_of(section: Section) -> set[str]:

@@ -28,6 +28,8 @@ class Section:
     takes       key -> the key of another section whose value it has if it isn't given ("tokenizer.vocab_size")
     displaces   key -> the keys that overriding it (`--set section.key=...`) removes, because they can't be combined;
                 None: all
+    variants    a key that holds tables, by name, with keys of the section that override it ([lm.languages.ko]); only
+                with a settings class that requires no key
     """
 
     name: str
@@ -35,6 +37,7 @@ class Section:
     default: str | None = None
     displaces: Mapping[str, tuple[str, ...] | None] = field(default_factory=dict)
     takes: Mapping[str, str] = field(default_factory=dict)
+    variants: str | None = None
 
     def is_displaced(self, key: str, tree: Mapping[str, Any]) -> bool:
         """Whether the section has a key that can't be combined with this one."""

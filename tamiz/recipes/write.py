@@ -23,11 +23,30 @@ def as_toml(recipe: Recipe) -> Iterator[str]:
                 yield from _table("[[documents]]", entry, {})
         elif isinstance(value, dict):
             settings = recipe.sections[key]
+            tables = {field: inner for field, inner in value.items() if _is_of_tables(inner)}
+            value = {field: inner for field, inner in value.items() if field not in tables}
             comments = {field: sources.get(f"{key}.{field}") or _default(settings, field) for field in value}
             yield from _table(f"[{key}]", value, comments)
             yield from _size(settings)
+            for field, inner in tables.items():
+                yield from _inner_tables(f"{key}.{field}", inner, sources)
         elif value:
             yield _line(key, value, sources.get(key))
+
+
+def _is_of_tables(value: Any) -> bool:
+    return isinstance(value, dict) and bool(value) and all(isinstance(inner, dict) for inner in value.values())
+
+
+def _inner_tables(place: str, tables: Mapping[str, Any], sources: Mapping[str, str]) -> Iterator[str]:
+    """Tables inside a section, such as [lm.languages.ko]."""
+    for name, table in tables.items():
+        numbers = {
+            key for key, value in table.items() if isinstance(value, int | float) and not isinstance(value, bool)
+        }
+        unsaid = dict.fromkeys(numbers, "no source is given")
+        comments = {key: sources.get(f"{place}.{name}.{key}") or unsaid.get(key) for key in table}
+        yield from _table(f"[{place}.{_key(name)}]", table, comments)
 
 
 def _default(settings: Any, key: str) -> str | None:

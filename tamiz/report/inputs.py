@@ -28,10 +28,23 @@ def items_as_scored(pattern: str, made_from: MadeFrom) -> list[WorkItem]:
         except TamizError as error:
             errors.append(error)
         else:
-            items += [item for item in read if known.get(item.input_name, reading) == reading]
+            named = [_named_as_scored(item, made_from.inputs) for item in read]
+            items += [item for item in named if known.get(item.input_name, reading) == reading]
     if errors and not items:
         raise errors[0]
     return items
+
+
+def _named_as_scored(item: WorkItem, scored: Sequence[InputIdentity]) -> WorkItem:
+    """The item under the name that it was scored with: the `name` of its source, which patterns don't say, is before
+    that of its file."""
+    known = {identity.name: identity for identity in scored}
+    for name, identity in known.items():
+        if name.endswith(f"__{item.input_name}") and item.input_name not in known and identity.size == item.size:
+            renamed = msgspec.structs.replace(item, name=name.removesuffix(item.input_name) + item.name)
+            if not_as_scored(renamed, known) is None:
+                return renamed
+    return item
 
 
 def not_as_scored(item: WorkItem, known: dict[str, InputIdentity]) -> str | None:

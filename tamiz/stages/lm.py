@@ -1,9 +1,12 @@
-"""Stage `lm`: a KenLM language model, trained or brought. LM.json is the manifest of a trained one."""
+"""Stage `lm`: a KenLM language model, trained or brought, or one for each language. LM.json is the manifest of a
+trained one."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +15,18 @@ import msgspec
 from corpora import files, lm_json, manifest
 from corpora.documents.item import WorkItem
 from corpora.documents.items import work_items
-from corpora.documents.sources import SOURCES, Inputs
-from corpora.errors import BadArgument, StaleOutput
+from corpora.documents.sources import Inputs
+from corpora.errors import BadArgument, DamagedFile, StaleOutput
 from corpora.locks import locked
 from corpora.manifest import InputIdentity, MadeFrom, Manifest, State
 from corpora.perplexity.routing import LmChoice
 from corpora.perplexity.settings import LmSettings
 from corpora.text.normalise import CCNET, Normaliser
 from tamiz.console import count, progress, size
-from tamiz.recipes.schema import Recipe, Section, patterns
+from tamiz.recipes.schema import Recipe
 from tamiz.stages.common import Context, Plan, Reading, Stage, StageReport, damaged_inputs
+from tamiz.stages.lm_languages import check_intact, joined
+from tamiz.stages.lm_source import SECTION, LmSource
 
 ALGORITHM = 2
 ITEM_BYTES = 64 << 20
@@ -29,52 +34,11 @@ NAME = "lm.bin"  # in the folder of a run
 NOT_IDENTITY = ("arpa", "memory", "tokenizer")  # they say where things are and how they are made, not what they are
 
 
-class LmSource(LmSettings, frozen=True, kw_only=True):
-    """A language model: trained on `input` or on a named `source`, or brought as `file`."""
-
-    source: str | None = None
-    """A corpus to train on, by name: a key of corpora.documents.sources.SOURCES."""
-    source_share: float = 1.0
-    """The share of the named source's documents to train on, drawn by their text; `input` is always taken whole."""
-    input: tuple[str, ...] | str | None = None
-    """Patterns of the files to train on."""
-    file: str | None = None
-    """A ready KenLM file. Without LM.json beside it, it needs `tokenizer` and score.mode."""
-    trust: bool = False
-    """Whether to open a `file` that kenlm loads (a trie, an ARPA file) with no sha256 recorded, and to record it."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.input is not None and not self.input:
-            raise ValueError("input is empty: name patterns of files, or remove it")
-        if self.file == "":
-            raise ValueError("file is empty: name a KenLM file, or remove it")
-        if not 0 < self.source_share <= 1:
-            raise ValueError(f"source_share is {self.source_share}; it must be above 0 and at most 1")
-        given = [name for name in ("file", "input", "source") if getattr(self, name) is not None]
-        if len(given) != 1:
-            raise ValueError(
-                f"{' and '.join(given)} exclude each other: a model is brought, or trained on one of them"
-                if given
-                else "nothing to train on: give input, source, or a ready model as file"
-            )
-        if self.source is not None and self.source not in SOURCES:
-            raise ValueError(f"source is {self.source!r}; it must be one of {', '.join(SOURCES)}")
-
-    @property
-    def patterns(self) -> list[str]:
-        """The files to train on."""
-        return patterns(self.input) if self.source is None else [SOURCES[self.source].pattern]
-
-    @property
-    def share(self) -> float:
-        """The share of their documents to train on."""
-        return 1.0 if self.input else self.source_share
-
-
-def lm_stage(patterns: Inputs, out: Path, settings: LmSettings, context: Context, share: float = 1.0) -> StageReport:
+def lm_stage(
+    patterns: Inputs, out: Path, settings: LmSettings, context: Context, share: float = 1.0, bar: str = "lm"
+) -> StageReport:
     """Makes sure that `out` (LM.bin) is a model of the documents, or of a share of them; with LM.json and, if it has
-    pieces, LM.spiece.model."""
+    pieces, LM.spiece.model. bar: what its progress is called."""
     if out.suffix != ".bin":
         raise BadArgument(f"--out {out} must end in .bin: a KenLM binary is written there")
     if settings.arpa and Path(settings.arpa).resolve() in {p.resolve() for p in _made(out)}:
@@ -92,7 +56,7 @@ def lm_stage(patterns: Inputs, out: Path, settings: LmSettings, context: Context
         state = _state(old, made_from, described, settings)
         if state == "new":
             _check_own(out, settings)
-            _train(items, out, settings, made_from, share)
+            _train(items, out, settings, made_from, share, bar)
         content = lm_json.read(described)
         manifest.require(described, content, manifest.Counts, _Facts)
         many = too_many_rejected(lm_json.rejected_folder(out), content.counts, context.max_rejected)
@@ -134,13 +98,15 @@ def _made(out: Path) -> Sequence[Path]:
     return out, lm_json.manifest_path(out), lm_json.tokenizer_path(out)
 
 
-def _train(items: list[WorkItem], out: Path, settings: LmSettings, made_from: MadeFrom, share: float) -> None:
+def _train(
+    items: list[WorkItem], out: Path, settings: LmSettings, made_from: MadeFrom, share: float, name: str
+) -> None:
     from corpora.perplexity.train_lm import part_of, reading_percent, train_lm
     from tamiz.stages.texts import Texts
 
     rejected = lm_json.rejected_folder(out)
     shutil.rmtree(rejected, ignore_errors=True)  # another run's: LM.json lists what lies there
-    with progress("lm") as bar:
+    with progress(name) as bar:
         reading = part_of(bar, 0, reading_percent(settings))
         texts = Texts(items, rejected, reading, share)
         train_lm(
@@ -231,68 +197,91 @@ def foreign_lm(choice: LmChoice) -> StageReport:
     return StageReport("lm", "finished", file, [row])
 
 
-def lm_choice(plan: Plan) -> LmChoice:
-    """The model that the recipe's documents are scored with."""
-    lm, score = plan.recipe.lm, plan.recipe.score
+def lm_choices(plan: Plan) -> list[LmChoice]:
+    """The models that the recipe's documents are scored with: one, or one for each language."""
+    return [_choice(plan, language, lm) for language, lm in plan.recipe.lm.models.items()]
+
+
+def _choice(plan: Plan, language: str | None, lm: LmSource) -> LmChoice:
+    score = plan.recipe.score
     mode = score.mode if score else None
     if lm.file:
         normaliser = Normaliser(score.lower_case, score.remove_accents) if score else CCNET
-        return LmChoice(lm.file, None, lm.tokenizer, mode, lm.trust, normaliser)
-    return LmChoice(str(plan.folder("lm") / NAME), mode=mode)
+        return LmChoice(lm.file, language, lm.tokenizer, mode, lm.trust, normaliser)
+    return LmChoice(str(_path(plan, language)), language, mode=mode)
+
+
+def _path(plan: Plan, language: str | None) -> Path:
+    return plan.folder("lm") / (NAME if language is None else f"{language}.bin")
 
 
 def _run(plan: Plan, context: Context) -> StageReport:
-    lm: LmSource = plan.recipe.lm
+    reports: dict[str | None, StageReport] = {}
+    for language, lm in plan.recipe.lm.models.items():
+        reports[language] = _one(plan, language, lm, context)
+    return reports[None] if None in reports else joined(reports, plan.folder("lm"))
+
+
+def _one(plan: Plan, language: str | None, lm: LmSource, context: Context) -> StageReport:
+    """With several models, --rebuild redoes only those that are damaged or were made otherwise."""
     if lm.file:
-        return foreign_lm(lm_choice(plan))
-    return lm_stage(lm.patterns, plan.folder("lm") / NAME, lm, context, lm.share)
+        return foreign_lm(_choice(plan, language, lm))
+    out = _path(plan, language)
+    if language is None:
+        return lm_stage(lm.patterns, out, lm, context, lm.share)
+    bar = f"lm {language}"
+    if context.rebuild:
+        with suppress(StaleOutput, DamagedFile):
+            check_intact(out)
+            return lm_stage(lm.patterns, out, lm, replace(context, rebuild=False), lm.share, bar)
+    return lm_stage(lm.patterns, out, lm, context, lm.share, bar)
 
 
 def _before(plan: Plan) -> None:
-    if not plan.recipe.lm.file:
-        plan.items(plan.recipe.lm.patterns)
+    for lm in plan.recipe.lm.models.values():
+        if not lm.file:
+            plan.items(lm.patterns)
 
 
 def _settle(recipe: Recipe) -> None:
-    lm, score = recipe.lm, recipe.score
-    if score and lm.file is None and score.mode not in (None, lm.scoring_mode):
-        raise ValueError(f"score.mode is {score.mode!r} but lm scores in {lm.scoring_mode!r}: they must be equal")
+    for language, lm in recipe.lm.models.items():
+        if recipe.score and lm.file is None and recipe.score.mode not in (None, lm.scoring_mode):
+            name = "lm" if language is None else f"lm.languages.{language}"
+            raise ValueError(
+                f"score.mode is {recipe.score.mode!r} but {name} scores in {lm.scoring_mode!r}: they must be equal"
+            )
 
 
 def _announces(plan: Plan) -> list[str]:
-    lm: LmSource = plan.recipe.lm
+    return [
+        f"{'' if language is None else f'{language}: '}{_announced(plan, lm)}"
+        for language, lm in plan.recipe.lm.models.items()
+    ]
+
+
+def _announced(plan: Plan, lm: LmSource) -> str:
     if lm.file:
-        return [f"{lm.file}, which exists"]
+        return f"{lm.file}, which exists"
     read = Reading.of(plan.items(lm.patterns))
     share = "" if lm.share == 1 else f"; {lm.share:.3g} of the documents are used"
-    return [f"{read.named}, {size(read.bytes)} to read{share}"]
+    return f"{read.named}, {size(read.bytes)} to read{share}"
 
 
 def _writes(plan: Plan, text_bytes: int) -> tuple[int, int]:
     """Measured: order 5 of 50 MB of Spanish takes 336 MB."""
-    lm: LmSource = plan.recipe.lm
-    if lm.file:
-        return 0, text_bytes
-    read = Reading.of(plan.items(lm.patterns))
-    return int(read.text_bytes * lm.share * (7 if lm.prune is None else 3)), text_bytes
+    trained = [lm for lm in plan.recipe.lm.models.values() if not lm.file]
+    read = [
+        Reading.of(plan.items(lm.patterns)).text_bytes * lm.share * (7 if lm.prune is None else 3) for lm in trained
+    ]
+    return int(sum(read)), text_bytes
 
 
 STAGE = Stage(
     name="lm",
     folder="lm",
     title="Language model",
-    help="a language model, trained or brought",
-    sections=(
-        Section(
-            "lm",
-            LmSource,
-            displaces={
-                "file": ("input", "source", "source_share", "train_tokenizer"),
-                "input": ("file", "source"),
-                "source": ("file", "input"),
-            },
-        ),
-    ),
+    help="a language model, trained or brought; or one for each language",
+    sections=(SECTION,),
     run=_run,
     before=_before,
     settle=_settle,

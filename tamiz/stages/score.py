@@ -13,6 +13,7 @@ from pipelines.settings import ScoreSettings
 from tamiz.console import count, progress, warn
 from tamiz.recipes.schema import Recipe, Section
 from tamiz.stages.common import Context, Plan, Stage, StageReport, check_local, damaged_inputs
+from tamiz.stages.languages import check_routes, settle_languages
 
 
 def score_stage(
@@ -70,18 +71,22 @@ def _warnings(shares: Mapping[str, float], manifest: Manifest) -> list[str]:
 
 
 def _run(plan: Plan, context: Context) -> StageReport:
-    from tamiz.stages.lm import lm_choice
+    from tamiz.stages.lm import lm_choices
 
     documents = plan.documents("score")
-    return score_stage(documents, [lm_choice(plan)], plan.folder("score"), plan.recipe.score, context)
+    return score_stage(documents, lm_choices(plan), plan.folder("score"), plan.recipe.score, context)
+
+
+def _before(plan: Plan) -> None:
+    """Checks before the language models are trained that each document has one, and warns of what spoils scores."""
+    check_routes(plan.recipe, plan.items(plan.recipe.inputs))
+    _warn_of_overlap(plan)
 
 
 def _warn_of_overlap(plan: Plan) -> None:
     """A language model gives its own training text a lower perplexity than any other."""
-    lm = plan.recipe.lm
-    if lm.file:
-        return
-    learned = {item.path for item in plan.items(lm.patterns)}
+    trained = [lm for lm in plan.recipe.lm.models.values() if not lm.file]
+    learned = {item.path for lm in trained for item in plan.items(lm.patterns)}
     documents = {item.path for item in plan.items(plan.recipe.inputs)}
     shared = len(documents & learned)
     if shared:
@@ -92,14 +97,13 @@ def _warn_of_overlap(plan: Plan) -> None:
 
 
 def _settle(recipe: Recipe) -> None:
-    if recipe.lm and not recipe.lm.file and not (recipe.score.lower_case and recipe.score.remove_accents):
+    brought = recipe.lm and any(lm.file for lm in recipe.lm.models.values())
+    if recipe.lm and not brought and not (recipe.score.lower_case and recipe.score.remove_accents):
         raise ValueError(
             "score.lower_case and score.remove_accents are for a model that is brought, lm.file: remove them"
         )
-    if recipe.score.language_column is not None:
-        raise ValueError(
-            "score.language_column selects a model per language, but a recipe has only one model: remove it"
-        )
+    if recipe.lm:
+        settle_languages(recipe)
 
 
 STAGE = Stage(
@@ -111,6 +115,6 @@ STAGE = Stage(
     needs=(("lm", "add a section [lm], with lm.input or lm.file"),),
     run=_run,
     reads=True,
-    before=_warn_of_overlap,
+    before=_before,
     settle=_settle,
 )

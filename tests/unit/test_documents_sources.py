@@ -233,7 +233,7 @@ def test_published_corpora() -> None:
     [
         ({}, "neither input nor source"),
         ({"input": []}, "input is empty"),
-        ({"source": "mc4-fr"}, "source is 'mc4-fr', .* did you mean mc4-es"),
+        ({"source": "mc4_es"}, "source is 'mc4_es', .* did you mean mc4-es"),
         ({"input": "a", "text_column": ""}, "text_column is empty"),
         ({"input": "a", "text_column": 'a"b'}, "text_column is 'a\"b'; it can't contain"),
         ({"input": "a", "language": ""}, "language is empty"),

@@ -11,6 +11,7 @@ import resource
 import signal
 import subprocess
 import sys
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import numpy as np
@@ -206,13 +207,38 @@ def test_an_interrupted_list_of_rejected_rows_leaves_nothing(tmp_path: Path) -> 
 
 
 def test_sources_by_name() -> None:
-    assert set(SOURCES) == {"mc4-es", "mmarco-es", "wikipedia-es"}
+    languages = ("en", "es", "ja", "ko", "pt", "zh")
+    assert {f"{corpus}-{language}" for corpus in ("mc4", "wikipedia") for language in languages} < set(SOURCES)
+    assert {"c4-en", "mc4-es-sampled", "mmarco-es", "pt-corpus", "pt-corpus-instruct"} < set(SOURCES)
     assert all(s.pattern.startswith("hf://datasets/") and s.licence and s.citation for s in SOURCES.values())
+    assert all(s.language in s.name.split("-") for s in SOURCES.values())
     assert DocumentSource(source="mc4-es").patterns == (SOURCES["mc4-es"].pattern,)
     with pytest.raises(ValueError, match="did you mean mc4-es"):
         DocumentSource(source="mc4_es")
-    with pytest.raises(ValueError, match="published corpora are mc4-es, mmarco-es, wikipedia-es"):
-        DocumentSource(source="zzz")
+    with pytest.raises(ValueError, match="published corpora are c4-en, mc4-en, mc4-es, mc4-es-sampled, mc4-ja, "):
+        DocumentSource(source="qqq")
+
+
+# names of the corpora's files, as their own scripts and cards give them, and those beside them
+PUBLISHED = {
+    "mc4-zh": ("c4-zh.tfrecord-00000-of-01024.json.gz", "c4-zh-Latn.tfrecord-00000-of-00008.json.gz"),
+    "mc4-en": ("c4-en.tfrecord-00000-of-11264.json.gz", "c4-en-validation.tfrecord-00000-of-00128.json.gz"),
+    "c4-en": ("c4-train.00000-of-01024.json.gz", "c4-validation.00000-of-00008.json.gz"),
+    "mc4-es-sampled": (
+        "mc4-es-train-50M-gaussian-shard-0001-of-1024.json.gz",
+        "mc4-es-train-50M-stepwise-shard-0001-of-1024.json.gz",
+    ),
+    "pt-corpus-instruct": ("train-00000-of-00061.parquet", "README.md"),
+    "wikipedia-ko": ("train-00000-of-00003.parquet", "README.md"),
+}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_patterns_match_the_published_names(name: str) -> None:
+    taken, left = PUBLISHED[name]
+    pattern = SOURCES[name].pattern.rpartition("/")[2]
+    assert fnmatchcase(taken, pattern)
+    assert not fnmatchcase(left, pattern)
 
 
 def test_mc4_leaves_out_its_validation_split() -> None:

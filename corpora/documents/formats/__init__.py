@@ -104,6 +104,9 @@ def reading_of(item: WorkItem) -> dict[str, str | bool | int]:
         reading["format"] = item.format
     if item.text_column != TEXT:
         reading["text_column"] = item.text_column
+    for name in ("template", "turns", "turn"):
+        if getattr(item, name) is not None:
+            reading[name] = getattr(item, name)
     if item.blank_lines:
         reading["blank_lines"] = True
     if item.url_column:

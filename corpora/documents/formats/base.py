@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-def usual_columns(item: WorkItem) -> tuple[str, str, str]:
+def usual_columns(item: WorkItem) -> tuple[str, ...]:
     """The columns or fields that hold text, url and timestamp, if they have their usual or given names."""
-    return item.text_column, item.url_column or "url", item.timestamp_column or "timestamp"
+    return *item.text_columns, item.url_column or "url", item.timestamp_column or "timestamp"
 
 
 class Format(ABC):
@@ -54,6 +54,9 @@ class Format(ABC):
     takes_blank_lines: bool = False
     """Whether `--blank-lines` applies to the format."""
 
+    takes_templates: bool = False
+    """Whether the text can be made of several fields: a source's `template` and `turns`."""
+
     @abstractmethod
     def batches(self, item: WorkItem, batch_bytes: int, columns: tuple[str, ...]) -> Iterator[DocumentBatch]:
         """The item's rows, each once, in order; see `reading.read_batches` for the rules. Honours item.text_column.
@@ -81,6 +84,11 @@ class Format(ABC):
         the fields of the first rows."""
         return {}
 
+    def unknown_fields(self, item: WorkItem) -> str | None:  # noqa: ARG002
+        """What the item's template names and its first rows lack, in a line; None if they have all, or if `split`
+        refuses such files."""
+        return None
+
     def split(self, item: WorkItem, item_bytes: int) -> list[Range]:  # noqa: ARG002
         """Ranges of about item_bytes that cover the file of `item`. By default: the whole file."""
         return [Range(0, item.size or 0, 0)]
@@ -96,6 +104,11 @@ class Format(ABC):
             if self.fixed_columns is not None and column not in (None, value):
                 columns = ", ".join(self.fixed_columns)
                 raise BadArgument(f"{item.path} has no column {column}; a {self.name} file has only {columns}")
+        if item.row_text and not self.takes_templates:
+            raise BadArgument(
+                f"{item.path}: template and turns are for JSON lines and Parquet, not for a {self.name} file: "
+                "leave them out, or convert it"
+            )
         if item.blank_lines and not self.takes_blank_lines:
             raise BadArgument(
                 f"{item.path}: blank lines can't separate the documents of a {self.name} file; "

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from corpora.documents.item import WorkItem
+from corpora.documents.paths import MISSING, find
 
 # The names that published corpora use, in the order in which they are looked for.
 URLS = (
@@ -29,7 +30,6 @@ TIMESTAMPS = (
     "warc_headers.warc-date",
     "meta.warc_headers.warc-date",
 )
-MISSING = object()
 _MOST_KEYS = 12
 _TEXTS = ("text", "content", "raw_content", "body", "article", "document")  # keys of texts, the likeliest first
 
@@ -41,16 +41,6 @@ def url_names(item: WorkItem) -> tuple[str, ...]:
 
 def timestamp_names(item: WorkItem) -> tuple[str, ...]:
     return (item.timestamp_column,) if item.timestamp_column else TIMESTAMPS
-
-
-def find(row: Mapping[str, Any], name: str) -> Any:
-    """The value of `name` in a JSON object; MISSING if there is none."""
-    if name in row:
-        return row[name]
-    value: Any = row
-    for part in name.split("."):
-        value = value.get(part, MISSING) if isinstance(value, Mapping) else MISSING
-    return value
 
 
 def find_first(row: Mapping[str, Any], names: tuple[str, ...]) -> Any:

@@ -12,36 +12,33 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from corpora.documents.batches import DocumentBatch
+from corpora.documents.batches import DocumentBatch, RejectedRow
 from corpora.documents.carried import REST, CarriedColumn, nulls
 from corpora.documents.formats.base import usual_columns
-from corpora.documents.formats.fields import timestamp_names, url_names
 from corpora.documents.formats.json_parser import JsonlParser
-from corpora.documents.formats.lines import BOM, blocks
+from corpora.documents.formats.lines import BOM
 from corpora.documents.item import WorkItem
-from corpora.documents.source import Damage
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-FIRST_ROWS = 1000  # looked at to find out what fields a file has
-_FIRST_BYTES = 1 << 20
 
 Fields = dict[str, msgspec.Raw]
 
 _decoder = msgspec.json.Decoder(Fields)
 
 
-class CarryingParser(JsonlParser):
-    """As JsonlParser; each batch also has the columns `carry`."""
+class CarryingParser:
+    """As `parser`; each batch also has the columns `carry`."""
 
-    def __init__(self, item: WorkItem, carry: Sequence[CarriedColumn], columns: tuple[str, ...]) -> None:
-        super().__init__(item.path, columns, item.text_column, url_names(item), timestamp_names(item))
-        self._carry, self._usual = carry, usual_columns(item)
+    def __init__(self, parser: JsonlParser, item: WorkItem, carry: Sequence[CarriedColumn]) -> None:
+        self._parser, self._carry, self._usual = parser, carry, usual_columns(item)
 
     def __call__(self, block: bytes, first_row: int) -> DocumentBatch:
-        batch = super().__call__(block, first_row)
+        batch = self._parser(block, first_row)
         return replace(batch, carried=CarriedFields(block, batch.rows - first_row, self._carry, self._usual))
+
+    def rejected(self, row: RejectedRow, length: int) -> DocumentBatch:
+        return self._parser.rejected(row, length)
 
 
 class CarriedFields:
@@ -85,7 +82,7 @@ class CarriedFields:
     def _rows(self, places: NDArray[np.int64]) -> list[Fields]:
         """The fields of each document, without those for text, url and timestamp."""
         lines = self._block.split(b"\n")
-        return [_without(self._usual, fields_of(lines[line])) for line in self._documents[places].tolist()]
+        return [without(self._usual, fields_of(lines[line])) for line in self._documents[places].tolist()]
 
 
 def fields_of(line: bytes) -> Fields:
@@ -101,7 +98,7 @@ def fields_of(line: bytes) -> Fields:
     return {name: msgspec.Raw(json.dumps(value).encode()) for name, value in plain}
 
 
-def _without(names: Sequence[str], row: Fields) -> Fields:
+def without(names: Sequence[str], row: Fields) -> Fields:
     """The object without these fields; a name that isn't a field is the path to one inside other objects."""
     for name in names:
         row = _without_one([name] if name in row else name.split("."), row)
@@ -123,22 +120,6 @@ def _without_one(path: Sequence[str], row: Fields) -> Fields:
     if left is inner:
         return row
     return {**row, first: msgspec.Raw(msgspec.json.encode(left))} if left else others
-
-
-def first_fields(item: WorkItem) -> dict[str, pa.DataType]:
-    """The fields of the item's first rows, in order of appearance, without those of text, url and timestamp. Damage
-    ends the look."""
-    import pyarrow as pa
-
-    usual = usual_columns(item)
-    names: dict[str, pa.DataType] = {}
-    if item.size == 0:
-        return names
-    with contextlib.suppress(Damage), contextlib.closing(blocks(item, _FIRST_BYTES)) as found:  # type: ignore[type-var]
-        first = next((block for block in found if isinstance(block, bytes)), b"")  # not a line that is too long
-        for line in first.split(b"\n", FIRST_ROWS)[:FIRST_ROWS]:
-            names |= {name: pa.string() for name in _without(usual, fields_of(line))}
-    return names
 
 
 def _string(raw: msgspec.Raw | None) -> str | None:

@@ -13,10 +13,12 @@ import msgspec
 import numpy as np
 
 from corpora.documents.batches import BLANK, DocumentBatch, Outcome, Values, batch
-from corpora.documents.formats.fields import MISSING, TIMESTAMPS, URLS, find, find_first, keys_of
+from corpora.documents.formats.fields import TIMESTAMPS, URLS, find_first, keys_of
 from corpora.documents.formats.json_rows import columns_of
 from corpora.documents.formats.lines import LineParser
 from corpora.documents.item import TEXT
+from corpora.documents.paths import MISSING, find
+from corpora.documents.templates import type_name
 from corpora.texts import has_utf8
 
 _LONGEST_INT = 4000  # digits; Python refuses to convert more than 4300
@@ -80,14 +82,18 @@ class JsonlParser(LineParser):
         except RecursionError:
             return "not JSON: nested too deeply"
         if not isinstance(row, dict):
-            return f"not an object: {_type_name(row)}"
+            return f"not an object: {type_name(row)}"
+        return self._document(row, line)
+
+    def _document(self, row: dict[str, Any], line: bytes) -> Outcome:
+        """The document of an object that was decoded by `json`."""
         return _text_problem(row, self._names[0][0]) or self._strings(row, line)
 
     def _strings(self, row: dict[str, Any], line: bytes) -> Outcome:
-        values = tuple(_as_string(find_first(row, names)) for names in self._names)
+        values = tuple(as_string(find_first(row, names)) for names in self._names)
         for (name, *_), value in zip(self._names, values, strict=True):
             if value is not None and not has_utf8(value):
-                return _bad_characters(name, value, line)
+                return bad_characters(name, value, line)
         return values
 
 
@@ -113,11 +119,6 @@ def _integer(digits: str) -> int | float:
     return int(digits) if len(digits) <= _LONGEST_INT else float(digits)
 
 
-def _type_name(value: object) -> str:
-    names = {list: "array", dict: "object", bool: "boolean", str: "string", type(None): "null"}
-    return names.get(type(value), "number")
-
-
 def _text_problem(row: dict[str, Any], name: str) -> str | None:
     text = find(row, name)
     if text is MISSING:
@@ -125,17 +126,17 @@ def _text_problem(row: dict[str, Any], name: str) -> str | None:
     if text is None:
         return f"{name} null"
     if not isinstance(text, str):
-        return f"{name} not a string: {_type_name(text)}"
+        return f"{name} not a string: {type_name(text)}"
     return None if text else f"{name} empty"
 
 
-def _as_string(value: object) -> str | None:
+def as_string(value: object) -> str | None:
     if value is None or isinstance(value, str):
         return value
     return json.dumps(value, ensure_ascii=False)
 
 
-def _bad_characters(name: str, value: str, line: bytes) -> str:
+def bad_characters(name: str, value: str, line: bytes) -> str:
     """Bytes that aren't UTF-8 became U+DC80..U+DCFF; any other surrogate is an escape without its partner."""
     if any("\udc80" <= character <= "\udcff" for character in value) and not _is_utf8(line):
         return f"invalid UTF-8: in {name}"

@@ -23,6 +23,7 @@ class Parquet(Format):
     name = "parquet"
     extensions = (".parquet",)
     compressible = False
+    takes_templates = True
 
     def batches(self, item: WorkItem, batch_bytes: int, columns: tuple[str, ...]) -> Iterator[DocumentBatch]:
         from corpora.documents.formats.parquet_file import read_parquet
@@ -53,7 +54,8 @@ class Parquet(Format):
             return {}
 
     def split(self, item: WorkItem, item_bytes: int) -> list[Range]:
-        """Ranges that end between row groups. Raises BadArgument if there is no text column, or it isn't of strings.
+        """Ranges that end between row groups. Raises BadArgument if there is no text column, or it isn't of strings;
+        or if a template names others than there are.
 
         An empty or damaged file is one range: reading it reports what is wrong.
         """
@@ -63,7 +65,7 @@ class Parquet(Format):
             return [Range(0, 0, 0)]
         try:
             with opened(item.path) as file:
-                file.refuse_column(item.text_column)
+                file.refuse(item)
                 return ranges_of_groups(file.row_groups(), item_bytes)
         except Damage:
             return [Range(0, 0, 0)]

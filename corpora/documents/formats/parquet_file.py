@@ -18,6 +18,7 @@ from corpora.documents.formats.base import usual_columns
 from corpora.documents.formats.fields import likely_text, timestamp_names, url_names
 from corpora.documents.formats.parquet_columns import CarriedTable
 from corpora.documents.formats.parquet_paths import field_of, paths, type_without, with_inner
+from corpora.documents.formats.parquet_templates import made_texts, refuse_columns
 from corpora.documents.item import WorkItem
 from corpora.documents.source import Damage, unreadable
 from corpora.documents.values import first_column, is_text, stored, strings, texts
@@ -74,6 +75,13 @@ class ParquetFile:
         """(rows, uncompressed bytes) of each row group."""
         groups = (self._file.metadata.row_group(g) for g in range(self._file.num_row_groups))
         return [(group.num_rows, group.total_byte_size) for group in groups]
+
+    def refuse(self, item: WorkItem) -> None:
+        """Raises BadArgument unless the item's text can be read from the file."""
+        if item.row_text:
+            refuse_columns(self._address, self._file.schema_arrow, item.row_text)
+        else:
+            self.refuse_column(item.text_column)
 
     def refuse_column(self, name: str) -> None:
         """Raises BadArgument unless `name` is a column of strings (or of bytes, which are then read as UTF-8)."""
@@ -156,10 +164,10 @@ def read_parquet(
     Raises Damage after the last good batch, TamizError if reading itself fails.
     """
     with opened(item.path) as file:
-        file.refuse_column(item.text_column)
+        file.refuse(item)
         names = _names(file, item, columns)
         row, inner = item.first_row, file.inner(usual_columns(item))
-        wanted = [*names, *(column.field for column in carry or ())]
+        wanted = [*item.text_columns, *names[1:], *(column.field for column in carry or ())]
         for group in range(item.start, item.end):
             for table in file.tables(group, wanted, batch_bytes):
                 batch = _documents(table, row, item, names)
@@ -180,6 +188,11 @@ def _documents(table: pa.RecordBatch, first_row: int, item: WorkItem, names: Nam
     text_column, *others = names
     builder = BatchBuilder(item.path, tuple(map(str, names[3:])))
     columns = [_strings(table, name) for name in others]
+    if item.row_text:
+        made = made_texts(table, item)
+        for row, (one, *values) in enumerate(zip(made, *columns, strict=True), first_row):
+            builder.add(row, one if isinstance(one, str) else (one.text, *values), b"")
+        return builder.build(table.nbytes)
     found = first_column(table, str(text_column))
     lengths = _lengths(found, table.nbytes, item)
     for row, (text, *values) in enumerate(zip(texts(found), *columns, strict=True), first_row):
