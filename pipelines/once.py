@@ -11,11 +11,12 @@ import msgspec
 
 from corpora import files, manifest
 from corpora.documents.item import WorkItem
+from corpora.documents.joined import JoinedPart
 from corpora.errors import TamizError
 from corpora.manifest import FileRecord
 from corpora.parted import Part
 
-Unit = WorkItem | Part
+Unit = WorkItem | Part | JoinedPart
 
 
 class ItemResult(msgspec.Struct, frozen=True, kw_only=True):

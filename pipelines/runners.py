@@ -18,6 +18,7 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from corpora.documents.item import WorkItem
+from corpora.documents.joined import JoinedPart
 from corpora.errors import BadArgument, DamagedFile, StaleOutput, TamizError, in_a_line
 from corpora.stopping import Stopped, interruptible, working
 from pipelines.once import ItemResult, ItemWork, Unit, collect, note_name, notes_folder, once
@@ -141,6 +142,8 @@ def _translated(error: Exception, settings: RunnerSettings) -> Exception:
 
 def size_of(unit: Unit) -> int:
     """The weight of a unit in the progress: its bytes, or almost nothing for a part or a few row groups."""
+    if isinstance(unit, JoinedPart):
+        return max(unit.bytes, 1)
     return max(unit.end - unit.start, 1) if isinstance(unit, WorkItem) else 1
 
 

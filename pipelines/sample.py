@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from corpora.documents.carrying import Carrying, carrying
 from corpora.documents.groups import Per, group_name, source_columns, source_of, sources_by
 from corpora.documents.item import WorkItem
 from corpora.documents.items import work_items
+from corpora.documents.joined import JoinedPart
 from corpora.documents.reading import DocumentBatch
 from corpora.documents.sources import Inputs
 from corpora.documents.writing import COLUMNS, DocumentWriter
@@ -33,19 +34,25 @@ from corpora.sampling.quartiles import QuartileCounts, count_quartiles
 from corpora.sampling.sources import SourceCounts
 from pipelines.accounts import input_identities
 from pipelines.items import ItemReader
+from pipelines.join import ITEM_PARTS, SHARE, JoinWork, part_facts, part_file, parts_of, source_names
 from pipelines.once import ItemResult
-from pipelines.runners import Progress
+from pipelines.runners import Progress, size_of
 from pipelines.sample_facts import column_facts, null_in_the_first_part, sample_facts
 from pipelines.settings import RunnerSettings
 from pipelines.stage import Finish, Outcome, Pass, run_stage
 
 ALGORITHM = 2
 
+JOINED = ("part_bytes", "part_sources")
+
+PartsOf = Callable[[list[ItemResult]], list[JoinedPart]]
+
 
 @dataclass(frozen=True)
 class SampleWork:
     """Samples one work item: writes <out>/part-NNNNN.parquet, the kept documents in input order.
 
+    joined: the part goes to `.progress` instead, where a second pass joins it with others.
     groups: keyed by `group_name`. extra_columns: name -> type of each column that the groups' curves add.
     """
 
@@ -65,6 +72,7 @@ class SampleWork:
     """Whether fields that nobody knew of before the rows were read are noted."""
     source_by: str = "file"
     """What a source is, where shares of sources are counted."""
+    joined: bool = False
 
     @property
     def columns(self) -> dict[str, str]:
@@ -74,7 +82,7 @@ class SampleWork:
 
     def __call__(self, item: WorkItem) -> ItemResult:
         rows = _ItemRows(self, item)
-        path = Path(self.out) / f"part-{item.number:05d}.{self.format}"
+        path = Path(self.out) / (ITEM_PARTS if self.joined else "") / part_file(item.number, self.format)
         with (
             DocumentWriter(path, self.format, self.columns, self.carried) as writer,
             ItemReader(self.out, item, source_columns(self.source_by)) as reader,
@@ -83,9 +91,11 @@ class SampleWork:
                 rows.write_kept(batch, writer)
         check_rows(reader.read, rows.rows, item.path)
         groups = {name: msgspec.to_builtins(counts) for name, counts in rows.counts().items()}
+        written = [record(reader.out, path, rows=writer.rows)]
         return reader.result(
             kept=writer.rows,
-            files=[record(reader.out, path, rows=writer.rows)],
+            files=[] if self.joined else written,
+            scratch=written if self.joined else [],
             facts={
                 "groups": groups,
                 "sources": rows.sources.largest(),
@@ -215,14 +225,41 @@ def sample(
     annotated = [name for folder in folders for name in folder.carried]
     carried = carrying(items, settings.columns, (*COLUMNS, *settings.extra_columns, *annotated))
     unusual = _unusual(settings, carried, len(items) < len(score_files(scored)), folders)
-    identity = {**settings.identity(), "scores": scored.fingerprint, **unusual}
+    identity = {**settings.identity(), "scores": scored.fingerprint, **unusual, **_joined(settings, patterns)}
     made_from = MadeFrom(stage="sample", algorithm=ALGORITHM, settings=identity, inputs=inputs)
     if not rebuild and manifest.is_finished(out, made_from):
         manifest.begin(out, made_from)
         return Outcome("finished", manifest.read(out))
     work = _work(out, made_from, scores, scored, settings, folders, items, carried)
-    finish = partial(_finish, work, carried)
-    return run_stage(out, made_from, [Pass(work, items)], runner, rebuild=rebuild, progress=progress, finish=finish)
+    passes, parts = _passes(work, items, made_from, settings.part_bytes, source_names(patterns))
+    finish = partial(_finish, work, carried, items, parts)
+    return run_stage(out, made_from, passes, runner, rebuild=rebuild, progress=progress, finish=finish)
+
+
+def _passes(
+    work: SampleWork, items: Sequence[WorkItem], made_from: MadeFrom, part_bytes: int | None, names: Sequence[str]
+) -> tuple[list[Pass], PartsOf | None]:
+    """The pass over the items and, if their parts are to be joined, the pass that does it, and its parts."""
+    if part_bytes is None:
+        return [Pass(work, items)], None
+    first = replace(work, joined=True, fingerprint=_of_items(made_from).fingerprint())
+    join = JoinWork(work.out, made_from.fingerprint(), work.format, work.columns, work.carried)
+    parts = partial(parts_of, items=items, names=names, part_bytes=part_bytes)
+    weight = int(sum(map(size_of, items)) * SHARE)
+    return [Pass(first, items), Pass(join, lambda results: parts(results[0]), weight)], parts
+
+
+def _of_items(made_from: MadeFrom) -> MadeFrom:
+    """What determines the items' parts: after a killed attempt, they serve another part_bytes as well."""
+    settings = {name: value for name, value in made_from.settings.items() if name not in JOINED}
+    return MadeFrom(stage="sample items", algorithm=made_from.algorithm, settings=settings, inputs=made_from.inputs)
+
+
+def _joined(settings: SampleSettings, inputs: Inputs) -> dict[str, Any]:
+    """What fingerprints contain if parts are joined: sources with names have parts of their own."""
+    if settings.part_bytes is None:
+        return {}
+    return dict(zip(JOINED, (settings.part_bytes, source_names(inputs)), strict=True))
 
 
 def _unusual(
@@ -270,8 +307,18 @@ def _work(
     )
 
 
-def _finish(work: SampleWork, carried: Carrying, results: list[ItemResult]) -> Finish:
+def _finish(
+    work: SampleWork,
+    carried: Carrying,
+    items: Sequence[WorkItem],
+    parts_of_results: PartsOf | None,
+    results: list[ItemResult],
+    *_: list[ItemResult],
+) -> Finish:
     facts = sample_facts(work.per, work.groups, work.annotations, results)
-    late = null_in_the_first_part(results) if work.format != "parquet" else []
-    more = {"null_in_the_first_part": late} if late else {}
+    parts = parts_of_results(results) if parts_of_results else []
+    late = null_in_the_first_part(results, parts) if work.format != "parquet" else []
+    more: dict[str, Any] = {"null_in_the_first_part": late} if late else {}
+    if parts:
+        more["parts"] = part_facts(parts, items, work.format)
     return Finish(facts={**facts, **column_facts(carried, results, work.format), **more})

@@ -11,6 +11,7 @@ from corpora.annotations.joining import AnnotationFolder
 from corpora.documents.carried import REST
 from corpora.documents.carrying import Carrying
 from corpora.documents.groups import Per
+from corpora.documents.joined import JoinedPart
 from corpora.sampling.groups import FittedGroup
 from corpora.sampling.quartiles import QuartileCounts, flat_warning, lost_quartiles
 from corpora.sampling.sources import SourceCounts
@@ -36,9 +37,17 @@ def column_facts(carried: Carrying, results: list[ItemResult], written: str) -> 
     return {"columns": {name: found for name, found in facts.items() if found}} if any(facts.values()) else {}
 
 
-def null_in_the_first_part(results: Sequence[ItemResult]) -> list[str]:
-    """Which of url and timestamp the first part with documents has only null in, unlike a later one."""
-    given = [set(result.facts["given"]) for result in results if result.kept]
+def null_in_the_first_part(results: Sequence[ItemResult], parts: Sequence[JoinedPart] = ()) -> list[str]:
+    """Which of url and timestamp the first part with documents has only null in, unlike a later one.
+
+    parts: what the items' parts were joined into; empty: each item has its own.
+    """
+    held = [[results[number] for number in part.items] for part in parts] or [[result] for result in results]
+    given = [
+        set[str]().union(*(result.facts["given"] for result in part))
+        for part in held
+        if any(result.kept for result in part)
+    ]
     return sorted(set[str]().union(*given[1:]) - given[0]) if given else []
 
 

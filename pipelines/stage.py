@@ -42,10 +42,22 @@ class Pass:
 
     A pass starts when all units of the previous pass are done. Its results are recorded unit by unit, so that a run
     that is killed at any point continues from there.
+
+    units: may be a function of the results of all earlier passes; equal results must give equal units. weight: the
+    share of such a pass in the progress, in bytes, as its units aren't known yet.
     """
 
     work: ItemWork
-    units: Sequence[Unit]
+    units: Sequence[Unit] | Callable[[list[list[ItemResult]]], Sequence[Unit]]
+    weight: int = 1
+
+    def units_after(self, results: list[list[ItemResult]]) -> Sequence[Unit]:
+        return self.units(results) if callable(self.units) else self.units
+
+    @property
+    def size(self) -> int:
+        """Its share in the progress, in bytes."""
+        return self.weight if callable(self.units) else sum(map(size_of, self.units))
 
 
 def run_stage(
@@ -80,9 +92,9 @@ def _run_stage(
     if state == "finished":
         return Outcome(state, manifest.read(folder))
     results = _run(passes, runner, progress)
-    items = results[0]
+    first, items = passes[0].units_after([]), results[0]
     counts = total_counts(items)
-    inputs = [unit for unit in passes[0].units if isinstance(unit, WorkItem)]
+    inputs = [unit for unit in first if isinstance(unit, WorkItem)]
     check_read(inputs, counts, damaged=any(result.damage for result in items))
     warn_of_blank_lines(inputs, counts)
     more = finish(*results) if finish else Finish()
@@ -92,29 +104,26 @@ def _run_stage(
         counts=counts,
         facts=more.facts,
         items=[_account(r) for r in items],
-        damaged=[
-            {"file": unit.path, "damage": r.damage}
-            for unit, r in zip(passes[0].units, items, strict=True)
-            if r.damage
-        ],
+        damaged=[{"file": unit.path, "damage": r.damage} for unit, r in zip(first, items, strict=True) if r.damage],
     )
     return Outcome(state, done)
 
 
 def _run(passes: Sequence[Pass], runner: RunnerSettings, progress: Progress | None) -> list[list[ItemResult]]:
     """The results of each pass, in the order of its units."""
-    sizes = [sum(map(size_of, each.units)) for each in passes]
-    results = []
+    sizes = [each.size for each in passes]
+    results: list[list[ItemResult]] = []
     for number, each in enumerate(passes):
         notes = f"pass-{number + 1}" if number else ""
-        update = _after(sum(sizes[:number]), sum(sizes), progress)
-        results.append(run_units(each.work, each.units, runner, update, notes))
+        update = _after(sizes, number, progress)
+        results.append(run_units(each.work, each.units_after(results), runner, update, notes))
     return results
 
 
-def _after(before: int, total: int, progress: Progress | None) -> Progress | None:
+def _after(sizes: Sequence[int], number: int, progress: Progress | None) -> Progress | None:
     """Turns the progress of one pass into the progress of all passes."""
-    return None if progress is None else lambda done, _: progress(before + done, total)
+    before, size, total = sum(sizes[:number]), sizes[number], sum(sizes)
+    return None if progress is None else lambda done, of: progress(before + size * done // max(of, 1), total)
 
 
 def _account(result: ItemResult) -> dict[str, Any]:

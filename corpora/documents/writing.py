@@ -25,10 +25,11 @@ from corpora.files import atomic_path
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
 _NUMBERS = ("perplexity", "keep_probability")
 COLUMNS = ("text", "timestamp", "url", *_NUMBERS)
-_TYPES = {name: "float64" if name in _NUMBERS else "string" for name in COLUMNS}
+TYPES = {name: "float64" if name in _NUMBERS else "string" for name in COLUMNS}
 GROUP_ROWS = 10_000
 GROUP_CHARACTERS = 64 << 20  # characters of text
 _ZSTD_LEVEL = 3
@@ -65,7 +66,7 @@ class DocumentWriter:
         self.path = Path(path)
         self.rows = 0
         self._format = format
-        self._columns, self._carried = {**_TYPES, **(columns or {})}, carried
+        self._columns, self._carried = {**TYPES, **(columns or {})}, carried
         self._open = contextlib.ExitStack()
         self._sink: _Sink
         self._pending: list[Row] = []
@@ -122,24 +123,9 @@ class _ParquetSink:
     """One row group per call; zstd; page checksums, so that damage is detected."""
 
     def __init__(self, file: IO[bytes], columns: Mapping[str, str], carried: Sequence[CarriedColumn]) -> None:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        type_named: Any = pa.type_for_alias  # the stubs type it for literals only
-        self._schema = pa.schema([(name, type_named(kind)) for name, kind in columns.items()])
+        self._schema, self._all = _own_schema(columns), parquet_schema(columns, carried)
         self._carried, self._pending = carried, [missing(carried, 0)]
-        strings = [name for name, kind in columns.items() if kind == "string" and name not in COLUMNS]
-        strings += [column.name for column in carried if column.field != REST and not pa.types.is_nested(column.type)]
-        self._all = pa.unify_schemas([self._schema, self._pending[0].schema])
-        self._writer = pq.ParquetWriter(
-            file,
-            self._all,
-            compression="zstd",
-            compression_level=_ZSTD_LEVEL,
-            use_dictionary=["timestamp", *strings],  # type: ignore[arg-type]  # texts and addresses rarely repeat
-            write_statistics=list(_NUMBERS),  # the smallest and largest text are of no use
-            write_page_checksum=True,
-        )
+        self._writer = parquet_writer(file, columns, carried)
 
     def write(self, rows: list[Row]) -> None:
         import pyarrow as pa
@@ -165,6 +151,37 @@ class _ParquetSink:
 
     def close(self) -> None:
         self._writer.close()
+
+
+def parquet_writer(file: IO[bytes], columns: Mapping[str, str], carried: Sequence[CarriedColumn]) -> pq.ParquetWriter:
+    """columns: name -> type of the columns before the carried ones."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    strings = [name for name, kind in columns.items() if kind == "string" and name not in COLUMNS]
+    strings += [column.name for column in carried if column.field != REST and not pa.types.is_nested(column.type)]
+    return pq.ParquetWriter(
+        file,
+        parquet_schema(columns, carried),
+        compression="zstd",
+        compression_level=_ZSTD_LEVEL,
+        use_dictionary=["timestamp", *strings],  # type: ignore[arg-type]  # texts and addresses rarely repeat
+        write_statistics=list(_NUMBERS),  # the smallest and largest text are of no use
+        write_page_checksum=True,
+    )
+
+
+def parquet_schema(columns: Mapping[str, str], carried: Sequence[CarriedColumn]) -> pa.Schema:
+    import pyarrow as pa
+
+    return pa.unify_schemas([_own_schema(columns), missing(carried, 0).schema])
+
+
+def _own_schema(columns: Mapping[str, str]) -> pa.Schema:
+    import pyarrow as pa
+
+    type_named: Any = pa.type_for_alias  # the stubs type it for literals only
+    return pa.schema([(name, type_named(kind)) for name, kind in columns.items()])
 
 
 class _LinesSink:
@@ -197,18 +214,25 @@ class _LinesSink:
         self._stream.close()
 
 
-def _zstd_lines(file: IO[bytes], columns: Mapping[str, str], carried: Sequence[CarriedColumn]) -> _Sink:
+def _zstd(file: IO[bytes]) -> Any:
     compressor = zstandard.ZstdCompressor(level=_ZSTD_LEVEL, write_checksum=True)
-    return _LinesSink(compressor.stream_writer(file, closefd=False), columns, carried)
+    return compressor.stream_writer(file, closefd=False)
 
 
-def _gzip_lines(file: IO[bytes], columns: Mapping[str, str], carried: Sequence[CarriedColumn]) -> _Sink:
+def _gzip(file: IO[bytes]) -> Any:
     # no name and no time in the header; the standard library, because ISA-L's output depends on the processor
-    return _LinesSink(gzip.GzipFile(filename="", mode="wb", fileobj=file, compresslevel=6, mtime=0), columns, carried)
+    return gzip.GzipFile(filename="", mode="wb", fileobj=file, compresslevel=6, mtime=0)
+
+
+LINES: dict[str, Callable[[IO[bytes]], Any]] = {"jsonl.zst": _zstd, "jsonl.gz": _gzip}
+"""Format -> the stream that compresses its lines into a file."""
+
+
+def _lines_sink(stream_of: Callable[[IO[bytes]], Any]) -> Callable[..., _Sink]:
+    return lambda file, columns, carried: _LinesSink(stream_of(file), columns, carried)
 
 
 FORMATS: dict[str, Callable[[IO[bytes], Mapping[str, str], Sequence[CarriedColumn]], _Sink]] = {
     "parquet": _ParquetSink,
-    "jsonl.zst": _zstd_lines,
-    "jsonl.gz": _gzip_lines,
+    **{name: _lines_sink(stream_of) for name, stream_of in LINES.items()},
 }

@@ -82,6 +82,13 @@ N = TypeVar("N", int, float)
     help="Which sources the kept share is shown for: the input's name up to its shard number (file), the host of the "
     "URL (host), its host and first folder (path), or the values of a column.",
 )
+@click.option(
+    "--part-bytes",
+    type=int,
+    metavar="N",
+    help="Join the parts of all work items, in order, into files of at most N bytes, as stored; of one source each. "
+    "[default: one file per work item]",
+)
 @out_option
 @pipeline_options
 def command(
@@ -109,7 +116,7 @@ def command(
     common = {
         "keep": by_group("--keep", keep, float),
         "keep_documents": by_group("--keep-documents", keep_documents, int),
-        **{name: values.pop(name) for name in ("per", "factor", "seed", "format", "source_by")},
+        **{name: values.pop(name) for name in ("per", "factor", "seed", "format", "source_by", "part_bytes")},
         "columns": columns_of(values.pop("columns")),
     }
     settings = chosen(METHODS, method, values, common)

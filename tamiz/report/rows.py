@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from corpora.documents.items import work_items
 from corpora.documents.reading import read_batches
 from corpora.errors import DamagedFile, StaleOutput
 from tamiz.report.folders import Scored
+from tamiz.stages.sample import sample_parts
 
 Floats = npt.NDArray[np.float64]
 _ITEM_SUFFIX = re.compile(r"\.item\d{4,}$")
@@ -44,12 +46,10 @@ def item_rows(scored: Scored, *, with_sample: bool = True) -> Iterator[ItemRows]
 
     Raises DamagedFile for a file that can't be read, StaleOutput if the sample wasn't drawn from the scores.
     """
-    for number, item in enumerate(scored.items):
+    found = kept_of_items(scored) if with_sample else itertools.repeat(None)
+    for item, sampled in zip(scored.items, found, strict=False):
         columns = _columns(scored.scores / f"{item}.parquet")
-        kept = None
-        if scored.sampled and with_sample:
-            path = _part(scored.sampled, number)
-            kept = _kept(columns["perplexity"], _kept_perplexities(path), path)
+        kept = None if sampled is None else _kept(columns["perplexity"], *sampled)
         valid = np.isfinite(columns["perplexity"])
         yield ItemRows(
             item=item,
@@ -81,6 +81,28 @@ def _columns(path: Path) -> dict[str, Any]:
     }
     codes = language.indices.to_numpy(zero_copy_only=False).astype(np.int64)
     return {**found, "language": codes, "languages": language.dictionary.to_pylist()}
+
+
+def kept_of_items(scored: Scored) -> Iterator[tuple[Floats, Path] | None]:
+    """For each item, the perplexities float64[k] of its kept documents, and the file they are in; None: no sample."""
+    if scored.sampled is None or scored.sample is None:
+        yield from itertools.repeat(None, len(scored.items))
+        return
+    parts = sample_parts(scored.sample)
+    for number in range(0 if parts else len(scored.items)):
+        path = _part(scored.sampled, number)
+        yield _kept_perplexities(path), path
+    if parts and [name for part in parts for name in part.items] != scored.items:
+        raise DamagedFile(f"{scored.sampled}: the parts that its manifest lists hold other items: sample again")
+    counts = {str(item["name"]): int(item.get("kept", 0)) for item in scored.sample.items}
+    for part in parts:
+        path = scored.sampled / part.file
+        perplexities = _kept_perplexities(path)
+        ends = np.cumsum([counts.get(name, 0) for name in part.items])
+        if len(perplexities) != sum(ends[-1:]):
+            raise DamagedFile(f"{path} has {len(perplexities):,} rows, unlike its manifest: sample again (--rebuild)")
+        for kept in np.split(perplexities, ends[:-1]):
+            yield kept, path
 
 
 def _part(sampled: Path, number: int) -> Path:

@@ -79,12 +79,20 @@ class _Group(_Shares, kw_only=True):
     kernel: dict[str, Any]
 
 
+class SamplePart(msgspec.Struct):
+    """A file that holds the documents of several items, in order; without such files, each item has its own."""
+
+    file: str
+    items: list[str]
+
+
 class _Facts(_Shares, kw_only=True):
     kernel: dict[str, Any] | None
     groups: dict[str, _Group]
     per: str | list[str] = ""  # older samples have a list
     flat_warning: str | None = None
     lost_warnings: list[str] = []
+    parts: list[SamplePart] = []
 
 
 def require_facts(folder: Path, content: Manifest) -> None:
@@ -225,16 +233,31 @@ def _leaves(plan: Plan) -> list[str]:
     return [f"{glob.escape(str(plan.folder('sample')))}/part-*.{plan.recipe.sample.format}"]
 
 
+def sample_parts(content: Manifest) -> list[SamplePart]:
+    """The files that hold several items; empty if each item has its own. content: of a finished sample."""
+    return msgspec.convert(content.facts.get("parts", []), list[SamplePart])
+
+
 def _check(home: Path, content: Manifest) -> list[str]:
-    return bad_rows(home, content, {"part-": content.counts.get("kept", 0)})
+    try:
+        parts = sample_parts(content)
+    except msgspec.ValidationError as error:
+        return [f"{home}: the manifest's facts.parts are damaged ({error})"]
+    expected = {"part-": content.counts.get("kept", 0)}
+    if parts:
+        kept = {str(item.get("name")): item.get("kept", 0) for item in content.items}
+        expected |= {part.file: sum(kept.pop(name, 0) for name in part.items) for part in parts}
+        if kept:
+            return [f"{home}: {next(iter(kept))} is in none of the parts that the manifest lists"]
+    return bad_rows(home, content, expected)
 
 
 def _writes(plan: Plan, text_bytes: int) -> tuple[int, int]:
-    """Compressed, text takes about 0.4 of its bytes."""
+    """Compressed, text takes about 0.4 of its bytes; parts that are joined are there twice for a while."""
     settings: SampleSettings = plan.recipe.sample
     shares = settings.shares.values()
     left = int(text_bytes * max(shares)) if shares else text_bytes
-    return int(0.4 * left), left
+    return int((0.4 if settings.part_bytes is None else 0.8) * left), left
 
 
 STAGE = Stage(

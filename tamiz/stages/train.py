@@ -57,8 +57,19 @@ def train_stage(
                 metrics = train(shards, tokenizer, out, model, settings, card=write, report=_say_below, done=done)
             manifest.finish(out, records=[manifest.record(out, p) for p in _outputs(out)], facts=metrics)
         checkpoint.settle(out, made_from, keep=settings.keep_checkpoint)  # only now: the manifest records all else
-        facts = manifest.read(out).facts
-    return StageReport("train", state, out, _rows(facts), facts=facts)
+        done = manifest.read(out)
+    manifest.require(out / manifest.NAME, done, facts=_Facts)
+    return StageReport("train", state, out, _rows(done.facts), facts=done.facts)
+
+
+class _Facts(msgspec.Struct):
+    """What the summary shows."""
+
+    parameters: int
+    steps: int
+    initial_validation_loss: float | None
+    validation_loss: float | None
+    target_unigram_entropy_nats: float | None = None
 
 
 def _say_below(line: str) -> None:

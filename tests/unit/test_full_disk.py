@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import gzip
 import os
 import re
 import resource
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,6 +17,7 @@ import numpy as np
 import pytest
 
 from corpora import files
+from corpora.documents.joined import join_documents
 from corpora.documents.writing import DocumentWriter
 from corpora.errors import TamizError
 from corpora.perplexity.estimation import spool
@@ -59,6 +62,13 @@ def documents(folder: Path) -> None:
         writer.write([NOISE.tobytes().hex()], [None], [None], [1.0], [1.0])
 
 
+def joined(folder: Path) -> None:
+    with tempfile.TemporaryDirectory() as elsewhere:
+        part = Path(elsewhere) / "a.jsonl.gz"
+        part.write_bytes(gzip.compress(NOISE[:15_000].tobytes().hex().encode()))
+        join_documents([part] * 3, folder / "b.jsonl.gz", "jsonl.gz")
+
+
 def shards(folder: Path) -> None:
     with ShardWriter(folder / "a.parquet", {"n": (SCALAR, np.uint16)}) as writer:
         writer.write({"n": NOISE})
@@ -68,7 +78,7 @@ def plain(folder: Path) -> None:
     files.write_bytes(folder / "a.json", bytes(500_000))
 
 
-WRITERS = [spooled, mapped, lines, small_model, large_model, documents, shards, plain]
+WRITERS = [spooled, mapped, lines, small_model, large_model, documents, joined, shards, plain]
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ from tamiz.trainer import checkpoint
 from tamiz.verify import verify
 from tests.command import exit_code
 from tests.make_shards import make_shards, make_tokenizer
+from tests.unit.test_damaged_manifests import edit
 from tests.unit.test_trainer_signals import MODEL
 
 
@@ -101,3 +102,21 @@ def test_anything_else_is_still_something_else(home, six, capsys):
     assert train(home, "other", six, 8) == 1
     assert "was made from something else" in capsys.readouterr().err
     assert checkpoint.found(six)
+
+
+@pytest.mark.parametrize(
+    ("keys", "value", "named"),
+    [
+        (("facts", "initial_validation_loss"), ..., "initial_validation_loss"),
+        (("facts", "parameters"), None, "facts.parameters"),
+        (("facts", "target_unigram_entropy_nats"), "x", "facts.target_unigram_entropy_nats"),
+    ],
+)
+def test_a_finished_training_whose_manifest_says_something_else(home, six, tmp_path, capsys, keys, value, named):
+    out = shutil.copytree(six, tmp_path / "model")
+    edit(out / "manifest.json", keys, value)
+    capsys.readouterr()
+    assert train(home, "inverse_sqrt", out, 6) == 1
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: {out}/manifest.json is damaged (")
+    assert named in error

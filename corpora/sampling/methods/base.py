@@ -26,7 +26,7 @@ _NEUTRAL = dict.fromkeys(
 )  # fmt: skip
 
 # The sample adds these to its fingerprint where they matter.
-_OUTSIDE = frozenset({"columns", "source_by"})
+_OUTSIDE = frozenset({"columns", "source_by", "part_bytes"})
 
 
 class SampleSettings(Config, frozen=True, kw_only=True, tag_field="method"):
@@ -56,6 +56,10 @@ class SampleSettings(Config, frozen=True, kw_only=True, tag_field="method"):
     """The inputs' other columns that the sample carries over: "all", "none", or names. None: all that the schema of a
     Parquet or CSV file and the first rows of a source of JSON lines show."""
 
+    part_bytes: int | None = None
+    """The parts of all work items are joined, in order, into files of at most so many bytes, as stored; an item with
+    more stays one file, and named sources never share one. None: one file per work item."""
+
     flags: ClassVar[tuple[Flag, ...]] = ()
     """Command-line flags of the method's own fields."""
     curve: ClassVar[type[Curve]]
@@ -76,6 +80,8 @@ class SampleSettings(Config, frozen=True, kw_only=True, tag_field="method"):
             raise ValueError(f"source_by is {self.source_by}, but per {self.per} fits sources by file: leave one out")
         if self.columns in ("", (), ("",)):
             raise ValueError('columns is empty; it must be "all", "none" or names of columns')
+        if self.part_bytes is not None and self.part_bytes < 1:
+            raise ValueError(f"part_bytes is {self.part_bytes}; it must be at least 1, such as 268435456 (256 MiB)")
 
     @property
     def amount_is_missing(self) -> bool:
