@@ -130,7 +130,7 @@ def _made_from(shards: Path, tokenizer: Path, model: ModelSettings, settings: Tr
     others = {manifest.NAME, *_derived(tokenizer)}
     parts = [p for p in sorted(tokenizer.glob("*")) if p.is_file() and p.name not in others]
     inputs += [manifest.local_identity(p, f"tokenizer/{p.name}") for p in parts if not manifest.is_aside(p)]
-    plain = {"model": msgspec.to_builtins(model), "train": settings.identity()}
+    plain = {"model": model.identity(), "train": settings.identity()}
     return MadeFrom(stage="train", algorithm=ALGORITHM, settings=plain, inputs=inputs)
 
 

@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import torch
 
 from corpora import files
@@ -87,15 +86,18 @@ class _Run:
         self.steps = Steps(
             built.to(device), family, settings, device, micro_rows=micro_rows, bfloat16=bfloat16, pad_id=facts.pad_id
         )
-        noise = settings.span_corruption
+        noise, documents = settings.span_corruption, family.reads_documents
         self._data = ShardDataset(
-            inputs.shards, batch_size=settings.batch_size, seed=settings.seed, span_corruption=noise
-        )
+            inputs.shards, batch_size=settings.batch_size, seed=settings.seed, span_corruption=noise,
+            with_documents=documents,
+        )  # fmt: skip
         self._validation: ShardDataset | None = None
         held_out = facts.rows.get("validation")
         if held_out:
             rows = min(settings.batch_size, held_out)
-            self._validation = ShardDataset(inputs.shards, "validation", batch_size=rows, span_corruption=noise)
+            self._validation = ShardDataset(
+                inputs.shards, "validation", batch_size=rows, span_corruption=noise, with_documents=documents
+            )
         self._made_from = _made_from(inputs, family, settings)
         self._step, self._seconds, self._history = 0, 0.0, History(settings)
         self._saved, self._saved_at = 0, time.monotonic()
@@ -238,7 +240,7 @@ class _Run:
 
 def _made_from(inputs: Inputs, model: ModelSettings, settings: TrainSettings) -> dict[str, Any]:
     """A flat dict of everything that decides the model's bytes: a checkpoint must have the same."""
-    plain = {f"model.{name}": value for name, value in msgspec.to_builtins(model).items()}
+    plain = {f"model.{name}": value for name, value in model.identity().items()}
     plain |= {f"train.{name}": value for name, value in settings.identity().items()}
     return plain | {
         "shards": inputs.fingerprint,

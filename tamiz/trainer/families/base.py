@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
+
+import msgspec
 
 from corpora.choices import name_of
 from corpora.config import Config
@@ -21,6 +24,7 @@ IGNORED = -100  # a target that the loss ignores
 PAD_ID = 0
 EOS_ID = 1
 TARGETS = "targets"
+ABSENT = object()
 
 
 class ModelSettings(Config, frozen=True, kw_only=True, tag_field="family"):
@@ -39,6 +43,8 @@ class ModelSettings(Config, frozen=True, kw_only=True, tag_field="family"):
     """The `model_type` that transformers writes into config.json; `generate` finds the family of a folder by it."""
     auto_class: ClassVar[str]
     """The transformers class that loads the exported folder, such as "AutoModelForCausalLM"."""
+    younger: ClassVar[Mapping[str, Any]] = {}
+    """Settings that `identity` leaves out while they have these values, their defaults."""
     pipeline_tag: ClassVar[str | None]
     """The task, such as "text-generation", as transformers' pipelines name it; None if no pipeline does it."""
 
@@ -54,6 +60,12 @@ class ModelSettings(Config, frozen=True, kw_only=True, tag_field="family"):
         """Python for the model's card: uses `tokenizer` and `model` on a text. before, after: words that the text may
         have, parted where a word is missing. Empty: the card shows how to load the model, no more."""
         return ""
+
+    def identity(self) -> dict[str, Any]:
+        """The settings that decide the model's bytes, as plain data. Settings younger than the first models are left
+        out while they have their default, so that finished trainings stay finished."""
+        plain: dict[str, Any] = msgspec.to_builtins(self)
+        return {name: value for name, value in plain.items() if self.younger.get(name, ABSENT) != value}
 
     # building
 
@@ -79,7 +91,20 @@ class ModelSettings(Config, frozen=True, kw_only=True, tag_field="family"):
         with torch.device("meta"):
             return num_parameters(self.build(seed=0))
 
+    # a published model as the start of a training
+
+    @classmethod
+    def settings_of(cls, config: Any) -> dict[str, Any]:  # noqa: ARG003
+        """The settings that a published model's shape stands for, from its transformers config: those that weights
+        depend on, by name. Empty: only the shapes of weights are compared."""
+        return {}
+
     # training
+
+    @property
+    def reads_documents(self) -> bool:
+        """Whether batches must have `document_ids`."""
+        return False
 
     def check_shards(self, shards: ShardSettings, train: TrainSettings, num_sentinels: int | None = None) -> None:
         """Raises ValueError if a recipe's shards can't train this model, naming the key to change.
