@@ -52,6 +52,14 @@ def causal_attention(
     )
 
 
+def mask_for(documents: torch.Tensor, implementation: str) -> Mask:
+    """What a model with this implementation of attention takes as `attention_mask`. documents: see `document_mask`."""
+    mask = document_mask(documents, blocks=implementation == NAME and documents.is_cuda)
+    if implementation != "eager":
+        return mask
+    return torch.zeros(mask.shape, device=mask.device).masked_fill_(~mask, torch.finfo(torch.float32).min)  # is added
+
+
 def document_mask(documents: torch.Tensor, *, blocks: bool) -> Mask:
     """The mask of rows of several documents: each id sees those before it in its own document.
 

@@ -111,12 +111,10 @@ class CausalSettings(ModelSettings, frozen=True, kw_only=True):
         """[b, n, vocab_size], for rows of a prepared batch on the model's device."""
         given, documents = {"input_ids": prepared["input_ids"], "use_cache": False}, prepared.get(DOCUMENTS)
         if documents is not None:
-            from tamiz.trainer.families.attention import NAME, document_mask, positions
+            from tamiz.trainer.families.attention import mask_for, positions
 
-            blocks = documents.is_cuda and model.config._attn_implementation == NAME
-            given |= {
-                "attention_mask": document_mask(documents, blocks=blocks), "position_ids": positions(documents)
-            }  # fmt: skip
+            mask = mask_for(documents, model.config._attn_implementation)
+            given |= {"attention_mask": mask, "position_ids": positions(documents)}
         return model(**given).logits[..., : self.vocab_size]  # type: ignore[no-any-return]
 
     def loss(self, model: Any, prepared: dict[str, torch.Tensor]) -> torch.Tensor:
