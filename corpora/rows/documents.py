@@ -10,7 +10,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 STARTS = "document_starts"  # the stored column: list<int32>
-NAME = "document_ids"  # the column of batches that is made from it
 
 
 def dtype(width: int) -> np.dtype[np.unsignedinteger]:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from corpora.errors import BadArgument, DamagedFile
-from corpora.rows import documents, pages
+from corpora.rows import DOCUMENT_IDS, documents, pages
 from corpora.tokens.facts import ShardFacts
 
 Rows = dict[str, np.ndarray]
@@ -56,7 +56,7 @@ class SplitReader:
         if with_documents:
             _require_documents(folder, self._paths[0], facts)
             width = facts.sequence_length
-            self.columns[documents.NAME] = (width,), documents.dtype(width)
+            self.columns[DOCUMENT_IDS] = (width,), documents.dtype(width)
 
     def read(self, groups: Sequence[int], memory: Rows) -> Rows:
         """The rows of some groups, given in ascending order: [rows, width] or [rows], in the stored dtype.
@@ -94,7 +94,7 @@ class SplitReader:
         inside, footer = group - int(self._first_group[number]), self._footers[number]
         left = []
         for name, values in out.items():
-            if name == documents.NAME:
+            if name == DOCUMENT_IDS:
                 documents.read_documents(self._paths[number], footer, inside, values)
                 continue
             index = self._list_columns[name]

@@ -53,7 +53,7 @@ def causal_attention(
 
 
 def mask_for(documents: torch.Tensor, implementation: str) -> Mask:
-    """What a model with this implementation of attention takes as `attention_mask`. documents: see `document_mask`."""
+    """What a model with this implementation of attention takes as `attention_mask`; see `document_mask`."""
     mask = document_mask(documents, blocks=implementation == NAME and documents.is_cuda)
     if implementation != "eager":
         return mask

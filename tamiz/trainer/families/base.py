@@ -99,6 +99,14 @@ class ModelSettings(Config, frozen=True, kw_only=True, tag_field="family"):
         depend on, by name. Empty: only the shapes of weights are compared."""
         return {}
 
+    unread: ClassVar[str] = r"rotary_emb\.inv_freq$"
+    """The tensors of published models that aren't weights, as a regular expression."""
+
+    @property
+    def config_extras(self) -> dict[str, Any]:
+        """Keys that config.json needs and transformers doesn't write."""
+        return {}
+
     # training
 
     @property

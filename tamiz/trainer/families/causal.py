@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from corpora.errors import BadArgument
-from corpora.rows.documents import NAME as DOCUMENTS
+from corpora.rows import DOCUMENT_IDS
 from tamiz.trainer.families.base import IGNORED, TARGETS, ModelSettings, summed_cross_entropy
 
 if TYPE_CHECKING:
@@ -93,13 +93,13 @@ class CausalSettings(ModelSettings, frozen=True, kw_only=True):
             targets = targets.masked_fill(documents[:, 1:] != documents[:, :-1], IGNORED)
         targets = functional.pad(targets, (0, read - targets.shape[1]), value=IGNORED)
         prepared = {"input_ids": rows[:, :read], TARGETS: targets}
-        return prepared if documents is None else {**prepared, DOCUMENTS: documents[:, :read]}
+        return prepared if documents is None else {**prepared, DOCUMENT_IDS: documents[:, :read]}
 
     def _documents(self, batch: dict[str, torch.Tensor]) -> torch.Tensor | None:
         """[b, width of a row]; None if no mask is needed."""
         if not self.document_masks:
             return None
-        documents = batch[DOCUMENTS]
+        documents = batch[DOCUMENT_IDS]
         if bool((documents == documents[:, :1]).all()):
             return None  # short rows, too: padding comes last, so that nothing sees it
         if "num_tokens" in batch:
@@ -109,7 +109,7 @@ class CausalSettings(ModelSettings, frozen=True, kw_only=True):
 
     def logits(self, model: Any, prepared: dict[str, torch.Tensor]) -> torch.Tensor:
         """[b, n, vocab_size], for rows of a prepared batch on the model's device."""
-        given, documents = {"input_ids": prepared["input_ids"], "use_cache": False}, prepared.get(DOCUMENTS)
+        given, documents = {"input_ids": prepared["input_ids"], "use_cache": False}, prepared.get(DOCUMENT_IDS)
         if documents is not None:
             from tamiz.trainer.families.attention import mask_for, positions
 

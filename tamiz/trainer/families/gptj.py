@@ -21,6 +21,8 @@ class GptJ(CausalSettings, frozen=True, kw_only=True, tag="gptj"):
     title: ClassVar[str] = "GPT-J"
     model_type: ClassVar[str] = "gptj"
 
+    unread: ClassVar[str] = r"\.attn\.(bias|masked_bias)$"
+
     hidden_size: int = 4096
     """Width of the embeddings and of the residual stream (n_embd); a multiple of num_heads."""
     intermediate_size: int | None = None
@@ -93,7 +95,7 @@ class GptJ(CausalSettings, frozen=True, kw_only=True, tag="gptj"):
         return {
             "vocab_size": config.vocab_size,
             "hidden_size": config.n_embd,
-            "intermediate_size": config.n_inner,
+            "intermediate_size": config.n_inner or 4 * config.n_embd,
             "num_layers": config.n_layer,
             "num_heads": config.n_head,
             "rotary_dim": config.rotary_dim,
