@@ -22,6 +22,12 @@ if TYPE_CHECKING:
     import torch
 
 _LOG = logging.getLogger(__name__)
+_PROBES = [
+    "The five boxing wizards jump quickly.",
+    "¿Qué niño leyó 1.234 «libros»?",
+    "다람쥐 헌 쳇바퀴",
+    "色は匂へど 天地玄黄",
+]
 _HUB_NAME = re.compile(r"(?P<name>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(@(?P<revision>[\w./-]+))?")
 
 
@@ -180,6 +186,8 @@ def _check_sentinels(init: str, theirs: Encoder, facts: ShardFacts) -> None:
 
 
 def _check_pieces(init: str, theirs: Encoder, ours: Encoder) -> None:
+    if type(theirs) is not type(ours):  # they may spell the same piece differently
+        return _check_ids(init, theirs, ours)
     special = {e.sentinel_id(k) for e in (theirs, ours) for k in range(e.num_sentinels)}
     for number in range(min(theirs.vocab_size, ours.vocab_size)):
         a, b = theirs.id_to_piece(number), ours.id_to_piece(number)
@@ -187,6 +195,16 @@ def _check_pieces(init: str, theirs: Encoder, ours: Encoder) -> None:
             raise BadArgument(
                 f"id {number} is {a!r} in the tokenizer of {init}, but {b!r} in that of the shards: build the shards "
                 "with its tokenizer"
+            )
+    return None
+
+
+def _check_ids(init: str, theirs: Encoder, ours: Encoder) -> None:
+    for text, a, b in zip(_PROBES, theirs.encode_batch(_PROBES), ours.encode_batch(_PROBES), strict=True):
+        if a.tolist() != b.tolist():
+            raise BadArgument(
+                f"{text!r} is {a.tolist()[:5]}... to the tokenizer of {init}, but {b.tolist()[:5]}... to that of the "
+                "shards: build the shards with its tokenizer"
             )
 
 

@@ -12,6 +12,7 @@ from corpora.choices import name_of
 from corpora.config import Config
 from corpora.errors import BadArgument
 from tamiz.trainer.bounds import at_least
+from tamiz.trainer.families.decoding import NUM_BEAMS, Sampling
 
 if TYPE_CHECKING:
     import torch
@@ -151,8 +152,17 @@ class ModelSettings(Config, frozen=True, kw_only=True, tag_field="family"):
     # use
 
     @classmethod
-    def generate(cls, folder: str | Path, text: str, *, max_new_tokens: int | None = None, num_beams: int = 4) -> str:
-        """The output of an exported model for `text`, by beam search. max_new_tokens: None: the family's default."""
+    def generate(
+        cls,
+        folder: str | Path,
+        text: str,
+        *,
+        max_new_tokens: int | None = None,
+        num_beams: int = NUM_BEAMS,
+        sampling: Sampling | None = None,
+    ) -> str:
+        """The output of an exported model for `text`, by beam search, or drawn at random (sampling).
+        max_new_tokens: None: the family's default."""
         raise NotImplementedError(f"{cls.__name__} must define `generate`")
 
     # the model card

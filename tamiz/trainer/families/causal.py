@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from corpora.errors import BadArgument
 from corpora.rows import DOCUMENT_IDS
 from tamiz.trainer.families.base import IGNORED, TARGETS, ModelSettings, summed_cross_entropy
+from tamiz.trainer.families.decoding import NUM_BEAMS, Sampling
 
 if TYPE_CHECKING:
     import torch
@@ -124,11 +125,20 @@ class CausalSettings(ModelSettings, frozen=True, kw_only=True):
         return ids_read(facts.sequence_length)
 
     @classmethod
-    def generate(cls, folder: str | Path, text: str, *, max_new_tokens: int | None = None, num_beams: int = 4) -> str:
+    def generate(
+        cls,
+        folder: str | Path,
+        text: str,
+        *,
+        max_new_tokens: int | None = None,
+        num_beams: int = NUM_BEAMS,
+        sampling: Sampling | None = None,
+    ) -> str:
         """`text` and its most likely continuation, of at most max_new_tokens (40) ids."""
         from tamiz.trainer.families.continuation import continue_text
 
-        return continue_text(folder, text, max_new_tokens=max_new_tokens or 40, num_beams=num_beams)
+        most = max_new_tokens or 40
+        return continue_text(folder, text, max_new_tokens=most, num_beams=num_beams, sampling=sampling)
 
     def description(self, parameters: int) -> str:
         return f"A {self.title} of {parameters:,} parameters, pretrained from scratch: it continues texts."

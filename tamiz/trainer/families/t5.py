@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from corpora.errors import BadArgument
 from tamiz.trainer.bounds import at_least
 from tamiz.trainer.families.base import IGNORED, TARGETS, ModelSettings, summed_cross_entropy
+from tamiz.trainer.families.decoding import NUM_BEAMS, Sampling
 
 if TYPE_CHECKING:
     import torch
@@ -198,11 +199,20 @@ class T5(ModelSettings, frozen=True, kw_only=True, tag="t5"):
         return facts.sequence_length + (facts.label_length or 0)
 
     @classmethod
-    def generate(cls, folder: str | Path, text: str, *, max_new_tokens: int | None = None, num_beams: int = 4) -> str:
-        """`text` with its spans <extra_id_0>, <extra_id_1>, ... filled, each with at most max_new_tokens (12) ids."""
+    def generate(
+        cls,
+        folder: str | Path,
+        text: str,
+        *,
+        max_new_tokens: int | None = None,
+        num_beams: int = NUM_BEAMS,
+        sampling: Sampling | None = None,
+    ) -> str:
+        """`text` with its spans <extra_id_0>, <extra_id_1>, ... filled, each with at most max_new_tokens ids (12;
+        60 if they are bytes)."""
         from tamiz.trainer.families.t5_spans import fill_spans
 
-        return fill_spans(folder, text, max_new_tokens=max_new_tokens or 12, num_beams=num_beams)
+        return fill_spans(folder, text, max_new_tokens=max_new_tokens, num_beams=num_beams, sampling=sampling)
 
     def description(self, parameters: int) -> str:
         return (
