@@ -36,12 +36,18 @@ def export_bytes(extra_ids: int, out: Path) -> list[str]:
     return write_files(out, written)
 
 
-def byte_tokenizer(extra_ids: int) -> Any:
-    """The same ids with `tokenizers`, for readers of tokenizer.json: byte-level BPE without a single merge."""
+def byte_tokenizer(extra_ids: int, *, google: bool = False) -> Any:
+    """The same ids with `tokenizers`, for readers of tokenizer.json: byte-level BPE without a single merge.
+
+    google: sentinels take the ids of the bytes 0xFF and downwards, which UTF-8 never contains.
+    """
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
     alphabet = [character for _, character in sorted(byte_characters().items())]
-    names = [PAD, EOS, UNK, *alphabet, *sentinel_names(extra_ids)]
+    if google:
+        names = [PAD, EOS, UNK, *alphabet[: 256 - extra_ids], *reversed(sentinel_names(extra_ids))]
+    else:
+        names = [PAD, EOS, UNK, *alphabet, *sentinel_names(extra_ids)]
     tokenizer = Tokenizer(models.BPE({name: number for number, name in enumerate(names)}, [], unk_token=UNK))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     tokenizer.decoder = decoders.ByteLevel()

@@ -36,6 +36,7 @@ class ByteEncoder:
     engine = "bytes"
 
     def __init__(self, extra_ids: int = 0, *, google: bool = False) -> None:
+        self.google = google
         self.vocab_size = GOOGLE_VOCAB_SIZE if google else BYTE_IDS + extra_ids
         self.num_sentinels = GOOGLE_SENTINELS if google else extra_ids
         self._first_sentinel, self._step = (BYTE_IDS - 1, -1) if google else (BYTE_IDS, 1)

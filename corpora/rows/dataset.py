@@ -30,7 +30,9 @@ class ShardRows(BatchStream[npt.NDArray[np.int64]]):
 
     path: a folder, or a folder opened by `read_shards`, which reads manifest and footers once for all splits.
     span_corruption: turns causal rows into `input_ids` and `labels`, with different noise in each epoch; the rows
-    must be exactly as wide as the raw length of that noise. prefetch: how many batches a thread makes ahead, while
+    must be exactly as wide as the raw length of that noise. with_documents: causal rows also have `document_ids`
+    [b, sequence_length]: 0 for a document that continues from another row, and one more where a document begins;
+    padding counts as part of the last one. prefetch: how many batches a thread makes ahead, while
     another thread reads the next rows; 0 for no thread.
 
     `state_dict` counts the batches that the caller has received, not those made ahead.
@@ -49,9 +51,10 @@ class ShardRows(BatchStream[npt.NDArray[np.int64]]):
         rank: int = 0,
         world_size: int = 1,
         span_corruption: SpanCorruptionSettings | None = None,
+        with_documents: bool = False,
         prefetch: int = 2,
     ) -> None:
         super().__init__(
             opened(path), split, NumpyArrays, batch_size=batch_size, seed=seed, rank=rank, world_size=world_size,
-            span_corruption=span_corruption, prefetch=prefetch,
+            span_corruption=span_corruption, with_documents=with_documents, prefetch=prefetch,
         )  # fmt: skip

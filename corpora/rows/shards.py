@@ -23,16 +23,17 @@ class Shards:
     fingerprint: str
     facts: ShardFacts
     files: dict[str, list[tuple[Path, int]]]
-    _readers: dict[str, SplitReader] = field(default_factory=dict, repr=False, compare=False)
+    _readers: dict[tuple[str, bool], SplitReader] = field(default_factory=dict, repr=False, compare=False)
 
-    def split(self, name: str) -> SplitReader:
+    def split(self, name: str, *, with_documents: bool = False) -> SplitReader:
         """Reads the files' footers at the first call only.
 
         Raises BadArgument for a split without rows, DamagedFile for files that differ from the manifest.
         """
-        if name not in self._readers:
-            self._readers[name] = SplitReader(self.folder, self.facts, name, self.files.get(name, []))
-        return self._readers[name]
+        key, files = (name, with_documents), self.files.get(name, [])
+        if key not in self._readers:
+            self._readers[key] = SplitReader(self.folder, self.facts, name, files, with_documents=with_documents)
+        return self._readers[key]
 
 
 def read_shards(path: str | Path) -> Shards:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from corpora.errors import BadArgument, DamagedFile
-from corpora.rows import pages
+from corpora.rows import DOCUMENT_IDS, documents, pages
 from corpora.tokens.facts import ShardFacts
 
 Rows = dict[str, np.ndarray]
@@ -23,12 +23,21 @@ class SplitReader:
     """The row groups of one split, in file order.
 
     files: (path, rows) of each file, below `folder`. group_files: the index of each group's file; group_rows: the
-    number of its rows; columns: shape of a value and stored dtype. Columns of variable-length lists are left out.
-    Raises BadArgument for a split without rows, DamagedFile for a file that is missing, isn't Parquet, or differs
-    from the manifest.
+    number of its rows; columns: shape of a value and stored dtype. Columns of variable-length lists are left out;
+    with_documents adds `document_ids` (see `documents`), made from one.
+    Raises BadArgument for a split without rows, or without documents where they are wanted; DamagedFile for a file
+    that is missing, isn't Parquet, or differs from the manifest.
     """
 
-    def __init__(self, folder: Path, facts: ShardFacts, split: str, files: list[tuple[Path, int]]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        facts: ShardFacts,
+        split: str,
+        files: list[tuple[Path, int]],
+        *,
+        with_documents: bool = False,
+    ) -> None:
         if not sum(rows for _, rows in files):
             known = ", ".join(f"{name} ({rows} rows)" for name, rows in sorted(facts.rows.items()))
             raise BadArgument(f"{folder} has no rows in split {split!r}; it has {known}")
@@ -43,6 +52,11 @@ class SplitReader:
         self._first_row = np.array([n for r in rows for n in itertools.accumulate([0, *r[:-1]])], np.int64)
         self.columns = _columns(self._paths[0], facts)
         self._list_columns = {name: pages.column_index(self._footers[0].schema, name) for name in self.columns}
+        self._vocab_size = facts.vocab_size
+        if with_documents:
+            _require_documents(folder, self._paths[0], facts)
+            width = facts.sequence_length
+            self.columns[DOCUMENT_IDS] = (width,), documents.dtype(width)
 
     def read(self, groups: Sequence[int], memory: Rows) -> Rows:
         """The rows of some groups, given in ascending order: [rows, width] or [rows], in the stored dtype.
@@ -80,6 +94,9 @@ class SplitReader:
         inside, footer = group - int(self._first_group[number]), self._footers[number]
         left = []
         for name, values in out.items():
+            if name == DOCUMENT_IDS:
+                documents.read_documents(self._paths[number], footer, inside, values)
+                continue
             index = self._list_columns[name]
             chunk = footer.row_group(inside).column(index) if index is not None else None
             if chunk is not None and pages.can_read(chunk, values.size):
@@ -88,6 +105,19 @@ class SplitReader:
                 left.append(name)
         if left:
             _read_by_arrow(self._paths[number], footer, inside, {name: out[name] for name in left})
+        self._require_known_ids(group, out)
+
+    def _require_known_ids(self, group: int, rows: Rows) -> None:
+        """An id beyond the vocabulary would end a training inside a kernel."""
+        for name in rows.keys() & {"input_ids", "labels"}:
+            beyond = rows[name] >= self._vocab_size
+            if beyond.any():
+                row = int(beyond.any(axis=1).argmax())
+                file, first, _ = self.identity(group)
+                raise DamagedFile(
+                    f"{file}: row {first + row} has id {rows[name][row].max()} in {name}, but the manifest says "
+                    f"{self._vocab_size} ids; build the shards again"
+                )
 
 
 def _read_by_arrow(path: Path, footer: pq.FileMetaData, group: int, out: Rows) -> None:
@@ -118,6 +148,15 @@ def _require_one_schema(paths: list[Path], footers: list[pq.FileMetaData]) -> No
     for path, footer in zip(paths, footers, strict=True):
         if not footer.schema.equals(footers[0].schema):
             raise DamagedFile(f"{path} has different columns from {paths[0]}; build the shards again")
+
+
+def _require_documents(folder: Path, path: Path, facts: ShardFacts) -> None:
+    schema = pq.read_schema(path)
+    if documents.STARTS not in schema.names or facts.label_length is not None:
+        raise BadArgument(
+            f"{folder} holds {facts.objective} rows without {documents.STARTS}, which model.document_masks needs: "
+            "build shards with --objective causal, or set model.document_masks to false"
+        )
 
 
 def _columns(path: Path, facts: ShardFacts) -> dict[str, Column]:

@@ -37,10 +37,11 @@ class BatchStream(Generic[Array]):
         rank: int,
         world_size: int,
         span_corruption: SpanCorruptionSettings | None,
+        with_documents: bool,
         prefetch: int,
     ) -> None:
         _check_sizes(batch_size, rank, world_size, prefetch)
-        self._reader = shards.split(split)
+        self._reader = shards.split(split, with_documents=with_documents)
         self._noise = FreshNoise(span_corruption, shards.facts, self._reader, seed) if span_corruption else None
         self.facts = self._noise.facts if self._noise else shards.facts
         self.batch_size, self.rows = batch_size, int(self._reader.group_rows.sum())

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 
 from corpora.errors import BadArgument
 from tamiz.commands._summary import summarise
@@ -21,12 +22,13 @@ if TYPE_CHECKING:
 @click.option(
     "--tokenizer",
     type=click.Path(path_type=Path),
-    help="Folder of the tokenizer. [default: the folder `tokenizer` next to the shards]",
+    help="Folder of the tokenizer, or byt5. [default: the folder `tokenizer` next to the shards]",
 )
 @click.option(
     "--model", required=True, help="A recipe (name or TOML file), or a TOML file with only [model] and [train]."
 )
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key of a recipe.")
+@click.option("--init", help="Start from the weights of this model: a folder, or OWNER/NAME of the Hub.")
 @click.option("--steps", type=int, help="Number of steps; replaces train.steps.")
 @out_option
 @rebuild_option
@@ -35,6 +37,7 @@ def command(
     tokenizer: Path | None,
     model: str,
     overrides: tuple[str, ...],
+    init: str | None,
     steps: int | None,
     out: str,
     rebuild: bool,
@@ -44,8 +47,10 @@ def command(
     from tamiz.stages.train import train_stage
 
     shape, training = _settings(model, overrides, steps, shards)
+    if init is not None:
+        training = msgspec.structs.replace(training, init=init)
     home = tokenizer or shards.parent / "tokenizer"
-    if not home.is_dir():
+    if not home.is_dir() and str(home) != "byt5":
         raise BadArgument(f"no tokenizer folder at {home}: name it with --tokenizer")
     summarise([train_stage(shards, home, Path(out), shape, training, Context(rebuild=rebuild))], "Training")
 

@@ -44,7 +44,8 @@ def train_stage(
     from tamiz.trainer.inputs import check_inputs
 
     made_from = _made_from(shards, tokenizer, model, settings)
-    check_inputs(shards, tokenizer, model, settings.span_corruption)  # if this refuses, no folder is left behind
+    # if this refuses, no folder is left behind
+    check_inputs(shards, tokenizer, model, settings.span_corruption, settings.init)
     with locked(out, made_from.stage):
         if context.rebuild or not manifest.is_finished(out, made_from):
             _check_machine(out, model, settings)
@@ -141,7 +142,11 @@ def _made_from(shards: Path, tokenizer: Path, model: ModelSettings, settings: Tr
     others = {manifest.NAME, *_derived(tokenizer)}
     parts = [p for p in sorted(tokenizer.glob("*")) if p.is_file() and p.name not in others]
     inputs += [manifest.local_identity(p, f"tokenizer/{p.name}") for p in parts if not manifest.is_aside(p)]
-    plain = {"model": msgspec.to_builtins(model), "train": settings.identity()}
+    if settings.init is not None:
+        from tamiz.trainer.warm_start import identities
+
+        inputs += identities(settings.init)
+    plain = {"model": model.identity(), "train": settings.identity()}
     return MadeFrom(stage="train", algorithm=ALGORITHM, settings=plain, inputs=inputs)
 
 
@@ -183,9 +188,13 @@ def _before(plan: Plan) -> None:
         from tamiz.trainer.device import choose_device
 
         choose_device(plan.recipe.train)
+    from tamiz.trainer.inputs import can_be_saved
+
     file = plan.recipe.tokenizer.file
-    if file and not (Path(file) / "tokenizer.json").is_file():
-        raise BadArgument(f"train needs a folder with tokenizer.json, but tokenizer.file is {file!r}")
+    if file and not can_be_saved(Path(file)):
+        raise BadArgument(
+            f"train needs a folder with tokenizer.json, GPT-2's files or byt5, but tokenizer.file is {file!r}"
+        )
 
 
 def _settle(recipe: Recipe) -> None:

@@ -45,12 +45,14 @@ class ShardDataset(IterableDataset[Batch]):
         rank: int = 0,
         world_size: int = 1,
         span_corruption: SpanCorruptionSettings | None = None,
+        with_documents: bool = False,
         pin_memory: bool | None = None,
         prefetch: int = 2,
     ) -> None:
         self._stream: BatchStream[torch.Tensor] = BatchStream(
             opened(path), split, lambda: Tensors(pinned=uses_pinned_memory(pin_memory)), batch_size=batch_size,
-            seed=seed, rank=rank, world_size=world_size, span_corruption=span_corruption, prefetch=prefetch,
+            seed=seed, rank=rank, world_size=world_size, span_corruption=span_corruption,
+            with_documents=with_documents, prefetch=prefetch,
         )  # fmt: skip
         self.facts, self._world_size = self._stream.facts, world_size
         self.batch_size, self.rows, self.steps_per_epoch = batch_size, self._stream.rows, self._stream.steps_per_epoch

@@ -54,6 +54,10 @@ def _cause(error: Exception) -> OSError:
 def _write(model: Any, trained: Trained, staging: Path, card: Card | None) -> None:
     with no_progress_bars():
         model.to("cpu").save_pretrained(staging)
+    if extras := trained.model.config_extras:
+        config = json.loads((staging / "config.json").read_bytes()) | extras
+        text = json.dumps(config, indent=2, sort_keys=True) + "\n"
+        (staging / "config.json").write_text(text, encoding="utf-8")
     facts = trained.inputs.facts
     masked = facts.label_length is not None or trained.settings.span_corruption is not None
     copy_tokenizer(trained.inputs.tokenizer, staging, facts, masked=masked)

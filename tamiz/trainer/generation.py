@@ -7,15 +7,25 @@ from pathlib import Path
 
 from corpora.errors import BadArgument, DamagedFile
 from tamiz.trainer.families import FAMILIES, ModelSettings
+from tamiz.trainer.families.decoding import NUM_BEAMS, Sampling
 
 
-def generate(folder: str | Path, text: str, *, max_new_tokens: int | None = None, num_beams: int = 4) -> str:
-    """Fills the masked spans of a text or continues it, depending on the model's family.
+def generate(
+    folder: str | Path,
+    text: str,
+    *,
+    max_new_tokens: int | None = None,
+    num_beams: int = NUM_BEAMS,
+    sampling: Sampling | None = None,
+) -> str:
+    """Fills the masked spans of a text or continues it, depending on the model's family: with the most likely text,
+    or with one drawn at random (sampling).
 
     Raises BadArgument if the folder has no model of a known family or the text doesn't suit the family.
     """
     family = family_of(Path(folder))
-    return family.generate(folder, text, max_new_tokens=max_new_tokens, num_beams=num_beams)
+    drawn = {} if sampling is None else {"sampling": sampling.checked()}
+    return family.generate(folder, text, max_new_tokens=max_new_tokens, num_beams=num_beams, **drawn)
 
 
 def family_of(folder: Path) -> type[ModelSettings]:

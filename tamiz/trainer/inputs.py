@@ -37,14 +37,18 @@ class Inputs(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def check_inputs(
-    shards: Path, tokenizer: Path, model: ModelSettings, span_corruption: SpanCorruptionSettings | None = None
+    shards: Path,
+    tokenizer: Path,
+    model: ModelSettings,
+    span_corruption: SpanCorruptionSettings | None = None,
+    init: str | None = None,
 ) -> Inputs:
-    """Raises BadArgument if shards, tokenizer and model don't belong together, DamagedFile if one of them is
-    incomplete."""
+    """Raises BadArgument if shards, tokenizer, model and the weights to start from don't belong together, DamagedFile
+    if one of them is incomplete."""
     read = read_shards(shards)
     facts = corrupted_facts(read.facts, span_corruption) if span_corruption else read.facts
     model.takes(facts, shards)
-    if not (tokenizer / "tokenizer.json").is_file():
+    if not can_be_saved(tokenizer):
         raise DamagedFile(
             f"{tokenizer / 'tokenizer.json'} is missing: train the tokenizer again, or name another folder"
         )
@@ -54,9 +58,20 @@ def check_inputs(
             f"{tokenizer} (sha256 {encoder.sha256[:12]}) is not the tokenizer of {shards} "
             f"({facts.tokenizer_sha256[:12]}): name the tokenizer that made the shards"
         )
+    if init is not None:
+        from tamiz.trainer.warm_start import check_init
+
+        check_init(init, model, facts, tokenizer)
     return Inputs(
         shards=shards, tokenizer=tokenizer, bos_id=encoder.bos_id, fingerprint=read.fingerprint, facts=facts
     )
+
+
+def can_be_saved(tokenizer: Path) -> bool:
+    """Whether a trained model can be saved with this tokenizer."""
+    from tamiz.trainer.brought_tokenizer import is_brought
+
+    return (tokenizer / "tokenizer.json").is_file() or is_brought(tokenizer)
 
 
 def tokenizer_files(folder: Path) -> list[Path]:

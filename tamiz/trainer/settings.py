@@ -10,7 +10,9 @@ from corpora.config import Config
 from corpora.tokens.denoisers import SpanCorruptionSettings
 from tamiz.trainer.bounds import above_zero, at_least
 
-_NO_INFLUENCE = ("checkpoint_minutes", "keep_checkpoint")
+_NO_INFLUENCE = ("checkpoint_minutes", "keep_checkpoint", "init")
+# left out of the identity while they have their defaults: trainings from before these settings stay finished
+_LATER = ("pad_vocabulary_to",)
 
 
 class TrainSettings(Config, frozen=True, kw_only=True):
@@ -60,13 +62,19 @@ class TrainSettings(Config, frozen=True, kw_only=True):
     """auto: a GPU if there is one."""
     span_corruption: SpanCorruptionSettings | None = None
     """Span corruption of causal rows, with new noise in each epoch (T5). None: rows are used as stored."""
+    init: str | None = None
+    """The model whose weights the training starts from: a folder, or a name of the Hugging Face Hub (OWNER/NAME or
+    OWNER/NAME@REVISION). None: random weights. Its weights, not its name, are part of what the model is made from."""
+    pad_vocabulary_to: int = 1
+    """While training, the vocabulary gets rows up to a multiple of this number; they are never predicted, and the
+    finished model doesn't have them. 1: no rows; 128 makes the output layer faster on GPUs."""
     num_threads: int = 2
     """Number of torch threads on a CPU; a different number changes the last bits of the weights."""
     seed: int = 0
     """Seed of the initial weights, the order of rows, dropout and the noise of span_corruption."""
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch_size", "validation_batches", "num_threads"):
+        for name in ("steps", "batch_size", "validation_batches", "num_threads", "pad_vocabulary_to"):
             at_least(name, getattr(self, name), 1)
         for name in ("warmup_steps", "ramp_steps", "validate_every", "checkpoint_every", "seed"):
             at_least(name, getattr(self, name), 0)
@@ -86,4 +94,6 @@ class TrainSettings(Config, frozen=True, kw_only=True):
     def identity(self) -> dict[str, Any]:
         """The settings that decide the model's bytes, or what is recorded beside it, as plain data."""
         plain: dict[str, Any] = msgspec.to_builtins(self)
-        return {name: value for name, value in plain.items() if name not in _NO_INFLUENCE}
+        defaults = {field.name: field.default for field in msgspec.structs.fields(self)}
+        unset = {name for name in _LATER if plain[name] == defaults[name]}
+        return {name: value for name, value in plain.items() if name not in {*_NO_INFLUENCE, *unset}}

@@ -11,6 +11,7 @@ from msgspec import UNSET
 
 from corpora import files
 from corpora.tokens.facts import ShardFacts
+from tamiz.trainer.brought_tokenizer import is_brought, write_brought
 from tamiz.trainer.inputs import tokenizer_files
 
 
@@ -27,8 +28,11 @@ def copy_tokenizer(folder: Path, out: Path, facts: ShardFacts, *, masked: bool) 
 
     Files that say so already are copied unchanged, except that BPE dropout is removed.
     """
-    for path in tokenizer_files(folder):
-        shutil.copyfile(path, out / path.name)
+    if is_brought(folder):
+        write_brought(folder, out)
+    else:
+        for path in tokenizer_files(folder):
+            shutil.copyfile(path, out / path.name)
     from tokenizers import Tokenizer
 
     has_bos = facts.separator is not UNSET and "BOS (" in facts.separator

@@ -14,12 +14,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import torch
 
 from corpora import files
 from corpora.errors import TamizError
-from tamiz.trainer import checkpoint
+from tamiz.trainer import checkpoint, warm_start
 from tamiz.trainer.before import plan_lines, threads_line
 from tamiz.trainer.dataset import Batch, ShardDataset
 from tamiz.trainer.device import choose_device, micro_batch_rows, peak_memory_bytes, repeatable, uses_bfloat16
@@ -34,6 +33,7 @@ from tamiz.trainer.settings import TrainSettings
 from tamiz.trainer.signals import Stopped, StopSignals
 from tamiz.trainer.steps import Steps
 from tamiz.trainer.trained import Card, Metrics, Trained
+from tamiz.trainer.vocabulary_rows import padded_rows, set_rows
 
 _LOG = logging.getLogger(__name__)
 Report = Callable[[str], None]
@@ -62,13 +62,14 @@ def train(
     Raises BadArgument if shards, tokenizer and model don't belong together, StaleOutput for checkpoints of another
     training, DamagedFile for damaged inputs, TamizError if the loss is no longer finite or the disk is full.
     """
-    inputs = check_inputs(shards, tokenizer, model, settings.span_corruption)
+    inputs = check_inputs(shards, tokenizer, model, settings.span_corruption, settings.init)
     files.remove_temporary(out)
     with repeatable(settings):
         run = _Run(inputs, out, model, settings, report)
         run.resume()
         run.to_the_end(done)
         metrics = run.metrics()
+        run.cut_vocabulary()
         export(run.steps.model, Trained(inputs, model, settings, metrics), out, card)
     return metrics
 
@@ -83,25 +84,34 @@ class _Run:
         self._inputs, self._out, self._settings, self._report, self._device = inputs, out, settings, report, device
         self._family, facts = family, inputs.facts
         built = family.build(seed=settings.seed, pad_id=facts.pad_id, eos_id=facts.eos_id, bos_id=inputs.bos_id)
+        self._parameters = num_parameters(built)
+        if settings.init is not None and not checkpoint.found(out):
+            warm_start.load(built, family, settings.init)
+            report(f"starts from the weights of {settings.init}")
+        if (rows := padded_rows(family.vocab_size, settings.pad_vocabulary_to)) != family.vocab_size:
+            set_rows(built, rows)
         micro_rows, bfloat16 = micro_batch_rows(settings, device), uses_bfloat16(settings, device)
         self.steps = Steps(
             built.to(device), family, settings, device, micro_rows=micro_rows, bfloat16=bfloat16, pad_id=facts.pad_id
         )
-        noise = settings.span_corruption
+        noise, documents = settings.span_corruption, family.reads_documents
         self._data = ShardDataset(
-            inputs.shards, batch_size=settings.batch_size, seed=settings.seed, span_corruption=noise
-        )
+            inputs.shards, batch_size=settings.batch_size, seed=settings.seed, span_corruption=noise,
+            with_documents=documents,
+        )  # fmt: skip
         self._validation: ShardDataset | None = None
         held_out = facts.rows.get("validation")
         if held_out:
             rows = min(settings.batch_size, held_out)
-            self._validation = ShardDataset(inputs.shards, "validation", batch_size=rows, span_corruption=noise)
+            self._validation = ShardDataset(
+                inputs.shards, "validation", batch_size=rows, span_corruption=noise, with_documents=documents
+            )
         self._made_from = _made_from(inputs, family, settings)
         self._step, self._seconds, self._history = 0, 0.0, History(settings)
         self._saved, self._saved_at = 0, time.monotonic()
         self._progress = Progress(report, settings.steps)
         precision = "bfloat16 autocast" if bfloat16 else "float32"
-        parameters = num_parameters(built)
+        parameters = self._parameters
         report(
             f"{parameters:,} parameters on {device} in {precision}; "
             f"{self._data.rows:,} rows, {settings.batch_size} per step, {micro_rows} at a time"
@@ -216,6 +226,11 @@ class _Run:
         """Number of ids that the model reads in a step, including those of a decoder."""
         return self._settings.batch_size * self._family.ids_per_row(self._inputs.facts)
 
+    def cut_vocabulary(self) -> None:
+        """Leaves the rows of the vocabulary that the finished model has."""
+        if self._settings.pad_vocabulary_to > 1:
+            set_rows(self.steps.model, self._family.vocab_size)
+
     def metrics(self) -> Metrics:
         """The content of metrics.json. Losses are in nats per target id; `tokens` includes the ids of a decoder."""
         validation = self._history.validation_losses()
@@ -223,7 +238,7 @@ class _Run:
             "initial_validation_loss": validation[0] if validation else None,
             "validation_loss": validation[-1] if validation else None,
             "target_unigram_entropy_nats": self._inputs.facts.target_unigram_entropy_nats,
-            "parameters": num_parameters(self.steps.model),
+            "parameters": self._parameters,
             "steps": self._step,
             "rows": self._step * self._settings.batch_size,
             "tokens": self._step * self._tokens_per_step(),
@@ -238,8 +253,10 @@ class _Run:
 
 def _made_from(inputs: Inputs, model: ModelSettings, settings: TrainSettings) -> dict[str, Any]:
     """A flat dict of everything that decides the model's bytes: a checkpoint must have the same."""
-    plain = {f"model.{name}": value for name, value in msgspec.to_builtins(model).items()}
+    plain = {f"model.{name}": value for name, value in model.identity().items()}
     plain |= {f"train.{name}": value for name, value in settings.identity().items()}
+    if settings.init is not None:
+        plain["init"] = warm_start.digest(settings.init)
     return plain | {
         "shards": inputs.fingerprint,
         "tokenizer": inputs.facts.tokenizer_sha256,

@@ -52,5 +52,9 @@ class Families(Choices[type[ModelSettings]]):
 FAMILIES = Families(
     "family",
     "family",
-    {"t5": "tamiz.trainer.families.t5:T5", "llama": "tamiz.trainer.families.llama:Llama"},
+    {
+        "t5": "tamiz.trainer.families.t5:T5",
+        "llama": "tamiz.trainer.families.llama:Llama",
+        "gptj": "tamiz.trainer.families.gptj:GptJ",
+    },
 )

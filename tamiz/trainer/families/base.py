@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
+
+import msgspec
 
 from corpora.choices import name_of
 from corpora.config import Config
 from corpora.errors import BadArgument
 from tamiz.trainer.bounds import at_least
+from tamiz.trainer.families.decoding import NUM_BEAMS, Sampling
 
 if TYPE_CHECKING:
     import torch
@@ -21,6 +25,7 @@ IGNORED = -100  # a target that the loss ignores
 PAD_ID = 0
 EOS_ID = 1
 TARGETS = "targets"
+ABSENT = object()
 
 
 class ModelSettings(Config, frozen=True, kw_only=True, tag_field="family"):
@@ -39,6 +44,8 @@ class ModelSettings(Config, frozen=True, kw_only=True, tag_field="family"):
     """The `model_type` that transformers writes into config.json; `generate` finds the family of a folder by it."""
     auto_class: ClassVar[str]
     """The transformers class that loads the exported folder, such as "AutoModelForCausalLM"."""
+    younger: ClassVar[Mapping[str, Any]] = {}
+    """Settings that `identity` leaves out while they have these values, their defaults."""
     pipeline_tag: ClassVar[str | None]
     """The task, such as "text-generation", as transformers' pipelines name it; None if no pipeline does it."""
 
@@ -54,6 +61,12 @@ class ModelSettings(Config, frozen=True, kw_only=True, tag_field="family"):
         """Python for the model's card: uses `tokenizer` and `model` on a text. before, after: words that the text may
         have, parted where a word is missing. Empty: the card shows how to load the model, no more."""
         return ""
+
+    def identity(self) -> dict[str, Any]:
+        """The settings that decide the model's bytes, as plain data. Settings younger than the first models are left
+        out while they have their default, so that finished trainings stay finished."""
+        plain: dict[str, Any] = msgspec.to_builtins(self)
+        return {name: value for name, value in plain.items() if self.younger.get(name, ABSENT) != value}
 
     # building
 
@@ -79,7 +92,28 @@ class ModelSettings(Config, frozen=True, kw_only=True, tag_field="family"):
         with torch.device("meta"):
             return num_parameters(self.build(seed=0))
 
+    # a published model as the start of a training
+
+    @classmethod
+    def settings_of(cls, config: Any) -> dict[str, Any]:  # noqa: ARG003
+        """The settings that a published model's shape stands for, from its transformers config: those that weights
+        depend on, by name. Empty: only the shapes of weights are compared."""
+        return {}
+
+    unread: ClassVar[str] = r"rotary_emb\.inv_freq$"
+    """The tensors of published models that aren't weights, as a regular expression."""
+
+    @property
+    def config_extras(self) -> dict[str, Any]:
+        """Keys that config.json needs and transformers doesn't write."""
+        return {}
+
     # training
+
+    @property
+    def reads_documents(self) -> bool:
+        """Whether batches must have `document_ids`."""
+        return False
 
     def check_shards(self, shards: ShardSettings, train: TrainSettings, num_sentinels: int | None = None) -> None:
         """Raises ValueError if a recipe's shards can't train this model, naming the key to change.
@@ -118,8 +152,17 @@ class ModelSettings(Config, frozen=True, kw_only=True, tag_field="family"):
     # use
 
     @classmethod
-    def generate(cls, folder: str | Path, text: str, *, max_new_tokens: int | None = None, num_beams: int = 4) -> str:
-        """The output of an exported model for `text`, by beam search. max_new_tokens: None: the family's default."""
+    def generate(
+        cls,
+        folder: str | Path,
+        text: str,
+        *,
+        max_new_tokens: int | None = None,
+        num_beams: int = NUM_BEAMS,
+        sampling: Sampling | None = None,
+    ) -> str:
+        """The output of an exported model for `text`, by beam search, or drawn at random (sampling).
+        max_new_tokens: None: the family's default."""
         raise NotImplementedError(f"{cls.__name__} must define `generate`")
 
     # the model card

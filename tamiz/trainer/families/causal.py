@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from corpora.errors import BadArgument
+from corpora.rows import DOCUMENT_IDS
 from tamiz.trainer.families.base import IGNORED, TARGETS, ModelSettings, summed_cross_entropy
+from tamiz.trainer.families.decoding import NUM_BEAMS, Sampling
 
 if TYPE_CHECKING:
     import torch
@@ -23,6 +26,16 @@ class CausalSettings(ModelSettings, frozen=True, kw_only=True):
 
     auto_class: ClassVar[str] = "AutoModelForCausalLM"
     pipeline_tag: ClassVar[str | None] = "text-generation"
+
+    document_masks: bool = False
+    """Whether an id sees only those before it in its own document, as if each document were alone in its row:
+    positions begin again, and the first id of a document isn't predicted. False: it sees the whole row before it."""
+
+    younger: ClassVar[Mapping[str, Any]] = {"document_masks": False}
+
+    @property
+    def reads_documents(self) -> bool:
+        return self.document_masks
 
     @property
     def max_ids(self) -> int | None:
@@ -64,6 +77,9 @@ class CausalSettings(ModelSettings, frozen=True, kw_only=True):
 
         Mesh-style rows of 2**k + 1 ids give 2**k inputs, a width that kernels handle fast. In other rows the model
         reads every id, and predicts nothing after the last one.
+
+        With document_masks, and unless each row is one document: also document_ids [b, n], equal within a document;
+        padding is no document's.
         """
         from torch.nn import functional
 
@@ -73,22 +89,56 @@ class CausalSettings(ModelSettings, frozen=True, kw_only=True):
             padding = _positions(targets) + 1 >= batch["num_tokens"][:, None]
             targets = targets.masked_fill(padding, IGNORED)
         read = ids_read(rows.shape[1])
+        documents = self._documents(batch)
+        if documents is not None:
+            targets = targets.masked_fill(documents[:, 1:] != documents[:, :-1], IGNORED)
         targets = functional.pad(targets, (0, read - targets.shape[1]), value=IGNORED)
-        return {"input_ids": rows[:, :read], TARGETS: targets}
+        prepared = {"input_ids": rows[:, :read], TARGETS: targets}
+        return prepared if documents is None else {**prepared, DOCUMENT_IDS: documents[:, :read]}
+
+    def _documents(self, batch: dict[str, torch.Tensor]) -> torch.Tensor | None:
+        """[b, width of a row]; None if no mask is needed."""
+        if not self.document_masks:
+            return None
+        documents = batch[DOCUMENT_IDS]
+        if bool((documents == documents[:, :1]).all()):
+            return None  # short rows, too: padding comes last, so that nothing sees it
+        if "num_tokens" in batch:
+            padding = _positions(documents) >= batch["num_tokens"][:, None]
+            documents = documents.masked_fill(padding, documents.shape[1] + 1)
+        return documents
+
+    def logits(self, model: Any, prepared: dict[str, torch.Tensor]) -> torch.Tensor:
+        """[b, n, vocab_size], for rows of a prepared batch on the model's device."""
+        given, documents = {"input_ids": prepared["input_ids"], "use_cache": False}, prepared.get(DOCUMENT_IDS)
+        if documents is not None:
+            from tamiz.trainer.families.attention import mask_for, positions
+
+            mask = mask_for(documents, model.config._attn_implementation)
+            given |= {"attention_mask": mask, "position_ids": positions(documents)}
+        return model(**given).logits[..., : self.vocab_size]  # type: ignore[no-any-return]
 
     def loss(self, model: Any, prepared: dict[str, torch.Tensor]) -> torch.Tensor:
-        logits = model(input_ids=prepared["input_ids"], use_cache=False).logits
-        return summed_cross_entropy(logits, prepared[TARGETS])
+        return summed_cross_entropy(self.logits(model, prepared), prepared[TARGETS])
 
     def ids_per_row(self, facts: ShardFacts) -> int:
         return ids_read(facts.sequence_length)
 
     @classmethod
-    def generate(cls, folder: str | Path, text: str, *, max_new_tokens: int | None = None, num_beams: int = 4) -> str:
+    def generate(
+        cls,
+        folder: str | Path,
+        text: str,
+        *,
+        max_new_tokens: int | None = None,
+        num_beams: int = NUM_BEAMS,
+        sampling: Sampling | None = None,
+    ) -> str:
         """`text` and its most likely continuation, of at most max_new_tokens (40) ids."""
         from tamiz.trainer.families.continuation import continue_text
 
-        return continue_text(folder, text, max_new_tokens=max_new_tokens or 40, num_beams=num_beams)
+        most = max_new_tokens or 40
+        return continue_text(folder, text, max_new_tokens=most, num_beams=num_beams, sampling=sampling)
 
     def description(self, parameters: int) -> str:
         return f"A {self.title} of {parameters:,} parameters, pretrained from scratch: it continues texts."

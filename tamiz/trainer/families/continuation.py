@@ -8,14 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from corpora.errors import BadArgument
+from tamiz.trainer.families.decoding import Sampling, beyond, choosing
 from tamiz.trainer.quiet import no_progress_bars
 
 _LOG = logging.getLogger(__name__)
 _SPAN = re.compile(r"<extra_id_\d+>")
 
 
-def continue_text(folder: str | Path, text: str, *, max_new_tokens: int, num_beams: int) -> str:
-    """`text` and its most likely continuation, up to the end of the document.
+def continue_text(
+    folder: str | Path, text: str, *, max_new_tokens: int, num_beams: int, sampling: Sampling | None = None
+) -> str:
+    """`text` and its most likely continuation, up to the end of the document; or a continuation drawn at random.
 
     The text itself is returned unchanged, even if the tokenizer normalises it. For an empty text, generation starts
     from the model's BOS, or from EOS if it has no BOS. Raises BadArgument if text and continuation are longer than
@@ -41,15 +44,25 @@ def continue_text(folder: str | Path, text: str, *, max_new_tokens: int, num_bea
             "shorten one"
         )
     given = torch.tensor([ids])
-    made = model.generate(
-        input_ids=given,
-        attention_mask=torch.ones_like(given),
-        max_new_tokens=max_new_tokens,
-        num_beams=num_beams,
-        do_sample=False,
-        pad_token_id=config.eos_token_id,
-    )[0].tolist()
+    with choosing(num_beams, sampling) as how:
+        made = model.generate(
+            input_ids=given,
+            attention_mask=torch.ones_like(given),
+            max_new_tokens=max_new_tokens,
+            suppress_tokens=_never(tokenizer, config),
+            pad_token_id=config.eos_token_id,
+            **how,
+        )[0].tolist()
     return text + _added(tokenizer, ids, made)
+
+
+def _never(tokenizer: Any, config: Any) -> list[int] | None:
+    """The ids that no text has: padding, unknown, BOS, sentinels, and rows that no token has."""
+    named = {tokenizer.pad_token_id, tokenizer.unk_token_id, tokenizer.bos_token_id}
+    sentinels = {number for token, number in tokenizer.get_vocab().items() if _SPAN.fullmatch(token)}
+    ends = config.eos_token_id if isinstance(config.eos_token_id, list) else [config.eos_token_id]
+    never = {*named, *sentinels, *beyond(tokenizer, config.vocab_size)} - {None, *ends}
+    return sorted(never) or None
 
 
 def _added(tokenizer: Any, ids: list[int], made: list[int]) -> str:

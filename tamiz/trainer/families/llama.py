@@ -63,6 +63,8 @@ class Llama(CausalSettings, frozen=True, kw_only=True, tag="llama"):
     def new(self, pad_id: int, eos_id: int | None, bos_id: int | None) -> Any:
         from transformers import LlamaConfig, LlamaForCausalLM
 
+        from tamiz.trainer.families import attention
+
         fields: dict[str, Any] = {
             "vocab_size": self.vocab_size,
             "hidden_size": self.hidden_size,
@@ -80,4 +82,21 @@ class Llama(CausalSettings, frozen=True, kw_only=True, tag="llama"):
             "eos_token_id": eos_id,
             "bos_token_id": bos_id,
         }
-        return LlamaForCausalLM(LlamaConfig(**fields))
+        built = LlamaForCausalLM(LlamaConfig(**fields))
+        built.set_attn_implementation(attention.register())
+        return built
+
+    @classmethod
+    def settings_of(cls, config: Any) -> dict[str, Any]:
+        return {
+            "vocab_size": config.vocab_size,
+            "hidden_size": config.hidden_size,
+            "intermediate_size": config.intermediate_size,
+            "num_layers": config.num_hidden_layers,
+            "num_heads": config.num_attention_heads,
+            "num_kv_heads": config.num_key_value_heads,
+            "max_position_embeddings": config.max_position_embeddings,
+            "rope_theta": config.rope_parameters["rope_theta"],
+            "rms_norm_eps": config.rms_norm_eps,
+            "tie_embeddings": config.tie_word_embeddings,
+        }

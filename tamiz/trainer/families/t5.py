@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from corpora.errors import BadArgument
 from tamiz.trainer.bounds import at_least
 from tamiz.trainer.families.base import IGNORED, TARGETS, ModelSettings, summed_cross_entropy
+from tamiz.trainer.families.decoding import NUM_BEAMS, Sampling
 
 if TYPE_CHECKING:
     import torch
@@ -27,6 +28,8 @@ class T5(ModelSettings, frozen=True, kw_only=True, tag="t5"):
     model_type: ClassVar[str] = "t5"
     auto_class: ClassVar[str] = "AutoModelForSeq2SeqLM"
     pipeline_tag: ClassVar[str | None] = None  # transformers 5 has no text2text-generation
+
+    unread: ClassVar[str] = r"EncDecAttention\.relative_attention_bias\.weight$"
 
     num_layers: int = 4
     """Number of layers of the encoder."""
@@ -99,6 +102,24 @@ class T5(ModelSettings, frozen=True, kw_only=True, tag="t5"):
         head = torch.empty(self.vocab_size, self.d_model)
         built.lm_head.weight = torch.nn.Parameter(head.normal_(std=self.d_model**-0.5))
 
+    @classmethod
+    def settings_of(cls, config: Any) -> dict[str, Any]:
+        """transformers 5 calls an output layer of its own "logits that aren't scaled"."""
+        named = (
+            "vocab_size", "num_layers", "num_decoder_layers", "d_model", "d_ff", "d_kv", "num_heads",
+            "relative_attention_num_buckets", "relative_attention_max_distance",
+        )  # fmt: skip
+        return {
+            **{name: getattr(config, name) for name in named},
+            "feed_forward": config.feed_forward_proj,
+            "tie_embeddings": config.scale_decoder_outputs,
+        }
+
+    @property
+    def config_extras(self) -> dict[str, Any]:
+        """transformers 5 doesn't write it, and transformers 4 then ties the output layer again, and scales."""
+        return {} if self.tie_embeddings else {"tie_word_embeddings": False}
+
     def check_shards(self, shards: ShardSettings, train: TrainSettings, num_sentinels: int | None = None) -> None:
         objective = shards.asdict()["objective"]
         if train.span_corruption is None:
@@ -148,6 +169,11 @@ class T5(ModelSettings, frozen=True, kw_only=True, tag="t5"):
                 f"{shards} holds {facts.objective} rows, but model.family is 't5': build shards with --objective "
                 "span-corruption, or set train.span_corruption, which corrupts causal rows"
             )
+        if facts.pad_id == facts.eos_id:
+            raise BadArgument(
+                f"{shards} pads with id {facts.pad_id}, which is also EOS: a T5 doesn't learn to predict padding, so "
+                "it would never end; build the shards with a tokenizer that has a pad_token of its own"
+            )
         super().takes(facts, shards)
 
     def prepare(self, batch: dict[str, torch.Tensor], pad_id: int) -> dict[str, torch.Tensor]:
@@ -162,7 +188,7 @@ class T5(ModelSettings, frozen=True, kw_only=True, tag="t5"):
         mask = (input_ids != model.config.pad_token_id).long()
         logits = model(
             input_ids=input_ids, attention_mask=mask, decoder_input_ids=decoder_input_ids, use_cache=False
-        ).logits
+        ).logits[..., : self.vocab_size]
         return summed_cross_entropy(logits, targets)
 
     def decays(self, name: str, parameter: torch.Tensor) -> bool:
@@ -173,11 +199,20 @@ class T5(ModelSettings, frozen=True, kw_only=True, tag="t5"):
         return facts.sequence_length + (facts.label_length or 0)
 
     @classmethod
-    def generate(cls, folder: str | Path, text: str, *, max_new_tokens: int | None = None, num_beams: int = 4) -> str:
-        """`text` with its spans <extra_id_0>, <extra_id_1>, ... filled, each with at most max_new_tokens (12) ids."""
+    def generate(
+        cls,
+        folder: str | Path,
+        text: str,
+        *,
+        max_new_tokens: int | None = None,
+        num_beams: int = NUM_BEAMS,
+        sampling: Sampling | None = None,
+    ) -> str:
+        """`text` with its spans <extra_id_0>, <extra_id_1>, ... filled, each with at most max_new_tokens ids (12;
+        60 if they are bytes)."""
         from tamiz.trainer.families.t5_spans import fill_spans
 
-        return fill_spans(folder, text, max_new_tokens=max_new_tokens or 12, num_beams=num_beams)
+        return fill_spans(folder, text, max_new_tokens=max_new_tokens, num_beams=num_beams, sampling=sampling)
 
     def description(self, parameters: int) -> str:
         return (

@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from corpora.errors import BadArgument
+from tamiz.trainer.families.decoding import Sampling, beyond, choosing
 from tamiz.trainer.quiet import no_progress_bars
 
 _SPAN = re.compile(r"<extra_id_\d+>")
+MOST_IDS, MOST_BYTES = 12, 60  # per span, unless the caller says so: about 10 words, and 3 mean spans of ByT5
 
 
-def fill_spans(folder: str | Path, text: str, *, max_new_tokens: int, num_beams: int) -> str:
+class Spans(NamedTuple):
+    """The ids that a model knows as sentinels, in order, and what it reads."""
+
+    sentinels: list[int]
+    ids: list[int]
+
+
+def fill_spans(
+    folder: str | Path, text: str, *, max_new_tokens: int | None, num_beams: int, sampling: Sampling | None = None
+) -> str:
     """`text` with each <extra_id_k> replaced by the model's most likely text, of at least one id.
 
     Spans are filled from left to right; each depends on the spans before it. The rest of `text` is returned
@@ -25,11 +36,12 @@ def fill_spans(folder: str | Path, text: str, *, max_new_tokens: int, num_beams:
     with no_progress_bars():
         tokenizer = AutoTokenizer.from_pretrained(folder)
         model = AutoModelForSeq2SeqLM.from_pretrained(folder).eval()
-    known = tokenizer.get_vocab()
-    if spans[-1] not in known:
-        raise BadArgument(f"the text has {len(spans)} spans, but the tokenizer has no {spans[-1]}: use fewer spans")
-    for span, filling in zip(spans, _fillings(model, tokenizer, text, spans, max_new_tokens, num_beams), strict=True):
-        text = text.replace(span, filling)
+    read = _read(Path(folder), tokenizer, text, len(spans))
+    most = max_new_tokens or (MOST_BYTES if _is_bytes(tokenizer) else MOST_IDS)
+    with choosing(num_beams, sampling) as how:
+        fillings = _fillings(model, tokenizer, read, len(spans), {**how, "max_new_tokens": most})
+    for span, filling in zip(spans, fillings, strict=True):
+        text = text.replace(span, filling, 1)
     return text
 
 
@@ -43,29 +55,50 @@ def _spans(text: str) -> list[str]:
     return spans
 
 
-def _fillings(
-    model: Any, tokenizer: Any, text: str, spans: list[str], max_new_tokens: int, num_beams: int
-) -> list[str]:
+def _is_bytes(tokenizer: Any) -> bool:
+    """Whether an id is a byte: then a space before a span is one of the ids that the model has read."""
+    text = "a aé"
+    return bool(tokenizer.encode(text, add_special_tokens=False) == [byte + 3 for byte in text.encode()])
+
+
+def _read(folder: Path, tokenizer: Any, text: str, count: int) -> Spans:
+    """The text's ids, with the sentinels that the weights know: those of google's ByT5 aren't what its tokenizer
+    calls them."""
+    from tamiz.trainer.sentinels import encoder_of_model
+
+    encoder = encoder_of_model(folder)
+    known = 0 if encoder is None else encoder.num_sentinels
+    if encoder is None or known < count:
+        raise BadArgument(f"the text has {count} spans, but the tokenizer has no <extra_id_{known}>: use fewer spans")
+    sentinels = [encoder.sentinel_id(k) for k in range(known)]
+    if not _is_bytes(tokenizer):
+        return Spans(sentinels, [*tokenizer.encode(text, add_special_tokens=False), tokenizer.eos_token_id])
+    ids: list[int] = []
+    for number, part in enumerate(_SPAN.split(text)):
+        ids += [sentinels[number - 1]] if number else []
+        ids += tokenizer.encode(part, add_special_tokens=False) if part else []
+    return Spans(sentinels, [*ids, tokenizer.eos_token_id])
+
+
+def _fillings(model: Any, tokenizer: Any, read: Spans, count: int, how: dict[str, Any]) -> list[str]:
     """Generates the text of each span, after its sentinel and up to the next sentinel or the end."""
     import torch
 
-    ids = [*tokenizer.encode(text, add_special_tokens=False), tokenizer.eos_token_id]
-    sentinels = [i for token, i in tokenizer.get_vocab().items() if _SPAN.fullmatch(token)]
-    ends = [tokenizer.eos_token_id, *sentinels]
+    special = [i for i in (tokenizer.pad_token_id, tokenizer.unk_token_id) if i is not None]
+    never = {*special, *beyond(tokenizer, model.config.vocab_size), *read.sentinels}
     decoded, fillings = [model.config.decoder_start_token_id], []
-    for span in spans:
-        decoded.append(tokenizer.convert_tokens_to_ids(span))
+    for number in range(count):
+        decoded.append(read.sentinels[number])
+        ends = [tokenizer.eos_token_id, *read.sentinels[number + 1 : number + 2]]
         made = model.generate(
-            input_ids=torch.tensor([ids]),
+            input_ids=torch.tensor([read.ids]),
             decoder_input_ids=torch.tensor([decoded]),
-            max_new_tokens=max_new_tokens,
-            num_beams=num_beams,
-            do_sample=False,
             eos_token_id=ends,
             begin_suppress_tokens=ends,
-            suppress_tokens=[tokenizer.pad_token_id, tokenizer.unk_token_id],
+            suppress_tokens=sorted(never - set(ends)),
+            **how,
         )
-        filling = [i for i in made[0].tolist()[len(decoded) :] if i not in ends and i != tokenizer.pad_token_id]
+        filling = [i for i in made[0].tolist()[len(decoded) :] if i not in ends and i not in special]
         decoded += filling
         fillings.append(str(tokenizer.decode(filling)).strip())
     return fillings

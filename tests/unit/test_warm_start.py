@@ -1,0 +1,284 @@
+"""Trainings that start from another model's weights: what is copied, and what is refused by name."""
+
+from __future__ import annotations
+
+import json
+
+import msgspec
+import pytest
+import torch
+
+from corpora.errors import BadArgument, DamagedFile, StaleOutput
+from corpora.tokens.facts import SentinelIds
+from tamiz.trainer import warm_start
+from tamiz.trainer.families.gptj import GptJ
+from tamiz.trainer.families.llama import Llama
+from tamiz.trainer.families.t5 import T5
+from tamiz.trainer.inputs import check_inputs
+from tamiz.trainer.settings import TrainSettings
+from tamiz.trainer.train import train
+from tests.command import tamiz
+from tests.make_shards import VOCAB_SIZE, make_shards, make_tokenizer
+
+ROWS = VOCAB_SIZE + 8  # rows that no id has, as GPT-J's
+T5_11 = T5(
+    vocab_size=ROWS, d_model=16, d_ff=32, d_kv=8, num_heads=2, num_layers=2, num_decoder_layers=1,
+    feed_forward="gated-gelu", tie_embeddings=False,
+)  # fmt: skip
+T5_10 = T5(vocab_size=ROWS, d_model=16, d_ff=32, d_kv=8, num_heads=2, num_layers=1, num_decoder_layers=2)
+LLAMA = Llama(
+    vocab_size=ROWS, hidden_size=16, intermediate_size=32, num_layers=1, num_heads=2, num_kv_heads=1,
+    max_position_embeddings=32,
+)  # fmt: skip
+GPTJ = GptJ(
+    vocab_size=ROWS, hidden_size=16, num_layers=1, num_heads=2, rotary_dim=4, max_position_embeddings=32
+)  # fmt: skip
+EACH = pytest.mark.parametrize("family", [T5_11, T5_10, LLAMA, GPTJ], ids=["t5-1.1", "t5", "llama", "gptj"])
+SETTINGS = TrainSettings(steps=2, batch_size=4, num_threads=1, validate_every=0, keep_checkpoint=False)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A tokenizer, shards of both kinds, and a random model of each family."""
+    folder = tmp_path_factory.mktemp("warm")
+    tokenizer = make_tokenizer(folder / "tokenizer")
+    make_shards(folder / "spans", tokenizer=tokenizer)
+    make_shards(folder / "causal", tokenizer=tokenizer, objective="causal", widths=(17, 0))
+    for family in (T5_11, T5_10, LLAMA, GPTJ):
+        save(family, folder / name_of(family), tokenizer)
+    return folder
+
+
+def name_of(family):
+    return f"{family.family}-{getattr(family, 'feed_forward', 'x')}"
+
+
+def save(family, out, tokenizer, seed=9, **how):
+    model = family.build(seed=seed)
+    model.save_pretrained(out, **how)
+    if family.config_extras:
+        path = out / "config.json"
+        path.write_text(json.dumps(json.loads(path.read_bytes()) | family.config_extras))
+    for path in tokenizer.iterdir():
+        (out / path.name).write_bytes(path.read_bytes())
+    return model
+
+
+def shards_of(family, home):
+    return home / ("spans" if family.family == "t5" else "causal")
+
+
+def check(family, home, init, shards=None):
+    return check_inputs(shards or shards_of(family, home), home / "tokenizer", family, init=str(init))
+
+
+@EACH
+@pytest.mark.parametrize("form", ["safetensors", "several files", "pickle", "bfloat16"])
+def test_every_weight_is_copied_in_float32(home, tmp_path, family, form):
+    how = {"max_shard_size": "4KB"} if form == "several files" else {}
+    given = save(family, tmp_path / "m", home / "tokenizer", **how)
+    if form == "pickle":
+        (tmp_path / "m/model.safetensors").unlink()
+        others = {"transformer.h.0.attn.bias": torch.ones(1)} if family.family == "gptj" else {}
+        torch.save(given.state_dict() | others, tmp_path / "m/pytorch_model.bin")
+    elif form == "bfloat16":
+        given = given.to(torch.bfloat16)
+        given.save_pretrained(tmp_path / "m")
+    check(family, home, tmp_path / "m")
+    built = family.build(seed=0)
+    warm_start.load(built, family, str(tmp_path / "m"))
+    for (name, a), b in zip(built.named_parameters(), given.parameters(), strict=True):
+        assert a.dtype == torch.float32, name
+        assert torch.equal(a, b.float()), name
+
+
+@EACH
+def test_a_training_starts_from_them_and_knows_it(home, tmp_path, family):
+    init = home / name_of(family)
+    settings = msgspec.structs.replace(SETTINGS, init=str(init))
+    shards, lines = shards_of(family, home), []
+    warm = train(shards, home / "tokenizer", tmp_path / "a", family, settings, report=lines.append)
+    assert f"starts from the weights of {init}" in lines
+    cold = train(shards, home / "tokenizer", tmp_path / "b", family, SETTINGS, report=lambda _: None)
+    assert warm["initial_validation_loss"] != cold["initial_validation_loss"]
+    built = family.build(seed=0)
+    warm_start.load(built, family, str(init))
+    given = family.build(seed=9)
+    assert all(torch.equal(a, b) for a, b in zip(built.parameters(), given.parameters(), strict=True))
+
+
+def test_other_weights_are_another_training(home, tmp_path):
+    """Not the name of the model counts, but its content."""
+    settings = TrainSettings(steps=2, batch_size=4, num_threads=1, init=str(home / name_of(LLAMA)))
+    train(home / "causal", home / "tokenizer", tmp_path / "out", LLAMA, settings, report=lambda _: None)
+    save(LLAMA, tmp_path / "same", home / "tokenizer")
+    again = msgspec.structs.replace(settings, steps=3, init=str(tmp_path / "same"))
+    train(home / "causal", home / "tokenizer", tmp_path / "out", LLAMA, again, report=lambda _: None)
+    save(LLAMA, tmp_path / "other", home / "tokenizer", seed=1)
+    other = msgspec.structs.replace(settings, steps=4, init=str(tmp_path / "other"))
+    with pytest.raises(StaleOutput, match="init"):
+        train(home / "causal", home / "tokenizer", tmp_path / "out", LLAMA, other, report=lambda _: None)
+
+
+@pytest.mark.parametrize(
+    ("family", "changes", "message"),
+    [
+        (LLAMA, {"num_layers": 2}, r"model\.num_layers is 2, but .* has 1: set model\.num_layers to 1"),
+        (LLAMA, {"num_heads": 4}, r"model\.num_heads is 4, but .* has 2"),
+        (LLAMA, {"rope_theta": 5e5}, r"model\.rope_theta is 500000\.0, but .* has 10000\.0"),
+        (LLAMA, {"vocab_size": 64}, r"model\.vocab_size is 64, but .* has 72: set model\.vocab_size to 72"),
+        (GPTJ, {"rotary_dim": 8}, r"model\.rotary_dim is 8, but .* has 4"),
+        (GPTJ, {"intermediate_size": 32}, r"model\.intermediate_size is 32, but .* has 64"),
+        (T5_11, {"tie_embeddings": True}, r"model\.tie_embeddings is True, but .* has False"),
+        (T5_11, {"feed_forward": "relu"}, r"model\.feed_forward is relu, but .* has gated-gelu"),
+        (T5_10, {"num_decoder_layers": 1}, r"model\.num_decoder_layers is 1, but .* has 2"),
+    ],
+)
+def test_another_shape_is_refused_by_name(home, family, changes, message):
+    with pytest.raises(BadArgument, match=message):
+        check(msgspec.structs.replace(family, **changes), home, home / name_of(family))
+
+
+def test_another_family_is_refused(home):
+    with pytest.raises(BadArgument, match=r"a model of type 'gptj', but model\.family llama needs 'llama'"):
+        check(LLAMA, home, home / name_of(GPTJ))
+
+
+def byte_model(folder, config):
+    """A T5 1.1 of bytes with ByT5's 384 rows."""
+    family = msgspec.structs.replace(T5_11, vocab_size=384)
+    family.build(seed=3).save_pretrained(folder)
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_bytes()) | family.config_extras))
+    (folder / "tokenizer_config.json").write_text(json.dumps(config))
+    return family
+
+
+def byte_shards(folder, first, step):
+    from corpora.encoding import load_encoder
+
+    known = {"sentinel_ids": {"first": first, "step": step, "count": 11}}
+    return make_shards(folder, vocab_size=259, tokenizer_sha256=load_encoder("byt5").sha256, **known)
+
+
+def test_mixed_conventions_of_byt5_are_refused(tmp_path):
+    """google's weights know 258 and downwards, whatever ByT5Tokenizer calls 259; three conventions are told apart."""
+    family = byte_model(tmp_path / "google", {"tokenizer_class": "ByT5Tokenizer", "extra_ids": 125})
+    good = byte_shards(tmp_path / "good", 258, -1)
+    byt5 = type(tmp_path)("byt5")
+    assert check_inputs(good, byt5, family, init=str(tmp_path / "google")).facts.sentinel_ids == SentinelIds(
+        first=258, step=-1, count=11
+    )
+    for name, first, step, words in (("hf", 259, 1, "259 and upwards"), ("collator", 383, -1, "383 and downwards")):
+        bad = byte_shards(tmp_path / name, first, step)
+        with pytest.raises(BadArgument) as error:
+            check_inputs(bad, byt5, family, init=str(tmp_path / "google"))
+        assert f"mark spans with ids {words}, but the weights of" in str(error.value)
+        assert "know 258 and downwards: build the shards with the tokenizer byt5" in str(error.value)
+
+
+def test_a_byt5_trained_from_googles_convention_says_so(tmp_path):
+    """The exported tokenizer has google's sentinels by name, and the folder starts another training."""
+    from transformers import AutoTokenizer
+
+    family = byte_model(tmp_path / "google", {"tokenizer_class": "ByT5Tokenizer", "extra_ids": 125})
+    shards, byt5 = byte_shards(tmp_path / "s", 258, -1), type(tmp_path)("byt5")
+    settings = msgspec.structs.replace(SETTINGS, init=str(tmp_path / "google"))
+    train(shards, byt5, tmp_path / "m", family, settings, report=lambda _: None)
+    auto = AutoTokenizer.from_pretrained(tmp_path / "m")
+    assert auto("año <extra_id_0> y").input_ids == [*(b + 3 for b in "año ".encode()), 258, 35, ord("y") + 3, 1]
+    assert auto.decode([*(b + 3 for b in "한국".encode()), 257]) == "한국<extra_id_1>"
+    again = msgspec.structs.replace(SETTINGS, init=str(tmp_path / "m"))
+    train(shards, byt5, tmp_path / "n", family, again, report=lambda _: None)
+    with pytest.raises(BadArgument, match="know 258 and downwards"):
+        check_inputs(byte_shards(tmp_path / "hf", 259, 1), byt5, family, init=str(tmp_path / "m"))
+
+
+def test_ids_that_mean_something_else_are_refused(home, tmp_path):
+    other = make_tokenizer(tmp_path / "other", salt="x")
+    save(LLAMA, tmp_path / "m", other)
+    with pytest.raises(BadArgument, match=r"id 3 is 'palabrax0' in the tokenizer of .*, but 'palabra0'"):
+        check(LLAMA, home, tmp_path / "m")
+    path = tmp_path / "m/config.json"
+    path.write_text(path.read_text().replace('"eos_token_id": 1', '"eos_token_id": 5'))
+    with pytest.raises(BadArgument, match=r"end documents with id 1, but .* with 5"):
+        check(LLAMA, home, tmp_path / "m")
+
+
+def test_a_model_without_a_tokenizer_is_warned_of(home, tmp_path, caplog):
+    LLAMA.build(seed=0).save_pretrained(tmp_path)
+    check(LLAMA, home, tmp_path)
+    assert "has no tokenizer: nobody knows whether its ids mean the same" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "what", ["cut", "garbage", "no weights", "no config", "bad config", "pickle", "index", "nan"]
+)
+def test_damage_is_one_line(home, tmp_path, what):
+    model, settings = save(LLAMA, tmp_path, home / "tokenizer"), msgspec.structs.replace(SETTINGS, init=str(tmp_path))
+    weights, config = tmp_path / "model.safetensors", tmp_path / "config.json"
+    if what == "cut":
+        weights.write_bytes(weights.read_bytes()[:-100])
+    elif what == "garbage":
+        weights.write_bytes(b"x" * 1000)
+    elif what in ("no weights", "pickle", "index"):
+        weights.unlink()
+    if what == "pickle":
+        torch.save(model.state_dict(), tmp_path / "pytorch_model.bin")
+        (tmp_path / "pytorch_model.bin").write_bytes((tmp_path / "pytorch_model.bin").read_bytes()[:900])
+    elif what == "index":
+        (tmp_path / "model.safetensors.index.json").write_text('{"weight_map": {"a": "gone.safetensors"}}')
+    elif what == "no config":
+        config.unlink()
+    elif what == "bad config":
+        config.write_text("{")
+    elif what == "nan":
+        with torch.no_grad():
+            model.lm_head.weight[0, 0] = float("nan")
+        model.save_pretrained(tmp_path)
+    with pytest.raises((DamagedFile, BadArgument)) as error:
+        train(home / "causal", home / "tokenizer", tmp_path / "out", LLAMA, settings, report=lambda _: None)
+    assert len(str(error.value).splitlines()) == 1
+    assert str(tmp_path) in str(error.value)
+
+
+def test_tensors_that_are_missing_or_left_over_are_named(home, tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    save(LLAMA, tmp_path, home / "tokenizer")
+    path = tmp_path / "model.safetensors"
+    tensors = load_file(path)
+    save_file({**tensors, "model.layers.0.extra.weight": torch.ones(2)}, path)
+    with pytest.raises(BadArgument, match=r"has 1 tensors that this Llama lacks, such as model\.layers\.0\.extra"):
+        check(LLAMA, home, tmp_path)
+    save_file({k: v for k, v in tensors.items() if k != "lm_head.weight"}, path)
+    with pytest.raises(BadArgument, match=r"has no tensor lm_head\.weight, which this Llama needs"):
+        check(LLAMA, home, tmp_path)
+
+
+def test_names_that_are_no_model_are_refused(home, tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(BadArgument, match="neither the folder of a model nor a name of the Hub"):
+        check(LLAMA, home, tmp_path / "none")
+    with pytest.raises(BadArgument, match="no folder here, and the Hub doesn't give it") as error:
+        check(LLAMA, home, "nobody-at-all/no-such-model")
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_the_command_takes_it(capsys, home, tmp_path):
+    (tmp_path / "m.toml").write_text(
+        f'[model]\nfamily = "gptj"\nvocab_size = {ROWS}\nhidden_size = 16\nnum_layers = 1\nnum_heads = 2\n'
+        "rotary_dim = 4\nmax_position_embeddings = 32\n[train]\nsteps = 1\nbatch_size = 4\nnum_threads = 1\n"
+    )
+    told = ("train", "--shards", home / "causal", "--model", tmp_path / "m.toml", "--out", tmp_path / "out")
+    code, _, error = tamiz(capsys, *told, "--init", home / name_of(LLAMA))
+    assert (code, "needs 'gptj'" in error, (tmp_path / "out").exists()) == (2, True, False)
+    code, out, error = tamiz(capsys, *told, "--init", home / name_of(GPTJ))
+    assert code == 0, error
+    assert "starts from the weights of" in out
+    assert "nothing to do" in tamiz(capsys, *told, "--init", home / name_of(GPTJ))[1]
+    code, _, error = tamiz(capsys, *told)
+    assert (code, "init" in error) == (1, True)
+    code, _, error = tamiz(capsys, "verify", tmp_path / "out")
+    assert code == 0, error
+    assert "nobody" not in (tmp_path / "out/README.md").read_text()
