@@ -76,9 +76,9 @@ class CausalSettings(ModelSettings, frozen=True, kw_only=True):
         targets = functional.pad(targets, (0, read - targets.shape[1]), value=IGNORED)
         return {"input_ids": rows[:, :read], TARGETS: targets}
 
-    def loss(self, model: Any, prepared: dict[str, torch.Tensor]) -> torch.Tensor:
+    def loss(self, model: Any, prepared: dict[str, torch.Tensor], z_loss: float = 0.0) -> torch.Tensor:
         logits = model(input_ids=prepared["input_ids"], use_cache=False).logits
-        return summed_cross_entropy(logits, prepared[TARGETS])
+        return summed_cross_entropy(logits, prepared[TARGETS], z_loss)
 
     def ids_per_row(self, facts: ShardFacts) -> int:
         return ids_read(facts.sequence_length)
