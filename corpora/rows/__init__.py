@@ -6,6 +6,7 @@ order         the order of an epoch                         windows       row gr
 batches       from windows to one rank's batches            prefetch      batches made ahead in a thread
 fresh_noise   causal rows with new noise in each epoch      pages         ids straight from Parquet pages
 recycling     reused memory of batches                      one_thread    a thread that ends with its owner
+origin        the file and number of a row
 """
 
 from __future__ import annotations
