@@ -6,6 +6,8 @@ import os
 import time
 from typing import Any
 
+import msgspec
+
 from tamiz.trainer.energy import Energy
 from tamiz.trainer.energy_sources import Meter, codecarbon_meter, nvml_meter
 
@@ -37,9 +39,8 @@ class EnergyMeter:
         """The energy so far, that of earlier runs included."""
         if self._meter is None:
             return self._before
-        seconds = time.monotonic() - self._began
-        read = self._meter.read()
-        return self._before.plus(Energy(**{**read.asdict(), "seconds": seconds}))
+        read = msgspec.structs.replace(self._meter.read(), seconds=time.monotonic() - self._began)
+        return self._before.plus(read)
 
     def stop(self) -> Energy:
         """Like `read`, for the last time."""

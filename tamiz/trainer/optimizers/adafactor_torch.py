@@ -34,17 +34,17 @@ class Adafactor(Scaled):
         self._factor_from = factor_from
 
     @torch.no_grad()
-    def step(self, closure: Any = None) -> None:
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
         """One update of every parameter that has a gradient. Doesn't wait for the device. closure: not supported."""
         assert closure is None
         self.last_scales = []
         for group in self.param_groups:
             for parameter in group["params"]:
                 if parameter.grad is not None:
-                    self._update(parameter, group["lr"], group["weight_decay"])
+                    self._update(parameter, parameter.grad, group["lr"], group["weight_decay"])
 
-    def _update(self, parameter: torch.Tensor, rate: float, weight_decay: float) -> None:
-        update = self._normalised(self.state[parameter], parameter.grad)
+    def _update(self, parameter: torch.Tensor, gradient: torch.Tensor, rate: float, weight_decay: float) -> None:
+        update = self._normalised(self.state[parameter], gradient)
         update.div_((root_mean_square(update) / CLIP_THRESHOLD).clamp_(min=1.0))
         its = scale(parameter)
         self.last_scales.append((rate, parameter.numel(), its))

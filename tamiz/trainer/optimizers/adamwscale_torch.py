@@ -29,7 +29,7 @@ class AdamWScale(Scaled):
         super().__init__(params, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay})
 
     @torch.no_grad()
-    def step(self, closure: Any = None) -> None:
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
         """One update of every parameter that has a gradient. Doesn't wait for the device. closure: not supported."""
         assert closure is None
         self.last_scales = []
@@ -38,7 +38,8 @@ class AdamWScale(Scaled):
                 self._update(parameters, group)
 
     def _update(self, parameters: list[torch.Tensor], group: dict[str, Any]) -> None:
-        states, gradients = [self._state(p) for p in parameters], [p.grad for p in parameters]
+        states = [self._state(p) for p in parameters]
+        gradients = [p.grad for p in parameters if p.grad is not None]  # all have one
         means, squares = [s["mean"] for s in states], [s["square"] for s in states]
         (beta1, beta2), rate = group["betas"], group["lr"]
         torch._foreach_mul_(means, beta1)

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 def parameter_groups(model: torch.nn.Module, family: ModelSettings, weight_decay: float) -> Groups:
     """Two groups, of parameters that decay and that don't, each in the model's order. A parameter that several
     modules share is in one group, once: as the first of them has it. Frozen parameters are in none."""
-    decayed, kept = [], []
+    decayed: list[torch.Tensor] = []
+    kept: list[torch.Tensor] = []
     for parameter, module in _owners(model):
         if parameter.requires_grad:
             (decayed if family.decays(model, module, parameter) else kept).append(parameter)
