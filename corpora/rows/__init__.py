@@ -7,6 +7,7 @@ batches       from windows to one rank's batches            prefetch      batche
 fresh_noise   causal rows with new noise in each epoch      pages         ids straight from Parquet pages
 documents     which document an id is in
 recycling     reused memory of batches                      one_thread    a thread that ends with its owner
+origin        the file and number of a row
 """
 
 from __future__ import annotations

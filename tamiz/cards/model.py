@@ -118,14 +118,42 @@ def _loss(metrics: Metrics) -> str:
 
 
 def _cost_rows(metrics: Metrics) -> list[Row]:
-    energy = metrics["energy_kwh"]
-    seconds = metrics["energy_seconds"]
-    measured = f"{energy:.6f} kWh over {seconds:,.0f} s (codecarbon)" if energy is not None else NOT_MEASURED
     return [
         ("device", metrics["device"]),
         ("steps", f"{metrics['steps']:,}"),
         ("ids read", f"{metrics['tokens']:,}"),
         ("time", f"{metrics['seconds']:,.0f} s"),
         ("peak memory", f"{metrics['peak_memory_bytes'] / 2**20:,.0f} MiB"),
-        ("energy", measured),
+        *_energy_rows(metrics),
     ]
+
+
+def _energy_rows(metrics: Metrics) -> list[Row]:
+    """Energy by component, and CO2 where a country is known. Models of earlier versions have only the sum."""
+    energy = metrics["energy_kwh"]
+    if energy is None:
+        return [("energy", NOT_MEASURED)]
+    by, seconds = metrics.get("energy_by") or "codecarbon", metrics["energy_seconds"]
+    rows: list[Row] = [("energy", f"{energy:.6f} kWh over {seconds:,.0f} s ({by})")]
+    for key, name in (("energy_cpu_kwh", "processor"), ("energy_gpu_kwh", "GPU"), ("energy_ram_kwh", "memory")):
+        value = metrics.get(key)
+        rows.append((f"energy, {name}", "not measured" if value is None else f"{value:.6f} kWh{_how(key, metrics)}"))
+    if metrics.get("energy_joules_per_token") is not None:
+        rows.append(("energy for an id read", f"{metrics['energy_joules_per_token']:.4g} J"))
+    if metrics.get("co2_kg") is not None:
+        rows.append(("CO2 equivalents", f"{metrics['co2_kg']:.6f} kg, of the mean kWh in {metrics['country']}"))
+    if metrics.get("energy_interruptions"):
+        rows.append(("not in the energy", _lost(metrics["energy_interruptions"])))
+    return rows
+
+
+def _how(key: str, metrics: Metrics) -> str:
+    """What says that a figure isn't measured."""
+    guessed = key == "energy_ram_kwh" or (key == "energy_cpu_kwh" and metrics.get("energy_estimated"))
+    return ", estimated, not measured" if guessed else ""
+
+
+def _lost(times: int) -> str:
+    if times == 1:
+        return "the training was continued once: what it did after its last checkpoint isn't counted"
+    return f"the training was continued {times:,} times: what it did after the checkpoint before isn't counted"

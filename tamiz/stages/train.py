@@ -25,7 +25,7 @@ from tamiz.trainer import checkpoint, require_torch
 from tamiz.trainer.families import DEFAULT as DEFAULT_FAMILY
 from tamiz.trainer.families import FAMILIES
 from tamiz.trainer.families.base import ModelSettings
-from tamiz.trainer.schedule import ENDLESS
+from tamiz.trainer.schedule import is_endless
 from tamiz.trainer.settings import TrainSettings
 
 ALGORITHM = 2  # covers the order of rows (order.VERSION)
@@ -117,7 +117,7 @@ def _check_steps(out: Path, old: Manifest, new: MadeFrom) -> None:
     made = checkpoint.number(kept[-1]) if kept else before if old.finished else 0
     if after < made:
         why = f"has done {made:,} steps, and train.steps is {after:,}: it can only have more"
-    elif made and schedule not in ENDLESS:
+    elif made and not is_endless(new.settings["train"]):
         why = (
             f"is a training of {before:,} steps, and train.steps is {after:,}: the learning rates of schedule "
             f"{schedule!r} depend on the number of steps, so that it can't have more"

@@ -12,6 +12,7 @@ from corpora.tokens.facts import ShardFacts
 from tamiz.console import size
 from tamiz.trainer import checkpoint
 from tamiz.trainer.device import choose_device
+from tamiz.trainer.energy_sources import require_known_country
 from tamiz.trainer.families.base import ModelSettings
 from tamiz.trainer.settings import TrainSettings
 
@@ -21,8 +22,10 @@ _LARGE = ((10**12, "trillion"), (10**9, "billion"), (10**6, "million"))
 
 
 def check_machine(out: Path, model: ModelSettings, settings: TrainSettings) -> None:
-    """Raises BadArgument if a GPU is wanted and absent, TamizError if the disk has no room for the training."""
+    """Raises BadArgument if a GPU is wanted and absent, or if codecarbon doesn't know the country, TamizError if the
+    disk has no room for the training."""
     choose_device(settings)
+    require_known_country(settings.country)
     needed, free = room_needed(out, model.num_parameters(), settings), free_bytes(out)
     if needed > free:
         raise TamizError(

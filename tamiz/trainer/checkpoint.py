@@ -12,11 +12,12 @@ from typing import Any
 from corpora import changes, files, manifest
 from corpora.errors import DamagedFile, StaleOutput, TamizError
 from corpora.manifest import MadeFrom
-from tamiz.trainer.schedule import ENDLESS
+from tamiz.trainer.schedule import is_endless
 
 FOLDER = "checkpoints"
 KEEP = 2
-STEPS, SCHEDULE = "train.steps", "train.schedule"
+TRAIN = "train."
+STEPS = f"{TRAIN}steps"
 _NAME = re.compile(r"step-(\d{8})\.pt")
 
 
@@ -95,7 +96,8 @@ def load_latest(out: Path, made_from: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _require_same(path: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
-    free = {STEPS} if new.get(SCHEDULE) in ENDLESS and new[STEPS] >= number(path) else set()
+    train = {name.removeprefix(TRAIN): value for name, value in new.items() if name.startswith(TRAIN)}
+    free = {STEPS} if is_endless(train) and new[STEPS] >= number(path) else set()
     changed = changes.differences(*({k: v for k, v in made.items() if k not in free} for made in (old, new)))
     if changed:
         raise StaleOutput(

@@ -56,6 +56,15 @@ def repeatable(settings: TrainSettings) -> Iterator[None]:
             torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
 
 
+def gpu_uuids(device: torch.device) -> tuple[str, ...]:
+    """The GPU of this process, and with torchrun those of all processes of this machine, as NVML names them."""
+    if device.type != "cuda":
+        return ()
+    here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    numbers = range(min(here, torch.cuda.device_count())) if here > 1 else (torch.cuda.current_device(),)
+    return tuple(f"GPU-{torch.cuda.get_device_properties(number).uuid}" for number in numbers)
+
+
 def peak_memory_bytes(device: torch.device) -> int:
     """Peak memory so far: of torch on a GPU, of this process on a CPU."""
     if device.type == "cuda":

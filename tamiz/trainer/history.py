@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from tamiz.trainer.settings import TrainSettings
 
 POINTS = 400  # maximum number of training losses, for the curve
@@ -9,7 +11,8 @@ Point = dict[str, float]
 
 
 class History:
-    """Points with `step` and either `loss` and `learning_rate` or `validation_loss`, in the order of steps."""
+    """Points with `step` and either `loss` and `learning_rate` or `validation_loss`, in the order of steps. With an
+    optimizer that scales rates by the size of the weights, `step_size` is the mean of those in effect."""
 
     def __init__(self, settings: TrainSettings) -> None:
         self.points: list[Point] = []
@@ -25,9 +28,12 @@ class History:
             if (self.validates if "validation_loss" in point else self._records)(int(point["step"]))
         ]
 
-    def loss(self, step: int, loss: float, rate: float) -> None:
+    def loss(self, step: int, loss: float, rate: float, step_size: Callable[[], float | None] = lambda: None) -> None:
+        """step_size: the rate in effect, which is only asked for where it is recorded; None if it is `rate`."""
         if self._records(step):
             self.points.append({"step": step, "loss": loss, "learning_rate": rate})
+            if (size := step_size()) is not None:
+                self.points[-1]["step_size"] = size
 
     def validation(self, step: int, loss: float) -> None:
         self.points.append({"step": step, "validation_loss": loss})

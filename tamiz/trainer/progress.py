@@ -24,8 +24,18 @@ class Progress:
         self._first: tuple[int, float] | None = None
         self._tokens = 0
 
-    def step(self, step: int, loss: float, rate: float, tokens: int) -> None:
-        """Call after each step, with the number of tokens in it."""
+    def step(
+        self,
+        step: int,
+        loss: float,
+        rate: float,
+        tokens: int,
+        step_size: Callable[[], float | None] = lambda: None,
+    ) -> None:
+        """Call after each step, with the number of tokens in it.
+
+        step_size: the rate in effect, which is only asked for where it is shown; None if it is `rate`.
+        """
         self._tokens += tokens
         now = self._clock()
         is_first = self._first is None
@@ -34,7 +44,11 @@ class Progress:
             return
         speed = self._tokens / max(now - self._last_line, 1e-9)
         left = self._time_left(step, now)
-        self._report(f"step {step:,} of {self._steps:,}: loss {loss:.4f}, lr {rate:.2e}, {speed:,.0f} tokens/s{left}")
+        size = step_size()
+        scaled = "" if size is None else f" (in effect {size:.2e})"
+        self._report(
+            f"step {step:,} of {self._steps:,}: loss {loss:.4f}, lr {rate:.2e}{scaled}, {speed:,.0f} tokens/s{left}"
+        )
         self._last_line, self._tokens = now, 0
 
     def _time_left(self, step: int, now: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Literal
 
 import msgspec
@@ -9,10 +10,12 @@ import msgspec
 from corpora.config import Config
 from corpora.tokens.denoisers import SpanCorruptionSettings
 from tamiz.trainer.bounds import above_zero, at_least
+from tamiz.trainer.optimizers import DEFAULT, OPTIMIZERS
+from tamiz.trainer.schedule import check_schedule
 
-_NO_INFLUENCE = ("checkpoint_minutes", "keep_checkpoint", "init")
+_NO_INFLUENCE = ("checkpoint_minutes", "keep_checkpoint", "country", "max_skipped_steps", "init")
 # left out of the identity while they have their defaults: trainings from before these settings stay finished
-_LATER = ("pad_vocabulary_to",)
+_LATER = ("optimizer", "z_loss", "ramp_from", "final_learning_rate", "schedule_steps", "pad_vocabulary_to")
 
 
 class TrainSettings(Config, frozen=True, kw_only=True):
@@ -30,20 +33,37 @@ class TrainSettings(Config, frozen=True, kw_only=True):
     warmup_steps: int = 100
     """Number of steps at learning_rate before inverse_sqrt starts to fall."""
     ramp_steps: int = 0
-    """Number of first steps over which the rate rises linearly from 0; T5 has none."""
+    """Number of first steps over which the rate rises linearly from ramp_from; T5 has none."""
+    ramp_from: float = 0.0
+    """The share of the rate from which ramp_steps begin, at least 0 and below 1; nanoT5: 0.5."""
     schedule: Literal["inverse_sqrt", "constant", "linear", "cosine"] = "inverse_sqrt"
     """inverse_sqrt: T5's schedule, which falls with the square root of the step after warmup_steps. constant: doesn't
-    fall. linear, cosine: fall from warmup_steps on to 0 after the last step, so a finished training can't have more.
+    fall. linear, cosine: fall from warmup_steps on to final_learning_rate after the last step, so a finished training
+    can't have more, unless schedule_steps is set.
     """
+    final_learning_rate: float = 0.0
+    """The rate that linear and cosine reach at the step after the last; at most learning_rate."""
+    schedule_steps: int | None = None
+    """Number of steps over which linear and cosine fall, counted from the first step; the rate stays at
+    final_learning_rate afterwards. None: `steps`."""
+    optimizer: str = DEFAULT
+    """adamw; adafactor (T5's, without momentum; rates are multiplied by the root mean square of each parameter's
+    weights); or adamwscale (nanoT5's AdamW, with rates multiplied in the same way)."""
     weight_decay: float = 0.0
-    """AdamW's weight decay. It applies only to matrices, not to norms, biases or position embeddings (the family
-    decides)."""
+    """Weight decay. It applies only to matrices and to the embeddings of ids, not to norms, biases or embeddings of
+    positions (by the types of modules; the family may decide otherwise)."""
     betas: tuple[float, float] = (0.9, 0.999)
-    """AdamW's decay rates for the mean and the square of the gradient."""
+    """AdamW's decay rates for the mean and the square of the gradient; adafactor has none."""
     epsilon: float = 1e-8
-    """AdamW's epsilon."""
+    """AdamW's epsilon; adafactor's is fixed."""
+    z_loss: float = 0.0
+    """Adds z_loss * log(Z)**2 for each target to what the training minimises, where Z is the sum of the exponentials
+    of its logits, so that logits don't drift; T5: 1e-4. Losses are shown without it."""
     clip_norm: float = 1.0
     """Maximum global norm of the gradient; larger gradients are scaled down."""
+    max_skipped_steps: int = 3
+    """Updates in a row that are skipped because the loss or the gradient isn't finite; the next such step ends the
+    training. The model doesn't depend on it."""
     validate_every: int = 500
     """Steps between validations; 0: only before the first step and after the last step."""
     validation_batches: int = 8
@@ -70,13 +90,18 @@ class TrainSettings(Config, frozen=True, kw_only=True):
     finished model doesn't have them. 1: no rows; 128 makes the output layer faster on GPUs."""
     num_threads: int = 2
     """Number of torch threads on a CPU; a different number changes the last bits of the weights."""
+    country: str | None = None
+    """Where the machine is, as three letters (ISO 3166-1 alpha-3, such as BRA), to convert energy to CO2; needs
+    codecarbon. None: only energy is stated. The model doesn't depend on it."""
     seed: int = 0
     """Seed of the initial weights, the order of rows, dropout and the noise of span_corruption."""
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch_size", "validation_batches", "num_threads", "pad_vocabulary_to"):
             at_least(name, getattr(self, name), 1)
-        for name in ("warmup_steps", "ramp_steps", "validate_every", "checkpoint_every", "seed"):
+        for name in (
+            "warmup_steps", "ramp_steps", "validate_every", "checkpoint_every", "seed", "max_skipped_steps",
+        ):  # fmt: skip
             at_least(name, getattr(self, name), 0)
         for name in ("learning_rate", "epsilon", "clip_norm"):
             above_zero(name, getattr(self, name))
@@ -89,6 +114,19 @@ class TrainSettings(Config, frozen=True, kw_only=True):
         if self.micro_batch_size is not None and not 1 <= self.micro_batch_size <= self.batch_size:
             raise ValueError(
                 f"micro_batch_size is {self.micro_batch_size}; it must be from 1 to batch_size ({self.batch_size})"
+            )
+        self._check_optimizer()
+
+    def _check_optimizer(self) -> None:
+        if self.optimizer not in OPTIMIZERS.names():
+            raise ValueError(f"optimizer is {self.optimizer!r}; it must be one of {', '.join(OPTIMIZERS.names())}")
+        OPTIMIZERS.get(self.optimizer).check(self)
+        if not 0.0 <= self.z_loss < 1.0:
+            raise ValueError(f"z_loss is {self.z_loss}; it must be at least 0 and below 1 (T5: 1e-4)")
+        check_schedule(self)
+        if self.country is not None and not re.fullmatch("[A-Z]{3}", self.country):
+            raise ValueError(
+                f"country is {self.country!r}; it must be three capital letters (ISO 3166-1 alpha-3), such as BRA"
             )
 
     def identity(self) -> dict[str, Any]:

@@ -11,16 +11,21 @@ import torch
 from corpora.errors import TamizError
 from tamiz.trainer.dataset import Batch
 from tamiz.trainer.families.base import IGNORED, TARGETS, ModelSettings
+from tamiz.trainer.optimizers import OPTIMIZERS
+from tamiz.trainer.optimizers.groups import parameter_groups
 from tamiz.trainer.settings import TrainSettings
 
 
-def optimizer(model: torch.nn.Module, family: ModelSettings, settings: TrainSettings) -> torch.optim.AdamW:
-    """AdamW, with weight decay for the parameters for which the family's `decays` is true."""
-    named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
-    decayed = [p for name, p in named if family.decays(name, p)]
-    kept = [p for name, p in named if not family.decays(name, p)]
-    groups = [{"params": decayed, "weight_decay": settings.weight_decay}, {"params": kept, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=settings.betas, eps=settings.epsilon)
+class NotFinite(TamizError):
+    """The loss or the gradient of a batch isn't finite: there was no update."""
+
+
+def optimizer(model: torch.nn.Module, family: ModelSettings, settings: TrainSettings) -> torch.optim.Optimizer:
+    """The optimizer that the settings name, with weight decay for the parameters for which the family's `decays` is
+    true."""
+    groups = parameter_groups(model, family, settings.weight_decay)
+    device = next(model.parameters()).device
+    return OPTIMIZERS.get(settings.optimizer).build(groups, settings, device)
 
 
 class Steps:
@@ -42,7 +47,10 @@ class Steps:
         self._family, self._micro_rows, self._bfloat16 = family, micro_rows, bfloat16
 
     def train(self, batch: Batch, learning_rate: float) -> float:
-        """Does one update; returns the mean loss of the batch before it. Raises TamizError if it isn't finite."""
+        """Does one update; returns the mean loss of the batch before it.
+
+        Raises NotFinite if the loss or the norm of the gradient isn't finite; then weights and means are as before.
+        """
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate
         self.model.train()
@@ -51,17 +59,22 @@ class Steps:
         count = max(1, _num_targets(prepared))
         total = 0.0
         for rows in self._micro_batches(prepared):
-            loss = self._loss(rows)
+            loss = self._loss(rows, self.settings.z_loss)
             (loss / count).backward()
             total += loss.item()
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip_norm)
         if not math.isfinite(total) or not torch.isfinite(norm):
-            raise TamizError(
+            self.optimizer.zero_grad(set_to_none=True)
+            raise NotFinite(
                 f"the loss is {total / count} and the norm of the gradient is {float(norm)} at learning rate "
                 f"{learning_rate:.3g}: lower train.learning_rate, or set train.ramp_steps"
             )
         self.optimizer.step()
         return total / count
+
+    def step_size(self) -> float | None:
+        """The rate in effect in the last step, where the optimizer scales the schedule's. May wait for the device."""
+        return OPTIMIZERS.get(self.settings.optimizer).step_size(self.optimizer)
 
     @torch.no_grad()
     def validate(self, batches: Iterable[Batch]) -> float:
@@ -78,9 +91,11 @@ class Steps:
         split = [tensor.split(self._micro_rows) for tensor in prepared.values()]
         return (dict(zip(prepared, parts, strict=True)) for parts in zip(*split, strict=True))
 
-    def _loss(self, rows: Batch) -> torch.Tensor:
+    def _loss(self, rows: Batch, z_loss: float = 0.0) -> torch.Tensor:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._bfloat16):
             rows = {name: tensor.to(self.device, non_blocking=True) for name, tensor in rows.items()}
+            if z_loss:
+                return self._family.loss(self.model, rows, z_loss)
             return self._family.loss(self.model, rows)
 
 

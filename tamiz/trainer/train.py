@@ -18,20 +18,30 @@ import torch
 
 from corpora import files
 from corpora.errors import TamizError
+from corpora.rows.shards import read_shards
 from tamiz.trainer import checkpoint, warm_start
+from tamiz.trainer.bad_batches import BadBatches, TooManyBad, began_at
 from tamiz.trainer.before import plan_lines, threads_line
 from tamiz.trainer.dataset import Batch, ShardDataset
-from tamiz.trainer.device import choose_device, micro_batch_rows, peak_memory_bytes, repeatable, uses_bfloat16
-from tamiz.trainer.energy import EnergyMeter
+from tamiz.trainer.device import (
+    choose_device,
+    gpu_uuids,
+    micro_batch_rows,
+    peak_memory_bytes,
+    repeatable,
+    uses_bfloat16,
+)
+from tamiz.trainer.energy_meter import EnergyMeter
 from tamiz.trainer.export import export
-from tamiz.trainer.families.base import ModelSettings, num_parameters
+from tamiz.trainer.families.base import TARGETS, ModelSettings, num_parameters
+from tamiz.trainer.first_batch import check_first_loss, eos_line
 from tamiz.trainer.history import History
 from tamiz.trainer.inputs import Inputs, check_inputs
 from tamiz.trainer.progress import Progress
 from tamiz.trainer.schedule import learning_rate
 from tamiz.trainer.settings import TrainSettings
 from tamiz.trainer.signals import Stopped, StopSignals
-from tamiz.trainer.steps import Steps
+from tamiz.trainer.steps import NotFinite, Steps
 from tamiz.trainer.trained import Card, Metrics, Trained
 from tamiz.trainer.vocabulary_rows import padded_rows, set_rows
 
@@ -60,7 +70,9 @@ def train(
     is continued if the schedule doesn't depend on the number of steps.
 
     Raises BadArgument if shards, tokenizer and model don't belong together, StaleOutput for checkpoints of another
-    training, DamagedFile for damaged inputs, TamizError if the loss is no longer finite or the disk is full.
+    training, DamagedFile for damaged inputs, TamizError if loss or gradient isn't finite in more steps in a row than
+    settings.max_skipped_steps, if the first loss is far above that of a model that knows nothing, or if the disk is
+    full.
     """
     inputs = check_inputs(shards, tokenizer, model, settings.span_corruption, settings.init)
     files.remove_temporary(out)
@@ -110,6 +122,8 @@ class _Run:
         self._step, self._seconds, self._history = 0, 0.0, History(settings)
         self._saved, self._saved_at = 0, time.monotonic()
         self._progress = Progress(report, settings.steps)
+        self._energy = EnergyMeter(settings.country, gpu_uuids(device))
+        self._bad = BadBatches(out, read_shards(inputs.shards), settings.seed, settings.max_skipped_steps)
         precision = "bfloat16 autocast" if bfloat16 else "float32"
         parameters = self._parameters
         report(
@@ -135,6 +149,9 @@ class _Run:
         self._step, self._seconds = state["step"], state["seconds"]
         self._saved = self._step
         self._history.resume(state["history"])
+        self._energy.resume(state.get("energy"))
+        if "bad_batches" in state:
+            self._bad.load_state_dict(state["bad_batches"])
         self._report(f"continued from step {self._step:,} of {self._settings.steps:,}")
 
     def _save(self) -> None:
@@ -148,6 +165,8 @@ class _Run:
             "step": self._step,
             "seconds": self._seconds,
             "history": self._history.points,
+            "energy": self._energy.read().asdict(),
+            "bad_batches": self._bad.state_dict(),
         }
         checkpoint.save(self._out, self._step, state)
         self._saved, self._saved_at = self._step, time.monotonic()
@@ -155,7 +174,6 @@ class _Run:
     def to_the_end(self, done: Callable[[int, int], None]) -> None:
         """Trains and validates until the last step, or a signal: then raises Stopped."""
         settings, before, began = self._settings, self._seconds, time.monotonic()
-        self._energy, self._resumed_at = EnergyMeter(), before
         self._energy.start()
         with StopSignals() as signals, contextlib.closing(iter(self._data)) as batches:
             while True:
@@ -200,10 +218,30 @@ class _Run:
     def _one_step(self, batch: Batch) -> None:
         settings, step = self._settings, self._step + 1
         rate = learning_rate(step, settings)
-        loss = self.steps.train(batch, rate)
+        if step == 1:
+            targets = self._family.prepare(batch, self._inputs.facts.pad_id)[TARGETS]
+            self._report(eos_line(targets, self._inputs.facts.eos_id))
+        try:
+            loss = self.steps.train(batch, rate)
+        except NotFinite as error:
+            self._skip(step, batch, error)
+            return
+        if step == 1 and settings.init is None:
+            self._report(check_first_loss(loss, self._family.vocab_size))
+        self._bad.good()
         self._step = step
-        self._history.loss(step, loss, rate)
-        self._progress.step(step, loss, rate, self._tokens_per_step())
+        self._history.loss(step, loss, rate, self.steps.step_size)
+        self._progress.step(step, loss, rate, self._tokens_per_step(), self.steps.step_size)
+
+    def _skip(self, step: int, batch: Batch, error: NotFinite) -> None:
+        """Counts a step without an update; too many in a row end the training, after its state is saved."""
+        data = self._data
+        place = began_at(data.state_dict(), self._settings.batch_size, data.steps_per_epoch)
+        self._step = step
+        message = self._bad.skip(step, batch, place, error)
+        if message is not None:
+            self._save()
+            raise TooManyBad(message)
 
     def _validate_if_due(self, signals: StopSignals) -> None:
         """Records the validation loss of this step, if it has one, unless a signal comes first."""
@@ -245,8 +283,9 @@ class _Run:
             "device": torch.cuda.get_device_name() if self._device.type == "cuda" else "cpu",
             "seconds": self._seconds,
             "peak_memory_bytes": peak_memory_bytes(self._device),
-            "energy_kwh": self._energy.stop(),
-            "energy_seconds": self._seconds - self._resumed_at,
+            "skipped_steps": self._bad.steps,
+            **self._energy.stop().facts(self._step * self._tokens_per_step()),
+            "country": self._settings.country,
             "history": self._history.points,
         }
 

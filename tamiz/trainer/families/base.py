@@ -137,13 +137,19 @@ class ModelSettings(Config, frozen=True, kw_only=True, tag_field="family"):
         is nothing to predict."""
         raise NotImplementedError(f"{type(self).__name__} must define `prepare`")
 
-    def loss(self, model: Any, prepared: dict[str, torch.Tensor]) -> torch.Tensor:
-        """Cross-entropy in nats, summed over the targets, for rows of a prepared batch on the model's device."""
+    def loss(self, model: Any, prepared: dict[str, torch.Tensor], z_loss: float = 0.0) -> torch.Tensor:
+        """Cross-entropy in nats, summed over the targets, for rows of a prepared batch on the model's device.
+
+        z_loss: its gradient, too, but not its value, has that of the z-loss with this factor; see
+        `summed_cross_entropy`. A family without it is trained only where it is 0.
+        """
         raise NotImplementedError(f"{type(self).__name__} must define `loss`")
 
-    def decays(self, name: str, parameter: torch.Tensor) -> bool:  # noqa: ARG002
-        """Whether weight decay applies to the parameter: to matrices, but not to norms or biases."""
-        return parameter.ndim >= 2
+    def decays(self, model: torch.nn.Module, module: torch.nn.Module, parameter: torch.Tensor) -> bool:
+        """Whether weight decay applies to a parameter of a module of the model: to matrices and to the embedding of
+        ids, but not to norms and biases, which have one dimension, nor to other embeddings, such as those of
+        positions."""
+        return parameter.ndim >= 2 and not is_table(model, module)
 
     def ids_per_row(self, facts: ShardFacts) -> int:
         """Number of ids of a row that the model reads, including those of a decoder."""
@@ -186,10 +192,26 @@ def num_parameters(model: torch.nn.Module) -> int:
     return sum(p.numel() for p in model.parameters())
 
 
-def summed_cross_entropy(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """Computed in float32. logits [b, n, v]; targets [b, n], IGNORED where there is nothing to predict."""
+def is_table(model: torch.nn.Module, module: torch.nn.Module) -> bool:
+    """Whether a module is an embedding of anything but ids: of positions, or of relative distances."""
+    from torch import nn
+
+    of_ids = getattr(model, "get_input_embeddings", lambda: None)()
+    return isinstance(module, nn.Embedding) and (of_ids is None or module.weight is not of_ids.weight)
+
+
+def summed_cross_entropy(logits: torch.Tensor, targets: torch.Tensor, z_loss: float = 0.0) -> torch.Tensor:
+    """Computed in float32. logits [b, n, v]; targets [b, n], IGNORED where there is nothing to predict.
+
+    z_loss: the gradient is that of the cross-entropy plus z_loss * log(Z)**2 for each target, where Z is the sum of
+    the exponentials of its logits; the value is the cross-entropy alone. arXiv:2204.02311 §5.
+    """
     from torch.nn import functional
 
-    return functional.cross_entropy(
-        logits.float().flatten(0, 1), targets.flatten(), ignore_index=IGNORED, reduction="sum"
-    )
+    flat, wanted = logits.float().flatten(0, 1), targets.flatten()
+    total = functional.cross_entropy(flat, wanted, ignore_index=IGNORED, reduction="sum")
+    if z_loss:
+        squares = flat.logsumexp(-1).square()
+        added = z_loss * squares.masked_fill(wanted == IGNORED, 0.0).sum()
+        total = total + (added - added.detach())
+    return total

@@ -118,8 +118,8 @@ class CausalSettings(ModelSettings, frozen=True, kw_only=True):
             given |= {"attention_mask": mask, "position_ids": positions(documents)}
         return model(**given).logits[..., : self.vocab_size]  # type: ignore[no-any-return]
 
-    def loss(self, model: Any, prepared: dict[str, torch.Tensor]) -> torch.Tensor:
-        return summed_cross_entropy(self.logits(model, prepared), prepared[TARGETS])
+    def loss(self, model: Any, prepared: dict[str, torch.Tensor], z_loss: float = 0.0) -> torch.Tensor:
+        return summed_cross_entropy(self.logits(model, prepared), prepared[TARGETS], z_loss)
 
     def ids_per_row(self, facts: ShardFacts) -> int:
         return ids_read(facts.sequence_length)

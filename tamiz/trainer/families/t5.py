@@ -181,7 +181,7 @@ class T5(ModelSettings, frozen=True, kw_only=True, tag="t5"):
         labels = batch["labels"]
         return {"input_ids": batch["input_ids"], TARGETS: labels.masked_fill(labels == pad_id, IGNORED)}
 
-    def loss(self, model: Any, prepared: dict[str, torch.Tensor]) -> torch.Tensor:
+    def loss(self, model: Any, prepared: dict[str, torch.Tensor], z_loss: float = 0.0) -> torch.Tensor:
         """The encoder doesn't attend to padding."""
         input_ids, targets = prepared["input_ids"], prepared[TARGETS]
         decoder_input_ids = model.prepare_decoder_input_ids_from_labels(targets)
@@ -189,11 +189,7 @@ class T5(ModelSettings, frozen=True, kw_only=True, tag="t5"):
         logits = model(
             input_ids=input_ids, attention_mask=mask, decoder_input_ids=decoder_input_ids, use_cache=False
         ).logits[..., : self.vocab_size]
-        return summed_cross_entropy(logits, targets)
-
-    def decays(self, name: str, parameter: torch.Tensor) -> bool:
-        """The relative position biases don't decay either, although they are matrices."""
-        return parameter.ndim >= 2 and "relative_attention_bias" not in name
+        return summed_cross_entropy(logits, targets, z_loss)
 
     def ids_per_row(self, facts: ShardFacts) -> int:
         return facts.sequence_length + (facts.label_length or 0)

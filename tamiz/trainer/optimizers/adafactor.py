@@ -1,0 +1,35 @@
+"""T5's Adafactor: second moments kept as rows and columns, no momentum, steps in proportion to the weights."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tamiz.trainer.optimizers.base import Groups, Optimizer, Rates
+
+if TYPE_CHECKING:
+    import torch
+
+_ADAMWS = {"betas": (0.9, 0.999), "epsilon": 1e-8}  # their defaults: a recipe that has others expects them to matter
+
+
+class _Adafactor(Optimizer):
+    name = "adafactor"
+    states = 1.0  # of vectors and small matrices, which aren't factored; of large matrices much less
+
+    def check(self, settings: Rates) -> None:
+        for name, default in _ADAMWS.items():
+            if getattr(settings, name) != default:
+                raise ValueError(f"{name} does not apply to the optimizer adafactor: remove it")
+
+    def build(self, groups: Groups, settings: Rates, device: torch.device) -> torch.optim.Optimizer:  # noqa: ARG002
+        from tamiz.trainer.optimizers.adafactor_torch import Adafactor
+
+        return Adafactor(groups, lr=settings.learning_rate)
+
+    def step_size(self, optimizer: torch.optim.Optimizer) -> float | None:
+        from tamiz.trainer.optimizers.scaling import Scaled
+
+        return optimizer.step_size() if isinstance(optimizer, Scaled) else None
+
+
+ADAFACTOR = _Adafactor()
