@@ -6,6 +6,8 @@ order         the order of an epoch                         windows       row gr
 batches       from windows to one rank's batches            prefetch      batches made ahead in a thread
 fresh_noise   causal rows with new noise in each epoch      pages         ids straight from Parquet pages
 recycling     reused memory of batches                      one_thread    a thread that ends with its owner
+blend         several folders with weights                  mixture       the order of the rows of several sources
+mixed_batches one rank's batches of several folders         mixing/       weights by hand, by temperature, by UniMax
 """
 
 from __future__ import annotations
