@@ -56,6 +56,17 @@ class NumpyArrays:
         return filled(self._memory.empty(joined_shape(parts)), parts, places)
 
 
+class Reader(Protocol[Array]):
+    """Makes batches in any order; a context manager."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *error: object) -> None: ...
+
+    def batch(self, place: Place) -> dict[str, Array]:
+        """The rank's rows of the global batch that begins at `place`."""
+
+
 def joined_shape(parts: list[np.ndarray]) -> tuple[int, ...]:
     """The shape of the concatenated parts."""
     return (sum(len(part) for part in parts), *parts[0].shape[1:])

@@ -32,12 +32,16 @@ Given = str | Path | Shards | Mapping[Path, float] | Mapping[str, float]
 class Blend:
     """Opened folders, mixed by weights: shares of the rows, which needn't add up to 1. In the order given.
 
-    names: what tells the folders apart, in short.
+    names: what tells the folders apart, in short. method, unit, asked: where the weights come from: the asked shares,
+    in the unit; empty if the weights were given as they are.
     """
 
     sources: tuple[Shards, ...]
     weights: tuple[float, ...]
     names: tuple[str, ...]
+    method: str = "weights"
+    unit: str = "rows"
+    asked: tuple[float, ...] = ()
 
     @property
     def folder(self) -> Path:
@@ -108,13 +112,13 @@ def opened(given: Given | Blend) -> Shards | Blend:
     if not given:
         raise BadArgument("no folder of shards is given: name at least one")
     if len(given) == 1:
-        return read_shards(next(iter(given)))
+        return read_shards(*given)
     for path, weight in given.items():
         if not (isinstance(weight, int | float) and 0 < weight < math.inf):
             raise BadArgument(f"the weight of {path} is {weight!r}; it must be a number above 0")
     sources = tuple(read_shards(path) for path in given)
     for source in sources[1:]:
-        _require_alike(sources[0], source)
+        require_alike(sources[0], source)
     return Blend(sources, tuple(map(float, given.values())), names_of([Path(path) for path in given]))
 
 
@@ -139,7 +143,7 @@ def names_of(folders: Sequence[Path]) -> tuple[str, ...]:
     raise AssertionError(f"different paths have different ends: {whole}")
 
 
-def _require_alike(first: Shards, other: Shards) -> None:
+def require_alike(first: Shards, other: Shards) -> None:
     """Raises BadArgument unless the rows of both can be in one batch."""
     for name in _SHARED:
         here, there = getattr(first.facts, name), getattr(other.facts, name)

@@ -27,7 +27,7 @@ class Recycler:
         memory = free.pop() if free else np.empty(shape, np.int64)
         # Everything that shares the memory keeps this array alive: numpy would make views of a view refer to `memory`
         # itself, but doesn't look behind a memoryview.
-        lent = np.asarray(memoryview(memory))
+        lent = np.asarray(memory.data)
         weakref.finalize(lent, _give_back, free, memory).atexit = False
         return lent
 

@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 
 from corpora.errors import BadArgument, StaleOutput
 from corpora.rows import mixture, order
-from corpora.rows.batches import ArrayMaker, BatchReader, Place, Share
+from corpora.rows.batches import ArrayMaker, BatchReader, Place, Reader, Share
 from corpora.rows.blend import Blend, named, require_same_columns
 from corpora.rows.fresh_noise import FreshNoise, corrupted_facts
 from corpora.rows.mixed_batches import MixedBatchReader
@@ -58,7 +58,7 @@ class BatchStream(Generic[Array]):
         self._share, self._named = Share(batch_size, rank, world_size), named(shards)
         self._make_arrays, self._prefetch = make_arrays, prefetch
         self._place = Place(0, 0)
-        self._direct: BatchReader[Array] | None = None
+        self._direct: Reader[Array] | None = None
         if self.rows < batch_size:
             _LOG.warning("%s: split %r has %d rows, fewer than batch_size %d: each batch repeats some",
                          self._named, split, self.rows, batch_size)  # fmt: skip
@@ -93,9 +93,7 @@ class BatchStream(Generic[Array]):
             self._direct = self._batch_reader(self._make_arrays(), read_ahead=False)
         return self._direct.batch(Place(epoch, step * self.batch_size))
 
-    def _batch_reader(
-        self, arrays: ArrayMaker[Array], *, read_ahead: bool
-    ) -> BatchReader[Array] | MixedBatchReader[Array]:
+    def _batch_reader(self, arrays: ArrayMaker[Array], *, read_ahead: bool) -> Reader[Array]:
         seed, parts = self._fingerprint["seed"], (self._readers, self._window_groups, self._rows, self._noises)
         readers = [
             BatchReader(Windows(reader, seed, groups, read_ahead=read_ahead), rows, self._share, noise, arrays)

@@ -19,6 +19,7 @@ import torch
 
 from corpora import files
 from corpora.errors import TamizError
+from corpora.rows.blend import Blend
 from tamiz.trainer import checkpoint
 from tamiz.trainer.before import plan_lines, threads_line
 from tamiz.trainer.dataset import Batch, ShardDataset
@@ -28,6 +29,7 @@ from tamiz.trainer.export import export
 from tamiz.trainer.families.base import ModelSettings, num_parameters
 from tamiz.trainer.history import History
 from tamiz.trainer.inputs import Inputs, check_inputs
+from tamiz.trainer.mixing import held_out, mixture_metrics, validation_point
 from tamiz.trainer.progress import Progress
 from tamiz.trainer.schedule import learning_rate
 from tamiz.trainer.settings import TrainSettings
@@ -40,7 +42,7 @@ Report = Callable[[str], None]
 
 
 def train(
-    shards: Path,
+    shards: Path | Blend,
     tokenizer: Path,
     out: Path,
     model: ModelSettings,
@@ -91,11 +93,7 @@ class _Run:
         self._data = ShardDataset(
             inputs.shards, batch_size=settings.batch_size, seed=settings.seed, span_corruption=noise
         )
-        self._validation: ShardDataset | None = None
-        held_out = facts.rows.get("validation")
-        if held_out:
-            rows = min(settings.batch_size, held_out)
-            self._validation = ShardDataset(inputs.shards, "validation", batch_size=rows, span_corruption=noise)
+        self._held_out = held_out(inputs.shards, settings)
         self._made_from = _made_from(inputs, family, settings)
         self._step, self._seconds, self._history = 0, 0.0, History(settings)
         self._saved, self._saved_at = 0, time.monotonic()
@@ -197,13 +195,16 @@ class _Run:
 
     def _validate_if_due(self, signals: StopSignals) -> None:
         """Records the validation loss of this step, if it has one, unless a signal comes first."""
-        step, data = self._step, self._validation
-        if data is None or not self._history.validates(step) or self._history.is_validated(step):
+        step, held = self._step, self._held_out
+        if not held or not self._history.validates(step) or self._history.is_validated(step):
             return
-        loss = self.steps.validate(self._validation_batches(data, signals))
+        losses = [self.steps.validate(self._validation_batches(one.data, signals)) for one in held]
         if signals.received is None:
-            self._history.validation(step, loss)
-            self._report(f"step {step:,}: validation loss {loss:.4f}")
+            point = validation_point(held, losses)
+            self._history.validation(step, point)
+            each = [f"{one.name} {loss:.4f}" for one, loss in zip(held, losses, strict=True) if one.name]
+            more = f" ({', '.join(each)})" if each else ""
+            self._report(f"step {step:,}: validation loss {point['validation_loss']:.4f}{more}")
 
     def _validation_batches(self, data: ShardDataset, signals: StopSignals) -> Iterator[Batch]:
         """Yields the same rows in every call, each of them once; ends early at a signal."""
@@ -233,6 +234,7 @@ class _Run:
             "energy_kwh": self._energy.stop(),
             "energy_seconds": self._seconds - self._resumed_at,
             "history": self._history.points,
+            **mixture_metrics(self._inputs.shards, self._data, self._step, self._history.points),
         }
 
 
