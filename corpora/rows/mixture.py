@@ -65,7 +65,7 @@ class Mixture:
 
 
 def mixed(counts: Sequence[int]) -> npt.NDArray[np.uint16]:
-    """The source of each position of an epoch, uint16[rows]. By deadlines, about 2 s for 2**20 rows."""
+    """The source of each position of an epoch, uint16[rows]. By deadlines, about 0.5 s for 2**20 rows."""
     return sorted_by_keys(counts) if len(counts) <= MOST_SORTED else by_deadlines(counts)
 
 
@@ -78,18 +78,22 @@ def sorted_by_keys(counts: Sequence[int]) -> npt.NDArray[np.uint16]:
 
 def by_deadlines(counts: Sequence[int]) -> npt.NDArray[np.uint16]:
     """Each position goes to the row with the earliest deadline among those that may come; ties by source."""
-    total = sum(counts)
-    waiting: dict[int, list[int]] = {0: list(range(len(counts)))}  # position -> sources whose next row may come there
-    taken, ready = [0] * len(counts), list[tuple[int, int]]()
-    order = np.empty(total, np.uint16)
-    for position in range(total):
-        for source in waiting.pop(position, ()):
-            heapq.heappush(ready, (-(-(taken[source] + 1) * total // counts[source]), source))
-        source = order[position] = heapq.heappop(ready)[1]
-        taken[source] += 1
-        if taken[source] < counts[source]:
-            waiting.setdefault(max(taken[source] * total // counts[source], position + 1), []).append(source)
-    return order
+    total, many = sum(counts), len(counts)
+    rows = [np.arange(count, dtype=np.int64) for count in counts]
+    first = np.concatenate([row * total // count for row, count in zip(rows, counts, strict=True)])
+    deadlines = [-(-(row + 1) * total // count) for row, count in zip(rows, counts, strict=True)]
+    keys = np.concatenate([deadline * many + source for source, deadline in enumerate(deadlines)])
+    by_first = np.argsort(first, kind="stable")
+    coming = keys[by_first].tolist()
+    begun = np.searchsorted(first[by_first], np.arange(total), side="right").tolist()  # rows that may come by then
+    ready: list[int] = []
+    order, pushed = [0] * total, 0
+    for position, may in enumerate(begun):
+        while pushed < may:
+            heapq.heappush(ready, coming[pushed])
+            pushed += 1
+        order[position] = heapq.heappop(ready) % many
+    return np.array(order, np.uint16)
 
 
 def _ranks(sources: npt.NDArray[np.uint16], counts: Sequence[int]) -> npt.NDArray[np.int32]:
