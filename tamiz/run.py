@@ -142,6 +142,11 @@ def _changed(path: Path, plain: dict[str, Any]) -> str:
 def _check_intact(folder: Path) -> None:
     """Raises DamagedFile if a finished stage differs from its manifest."""
     home = folder / manifest.NAME
+    inner = sorted(path.parent for path in folder.glob(f"*/{manifest.NAME}"))
+    if inner and not home.exists():  # shards by source, some of which may be unfinished
+        for one in inner:
+            _check_intact(one)
+        return
     if not is_described(folder) or (home.exists() and not manifest.read(folder).finished):
         return
     problems = verify(folder)[1]

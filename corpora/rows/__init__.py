@@ -8,6 +8,8 @@ fresh_noise   causal rows with new noise in each epoch      pages         ids st
 documents     which document an id is in
 recycling     reused memory of batches                      one_thread    a thread that ends with its owner
 origin        the file and number of a row
+blend         several folders with weights                  mixture       the order of the rows of several sources
+mixed_batches one rank's batches of several folders         mixing/       weights by hand, by temperature, by UniMax
 """
 
 from __future__ import annotations

@@ -38,8 +38,8 @@ class ArrayMaker(Protocol[Made]):
     def begin_thread(self) -> None:
         """Called once at the start of a thread that makes batches."""
 
-    def joined(self, parts: list[np.ndarray]) -> Made:
-        """The concatenated parts, widened to int64."""
+    def joined(self, parts: list[np.ndarray], places: Ints | None = None) -> Made:
+        """The concatenated parts, widened to int64. places: where each row goes, if not one after another."""
 
 
 class NumpyArrays:
@@ -51,9 +51,20 @@ class NumpyArrays:
     def begin_thread(self) -> None:
         """Nothing to prepare."""
 
-    def joined(self, parts: list[np.ndarray]) -> npt.NDArray[np.int64]:
+    def joined(self, parts: list[np.ndarray], places: Ints | None = None) -> npt.NDArray[np.int64]:
         """int64[rows of all parts, ...]."""
-        return np.concatenate(parts, out=self._memory.empty(joined_shape(parts)))
+        return filled(self._memory.empty(joined_shape(parts)), parts, places)
+
+
+class Reader(Protocol[Array]):
+    """Makes batches in any order; a context manager."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *error: object) -> None: ...
+
+    def batch(self, place: Place) -> dict[str, Array]:
+        """The rank's rows of the global batch that begins at `place`."""
 
 
 def joined_shape(parts: list[np.ndarray]) -> tuple[int, ...]:
@@ -61,8 +72,19 @@ def joined_shape(parts: list[np.ndarray]) -> tuple[int, ...]:
     return (sum(len(part) for part in parts), *parts[0].shape[1:])
 
 
+def filled(whole: npt.NDArray[np.int64], parts: list[np.ndarray], places: Ints | None) -> npt.NDArray[np.int64]:
+    """`whole`, with the rows of all parts written to it; at `places`, if given."""
+    if places is None:
+        return np.concatenate(parts, out=whole)
+    first = 0
+    for part in parts:
+        whole[places[first : first + len(part)]] = part
+        first += len(part)
+    return whole
+
+
 class BatchReader(Generic[Array]):
-    """Makes batches in any order. A context manager around its windows.
+    """Makes batches of one folder's rows in any order. A context manager around its windows.
 
     rows: the number per epoch. noise: corrupts causal rows.
     """
@@ -83,11 +105,16 @@ class BatchReader(Generic[Array]):
         """The rank's rows of the global batch that begins at `place`."""
         positions = np.arange(place.row, place.row + self._share.batch_size)
         positions = positions[self._share.rank :: self._share.world_size] % self._rows
+        parts = self.parts(place.epoch, positions)
+        return {name: self._arrays.joined([part[name] for part in parts]) for name in parts[0]}
+
+    def parts(self, epoch: int, positions: Ints) -> list[Rows]:
+        """The rows at positions of an epoch, as stored, in parts that each come from one window."""
         parts: list[Rows] = []
         while len(positions):
-            parts.append(self._from_one_window(place.epoch, positions))
+            parts.append(self._from_one_window(epoch, positions))
             positions = positions[len(parts[-1]["input_ids"]) :]
-        return {name: self._arrays.joined([part[name] for part in parts]) for name in parts[0]}
+        return parts
 
     def _from_one_window(self, epoch: int, positions: Ints) -> Rows:
         """The rows of the first positions, as far as these are in one window."""

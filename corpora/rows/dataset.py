@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import numpy.typing as npt
 
 from corpora.rows.batches import NumpyArrays
-from corpora.rows.shards import Shards, opened
+from corpora.rows.blend import Blend, Given, opened
 from corpora.rows.stream import BatchStream
 from corpora.tokens.denoisers import SpanCorruptionSettings
 
@@ -28,7 +26,12 @@ class ShardRows(BatchStream[npt.NDArray[np.int64]]):
     An epoch leaves out the last rows if they don't fill a batch (different rows in each epoch). A split with
     fewer rows than batch_size makes one batch per epoch, repeating its rows until the batch is full.
 
-    path: a folder, or a folder opened by `read_shards`, which reads manifest and footers once for all splits.
+    path: a folder, a folder opened by `read_shards`, which reads manifest and footers once for all splits, or several
+    folders with weights, {path: weight}. Then each epoch has as many rows as the folders have (but at most 2**20), of
+    which each folder gives its share by largest remainder, and the first P rows of an epoch hold each folder's share
+    to within one row, for every P. Each folder's rows come in the order that it has alone, epoch after epoch of its
+    own, whatever the epochs of the others. Two windows of each folder are in memory, at most 2 x 134 MB with the
+    usual window_groups.
     span_corruption: turns causal rows into `input_ids` and `labels`, with different noise in each epoch; the rows
     must be exactly as wide as the raw length of that noise. with_documents: causal rows also have `document_ids`
     [b, sequence_length]: 0 for a document that continues from another row, and one more where a document begins;
@@ -37,13 +40,14 @@ class ShardRows(BatchStream[npt.NDArray[np.int64]]):
 
     `state_dict` counts the batches that the caller has received, not those made ahead.
 
-    Raises BadArgument for a split without rows, a rank, world_size or batch_size out of bounds, or noise that doesn't
-    fit the rows; DamagedFile for shards that are unfinished or not what their manifest says.
+    Raises BadArgument for a split without rows, a rank, world_size or batch_size out of bounds, noise that doesn't
+    fit the rows, or folders that can't be mixed (another tokenizer, objective or width); DamagedFile for shards that
+    are unfinished or not what their manifest says.
     """
 
     def __init__(
         self,
-        path: str | Path | Shards,
+        path: Given | Blend,
         split: str = "train",
         *,
         batch_size: int,

@@ -25,7 +25,9 @@ class Recycler:
         """As np.empty, int64."""
         free = self._free.setdefault(shape, [])
         memory = free.pop() if free else np.empty(shape, np.int64)
-        lent = memory[...]  # a separate array object, kept alive by everything that shares the memory
+        # Everything that shares the memory keeps this array alive: numpy would make views of a view refer to `memory`
+        # itself, but doesn't look behind a memoryview.
+        lent = np.asarray(memory.data)
         weakref.finalize(lent, _give_back, free, memory).atexit = False
         return lent
 

@@ -48,11 +48,6 @@ def read_shards(path: str | Path) -> Shards:
     return Shards(folder, fingerprint, facts_of(folder, made), _by_split(folder, made.files))
 
 
-def opened(shards: str | Path | Shards) -> Shards:
-    """Opens a path with `read_shards`; returns shards that are already open."""
-    return shards if isinstance(shards, Shards) else read_shards(shards)
-
-
 def _by_split(folder: Path, records: list[manifest.FileRecord]) -> dict[str, list[tuple[Path, int]]]:
     files: dict[str, list[tuple[Path, int]]] = {}
     for record in sorted(records, key=lambda r: r.path):

@@ -8,9 +8,11 @@ from collections.abc import Callable, Generator
 from typing import Any, Generic, TypeVar
 
 from corpora.errors import BadArgument, StaleOutput
-from corpora.rows import order
-from corpora.rows.batches import ArrayMaker, BatchReader, Place, Share
-from corpora.rows.fresh_noise import FreshNoise
+from corpora.rows import mixture, order
+from corpora.rows.batches import ArrayMaker, BatchReader, Place, Reader, Share
+from corpora.rows.blend import Blend, named, require_same_columns
+from corpora.rows.fresh_noise import FreshNoise, corrupted_facts
+from corpora.rows.mixed_batches import MixedBatchReader
 from corpora.rows.prefetch import Prefetcher
 from corpora.rows.shards import Shards
 from corpora.rows.windows import Windows
@@ -28,7 +30,7 @@ class BatchStream(Generic[Array]):
 
     def __init__(
         self,
-        shards: Shards,
+        shards: Shards | Blend,
         split: str,
         make_arrays: Callable[[], ArrayMaker[Array]],
         *,
@@ -41,32 +43,31 @@ class BatchStream(Generic[Array]):
         prefetch: int,
     ) -> None:
         _check_sizes(batch_size, rank, world_size, prefetch)
-        self._reader = shards.split(split, with_documents=with_documents)
-        self._noise = FreshNoise(span_corruption, shards.facts, self._reader, seed) if span_corruption else None
-        self.facts = self._noise.facts if self._noise else shards.facts
-        self.batch_size, self.rows = batch_size, int(self._reader.group_rows.sum())
+        sources = shards.sources if isinstance(shards, Blend) else (shards,)
+        self._readers = [source.split(split, with_documents=with_documents) for source in sources]
+        self._noises = [
+            FreshNoise(span_corruption, source.facts, reader, seed) if span_corruption else None
+            for source, reader in zip(sources, self._readers, strict=True)
+        ]
+        self.facts = corrupted_facts(shards.facts, span_corruption) if span_corruption else shards.facts
+        self._rows = [int(reader.group_rows.sum()) for reader in self._readers]
+        self._window_groups = [source.facts.window_groups for source in sources]
+        self._mixture = shards.mixture(split) if isinstance(shards, Blend) else None
+        self.batch_size, self.rows = batch_size, self._mixture.rows if self._mixture else self._rows[0]
         self.steps_per_epoch = max(1, self.rows // batch_size)
-        self._fingerprint: dict[str, Any] = {
-            "shards": shards.fingerprint,
-            "tokenizer": shards.facts.tokenizer_sha256,
-            "split": split,
-            "seed": seed,
-            "order": order.VERSION,
-            "window_groups": shards.facts.window_groups,
-            "span_corruption": span_corruption.asdict() if span_corruption else None,
-        }
-        self._share, self._folder = Share(batch_size, rank, world_size), shards.folder
+        self._fingerprint = _fingerprint(shards, split, seed, span_corruption)
+        self._share, self._named = Share(batch_size, rank, world_size), named(shards)
         self._make_arrays, self._prefetch = make_arrays, prefetch
         self._place = Place(0, 0)
-        self._direct: BatchReader[Array] | None = None
+        self._direct: Reader[Array] | None = None
         if self.rows < batch_size:
             _LOG.warning("%s: split %r has %d rows, fewer than batch_size %d: each batch repeats some",
-                         shards.folder, split, self.rows, batch_size)  # fmt: skip
+                         self._named, split, self.rows, batch_size)  # fmt: skip
 
     def __repr__(self) -> str:
         fingerprint, share = self._fingerprint, self._share
         return (
-            f"{type(self).__name__}({str(self._folder)!r}, {fingerprint['split']!r}, batch_size={self.batch_size}, "
+            f"{type(self).__name__}({self._named!r}, {fingerprint['split']!r}, batch_size={self.batch_size}, "
             f"seed={fingerprint['seed']}, rank={share.rank}, world_size={share.world_size}): {self.rows:,} rows, "
             f"{self.steps_per_epoch:,} steps per epoch"
         )
@@ -93,10 +94,15 @@ class BatchStream(Generic[Array]):
             self._direct = self._batch_reader(self._make_arrays(), read_ahead=False)
         return self._direct.batch(Place(epoch, step * self.batch_size))
 
-    def _batch_reader(self, arrays: ArrayMaker[Array], *, read_ahead: bool) -> BatchReader[Array]:
-        window_groups, seed = self.facts.window_groups, self._fingerprint["seed"]
-        windows = Windows(self._reader, seed, window_groups, read_ahead=read_ahead)
-        return BatchReader(windows, self.rows, self._share, self._noise, arrays)
+    def _batch_reader(self, arrays: ArrayMaker[Array], *, read_ahead: bool) -> Reader[Array]:
+        seed, parts = self._fingerprint["seed"], (self._readers, self._window_groups, self._rows, self._noises)
+        readers = [
+            BatchReader(Windows(reader, seed, groups, read_ahead=read_ahead), rows, self._share, noise, arrays)
+            for reader, groups, rows, noise in zip(*parts, strict=True)
+        ]
+        if self._mixture is None:
+            return readers[0]
+        return MixedBatchReader(readers, self._rows, self._mixture, self._share, arrays)
 
     def _after(self, place: Place) -> Place:
         return self._begin(Place(place.epoch, place.row + self.batch_size))
@@ -105,6 +111,14 @@ class BatchStream(Generic[Array]):
         """The place itself, or the beginning of the next epoch if no whole batch is left."""
         whole = place.row == 0 or place.row + self.batch_size <= self.rows
         return place if whole else Place(place.epoch + 1, 0)
+
+    def rows_read(self, steps: int) -> list[int]:
+        """How many rows of each source the first steps of a training read, over all ranks."""
+        if self._mixture is None:
+            return [steps * self.batch_size]
+        epochs, rest = divmod(steps, self.steps_per_epoch)
+        whole, some = (self._mixture.read(n * self.batch_size) for n in (self.steps_per_epoch, rest))
+        return [int(count) for count in epochs * whole + some]
 
     def state_dict(self) -> dict[str, Any]:
         """Where the next batch begins (`row` is a position in the epoch's order), and what determines rows and order.
@@ -135,6 +149,26 @@ class BatchStream(Generic[Array]):
                 f"this state was saved for different data ({'; '.join(changed)}): use the original settings, or "
                 "start fresh without it"
             )
+
+
+def _fingerprint(
+    shards: Shards | Blend, split: str, seed: int, span_corruption: SpanCorruptionSettings | None
+) -> dict[str, Any]:
+    """What determines rows and order, as plain data."""
+    sources = shards.sources if isinstance(shards, Blend) else (shards,)
+    known: dict[str, Any] = {
+        "shards": [source.fingerprint for source in sources],
+        "tokenizer": shards.facts.tokenizer_sha256,
+        "split": split,
+        "seed": seed,
+        "order": order.VERSION,
+        "window_groups": [source.facts.window_groups for source in sources],
+        "span_corruption": span_corruption.asdict() if span_corruption else None,
+    }
+    if isinstance(shards, Blend):
+        require_same_columns(sources, split)
+        return {**known, "mixture": {"version": mixture.VERSION, "rows": shards.counts(split)}}
+    return {name: value[0] if isinstance(value, list) else value for name, value in known.items()}
 
 
 def _check_sizes(batch_size: int, rank: int, world_size: int, prefetch: int) -> None:

@@ -15,6 +15,7 @@ from typing import Protocol, Self
 import msgspec
 import numpy as np
 import numpy.typing as npt
+from msgspec import UNSET, UnsetType
 
 from corpora.encoding.byte_encoder import CONTINUATION_IDS, ByteEncoder
 from corpora.encoding.flat import FlatIds, id_dtype
@@ -50,6 +51,7 @@ class SplitShard(msgspec.Struct, frozen=True, kw_only=True):
     file: str | None  # relative to the shards' folder; None if there are no rows
     tail: Tail
     target_counts: bytes  # count of each id in the rows: little-endian int64[vocab_size], zlib; empty without rows
+    text_bytes: int | UnsetType = UNSET  # of the documents' texts, UTF-8; unset in the notes of an older tamiz
 
     def counts(self, vocab_size: int) -> npt.NDArray[np.int64]:
         if not self.target_counts:
@@ -86,10 +88,10 @@ def build_item(
     with contextlib.ExitStack() as stack:
         builders = _builders(stack, encoder, settings, folder, part)
         for texts in batches:
-            ids = encoder.encode_flat(texts)
+            ids, sizes = encoder.encode_flat(texts), np.diff(texts.offsets)
             held_out = validation_mask(texts, settings.validation_fraction, settings.seed)
             for split, builder in builders.items():
-                builder.add(ids, held_out if split == "validation" else ~held_out)
+                builder.add(ids, held_out if split == "validation" else ~held_out, sizes)
         return ItemShards(part=part, splits={split: builder.finish() for split, builder in builders.items()})
 
 
@@ -134,7 +136,7 @@ class _SplitBuilder:
         self._base = digest(settings.seed, "rows", split, part)
         self._stream = Stream(id_dtype(encoder.vocab_size), separators(settings, encoder))
         self._packer = self._packing(settings, encoder)
-        self._row_ids = 0
+        self._row_ids = self._text_bytes = 0
         self._row_kinds = np.zeros(len(self._maker.widths), np.int64)
         self._pad_id = encoder.pad_id
         self._target_counts = np.zeros(encoder.vocab_size, np.int64)
@@ -157,7 +159,8 @@ class _SplitBuilder:
     def __exit__(self, *error: object) -> None:
         self._writer.__exit__(*error)  # type: ignore[arg-type]
 
-    def add(self, documents: FlatIds, chosen: npt.NDArray[np.bool_]) -> None:
+    def add(self, documents: FlatIds, chosen: npt.NDArray[np.bool_], sizes: npt.NDArray[np.int64]) -> None:
+        self._text_bytes += int(sizes[chosen].sum())
         self._stream.add(documents, chosen)
         self._write(self._packer.groups())
 
@@ -179,6 +182,7 @@ class _SplitBuilder:
             row_kinds=self._row_kinds.tolist(),
             file=self._file if self._writer.rows else None,
             tail=tail,
+            text_bytes=self._text_bytes,
             target_counts=zlib.compress(self._target_counts.astype("<i8").tobytes(), 1) if self._writer.rows else b"",
         )
 

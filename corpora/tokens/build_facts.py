@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from corpora.encoding import Encoder
 from corpora.encoding.byte_encoder import ByteEncoder
@@ -81,8 +81,15 @@ def _account(parts: list[SplitShard], *, mixed: bool) -> SplitAccount:
         rows=sum(part.rows for part in parts),
         row_ids=sum(part.row_ids for part in parts),
         remainder=parts[-1].tail.num_ids,
+        text_bytes=_text_bytes(parts),
         rows_by_denoiser=np.sum([part.row_kinds for part in parts], axis=0).tolist() if mixed else UNSET,
     )
+
+
+def _text_bytes(parts: list[SplitShard]) -> int | UnsetType:
+    """Not known if an older tamiz began the work."""
+    known = [part.text_bytes for part in parts if part.text_bytes is not UNSET]
+    return sum(known) if len(known) == len(parts) else UNSET
 
 
 def _part_account(part: SplitShard) -> PartAccount:

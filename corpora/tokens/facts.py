@@ -59,6 +59,8 @@ class SplitAccount(msgspec.Struct, frozen=True, kw_only=True):
     row_ids: int = 0
     remainder: int
     rows_by_denoiser: list[int] | UnsetType = UNSET
+    text_bytes: int | UnsetType = UNSET
+    """UTF-8 bytes of the documents' texts; missing from older manifests."""
 
 
 class PartAccount(msgspec.Struct, frozen=True, kw_only=True):

@@ -54,7 +54,7 @@ def model_card(trained: Trained, facts: CardFacts) -> str:
         f"# {facts.title or f'A {model.title} trained with tamiz'}\n",
         _introduction(trained, facts),
         "## Use\n\n" + _use(model, facts),
-        "## Data\n\n" + table(_data_rows(trained, facts)),
+        "## Data\n\n" + table(_data_rows(trained, facts)) + _mixture(trained.metrics),
         "## Model\n\n" + table(msgspec.to_builtins(model).items()),
         "## Training\n\n" + table(msgspec.to_builtins(trained.settings).items()),
         "## Loss\n\n" + _loss(trained.metrics),
@@ -106,6 +106,27 @@ def _data_rows(trained: Trained, facts: CardFacts) -> list[Row]:
         ("fingerprint of the shards", trained.inputs.fingerprint),
         ("sha256 of the tokenizer", shards.tokenizer_sha256),
     ]
+
+
+def _mixture(metrics: Metrics) -> str:
+    """What was read of each source, if several were mixed."""
+    if "mixture" not in metrics:
+        return ""
+    mixture = metrics["mixture"]
+    names = (
+        "source",
+        f"asked share of the {mixture['unit']}",
+        "share of the rows",
+        "realised",
+        "rows read",
+        "epochs",
+    )
+    rows = [
+        (one["name"], *(f"{one[key]:.4%}" for key in ("asked", "exact", "realised")), f"{one['rows']:,}",
+         f"{one['epochs']:,.2f}")
+        for one in mixture["sources"]
+    ]  # fmt: skip
+    return f"\nMixed by {mixture['method']}:\n\n" + table(rows, names)
 
 
 def _loss(metrics: Metrics) -> str:

@@ -9,16 +9,28 @@ import click
 import msgspec
 
 from corpora.errors import BadArgument
+from tamiz.commands._shards import mixed, named_shards, tokenizer_beside
 from tamiz.commands._summary import summarise
 from tamiz.options import out_option, rebuild_option
 
 if TYPE_CHECKING:
+    from corpora.rows.mixing import MixtureSettings
     from tamiz.trainer.families import ModelSettings
     from tamiz.trainer.settings import TrainSettings
 
 
 @click.command()
-@click.option("--shards", required=True, type=click.Path(path_type=Path), help="Folder from `tamiz shards build`.")
+@click.option(
+    "--shards",
+    required=True,
+    multiple=True,
+    metavar="DIR[=WEIGHT]",
+    help="Folder from `tamiz shards build`, or `shards` of a run with [mixture]. Several are mixed: by WEIGHT, "
+    "a share of the rows; else as the recipe's [mixture] says; else by their rows.",
+)
+@click.option(
+    "--max-epochs", type=float, help="The most that a mixture may read of a folder, in epochs. [default: 4]"
+)
 @click.option(
     "--tokenizer",
     type=click.Path(path_type=Path),
@@ -33,7 +45,8 @@ if TYPE_CHECKING:
 @out_option
 @rebuild_option
 def command(
-    shards: Path,
+    shards: tuple[str, ...],
+    max_epochs: float | None,
     tokenizer: Path | None,
     model: str,
     overrides: tuple[str, ...],
@@ -46,25 +59,28 @@ def command(
     from tamiz.stages.common import Context
     from tamiz.stages.train import train_stage
 
-    shape, training = _settings(model, overrides, steps, shards)
+    given = named_shards(shards)
+    first = next(iter(given))
+    shape, training, mixture = _settings(model, overrides, steps, first)
     if init is not None:
         training = msgspec.structs.replace(training, init=init)
-    home = tokenizer or shards.parent / "tokenizer"
+    home = tokenizer or tokenizer_beside(first)
     if not home.is_dir() and str(home) != "byt5":
         raise BadArgument(f"no tokenizer folder at {home}: name it with --tokenizer")
-    summarise([train_stage(shards, home, Path(out), shape, training, Context(rebuild=rebuild))], "Training")
+    rows = mixed(given, mixture, max_epochs, training.steps * training.batch_size)
+    summarise([train_stage(rows, home, Path(out), shape, training, Context(rebuild=rebuild))], "Training")
 
 
 def _settings(
     model: str, overrides: tuple[str, ...], steps: int | None, shards: Path
-) -> tuple[ModelSettings, TrainSettings]:
-    """The model and training of a recipe, or of a TOML file with [model] and [train]."""
+) -> tuple[ModelSettings, TrainSettings, MixtureSettings | None]:
+    """The model, the training and the mixture of a recipe, or of a TOML file with [model] and [train]."""
     from tamiz.recipes.load import load, parse, section_settings
 
     if not model.endswith(".toml") or {"base", "name", "documents"} & parse(Path(model)).keys():
         more = (*overrides, f"train.steps={steps}") if steps is not None else overrides
         recipe = load(model, overrides=more)
-        return recipe.model, recipe.train
+        return recipe.model, recipe.train, recipe.mixture
     tree = parse(Path(model))
     if overrides:
         raise BadArgument(
@@ -78,7 +94,7 @@ def _settings(
     training = training if steps is None else {**training, "steps": steps}
     if "steps" not in training:
         raise BadArgument(f"{model} has no train.steps: add it, or pass --steps")
-    return section_settings("model", _with_vocabulary(shape, shards)), section_settings("train", training)
+    return section_settings("model", _with_vocabulary(shape, shards)), section_settings("train", training), None
 
 
 def _with_vocabulary(shape: dict[str, Any], shards: Path) -> dict[str, Any]:

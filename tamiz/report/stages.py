@@ -20,9 +20,16 @@ _ELSEWHERE = ("files", "flat_warning", "lost_warnings", *_SAMPLER)
 
 
 def homes(run: Path) -> dict[str, Path]:
-    """Title -> folder, for the stages of a run that have a manifest."""
-    folders = {stage.title: run / stage.folder for stage in ordered()}
-    return {title: folder for title, folder in folders.items() if (folder / manifest.NAME).exists()}
+    """Title -> folder, for the stages of a run that have a manifest; for shards by source, each source's."""
+    found = {}
+    for stage in ordered():
+        folder = run / stage.folder
+        inner = sorted(path.parent for path in folder.glob(f"*/{manifest.NAME}"))
+        if (folder / manifest.NAME).exists():
+            found[stage.title] = folder
+        else:
+            found |= {f"{stage.title}: {home.name}": home for home in inner}
+    return found
 
 
 def section(title: str, content: manifest.Manifest) -> str:

@@ -8,13 +8,16 @@ from msgspec import UNSET
 
 from corpora.documents.sources import Inputs
 from corpora.manifest import NAME, Counts, Manifest, require
+from corpora.rows.mixing import DEFAULT as DEFAULT_MIXTURE
+from corpora.rows.mixing import MIXTURES
 from corpora.tokens.facts import facts_of
 from corpora.tokens.objectives import DEFAULT, OBJECTIVES
 from corpora.tokens.settings import ShardSettings
 from corpora.verify import bad_rows
-from tamiz.console import count, progress
+from tamiz.console import count, progress, say
 from tamiz.recipes.schema import Recipe, Section
 from tamiz.stages.common import Context, Plan, Stage, StageReport, check_local, damaged_inputs
+from tamiz.stages.mixtures import check_names, documents_by_name, joined, refuse_one_folder
 
 
 def shards_stage(
@@ -47,8 +50,15 @@ def shards_stage(
 def _run(plan: Plan, context: Context) -> StageReport:
     from tamiz.stages.tokenizer import tokenizer_of
 
-    documents, settings = plan.documents("shards"), plan.recipe.shards
-    return shards_stage(documents, tokenizer_of(plan), plan.folder("shards"), settings, context)
+    settings, home = plan.recipe.shards, plan.folder("shards")
+    if plan.recipe.mixture is None:
+        return shards_stage(plan.documents("shards"), tokenizer_of(plan), home, settings, context)
+    refuse_one_folder(home)
+    reports = {}
+    for name, documents in documents_by_name(plan).items():
+        say(f"  {name}")
+        reports[name] = shards_stage(documents, tokenizer_of(plan), home / name, settings, context)
+    return joined(home, reports)
 
 
 def _check(home: Path, content: Manifest) -> list[str]:
@@ -61,7 +71,8 @@ def _check(home: Path, content: Manifest) -> list[str]:
 
 
 def _settle(recipe: Recipe) -> None:
-    """A tokenizer that the recipe trains needs a sentinel for each noise span of a row."""
+    """A tokenizer that the recipe trains needs a sentinel for each noise span of a row; a mixture needs names."""
+    check_names(recipe)
     shards, tokenizer = recipe.shards, recipe.tokenizer
     if not tokenizer.file and shards.num_spans > tokenizer.extra_ids:
         raise ValueError(
@@ -80,7 +91,7 @@ STAGE = Stage(
     folder="shards",
     title="Shards",
     help="packed training rows",
-    sections=(Section("shards", OBJECTIVES, DEFAULT),),
+    sections=(Section("shards", OBJECTIVES, DEFAULT), Section("mixture", MIXTURES, DEFAULT_MIXTURE)),
     needs=(("tokenizer", "add a section [tokenizer], or tokenizer.file"),),
     run=_run,
     reads=True,

@@ -7,7 +7,7 @@ import sys
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -16,11 +16,13 @@ from corpora.errors import BadArgument, StaleOutput
 from corpora.locks import locked
 from corpora.machine import available_cores
 from corpora.manifest import InputIdentity, MadeFrom, Manifest, State
+from corpora.rows import mixture
 from tamiz.cards.model import CardFacts, model_card
 from tamiz.console import count, progress, say
 from tamiz.recipes.schema import Recipe, Section
 from tamiz.stages.common import Context, Plan, Stage, StageReport
 from tamiz.stages.described import languages_of, sources_of
+from tamiz.stages.mixtures import folders
 from tamiz.trainer import checkpoint, require_torch
 from tamiz.trainer.families import DEFAULT as DEFAULT_FAMILY
 from tamiz.trainer.families import FAMILIES
@@ -28,11 +30,14 @@ from tamiz.trainer.families.base import ModelSettings
 from tamiz.trainer.schedule import is_endless
 from tamiz.trainer.settings import TrainSettings
 
+if TYPE_CHECKING:
+    from corpora.rows.blend import Blend
+
 ALGORITHM = 2  # covers the order of rows (order.VERSION)
 
 
 def train_stage(
-    shards: Path,
+    shards: Path | Blend,
     tokenizer: Path,
     out: Path,
     model: ModelSettings,
@@ -40,7 +45,8 @@ def train_stage(
     context: Context,
     card: CardFacts | None = None,
 ) -> StageReport:
-    """Makes sure that `out` holds the trained model, its tokenizer and its card."""
+    """Makes sure that `out` holds the trained model, its tokenizer and its card. shards: a folder, or several that
+    are mixed."""
     from tamiz.trainer.inputs import check_inputs
 
     made_from = _made_from(shards, tokenizer, model, settings)
@@ -51,6 +57,8 @@ def train_stage(
             _check_machine(out, model, settings)
         state = _begin(out, made_from, context)
         if state != "finished":
+            for line in _mixture_lines(shards, settings):
+                say(f"  {line}")
             from tamiz.trainer.train import train
 
             write = partial(model_card, facts=card or CardFacts())
@@ -134,11 +142,14 @@ def _outputs(out: Path) -> list[Path]:
     return sorted(p for p in found if p.name != manifest.NAME and not manifest.is_aside(p))
 
 
-def _made_from(shards: Path, tokenizer: Path, model: ModelSettings, settings: TrainSettings) -> MadeFrom:
-    """Covers the contents of the shards' files, and the tokenizer's sha256, which the shards' manifest contains."""
-    content = manifest.read_finished(shards, "shards")
-    rows = [r for r in content.files if not r.path.startswith("rejected/")]
-    inputs = [InputIdentity(name=r.path, size=r.bytes, sha256=r.sha256) for r in rows]
+def _made_from(shards: Path | Blend, tokenizer: Path, model: ModelSettings, settings: TrainSettings) -> MadeFrom:
+    """Covers the contents of the shards' files, how they are mixed, and the tokenizer's sha256, which the shards'
+    manifest contains."""
+    if isinstance(shards, Path):
+        inputs = _rows_of(shards)
+    else:
+        named = zip(shards.names, shards.sources, strict=True)
+        inputs = [identity for name, source in named for identity in _rows_of(source.folder, f"{name}/")]
     others = {manifest.NAME, *_derived(tokenizer)}
     parts = [p for p in sorted(tokenizer.glob("*")) if p.is_file() and p.name not in others]
     inputs += [manifest.local_identity(p, f"tokenizer/{p.name}") for p in parts if not manifest.is_aside(p)]
@@ -147,7 +158,17 @@ def _made_from(shards: Path, tokenizer: Path, model: ModelSettings, settings: Tr
 
         inputs += identities(settings.init)
     plain = {"model": model.identity(), "train": settings.identity()}
+    if not isinstance(shards, Path):
+        # the rows of each in an epoch: they decide the order; their names come in the order that breaks ties
+        rows = zip(shards.names, shards.counts("train"), strict=True)
+        plain["mixture"] = {"version": mixture.VERSION, "rows": [f"{name}: {count}" for name, count in rows]}
     return MadeFrom(stage="train", algorithm=ALGORITHM, settings=plain, inputs=inputs)
+
+
+def _rows_of(shards: Path, prefix: str = "") -> list[InputIdentity]:
+    content = manifest.read_finished(shards, "shards")
+    rows = [r for r in content.files if not r.path.startswith("rejected/")]
+    return [InputIdentity(name=f"{prefix}{r.path}", size=r.bytes, sha256=r.sha256) for r in rows]
 
 
 def _derived(folder: Path) -> set[str]:
@@ -175,9 +196,34 @@ def _run(plan: Plan, context: Context) -> StageReport:
 
     recipe = plan.recipe
     return train_stage(
-        plan.folder("shards"), Path(tokenizer_of(plan)), plan.folder("train"), recipe.model, recipe.train, context,
+        _shards(plan), Path(tokenizer_of(plan)), plan.folder("train"), recipe.model, recipe.train, context,
         card=_card(plan),
     )  # fmt: skip
+
+
+def _shards(plan: Plan) -> Path | Blend:
+    recipe = plan.recipe
+    if recipe.mixture is None:
+        return plan.folder("shards")
+    from corpora.rows.resolve import resolve
+    from corpora.rows.shards import read_shards
+
+    sources = {name: read_shards(folder) for name, folder in folders(plan).items()}
+    return resolve(recipe.mixture, sources, recipe.train.steps * recipe.train.batch_size)
+
+
+def _mixture_lines(shards: Path | Blend, settings: TrainSettings) -> list[str]:
+    """What a training reads of each source, said before it."""
+    if isinstance(shards, Path):
+        return []
+    from corpora.rows.resolve import needed
+
+    rows = settings.steps * settings.batch_size
+    return [
+        f"{source.name}: asked {source.asked:.2%} of the {shards.unit}; {source.exact:.4%} of the rows, "
+        f"{source.rows:,.0f} of them, {source.epochs:,.2f} epochs"
+        for source in needed(shards, rows)
+    ]
 
 
 def _before(plan: Plan) -> None:

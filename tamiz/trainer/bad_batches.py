@@ -9,6 +9,7 @@ from typing import Any
 
 from corpora import files
 from corpora.errors import TamizError
+from corpora.rows.blend import Blend
 from corpora.rows.origin import stored_places
 from corpora.rows.shards import Shards
 from tamiz.trainer.checkpoint import FOLDER
@@ -23,7 +24,7 @@ class BadBatches:
     shards, seed: name the rows by file and number; None: by their positions in the epoch's order.
     """
 
-    def __init__(self, out: Path, shards: Shards | None, seed: int, most: int) -> None:
+    def __init__(self, out: Path, shards: Shards | Blend | None, seed: int, most: int) -> None:
         self._folder, self._shards, self._seed, self._most = out / FOLDER, shards, seed, most
         self._in_a_row = 0
         self.steps: list[int] = []
@@ -68,7 +69,11 @@ class BadBatches:
         positions = range(place["row"], place["row"] + count)
         if self._shards is None:
             return list(positions)
-        total = sum(rows for _, rows in self._shards.files["train"])
+        total = (
+            self._shards.facts.rows["train"]
+            if isinstance(self._shards, Shards)
+            else self._shards.mixture("train").rows
+        )
         wrapped = [position % total for position in positions]  # a batch larger than the epoch repeats rows
         return [list(at) for at in stored_places(self._shards, "train", self._seed, place["epoch"], wrapped)]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Generator
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -13,9 +12,10 @@ import torch
 from torch.utils.data import IterableDataset, get_worker_info
 
 from corpora.errors import BadArgument
-from corpora.rows.batches import joined_shape
+from corpora.rows.batches import filled, joined_shape
+from corpora.rows.blend import Blend, Given, opened
+from corpora.rows.order import Ints
 from corpora.rows.recycling import Recycler
-from corpora.rows.shards import Shards, opened
 from corpora.rows.stream import BatchStream
 from corpora.tokens.denoisers import SpanCorruptionSettings
 
@@ -37,7 +37,7 @@ class ShardDataset(IterableDataset[Batch]):
 
     def __init__(
         self,
-        path: str | Path | Shards,
+        path: Given | Blend,
         split: str = "train",
         *,
         batch_size: int,
@@ -78,6 +78,10 @@ class ShardDataset(IterableDataset[Batch]):
         """This rank's rows of one step of one epoch. Leaves the state as it is."""
         return self._stream.batch(epoch, step)
 
+    def rows_read(self, steps: int) -> list[int]:
+        """Like `BatchStream.rows_read`."""
+        return self._stream.rows_read(steps)
+
     def state_dict(self) -> dict[str, Any]:
         """Like `BatchStream.state_dict`."""
         return self._stream.state_dict()
@@ -110,14 +114,14 @@ class Tensors:
         if self._device is not None:
             torch.cuda.set_device(self._device)
 
-    def joined(self, parts: list[np.ndarray]) -> torch.Tensor:
+    def joined(self, parts: list[np.ndarray], places: Ints | None = None) -> torch.Tensor:
         """int64[rows of all parts, ...]."""
         shape = joined_shape(parts)
         if self._device is None:
             whole = torch.from_numpy(self._memory.empty(shape))
         else:  # torch recycles pinned memory itself
             whole = torch.empty(shape, dtype=torch.int64, pin_memory=True)
-        np.concatenate(parts, out=whole.numpy())
+        filled(whole.numpy(), parts, places)
         return whole
 
 

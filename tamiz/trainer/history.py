@@ -35,8 +35,9 @@ class History:
             if (size := step_size()) is not None:
                 self.points[-1]["step_size"] = size
 
-    def validation(self, step: int, loss: float) -> None:
-        self.points.append({"step": step, "validation_loss": loss})
+    def validation(self, step: int, losses: Point) -> None:
+        """losses: `validation_loss`, and what else is known of it."""
+        self.points.append({"step": step, **losses})
 
     def validates(self, step: int) -> bool:
         """Whether a run validates after this step: before the first, every validate_every, after the last."""

@@ -8,8 +8,8 @@ import msgspec
 
 from corpora.encoding import load_encoder
 from corpora.errors import BadArgument, DamagedFile
+from corpora.rows.blend import Blend, opened
 from corpora.rows.fresh_noise import corrupted_facts
-from corpora.rows.shards import read_shards
 from corpora.tokens.denoisers import SpanCorruptionSettings
 from corpora.tokens.facts import ShardFacts
 from tamiz.trainer.families.base import ModelSettings
@@ -26,7 +26,7 @@ TOKENIZER_FILES = (
 class Inputs(msgspec.Struct, frozen=True, kw_only=True):
     """Shards and tokenizer that belong together."""
 
-    shards: Path
+    shards: Path | Blend
     tokenizer: Path
     bos_id: int | None
     """The tokenizer's BOS id."""
@@ -37,17 +37,20 @@ class Inputs(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def check_inputs(
-    shards: Path,
+    shards: Path | Blend,
     tokenizer: Path,
     model: ModelSettings,
     span_corruption: SpanCorruptionSettings | None = None,
     init: str | None = None,
 ) -> Inputs:
-    """Raises BadArgument if shards, tokenizer, model and the weights to start from don't belong together, DamagedFile
-    if one of them is incomplete."""
-    read = read_shards(shards)
+    """shards: a folder, or several that are mixed.
+
+    Raises BadArgument if shards, tokenizer, model and the weights to start from don't belong together, DamagedFile if
+    one of them is incomplete.
+    """
+    read = opened(shards)
     facts = corrupted_facts(read.facts, span_corruption) if span_corruption else read.facts
-    model.takes(facts, shards)
+    model.takes(facts, read.folder)
     if not can_be_saved(tokenizer):
         raise DamagedFile(
             f"{tokenizer / 'tokenizer.json'} is missing: train the tokenizer again, or name another folder"
@@ -55,7 +58,7 @@ def check_inputs(
     encoder = load_encoder(str(tokenizer))
     if encoder.sha256 != facts.tokenizer_sha256:
         raise BadArgument(
-            f"{tokenizer} (sha256 {encoder.sha256[:12]}) is not the tokenizer of {shards} "
+            f"{tokenizer} (sha256 {encoder.sha256[:12]}) is not the tokenizer of {read.folder} "
             f"({facts.tokenizer_sha256[:12]}): name the tokenizer that made the shards"
         )
     if init is not None:

@@ -18,7 +18,7 @@ import torch
 
 from corpora import files
 from corpora.errors import TamizError
-from corpora.rows.shards import read_shards
+from corpora.rows.blend import Blend, opened
 from tamiz.trainer import checkpoint, warm_start
 from tamiz.trainer.bad_batches import BadBatches, TooManyBad, began_at
 from tamiz.trainer.before import plan_lines, threads_line
@@ -37,6 +37,7 @@ from tamiz.trainer.families.base import TARGETS, ModelSettings, num_parameters
 from tamiz.trainer.first_batch import check_first_loss, eos_line
 from tamiz.trainer.history import History
 from tamiz.trainer.inputs import Inputs, check_inputs
+from tamiz.trainer.mixing import held_out, mixture_metrics, validation_point
 from tamiz.trainer.progress import Progress
 from tamiz.trainer.schedule import learning_rate
 from tamiz.trainer.settings import TrainSettings
@@ -50,7 +51,7 @@ Report = Callable[[str], None]
 
 
 def train(
-    shards: Path,
+    shards: Path | Blend,
     tokenizer: Path,
     out: Path,
     model: ModelSettings,
@@ -111,19 +112,13 @@ class _Run:
             inputs.shards, batch_size=settings.batch_size, seed=settings.seed, span_corruption=noise,
             with_documents=documents,
         )  # fmt: skip
-        self._validation: ShardDataset | None = None
-        held_out = facts.rows.get("validation")
-        if held_out:
-            rows = min(settings.batch_size, held_out)
-            self._validation = ShardDataset(
-                inputs.shards, "validation", batch_size=rows, span_corruption=noise, with_documents=documents
-            )
+        self._held_out = held_out(inputs.shards, settings, with_documents=documents)
         self._made_from = _made_from(inputs, family, settings)
         self._step, self._seconds, self._history = 0, 0.0, History(settings)
         self._saved, self._saved_at = 0, time.monotonic()
         self._progress = Progress(report, settings.steps)
         self._energy = EnergyMeter(settings.country, gpu_uuids(device))
-        self._bad = BadBatches(out, read_shards(inputs.shards), settings.seed, settings.max_skipped_steps)
+        self._bad = BadBatches(out, opened(inputs.shards), settings.seed, settings.max_skipped_steps)
         precision = "bfloat16 autocast" if bfloat16 else "float32"
         parameters = self._parameters
         report(
@@ -245,13 +240,16 @@ class _Run:
 
     def _validate_if_due(self, signals: StopSignals) -> None:
         """Records the validation loss of this step, if it has one, unless a signal comes first."""
-        step, data = self._step, self._validation
-        if data is None or not self._history.validates(step) or self._history.is_validated(step):
+        step, held = self._step, self._held_out
+        if not held or not self._history.validates(step) or self._history.is_validated(step):
             return
-        loss = self.steps.validate(self._validation_batches(data, signals))
+        losses = [self.steps.validate(self._validation_batches(one.data, signals)) for one in held]
         if signals.received is None:
-            self._history.validation(step, loss)
-            self._report(f"step {step:,}: validation loss {loss:.4f}")
+            point = validation_point(held, losses)
+            self._history.validation(step, point)
+            each = [f"{one.name} {loss:.4f}" for one, loss in zip(held, losses, strict=True) if one.name]
+            more = f" ({', '.join(each)})" if each else ""
+            self._report(f"step {step:,}: validation loss {point['validation_loss']:.4f}{more}")
 
     def _validation_batches(self, data: ShardDataset, signals: StopSignals) -> Iterator[Batch]:
         """Yields the same rows in every call, each of them once; ends early at a signal."""
@@ -287,6 +285,7 @@ class _Run:
             **self._energy.stop().facts(self._step * self._tokens_per_step()),
             "country": self._settings.country,
             "history": self._history.points,
+            **mixture_metrics(self._inputs.shards, self._data, self._step, self._history.points),
         }
 
 

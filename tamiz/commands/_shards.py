@@ -1,0 +1,99 @@
+"""The folders that `tamiz train --shards DIR[=WEIGHT]...` names."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from corpora import manifest
+from corpora.errors import BadArgument
+
+if TYPE_CHECKING:
+    from corpora.rows.blend import Blend
+    from corpora.rows.mixing import MixtureSettings
+
+Weights = Mapping[Path, float | None]
+
+
+def named_shards(given: Sequence[str]) -> dict[Path, float | None]:
+    """The folders and their weights; a folder without a manifest whose folders have one stands for these.
+
+    Raises BadArgument for a weight that isn't above 0, a folder named twice, and weights for only some folders.
+    """
+    found: dict[Path, float | None] = {}
+    for text in given:
+        path, weight = _parsed(text)
+        inside = _below(path) if weight is None else []
+        for folder in inside or [path]:
+            if folder in found:
+                raise BadArgument(f"--shards names {folder} twice: name each folder once")
+            found[folder] = weight
+    without = [str(folder) for folder, weight in found.items() if weight is None]
+    if without and len(without) < len(found):
+        raise BadArgument(f"--shards {without[0]} has no weight, but others have: give all a weight, or none")
+    return found
+
+
+def _parsed(text: str) -> tuple[Path, float | None]:
+    folder, equals, number = text.rpartition("=")
+    if not equals or Path(text).is_dir():
+        return Path(text), None
+    try:
+        weight = float(number)
+    except ValueError:
+        raise BadArgument(
+            f"--shards {text}: {number!r} is no number; give DIR or DIR=WEIGHT, such as es=0.7"
+        ) from None
+    if not 0 < weight < math.inf:
+        raise BadArgument(f"--shards {text}: the weight is {number}; it must be above 0 and finite")
+    return Path(folder), weight
+
+
+def _below(folder: Path) -> list[Path]:
+    """The folders of shards in the folder of a run's shards by source."""
+    if (folder / manifest.NAME).exists() or not folder.is_dir():
+        return []
+    return sorted(path.parent for path in folder.glob(f"*/{manifest.NAME}"))
+
+
+def tokenizer_beside(shards: Path) -> Path:
+    """The folder `tokenizer` next to the shards, or next to the folder of all sources' shards."""
+    beside = shards.parent / "tokenizer"
+    above = shards.parent.parent / "tokenizer"
+    return above if above.is_dir() and not beside.is_dir() else beside
+
+
+def mixed(given: Weights, mixture: MixtureSettings | None, max_epochs: float | None, rows: int) -> Path | Blend:
+    """What to train on, for a training of `rows` rows: one folder, or several with their weights.
+
+    Raises BadArgument for folders that can't be mixed, and for more epochs of one than are allowed.
+    """
+    import msgspec
+
+    from corpora.rows.blend import Blend, names_of, opened
+    from corpora.rows.mixing.base import MAX_EPOCHS
+    from corpora.rows.resolve import check_epochs, resolve
+    from corpora.rows.shards import read_shards
+
+    if max_epochs is not None and not 0 < max_epochs < math.inf:
+        raise BadArgument(f"--max-epochs is {max_epochs}; it must be above 0 and finite")
+    if len(given) == 1:
+        if max_epochs is not None:
+            raise BadArgument("--max-epochs is for mixtures, but --shards names one folder: leave it out")
+        return next(iter(given))
+    weights = {folder: weight for folder, weight in given.items() if weight is not None}
+    if not weights and mixture is not None:
+        if max_epochs is not None:
+            mixture = msgspec.structs.replace(mixture, max_epochs=max_epochs)
+        sources = dict(zip(names_of(list(given)), map(read_shards, given), strict=True))
+        try:
+            mixture.check_names(sources)
+        except ValueError as error:
+            raise BadArgument(f"{error}; --shards must name the recipe's folders, or give weights") from None
+        return resolve(mixture, sources, rows)
+    blend = opened(weights or {folder: read_shards(folder).facts.rows.get("train", 0) for folder in given})
+    assert isinstance(blend, Blend), given
+    check_epochs(blend, rows, MAX_EPOCHS if max_epochs is None else max_epochs)
+    return blend
