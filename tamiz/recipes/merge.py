@@ -27,8 +27,10 @@ def merged(under: Tree, own: Tree, sections: Mapping[str, Section]) -> Tree:
     below, above = _one_source(under.get("documents")), _one_source(own.get("documents"))
     if below is not None and above is not None and not isinstance(own["documents"], list):
         tree["documents"] = {**_undisplaced(below, above, DOCUMENTS_DISPLACE), **above}
-    kept = {path: text for path, text in under.get("sources", {}).items() if _is_unchanged(path, own, tree)}
-    return {**tree, "sources": {**kept, **own.get("sources", {})}}
+    for name in ("sources", "published"):
+        kept = {path: text for path, text in under.get(name, {}).items() if _is_unchanged(path, own, tree)}
+        tree[name] = {**kept, **own.get(name, {})}
+    return tree
 
 
 def _without(under: Tree, own: Tree) -> Tree:
@@ -70,6 +72,6 @@ def _is_unchanged(path: str, own: Tree, tree: Tree) -> bool:
     """Whether the number at the path is the base's: then its source holds."""
     name, _, key = path.partition(".")
     section, written = tree.get(name), own.get(name)
-    if not isinstance(section, dict):
+    if not key or not isinstance(section, dict):
         return name in tree and name not in own
     return key.partition(".")[0] in section and not (isinstance(written, dict) and key.partition(".")[0] in written)
