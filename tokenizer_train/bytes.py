@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from corpora.encoding.byte_encoder import BYTE_IDS, GOOGLE_VOCAB_SIZE
 from corpora.encoding.gpt2.files import byte_characters
 from tokenizer_train.export import (
     EOS,
@@ -29,23 +28,9 @@ def export_bytes(extra_ids: int, out: Path) -> list[str]:
     Sentinels are numbered as in ByT5Tokenizer: `<extra_id_0>` is 259, the next is 260, and so on. (Google's weights
     use 258 and downwards instead: the encoder named `byt5` has that convention.)
     """
-    return _export(extra_ids, out, {})
-
-
-def export_google_bytes(out: Path) -> list[str]:
-    """The folder of google/byt5-*, whose AutoTokenizer has 384 ids; returns the files' names.
-
-    A key of tokenizer_config.json says that the sentinels are google's, 258 and downwards: `load_encoder` then gives
-    the encoder named `byt5`. AutoTokenizer doesn't know the key: there, `<extra_id_0>` is 259.
-    """
-    return _export(GOOGLE_VOCAB_SIZE - BYTE_IDS, out, {"google_sentinels": True})
-
-
-def _export(extra_ids: int, out: Path, more: dict[str, Any]) -> list[str]:
-    config = {**tokenizer_config("ByT5Tokenizer", extra_ids, BYT5_MAX_LENGTH), **more}
     written = {
         "tokenizer.json": byte_tokenizer(extra_ids).to_str().encode(),
-        "tokenizer_config.json": as_json(config),
+        "tokenizer_config.json": as_json(tokenizer_config("ByT5Tokenizer", extra_ids, BYT5_MAX_LENGTH)),
         "special_tokens_map.json": special_tokens_map(extra_ids),
     }
     return write_files(out, written)

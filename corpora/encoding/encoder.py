@@ -151,7 +151,7 @@ def _bytes(path: Path, config: TokenizerConfig) -> Encoder:
     from corpora.encoding.byte_encoder import ByteEncoder
     from corpora.encoding.engine_of_folder import refuse_lacking
 
-    encoder = ByteEncoder(google=True) if config.google_sentinels else ByteEncoder(config.num_sentinels)
+    encoder = ByteEncoder(config.num_sentinels)
     refuse_lacking(path / "ByT5Tokenizer", config, (encoder.id_to_piece(k) for k in range(3)))
     return encoder
 

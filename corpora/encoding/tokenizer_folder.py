@@ -44,8 +44,7 @@ T = TypeVar("T")
 
 
 class TokenizerConfig(msgspec.Struct):
-    """tokenizer_config.json, as transformers writes it; tamiz adds `extra_ids`, `spiece_model_sha256` and
-    `google_sentinels`."""
+    """tokenizer_config.json, as transformers writes it; tamiz adds `extra_ids` and `spiece_model_sha256`."""
 
     tokenizer_class: str | None = None
     extra_ids: Annotated[int, msgspec.Meta(ge=0, le=_MOST_SENTINELS)] | None = None
@@ -61,8 +60,6 @@ class TokenizerConfig(msgspec.Struct):
     cls_token: Token | None = None
     mask_token: Token | None = None
     spiece_model_sha256: str | None = None
-    google_sentinels: bool = False
-    """Of bytes: whether sentinels are those of google's weights, 258 and downwards."""
 
     @property
     def kind(self) -> str:

@@ -30,7 +30,7 @@ class TokenizerSource(TokenizerSettings, frozen=True, kw_only=True):
 
     file: str | None = None
     """A tokenizer folder, a .model or tokenizer.json file, a folder of GPT-2's two files, byt5, or a tokenizer of the
-    Hugging Face Hub (OWNER/NAME), which is downloaded."""
+    Hugging Face Hub (OWNER/NAME or OWNER/NAME@REVISION), which is downloaded."""
 
     def __post_init__(self) -> None:
         if self.file is None:
@@ -134,8 +134,8 @@ def _from_documents(
 
 def tokenizer_of(plan: Plan) -> str:
     """The tokenizer of the recipe: a name or path that load_encoder takes."""
-    file = plan.recipe.tokenizer.file
-    return brought.located(file) if file and not brought.becomes_folder(file) else str(plan.folder("tokenizer"))
+    file, folder = plan.recipe.tokenizer.file, plan.folder("tokenizer")
+    return brought.located(file, folder) if file else str(folder)
 
 
 def _run(plan: Plan, context: Context) -> StageReport:

@@ -19,7 +19,7 @@ from corpora.manifest import InputIdentity, MadeFrom, Manifest, State
 from tamiz.cards.model import CardFacts, model_card
 from tamiz.console import count, progress, say
 from tamiz.recipes.schema import Recipe, Section
-from tamiz.stages.brought import becomes_folder, located
+from tamiz.stages.brought import is_of_hub, located
 from tamiz.stages.common import Context, Plan, Stage, StageReport
 from tamiz.stages.described import languages_of, sources_of
 from tamiz.trainer import checkpoint, require_torch
@@ -174,7 +174,11 @@ def _before(plan: Plan) -> None:
 
         choose_device(plan.recipe.train)
     file = plan.recipe.tokenizer.file
-    if file and not becomes_folder(file) and not (Path(located(file)) / "tokenizer.json").is_file():
+    if (
+        file
+        and not is_of_hub(file)
+        and not (Path(located(file, plan.folder("tokenizer"))) / "tokenizer.json").is_file()
+    ):
         raise BadArgument(f"train needs a folder with tokenizer.json, but tokenizer.file is {file!r}")
 
 

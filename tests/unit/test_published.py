@@ -88,7 +88,7 @@ def test_flops_are_those_of_the_named_formulas(name, six_n, with_attention):
 
 
 def test_flops_of_an_encoder_decoder_follow_what_each_stack_reads():
-    """By hand, for the Spanish tiny T5: stacks of 2,624,448 and 2,952,448, 512 inputs, 114 targets, inner width 256."""
+    """By hand, for the tiny T5: stacks of 2,624,448 and 2,952,448, 512 inputs, 114 targets, inner width 256."""
     pytest.importorskip("transformers")
     found = figures(load(T5))
     assert found is not None
