@@ -202,14 +202,14 @@ def _resolve(tree: dict[str, Any], stem: str) -> Recipe:
     keys = (*Header.__struct_fields__, "documents")
     found = [_no_section(key, (*keys, *sections)) for key in tree if key not in {*keys, *sections}]
     head = {key: value for key, value in tree.items() if key in keys[:-1]}
-    found += of_table("", Header, head)
+    found += of_table("", Header, {key: value for key, value in head.items() if key != "published"})
+    found += _claims(head.get("published", {}), sections)
     documents, wrong = _documents(tree.get("documents", []))
     found += wrong
     for name, section in sections.items():
         if name in tree:
             found += _of_section(section, _taken(section, tree, sections))
     found += _missing(tree, stages)
-    found += [] if found else _unknown_claims(head.get("published", {}), sections)
     _raise(found)
     settings: dict[str, Any] = {}
     for name, section in sections.items():
@@ -234,11 +234,20 @@ def _resolve(tree: dict[str, Any], stem: str) -> Recipe:
     return recipe
 
 
-def _unknown_claims(published: Mapping[str, Any], sections: Mapping[str, Section]) -> list[str]:
-    """Paths of [published] that name no section and no figure."""
-    known = (*FIGURES, *sections)
-    wrong = [path for path in published if path.partition(".")[0] not in known]
-    return [f"published.{path}: no such section or figure; the figures are {', '.join(FIGURES)}" for path in wrong]
+def _claims(published: Any, sections: Mapping[str, Section]) -> list[str]:
+    """What is wrong with [published]."""
+    if not isinstance(published, dict):
+        return [f"published is {shown(published)}, but it must be a section: [published]"]
+    found = []
+    for path, claim in published.items():
+        if path.partition(".")[0] not in (*FIGURES, *sections):
+            found.append(f"published.{path}: no such section or figure; the figures are {', '.join(FIGURES)}")
+        elif not isinstance(claim, dict):
+            found.append(f"published.{path} is {shown(claim)}; it must be a table with value and source")
+        else:
+            found += of_table(f"published.{path}", Published, claim)
+            found += [] if claim.get("source") else [f"published.{path}.source is empty: say where that is stated"]
+    return list(dict.fromkeys(found))
 
 
 def _raise(problems: list[str]) -> None:

@@ -20,10 +20,6 @@ class Published(Config, frozen=True, kw_only=True):
     differs: str = ""
     """Why the recipe differs although the statement is right, such as a flaw that it avoids."""
 
-    def __post_init__(self) -> None:
-        if not self.source:
-            raise ValueError("source is empty: say where the value is stated")
-
     def __str__(self) -> str:
         """In a line: `published 17,940,000 (card), WRONG: ...`."""
         shown = f"{self.value:,}" if isinstance(self.value, int | float) else self.value
