@@ -59,10 +59,14 @@ def _claim(key: str, claim: Published | None) -> Iterator[str]:
 def _default(settings: Any, key: str) -> str | None:
     """What to say of a number that the recipe leaves as it is, or sets without a source."""
     value = getattr(settings, key, None)
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if not _is_number(value):
         return None
     defaults = {field.encode_name: field.default for field in structs.fields(type(settings))}
     return "tamiz's default" if defaults.get(key) == value else "no source is given"
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _size(found: Figures | None) -> Iterator[str]:
@@ -98,7 +102,8 @@ def _table(
         if value is not None and key not in inside:
             yield _line(key, value, comments.get(f"{path}.{key}"))
     for key, value in inside.items():
-        yield from _table(f"[{path}.{_key(key)}]", value, comments, nested=True)
+        unsaid = {f"{path}.{key}.{name}": "no source is given" for name, one in value.items() if _is_number(one)}
+        yield from _table(f"[{path}.{_key(key)}]", value, {**unsaid, **comments}, nested=True)
 
 
 def _line(key: str, value: Any, comment: str | None) -> str:
