@@ -136,7 +136,8 @@ def _changed(path: Path, plain: dict[str, Any]) -> str:
         old = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
     except (OSError, msgspec.MsgspecError):
         return ""
-    return differences({**old, "sources": None}, {**plain, "sources": None})
+    said = {"sources": None, "published": None}  # which decide nothing
+    return differences({**old, **said}, {**plain, **said})
 
 
 def _check_intact(folder: Path) -> None:

@@ -88,11 +88,6 @@ def command(
     summarise(reports, f"{chosen.title}: {folder}")
 
 
-def _is_bundled(recipe: Recipe) -> bool:
-    """Whether the documents are the demo's."""
-    return any("demo:documents.jsonl" in source.patterns for source in recipe.documents)
-
-
 def _show(folder: Path, reports: Sequence[StageReport], chosen: Recipe, full: Recipe | None) -> None:
     """Writes the page and its plots. full: the recipe that this is the demo of; it also shows the kept share of
     each class and what the model has learned."""
@@ -102,9 +97,9 @@ def _show(folder: Path, reports: Sequence[StageReport], chosen: Recipe, full: Re
     remake = any(r.state != "finished" for r in reports) or not is_written(folder)
     say(f"report: {write_report(folder) if remake else folder / INDEX}")
     if full:
-        from tamiz.demo import show_classes, show_model
+        from tamiz.demo import is_bundled, show_classes, show_model
 
-        if _is_bundled(chosen):
-            show_classes(folder)
+        if is_bundled(chosen):
+            show_classes(folder, chosen)
         if trained:
             show_model(folder / "model", chosen, full)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import tomllib
 from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,16 +14,15 @@ from corpora.config import Config
 from corpora.documents.sources import DocumentSource
 from corpora.errors import BadArgument, in_a_line
 from tamiz.log import HIDDEN
+from tamiz.recipes.bundled import DEMO_VARIANT, HOME, base_of, names, parse, variant_of, variants, with_demo
 from tamiz.recipes.merge import merged
 from tamiz.recipes.overrides import Override
 from tamiz.recipes.problems import fields_of, nearest, of_section, of_table, shown
+from tamiz.recipes.published import FIGURES, Published
 from tamiz.recipes.schema import DEMO, DESCRIBED, SAVED, Recipe, Section, patterns
 from tamiz.stages import Stage, ordered
 
-__all__ = ["DEMO", "HOME", "load", "names", "parse", "patterns", "read"]
-
-HOME = Path(__file__).parent
-DEMO_VARIANT = "demo"
+__all__ = ["DEMO", "HOME", "load", "names", "parse", "patterns", "read", "variants"]
 
 
 class Header(Config, frozen=True, kw_only=True):
@@ -42,25 +40,10 @@ class Header(Config, frozen=True, kw_only=True):
     """The address of what it rebuilds, for its card."""
     sources: dict[str, str] = {}  # noqa: RUF012 (msgspec copies it)
     """Where each number comes from, by its path, or `assumed: ...`."""
-
-
-def names() -> list[str]:
-    """The bundled recipes, without their variants."""
-    return sorted(stem for stem, owner in _owners().items() if owner is None)
-
-
-def variants(name: str) -> list[str]:
-    """The variants of a bundled recipe: `demo`, and the other corpora that it can be built from."""
-    return sorted(stem.removeprefix(f"{name}.") for stem, owner in _owners().items() if owner == name)
-
-
-def _owners() -> dict[str, str | None]:
-    """File -> the recipe that it is a variant of: NAME.VARIANT.toml is a variant if NAME.toml exists.
-
-    A dot alone doesn't make a variant (t5-1.1-small), nor does `base`: a recipe may be based on another.
-    """
-    stems = sorted(p.stem for p in HOME.glob("*.toml"))
-    return {stem: next((s for s in stems if stem.startswith(f"{s}.")), None) for stem in stems}
+    published: dict[str, Published] = {}  # noqa: RUF012
+    """What the card of the published system says, by path, or of `parameters`, `tokens_per_step`, `tokens` and
+    `documents`: tables with `value`, `source` and, where the card is wrong or the recipe differs, `wrong` or
+    `differs`."""
 
 
 def load(recipe: str, *, overrides: Iterable[str] = (), demo: bool = False) -> Recipe:
@@ -77,11 +60,13 @@ def load(recipe: str, *, overrides: Iterable[str] = (), demo: bool = False) -> R
     """
     if demo and saved(recipe):
         raise BadArgument(f"--demo is a variant of bundled recipes, but {recipe} is a run: leave --demo out")
-    path = _find(recipe, demo)
+    path = _demo(recipe) if demo else _find(recipe)
     changes = [Override.parse(text) for text in overrides]
     path = _for_source(path, changes)
     tree = parse_saved(path) if path.name == SAVED else read(path)
     sections = _sections()
+    if demo:
+        tree |= _as_demo_of(recipe, path)
     for change in changes:
         change.apply(tree, sections)
     if any(change.path[0] == "documents" and change.path[-1] in ("input", "documents") for change in changes):
@@ -94,16 +79,13 @@ def load(recipe: str, *, overrides: Iterable[str] = (), demo: bool = False) -> R
         raise BadArgument(f"{place}: {error}") from None
 
 
-def _find(recipe: str, demo: bool = False) -> Path:
+def _find(recipe: str) -> Path:
     run = saved(recipe)
     if run is not None:
         return run
     path = Path(recipe) if recipe.endswith(".toml") else HOME / f"{recipe}.toml"
-    variant = _variant(path, DEMO_VARIANT) if demo else path
-    if variant.is_file():
-        return variant
-    if demo and path.is_file():
-        raise BadArgument(f"the recipe {recipe} has no demo; these have one: {', '.join(_with_demo())}")
+    if path.is_file():
+        return path
     if Path(recipe).is_dir():
         raise BadArgument(f"{recipe} is a folder without {SAVED}: no run with a recipe started there")
     near = nearest(recipe, names())
@@ -118,29 +100,34 @@ def saved(recipe: str) -> Path | None:
     return found if found.is_file() else None
 
 
-def _variant(path: Path, name: str) -> Path:
-    return path.with_name(f"{path.stem}.{name}.toml")
+def _demo(recipe: str) -> Path:
+    """The recipe's demo. A bundled recipe without its own has that of its base: they differ only in sizes."""
+    path = _find(recipe)
+    found = variant_of(path, DEMO_VARIANT)
+    if found.is_file():
+        return found
+    base = base_of(path.stem) if path.parent == HOME else None
+    if base is None:
+        raise BadArgument(f"the recipe {recipe} has no demo; these have one: {', '.join(with_demo())}")
+    return _demo(base)
 
 
-def _with_demo() -> list[str]:
-    return [name for name in names() if DEMO_VARIANT in variants(name)]
+def _as_demo_of(recipe: str, demo: Path) -> dict[str, str]:
+    """Name, title and reference for a recipe whose demo is that of its base; nothing for its own demo."""
+    if demo == variant_of(_find(recipe), DEMO_VARIANT):
+        return {}
+    full = read(_find(recipe))
+    title = f"{full['title']}, reduced for a demo"
+    return {"name": f"{recipe}.{DEMO_VARIANT}", "title": title, "reference": full.get("reference", "")}
 
 
 def _for_source(path: Path, changes: Iterable[Override]) -> Path:
     """The recipe's variant for the corpus in `--set documents.source=NAME`, if there is one."""
     for change in changes:
         if change.path == ("documents", "source") and isinstance(change.value, str):
-            variant = _variant(path, change.value)
+            variant = variant_of(path, change.value)
             return variant if variant.is_file() else path
     return path
-
-
-def parse(path: Path) -> dict[str, Any]:
-    """A TOML file as a tree. Raises BadArgument."""
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        raise BadArgument(f"{path}: {error}") from None
 
 
 def parse_saved(path: Path) -> dict[str, Any]:
@@ -186,9 +173,10 @@ def read(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
     if found in (path, *above):
         raise BadArgument(f"{path}: base is {base!r}, which is based on this file: name another")
     under = read(found, (path, *above))
-    for place, listed in ((found, under.get("sources", {})), (path, tree.get("sources", {}))):
-        if not isinstance(listed, dict):
-            raise BadArgument(f"{place}: sources is {listed!r}, but it must be a section: [sources]")
+    for place, content in ((found, under), (path, tree)):
+        for key in ("sources", "published"):
+            if not isinstance(content.get(key, {}), dict):
+                raise BadArgument(f"{place}: {key} is {content[key]!r}, but it must be a section: [{key}]")
     if path.parent != HOME:
         under = {key: value for key, value in under.items() if key not in DESCRIBED}
     try:
@@ -214,7 +202,8 @@ def _resolve(tree: dict[str, Any], stem: str) -> Recipe:
     keys = (*Header.__struct_fields__, "documents")
     found = [_no_section(key, (*keys, *sections)) for key in tree if key not in {*keys, *sections}]
     head = {key: value for key, value in tree.items() if key in keys[:-1]}
-    found += of_table("", Header, head)
+    found += of_table("", Header, {key: value for key, value in head.items() if key != "published"})
+    found += _claims(head.get("published", {}), sections)
     documents, wrong = _documents(tree.get("documents", []))
     found += wrong
     for name, section in sections.items():
@@ -239,9 +228,26 @@ def _resolve(tree: dict[str, Any], stem: str) -> Recipe:
         documents=documents,
         sections=settings,
         sources=header.sources,
+        published=header.published,
     )
     _raise([problem for stage in stages if stage.runs_in(recipe) for problem in _unsettled(stage, recipe)])
     return recipe
+
+
+def _claims(published: Any, sections: Mapping[str, Section]) -> list[str]:
+    """What is wrong with [published]."""
+    if not isinstance(published, dict):
+        return [f"published is {shown(published)}, but it must be a section: [published]"]
+    found = []
+    for path, claim in published.items():
+        if path.partition(".")[0] not in (*FIGURES, *sections):
+            found.append(f"published.{path}: no such section or figure; the figures are {', '.join(FIGURES)}")
+        elif not isinstance(claim, dict):
+            found.append(f"published.{path} is {shown(claim)}; it must be a table with value and source")
+        else:
+            found += of_table(f"published.{path}", Published, claim)
+            found += [] if claim.get("source") else [f"published.{path}.source is empty: say where that is stated"]
+    return list(dict.fromkeys(found))
 
 
 def _raise(problems: list[str]) -> None:
@@ -251,7 +257,8 @@ def _raise(problems: list[str]) -> None:
 
 def _no_section(key: str, known: tuple[str, ...]) -> str:
     near = nearest(key, known)
-    hint = f"did you mean {near}?" if near else f"the sections are {', '.join(known[len(DESCRIBED) + 1 :])}"
+    sections = known[len(Header.__struct_fields__) :]
+    hint = f"did you mean {near}?" if near else f"the sections are {', '.join(sections)}"
     return f"{key}: no such key or section, {hint}"
 
 

@@ -28,8 +28,10 @@ def merged(under: Tree, own: Tree, sections: Mapping[str, Section]) -> Tree:
     below, above = _one_source(under.get("documents")), _one_source(own.get("documents"))
     if below is not None and above is not None and not isinstance(own["documents"], list):
         tree["documents"] = {**_undisplaced(below, above, DOCUMENTS_DISPLACE), **above}
-    kept = {path: text for path, text in under.get("sources", {}).items() if _is_unchanged(path, own, tree, sections)}
-    return {**tree, "sources": {**kept, **own.get("sources", {})}}
+    for name in ("sources", "published"):
+        kept = {p: text for p, text in under.get(name, {}).items() if _is_unchanged(p, own, tree, sections)}
+        tree[name] = {**kept, **own.get(name, {})}
+    return tree
 
 
 def _without(under: Tree, own: Tree) -> Tree:
@@ -85,7 +87,7 @@ def _is_unchanged(path: str, own: Tree, tree: Tree, sections: Mapping[str, Secti
     """Whether the number at the path is the base's: then its source holds."""
     name, *keys = path.split(".")
     section, written = tree.get(name), own.get(name)
-    if not isinstance(section, dict):
+    if not keys or not isinstance(section, dict):
         return name in tree and name not in own
     if name in sections and keys and keys[0] == sections[name].variants:
         section, written = _inside(section, keys[:2]), _inside(written, keys[:2])

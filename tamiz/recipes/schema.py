@@ -12,6 +12,7 @@ import msgspec
 from corpora.choices import Choices
 from corpora.config import Config
 from corpora.documents.sources import DocumentSource
+from tamiz.recipes.published import Published
 
 DEMO = Path(__file__).parent / "demo"
 DEMO_PREFIX = "demo:"
@@ -59,6 +60,7 @@ class Recipe:
     documents    the sources of documents, in order
     sections     section -> its settings, or None if the recipe doesn't have it; has all sections of known stages
     sources      path ("sample.width") -> where the number comes from, or "assumed: why"
+    published    path, or the name of a figure ("parameters") -> what the published system's card says
     """
 
     name: str
@@ -69,6 +71,7 @@ class Recipe:
     documents: tuple[DocumentSource, ...]
     sections: Mapping[str, Any]
     sources: Mapping[str, str]
+    published: Mapping[str, Published] = field(default_factory=dict)
 
     def __getattr__(self, name: str) -> Any:
         sections = self.__dict__.get("sections", {})
@@ -89,7 +92,8 @@ class Recipe:
         header = {name: getattr(self, name) for name in DESCRIBED}
         documents = [{k: v for k, v in source.asdict().items() if v is not None} for source in self.documents]
         present = {k: msgspec.to_builtins(v) for k, v in self.sections.items() if v is not None}
-        return {**header, "documents": documents, **present, "sources": dict(self.sources)}
+        claims = {"published": msgspec.to_builtins(self.published)} if self.published else {}
+        return {**header, "documents": documents, **present, "sources": dict(self.sources), **claims}
 
 
 def patterns(value: tuple[str, ...] | str | None) -> list[str]:

@@ -1,80 +1,109 @@
-"""A resolved recipe as TOML that runs, with the sources of its numbers as comments."""
+"""A resolved recipe as TOML that runs. As comments: sources, what the published system's card says, and figures."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from importlib.util import find_spec
 from typing import Any
 
 from msgspec import structs
 
 from corpora import extras
+from tamiz.recipes.figures import Figures, figures, lines, missing_packages
+from tamiz.recipes.published import Published
 from tamiz.recipes.schema import Recipe
 
 
 def as_toml(recipe: Recipe) -> Iterator[str]:
-    """Yields lines. Saved and loaded, they give the same recipe; its `sources` are comments."""
+    """Yields lines. Saved and loaded, they give the same recipe; its `sources` and `published` are comments."""
     plain = recipe.asdict()
-    sources = plain.pop("sources")
+    sources, claims = plain.pop("sources"), dict(recipe.published)
+    plain.pop("published", None)
+    found = figures(recipe)
     for key, value in plain.items():
         if key == "documents":
+            yield from _claim("", claims.pop("documents", None))
             for entry in value:
-                yield from _table("[[documents]]", entry, {})
+                yield from _table("[[documents]]", entry, {}, nested=False)
         elif isinstance(value, dict):
-            settings = recipe.sections[key]
-            tables = {field: inner for field, inner in value.items() if _is_of_tables(inner)}
-            value = {field: inner for field, inner in value.items() if field not in tables}
-            comments = {field: sources.get(f"{key}.{field}") or _default(settings, field) for field in value}
-            yield from _table(f"[{key}]", value, comments)
-            yield from _size(settings)
-            for field, inner in tables.items():
-                yield from _inner_tables(f"{key}.{field}", inner, sources)
+            yield from _section(key, value, recipe.sections[key], sources, claims)
+            yield from _size(found) if key == "model" else ()
         elif value:
             yield _line(key, value, sources.get(key))
+    yield from _figures(found, claims)
 
 
-def _is_of_tables(value: Any) -> bool:
-    return isinstance(value, dict) and bool(value) and all(isinstance(inner, dict) for inner in value.values())
+def _section(
+    name: str, content: Mapping[str, Any], settings: Any, sources: Mapping[str, str], claims: dict[str, Published]
+) -> Iterator[str]:
+    """A section with its comments. Takes what it shows out of `claims`."""
+    comments = {path: text for path, text in sources.items() if path.startswith(f"{name}.")}
+    for key in content:
+        path = f"{name}.{key}"
+        said = [comments.get(path) or _default(settings, key), _text(claims.pop(path, None))]
+        comments[path] = "; ".join(filter(None, said))
+    yield from _table(f"[{name}]", content, comments, nested=True)
+    for path in [path for path in claims if path.startswith(f"{name}.")]:
+        yield from _claim(path.removeprefix(f"{name}."), claims.pop(path))
 
 
-def _inner_tables(place: str, tables: Mapping[str, Any], sources: Mapping[str, str]) -> Iterator[str]:
-    """Tables inside a section, such as [lm.languages.ko]."""
-    for name, table in tables.items():
-        numbers = {
-            key for key, value in table.items() if isinstance(value, int | float) and not isinstance(value, bool)
-        }
-        unsaid = dict.fromkeys(numbers, "no source is given")
-        comments = {key: sources.get(f"{place}.{name}.{key}") or unsaid.get(key) for key in table}
-        yield from _table(f"[{place}.{_key(name)}]", table, comments)
+def _text(claim: Published | None) -> str | None:
+    return None if claim is None else str(claim)
+
+
+def _claim(key: str, claim: Published | None) -> Iterator[str]:
+    if claim is not None:
+        yield f"# {key}{' ' if key else ''}{claim}"
 
 
 def _default(settings: Any, key: str) -> str | None:
     """What to say of a number that the recipe leaves as it is, or sets without a source."""
     value = getattr(settings, key, None)
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if not _is_number(value):
         return None
     defaults = {field.encode_name: field.default for field in structs.fields(type(settings))}
     return "tamiz's default" if defaults.get(key) == value else "no source is given"
 
 
-def _size(settings: Any) -> Iterator[str]:
-    """The parameters of a model."""
-    if not hasattr(settings, "num_parameters"):
-        return
-    missing = [name for name in ("torch", "transformers") if find_spec(name) is None]
-    if missing:
-        yield f"# parameters: to count them, {' and '.join(missing)} must be installed: {extras.line('train')}"
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _size(found: Figures | None) -> Iterator[str]:
+    """The parameters of the model."""
+    if found is None:
+        missing = " and ".join(missing_packages())
+        yield f"# parameters: to count them, {missing} must be installed: {extras.line('train')}"
     else:
-        yield f"# {settings.num_parameters():,} parameters"
+        yield f"# {found.parameters:,} parameters"
 
 
-def _table(title: str, content: Mapping[str, Any], comments: Mapping[str, str | None]) -> Iterator[str]:
+def _figures(found: Figures | None, claims: dict[str, Published]) -> Iterator[str]:
+    """What follows from the recipe, each beside what is published."""
+    known = dict(lines(found)) if found else {}
+    if known or claims:
+        yield "\n# figures"
+    for name, text in known.items():
+        said = _text(claims.pop(name, None))
+        yield f"# {name}: {text}" + (f"; {said}" if said else "")
+    for name, claim in claims.items():
+        yield from _claim(f"{name}:", claim)
+
+
+def _table(
+    title: str, content: Mapping[str, Any], comments: Mapping[str, str | None], *, nested: bool
+) -> Iterator[str]:
+    """comments: by path, from the section on. nested: tables inside are written below, with comments of their own."""
     yield ""
     yield title
+    path = title.strip("[]")
+    inside = {key: value for key, value in content.items() if nested and isinstance(value, dict) and value}
     for key, value in content.items():
-        if value is not None:
-            yield _line(key, value, comments.get(key))
+        if value is not None and key not in inside:
+            yield _line(key, value, comments.get(f"{path}.{key}"))
+    for key, value in inside.items():
+        unsaid = {f"{path}.{key}.{name}": "no source is given" for name, one in value.items() if _is_number(one)}
+        yield from _table(f"[{path}.{_key(key)}]", value, {**unsaid, **comments}, nested=True)
 
 
 def _line(key: str, value: Any, comment: str | None) -> str:

@@ -25,6 +25,7 @@ def sources_of(recipe: Recipe) -> tuple[str, ...]:
 
 def _named(source: DocumentSource) -> str:
     if source.source is None or source.input is not None:
-        return "tamiz's demo documents" if f"{DEMO_PREFIX}documents.jsonl" in source.patterns else "the user's files"
+        bundled = all(pattern.startswith(DEMO_PREFIX) for pattern in source.patterns)
+        return "tamiz's demo documents" if bundled else "the user's files"
     known = SOURCES[source.source]
     return f"{known.name}: {known.citation}; licence: {known.licence}"

@@ -16,6 +16,7 @@ from tamiz.cards.markdown import add_card
 from tamiz.cards.tokenizer import tokenizer_card
 from tamiz.console import count, progress
 from tamiz.recipes.schema import Section
+from tamiz.stages import brought
 from tamiz.stages.common import Context, Plan, Stage, StageReport, damaged_inputs
 from tamiz.stages.texts import Texts
 from tokenizer_train.settings import TokenizerSettings
@@ -28,7 +29,8 @@ class TokenizerSource(TokenizerSettings, frozen=True, kw_only=True):
     """A tokenizer: trained on the documents, or an existing `file`."""
 
     file: str | None = None
-    """A tokenizer folder, a .model or tokenizer.json file, a folder of GPT-2's two files, or byt5."""
+    """A tokenizer folder, a .model or tokenizer.json file, a folder of GPT-2's two files, byt5, or a tokenizer of the
+    Hugging Face Hub (OWNER/NAME or OWNER/NAME@REVISION), which is downloaded."""
 
     def __post_init__(self) -> None:
         if self.file is None:
@@ -130,32 +132,22 @@ def _from_documents(
         )
 
 
-def brought_tokenizer(file: str) -> StageReport:
-    """Loads an existing tokenizer to check it. Raises BadArgument or DamagedFile."""
-    from corpora.encoding import load_encoder
-    from corpora.verify import check_intact
-
-    check_intact(Path(file))
-    encoder = load_encoder(file)
-    rows = [("existing, sha256", encoder.sha256[:16] + "…"), ("ids", count(encoder.vocab_size))]
-    return StageReport("tokenizer", "finished", Path(file), rows)
-
-
 def tokenizer_of(plan: Plan) -> str:
     """The tokenizer of the recipe: a name or path that load_encoder takes."""
-    return plan.recipe.tokenizer.file or str(plan.folder("tokenizer"))
+    file, folder = plan.recipe.tokenizer.file, plan.folder("tokenizer")
+    return brought.located(file, folder) if file else str(folder)
 
 
 def _run(plan: Plan, context: Context) -> StageReport:
     settings: TokenizerSource = plan.recipe.tokenizer
     if settings.file:
-        return brought_tokenizer(settings.file)
+        return brought.brought_stage(settings.file, plan.folder("tokenizer"), context)
     return tokenizer_stage(plan.documents("tokenizer"), plan.folder("tokenizer"), settings.training, context)
 
 
 def _before(plan: Plan) -> None:
     if plan.recipe.tokenizer.file:
-        brought_tokenizer(plan.recipe.tokenizer.file)
+        brought.check(plan.recipe.tokenizer.file, plan.folder("tokenizer"))
 
 
 STAGE = Stage(

@@ -20,6 +20,7 @@ from corpora.rows import mixture
 from tamiz.cards.model import CardFacts, model_card
 from tamiz.console import count, progress, say
 from tamiz.recipes.schema import Recipe, Section
+from tamiz.stages.brought import is_of_hub, located
 from tamiz.stages.common import Context, Plan, Stage, StageReport
 from tamiz.stages.described import languages_of, sources_of
 from tamiz.stages.mixtures import folders
@@ -237,7 +238,7 @@ def _before(plan: Plan) -> None:
     from tamiz.trainer.inputs import can_be_saved
 
     file = plan.recipe.tokenizer.file
-    if file and not can_be_saved(Path(file)):
+    if file and not is_of_hub(file) and not can_be_saved(Path(located(file, plan.folder("tokenizer")))):
         raise BadArgument(
             f"train needs a folder with tokenizer.json, GPT-2's files or byt5, but tokenizer.file is {file!r}"
         )

@@ -1,0 +1,114 @@
+"""Tokenizers that a recipe brings: files of this machine, those of the demos, `byt5`, or one of the Hugging Face Hub.
+
+Files are used where they lie. One of the Hub (OWNER/NAME, OWNER/NAME@REVISION) is downloaded and copied to
+OUT/tokenizer, so that the run doesn't depend on the Hub any more.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+from corpora import files, manifest
+from corpora.errors import BadArgument, TamizError
+from corpora.locks import locked
+from corpora.manifest import MadeFrom
+from tamiz.console import count, say
+from tamiz.recipes.schema import DEMO, DEMO_PREFIX
+from tamiz.stages.common import Context, StageReport
+
+ALGORITHM = 1
+FILES = (
+    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "spiece.model",
+    "tokenizer.model", "vocab.json", "merges.txt",
+)  # fmt: skip
+_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@[\w./-]+)?")
+
+
+def is_of_hub(file: str) -> bool:
+    """Whether a name is that of a repository of the Hub, and no path of this machine."""
+    is_file = Path(file).exists() or Path(file).suffix in (".json", ".model")
+    return _HUB_NAME.fullmatch(file) is not None and not is_file
+
+
+def located(file: str, out: Path) -> str:
+    """A name or path that `load_encoder` takes. out: the folder of the stage, for one of the Hub."""
+    if file.startswith(DEMO_PREFIX):
+        return str(DEMO / file.removeprefix(DEMO_PREFIX))
+    return str(out) if is_of_hub(file) else file
+
+
+def check(file: str, out: Path) -> None:
+    """Raises BadArgument, DamagedFile or TamizError if the tokenizer can't be used; fetches one of the Hub."""
+    from corpora.encoding import load_encoder
+    from corpora.verify import check_intact
+
+    lacking = is_of_hub(file) and not _is_copied(file, out)
+    source = _fetched(file) if lacking else Path(located(file, out))
+    check_intact(source)
+    load_encoder(str(source))
+
+
+def brought_stage(file: str, out: Path, context: Context) -> StageReport:
+    """Makes sure that `out` holds a tokenizer of the Hub; loads any other to check it."""
+    from corpora.encoding import load_encoder
+
+    state: manifest.State = _copied(file, out, context) if is_of_hub(file) else "finished"
+    folder = located(file, out)
+    encoder = load_encoder(folder)
+    rows = [("existing, sha256", encoder.sha256[:16] + "…"), ("ids", count(encoder.vocab_size))]
+    return StageReport("tokenizer", state, Path(folder), rows)
+
+
+def _copied(file: str, out: Path, context: Context) -> manifest.State:
+    """What is finished isn't looked for on the Hub again."""
+    from corpora.encoding import load_encoder
+
+    with locked(out, "tokenizer"):
+        if not context.rebuild and _is_copied(file, out):
+            return "finished"
+        source = _fetched(file)
+        found = [source / name for name in FILES if (source / name).is_file()]
+        inputs = [manifest.local_identity(path, path.name) for path in found]
+        made_from = MadeFrom(stage="tokenizer", algorithm=ALGORITHM, settings={"file": file}, inputs=inputs)
+        state = manifest.begin(out, made_from, rebuild=context.rebuild)
+        for path in found:
+            with files.atomic_path(out / path.name) as temporary:
+                shutil.copyfile(path, temporary)
+        encoder = load_encoder(str(out))
+        facts = {"kind": "brought", "sha256": encoder.sha256, "vocab_size": encoder.vocab_size}
+        manifest.finish(out, records=[manifest.record(out, out / path.name) for path in found], facts=facts)
+    return state
+
+
+def _is_copied(file: str, out: Path) -> bool:
+    """Whether OUT has been finished from this name."""
+    if not manifest.is_tamiz_folder(out):
+        return False
+    made = manifest.read(out)
+    return made.finished and made.made_from.stage == "tokenizer" and made.made_from.settings == {"file": file}
+
+
+def _fetched(file: str) -> Path:
+    """The folder of a repository's files, downloaded if it isn't in the Hub's cache on this machine.
+
+    Raises TamizError if the Hub can't be reached, BadArgument if it has no such repository.
+    """
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
+
+    name, _, revision = file.partition("@")
+    say(f"  the tokenizer {file} of the Hugging Face Hub")
+    try:
+        return Path(snapshot_download(name, revision=revision or None, allow_patterns=list(FILES)))
+    except RepositoryNotFoundError:
+        raise BadArgument(
+            f"tokenizer.file is {file!r}: no such file here, and no such repository on the Hub"
+        ) from None
+    except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
+        folder = name.rpartition("/")[2]
+        raise TamizError(
+            f"{file} is no path here, and can't be fetched from the Hub ({type(error).__name__}): where there is a "
+            f"network, `hf download {name} --local-dir {folder}`; then give --set tokenizer.file={folder}"
+        ) from None

@@ -1,0 +1,178 @@
+"""What recipes say of published systems: exact counts beside those of cards, tokens, FLOPs; and demos."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from corpora.errors import BadArgument
+from tamiz.recipes.bundled import base_of, has_demo, names
+from tamiz.recipes.figures import WITH_ATTENTION, figures
+from tamiz.recipes.load import load
+from tamiz.recipes.write import as_toml
+from tamiz.stages import ordered
+from tests.command import tamiz
+
+T5 = "t5-spanish-efficient-tiny"
+
+# derived by hand from the published shapes; none is taken from tamiz
+PARAMETERS = {
+    "t5-spanish-efficient-tiny": 7_176_896,
+    "t5-backbone-t5-small": 60_506_624,
+    "t5-backbone-t5-base": 222_903_552,
+    "t5-backbone-t5-large": 737_668_096,
+    "t5-backbone-flan-small": 76_961_152,
+    "t5-backbone-flan-base": 247_577_856,
+    "t5-backbone-flan-large": 783_150_080,
+    "t5-backbone-1.1-small": 76_961_152,
+    "t5-backbone-1.1-base": 247_577_856,
+    "t5-backbone-1.1-large": 783_150_080,
+    "t5-backbone-1.1-xl": 2_849_757_184,
+    "t5-backbone-1.1-xxl": 11_135_332_352,
+    "kebyt5-mini": 123_499_904,
+    "kebyt5-small": 299_637_760,
+    "kebyt5-base": 581_653_248,
+    "kebyt5-large": 1_228_183_552,
+    "bertin-gpt-j-6b": 6_050_882_784,
+    "teenytinyllama-160m": 162_417_408,
+    "teenytinyllama-460m": 468_239_360,
+}
+WRONG = {  # cards whose count isn't that of their model
+    "t5-spanish-efficient-tiny", "t5-backbone-1.1-small", "t5-backbone-1.1-large", "kebyt5-small", "bertin-gpt-j-6b",
+}  # fmt: skip
+
+
+def shown(recipe):
+    return "\n".join(as_toml(recipe)) + "\n"
+
+
+def test_every_system_is_there():
+    assert set(names()) == set(PARAMETERS)
+    assert all(has_demo(name) for name in names())
+
+
+@pytest.mark.parametrize("name", sorted(PARAMETERS))
+def test_a_recipe_is_shown_with_its_exact_size_and_loads_again(name, tmp_path):
+    pytest.importorskip("transformers")
+    recipe = load(name)
+    text = shown(recipe)
+    assert f"# {PARAMETERS[name]:,} parameters" in text
+    (line,) = [line for line in text.splitlines() if line.startswith("# parameters: ")]
+    claim = recipe.published.get("parameters")
+    if claim and isinstance(claim.value, int):
+        assert bool(claim.wrong) == (claim.value != PARAMETERS[name])
+        assert f"published: {claim.value:,} ({claim.source})" in text
+    assert bool(claim and claim.wrong) == (name in WRONG) == ("; WRONG: " in line)
+    assert "no source is given" not in text
+    (tmp_path / "own.toml").write_text(text)
+    own = load(str(tmp_path / "own.toml"))
+    assert (own.documents, own.sections, own.name) == (recipe.documents, recipe.sections, name)
+
+
+@pytest.mark.parametrize(
+    ("name", "six_n", "with_attention"),  # in MFLOP a token: reference figures of the two Llamas and of GPT-J
+    [
+        ("teenytinyllama-160m", 974.5, 1201.0),
+        ("teenytinyllama-460m", 2809.4, 3413.4),
+        ("bertin-gpt-j-6b", 36305, 39124),
+    ],
+)
+def test_flops_are_those_of_the_named_formulas(name, six_n, with_attention):
+    pytest.importorskip("transformers")
+    found = figures(load(name))
+    assert found is not None
+    million = [row / found.tokens_per_row / 1e6 for row in found.flops.values()]
+    assert million == pytest.approx([six_n, with_attention], rel=1e-4)
+    assert found.tokens_per_step == {"bertin-gpt-j-6b": 65_536}.get(name, 8192)
+
+
+def test_flops_of_an_encoder_decoder_follow_what_each_stack_reads():
+    """By hand, for the tiny T5: stacks of 2,624,448 and 2,952,448, 512 inputs, 114 targets, inner width 256."""
+    pytest.importorskip("transformers")
+    found = figures(load(T5))
+    assert found is not None
+    assert (found.inputs, found.targets, found.parameters, found.embedding) == (512, 114, 7_176_896, 1_600_000)
+    dense = 6 * (2_624_448 * 512 + (2_952_448 + 1_600_000) * 114)
+    attention = 12 * 256 * (4 * 512 * 512 + 3 * 114 * 114 + 3 * 114 * 512)
+    assert list(found.flops.values()) == [dense, dense + attention]
+    plain = found.asdict()
+    assert (plain["tokens_per_step"], plain["tokens"]) == (128 * 626, 65_536 * 128 * 626)
+    assert plain["flops"][WITH_ATTENTION] == (dense + attention) * 128 * 65_536
+
+
+def test_show_prints_json(capsys):
+    code, text, _ = tamiz(capsys, "recipes", "show", T5, "--json")
+    content = json.loads(text)
+    assert code == 0
+    assert content["published"]["parameters"]["value"] == 17_940_000
+    assert content["figures"]["parameters"] == 7_176_896
+
+
+def test_recipes_are_listed_below_those_that_they_are_based_on(capsys):
+    code, text, _ = tamiz(capsys, "recipes")
+    order = [line.split("│")[1].strip() for line in text.splitlines() if line.startswith("│")]
+    assert (code, sorted(order)) == (0, names())
+    assert all(order.index(name) > order.index(base) for name in order if (base := base_of(name)))
+
+
+@pytest.mark.parametrize("name", sorted(PARAMETERS))
+def test_a_demo_is_the_same_system_reduced(name):
+    full, demo = load(name), load(name, demo=True)
+    assert demo.name == f"{name}.demo"
+    assert demo.title == f"{full.title}, reduced for a demo"
+    assert [s.name for s in ordered() if s.runs_in(demo)] == [s.name for s in ordered() if s.runs_in(full)]
+    for section, keys in {
+        "sample": ("method", "per", "width", "factor"),
+        "shards": ("objective", "packing", "bos", "eos", "mean_noise_span_length"),
+        "tokenizer": ("kind", "extra_ids"),
+        "model": ("family", "feed_forward", "tie_embeddings", "document_masks"),
+        "train": ("optimizer", "weight_decay", "clip_norm", "betas"),
+    }.items():
+        for key in keys:
+            ours, theirs = (getattr(getattr(r, section), key, None) for r in (demo, full))
+            assert ours == theirs or name == T5, f"{section}.{key}"
+    assert (demo.mixture is None) == (full.mixture is None)
+    if full.mixture:
+        assert (demo.mixture.method, demo.mixture.unit) == (full.mixture.method, full.mixture.unit)
+    assert (demo.tokenizer.file is None) == (full.tokenizer.file is None)
+    assert all(Path(path).is_file() for source in demo.inputs for path in source.patterns)
+
+
+def test_a_recipe_without_a_demo_says_which_have_one(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(f'base = "{T5}"\nname = "mine"')
+    with pytest.raises(BadArgument, match="has no demo; these have one: bertin-gpt-j-6b, "):
+        load(str(path), demo=True)
+
+
+def test_claims_hold_only_for_what_a_recipe_leaves_as_it_is(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(f'base = "{T5}"\n[tokenizer]\nlowercase = false\n[model]\nd_model = 64')
+    assert load(T5).published.keys() == {"parameters", "documents", "tokenizer.lowercase"}
+    assert load(str(path)).published.keys() == {"documents"}
+
+
+@pytest.mark.parametrize(
+    ("claim", "message"),
+    [
+        ('"trian.steps" = {value = 5, source = "card"}', r"published\.trian\.steps: no such section or figure; the"),
+        (
+            'parameters = {value = 5, source = ""}',
+            r"published\.parameters\.source is empty: say where that is stated",
+        ),
+        ("parameters = {value = 5}", r"published\.parameters\.source is missing: it must be a text"),
+        ("parameters = {value = [5], source = 'a'}", r"published\.parameters\.value is \[5\]; it must be "),
+        (
+            "parameters = {value = 5, source = 'a', sauce = 'b'}",
+            r"published\.parameters\.sauce: no such key, did you",
+        ),
+        ("parameters = 5", r"published\.parameters is 5; it must be a table with value and source"),
+    ],
+)
+def test_wrong_claims_are_refused(claim, message, tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(f'base = "{T5}"\n[published]\n{claim}')
+    with pytest.raises(BadArgument, match=message):
+        load(str(path))
