@@ -10,6 +10,7 @@ import click
 from corpora.errors import BadArgument
 from tamiz.commands._summary import summarise
 from tamiz.options import out_option, rebuild_option
+from tamiz.trainer.ranks import joined
 
 if TYPE_CHECKING:
     from tamiz.trainer.families import ModelSettings
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 @click.option("--steps", type=int, help="Number of steps; replaces train.steps.")
 @out_option
 @rebuild_option
+@joined()
 def command(
     shards: Path,
     tokenizer: Path | None,

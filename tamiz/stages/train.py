@@ -25,6 +25,7 @@ from tamiz.trainer import checkpoint, require_torch
 from tamiz.trainer.families import DEFAULT as DEFAULT_FAMILY
 from tamiz.trainer.families import FAMILIES
 from tamiz.trainer.families.base import ModelSettings
+from tamiz.trainer.ranks import check_ranks, current
 from tamiz.trainer.schedule import ENDLESS
 from tamiz.trainer.settings import TrainSettings
 
@@ -40,15 +41,21 @@ def train_stage(
     context: Context,
     card: CardFacts | None = None,
 ) -> StageReport:
-    """Makes sure that `out` holds the trained model, its tokenizer and its card."""
+    """Makes sure that `out` holds the trained model, its tokenizer and its card.
+
+    Within `ranks.joined()`, the first process does so, and the others train with it."""
     from tamiz.trainer.inputs import check_inputs
 
+    ranks = current()
+    check_ranks(settings.batch_size, ranks.world_size)
     made_from = _made_from(shards, tokenizer, model, settings)
     check_inputs(shards, tokenizer, model, settings.span_corruption)  # if this refuses, no folder is left behind
+    if not ranks.first:
+        return _train_along(shards, tokenizer, out, model, settings)
     with locked(out, made_from.stage):
         if context.rebuild or not manifest.is_finished(out, made_from):
             _check_machine(out, model, settings)
-        state = _begin(out, made_from, context)
+        state = ranks.told(_begin(out, made_from, context))
         if state != "finished":
             from tamiz.trainer.train import train
 
@@ -59,6 +66,18 @@ def train_stage(
         checkpoint.settle(out, made_from, keep=settings.keep_checkpoint)  # only now: the manifest records all else
         facts = manifest.read(out).facts
     return StageReport("train", state, out, _rows(facts), facts=facts)
+
+
+def _train_along(
+    shards: Path, tokenizer: Path, out: Path, model: ModelSettings, settings: TrainSettings
+) -> StageReport:
+    """The part of a process that isn't the first: it reads and writes nothing in `out`."""
+    state: State = current().told(None)
+    if state != "finished":
+        from tamiz.trainer.train import train
+
+        train(shards, tokenizer, out, model, settings)
+    return StageReport("train", state, out, ())
 
 
 def _say_below(line: str) -> None:

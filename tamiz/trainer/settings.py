@@ -10,7 +10,7 @@ from corpora.config import Config
 from corpora.tokens.denoisers import SpanCorruptionSettings
 from tamiz.trainer.bounds import above_zero, at_least
 
-_NO_INFLUENCE = ("checkpoint_minutes", "keep_checkpoint")
+_NO_INFLUENCE = ("checkpoint_minutes", "keep_checkpoint", "parallel")
 
 
 class TrainSettings(Config, frozen=True, kw_only=True):
@@ -60,6 +60,9 @@ class TrainSettings(Config, frozen=True, kw_only=True):
     """auto: a GPU if there is one."""
     span_corruption: SpanCorruptionSettings | None = None
     """Span corruption of causal rows, with new noise in each epoch (T5). None: rows are used as stored."""
+    parallel: Literal["ddp", "fsdp"] = "ddp"
+    """How the processes of torchrun share the model: ddp: each has all of it, fsdp: each has a part, which takes less
+    memory. One process has all of it. The last bits of the weights depend on it, as on the number of processes."""
     num_threads: int = 2
     """Number of torch threads on a CPU; a different number changes the last bits of the weights."""
     seed: int = 0

@@ -26,10 +26,12 @@ class StopSignals:
     """Within the block, the first signal only sets `received`; from then on signals do what they did before.
 
     Signals that are ignored stay ignored (nohup). Does nothing outside the main thread, which alone gets signals.
+    says: whether a line says that the training will stop; of several processes, one says it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, says: bool = True) -> None:
         self.received: int | None = None
+        self._says = says
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> StopSignals:
@@ -47,7 +49,8 @@ class StopSignals:
     def _first(self, number: int, _: FrameType | None) -> None:
         self.received = number
         self._restore()
-        os.write(2, _SAID)  # print could be in the middle of a line of its own
+        if self._says:
+            os.write(2, _SAID)  # print could be in the middle of a line of its own
 
     def _restore(self) -> None:
         while self._before:

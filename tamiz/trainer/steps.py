@@ -11,6 +11,8 @@ import torch
 from corpora.errors import TamizError
 from tamiz.trainer.dataset import Batch
 from tamiz.trainer.families.base import IGNORED, TARGETS, ModelSettings
+from tamiz.trainer.parallel import Parallel
+from tamiz.trainer.ranks import current
 from tamiz.trainer.settings import TrainSettings
 
 
@@ -24,7 +26,11 @@ def optimizer(model: torch.nn.Module, family: ModelSettings, settings: TrainSett
 
 
 class Steps:
-    """Trains and validates a model on batches, in micro-batches."""
+    """Trains and validates a model on batches, in micro-batches.
+
+    parallel: how the model lies on several processes; each of them gives its rows of a batch, and counts, losses and
+    the norm of the gradient are those of all. None: the model is whole in this process.
+    """
 
     def __init__(
         self,
@@ -36,25 +42,31 @@ class Steps:
         micro_rows: int,
         bfloat16: bool,
         pad_id: int,
+        parallel: Parallel | None = None,
     ) -> None:
         self.model, self.settings, self.device, self.pad_id = model, settings, device, pad_id
+        self._parallel = parallel or Parallel(model, family, current(), device)
         self.optimizer = optimizer(model, family, settings)
         self._family, self._micro_rows, self._bfloat16 = family, micro_rows, bfloat16
 
     def train(self, batch: Batch, learning_rate: float) -> float:
-        """Does one update; returns the mean loss of the batch before it. Raises TamizError if it isn't finite."""
+        """Does one update; returns the mean loss of the batch before it, over all processes. Raises TamizError if it
+        isn't finite: then in all processes."""
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate
         self.model.train()
         self.optimizer.zero_grad(set_to_none=True)
         prepared = self._family.prepare(batch, self.pad_id)
-        count = max(1, _num_targets(prepared))
+        parallel, micro_batches = self._parallel, list(self._micro_batches(prepared))
+        count = max(1, parallel.ranks.sum(_num_targets(prepared)))
         total = 0.0
-        for rows in self._micro_batches(prepared):
-            loss = self._loss(rows)
-            (loss / count).backward()
+        for number, rows in enumerate(micro_batches, 1):
+            with parallel.accumulating(last=number == len(micro_batches)):
+                loss = self._loss(rows)
+                (loss / parallel.divisor(count)).backward()
             total += loss.item()
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip_norm)
+        total = parallel.ranks.sum(total)
+        norm = parallel.clip(self.settings.clip_norm)
         if not math.isfinite(total) or not torch.isfinite(norm):
             raise TamizError(
                 f"the loss is {total / count} and the norm of the gradient is {float(norm)} at learning rate "
@@ -65,14 +77,16 @@ class Steps:
 
     @torch.no_grad()
     def validate(self, batches: Iterable[Batch]) -> float:
-        """Mean loss over all targets of `batches`."""
+        """Mean loss over all targets of `batches`, whole ones, which the processes share out here."""
         self.model.eval()
+        ranks = self._parallel.ranks
         total, count = 0.0, 0
         for batch in batches:
             prepared = self._family.prepare(batch, self.pad_id)
             count += _num_targets(prepared)
-            total += sum(self._loss(rows).item() for rows in self._micro_batches(prepared))
-        return total / max(1, count)
+            own = prepared if ranks.alone else share(prepared, ranks.rank, ranks.world_size)
+            total += sum(self._loss(rows).item() for rows in self._micro_batches(own))
+        return ranks.sum(total) / max(1, count)
 
     def _micro_batches(self, prepared: Batch) -> Iterator[Batch]:
         split = [tensor.split(self._micro_rows) for tensor in prepared.values()]
@@ -81,7 +95,19 @@ class Steps:
     def _loss(self, rows: Batch) -> torch.Tensor:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._bfloat16):
             rows = {name: tensor.to(self.device, non_blocking=True) for name, tensor in rows.items()}
-            return self._family.loss(self.model, rows)
+            return self._parallel.loss(rows)
+
+
+def share(prepared: Batch, rank: int, world_size: int) -> Batch:
+    """Every world_size-th row from `rank` on: as many for each process, so that all do as many forward passes. Rows
+    without targets fill up the last ones."""
+    missing = -len(prepared[TARGETS]) % world_size
+    filled = {
+        name: torch.cat([tensor, tensor[-1:].expand(missing, *tensor.shape[1:])]) for name, tensor in prepared.items()
+    }
+    if missing:
+        filled[TARGETS][-missing:] = IGNORED
+    return {name: tensor[rank::world_size] for name, tensor in filled.items()}
 
 
 def _num_targets(prepared: Batch) -> int:

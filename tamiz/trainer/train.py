@@ -11,6 +11,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,8 @@ import torch
 
 from corpora import files
 from corpora.errors import TamizError
-from tamiz.trainer import checkpoint
+from corpora.randomness import digest
+from tamiz.trainer import checkpoint, state
 from tamiz.trainer.before import plan_lines, threads_line
 from tamiz.trainer.dataset import Batch, ShardDataset
 from tamiz.trainer.device import choose_device, micro_batch_rows, peak_memory_bytes, repeatable, uses_bfloat16
@@ -28,7 +30,9 @@ from tamiz.trainer.export import export
 from tamiz.trainer.families.base import ModelSettings, num_parameters
 from tamiz.trainer.history import History
 from tamiz.trainer.inputs import Inputs, check_inputs
+from tamiz.trainer.parallel import parallel
 from tamiz.trainer.progress import Progress
+from tamiz.trainer.ranks import Ranks, check_ranks, current
 from tamiz.trainer.schedule import learning_rate
 from tamiz.trainer.settings import TrainSettings
 from tamiz.trainer.signals import Stopped, StopSignals
@@ -59,17 +63,25 @@ def train(
     SIGINT, SIGTERM or SIGHUP: the step ends, the state is saved, and Stopped is raised. A checkpoint of fewer steps
     is continued if the schedule doesn't depend on the number of steps.
 
+    Within `ranks.joined()`, each of the processes calls this with the same arguments, and takes its share of every
+    batch. The first one alone reads and writes OUT and says lines.
+
     Raises BadArgument if shards, tokenizer and model don't belong together, StaleOutput for checkpoints of another
     training, DamagedFile for damaged inputs, TamizError if the loss is no longer finite or the disk is full.
     """
+    ranks = current()
+    check_ranks(settings.batch_size, ranks.world_size)
     inputs = check_inputs(shards, tokenizer, model, settings.span_corruption)
-    files.remove_temporary(out)
+    if ranks.first:
+        files.remove_temporary(out)
     with repeatable(settings):
-        run = _Run(inputs, out, model, settings, report)
+        run = _Run(inputs, out, model, settings, report if ranks.first else lambda _line: None, ranks)
         run.resume()
         run.to_the_end(done)
         metrics = run.metrics()
-        export(run.steps.model, Trained(inputs, model, settings, metrics), out, card)
+        trained = run.trained_model()
+        if trained is not None:
+            export(trained, Trained(inputs, model, settings, metrics), out, card)
     return metrics
 
 
@@ -77,22 +89,31 @@ class _Run:
     """The state of one training: model, optimizer, position in the data, random state, losses so far."""
 
     def __init__(
-        self, inputs: Inputs, out: Path, family: ModelSettings, settings: TrainSettings, report: Report
+        self,
+        inputs: Inputs,
+        out: Path,
+        family: ModelSettings,
+        settings: TrainSettings,
+        report: Report,
+        ranks: Ranks,
     ) -> None:
         device = choose_device(settings)
         self._inputs, self._out, self._settings, self._report, self._device = inputs, out, settings, report, device
-        self._family, facts = family, inputs.facts
-        built = family.build(seed=settings.seed, pad_id=facts.pad_id, eos_id=facts.eos_id, bos_id=inputs.bos_id)
-        micro_rows, bfloat16 = micro_batch_rows(settings, device), uses_bfloat16(settings, device)
+        self._family, self._ranks = family, ranks
+        self._parallel = parallel(settings.parallel, self._new_model(), family, ranks, device)
+        micro_rows = micro_batch_rows(settings, device, ranks.world_size)
+        bfloat16 = uses_bfloat16(settings, device)
         self.steps = Steps(
-            built.to(device), family, settings, device, micro_rows=micro_rows, bfloat16=bfloat16, pad_id=facts.pad_id
-        )
+            self._parallel.model, family, settings, device, micro_rows=micro_rows, bfloat16=bfloat16,
+            pad_id=inputs.facts.pad_id, parallel=self._parallel,
+        )  # fmt: skip
         noise = settings.span_corruption
         self._data = ShardDataset(
-            inputs.shards, batch_size=settings.batch_size, seed=settings.seed, span_corruption=noise
-        )
+            inputs.shards, batch_size=settings.batch_size, seed=settings.seed, span_corruption=noise, rank=ranks.rank,
+            world_size=ranks.world_size,
+        )  # fmt: skip
         self._validation: ShardDataset | None = None
-        held_out = facts.rows.get("validation")
+        held_out = inputs.facts.rows.get("validation")
         if held_out:
             rows = min(settings.batch_size, held_out)
             self._validation = ShardDataset(inputs.shards, "validation", batch_size=rows, span_corruption=noise)
@@ -100,38 +121,53 @@ class _Run:
         self._step, self._seconds, self._history = 0, 0.0, History(settings)
         self._saved, self._saved_at = 0, time.monotonic()
         self._progress = Progress(report, settings.steps)
+        self._say_plan(micro_rows, bfloat16)
+
+    def _new_model(self) -> Any:
+        """A model with its initial weights, on the CPU."""
+        facts, seed = self._inputs.facts, self._settings.seed
+        return self._family.build(seed=seed, pad_id=facts.pad_id, eos_id=facts.eos_id, bos_id=self._inputs.bos_id)
+
+    def _say_plan(self, micro_rows: int, bfloat16: bool) -> None:
+        settings, device, facts = self._settings, self._device, self._inputs.facts
         precision = "bfloat16 autocast" if bfloat16 else "float32"
-        parameters = num_parameters(built)
-        report(
-            f"{parameters:,} parameters on {device} in {precision}; "
-            f"{self._data.rows:,} rows, {settings.batch_size} per step, {micro_rows} at a time"
+        parameters, size = num_parameters(self._parallel.model), self._ranks.world_size
+        many = (
+            "" if size == 1 else f", {settings.batch_size // size} in each of {size} processes ({settings.parallel})"
         )
-        for line in plan_lines(out, parameters, family, settings, facts, self._data.steps_per_epoch):
-            report(line)
+        self._report(
+            f"{parameters:,} parameters on {device} in {precision}; "
+            f"{self._data.rows:,} rows, {settings.batch_size} per step{many}, {micro_rows} at a time"
+        )
+        if not self._ranks.first:
+            return
+        for line in plan_lines(self._out, parameters, self._family, settings, facts, self._data.steps_per_epoch):
+            self._report(line)
         if idle := threads_line(settings, device):
             _LOG.warning("%s", idle)
 
     def resume(self) -> None:
         """Resumes from the newest checkpoint, if there is one."""
-        state = checkpoint.load_latest(self._out, self._made_from)
-        if state is None:
+        first = self._ranks.first
+        found = self._ranks.together(lambda: checkpoint.load_latest(self._out, self._made_from) if first else None)
+        saved = state.told(self._ranks, found)
+        if saved is None:
             return
-        self.steps.model.load_state_dict(state["model"])
-        self.steps.optimizer.load_state_dict(state["optimizer"])
-        self._data.load_state_dict(state["data"])
-        torch.set_rng_state(state["random"])
-        if self._device.type == "cuda":
-            torch.cuda.set_rng_state(state["random_cuda"])
-        self._step, self._seconds = state["step"], state["seconds"]
+        state.restore(self._parallel, self.steps.optimizer, saved)
+        self._data.load_state_dict(saved["data"])
+        if self._ranks.alone:
+            torch.set_rng_state(saved["random"])
+            if self._device.type == "cuda":
+                torch.cuda.set_rng_state(saved["random_cuda"])
+        self._step, self._seconds = saved["step"], saved["seconds"]
         self._saved = self._step
-        self._history.resume(state["history"])
+        self._history.resume(saved["history"])
         self._report(f"continued from step {self._step:,} of {self._settings.steps:,}")
 
     def _save(self) -> None:
-        state = {
+        kept = {
             "made_from": self._made_from,
-            "model": self.steps.model.state_dict(),
-            "optimizer": self.steps.optimizer.state_dict(),
+            **state.whole(self._parallel, self.steps.optimizer),
             "data": self._data.state_dict(),
             "random": torch.get_rng_state(),
             "random_cuda": torch.cuda.get_rng_state() if self._device.type == "cuda" else None,
@@ -139,25 +175,31 @@ class _Run:
             "seconds": self._seconds,
             "history": self._history.points,
         }
-        checkpoint.save(self._out, self._step, state)
+        self._ranks.together(lambda: checkpoint.save(self._out, self._step, kept) if self._ranks.first else None)
         self._saved, self._saved_at = self._step, time.monotonic()
+
+    def trained_model(self) -> Any:
+        """The model on the CPU, in the first process; None in the others."""
+        return self._parallel.plain(self._new_model)
 
     def to_the_end(self, done: Callable[[int, int], None]) -> None:
         """Trains and validates until the last step, or a signal: then raises Stopped."""
         settings, before, began = self._settings, self._seconds, time.monotonic()
         self._energy, self._resumed_at = EnergyMeter(), before
-        self._energy.start()
-        with StopSignals() as signals, contextlib.closing(iter(self._data)) as batches:
+        if self._ranks.first:  # it measures its whole machine
+            self._energy.start()
+        with StopSignals(says=self._ranks.first) as signals, contextlib.closing(iter(self._data)) as batches:
             while True:
                 self._validate_if_due(signals)
                 self._seconds = before + time.monotonic() - began
-                if signals.received is not None:
-                    raise self._stopped(signals.received)
+                signal, due = self._ranks.most(signals.received or 0, int(self._checkpoint_is_due()))
+                if signal:
+                    raise self._stopped(signal)
                 if self._step == settings.steps:
                     break
-                if self._checkpoint_is_due():
+                if due:
                     self._save()
-                self._one_step(next(batches))
+                self._one_step(self._ranks.together(lambda: next(batches)))
                 done(self._step, settings.steps)
             self._save_last()
 
@@ -190,6 +232,8 @@ class _Run:
     def _one_step(self, batch: Batch) -> None:
         settings, step = self._settings, self._step + 1
         rate = learning_rate(step, settings)
+        if not self._ranks.alone:  # then what is random depends on this process's place in the step, and on no past
+            torch.manual_seed(digest(settings.seed, "step", step, self._ranks.rank) % 2**63)
         loss = self.steps.train(batch, rate)
         self._step = step
         self._history.loss(step, loss, rate)
@@ -201,16 +245,20 @@ class _Run:
         if data is None or not self._history.validates(step) or self._history.is_validated(step):
             return
         loss = self.steps.validate(self._validation_batches(data, signals))
-        if signals.received is None:
+        if not self._stops(signals):
             self._history.validation(step, loss)
             self._report(f"step {step:,}: validation loss {loss:.4f}")
 
     def _validation_batches(self, data: ShardDataset, signals: StopSignals) -> Iterator[Batch]:
         """Yields the same rows in every call, each of them once; ends early at a signal."""
         for step in range(min(self._settings.validation_batches, data.steps_per_epoch)):
-            if signals.received is not None:
+            if self._stops(signals):
                 return
-            yield data.batch(0, step)
+            yield self._ranks.together(partial(data.batch, 0, step))
+
+    def _stops(self, signals: StopSignals) -> bool:
+        """Whether any process has received a signal."""
+        return self._ranks.most(signals.received or 0) != (0,)
 
     def _tokens_per_step(self) -> int:
         """Number of ids that the model reads in a step, including those of a decoder."""
