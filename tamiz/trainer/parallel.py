@@ -112,6 +112,8 @@ class Sharded(Parallel):
 
         super().__init__(model, family, ranks, device)
         mesh = init_device_mesh(device.type, (ranks.world_size,))
+        # torch warns of layers that return views, lest they be changed in place; no family's are
+        warnings.filterwarnings("ignore", message="FSDP2-wrapped module .* returned a view")
         for block in blocks(model):
             fully_shard(block, mesh=mesh)
         self._losses: Any = fully_shard(_Loss(model, family), mesh=mesh)

@@ -24,7 +24,8 @@ from corpora.errors import BadArgument, TamizError, in_a_line
 
 T = TypeVar("T")
 TIMEOUT = timedelta(minutes=30)  # of a wait for the others: they may be writing a large checkpoint to a slow disk
-PATIENCE = timedelta(seconds=4)  # the time that an error takes to be told, or said by the first process
+TOLD_SECONDS = 1.0  # an error is told before the process that has it ends, which the others notice
+SAID_SECONDS = 4.0  # in which the first process says an error
 _CAUSE, _SAID = "tamiz/cause", "tamiz/said"
 _LOST = ("gloo", "nccl", "connection closed", "connection reset", "broken pipe", "socket")
 
@@ -168,7 +169,7 @@ class Ranks:
         if self.first:
             self._try(lambda: self._store.set(_SAID, "0"))
             return error
-        if self._has(_SAID) or self._try(lambda: self._store.add(f"{_SAID}/by", 1)) not in (1, None):
+        if self._has(_SAID, SAID_SECONDS) or self._try(lambda: self._store.add(f"{_SAID}/by", 1)) not in (1, None):
             return SystemExit(code)
         unmute()
         return error
@@ -180,15 +181,18 @@ class Ranks:
 
     def _cause(self) -> TamizError | None:
         """The error that another process has told."""
-        if not self._has(_CAUSE):
+        if not self._has(_CAUSE, TOLD_SECONDS):
             return None
         text = self._try(lambda: self._store.get(_CAUSE).decode())
         code, _, message = (text or "").partition(" ")
         return _Told(message, int(code)) if text else None
 
-    def _has(self, key: str) -> bool:
-        """Whether the key is there, or comes soon."""
-        return self._try(lambda: self._store.wait([key], PATIENCE) or True) is True
+    def _has(self, key: str, patience: float) -> bool:
+        """Whether the key is there, or comes within as many seconds."""
+        until = time.monotonic() + patience
+        while not (found := self._try(lambda: self._store.check([key]))) and time.monotonic() < until:
+            time.sleep(0.05)
+        return bool(found)
 
     @staticmethod
     def _try(work: Callable[[], T]) -> T | None:
@@ -298,7 +302,7 @@ def give_way() -> None:
     """Before a process that hasn't joined the others ends with an error: torchrun stops all once one has ended, so
     the first one, which says the error, must be quicker."""
     if _STREAMS:
-        time.sleep(PATIENCE.total_seconds())
+        time.sleep(SAID_SECONDS)
 
 
 def _end_undisturbed() -> None:
