@@ -31,9 +31,9 @@ class Parallel:
     def __init__(self, model: Any, family: ModelSettings, ranks: Ranks, device: torch.device) -> None:
         self.model, self.ranks, self._family, self._device = model, ranks, family, device
 
-    def loss(self, rows: Rows) -> torch.Tensor:
-        """The family's loss, in nats, summed over the targets of rows of this process."""
-        return self._family.loss(self.model, rows)
+    def loss(self, rows: Rows, *more: float) -> torch.Tensor:
+        """The family's loss, in nats, summed over the targets of rows of this process. more: its other arguments."""
+        return self._family.loss(self.model, rows, *more)
 
     def divisor(self, targets: float) -> float:
         """What this process divides its summed loss by, so that gradients become those of the mean over all targets
@@ -82,8 +82,8 @@ class Replicated(Parallel):
                 _Loss(model, family), broadcast_buffers=False, gradient_as_bucket_view=True
             )
 
-    def loss(self, rows: Rows) -> torch.Tensor:
-        summed: torch.Tensor = self._losses(rows)
+    def loss(self, rows: Rows, *more: float) -> torch.Tensor:
+        summed: torch.Tensor = self._losses(rows, *more)
         return summed
 
     def divisor(self, targets: float) -> float:
@@ -119,8 +119,8 @@ class Sharded(Parallel):
         self._losses: Any = fully_shard(_Loss(model, family), mesh=mesh)
         model.to(device)  # what is no parameter
 
-    def loss(self, rows: Rows) -> torch.Tensor:
-        summed: torch.Tensor = self._losses(rows)
+    def loss(self, rows: Rows, *more: float) -> torch.Tensor:
+        summed: torch.Tensor = self._losses(rows, *more)
         return summed
 
     def divisor(self, targets: float) -> float:
@@ -185,8 +185,8 @@ class _Loss(torch.nn.Module):
         super().__init__()
         self.model, self._family = model, family
 
-    def forward(self, rows: Rows) -> torch.Tensor:
-        return self._family.loss(self.model, rows)
+    def forward(self, rows: Rows, *more: float) -> torch.Tensor:
+        return self._family.loss(self.model, rows, *more)
 
 
 def parallel(name: str, model: Any, family: ModelSettings, ranks: Ranks, device: torch.device) -> Parallel:

@@ -188,7 +188,7 @@ class _Run:
         self._energy, self._resumed_at = EnergyMeter(), before
         if self._ranks.first:  # it measures its whole machine
             self._energy.start()
-        with StopSignals(says=self._ranks.first) as signals, contextlib.closing(iter(self._data)) as batches:
+        with StopSignals(self._ranks) as signals, contextlib.closing(iter(self._data)) as batches:
             while True:
                 self._validate_if_due(signals)
                 self._seconds = before + time.monotonic() - began
