@@ -71,11 +71,7 @@ def command(
     from tamiz.recipes.load import load, names, saved
     from tamiz.run import Run
 
-    refuse_many(
-        "tamiz run",
-        "prepare with `tamiz run RECIPE --out DIR --until shards`, then start `torchrun --nproc-per-node N -m tamiz "
-        "train --shards DIR/shards --model RECIPE --out DIR/model`",
-    )
+    _refuse_many()
     if recipe is None or recipe.startswith("-"):
         known = f"`tamiz run {out}` continues the run there" if out and saved(out) else ", ".join(names())
         raise BadArgument(f"name a recipe, a .toml file or the folder of an earlier run before the options: {known}")
@@ -92,6 +88,14 @@ def command(
     if any(r.stage == "sample" for r in reports):
         _show(folder, reports, chosen, load(recipe) if demo else None)
     summarise(reports, f"{chosen.title}: {folder}")
+
+
+def _refuse_many() -> None:
+    refuse_many(
+        "tamiz run",
+        "prepare with `tamiz run RECIPE --out DIR --until shards`, then start `torchrun --nproc-per-node N -m tamiz "
+        "train --shards DIR/shards --model RECIPE --out DIR/model`",
+    )
 
 
 def _is_bundled(recipe: Recipe) -> bool:

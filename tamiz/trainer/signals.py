@@ -26,7 +26,7 @@ class Stopped(TamizError):
 
 class StopSignals:
     """Within the block, the first signal only sets `received`; from then on signals do what they did before. One of
-    several processes keeps to the first: it may get a second one from torchrun, which ends what takes too long itself.
+    several processes keeps to the first: a second one may come from torchrun, which ends what takes too long.
 
     Signals that are ignored stay ignored (nohup). Does nothing outside the main thread, which alone gets signals.
     ranks: the processes of the training; the first one says that it will stop.
