@@ -16,6 +16,7 @@ from corpora.stopping import interruptible
 from tamiz.console import fail, warn
 from tamiz.groups import Group, misspelt
 from tamiz.log import log
+from tamiz.trainer.ranks import give_way, mute_others
 
 # command -> (module in tamiz.commands, help); listed here so that --help doesn't import the modules
 COMMANDS = {
@@ -87,8 +88,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _run(arguments: list[str], debug: bool) -> int:
     # the Hub's client would draw its own progress bars
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    is_muted = mute_others()
     _show_messages(debug)
     log.start(arguments)
+    if is_muted:
+        log.off()
     try:
         with interruptible() as stop:
             # what Beam's threads raise when ^C ends the run is no news
@@ -108,6 +112,8 @@ def _run(arguments: list[str], debug: bool) -> int:
             raise
         _explain(error)
     log.end(code)
+    if code:
+        give_way()
     return code
 
 

@@ -78,6 +78,11 @@ class RunLog:
         self._on = True
         self.event("start", arguments=without_secrets(arguments))
 
+    def off(self) -> None:
+        """Ends the log without writing it: another process of the command does."""
+        self._waiting.clear()
+        self._on = False
+
     def in_folder(self, folder: Path) -> None:
         """Puts the log into `folder`, once that has a manifest."""
         from corpora.manifest import LOG, is_tamiz_folder

@@ -20,6 +20,7 @@ from tamiz.options import (
     runner_settings,
 )
 from tamiz.stages import Context, Recipe, StageReport, ordered
+from tamiz.trainer.ranks import refuse_many
 
 
 class _UntilHelp(click.Option):
@@ -70,6 +71,7 @@ def command(
     from tamiz.recipes.load import load, names, saved
     from tamiz.run import Run
 
+    _refuse_many()
     if recipe is None or recipe.startswith("-"):
         known = f"`tamiz run {out}` continues the run there" if out and saved(out) else ", ".join(names())
         raise BadArgument(f"name a recipe, a .toml file or the folder of an earlier run before the options: {known}")
@@ -86,6 +88,14 @@ def command(
     if any(r.stage == "sample" for r in reports):
         _show(folder, reports, chosen, load(recipe) if demo else None)
     summarise(reports, f"{chosen.title}: {folder}")
+
+
+def _refuse_many() -> None:
+    refuse_many(
+        "tamiz run",
+        "prepare with `tamiz run RECIPE --out DIR --until shards`, then start `torchrun --nproc-per-node N -m tamiz "
+        "train --shards DIR/shards --model RECIPE --out DIR/model`",
+    )
 
 
 def _show(folder: Path, reports: Sequence[StageReport], chosen: Recipe, full: Recipe | None) -> None:

@@ -12,6 +12,7 @@ from corpora.errors import BadArgument
 from tamiz.commands._shards import mixed, named_shards, tokenizer_beside
 from tamiz.commands._summary import summarise
 from tamiz.options import out_option, rebuild_option
+from tamiz.trainer.ranks import joined
 
 if TYPE_CHECKING:
     from corpora.rows.mixing import MixtureSettings
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 @click.option("--steps", type=int, help="Number of steps; replaces train.steps.")
 @out_option
 @rebuild_option
+@joined()
 def command(
     shards: tuple[str, ...],
     max_epochs: float | None,

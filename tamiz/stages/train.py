@@ -28,6 +28,7 @@ from tamiz.trainer import checkpoint, require_torch
 from tamiz.trainer.families import DEFAULT as DEFAULT_FAMILY
 from tamiz.trainer.families import FAMILIES
 from tamiz.trainer.families.base import ModelSettings
+from tamiz.trainer.ranks import check_ranks, current
 from tamiz.trainer.schedule import is_endless
 from tamiz.trainer.settings import TrainSettings
 
@@ -47,16 +48,22 @@ def train_stage(
     card: CardFacts | None = None,
 ) -> StageReport:
     """Makes sure that `out` holds the trained model, its tokenizer and its card. shards: a folder, or several that
-    are mixed."""
+    are mixed.
+
+    Within `ranks.joined()`, the first process does so, and the others train with it."""
     from tamiz.trainer.inputs import check_inputs
 
+    ranks = current()
+    check_ranks(settings.batch_size, ranks.world_size)
     made_from = _made_from(shards, tokenizer, model, settings)
     # if this refuses, no folder is left behind
     check_inputs(shards, tokenizer, model, settings.span_corruption, settings.init)
+    if not ranks.first:
+        return _train_along(shards, tokenizer, out, model, settings)
     with locked(out, made_from.stage):
         if context.rebuild or not manifest.is_finished(out, made_from):
             _check_machine(out, model, settings)
-        state = _begin(out, made_from, context)
+        state = ranks.told(_begin(out, made_from, context))
         if state != "finished":
             for line in _mixture_lines(shards, settings):
                 say(f"  {line}")
@@ -80,6 +87,18 @@ class _Facts(msgspec.Struct):
     initial_validation_loss: float | None
     validation_loss: float | None
     target_unigram_entropy_nats: float | None = None
+
+
+def _train_along(
+    shards: Path | Blend, tokenizer: Path, out: Path, model: ModelSettings, settings: TrainSettings
+) -> StageReport:
+    """The part of a process that isn't the first: it reads and writes nothing in `out`."""
+    state: State = current().told(None)
+    if state != "finished":
+        from tamiz.trainer.train import train
+
+        train(shards, tokenizer, out, model, settings)
+    return StageReport("train", state, out, ())
 
 
 def _say_below(line: str) -> None:

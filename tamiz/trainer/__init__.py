@@ -4,6 +4,8 @@ families/       the model families, one file each
 settings.py     how a model is trained
 train.py        the training loop; steps.py is one step; before.py says what it takes; checkpoint.py, schedule.py,
                 device.py, history.py, signals.py, energy.py, progress.py help it
+ranks.py        several processes, as torchrun starts them; parallel.py: how the model lies on them (DDP, FSDP);
+                state.py: its state, in and out of a checkpoint
 dataset.py      batches of rows as tensors, in an order that interruptions don't change
 inputs.py       checks that shards, tokenizer and model fit together
 export.py       writes the folder that transformers loads, with tokenizer_copy.py and curve.py; trained.py holds the

@@ -14,6 +14,7 @@ from tamiz.trainer import checkpoint
 from tamiz.trainer.device import choose_device
 from tamiz.trainer.energy_sources import require_known_country
 from tamiz.trainer.families.base import ModelSettings
+from tamiz.trainer.ranks import current
 from tamiz.trainer.settings import TrainSettings
 
 BYTES_PER_WEIGHT = 4
@@ -61,7 +62,7 @@ def plan_lines(
 def threads_line(settings: TrainSettings, device: torch.device) -> str | None:
     """Says that cores are idle: the number of threads is fixed, since it changes the last bits of the weights."""
     cores = available_cores()
-    if device.type != "cpu" or cores <= settings.num_threads:
+    if device.type != "cpu" or cores <= settings.num_threads * current().place.local_world_size:
         return None
     threads = f"{settings.num_threads} {'thread' if settings.num_threads == 1 else 'threads'}"
     return (

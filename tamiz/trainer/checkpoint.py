@@ -77,7 +77,7 @@ def number(path: Path) -> int:
 
 
 def load_latest(out: Path, made_from: dict[str, Any]) -> dict[str, Any] | None:
-    """The newest checkpoint, on the CPU, or None if there is none.
+    """The newest checkpoint, on the CPU, or None if there is none. Its tensors lie in the file until they are copied.
 
     Raises StaleOutput if its settings or inputs differ from `made_from`, naming the differences: only the number of
     steps may, if the schedule allows it; DamagedFile if it can't be read.
@@ -88,7 +88,7 @@ def load_latest(out: Path, made_from: dict[str, Any]) -> dict[str, Any] | None:
     if not paths:
         return None
     try:
-        state: dict[str, Any] = torch.load(paths[-1], map_location="cpu", weights_only=True)
+        state: dict[str, Any] = torch.load(paths[-1], map_location="cpu", weights_only=True, mmap=True)
     except (RuntimeError, pickle.UnpicklingError, EOFError, OSError) as error:
         raise DamagedFile(f"{paths[-1]} is damaged: remove it to resume from the previous checkpoint") from error
     _require_same(paths[-1], state["made_from"], made_from)

@@ -10,19 +10,29 @@ from collections.abc import Iterator
 import torch
 
 from corpora.errors import BadArgument
+from tamiz.trainer.ranks import current
 from tamiz.trainer.settings import TrainSettings
 
 CPU_MICRO_BATCH = 4  # at 512 ids: as fast as 32 on two cores, in a third of the memory
 
 
 def choose_device(settings: TrainSettings) -> torch.device:
-    """The device to train on. Raises BadArgument if the settings name a GPU but there is none."""
+    """The device to train on: of several processes on a machine, each has a GPU of its own. Raises BadArgument if the
+    settings name a GPU but there is none, or fewer than processes."""
     available = torch.cuda.is_available()
     if settings.device == "cuda" and not available:
         raise BadArgument(
             "train.device is 'cuda' but torch finds no GPU: use 'auto' or 'cpu', or install a CUDA build of torch"
         )
-    return torch.device("cuda" if available and settings.device != "cpu" else "cpu")
+    if not available or settings.device == "cpu":
+        return torch.device("cpu")
+    place, gpus = current().place, torch.cuda.device_count()
+    if place.local_world_size > gpus:
+        raise BadArgument(
+            f"torchrun has started {place.local_world_size} processes on this machine, which has {gpus} GPUs: use "
+            f"--nproc-per-node {gpus}, or --set train.device=cpu"
+        )
+    return torch.device("cuda") if place.world_size == 1 else torch.device("cuda", place.local_rank)
 
 
 def uses_bfloat16(settings: TrainSettings, device: torch.device) -> bool:
@@ -32,10 +42,11 @@ def uses_bfloat16(settings: TrainSettings, device: torch.device) -> bool:
     return settings.precision == "bfloat16"
 
 
-def micro_batch_rows(settings: TrainSettings, device: torch.device) -> int:
-    """Number of rows in one forward pass."""
-    chosen = settings.micro_batch_size or (CPU_MICRO_BATCH if device.type == "cpu" else settings.batch_size)
-    return min(chosen, settings.batch_size)
+def micro_batch_rows(settings: TrainSettings, device: torch.device, world_size: int = 1) -> int:
+    """Number of rows in one forward pass of a process."""
+    rows = settings.batch_size // world_size
+    chosen = settings.micro_batch_size or (CPU_MICRO_BATCH if device.type == "cpu" else rows)
+    return min(chosen, rows)
 
 
 @contextlib.contextmanager

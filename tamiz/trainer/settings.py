@@ -13,7 +13,7 @@ from tamiz.trainer.bounds import above_zero, at_least
 from tamiz.trainer.optimizers import DEFAULT, OPTIMIZERS
 from tamiz.trainer.schedule import check_schedule
 
-_NO_INFLUENCE = ("checkpoint_minutes", "keep_checkpoint", "country", "max_skipped_steps", "init")
+_NO_INFLUENCE = ("checkpoint_minutes", "keep_checkpoint", "country", "max_skipped_steps", "init", "parallel")
 # left out of the identity while they have their defaults: trainings from before these settings stay finished
 _LATER = ("optimizer", "z_loss", "ramp_from", "final_learning_rate", "schedule_steps", "pad_vocabulary_to")
 
@@ -88,6 +88,9 @@ class TrainSettings(Config, frozen=True, kw_only=True):
     pad_vocabulary_to: int = 1
     """While training, the vocabulary gets rows up to a multiple of this number; they are never predicted, and the
     finished model doesn't have them. 1: no rows; 128 makes the output layer faster on GPUs."""
+    parallel: Literal["ddp", "fsdp"] = "ddp"
+    """How the processes of torchrun share the model: ddp: each has all of it, fsdp: each has a part, which takes less
+    memory. One process has all of it. The last bits of the weights depend on it, as on the number of processes."""
     num_threads: int = 2
     """Number of torch threads on a CPU; a different number changes the last bits of the weights."""
     country: str | None = None

@@ -9,9 +9,11 @@ from types import FrameType
 from typing import Any
 
 from corpora.errors import TamizError
+from tamiz.trainer.ranks import Ranks
 
 NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
-_SAID = b"\nstopping: this step is finished and saved first; a second signal (^C) stops at once\n"
+_SAID = b"\nstopping: this step is finished and saved first"
+_AGAIN = b"; a second signal (^C) stops at once"
 
 
 class Stopped(TamizError):
@@ -23,13 +25,16 @@ class Stopped(TamizError):
 
 
 class StopSignals:
-    """Within the block, the first signal only sets `received`; from then on signals do what they did before.
+    """Within the block, the first signal only sets `received`; from then on signals do what they did before. One of
+    several processes keeps to the first: a second one may come from torchrun, which ends what takes too long.
 
     Signals that are ignored stay ignored (nohup). Does nothing outside the main thread, which alone gets signals.
+    ranks: the processes of the training; the first one says that it will stop.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, ranks: Ranks | None = None) -> None:
         self.received: int | None = None
+        self._ranks = ranks or Ranks()
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> StopSignals:
@@ -45,9 +50,13 @@ class StopSignals:
         self._restore()
 
     def _first(self, number: int, _: FrameType | None) -> None:
-        self.received = number
-        self._restore()
-        os.write(2, _SAID)  # print could be in the middle of a line of its own
+        again = self.received is not None
+        self.received = self.received or number
+        if self._ranks.alone:
+            self._restore()
+        if self._ranks.first and not again:
+            # print could be in the middle of a line of its own
+            os.write(2, _SAID + (_AGAIN if self._ranks.alone else b"") + b"\n")
 
     def _restore(self) -> None:
         while self._before:

@@ -13,6 +13,8 @@ from tamiz.trainer.dataset import Batch
 from tamiz.trainer.families.base import IGNORED, TARGETS, ModelSettings
 from tamiz.trainer.optimizers import OPTIMIZERS
 from tamiz.trainer.optimizers.groups import parameter_groups
+from tamiz.trainer.parallel import Parallel
+from tamiz.trainer.ranks import current
 from tamiz.trainer.settings import TrainSettings
 
 
@@ -29,7 +31,11 @@ def optimizer(model: torch.nn.Module, family: ModelSettings, settings: TrainSett
 
 
 class Steps:
-    """Trains and validates a model on batches, in micro-batches."""
+    """Trains and validates a model on batches, in micro-batches.
+
+    parallel: how the model lies on several processes; each of them gives its rows of a batch, and counts, losses and
+    the norm of the gradient are those of all. None: the model is whole in this process.
+    """
 
     def __init__(
         self,
@@ -41,28 +47,35 @@ class Steps:
         micro_rows: int,
         bfloat16: bool,
         pad_id: int,
+        parallel: Parallel | None = None,
     ) -> None:
         self.model, self.settings, self.device, self.pad_id = model, settings, device, pad_id
+        self._parallel = parallel or Parallel(model, family, current(), device)
         self.optimizer = optimizer(model, family, settings)
         self._family, self._micro_rows, self._bfloat16 = family, micro_rows, bfloat16
 
     def train(self, batch: Batch, learning_rate: float) -> float:
-        """Does one update; returns the mean loss of the batch before it.
+        """Does one update; returns the mean loss of the batch before it, over all processes.
 
-        Raises NotFinite if the loss or the norm of the gradient isn't finite; then weights and means are as before.
+        Raises NotFinite if the loss or the norm of the gradient isn't finite, in all processes; then weights and means
+        are as before.
         """
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate
         self.model.train()
         self.optimizer.zero_grad(set_to_none=True)
         prepared = self._family.prepare(batch, self.pad_id)
-        count = max(1, _num_targets(prepared))
+        parallel, micro_batches = self._parallel, list(self._micro_batches(prepared))
+        count = max(1, parallel.ranks.sum(_num_targets(prepared)))
         total = 0.0
-        for rows in self._micro_batches(prepared):
-            loss = self._loss(rows, self.settings.z_loss)
-            (loss / count).backward()
+        more = (self.settings.z_loss,) if self.settings.z_loss else ()
+        for number, rows in enumerate(micro_batches, 1):
+            with parallel.accumulating(last=number == len(micro_batches)):
+                loss = self._loss(rows, *more)
+                (loss / parallel.divisor(count)).backward()
             total += loss.item()
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip_norm)
+        total = parallel.ranks.sum(total)
+        norm = parallel.clip(self.settings.clip_norm)
         if not math.isfinite(total) or not torch.isfinite(norm):
             self.optimizer.zero_grad(set_to_none=True)
             raise NotFinite(
@@ -78,25 +91,37 @@ class Steps:
 
     @torch.no_grad()
     def validate(self, batches: Iterable[Batch]) -> float:
-        """Mean loss over all targets of `batches`."""
+        """Mean loss over all targets of `batches`, whole ones, which the processes share out here."""
         self.model.eval()
+        ranks = self._parallel.ranks
         total, count = 0.0, 0
         for batch in batches:
             prepared = self._family.prepare(batch, self.pad_id)
             count += _num_targets(prepared)
-            total += sum(self._loss(rows).item() for rows in self._micro_batches(prepared))
-        return total / max(1, count)
+            own = prepared if ranks.alone else share(prepared, ranks.rank, ranks.world_size)
+            total += sum(self._loss(rows).item() for rows in self._micro_batches(own))
+        return ranks.sum(total) / max(1, count)
 
     def _micro_batches(self, prepared: Batch) -> Iterator[Batch]:
         split = [tensor.split(self._micro_rows) for tensor in prepared.values()]
         return (dict(zip(prepared, parts, strict=True)) for parts in zip(*split, strict=True))
 
-    def _loss(self, rows: Batch, z_loss: float = 0.0) -> torch.Tensor:
+    def _loss(self, rows: Batch, *more: float) -> torch.Tensor:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._bfloat16):
             rows = {name: tensor.to(self.device, non_blocking=True) for name, tensor in rows.items()}
-            if z_loss:
-                return self._family.loss(self.model, rows, z_loss)
-            return self._family.loss(self.model, rows)
+            return self._parallel.loss(rows, *more)
+
+
+def share(prepared: Batch, rank: int, world_size: int) -> Batch:
+    """Every world_size-th row from `rank` on: as many for each process, so that all do as many forward passes. Rows
+    without targets fill up the last ones."""
+    missing = -len(prepared[TARGETS]) % world_size
+    filled = {
+        name: torch.cat([tensor, tensor[-1:].expand(missing, *tensor.shape[1:])]) for name, tensor in prepared.items()
+    }
+    if missing:
+        filled[TARGETS][-missing:] = IGNORED
+    return {name: tensor[rank::world_size] for name, tensor in filled.items()}
 
 
 def _num_targets(prepared: Batch) -> int:

@@ -11,6 +11,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,9 @@ import torch
 
 from corpora import files
 from corpora.errors import TamizError
+from corpora.randomness import digest
 from corpora.rows.blend import Blend, opened
-from tamiz.trainer import checkpoint, warm_start
+from tamiz.trainer import checkpoint, state
 from tamiz.trainer.bad_batches import BadBatches, TooManyBad, began_at
 from tamiz.trainer.before import plan_lines, threads_line
 from tamiz.trainer.dataset import Batch, ShardDataset
@@ -33,18 +35,20 @@ from tamiz.trainer.device import (
 )
 from tamiz.trainer.energy_meter import EnergyMeter
 from tamiz.trainer.export import export
-from tamiz.trainer.families.base import TARGETS, ModelSettings, num_parameters
-from tamiz.trainer.first_batch import check_first_loss, eos_line
+from tamiz.trainer.families.base import TARGETS, ModelSettings
+from tamiz.trainer.first_batch import check_first_loss, count_targets, eos_line
 from tamiz.trainer.history import History
 from tamiz.trainer.inputs import Inputs, check_inputs
 from tamiz.trainer.mixing import held_out, mixture_metrics, validation_point
+from tamiz.trainer.new_model import finished, new_model
+from tamiz.trainer.parallel import check_parallel, parallel
 from tamiz.trainer.progress import Progress
+from tamiz.trainer.ranks import Ranks, check_ranks, current
 from tamiz.trainer.schedule import learning_rate
 from tamiz.trainer.settings import TrainSettings
 from tamiz.trainer.signals import Stopped, StopSignals
 from tamiz.trainer.steps import NotFinite, Steps
 from tamiz.trainer.trained import Card, Metrics, Trained
-from tamiz.trainer.vocabulary_rows import padded_rows, set_rows
 
 _LOG = logging.getLogger(__name__)
 Report = Callable[[str], None]
@@ -70,20 +74,28 @@ def train(
     SIGINT, SIGTERM or SIGHUP: the step ends, the state is saved, and Stopped is raised. A checkpoint of fewer steps
     is continued if the schedule doesn't depend on the number of steps.
 
+    Within `ranks.joined()`, each of the processes calls this with the same arguments, and takes its share of every
+    batch. The first one alone reads and writes OUT and says lines.
+
     Raises BadArgument if shards, tokenizer and model don't belong together, StaleOutput for checkpoints of another
     training, DamagedFile for damaged inputs, TamizError if loss or gradient isn't finite in more steps in a row than
     settings.max_skipped_steps, if the first loss is far above that of a model that knows nothing, or if the disk is
     full.
     """
+    ranks = current()
+    check_ranks(settings.batch_size, ranks.world_size)
+    check_parallel(settings, ranks)
     inputs = check_inputs(shards, tokenizer, model, settings.span_corruption, settings.init)
-    files.remove_temporary(out)
+    if ranks.first:
+        files.remove_temporary(out)
     with repeatable(settings):
-        run = _Run(inputs, out, model, settings, report)
+        run = _Run(inputs, out, model, settings, report if ranks.first else lambda _line: None, ranks)
         run.resume()
         run.to_the_end(done)
         metrics = run.metrics()
-        run.cut_vocabulary()
-        export(run.steps.model, Trained(inputs, model, settings, metrics), out, card)
+        trained = run.trained_model()
+        if trained is not None:
+            export(trained, Trained(inputs, model, settings, metrics), out, card)
     return metrics
 
 
@@ -91,26 +103,33 @@ class _Run:
     """The state of one training: model, optimizer, position in the data, random state, losses so far."""
 
     def __init__(
-        self, inputs: Inputs, out: Path, family: ModelSettings, settings: TrainSettings, report: Report
+        self,
+        inputs: Inputs,
+        out: Path,
+        family: ModelSettings,
+        settings: TrainSettings,
+        report: Report,
+        ranks: Ranks,
     ) -> None:
         device = choose_device(settings)
         self._inputs, self._out, self._settings, self._report, self._device = inputs, out, settings, report, device
-        self._family, facts = family, inputs.facts
-        built = family.build(seed=settings.seed, pad_id=facts.pad_id, eos_id=facts.eos_id, bos_id=inputs.bos_id)
-        self._parameters = num_parameters(built)
-        if settings.init is not None and not checkpoint.found(out):
-            warm_start.load(built, family, settings.init)
+        self._family, self._ranks = family, ranks
+        starts = ranks.told((not checkpoint.found(out),))[0]
+        built = new_model(inputs, family, settings, warm=starts)
+        if starts and settings.init is not None:
             report(f"starts from the weights of {settings.init}")
-        if (rows := padded_rows(family.vocab_size, settings.pad_vocabulary_to)) != family.vocab_size:
-            set_rows(built, rows)
-        micro_rows, bfloat16 = micro_batch_rows(settings, device), uses_bfloat16(settings, device)
+        self._parameters = family.num_parameters()
+        self._parallel = parallel(settings.parallel, built, family, ranks, device)
+        micro_rows = micro_batch_rows(settings, device, ranks.world_size)
+        bfloat16 = uses_bfloat16(settings, device)
         self.steps = Steps(
-            built.to(device), family, settings, device, micro_rows=micro_rows, bfloat16=bfloat16, pad_id=facts.pad_id
-        )
+            self._parallel.model, family, settings, device, micro_rows=micro_rows, bfloat16=bfloat16,
+            pad_id=inputs.facts.pad_id, parallel=self._parallel,
+        )  # fmt: skip
         noise, documents = settings.span_corruption, family.reads_documents
         self._data = ShardDataset(
-            inputs.shards, batch_size=settings.batch_size, seed=settings.seed, span_corruption=noise,
-            with_documents=documents,
+            inputs.shards, batch_size=settings.batch_size, seed=settings.seed, span_corruption=noise, rank=ranks.rank,
+            world_size=ranks.world_size, with_documents=documents,
         )  # fmt: skip
         self._held_out = held_out(inputs.shards, settings, with_documents=documents)
         self._made_from = _made_from(inputs, family, settings)
@@ -118,42 +137,52 @@ class _Run:
         self._saved, self._saved_at = 0, time.monotonic()
         self._progress = Progress(report, settings.steps)
         self._energy = EnergyMeter(settings.country, gpu_uuids(device))
-        self._bad = BadBatches(out, opened(inputs.shards), settings.seed, settings.max_skipped_steps)
+        self._bad = BadBatches(out, opened(inputs.shards), settings.seed, settings.max_skipped_steps, ranks)
+        self._say_plan(micro_rows, bfloat16)
+
+    def _say_plan(self, micro_rows: int, bfloat16: bool) -> None:
+        settings, device, facts = self._settings, self._device, self._inputs.facts
         precision = "bfloat16 autocast" if bfloat16 else "float32"
-        parameters = self._parameters
-        report(
-            f"{parameters:,} parameters on {device} in {precision}; "
-            f"{self._data.rows:,} rows, {settings.batch_size} per step, {micro_rows} at a time"
+        parameters, size = self._parameters, self._ranks.world_size
+        many = (
+            "" if size == 1 else f", {settings.batch_size // size} in each of {size} processes ({settings.parallel})"
         )
-        for line in plan_lines(out, parameters, family, settings, facts, self._data.steps_per_epoch):
-            report(line)
+        self._report(
+            f"{parameters:,} parameters on {device} in {precision}; "
+            f"{self._data.rows:,} rows, {settings.batch_size} per step{many}, {micro_rows} at a time"
+        )
+        if not self._ranks.first:
+            return
+        for line in plan_lines(self._out, parameters, self._family, settings, facts, self._data.steps_per_epoch):
+            self._report(line)
         if idle := threads_line(settings, device):
             _LOG.warning("%s", idle)
 
     def resume(self) -> None:
         """Resumes from the newest checkpoint, if there is one."""
-        state = checkpoint.load_latest(self._out, self._made_from)
-        if state is None:
+        first = self._ranks.first
+        found = self._ranks.together(lambda: checkpoint.load_latest(self._out, self._made_from) if first else None)
+        saved = state.told(self._ranks, found)
+        if saved is None:
             return
-        self.steps.model.load_state_dict(state["model"])
-        self.steps.optimizer.load_state_dict(state["optimizer"])
-        self._data.load_state_dict(state["data"])
-        torch.set_rng_state(state["random"])
-        if self._device.type == "cuda":
-            torch.cuda.set_rng_state(state["random_cuda"])
-        self._step, self._seconds = state["step"], state["seconds"]
+        state.restore(self._parallel, self.steps.optimizer, saved)
+        self._data.load_state_dict(saved["data"])
+        if self._ranks.alone:
+            torch.set_rng_state(saved["random"])
+            if self._device.type == "cuda":
+                torch.cuda.set_rng_state(saved["random_cuda"])
+        self._step, self._seconds = saved["step"], saved["seconds"]
         self._saved = self._step
-        self._history.resume(state["history"])
-        self._energy.resume(state.get("energy"))
-        if "bad_batches" in state:
-            self._bad.load_state_dict(state["bad_batches"])
+        self._history.resume(saved["history"])
+        self._energy.resume(saved.get("energy"))
+        if "bad_batches" in saved:
+            self._bad.load_state_dict(saved["bad_batches"])
         self._report(f"continued from step {self._step:,} of {self._settings.steps:,}")
 
     def _save(self) -> None:
-        state = {
+        kept = {
             "made_from": self._made_from,
-            "model": self.steps.model.state_dict(),
-            "optimizer": self.steps.optimizer.state_dict(),
+            **state.whole(self._parallel, self.steps.optimizer),
             "data": self._data.state_dict(),
             "random": torch.get_rng_state(),
             "random_cuda": torch.cuda.get_rng_state() if self._device.type == "cuda" else None,
@@ -163,24 +192,31 @@ class _Run:
             "energy": self._energy.read().asdict(),
             "bad_batches": self._bad.state_dict(),
         }
-        checkpoint.save(self._out, self._step, state)
+        self._ranks.together(lambda: checkpoint.save(self._out, self._step, kept) if self._ranks.first else None)
         self._saved, self._saved_at = self._step, time.monotonic()
+
+    def trained_model(self) -> Any:
+        """The finished model, in the first process; None in the others."""
+        fresh = partial(new_model, self._inputs, self._family, self._settings, warm=False)
+        model = self._parallel.plain(fresh)
+        return None if model is None else finished(model, self._family, self._settings)
 
     def to_the_end(self, done: Callable[[int, int], None]) -> None:
         """Trains and validates until the last step, or a signal: then raises Stopped."""
         settings, before, began = self._settings, self._seconds, time.monotonic()
         self._energy.start()
-        with StopSignals() as signals, contextlib.closing(iter(self._data)) as batches:
+        with StopSignals(self._ranks) as signals, contextlib.closing(iter(self._data)) as batches:
             while True:
                 self._validate_if_due(signals)
                 self._seconds = before + time.monotonic() - began
-                if signals.received is not None:
-                    raise self._stopped(signals.received)
+                signal, due = self._ranks.most(signals.received or 0, int(self._checkpoint_is_due()))
+                if signal:
+                    raise self._stopped(signal)
                 if self._step == settings.steps:
                     break
-                if self._checkpoint_is_due():
+                if due:
                     self._save()
-                self._one_step(next(batches))
+                self._one_step(self._ranks.together(lambda: next(batches)))
                 done(self._step, settings.steps)
             self._save_last()
 
@@ -213,9 +249,10 @@ class _Run:
     def _one_step(self, batch: Batch) -> None:
         settings, step = self._settings, self._step + 1
         rate = learning_rate(step, settings)
+        if not self._ranks.alone:  # then what is random depends on this process's place in the step, and on no past
+            torch.manual_seed(digest(settings.seed, "step", step, self._ranks.rank) % 2**63)
         if step == 1:
-            targets = self._family.prepare(batch, self._inputs.facts.pad_id)[TARGETS]
-            self._report(eos_line(targets, self._inputs.facts.eos_id))
+            self._say_eos(batch)
         try:
             loss = self.steps.train(batch, rate)
         except NotFinite as error:
@@ -227,6 +264,14 @@ class _Run:
         self._step = step
         self._history.loss(step, loss, rate, self.steps.step_size)
         self._progress.step(step, loss, rate, self._tokens_per_step(), self.steps.step_size)
+
+    def _say_eos(self, batch: Batch) -> None:
+        """How many of the targets of the whole batch are EOS."""
+        eos_id = self._inputs.facts.eos_id
+        counts = count_targets(self._family.prepare(batch, self._inputs.facts.pad_id)[TARGETS], eos_id)
+        total, ends = (int(self._ranks.sum(count)) for count in counts)
+        if self._ranks.first:
+            self._report(eos_line(total, ends, eos_id))
 
     def _skip(self, step: int, batch: Batch, error: NotFinite) -> None:
         """Counts a step without an update; too many in a row end the training, after its state is saved."""
@@ -244,7 +289,7 @@ class _Run:
         if not held or not self._history.validates(step) or self._history.is_validated(step):
             return
         losses = [self.steps.validate(self._validation_batches(one.data, signals)) for one in held]
-        if signals.received is None:
+        if not self._stops(signals):
             point = validation_point(held, losses)
             self._history.validation(step, point)
             each = [f"{one.name} {loss:.4f}" for one, loss in zip(held, losses, strict=True) if one.name]
@@ -254,18 +299,17 @@ class _Run:
     def _validation_batches(self, data: ShardDataset, signals: StopSignals) -> Iterator[Batch]:
         """Yields the same rows in every call, each of them once; ends early at a signal."""
         for step in range(min(self._settings.validation_batches, data.steps_per_epoch)):
-            if signals.received is not None:
+            if self._stops(signals):
                 return
-            yield data.batch(0, step)
+            yield self._ranks.together(partial(data.batch, 0, step))
+
+    def _stops(self, signals: StopSignals) -> bool:
+        """Whether any process has received a signal."""
+        return self._ranks.most(signals.received or 0) != (0,)
 
     def _tokens_per_step(self) -> int:
         """Number of ids that the model reads in a step, including those of a decoder."""
         return self._settings.batch_size * self._family.ids_per_row(self._inputs.facts)
-
-    def cut_vocabulary(self) -> None:
-        """Leaves the rows of the vocabulary that the finished model has."""
-        if self._settings.pad_vocabulary_to > 1:
-            set_rows(self.steps.model, self._family.vocab_size)
 
     def metrics(self) -> Metrics:
         """The content of metrics.json. Losses are in nats per target id; `tokens` includes the ids of a decoder."""
