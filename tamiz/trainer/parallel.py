@@ -195,8 +195,8 @@ def check_parallel(settings: TrainSettings, ranks: Ranks) -> None:
     """Raises BadArgument for an optimizer that can't work on parts of weights."""
     if not ranks.alone and settings.parallel == "fsdp" and settings.optimizer != "adamw":
         raise BadArgument(
-            f"train.optimizer is {settings.optimizer!r}, which needs whole weights, but train.parallel is 'fsdp': set "
-            "it to 'ddp', or the optimizer to 'adamw'"
+            f"train.optimizer is {settings.optimizer!r}, which needs whole weights, but train.parallel is 'fsdp': "
+            "set it to 'ddp', or the optimizer to 'adamw'"
         )
 
 

@@ -57,8 +57,8 @@ class Steps:
     def train(self, batch: Batch, learning_rate: float) -> float:
         """Does one update; returns the mean loss of the batch before it, over all processes.
 
-        Raises NotFinite if the loss or the norm of the gradient isn't finite, in all processes; then weights and means
-        are as before.
+        Raises NotFinite if the loss or the norm of the gradient isn't finite, in all processes; then weights and
+        means are as before.
         """
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate

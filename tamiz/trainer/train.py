@@ -21,7 +21,7 @@ from corpora import files
 from corpora.errors import TamizError
 from corpora.randomness import digest
 from corpora.rows.blend import Blend, opened
-from tamiz.trainer import checkpoint, state
+from tamiz.trainer import checkpoint, state, warm_start
 from tamiz.trainer.bad_batches import BadBatches, TooManyBad, began_at
 from tamiz.trainer.before import plan_lines, threads_line
 from tamiz.trainer.dataset import Batch, ShardDataset

@@ -1,4 +1,4 @@
-"""What trained models are to others: untied T5s in transformers 4 too, padded vocabularies cut, brought tokenizers."""
+"""What trained models are to others: untied T5s in transformers 4, too, padded vocabularies cut, brought tokenizers."""
 
 from __future__ import annotations
 

@@ -142,7 +142,7 @@ def test_another_thread_trains_without_signals():
 @pytest.mark.parametrize("step", [1, 3, 6])
 def test_stopped_at_a_validation_or_after_the_last_step_it_ends_as_if_it_had_not(home, tmp_path, step):
     """A signal at step 3 or 6 comes before the validation of that step, which is then done by the next run."""
-    shape, settings = _settings(f"{home}/m.toml", (), None, home / "shards")
+    shape, settings, _ = _settings(f"{home}/m.toml", (), None, home / "shards")
     settings = msgspec.structs.replace(settings, steps=6, validate_every=3)
     run = partial(train, home / "shards", home / "tokenizer", model=shape, settings=settings, report=lambda _: None)
     whole = run(tmp_path / "whole")
