@@ -38,8 +38,8 @@ class DocumentSource(Config, frozen=True, kw_only=True):
     .txt, .tsv and WET files only have `text`."""
 
     template: str | None = None
-    """How the text is made of several fields (JSON lines, Parquet), as `{instruction}\\n{input}\\n{output}`. Lines
-    whose fields are all empty are left out. None: it is in `text_column`, or made of `turns`."""
+    """How the text is made of several fields (JSON lines, Parquet), as `{instruction}\\n{input}\\n{output}`. A
+    line of it whose fields are all empty is dropped. None: it is in `text_column`, or made of `turns`."""
 
     turns: str | None = None
     """The field with the list of turns of a chat, as `conversations`: the text is made of them. A `template` says

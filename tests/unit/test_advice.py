@@ -56,6 +56,17 @@ def test_the_message_names_what_helps(tmp_path: Path, data: str, told: str) -> N
     assert message.endswith(told)
 
 
+def test_rows_without_the_fields_of_a_template(tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_text('{"frage":"a"}')
+    counts = counts_of(tmp_path, tmp_path / "x.json", template="{question}")
+    message = too_many_rejected(tmp_path / "rejected", counts, 0.05)
+    assert message is not None
+    assert message.endswith(
+        "no text: question is empty; its keys are frage; name other fields in the template or in turns, "
+        "and pass --rebuild"
+    )
+
+
 def test_blank_lines_that_may_separate_documents_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "x.txt"
     for data, reading, told in (

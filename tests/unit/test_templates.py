@@ -223,6 +223,13 @@ def test_columns_that_parquet_lacks_are_told_before_any_work(tmp_path: Path, how
         work_items([DocumentSource(input=str(path), **how)])
 
 
+@pytest.mark.parametrize("empty", [None, []])
+def test_a_file_in_which_no_row_has_a_turn(tmp_path: Path, empty: list[Row] | None) -> None:
+    path = write(tmp_path / "x.parquet", [{"system": "a", "chat": empty}, {"system": None, "chat": empty}])
+    found = read(path, turns="chat", template="{system}{chat}")
+    assert found == (["a"], ["no text: system and chat are empty"])
+
+
 def test_fields_that_the_first_rows_lack_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = write(
         tmp_path / "x.jsonl", [{"instruction": "a", "chat": [{"speaker": "b", "content": "c"}]}, {"output": "d"}]
