@@ -3,8 +3,8 @@
 Rows of 2,048 uint16 ids are written to one folder, and in equal parts to 4 and to 10 folders. ShardRows reads each in
 batches of int64, in turn, --rounds times, on one core. The peer is ShardRows on the one folder.
 
-Prints rows/s by CPU time and by wall time, medians over the rounds, and how much of the one folder's speed by CPU time
-each mixture has.
+Prints rows/s by CPU time and by wall time, medians over the rounds, and the ratio of each mixture's CPU time speed to
+that of the one folder.
 """
 
 from __future__ import annotations
