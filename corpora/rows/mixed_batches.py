@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Generic, Self
 
 import numpy as np
@@ -44,17 +44,18 @@ class MixedBatchReader(Generic[Array]):
         positions = np.arange(place.row, place.row + self._share.batch_size)
         positions = positions[self._share.rank :: self._share.world_size] % self._mixture.rows
         sources, numbers = self._mixture.at(place.epoch, positions)
+        where = np.argsort(sources, kind="stable")  # by source, and by position within a source
+        ends = np.searchsorted(sources[where], np.arange(len(self._readers)), side="right")
         parts: list[Rows] = []
-        places: list[Ints] = []
-        for source in np.unique(sources).tolist():
-            chosen = np.flatnonzero(sources == source)
-            parts += self._of_source(source, numbers[chosen])
-            places.append(chosen)
-        where = np.concatenate(places)
+        for source, chosen in enumerate(np.split(numbers[where], ends[:-1])):
+            parts += self._of_source(source, chosen)
         return {name: self._arrays.joined([part[name] for part in parts], where) for name in parts[0]}
 
-    def _of_source(self, source: int, numbers: Ints) -> Iterator[Rows]:
+    def _of_source(self, source: int, numbers: Ints) -> list[Rows]:
         """The rows with these numbers, counted over all of the source's epochs."""
+        if not len(numbers):
+            return []
         epochs, positions = np.divmod(numbers, self._rows[source])
-        for epoch in np.unique(epochs).tolist():
-            yield from self._readers[source].parts(epoch, positions[epochs == epoch])
+        borders = np.flatnonzero(np.diff(epochs)) + 1
+        runs = zip(np.split(epochs, borders), np.split(positions, borders), strict=True)
+        return [part for epoch, run in runs for part in self._readers[source].parts(int(epoch[0]), run)]

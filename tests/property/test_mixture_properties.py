@@ -133,6 +133,13 @@ def test_stopping_and_going_on_with_other_ranks_changes_no_batch(
     assert found + together([read(dataset, 12) for dataset in second]) == expected
 
 
+def test_a_batch_larger_than_an_epoch_repeats_its_rows_in_order(folders):
+    weights = {folders["b"]: 0.5, folders["d"]: 0.5}  # 29 rows, of which d has 14 in an epoch, and 9 of its own
+    [whole] = read(ShardRows(weights, batch_size=29), 1)
+    [batch] = read(ShardRows(weights, batch_size=70), 1)
+    assert batch == (3 * whole)[:70]
+
+
 def test_each_source_goes_through_its_own_epochs(folders):
     """b is exhausted several times while a isn't once; each comes in the order that it has alone."""
     chosen = {folders["a"]: 0.5, folders["b"]: 0.5}

@@ -22,6 +22,7 @@ from corpora.choices import Choices, load_extensions
 from corpora.documents.formats import FORMATS
 from corpora.documents.formats.fields import TIMESTAMPS, URLS
 from corpora.errors import BadArgument
+from corpora.rows.mixing import MIXTURES
 from corpora.sampling.methods import METHODS
 from corpora.tokens.objectives import OBJECTIVES
 from docs.site_pages import module_page, on_page_markdown, with_blocks
@@ -45,6 +46,7 @@ LISTS = [
     ("docs/recipes.md", "`format`", FORMATS),
     ("docs/sampling.md", "`--method`", METHODS),
     ("docs/shards.md", "`--objective`", OBJECTIVES),
+    ("docs/mixtures.md", "`method`", MIXTURES),
     ("docs/training.md", "`family`", FAMILIES),
     ("docs/exports.md", "`--to`", EXPORTS),
 ]
@@ -55,6 +57,7 @@ REGISTRIES = {
     "EXPORTS": EXPORTS,
     "ANNOTATORS": ANNOTATORS,
     "FORMATS": FORMATS,
+    "MIXTURES": MIXTURES,
     "STAGES": STAGES,
 }
 

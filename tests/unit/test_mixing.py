@@ -68,6 +68,12 @@ def test_shares_of_a_unit_become_shares_of_rows():
     assert settings.row_shares(available, 1) == pytest.approx({"es": 2 / 3, "zh": 1 / 3})
 
 
+def test_a_source_without_rows_is_refused():
+    settings = MIXTURES.convert({"method": "temperature", "unit": "documents"})
+    with pytest.raises(BadArgument, match=r"zh has 0 training rows of 2 documents: it can't be mixed; give it more"):
+        settings.row_shares({"es": Available(9, 100), "zh": Available(0, 2)}, 10)
+
+
 def test_unimax_bounds_epochs_of_rows_in_any_unit():
     available = {"es": Available(1000, 50_000), "zh": Available(1000, 400_000), "ko": Available(20, 5_000)}
     settings = MIXTURES.convert({"method": "unimax", "unit": "bytes", "max_epochs": 2.0})

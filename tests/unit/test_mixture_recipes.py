@@ -154,7 +154,7 @@ def test_a_run_and_its_folders_are_skipped_verified_and_mended(run, tmp_path, ca
     assert tamiz(capsys, "verify", out)[0] == 1
     code, said, _ = tamiz(capsys, "run", run / "mixed.toml", "--out", out, "--rebuild")
     assert code == 0
-    assert f"redone: {part}: sha256 differs" in " ".join(said.split())
+    assert f"redone: {part}" in said
     assert (out / "model/model.safetensors").read_bytes() == before
     assert tamiz(capsys, "verify", out)[0] == 0
 
