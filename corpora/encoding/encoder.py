@@ -57,7 +57,7 @@ class Encoder(Protocol):
         ...
 
     def id_to_piece(self, number: int) -> str:
-        """A readable name for one id."""
+        """A readable name for one id below vocab_size; empty if the vocabulary leaves it out."""
         ...
 
     def decode(self, ids: Sequence[int] | Ids) -> str:

@@ -61,10 +61,10 @@ class JsonEncoder:
         return self._flat.engine
 
     def id_to_piece(self, number: int) -> str:
-        piece: str | None = self._tokenizer.id_to_token(number) if number >= 0 else None
-        if piece is None:
+        if not 0 <= number < self.vocab_size:
             raise BadArgument(f"id {number} has no piece: vocab_size is {self.vocab_size}")
-        return piece
+        piece: str | None = self._tokenizer.id_to_token(number)
+        return piece or ""  # a vocabulary may leave ids out
 
     def decode(self, ids: Sequence[int] | NDArray[np.int32]) -> str:
         kept = [n for n in map(int, ids) if n not in (self.pad_id, self.eos_id)]

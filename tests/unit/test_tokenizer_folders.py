@@ -19,7 +19,9 @@ from corpora.encoding.json_encoder import JsonEncoder
 from corpora.encoding.sentencepiece.encoder import SentencePieceEncoder
 from corpora.errors import BadArgument, DamagedFile
 from corpora.texts import utf8
+from corpora.tokens.readable import surfaces
 from tests.encoders import flat, of_record
+from tokenizer_train.evaluation.candidate import load_candidate
 from tokenizer_train.evaluation.read_back import read_back
 
 SENTENCES = [
@@ -338,3 +340,17 @@ def test_a_damaged_spiece_model_is_told(tmp_path: Path) -> None:
         made(tmp_path, {"spiece.model": data, "tokenizer_config.json": FAST})
         with pytest.raises(DamagedFile, match=r"spiece\.model .*copy or train it again"):
             load_encoder(str(tmp_path))
+
+
+def test_ids_that_the_vocabulary_leaves_out_have_an_empty_piece(tmp_path: Path) -> None:
+    """Such a tokenizer encodes, is evaluated, and its rows are shown."""
+    content = json.loads(byte_level().to_str())
+    content["model"]["vocab"]["es"] += 7
+    folder = made(tmp_path, {"tokenizer.json": content, "tokenizer_config.json": FAST})
+    found = same_as_auto(folder)
+    last = found.vocab_size - 1
+    assert [found.id_to_piece(k) for k in (last - 8, last - 7, last - 1, last)] == ["Ġla", "", "", "es"]
+    with pytest.raises(BadArgument, match=rf"id {last + 1} has no piece"):
+        found.id_to_piece(last + 1)
+    assert load_candidate(str(folder), "t").prefix == " "
+    assert surfaces(found)(last - 7) == b""
