@@ -28,6 +28,7 @@ from docs.site_pages import module_page, on_page_markdown, with_blocks
 from tamiz.cli import cli, spread
 from tamiz.stages import STAGES
 from tamiz.trainer.families import FAMILIES
+from tamiz.trainer.optimizers import OPTIMIZERS
 from tests.command import exit_code
 from tests.conftest import ROOT
 from tests.outsider import EXTENDING
@@ -45,11 +46,13 @@ LISTS = [
     ("docs/sampling.md", "`--method`", METHODS),
     ("docs/shards.md", "`--objective`", OBJECTIVES),
     ("docs/training.md", "`family`", FAMILIES),
+    ("docs/optimizers.md", "`optimizer`", OPTIMIZERS),
 ]
 REGISTRIES = {
     "METHODS": METHODS,
     "OBJECTIVES": OBJECTIVES,
     "FAMILIES": FAMILIES,
+    "OPTIMIZERS": OPTIMIZERS,
     "ANNOTATORS": ANNOTATORS,
     "FORMATS": FORMATS,
     "STAGES": STAGES,
@@ -213,7 +216,7 @@ def test_commands_that_cannot_be_are_found():
 def test_the_page_on_extending_shows_its_files():
     page = (ROOT / "docs" / "extending.md").read_text()
     shown = re.findall(r"^<!-- docs/extending/(\w+)\.py -->$", page, re.MULTILINE)
-    assert shown == ["sampler", "objective", "family", "annotator", "format", "stage"]
+    assert shown == ["sampler", "objective", "family", "optimizer", "annotator", "format", "stage"]
     assert sorted(shown) == sorted(path.stem for path in EXTENDING.glob("*.py"))
     assert with_blocks(page) == page, "run `python docs/site_pages.py`"
 
