@@ -9,6 +9,7 @@ import msgspec
 import pytest
 import torch
 
+from corpora.errors import BadArgument
 from tamiz.trainer.families.base import ModelSettings, summed_cross_entropy
 from tamiz.trainer.families.llama import Llama
 from tamiz.trainer.families.t5 import T5
@@ -357,6 +358,17 @@ def test_losses_are_those_of_a_plain_loop(family, name):
         expected.append(loss.item())
     assert found == pytest.approx(expected, abs=1e-4)
     assert abs(found[0] - found[-2]) > 0.01  # it trains
+
+
+def test_a_family_without_z_loss_refuses_it():
+    class Old(Llama, frozen=True, kw_only=True, tag="llama-of-the-test"):
+        def loss(self, model, prepared):
+            return super().loss(model, prepared)
+
+    old = Old(**{name: getattr(LLAMA, name) for name in Llama.__struct_fields__})
+    assert steps(old).train(batch(old), 0.01) > 0
+    with pytest.raises(BadArgument, match="model.family llama-of-the-test has no z-loss: remove train.z_loss"):
+        steps(old, z_loss=1e-4)
 
 
 def test_optimizers_import_no_torch():
