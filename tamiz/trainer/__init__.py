@@ -1,9 +1,12 @@
 """Trains models from packed shards. The only package that imports torch.
 
 families/       the model families, one file each
+optimizers/     the optimizers, one file each
 settings.py     how a model is trained
 train.py        the training loop; steps.py is one step; before.py says what it takes; checkpoint.py, schedule.py,
-                device.py, history.py, signals.py, energy.py, progress.py help it
+                device.py, history.py, signals.py, progress.py help it
+first_batch.py  what the first batch shows; bad_batches.py: those whose loss isn't finite
+energy.py       energy by component; energy_meter.py measures it with energy_sources.py
 ranks.py        several processes, as torchrun starts them; parallel.py: how the model lies on them (DDP, FSDP);
                 state.py: its state, in and out of a checkpoint
 dataset.py      batches of rows as tensors, in an order that interruptions don't change

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import torch
@@ -14,11 +15,11 @@ from tamiz.trainer import checkpoint
 from tamiz.trainer.device import choose_device
 from tamiz.trainer.energy_sources import require_known_country
 from tamiz.trainer.families.base import ModelSettings
+from tamiz.trainer.optimizers import OPTIMIZERS
 from tamiz.trainer.ranks import current
 from tamiz.trainer.settings import TrainSettings
 
 BYTES_PER_WEIGHT = 4
-STATES = 3  # the weights and AdamW's two means
 _LARGE = ((10**12, "trillion"), (10**9, "billion"), (10**6, "million"))
 
 
@@ -38,10 +39,16 @@ def check_machine(out: Path, model: ModelSettings, settings: TrainSettings) -> N
 def room_needed(out: Path, parameters: int, settings: TrainSettings) -> int:
     """Bytes that the training adds to OUT at its fullest: the model and all checkpoints, less those already there."""
     model = BYTES_PER_WEIGHT * parameters
+    states = _numbers_per_weight(settings)
     there = sum(path.stat().st_size for path in checkpoint.found(out))
     writes = settings.checkpoint_every or settings.checkpoint_minutes
     count = checkpoint.KEEP + 1 if writes else int(settings.keep_checkpoint)
-    return max(0, model + count * STATES * model - there)
+    return max(0, math.ceil(model + count * states * model) - there)
+
+
+def _numbers_per_weight(settings: TrainSettings) -> float:
+    """In a checkpoint: the weight itself, and what the optimizer keeps for it."""
+    return 1.0 + OPTIMIZERS.get(settings.optimizer).states
 
 
 def plan_lines(
@@ -50,7 +57,7 @@ def plan_lines(
     """How long the training is and what it takes, for people."""
     ids = settings.batch_size * model.ids_per_row(facts)
     epochs = settings.steps / steps_per_epoch
-    one = STATES * BYTES_PER_WEIGHT * parameters
+    one = math.ceil(_numbers_per_weight(settings) * BYTES_PER_WEIGHT * parameters)
     return [
         f"{settings.steps:,} steps of {ids:,} ids = {in_words(settings.steps * ids)} ids, {epochs:,.1f} epochs "
         f"of {steps_per_epoch:,} {'step' if steps_per_epoch == 1 else 'steps'}",

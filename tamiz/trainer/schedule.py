@@ -75,7 +75,7 @@ def learning_rate(step: int, settings: Schedule) -> float:
     share = _share(step, settings)
     if not lowest:
         return settings.learning_rate * ramp * share
-    return ramp * (lowest + (settings.learning_rate - lowest) * share)
+    return ramp * (lowest * (1.0 - share) + settings.learning_rate * share)
 
 
 def _share(step: int, settings: Schedule) -> float:

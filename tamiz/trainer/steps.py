@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
 
-from corpora.errors import TamizError
+from corpora.errors import BadArgument, TamizError
 from tamiz.trainer.dataset import Batch
 from tamiz.trainer.families.base import IGNORED, TARGETS, ModelSettings
 from tamiz.trainer.optimizers import OPTIMIZERS
@@ -50,6 +51,8 @@ class Steps:
         parallel: Parallel | None = None,
     ) -> None:
         self.model, self.settings, self.device, self.pad_id = model, settings, device, pad_id
+        if settings.z_loss and "z_loss" not in inspect.signature(family.loss).parameters:
+            raise BadArgument(f"model.family {family.family} has no z-loss: remove train.z_loss")
         self._parallel = parallel or Parallel(model, family, current(), device)
         self.optimizer = optimizer(model, family, settings)
         self._family, self._micro_rows, self._bfloat16 = family, micro_rows, bfloat16

@@ -30,6 +30,7 @@ from tamiz.cli import cli, spread
 from tamiz.stages import STAGES
 from tamiz.trainer.exports import EXPORTS
 from tamiz.trainer.families import FAMILIES
+from tamiz.trainer.optimizers import OPTIMIZERS
 from tests.command import exit_code
 from tests.conftest import ROOT
 from tests.outsider import EXTENDING
@@ -49,12 +50,14 @@ LISTS = [
     ("docs/mixtures.md", "`method`", MIXTURES),
     ("docs/training.md", "`family`", FAMILIES),
     ("docs/exports.md", "`--to`", EXPORTS),
+    ("docs/optimizers.md", "`optimizer`", OPTIMIZERS),
 ]
 REGISTRIES = {
     "METHODS": METHODS,
     "OBJECTIVES": OBJECTIVES,
     "FAMILIES": FAMILIES,
     "EXPORTS": EXPORTS,
+    "OPTIMIZERS": OPTIMIZERS,
     "ANNOTATORS": ANNOTATORS,
     "FORMATS": FORMATS,
     "MIXTURES": MIXTURES,
@@ -219,7 +222,7 @@ def test_commands_that_cannot_be_are_found():
 def test_the_page_on_extending_shows_its_files():
     page = (ROOT / "docs" / "extending.md").read_text()
     shown = re.findall(r"^<!-- docs/extending/(\w+)\.py -->$", page, re.MULTILINE)
-    assert shown == ["sampler", "objective", "family", "export", "annotator", "format", "stage"]
+    assert shown == ["sampler", "objective", "family", "export", "optimizer", "annotator", "format", "stage"]
     assert sorted(shown) == sorted(path.stem for path in EXTENDING.glob("*.py"))
     assert with_blocks(page) == page, "run `python docs/site_pages.py`"
 

@@ -13,7 +13,7 @@ from corpora.errors import BadArgument
 from tamiz.trainer.families.base import ModelSettings, summed_cross_entropy
 from tamiz.trainer.families.llama import Llama
 from tamiz.trainer.families.t5 import T5
-from tamiz.trainer.optimizers import OPTIMIZERS, Optimizer
+from tamiz.trainer.optimizers import OPTIMIZERS
 from tamiz.trainer.optimizers.adafactor_torch import Adafactor
 from tamiz.trainer.optimizers.adamwscale_torch import AdamWScale
 from tamiz.trainer.optimizers.groups import parameter_groups
@@ -235,26 +235,6 @@ def test_new_settings_leave_old_identities_alone():
     assert new == old | {"optimizer": "adafactor", "z_loss": 1e-4}
 
 
-def test_an_optimizer_of_someone_elses():
-    class Sgd(Optimizer):
-        name = "sgd-of-the-test"
-
-        def build(self, groups, settings, _):
-            return torch.optim.SGD(groups, lr=settings.learning_rate)
-
-    OPTIMIZERS.register(Sgd())
-    try:
-        one = steps(T5_MODEL, optimizer="sgd-of-the-test")
-        before = one.model.shared.weight.detach().clone()
-        one.train(batch(T5_MODEL), 0.1)
-        assert not torch.equal(before, one.model.shared.weight)
-        assert one.step_size() is None
-    finally:
-        OPTIMIZERS.unregister("sgd-of-the-test")
-    with pytest.raises(BadArgument, match="optimizer is 'sgd-of-the-test'"):
-        OPTIMIZERS.get("sgd-of-the-test")
-
-
 # the whole step, against a plain float32 loop
 
 
@@ -375,9 +355,20 @@ def test_losses_are_those_of_a_plain_loop(family, name):
         loss.backward()
         torch.nn.utils.clip_grad_norm_(plain.parameters(), 1.0)
         optimizer.step()
-        expected.append(float(loss))
+        expected.append(loss.item())
     assert found == pytest.approx(expected, abs=1e-4)
     assert abs(found[0] - found[-2]) > 0.01  # it trains
+
+
+def test_a_family_without_z_loss_refuses_it():
+    class Old(Llama, frozen=True, kw_only=True, tag="llama-of-the-test"):
+        def loss(self, model, prepared):
+            return super().loss(model, prepared)
+
+    old = Old(**{name: getattr(LLAMA, name) for name in Llama.__struct_fields__})
+    assert steps(old).train(batch(old), 0.01) > 0
+    with pytest.raises(BadArgument, match="model.family llama-of-the-test has no z-loss: remove train.z_loss"):
+        steps(old, z_loss=1e-4)
 
 
 def test_optimizers_import_no_torch():

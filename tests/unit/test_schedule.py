@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from tamiz.trainer.families.t5 import T5
-from tamiz.trainer.schedule import ENDLESS, learning_rate
+from tamiz.trainer.schedule import ENDLESS, is_endless, learning_rate
 from tamiz.trainer.settings import TrainSettings
 
 
@@ -84,3 +84,61 @@ def test_a_step_of_an_endless_schedule_has_one_rate_however_many_follow():
     for schedule in ENDLESS:
         few, many = (TrainSettings(steps=steps, schedule=schedule) for steps in (200, 9000))
         assert [learning_rate(step, few) for step in range(1, 200)] == [learning_rate(s, many) for s in range(1, 200)]
+
+
+def test_cosine_with_a_ramp_is_transformers_own_a_step_later():
+    """TeenyTinyLlama's: its scheduler's step 0 has the rate 0, so that ours is that of one step more."""
+    import torch
+    from transformers import get_cosine_schedule_with_warmup
+
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=6e-4)
+    theirs = get_cosine_schedule_with_warmup(optimizer, 20, 101).lr_lambdas[0]
+    chosen = TrainSettings(steps=100, learning_rate=6e-4, schedule="cosine", warmup_steps=20, ramp_steps=20)
+    found = [learning_rate(step, chosen) for step in range(1, 101)]
+    assert found == pytest.approx([6e-4 * theirs(step) for step in range(1, 101)], rel=1e-9)
+
+
+def test_nanot5s_schedule_is_torchs_sequence_a_step_later():
+    """From half of the rate up, then down to a final one: LinearLR(0.5), then CosineAnnealingLR."""
+    import torch
+
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=2e-2)
+    parts = [
+        torch.optim.lr_scheduler.LinearLR(optimizer, start_factor=0.5, end_factor=1, total_iters=10),
+        torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=50 - 10, eta_min=1e-5),
+    ]
+    theirs = torch.optim.lr_scheduler.SequentialLR(optimizer, parts, milestones=[10])
+    expected = []
+    for _ in range(50):
+        expected.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        theirs.step()
+    chosen = TrainSettings(
+        steps=49, learning_rate=2e-2, schedule="cosine", warmup_steps=10, ramp_steps=10, ramp_from=0.5,
+        final_learning_rate=1e-5,
+    )  # fmt: skip
+    assert [learning_rate(step, chosen) for step in range(1, 50)] == pytest.approx(expected[1:], rel=1e-6)
+
+
+def test_a_final_rate_is_reached_and_kept_after_the_schedules_own_length():
+    """GPT-J's: from 1.2e-4 down to 1.2e-5."""
+    chosen = TrainSettings(
+        steps=500, learning_rate=1.2e-4, schedule="cosine", warmup_steps=10, final_learning_rate=1.2e-5,
+        schedule_steps=100,
+    )  # fmt: skip
+    found = [learning_rate(step, chosen) for step in (10, 100, 101, 102, 500)]
+    assert found[0] == 1.2e-4
+    assert 1.2e-5 < found[1] < 1.21e-5
+    assert found[2:] == [1.2e-5] * 3
+    halfway = learning_rate(10 + 91 // 2 + 1, chosen)
+    assert halfway == pytest.approx((1.2e-4 + 1.2e-5) / 2, rel=0.02)
+
+
+def test_a_schedule_with_a_length_of_its_own_is_endless():
+    few, many = (
+        TrainSettings(steps=steps, schedule="linear", warmup_steps=5, schedule_steps=300) for steps in (50, 200)
+    )
+    assert [learning_rate(s, few) for s in range(1, 51)] == [learning_rate(s, many) for s in range(1, 51)]
+    assert is_endless(few.identity())
+    assert not is_endless(TrainSettings(steps=50, schedule="linear").identity())
+    assert is_endless(TrainSettings(steps=50).identity())

@@ -47,7 +47,7 @@ class Adafactor(Scaled):
         update = self._normalised(self.state[parameter], gradient)
         update.div_((root_mean_square(update) / CLIP_THRESHOLD).clamp_(min=1.0))
         its = scale(parameter)
-        self.last_scales.append((rate, parameter.numel(), its))
+        self.remember(rate, parameter, its)
         if weight_decay:
             update.add_(parameter, alpha=weight_decay)
         parameter.sub_(update.mul_(its * rate))

@@ -68,7 +68,7 @@ class AdamWScale(Scaled):
         sizes = []
         for parameter, state, norm in zip(parameters, states, torch._foreach_norm(parameters), strict=True):
             its = (norm / parameter.numel() ** 0.5).clamp_(min=SMALLEST)
-            self.last_scales.append((rate, parameter.numel(), its))
+            self.remember(rate, parameter, its)
             bias = math.sqrt(1.0 - beta2 ** state["step"]) / (1.0 - beta1 ** state["step"])
             sizes.append(its * (rate * bias))
         return sizes

@@ -24,6 +24,12 @@ class Scaled(torch.optim.Optimizer):
     last_scales: list[tuple[float, int, torch.Tensor]]
     """Rate, number of weights and scale of each parameter."""
 
+    def remember(self, rate: float, parameter: torch.Tensor, its: torch.Tensor) -> None:
+        """Called in `step` by all processes: where they share a parameter, its scale becomes each one's own here, so
+        that one process alone may ask for the step size."""
+        whole = getattr(its, "full_tensor", None)
+        self.last_scales.append((rate, parameter.numel(), whole() if whole is not None else its))
+
     def step_size(self) -> float | None:
         """The schedule's rate times the scale, as a mean over all weights, of the last step. None: no step yet. Waits
         for the device."""
