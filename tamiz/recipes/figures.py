@@ -8,12 +8,10 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from tamiz.recipes.schema import Recipe
+from tamiz.trainer.cost import cost
 
 if TYPE_CHECKING:
     from corpora.tokens.facts import ShardFacts
-
-SIX_N = "6N"
-WITH_ATTENTION = "6N + attention"
 
 
 @dataclass(frozen=True)
@@ -62,15 +60,15 @@ def figures(recipe: Recipe) -> Figures | None:
     facts = _planned(recipe)
     targets = facts.label_length or 0
     inputs = recipe.model.ids_per_row(facts) - targets
-    model = _built(recipe.model)
+    found = cost(recipe.model, inputs, targets)
     return Figures(
-        parameters=_count(model),
-        embedding=model.get_input_embeddings().weight.numel(),
+        parameters=found.parameters,
+        embedding=found.embedding,
         inputs=inputs,
         targets=targets,
         rows=recipe.train.batch_size,
         steps=recipe.train.steps,
-        flops=_flops(model, inputs, targets),
+        flops=found.flops,
     )
 
 
@@ -98,40 +96,6 @@ def _planned(recipe: Recipe) -> ShardFacts:
     )
     noise = recipe.train.span_corruption
     return planned if noise is None else corrupted_facts(planned, noise)
-
-
-def _built(settings: Any) -> Any:
-    import torch
-
-    with torch.device("meta"):
-        return settings.build(seed=0)
-
-
-def _count(module: Any, seen: set[int] | None = None) -> int:
-    """Parameters of a module, each once; those in `seen` not at all."""
-    known = seen or set()
-    return sum(p.numel() for p in module.parameters() if id(p) not in known)
-
-
-def _flops(model: Any, inputs: int, targets: int) -> dict[str, int]:
-    """Of training on one row: 6 for each parameter and id that it meets (2 forward, 4 backward), and 12 for each
-    layer, its attention's width, and pair of query and key, of which none is left out for masks. Sources:
-    arXiv:2001.08361 section 2.1; arXiv:2204.02311 appendix B.
-
-    In an encoder-decoder, the encoder's parameters meet the inputs and all others the targets.
-    """
-    config = model.config
-    if not config.is_encoder_decoder:
-        dense = 6 * _count(model) * inputs
-        pairs = config.num_hidden_layers * config.hidden_size * inputs * inputs
-        return {SIX_N: dense, WITH_ATTENTION: dense + 12 * pairs}
-    table = {id(model.get_input_embeddings().weight)}
-    encoder = _count(model.get_encoder(), table)
-    decoder = _count(model.get_decoder(), table) + model.get_output_embeddings().weight.numel()
-    dense = 6 * (encoder * inputs + decoder * targets)
-    inside = config.num_layers * inputs * inputs + config.num_decoder_layers * targets * targets
-    pairs = config.num_heads * config.d_kv * (inside + config.num_decoder_layers * targets * inputs)
-    return {SIX_N: dense, WITH_ATTENTION: dense + 12 * pairs}
 
 
 def lines(found: Figures) -> Iterator[tuple[str, str]]:

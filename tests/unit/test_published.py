@@ -9,10 +9,11 @@ import pytest
 
 from corpora.errors import BadArgument
 from tamiz.recipes.bundled import base_of, has_demo, names
-from tamiz.recipes.figures import WITH_ATTENTION, figures
+from tamiz.recipes.figures import figures
 from tamiz.recipes.load import load
 from tamiz.recipes.write import as_toml
 from tamiz.stages import ordered
+from tamiz.trainer.cost import WITH_ATTENTION
 from tests.command import tamiz
 
 T5 = "t5-spanish-efficient-tiny"
