@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +25,8 @@ def read_documents(path: Path, footer: pq.FileMetaData, group: int, out: npt.NDA
     last document. Raises ValueError for positions outside a row.
     """
     with pq.ParquetFile(path, metadata=footer, pre_buffer=False) as opened:
-        starts = opened.read_row_group(group, columns=[STARTS], use_threads=False).column(STARTS).combine_chunks()
+        table = opened.read_row_group(group, columns=[STARTS], use_threads=False)
+    starts: Any = table.column(STARTS).combine_chunks()
     if not pa.types.is_list(starts.type) or len(starts) != len(out) or starts.null_count:
         raise ValueError(f"{STARTS} holds {starts.type}, not a list for each of {len(out)} rows")
     places = starts.flatten().to_numpy(zero_copy_only=False)

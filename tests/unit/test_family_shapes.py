@@ -84,7 +84,7 @@ def test_a_fresh_model_knows_nothing(family):
     prepared = family.prepare(batch_of(family), 0)
     targets = int((prepared["targets"] >= 0).sum())
     assert family.loss(model, prepared).item() / targets == pytest.approx(
-        math.log(2048), abs=1.3 if family.family == "t5" and family.tie_embeddings else 0.5
+        math.log(2048), abs=1.3 if family.family == "t5" and family.tie_embeddings else 0.8
     )
 
 

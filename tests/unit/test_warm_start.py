@@ -281,4 +281,6 @@ def test_the_command_takes_it(capsys, home, tmp_path):
     assert (code, "init" in error) == (1, True)
     code, _, error = tamiz(capsys, "verify", tmp_path / "out")
     assert code == 0, error
-    assert "nobody" not in (tmp_path / "out/README.md").read_text()
+    card = (tmp_path / "out/README.md").read_text()
+    assert "parameters, trained on from the weights of gptj-x: it continues texts" in card
+    assert str(home) not in card

@@ -116,7 +116,7 @@ class CausalSettings(ModelSettings, frozen=True, kw_only=True):
 
             mask = mask_for(documents, model.config._attn_implementation)
             given |= {"attention_mask": mask, "position_ids": positions(documents)}
-        return model(**given).logits[..., : self.vocab_size]  # type: ignore[no-any-return]
+        return model(**given).logits[..., : self.vocab_size]
 
     def loss(self, model: Any, prepared: dict[str, torch.Tensor]) -> torch.Tensor:
         return summed_cross_entropy(self.logits(model, prepared), prepared[TARGETS])
