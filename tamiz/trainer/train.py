@@ -85,11 +85,7 @@ class _Run:
         self._family, facts = family, inputs.facts
         built = family.build(seed=settings.seed, pad_id=facts.pad_id, eos_id=facts.eos_id, bos_id=inputs.bos_id)
         self._parameters = num_parameters(built)
-        if settings.init is not None and not checkpoint.found(out):
-            warm_start.load(built, family, settings.init)
-            report(f"starts from the weights of {settings.init}")
-        if (rows := padded_rows(family.vocab_size, settings.pad_vocabulary_to)) != family.vocab_size:
-            set_rows(built, rows)
+        self._prepare(built)
         micro_rows, bfloat16 = micro_batch_rows(settings, device), uses_bfloat16(settings, device)
         self.steps = Steps(
             built.to(device), family, settings, device, micro_rows=micro_rows, bfloat16=bfloat16, pad_id=facts.pad_id
@@ -111,15 +107,23 @@ class _Run:
         self._saved, self._saved_at = 0, time.monotonic()
         self._progress = Progress(report, settings.steps)
         precision = "bfloat16 autocast" if bfloat16 else "float32"
-        parameters = self._parameters
         report(
-            f"{parameters:,} parameters on {device} in {precision}; "
+            f"{self._parameters:,} parameters on {device} in {precision}; "
             f"{self._data.rows:,} rows, {settings.batch_size} per step, {micro_rows} at a time"
         )
-        for line in plan_lines(out, parameters, family, settings, facts, self._data.steps_per_epoch):
+        for line in plan_lines(out, self._parameters, family, settings, facts, self._data.steps_per_epoch):
             report(line)
         if idle := threads_line(settings, device):
             _LOG.warning("%s", idle)
+
+    def _prepare(self, built: Any) -> None:
+        """The weights to start from, and more rows in the vocabulary, where the settings want them."""
+        settings, ids = self._settings, self._family.vocab_size
+        if settings.init is not None and not checkpoint.found(self._out):
+            warm_start.load(built, self._family, settings.init)
+            self._report(f"starts from the weights of {settings.init}")
+        if (rows := padded_rows(ids, settings.pad_vocabulary_to)) != ids:
+            set_rows(built, rows)
 
     def resume(self) -> None:
         """Resumes from the newest checkpoint, if there is one."""

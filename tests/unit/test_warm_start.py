@@ -37,6 +37,15 @@ EACH = pytest.mark.parametrize("family", [T5_11, T5_10, LLAMA, GPTJ], ids=["t5-1
 SETTINGS = TrainSettings(steps=2, batch_size=4, num_threads=1, validate_every=0, keep_checkpoint=False)
 
 
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Tiny models are slower with more."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
     """A tokenizer, shards of both kinds, and a random model of each family."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from corpora.errors import BadArgument
-from corpora.rows import DOCUMENT_IDS
+from corpora.rows.columns import DOCUMENT_IDS
 from tamiz.trainer.families.base import IGNORED, TARGETS, ModelSettings, summed_cross_entropy
 from tamiz.trainer.families.decoding import NUM_BEAMS, Sampling
 
