@@ -5,7 +5,7 @@ shards        a folder: its facts, files and splits         split_reader  one sp
 order         the order of an epoch                         windows       row groups in memory, read ahead
 batches       from windows to one rank's batches            prefetch      batches made ahead in a thread
 fresh_noise   causal rows with new noise in each epoch      pages         ids straight from Parquet pages
-documents     which document an id is in
+documents     which document an id is in                    columns       names of columns
 recycling     reused memory of batches                      one_thread    a thread that ends with its owner
 origin        the file and number of a row
 blend         several folders with weights                  mixture       the order of the rows of several sources
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from corpora.rows.shards import Shards, read_shards
 
 __all__ = ["ShardRows", "Shards", "read_shards"]
-
-DOCUMENT_IDS = "document_ids"  # the column of batches that says which document of its row an id is in
 
 
 def __getattr__(name: str) -> object:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-STARTS = "document_starts"  # the stored column: list<int32>
+from corpora.rows.columns import DOCUMENT_STARTS
 
 
 def dtype(width: int) -> np.dtype[np.unsignedinteger]:
@@ -24,12 +25,13 @@ def read_documents(path: Path, footer: pq.FileMetaData, group: int, out: npt.NDA
     last document. Raises ValueError for positions outside a row.
     """
     with pq.ParquetFile(path, metadata=footer, pre_buffer=False) as opened:
-        starts = opened.read_row_group(group, columns=[STARTS], use_threads=False).column(STARTS).combine_chunks()
+        table = opened.read_row_group(group, columns=[DOCUMENT_STARTS], use_threads=False)
+    starts: Any = table.column(DOCUMENT_STARTS).combine_chunks()
     if not pa.types.is_list(starts.type) or len(starts) != len(out) or starts.null_count:
-        raise ValueError(f"{STARTS} holds {starts.type}, not a list for each of {len(out)} rows")
+        raise ValueError(f"{DOCUMENT_STARTS} holds {starts.type}, not a list for each of {len(out)} rows")
     places = starts.flatten().to_numpy(zero_copy_only=False)
     if len(places) and not (places.min() >= 0 and places.max() < out.shape[1]):
-        raise ValueError(f"{STARTS} has {places.min()} and {places.max()}; rows have {out.shape[1]} ids")
+        raise ValueError(f"{DOCUMENT_STARTS} has {places.min()} and {places.max()}; rows have {out.shape[1]} ids")
     out[:] = 0
     out[np.repeat(np.arange(len(out)), np.diff(starts.offsets.to_numpy())), places] = 1
     np.cumsum(out, axis=1, dtype=out.dtype, out=out)

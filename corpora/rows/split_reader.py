@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from corpora.errors import BadArgument, DamagedFile
-from corpora.rows import DOCUMENT_IDS, documents, pages
+from corpora.rows import documents, pages
+from corpora.rows.columns import DOCUMENT_IDS, DOCUMENT_STARTS
 from corpora.tokens.facts import ShardFacts
 
 Rows = dict[str, np.ndarray]
@@ -152,9 +153,9 @@ def _require_one_schema(paths: list[Path], footers: list[pq.FileMetaData]) -> No
 
 def _require_documents(folder: Path, path: Path, facts: ShardFacts) -> None:
     schema = pq.read_schema(path)
-    if documents.STARTS not in schema.names or facts.label_length is not None:
+    if DOCUMENT_STARTS not in schema.names or facts.label_length is not None:
         raise BadArgument(
-            f"{folder} holds {facts.objective} rows without {documents.STARTS}, which model.document_masks needs: "
+            f"{folder} holds {facts.objective} rows without {DOCUMENT_STARTS}, which model.document_masks needs: "
             "build shards with --objective causal, or set model.document_masks to false"
         )
 

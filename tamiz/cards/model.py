@@ -8,7 +8,7 @@ from corpora.config import Config
 from tamiz.cards.markdown import front_matter, table
 from tamiz.trainer.energy import NOT_MEASURED
 from tamiz.trainer.families.base import ModelSettings
-from tamiz.trainer.trained import Metrics, Trained
+from tamiz.trainer.trained import SCRATCH, Metrics, Trained
 
 Row = tuple[str, object]
 
@@ -56,11 +56,17 @@ def model_card(trained: Trained, facts: CardFacts) -> str:
         "## Use\n\n" + _use(model, facts),
         "## Data\n\n" + table(_data_rows(trained, facts)) + _mixture(trained.metrics),
         "## Model\n\n" + table(msgspec.to_builtins(model).items()),
-        "## Training\n\n" + table(msgspec.to_builtins(trained.settings).items()),
+        "## Training\n\n" + table(_settings(trained).items()),
         "## Loss\n\n" + _loss(trained.metrics),
         "## Cost\n\n" + table(_cost_rows(trained.metrics)),
     ]
     return "\n".join(parts)
+
+
+def _settings(trained: Trained) -> dict[str, object]:
+    """Without paths of this machine."""
+    plain: dict[str, object] = msgspec.to_builtins(trained.settings)
+    return plain if trained.settings.init is None else {**plain, "init": trained.origin}
 
 
 def _front_matter(model: ModelSettings, facts: CardFacts) -> str:
@@ -77,7 +83,8 @@ def _front_matter(model: ModelSettings, facts: CardFacts) -> str:
 
 
 def _introduction(trained: Trained, facts: CardFacts) -> str:
-    text = facts.description or trained.model.description(trained.metrics["parameters"])
+    described = trained.model.description(trained.metrics["parameters"])
+    text = facts.description or described.replace(SCRATCH, trained.origin)
     return f"{text}\n" + (f"\nShape and settings after {facts.reference}.\n" if facts.reference else "")
 
 

@@ -23,13 +23,13 @@ def set_rows(model: Any, rows: int) -> None:
     Their weights become new parameters, so this must be done before an optimizer is made.
     """
     embedding, head = model.get_input_embeddings(), model.get_output_embeddings()
-    tied = head.weight is embedding.weight
-    embedding.weight = _resized(embedding.weight, rows)
-    embedding.num_embeddings = rows
-    head.weight = embedding.weight if tied else _resized(head.weight, rows)
-    head.out_features = rows
-    if head.bias is not None:
-        head.bias = _resized(head.bias, rows)
+    old = [embedding.weight, head.weight, *([] if head.bias is None else [head.bias])]
+    new = {id(parameter): _resized(parameter, rows) for parameter in old}
+    for module in model.modules():  # a T5 has its embedding in three modules
+        for name, parameter in module.named_parameters(recurse=False):
+            if id(parameter) in new:
+                setattr(module, name, new[id(parameter)])
+                setattr(module, "out_features" if module is head else "num_embeddings", rows)
 
 
 def _resized(parameter: torch.nn.Parameter, rows: int) -> torch.nn.Parameter:

@@ -39,6 +39,15 @@ KERNELS = pytest.mark.parametrize("kernel", [attention.NAME, "eager"])
 WIDTH = 65
 
 
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Tiny models are slower with more."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 def causal_row(starts, seed=0, width=WIDTH, count=1):
     """A batch of rows with documents that begin at `starts`."""
     ids = torch.randint(3, VOCAB_SIZE, (count, width), generator=torch.Generator().manual_seed(seed))

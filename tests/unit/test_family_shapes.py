@@ -39,6 +39,15 @@ NAMES = ("num_layers", "num_decoder_layers", "d_model", "d_ff", "d_kv", "num_hea
 NEWER = {"feed_forward": "gated-gelu", "tie_embeddings": False}
 
 
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Tiny models are slower with more."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 def t5(shape, vocab_size, **more):
     return T5(vocab_size=vocab_size, **dict(zip(NAMES, shape, strict=True)), **more)
 
@@ -64,8 +73,10 @@ def test_published_shapes_have_their_parameters(family, parameters):
 
 
 FRESH = [
-    pytest.param(T5(vocab_size=2048), id="t5"),
-    pytest.param(T5(vocab_size=2048, num_layers=1, num_decoder_layers=3, d_model=64, d_kv=16, **NEWER), id="t5-1.1"),
+    pytest.param(T5(vocab_size=2048, d_model=64, d_ff=64, d_kv=16), id="t5"),
+    pytest.param(
+        T5(vocab_size=2048, num_layers=1, num_decoder_layers=3, d_model=64, d_ff=64, d_kv=16, **NEWER), id="t5-1.1"
+    ),
     pytest.param(Llama(vocab_size=2048, hidden_size=64, intermediate_size=64, num_layers=2, num_heads=4), id="llama"),
     pytest.param(GptJ(vocab_size=2048, hidden_size=64, num_layers=2, num_heads=2, rotary_dim=16), id="gptj"),
 ]
@@ -84,7 +95,7 @@ def test_a_fresh_model_knows_nothing(family):
     prepared = family.prepare(batch_of(family), 0)
     targets = int((prepared["targets"] >= 0).sum())
     assert family.loss(model, prepared).item() / targets == pytest.approx(
-        math.log(2048), abs=1.3 if family.family == "t5" and family.tie_embeddings else 0.5
+        math.log(2048), abs=1.3 if family.family == "t5" and family.tie_embeddings else 0.8
     )
 
 

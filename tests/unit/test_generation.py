@@ -29,6 +29,15 @@ GPTJ = GptJ(
 TEXTS = {"t5": "palabra0 <extra_id_0> palabra1 <extra_id_1>", "llama": "palabra0", "gptj": "palabra0"}
 
 
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Tiny models are slower with more."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 def folder_of(family, out):
     """A random model of the family, with a tokenizer that has fewer ids than it has rows."""
     made = make_tokenizer(out)

@@ -44,7 +44,7 @@ def causal_attention(
     if mask is not None and not isinstance(mask, torch.Tensor):
         if query.shape[-1] >= FLEX_HEAD and query.is_cuda:
             query, key = query.to(value.dtype), key.to(value.dtype)  # under autocast, rotary positions give float32
-            return _flex()(query, key, value, block_mask=mask, scale=scaling, enable_gqa=groups)  # type: ignore[no-any-return]
+            return _flex()(query, key, value, block_mask=mask, scale=scaling, enable_gqa=groups)
         mask = _dense(mask, query)
     whole = mask is None and query.shape[2] > 1  # one query, from a cache, sees all keys
     return functional.scaled_dot_product_attention(

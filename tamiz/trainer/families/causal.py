@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from corpora.errors import BadArgument
-from corpora.rows import DOCUMENT_IDS
+from corpora.rows.columns import DOCUMENT_IDS
 from tamiz.trainer.families.base import IGNORED, TARGETS, ModelSettings, summed_cross_entropy
 from tamiz.trainer.families.decoding import NUM_BEAMS, Sampling
 
@@ -116,7 +116,7 @@ class CausalSettings(ModelSettings, frozen=True, kw_only=True):
 
             mask = mask_for(documents, model.config._attn_implementation)
             given |= {"attention_mask": mask, "position_ids": positions(documents)}
-        return model(**given).logits[..., : self.vocab_size]  # type: ignore[no-any-return]
+        return model(**given).logits[..., : self.vocab_size]
 
     def loss(self, model: Any, prepared: dict[str, torch.Tensor], z_loss: float = 0.0) -> torch.Tensor:
         return summed_cross_entropy(self.logits(model, prepared), prepared[TARGETS], z_loss)
