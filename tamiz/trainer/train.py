@@ -78,9 +78,8 @@ def train(
     batch. The first one alone reads and writes OUT and says lines.
 
     Raises BadArgument if shards, tokenizer and model don't belong together, StaleOutput for checkpoints of another
-    training, DamagedFile for damaged inputs, TamizError if loss or gradient isn't finite in more steps in a row than
-    settings.max_skipped_steps, if the first loss is far above that of a model that knows nothing, or if the disk is
-    full.
+    training, DamagedFile for damaged inputs, TamizError if more steps in a row than settings.max_skipped_steps aren't
+    finite, if the first loss is far above that of a model that knows nothing, or if the disk is full.
     """
     ranks = current()
     check_ranks(settings.batch_size, ranks.world_size)

@@ -367,7 +367,7 @@ def test_a_family_without_z_loss_refuses_it():
 
     old = Old(**{name: getattr(LLAMA, name) for name in Llama.__struct_fields__})
     assert steps(old).train(batch(old), 0.01) > 0
-    with pytest.raises(BadArgument, match="model.family llama-of-the-test has no z-loss: remove train.z_loss"):
+    with pytest.raises(BadArgument, match=r"model\.family llama-of-the-test has no z-loss: remove train\.z_loss"):
         steps(old, z_loss=1e-4)
 
 
