@@ -14,7 +14,6 @@ from corpora.rows.origin import stored_places
 from corpora.rows.shards import Shards
 from tamiz.trainer.checkpoint import FOLDER
 from tamiz.trainer.dataset import Batch
-from tamiz.trainer.ranks import Ranks
 
 _LOG = logging.getLogger(__name__)
 
@@ -22,14 +21,15 @@ _LOG = logging.getLogger(__name__)
 class BadBatches:
     """The updates that a training skipped. Raises TamizError after `most` in a row; weights stay as they are.
 
-    shards, seed: name the rows by file and number; None: by their positions in the epoch's order.
+    shards, seed: name the rows by file and number; None: by their positions in the epoch's order. writes: of several
+    processes, one does.
     """
 
     def __init__(
-        self, out: Path, shards: Shards | Blend | None, seed: int, most: int, ranks: Ranks | None = None
+        self, out: Path, shards: Shards | Blend | None, seed: int, most: int, *, writes: bool = True
     ) -> None:
         self._folder, self._shards, self._seed, self._most = out / FOLDER, shards, seed, most
-        self._ranks = ranks or Ranks()
+        self._writes = writes
         self._in_a_row = 0
         self.steps: list[int] = []
 
@@ -48,8 +48,7 @@ class BadBatches:
 
     def skip(self, step: int, batch: Batch, place: dict[str, Any], error: Exception) -> str | None:
         """Writes OUT/checkpoints/bad-batch-NNNNNNNN.json: step, error, rows and ids. The file goes when the training
-        is finished; metrics.json keeps the numbers of the steps. Of several processes, the first one writes: the rows
-        of all, and the ids of its own, which are every `processes`-th.
+        is finished; metrics.json keeps the numbers of the steps.
 
         place: `epoch` and `row`, where the batch begins. Returns the message that ends the training, if these were
         too many in a row.
@@ -57,8 +56,11 @@ class BadBatches:
         self.steps.append(step)
         self._in_a_row += 1
         path = self._folder / f"bad-batch-{step:08d}.json"
-        if self._ranks.first:
-            self._write(path, step, batch, place, error)
+        ids = {name: tensor.tolist() for name, tensor in batch.items()}
+        rows = self._rows(place, len(batch["input_ids"]))
+        kept = {"step": step, "error": str(error), "epoch": place["epoch"], "rows": rows, **ids}
+        if self._writes:
+            files.write_bytes(path, json.dumps(kept).encode())
         said = f"step {step:,} is skipped: {error}; its rows are in {path}"
         if self._in_a_row <= self._most:
             _LOG.warning("%s", said)
@@ -67,13 +69,6 @@ class BadBatches:
             f"{self._in_a_row} steps in a row had no update (train.max_skipped_steps: {self._most}), the last as "
             f"{error}; the rows are in {path}; the weights are those from before; the same command goes on after them"
         )
-
-    def _write(self, path: Path, step: int, batch: Batch, place: dict[str, Any], error: Exception) -> None:
-        size = self._ranks.world_size
-        ids = {name: tensor.tolist() for name, tensor in batch.items()}
-        rows = self._rows(place, size * len(batch["input_ids"]))
-        kept = {"step": step, "error": str(error), "epoch": place["epoch"], "rows": rows, "processes": size, **ids}
-        files.write_bytes(path, json.dumps(kept).encode())
 
     def _rows(self, place: dict[str, Any], count: int) -> list[Any]:
         positions = range(place["row"], place["row"] + count)

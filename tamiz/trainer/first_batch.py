@@ -39,13 +39,10 @@ def check_first_loss(loss: float, vocab_size: int) -> str:
     return said
 
 
-def count_targets(targets: torch.Tensor, eos_id: int | None) -> tuple[int, int]:
-    """(all, those that are EOS)."""
-    return int((targets != IGNORED).sum()), int((targets == eos_id).sum()) if eos_id is not None else 0
-
-
-def eos_line(total: int, ends: int, eos_id: int | None) -> str:
+def eos_line(targets: torch.Tensor, eos_id: int | None) -> str:
     """How many targets of a batch are EOS. Warns if none is: such a model doesn't learn to end a text."""
+    total = int((targets != IGNORED).sum())
+    ends = int((targets == eos_id).sum()) if eos_id is not None else 0
     said = f"the first batch has {total:,} targets, {ends:,} of them EOS"
     if not ends:
         why = "the tokenizer has no EOS" if eos_id is None else f"none is EOS (id {eos_id})"

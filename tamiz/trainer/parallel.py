@@ -15,10 +15,8 @@ from typing import Any
 import torch
 from torch import distributed
 
-from corpora.errors import BadArgument
 from tamiz.trainer.families.base import ModelSettings
 from tamiz.trainer.ranks import Ranks
-from tamiz.trainer.settings import TrainSettings
 
 Rows = dict[str, torch.Tensor]
 NAMES = ("ddp", "fsdp")
@@ -189,15 +187,6 @@ class _Loss(torch.nn.Module):
 
     def forward(self, rows: Rows, *more: float) -> torch.Tensor:
         return self._family.loss(self.model, rows, *more)
-
-
-def check_parallel(settings: TrainSettings, ranks: Ranks) -> None:
-    """Raises BadArgument for an optimizer that can't work on parts of weights."""
-    if not ranks.alone and settings.parallel == "fsdp" and settings.optimizer != "adamw":
-        raise BadArgument(
-            f"train.optimizer is {settings.optimizer!r}, which needs whole weights, but train.parallel is 'fsdp': "
-            "set it to 'ddp', or the optimizer to 'adamw'"
-        )
 
 
 def parallel(name: str, model: Any, family: ModelSettings, ranks: Ranks, device: torch.device) -> Parallel:

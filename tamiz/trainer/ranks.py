@@ -115,6 +115,18 @@ class Ranks:
         assert box[0] is not None
         return box[0]
 
+    def whole_rows(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """The batch of which each process has every world_size-th row, as CPU tensors with the same widths."""
+        if self.alone:
+            return batch
+        import torch
+        from torch import distributed
+
+        parts: list[Any] = [None] * self.world_size
+        with _lost_is_said():
+            distributed.all_gather_object(parts, batch)
+        return {name: torch.stack([part[name] for part in parts], dim=1).flatten(0, 1) for name in batch}
+
     def together(self, work: Callable[[], T]) -> T:
         """The result of `work`, which must not wait for other processes. If it raises TamizError or OSError in one of
         them, all raise an error with the message and exit code of the lowest such rank."""

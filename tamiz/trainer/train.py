@@ -36,12 +36,12 @@ from tamiz.trainer.device import (
 from tamiz.trainer.energy_meter import EnergyMeter
 from tamiz.trainer.export import export
 from tamiz.trainer.families.base import TARGETS, ModelSettings
-from tamiz.trainer.first_batch import check_first_loss, count_targets, eos_line
+from tamiz.trainer.first_batch import check_first_loss, eos_line
 from tamiz.trainer.history import History
 from tamiz.trainer.inputs import Inputs, check_inputs
 from tamiz.trainer.mixing import held_out, mixture_metrics, validation_point
 from tamiz.trainer.new_model import finished, new_model
-from tamiz.trainer.parallel import check_parallel, parallel
+from tamiz.trainer.parallel import parallel
 from tamiz.trainer.progress import Progress
 from tamiz.trainer.ranks import Ranks, check_ranks, current
 from tamiz.trainer.schedule import learning_rate
@@ -74,8 +74,7 @@ def train(
     SIGINT, SIGTERM or SIGHUP: the step ends, the state is saved, and Stopped is raised. A checkpoint of fewer steps
     is continued if the schedule doesn't depend on the number of steps.
 
-    Within `ranks.joined()`, each of the processes calls this with the same arguments, and takes its share of every
-    batch. The first one alone reads and writes OUT and says lines.
+    Within `ranks.joined()`, each process calls this with the same arguments; only the first one writes OUT.
 
     Raises BadArgument if shards, tokenizer and model don't belong together, StaleOutput for checkpoints of another
     training, DamagedFile for damaged inputs, TamizError if more steps in a row than settings.max_skipped_steps aren't
@@ -83,7 +82,6 @@ def train(
     """
     ranks = current()
     check_ranks(settings.batch_size, ranks.world_size)
-    check_parallel(settings, ranks)
     inputs = check_inputs(shards, tokenizer, model, settings.span_corruption, settings.init)
     if ranks.first:
         files.remove_temporary(out)
@@ -136,7 +134,9 @@ class _Run:
         self._saved, self._saved_at = 0, time.monotonic()
         self._progress = Progress(report, settings.steps)
         self._energy = EnergyMeter(settings.country, gpu_uuids(device))
-        self._bad = BadBatches(out, opened(inputs.shards), settings.seed, settings.max_skipped_steps, ranks)
+        self._bad = BadBatches(
+            out, opened(inputs.shards), settings.seed, settings.max_skipped_steps, writes=ranks.first
+        )
         self._say_plan(micro_rows, bfloat16)
 
     def _say_plan(self, micro_rows: int, bfloat16: bool) -> None:
@@ -251,7 +251,9 @@ class _Run:
         if not self._ranks.alone:  # then what is random depends on this process's place in the step, and on no past
             torch.manual_seed(digest(settings.seed, "step", step, self._ranks.rank) % 2**63)
         if step == 1:
-            self._say_eos(batch)
+            whole = self._ranks.whole_rows(batch)
+            targets = self._family.prepare(whole, self._inputs.facts.pad_id)[TARGETS]
+            self._report(eos_line(targets, self._inputs.facts.eos_id))
         try:
             loss = self.steps.train(batch, rate)
         except NotFinite as error:
@@ -264,20 +266,13 @@ class _Run:
         self._history.loss(step, loss, rate, self.steps.step_size)
         self._progress.step(step, loss, rate, self._tokens_per_step(), self.steps.step_size)
 
-    def _say_eos(self, batch: Batch) -> None:
-        """How many of the targets of the whole batch are EOS."""
-        eos_id = self._inputs.facts.eos_id
-        counts = count_targets(self._family.prepare(batch, self._inputs.facts.pad_id)[TARGETS], eos_id)
-        total, ends = (int(self._ranks.sum(count)) for count in counts)
-        if self._ranks.first:
-            self._report(eos_line(total, ends, eos_id))
-
     def _skip(self, step: int, batch: Batch, error: NotFinite) -> None:
         """Counts a step without an update; too many in a row end the training, after its state is saved."""
         data = self._data
         place = began_at(data.state_dict(), self._settings.batch_size, data.steps_per_epoch)
         self._step = step
-        message = self._bad.skip(step, batch, place, error)
+        whole = self._ranks.whole_rows(batch)
+        message = self._ranks.together(lambda: self._bad.skip(step, whole, place, error))
         if message is not None:
             self._save()
             raise TooManyBad(message)

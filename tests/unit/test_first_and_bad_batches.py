@@ -21,7 +21,7 @@ from tamiz.trainer import checkpoint
 from tamiz.trainer.bad_batches import TooManyBad, began_at
 from tamiz.trainer.families.llama import Llama
 from tamiz.trainer.families.t5 import T5
-from tamiz.trainer.first_batch import check_first_loss, count_targets, eos_line
+from tamiz.trainer.first_batch import check_first_loss, eos_line
 from tamiz.trainer.settings import TrainSettings
 from tamiz.trainer.train import train
 from tests.make_shards import VOCAB_SIZE, make_shards, make_tokenizer, row_numbers
@@ -201,7 +201,7 @@ def test_a_first_loss_that_is_too_low_is_only_warned_of(caplog):
 )
 def test_eos_is_counted_among_targets(eos_id, said, caplog):
     targets = torch.tensor([[5, 1, -100], [6, 7, -100]])
-    line = eos_line(*count_targets(targets, eos_id), eos_id)
+    line = eos_line(targets, eos_id)
     assert line.startswith("the first batch has 4 targets, ")
     assert bool(caplog.records) == (eos_id != 1)
 

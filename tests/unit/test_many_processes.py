@@ -77,6 +77,14 @@ class Home:
         return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
+def ended(process: subprocess.Popen[str]) -> tuple[str, str]:
+    """What the processes have written, once they have ended; a test that fails leaves none behind."""
+    try:
+        return process.communicate(timeout=300)
+    finally:
+        process.terminate()
+
+
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
     path = tmp_path_factory.mktemp("many")
@@ -106,7 +114,7 @@ def trained(home):
     ]
     (home.path / "many.json").write_bytes(msgspec.json.encode(many))
     process = home.launch("tests.many_processes", home.path / "many.json")
-    _, error = process.communicate(timeout=240)
+    _, error = ended(process)
     assert process.returncode == 0, error
     run(home.training("t5", "ddp-to-one"))
     run(home.training("llama", "fsdp-to-one"))
@@ -168,7 +176,7 @@ def children(process):
 
 def wait_for_checkpoint(process, out, after=0):
     while not any(checkpoint.number(path) > after for path in checkpoint.found(out)):
-        assert process.poll() is None, process.communicate()
+        assert process.poll() is None, ended(process)
         time.sleep(0.05)
 
 
@@ -185,7 +193,7 @@ def test_processes_stop_and_end_together(home):
     process = start(home, "long", LONG)
     wait_for_checkpoint(process, out)
     children(process)[1].send_signal(signal.SIGTERM)
-    _, text = process.communicate(timeout=60)
+    _, text = ended(process)
     (said,) = errors(text)
     step = checkpoint.number(checkpoint.found(out)[-1])
     assert f"stopped; kept: step {step:,} of 100,000; the same command continues" in said
@@ -196,8 +204,8 @@ def test_processes_stop_and_end_together(home):
     wait_for_checkpoint(process, out, after=step)
     first, second = children(process)
     second.kill()
-    first.wait(timeout=20)
-    output, text = process.communicate(timeout=60)
+    first.wait(timeout=60)
+    output, text = ended(process)
     assert f"continued from step {step:,} of" in output
     (said,) = errors(text)
     assert "another process of this training has ended (killed, or out of memory)" in said
@@ -206,8 +214,10 @@ def test_processes_stop_and_end_together(home):
 
 
 def test_a_loss_that_is_not_finite_is_said_once(home):
-    process = start(home, "nan", "steps = 4\nbatch_size = 4\nlearning_rate = 1e30\nnum_threads = 1\n")
-    output, text = process.communicate(timeout=60)
+    process = start(
+        home, "nan", "steps = 4\nbatch_size = 4\nlearning_rate = 1e30\nnum_threads = 1\nmax_skipped_steps = 0\n"
+    )
+    output, text = ended(process)
     (said,) = errors(text)
     assert "lower train.learning_rate" in said
     assert output.count("parameters on cpu") == 1
