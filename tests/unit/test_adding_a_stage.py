@@ -144,7 +144,7 @@ def test_followers_of_followers_and_stages_without_a_place():
         STAGES.register(stage(name, after))
     try:
         assert [s.name for s in ordered()] == [
-            "lm", "first", "second", "score", "sample", "tokenizer", "shards", "train", "last",
+            "lm", "first", "second", "score", "sample", "tokenizer", "shards", "train", "export", "last",
         ]  # fmt: skip
         with pytest.raises(BadArgument, match="stage 'lm' exists already"):
             STAGES.register(stage("lm", None))

@@ -98,7 +98,8 @@ def test_a_portuguese_recipe_takes_a_screen(tmp_path):
     path = tmp_path / "pt.toml"
     path.write_text(PORTUGUESE.replace("[train]", "[model]\nvocab_size = 8000\n[train]"))
     recipe, base = load(str(path)), load(T5)
-    assert [stage.name for stage in ordered() if stage.runs_in(recipe)] == [stage.name for stage in ordered()]
+    running = [stage.name for stage in ordered() if stage.runs_in(recipe)]
+    assert running == ["lm", "score", "sample", "tokenizer", "shards", "train"]
     assert (recipe.name, recipe.title, recipe.language) == ("t5-portuguese", "t5-portuguese", "pt")
     assert (recipe.licence, recipe.reference) == ("", "")  # those of the Spanish model say nothing about this one
     assert recipe.documents[0].patterns == ("textos/*.jsonl",)

@@ -93,8 +93,8 @@ def test_secrets_in_addresses_are_not_kept(own, tmp_path):
 
 def lines(overrides: list[str], out: Path, input: Path) -> list[str]:
     recipe = load(T5, demo=True, overrides=[f"documents.input={input}", *overrides])
-    plan = Plan(recipe, out, ordered())
-    return list(before.lines(plan, ordered(), work_items(recipe.inputs)))
+    plan = Plan(recipe, out, tuple(stage for stage in ordered() if stage.runs_in(recipe)))
+    return list(before.lines(plan, plan.stages, work_items(recipe.inputs)))
 
 
 def test_before_work_it_says_what_it_will_do(tmp_path, monkeypatch):
@@ -116,11 +116,12 @@ def test_documents_are_listed_once_before_work(tmp_path, monkeypatch):
     listed = []
     monkeypatch.setattr(common, "work_items", lambda inputs: listed.append(inputs) or work_items(inputs))
     recipe = load(T5, demo=True)
-    plan = Plan(recipe, tmp_path / "run", ordered())
-    for stage in ordered():
+    stages = [stage for stage in ordered() if stage.runs_in(recipe)]
+    plan = Plan(recipe, tmp_path / "run", tuple(stages))
+    for stage in stages:
         if stage.before and stage.name != "train":
             stage.before(plan)
-    list(before.lines(plan, ordered(), plan.items(recipe.inputs)))
+    list(before.lines(plan, plan.stages, plan.items(recipe.inputs)))
     assert len(listed) == 2  # those of the language model, and the others
 
 

@@ -47,8 +47,10 @@ class Keras(Export, frozen=True, kw_only=True, tag="keras"):
 
     def write(self, source: Source, out: Path) -> None:
         os.environ.setdefault("KERAS_BACKEND", "torch")  # read when keras is first imported
+        import keras
         import keras_hub
 
+        keras.utils.clear_session()  # layers are numbered in a process, and their names are in the preset
         backbone = _backbone(source.config, Weights(source.folder))
         proto = preset_tokenizer(source.folder)
         assert isinstance(proto, bytes)
