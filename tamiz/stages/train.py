@@ -57,9 +57,9 @@ def train_stage(
                 metrics = train(shards, tokenizer, out, model, settings, card=write, report=_say_below, done=done)
             manifest.finish(out, records=[manifest.record(out, p) for p in _outputs(out)], facts=metrics)
         checkpoint.settle(out, made_from, keep=settings.keep_checkpoint)  # only now: the manifest records all else
-        done = manifest.read(out)
-    manifest.require(out / manifest.NAME, done, facts=_Facts)
-    return StageReport("train", state, out, _rows(done.facts), facts=done.facts)
+        content = manifest.read(out)
+    manifest.require(out / manifest.NAME, content, facts=_Facts)
+    return StageReport("train", state, out, _rows(content.facts), facts=content.facts)
 
 
 class _Facts(msgspec.Struct):

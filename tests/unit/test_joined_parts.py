@@ -90,6 +90,7 @@ def test_a_byte_gives_each_item_its_part_and_many_give_one(scored, tmp_path):
     one = run(scored, tmp_path / "one", part_bytes=1 << 40)
     assert digests(tmp_path / "tiny") == digests(tmp_path / "plain")
     assert [record.rows for record in one.files] == [plain.counts["kept"]]
+    assert all(item["read"] == item["kept"] + item.get("sampled_out", 0) for item in one.items)
     assert rows(tmp_path / "one") == rows(tmp_path / "plain")
     assert not (tmp_path / "one" / manifest.PROGRESS).exists()
 
