@@ -89,6 +89,7 @@ class SamplePart(msgspec.Struct):
 class _Facts(_Shares, kw_only=True):
     kernel: dict[str, Any] | None
     groups: dict[str, _Group]
+    quartiles: tuple[float, float, float] | None = None
     per: str | list[str] = ""  # older samples have a list
     flat_warning: str | None = None
     lost_warnings: list[str] = []

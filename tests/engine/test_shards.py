@@ -101,7 +101,13 @@ def test_verify_counts_the_rows_and_adds_the_account_up_again(built):
         facts["account"]["train"]["row_ids"] -= 5
         facts["account"]["train"]["remainder"] += 5
 
+    def move_separators_to_the_remainder(facts):
+        facts["account"]["train"]["separators"] += 1
+        facts["account"]["train"]["remainder"] += 1
+
     assert any("its rows hold" in p for p in change(folder, lose_ids_in_a_part))
+    assert any("train: separators is" in p for p in change(folder, move_separators_to_the_remainder))
+    assert any("there are 1 rows, the acc" in p for p in change(folder, lambda f: f["rows"].update(train=1)))
     assert any("ids in" in p for p in change(folder, lambda f: f["account"]["train"].update(ids=1)))
     assert any(
         "its parts add up to" in p for p in change(folder, lambda f: f["account"]["train"].update(documents=1))

@@ -95,3 +95,10 @@ def test_nothing_read_is_no_success(tmp_path: Path, caplog: pytest.LogCaptureFix
         check_read(items, nothing, damaged=False)
     check_read(items, nothing, damaged=True)  # damage is told elsewhere
     check_read(items, {**nothing, "read": 1}, damaged=False)
+
+
+def test_exactly_as_many_rejected_rows_as_allowed_are_not_too_many(tmp_path: Path) -> None:
+    """Blank lines don't count, on either side."""
+    counts = {"read": 25, "rejected": {"not JSON": 5, "blank line": 5}}
+    assert too_many_rejected(tmp_path, counts, 0.25) is None
+    assert "5 of 20 rows (25.0%) were rejected" in str(too_many_rejected(tmp_path, counts, 0.2))

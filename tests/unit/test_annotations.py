@@ -18,11 +18,13 @@ import pipelines
 from corpora import manifest
 from corpora.annotations.annotator import Annotator
 from corpora.annotations.columns import AnnotationColumns
-from corpora.documents.batches import DocumentBatch
+from corpora.documents.batches import DocumentBatch, RejectedRow
+from corpora.documents.items import work_items
 from corpora.errors import BadArgument, DamagedFile, StaleOutput, TamizError
 from corpora.sampling.methods import sample_settings
 from corpora.verify import verify
 from pipelines.annotate import annotate
+from pipelines.items import ItemReader
 from pipelines.sample import sample
 from pipelines.settings import RunnerSettings
 from tests.make_scores import Scored, sampled, write_scored
@@ -288,3 +290,14 @@ def test_what_pipelines_exports_is_there():
         assert getattr(pipelines, name) is not None
     for stage in ("Annotate", "Score", "Sample", "Shard", "Evaluate"):
         assert f"{stage}Work" in pipelines.__all__
+
+
+def test_rejected_rows_are_listed_by_row_whoever_rejects_them(tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"text": "a"}\nbroken\n{"text": "b"}\n')
+    (item,) = work_items([str(tmp_path / "a.jsonl")])
+    with ItemReader(tmp_path / "out", item) as reader:
+        for _ in reader.batches():
+            reader.reject([RejectedRow(item.path, row, "short", b"") for row in (2, 0)])
+    lines = (tmp_path / "out" / "rejected" / "a.jsonl.jsonl").read_bytes().splitlines()
+    assert [json.loads(line)["row"] for line in lines] == [0, 1, 2]
+    assert reader.result(kept=0).rejected == {"not JSON": 1, "short": 2}

@@ -83,6 +83,8 @@ def test_of_a_tokenizer_in_a_run(home, tmp_path, capsys, keys, value, named):
     [
         (("facts", "composition"), {}, "facts.composition"),
         (("facts", "kept_shares", 0), ..., "facts.kept_shares"),
+        (("facts", "quartiles", 1), ..., "facts.quartiles"),
+        (("facts", "parts"), [{"file": "part-00000.parquet"}], "facts.parts[0]"),
         (("facts", "kept_shares", 0), [], "facts.kept_shares[0]"),
         (("facts", "groups", "unknown"), True, "facts.groups[...]"),
         (("facts", "groups", "unknown", "kernel"), 1e300, "facts.groups[...].kernel"),

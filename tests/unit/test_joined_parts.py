@@ -50,10 +50,12 @@ def scored(tmp_path_factory) -> Path:
     return folder
 
 
-def run(scored: Path, out: Path, workers: int = 1, inputs: Any = None, **settings: Any) -> manifest.Manifest:
+def run(
+    scored: Path, out: Path, workers: int = 1, inputs: Any = None, progress: Any = None, **settings: Any
+) -> manifest.Manifest:
     chosen = sample_settings(**{"keep": 0.5, "width": 2 / 9, **settings})
     found = inputs or [str(scored / "in" / "*")]
-    return sample(found, scored / "scores", out, chosen, RunnerSettings(workers=workers)).manifest
+    return sample(found, scored / "scores", out, chosen, RunnerSettings(workers=workers), progress=progress).manifest
 
 
 def rows(folder: Path) -> list[Row]:
@@ -86,10 +88,14 @@ def test_the_same_rows_in_fewer_files_with_any_number_of_workers(scored, tmp_pat
 
 def test_a_byte_gives_each_item_its_part_and_many_give_one(scored, tmp_path):
     plain = run(scored, tmp_path / "plain")
-    run(scored, tmp_path / "tiny", part_bytes=1)
+    told: list[tuple[int, int]] = []
+    run(scored, tmp_path / "tiny", part_bytes=1, progress=lambda done, total: told.append((done, total)))
+    assert told == sorted(told)
+    assert told[-1][0] == told[-1][1]
     one = run(scored, tmp_path / "one", part_bytes=1 << 40)
     assert digests(tmp_path / "tiny") == digests(tmp_path / "plain")
     assert [record.rows for record in one.files] == [plain.counts["kept"]]
+    assert all(item["read"] == item["kept"] + item.get("sampled_out", 0) for item in one.items)
     assert rows(tmp_path / "one") == rows(tmp_path / "plain")
     assert not (tmp_path / "one" / manifest.PROGRESS).exists()
 

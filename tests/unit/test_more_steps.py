@@ -8,6 +8,7 @@ import shutil
 import pytest
 
 from corpora import files, manifest
+from corpora.errors import StaleOutput
 from tamiz.trainer import checkpoint
 from tamiz.verify import verify
 from tests.command import exit_code
@@ -120,3 +121,26 @@ def test_a_finished_training_whose_manifest_says_something_else(home, six, tmp_p
     error = capsys.readouterr().err
     assert error.startswith(f"error: {out}/manifest.json is damaged (")
     assert named in error
+
+
+def test_a_checkpoint_serves_as_many_steps_as_it_has_done_and_no_fewer(tmp_path):
+    made = {checkpoint.STEPS: 8, checkpoint.SCHEDULE: "constant"}
+    checkpoint.save(tmp_path, 6, {"made_from": made})
+    for steps in (6, 7, 9):
+        assert checkpoint.load_latest(tmp_path, made | {checkpoint.STEPS: steps}) == {"made_from": made}
+    with pytest.raises(StaleOutput, match=r"different training \(train\.steps: 8 -> 5\)"):
+        checkpoint.load_latest(tmp_path, made | {checkpoint.STEPS: 5})
+    ends = made | {checkpoint.SCHEDULE: "cosine"}
+    checkpoint.save(tmp_path, 7, {"made_from": ends})
+    with pytest.raises(StaleOutput, match=r"train\.steps: 8 -> 9"):
+        checkpoint.load_latest(tmp_path, ends | {checkpoint.STEPS: 9})
+
+
+def test_a_kill_before_the_kept_checkpoint_is_described_is_made_good(home, six, tmp_path):
+    out = shutil.copytree(six, tmp_path / "model")
+    content = manifest.read(out / "checkpoints")
+    content.finished, content.files = False, []
+    manifest.write(out / "checkpoints", content)
+    assert any("unfinished" in line for line in verify(out)[1])
+    assert train(home, "inverse_sqrt", out, 6) == 0
+    assert verify(out)[1] == []
