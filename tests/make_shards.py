@@ -8,6 +8,7 @@ import numpy as np
 
 from corpora import files, manifest
 from corpora.manifest import MadeFrom
+from corpora.tokens.causal import Ragged
 from corpora.tokens.shards import SCALAR, ShardWriter
 
 VOCAB_SIZE = 64
@@ -35,12 +36,15 @@ def make_tokenizer(folder: Path, salt: str = "") -> Path:
     return folder
 
 
-def write_part(path: Path, columns: dict[str, np.ndarray], group_rows: int) -> None:
-    """Columns [rows, width], or [rows], in row groups."""
+def write_part(path: Path, columns: dict[str, np.ndarray], group_rows: int, *, borders: bool = False) -> None:
+    """Columns [rows, width], or [rows], in row groups. borders: each row is one document."""
     specs = {name: (c.shape[1] if c.ndim == 2 else SCALAR, c.dtype) for name, c in columns.items()}
-    with ShardWriter(path, specs) as writer:
+    with ShardWriter(path, specs | ({"document_starts": (None, np.int32)} if borders else {})) as writer:
         for first in range(0, len(columns["input_ids"]), group_rows):
-            writer.write({name: c[first : first + group_rows] for name, c in columns.items()})
+            group = {name: c[first : first + group_rows] for name, c in columns.items()}
+            count = len(group["input_ids"])
+            starts = Ragged(np.arange(count + 1, dtype=np.int32), np.zeros(count, np.int32))
+            writer.write(group | ({"document_starts": starts} if borders else {}))
 
 
 def make_shards(
@@ -55,12 +59,13 @@ def make_shards(
     seed: int = 0,
     dtype: type = np.uint16,
     objective: str = "span-corruption",
+    borders: bool = True,
     scalars: dict[str, int] | None = None,
     **facts: object,
 ) -> Path:
     """Finished shards of `parts` files a split. The first two ids of a row's input are its number: n // 50 + 3 and
     n % 50 + 3; its labels repeat the first ids of its input, so that there is something to learn. `scalars` are
-    columns of one value."""
+    columns of one value. Causal rows are one document each; borders: whether they say so."""
     rows = rows or {"train": 23, "validation": 7}
     generator = np.random.default_rng(seed)
     made = MadeFrom(stage="shards", algorithm=1, settings={"seed": seed}, inputs=[])
@@ -74,7 +79,8 @@ def make_shards(
             if not len(chosen):
                 continue
             path = folder / split / f"part-{part:05d}.parquet"
-            write_part(path, {name: column[chosen] for name, column in columns.items()}, group_rows)
+            chosen_columns = {name: column[chosen] for name, column in columns.items()}
+            write_part(path, chosen_columns, group_rows, borders=borders and objective == "causal")
             records.append(manifest.record(folder, path, rows=len(chosen)))
     known = _facts(vocab_size, objective, widths) | {"rows": rows}
     if tokenizer:

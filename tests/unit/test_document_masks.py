@@ -246,7 +246,7 @@ def test_an_id_beyond_the_vocabulary_names_its_row(tmp_path):
 
 def test_shards_without_document_borders_are_refused(tmp_path):
     tokenizer = make_tokenizer(tmp_path / "t")
-    made = make_shards(tmp_path / "s", objective="causal", widths=(17, 0), tokenizer=tokenizer)
+    made = make_shards(tmp_path / "s", objective="causal", widths=(17, 0), tokenizer=tokenizer, borders=False)
     with pytest.raises(BadArgument, match=r"without document_starts, which model\.document_masks needs"):
         train(made, tokenizer, tmp_path / "m", LLAMA, TrainSettings(steps=1), report=lambda _: None)
     assert not (tmp_path / "m").exists()

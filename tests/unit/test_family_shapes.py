@@ -77,8 +77,14 @@ FRESH = [
     pytest.param(
         T5(vocab_size=2048, num_layers=1, num_decoder_layers=3, d_model=64, d_ff=64, d_kv=16, **NEWER), id="t5-1.1"
     ),
-    pytest.param(Llama(vocab_size=2048, hidden_size=64, intermediate_size=64, num_layers=2, num_heads=4), id="llama"),
-    pytest.param(GptJ(vocab_size=2048, hidden_size=64, num_layers=2, num_heads=2, rotary_dim=16), id="gptj"),
+    pytest.param(
+        Llama(vocab_size=2048, hidden_size=64, intermediate_size=64, num_layers=2, num_heads=4, document_masks=False),
+        id="llama",
+    ),
+    pytest.param(
+        GptJ(vocab_size=2048, hidden_size=64, num_layers=2, num_heads=2, rotary_dim=16, document_masks=False),
+        id="gptj",
+    ),
 ]
 
 

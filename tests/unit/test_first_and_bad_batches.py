@@ -169,7 +169,14 @@ def test_every_familys_first_loss_passes(vocab_size, tied):
     ids = torch.randint(3, vocab_size, (2, 24), generator=generator)
     shapes = [
         T5(vocab_size=vocab_size, d_model=256, num_layers=1, num_decoder_layers=2, tie_embeddings=tied),
-        Llama(vocab_size=vocab_size, hidden_size=256, num_layers=2, num_heads=4, tie_embeddings=tied),
+        Llama(
+            vocab_size=vocab_size,
+            hidden_size=256,
+            num_layers=2,
+            num_heads=4,
+            tie_embeddings=tied,
+            document_masks=False,
+        ),
     ]
     for family in shapes:
         prepared = family.prepare({"input_ids": ids, "labels": ids[:, :12]}, 0)

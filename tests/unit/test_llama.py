@@ -28,7 +28,7 @@ from tests.make_shards import VOCAB_SIZE, make_shards, make_tokenizer
 
 TINY = Llama(
     vocab_size=VOCAB_SIZE, hidden_size=16, intermediate_size=32, num_layers=2, num_heads=4, num_kv_heads=2,
-    max_position_embeddings=32,
+    max_position_embeddings=32, document_masks=False,
 )  # fmt: skip
 SETTINGS = TrainSettings(
     num_threads=1, steps=12, batch_size=5, micro_batch_size=2, learning_rate=0.01, warmup_steps=4, weight_decay=0.1,

@@ -161,7 +161,7 @@ def test_a_parameter_of_zeros_moves_and_the_rate_in_effect_is_said(kind):
 
 
 T5_MODEL = T5(vocab_size=64, d_model=16, d_ff=32, d_kv=8, num_heads=2, num_layers=2, num_decoder_layers=1)
-LLAMA = Llama(vocab_size=64, hidden_size=16, intermediate_size=32, num_layers=2, num_heads=4)
+LLAMA = Llama(vocab_size=64, hidden_size=16, intermediate_size=32, num_layers=2, num_heads=4, document_masks=False)
 
 
 class Gpt2(ModelSettings, frozen=True, kw_only=True, tag="gpt2-of-the-test"):

@@ -24,8 +24,8 @@ class GptJ(CausalSettings, frozen=True, kw_only=True, tag="gptj"):
     unread: ClassVar[str] = r"\.attn\.(bias|masked_bias)$"
 
     document_masks: bool = True
-    """Whether an id sees only those before it in its own document, as if each document were alone in its row: positions
-    begin again, and the first id of a document isn't predicted. False: it sees the whole row before it."""
+    """Whether an id sees only those before it in its own document, as if each document were alone in its row:
+    positions begin again, and the first id of a document isn't predicted. False: it sees the whole row before it."""
     hidden_size: int = 4096
     """Width of the embeddings and of the residual stream (n_embd); a multiple of num_heads."""
     intermediate_size: int | None = None

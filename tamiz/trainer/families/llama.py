@@ -19,8 +19,8 @@ class Llama(CausalSettings, frozen=True, kw_only=True, tag="llama"):
     model_type: ClassVar[str] = "llama"
 
     document_masks: bool = True
-    """Whether an id sees only those before it in its own document, as if each document were alone in its row: positions
-    begin again, and the first id of a document isn't predicted. False: it sees the whole row before it."""
+    """Whether an id sees only those before it in its own document, as if each document were alone in its row:
+    positions begin again, and the first id of a document isn't predicted. False: it sees the whole row before it."""
     hidden_size: int = 768
     """Width of the embeddings and of the residual stream (d_model); a multiple of twice num_heads."""
     intermediate_size: int = 3072
