@@ -232,7 +232,7 @@ def test_starts_outside_a_row_are_damage(tmp_path):
 
 def test_an_id_beyond_the_vocabulary_names_its_row(tmp_path):
     tokenizer = make_tokenizer(tmp_path / "t")
-    made = make_shards(tmp_path / "s", objective="causal", widths=(17, 0), tokenizer=tokenizer)
+    made = make_shards(tmp_path / "s", objective="causal", widths=(17, 0), tokenizer=tokenizer, borders=False)
     path = made / "train/part-00001.parquet"
     ids = read_rows(path)["input_ids"].copy()
     ids[7, 3] = VOCAB_SIZE
