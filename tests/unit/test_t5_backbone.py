@@ -177,7 +177,7 @@ def test_other_rows_are_refused_naming_the_family(tmp_path):
     tokenizer = make_tokenizer(tmp_path / "tokenizer")
     make_shards(tmp_path / "causal", tokenizer=tokenizer, objective="causal", widths=(17, 0))
     settings = TrainSettings(steps=2, batch_size=4, num_threads=1, validate_every=0, keep_checkpoint=False)
-    with pytest.raises(BadArgument, match="holds causal rows, but model.family is 't5-backbone'"):
+    with pytest.raises(BadArgument, match=r"holds causal rows, but model\.family is 't5-backbone'"):
         train(tmp_path / "causal", tokenizer, tmp_path / "out", T5Backbone(**SMALL), settings)
 
 
