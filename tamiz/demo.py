@@ -19,7 +19,10 @@ from tamiz.stages.described import languages_of
 
 GOOD = "good"
 NO_CLASS = "without a url"
-_WIDTHS = ("d_model", "hidden_size", "d_ff", "intermediate_size", "d_kv", "num_heads", "rotary_dim")
+_WIDTHS = (
+    *("d_model", "hidden_size", "hidden_dim", "d_ff", "intermediate_size", "intermediate_dim"),
+    *("d_kv", "key_value_dim", "num_heads", "rotary_dim"),
+)
 SIZES = (
     ("tokenizer", "vocab_size"),
     ("tokenizer", "file"),

@@ -20,5 +20,5 @@ def tamiz(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, 
     """The exit code of `tamiz ARGUMENTS`, its stdout and its stderr, which has a traceback only with --debug."""
     code = exit_code(*arguments)
     captured = capsys.readouterr()
-    assert "Traceback" not in captured.err or "--debug" in arguments
+    assert "Traceback" not in captured.err or "--debug" in arguments, captured.err
     return code, captured.out, captured.err

@@ -29,7 +29,7 @@ def generate(
 
 
 def family_of(folder: Path) -> type[ModelSettings]:
-    """The family of an exported model, from its config.json. Raises BadArgument if it is unknown."""
+    """The first family of an exported model's type, from its config.json. Raises BadArgument if it is unknown."""
     path = folder / "config.json"
     if not path.is_file():
         what = "has no trained model" if folder.is_dir() else "is not a folder"
@@ -41,5 +41,5 @@ def family_of(folder: Path) -> type[ModelSettings]:
     for family in FAMILIES:
         if family.model_type == model_type:
             return family
-    known = ", ".join(family.model_type for family in FAMILIES)
+    known = ", ".join(dict.fromkeys(family.model_type for family in FAMILIES))
     raise BadArgument(f"{path} has model_type {model_type!r}, which no family has; known model types: {known}")

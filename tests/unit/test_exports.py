@@ -91,8 +91,13 @@ def _ids(rows: int, width: int, most: int) -> Any:
 
 @pytest.mark.parametrize(
     "shape",
-    [{"feed_forward": "relu", "tie_embeddings": True}, {"feed_forward": "gated-gelu", "tie_embeddings": False}],
-    ids=["1.0", "1.1"],
+    [
+        {"feed_forward": "relu", "tie_embeddings": True},
+        {"feed_forward": "gated-gelu", "tie_embeddings": False},
+        {"feed_forward": "gated-relu", "tie_embeddings": True, "layer_norm_epsilon": 0.1},
+        {"feed_forward": "gelu", "tie_embeddings": True},
+    ],
+    ids=["1.0", "1.1", "KerasHub's default", "gelu"],
 )
 def test_keras_hub_gives_the_same_logits_and_ids(tmp_path: Path, tokenizers: Path, shape: dict[str, Any]) -> None:
     pytest.importorskip("keras_hub")

@@ -128,7 +128,10 @@ def test_a_demo_is_the_same_system_reduced(name):
         "sample": ("method", "per", "width", "factor"),
         "shards": ("objective", "packing", "bos", "eos", "mean_noise_span_length"),
         "tokenizer": ("kind", "extra_ids"),
-        "model": ("family", "feed_forward", "tie_embeddings", "document_masks"),
+        "model": (
+            *("family", "feed_forward", "tie_embeddings", "document_masks"),
+            *("activation", "use_gated_activation", "tie_embedding_weights"),
+        ),
         "train": ("optimizer", "weight_decay", "clip_norm", "betas"),
     }.items():
         for key in keys:

@@ -44,7 +44,7 @@ def test_wrong_values_of_several_sections_are_told_at_once(tmp_path):
     ("override", "message"),
     [
         ("model.family=gpt2", "model.family is 'gpt2'; it must be one of t5, llama"),
-        ("model.family=lama", "model.family is 'lama'; it must be one of t5, llama, gptj; did you mean llama?"),
+        ("model.family=lama", "one of t5, llama, gptj, t5-backbone; did you mean llama?"),
         ("train.schedule=cosin", "train.schedule is 'cosin'; it must be one of "),
         ("train.steps=ten", "train.steps is 'ten'; it must be an integer, at least 1"),
         ("train.steps=1.5", "train.steps is 1.5; it must be an integer, at least 1"),

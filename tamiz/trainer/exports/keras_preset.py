@@ -50,7 +50,7 @@ class Keras(Export, frozen=True, kw_only=True, tag="keras"):
         import keras
         import keras_hub
 
-        keras.utils.clear_session()  # layers are numbered in a process, and their names are in the preset
+        keras.utils.clear_session(free_memory=False)  # names, which are in the files, are numbered
         backbone = _backbone(source.config, Weights(source.folder))
         proto = preset_tokenizer(source.folder)
         assert isinstance(proto, bytes)
@@ -118,7 +118,7 @@ def _backbone(config: dict[str, Any], weights: Weights) -> Any:
             intermediate_dim=config["d_ff"],
             key_value_dim=config["d_kv"],
             dropout=config.get("dropout_rate", 0.1),
-            activation=_activation(activation),
+            activation=_activation(activation, gated=gated),
             use_gated_activation=gated,
             layer_norm_epsilon=config.get("layer_norm_epsilon", 1e-6),
             tie_embedding_weights=_is_tied(config, weights),
@@ -133,11 +133,13 @@ def _backbone(config: dict[str, Any], weights: Weights) -> Any:
     return backbone
 
 
-def _activation(name: str) -> Any:
-    """transformers' gelu_new is the tanh approximation, which Keras's string "gelu" is not."""
+def _activation(name: str, *, gated: bool) -> Any:
+    """transformers' gelu_new is the tanh approximation, which Keras's string "gelu" is not. A gated gelu is always
+    gelu_new there."""
     from keras_hub.src.utils.keras_utils import gelu_approximate
 
-    return gelu_approximate if name in ("gelu", "gelu_new", "gelu_pytorch_tanh") else name
+    approximate = name in ("gelu_new", "gelu_pytorch_tanh") or (gated and name == "gelu")
+    return gelu_approximate if approximate else name
 
 
 def _is_tied(config: dict[str, Any], weights: Weights) -> bool:

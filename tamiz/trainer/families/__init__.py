@@ -56,5 +56,6 @@ FAMILIES = Families(
         "t5": "tamiz.trainer.families.t5:T5",
         "llama": "tamiz.trainer.families.llama:Llama",
         "gptj": "tamiz.trainer.families.gptj:GptJ",
+        "t5-backbone": "tamiz.trainer.families.t5_backbone:T5Backbone",
     },
 )

@@ -2,34 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
-from corpora.errors import BadArgument
-from tamiz.trainer.bounds import at_least
-from tamiz.trainer.families.base import IGNORED, TARGETS, ModelSettings, summed_cross_entropy
-from tamiz.trainer.families.decoding import NUM_BEAMS, Sampling
-
-if TYPE_CHECKING:
-    import torch
-
-    from corpora.tokens.facts import ShardFacts
-    from corpora.tokens.settings import ShardSettings
-    from tamiz.trainer.settings import TrainSettings
+from tamiz.trainer.bounds import above_zero, at_least
+from tamiz.trainer.families.seq2seq import Seq2SeqSettings
 
 
-class T5(ModelSettings, frozen=True, kw_only=True, tag="t5"):
+class T5(Seq2SeqSettings, frozen=True, kw_only=True, tag="t5"):
     """The shape of a T5.
 
     The defaults are those of jalbarracin/T5-spanish-efficient-tiny: 7,176,896 parameters with 5,000 ids.
     """
 
-    title: ClassVar[str] = "T5"
-    model_type: ClassVar[str] = "t5"
-    auto_class: ClassVar[str] = "AutoModelForSeq2SeqLM"
-    pipeline_tag: ClassVar[str | None] = None  # transformers 5 has no text2text-generation
-
-    unread: ClassVar[str] = r"EncDecAttention\.relative_attention_bias\.weight$"
+    younger: ClassVar[Mapping[str, Any]] = {"layer_norm_epsilon": 1e-6}
 
     num_layers: int = 4
     """Number of layers of the encoder."""
@@ -43,12 +29,15 @@ class T5(ModelSettings, frozen=True, kw_only=True, tag="t5"):
     """Width of one attention head; num_heads * d_kv may differ from d_model."""
     num_heads: int = 4
     """Number of attention heads per layer."""
-    feed_forward: Literal["relu", "gated-gelu"] = "relu"
-    """relu (T5 1.0) or gated-gelu (T5 1.1)."""
+    feed_forward: Literal["relu", "gated-gelu", "gated-relu", "gelu"] = "relu"
+    """relu (T5 1.0), gated-gelu (T5 1.1), gated-relu (KerasHub's default) or gelu. As in transformers, a gated gelu
+    is approximated with tanh, and gelu is exact."""
     tie_embeddings: bool = True
     """Whether the output layer shares the embedding's weights, with logits scaled by d_model ** -0.5."""
     dropout: float = 0.0
     """Share of activations dropped in training."""
+    layer_norm_epsilon: float = 1e-6
+    """Added to the mean square in RMS norms."""
     relative_attention_num_buckets: int = 32
     """Number of buckets of relative distance; each has a bias for each head."""
     relative_attention_max_distance: int = 128
@@ -58,6 +47,7 @@ class T5(ModelSettings, frozen=True, kw_only=True, tag="t5"):
         super().__post_init__()
         for name in ("num_layers", "num_decoder_layers", "d_model", "d_ff", "d_kv", "num_heads"):
             at_least(name, getattr(self, name), 1)
+        above_zero("layer_norm_epsilon", self.layer_norm_epsilon)
         at_least("relative_attention_num_buckets", self.relative_attention_num_buckets, 4)
         if self.relative_attention_max_distance <= self.relative_attention_num_buckets // 2:
             raise ValueError(
@@ -82,6 +72,7 @@ class T5(ModelSettings, frozen=True, kw_only=True, tag="t5"):
             "feed_forward_proj": self.feed_forward,
             "tie_word_embeddings": self.tie_embeddings,
             "dropout_rate": self.dropout,
+            "layer_norm_epsilon": self.layer_norm_epsilon,
             "relative_attention_num_buckets": self.relative_attention_num_buckets,
             "relative_attention_max_distance": self.relative_attention_max_distance,
             "pad_token_id": pad_id,
@@ -107,7 +98,7 @@ class T5(ModelSettings, frozen=True, kw_only=True, tag="t5"):
         """transformers 5 calls an output layer of its own "logits that aren't scaled"."""
         named = (
             "vocab_size", "num_layers", "num_decoder_layers", "d_model", "d_ff", "d_kv", "num_heads",
-            "relative_attention_num_buckets", "relative_attention_max_distance",
+            "relative_attention_num_buckets", "relative_attention_max_distance", "layer_norm_epsilon",
         )  # fmt: skip
         return {
             **{name: getattr(config, name) for name in named},
@@ -119,109 +110,3 @@ class T5(ModelSettings, frozen=True, kw_only=True, tag="t5"):
     def config_extras(self) -> dict[str, Any]:
         """transformers 5 doesn't write it, and transformers 4 then ties the output layer again, and scales."""
         return {} if self.tie_embeddings else {"tie_word_embeddings": False}
-
-    def check_shards(self, shards: ShardSettings, train: TrainSettings, num_sentinels: int | None = None) -> None:
-        objective = shards.asdict()["objective"]
-        if train.span_corruption is None:
-            if objective == "causal":
-                raise ValueError(
-                    "shards.objective is 'causal', but model.family t5 needs rows with labels: set shards.objective "
-                    "to 'span-corruption', or set train.span_corruption, which corrupts causal rows"
-                )
-            return
-        if objective != "causal":
-            raise ValueError(
-                f"train.span_corruption corrupts causal rows, but shards.objective is {objective!r}: remove "
-                "train.span_corruption, or set shards.objective to 'causal'"
-            )
-        self._check_noise(shards, train, num_sentinels)
-
-    def _check_noise(self, shards: ShardSettings, train: TrainSettings, num_sentinels: int | None) -> None:
-        """Checks that train.span_corruption suits the rows that the causal shards will have."""
-        from corpora.rows.fresh_noise import corrupted_facts
-        from corpora.tokens.facts import SentinelIds, ShardFacts
-
-        short = [name for name in ("packing", "character_borders") if shards.asdict()[name] in ("best-fit", True)]
-        if short:
-            raise ValueError(
-                f"train.span_corruption needs full rows, but shards.{short[0]} leaves some rows short: remove it"
-            )
-        count = self.vocab_size if num_sentinels is None else num_sentinels
-        planned = ShardFacts(
-            tokenizer_sha256="",
-            vocab_size=self.vocab_size,
-            objective="causal",
-            sequence_length=shards.sequence_length,
-            pad_id=0,
-            eos_id=1,
-            sentinel_ids=SentinelIds(first=self.vocab_size - 1, step=-1, count=count),
-            rows={},
-        )
-        assert train.span_corruption is not None
-        try:
-            corrupted_facts(planned, train.span_corruption)
-        except BadArgument as error:
-            raise ValueError(f"train.span_corruption: {error}") from None
-
-    def takes(self, facts: ShardFacts, shards: Path) -> None:
-        if facts.label_length is None:
-            raise BadArgument(
-                f"{shards} holds {facts.objective} rows, but model.family is 't5': build shards with --objective "
-                "span-corruption, or set train.span_corruption, which corrupts causal rows"
-            )
-        if facts.pad_id == facts.eos_id:
-            raise BadArgument(
-                f"{shards} pads with id {facts.pad_id}, which is also EOS: a T5 doesn't learn to predict padding, so "
-                "it would never end; build the shards with a tokenizer that has a pad_token of its own"
-            )
-        super().takes(facts, shards)
-
-    def prepare(self, batch: dict[str, torch.Tensor], pad_id: int) -> dict[str, torch.Tensor]:
-        """input_ids [b, n] and targets [b, m]; padding is not predicted."""
-        labels = batch["labels"]
-        return {"input_ids": batch["input_ids"], TARGETS: labels.masked_fill(labels == pad_id, IGNORED)}
-
-    def loss(self, model: Any, prepared: dict[str, torch.Tensor], z_loss: float = 0.0) -> torch.Tensor:
-        """The encoder doesn't attend to padding."""
-        input_ids, targets = prepared["input_ids"], prepared[TARGETS]
-        decoder_input_ids = model.prepare_decoder_input_ids_from_labels(targets)
-        mask = (input_ids != model.config.pad_token_id).long()
-        logits = model(
-            input_ids=input_ids, attention_mask=mask, decoder_input_ids=decoder_input_ids, use_cache=False
-        ).logits[..., : self.vocab_size]
-        return summed_cross_entropy(logits, targets, z_loss)
-
-    def ids_per_row(self, facts: ShardFacts) -> int:
-        return facts.sequence_length + (facts.label_length or 0)
-
-    @classmethod
-    def generate(
-        cls,
-        folder: str | Path,
-        text: str,
-        *,
-        max_new_tokens: int | None = None,
-        num_beams: int = NUM_BEAMS,
-        sampling: Sampling | None = None,
-    ) -> str:
-        """`text` with its spans <extra_id_0>, <extra_id_1>, ... filled, each with at most max_new_tokens ids (12;
-        60 if they are bytes)."""
-        from tamiz.trainer.families.t5_spans import fill_spans
-
-        return fill_spans(folder, text, max_new_tokens=max_new_tokens, num_beams=num_beams, sampling=sampling)
-
-    def description(self, parameters: int) -> str:
-        return (
-            f"A T5 of {parameters:,} parameters, pretrained from scratch by span corruption: it fills masked spans, "
-            "and is meant to be fine-tuned."
-        )
-
-    def example(self, before: str, after: str) -> str:
-        return f"""text = "{before} <extra_id_0> {after}"
-inputs = tokenizer(text, return_tensors="pt")
-ids = model.generate(inputs.input_ids, attention_mask=inputs.attention_mask, max_new_tokens=12)
-print(tokenizer.decode(ids[0]))  # <extra_id_0> and the words that fill it
-"""
-
-    def row_description(self, facts: ShardFacts) -> str:
-        return f"{facts.sequence_length} inputs, {facts.label_length} targets"
