@@ -7,13 +7,12 @@ and the model predicts the class whose name it finds most likely. Passages of on
 split. The exit code is 0 if the model is better than the most frequent class by MARGIN, else 1.
 """
 
-import argparse
 from collections import Counter
-from pathlib import Path
 
 import torch
 
 from corpora.errors import TamizError
+from finetune_options import parser_of
 from tamiz.recipes.load import DEMO
 from tamiz.trainer import finetune as library
 
@@ -21,14 +20,8 @@ CLASSES, ROWS, LENGTH = 3, 1600, 80  # ids of a passage
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--model", type=Path, default=Path("demo/model"), help="folder of a T5 [%(default)s]")
+    parser = parser_of(__doc__, family="t5", model="demo/model", steps=400, batch_size=8, learning_rate=1e-3)
     parser.add_argument("--input", default=str(DEMO / "documents.jsonl"), help="documents [those of the demo]")
-    parser.add_argument("--steps", type=int, default=400, help="[%(default)s]")
-    parser.add_argument("--batch-size", type=int, default=8, help="[%(default)s]")
-    parser.add_argument("--learning-rate", type=float, default=1e-3, help="falls to 0 [%(default)s]")
-    parser.add_argument("--num-threads", type=int, default=2, help="of torch [%(default)s]")
-    parser.add_argument("--seed", type=int, default=0, help="of the split and the order [%(default)s]")
     options = parser.parse_args(arguments)
     torch.manual_seed(options.seed)
     torch.set_num_threads(options.num_threads)

@@ -15,10 +15,11 @@ from pathlib import Path
 
 import torch
 from torch.nn import functional
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils.logging import disable_progress_bar
 
-from finetune_rows import Row, question_rows, read_rows, shuffled, split
+from finetune_options import parser_of
+from finetune_rows import Row, question_rows, rows_in, shuffled, split
 
 LENGTH = 128  # ids of a row; longer rows are left out
 MARGIN = 0.05  # nats per id of the answers
@@ -64,7 +65,7 @@ def finetune(folder: Path, pairs: list[tuple[list[int], list[int]]], options: ar
     schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, options.steps)
     order: list[int] = []
     for _ in range(options.steps):
-        if len(order) < options.batch_size:
+        while len(order) < options.batch_size:
             order += torch.randperm(len(pairs)).tolist()
         chosen, order = order[: options.batch_size], order[options.batch_size :]
         loss = losses(model, batch_of([pairs[number] for number in chosen]))[0].mean()
@@ -91,30 +92,20 @@ def show(model, tokenizer, rows: list[Row], seed: int) -> None:
     text = random.Random(seed).choice(rows).text
     print(f"  {text}")
     for row in (row for row in rows if row.text == text):
-        ((prompt, _),) = encode(tokenizer, [row])
-        written = model.generate(torch.tensor([prompt]), max_new_tokens=16, do_sample=False)[0, len(prompt) :]
-        print(f"  {row.instruction} {tokenizer.decode(written, skip_special_tokens=True)} (right: {row.answer})")
+        for prompt, _ in encode(tokenizer, [row]):
+            written = model.generate(torch.tensor([prompt]), max_new_tokens=16, do_sample=False)[0, len(prompt) :]
+            print(f"  {row.instruction} {tokenizer.decode(written, skip_special_tokens=True)} (right: {row.answer})")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--model", type=Path, default=Path("llama/model"), help="folder of a Llama [%(default)s]")
-    parser.add_argument("--input", type=Path, help="JSON lines: instruction, input, output")
-    parser.add_argument("--steps", type=int, default=240, help="[%(default)s]")
-    parser.add_argument("--batch-size", type=int, default=16, help="[%(default)s]")
-    parser.add_argument("--learning-rate", type=float, default=3e-3, help="falls to 0 [%(default)s]")
-    parser.add_argument("--num-threads", type=int, default=2, help="of torch [%(default)s]")
-    parser.add_argument("--seed", type=int, default=0, help="of the rows, the split and the order [%(default)s]")
+    parser = parser_of(__doc__, family="llama", model="llama/model", steps=360, learning_rate=3e-3)
+    columns = ("instruction", "input", "output")
+    parser.add_argument("--input", type=rows_in(*columns), help=f"JSON lines: {', '.join(columns)}")
     options = parser.parse_args(arguments)
-    if not (options.model / "config.json").is_file():
-        parser.error(f"{options.model} has no model: name the folder that `tamiz train` or `tamiz run` wrote")
-    if AutoConfig.from_pretrained(options.model).is_encoder_decoder:
-        parser.error(f"{options.model} doesn't continue texts: name the folder of a Llama")
     torch.set_num_threads(options.num_threads)
     disable_progress_bar()
 
-    names = ("instruction", "input", "output")
-    rows = read_rows(options.input, *names) if options.input else question_rows(options.seed)
+    rows = options.input or question_rows(options.seed)
     train, held_out = split(rows, options.seed)
     tokenizer = AutoTokenizer.from_pretrained(options.model)
     pairs, tests = encode(tokenizer, train), encode(tokenizer, held_out)

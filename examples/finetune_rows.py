@@ -7,6 +7,7 @@ learnt by such a model, and a rule knows what is right.
 import json
 import random
 import re
+from argparse import ArgumentTypeError
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from pathlib import Path
@@ -48,12 +49,24 @@ class Row(NamedTuple):
         return "".join(f"{part}\n" for part in (self.instruction, self.text) if part)
 
 
-def read_rows(path: Path, instruction: str, text: str, answer: str) -> list[Row]:
-    """The rows of a file of JSON lines, by the names of its keys; equal texts stay together."""
-    return [
-        Row(row.get(text) or row.get(instruction, ""), row.get(instruction, ""), row.get(text, ""), row[answer])
-        for row in lines(path)
-    ]
+def rows_in(instruction: str, text: str, answer: str) -> Callable[[str], list[Row]]:
+    """The type of an option that names a file of JSON lines, whose keys these are; equal texts stay together."""
+
+    def read(path: str) -> list[Row]:
+        found = []
+        try:
+            for row in lines(Path(path)):
+                asked, read_text = str(row.get(instruction) or ""), str(row.get(text) or "")
+                found.append(Row(read_text or asked, asked, read_text, str(row[answer])))
+        except (OSError, ValueError, AttributeError) as error:
+            raise ArgumentTypeError(f"{path} can't be read as JSON lines: {error}") from None
+        except KeyError as error:
+            raise ArgumentTypeError(f"row {len(found) + 1} of {path} has no {error}") from None
+        if not found:
+            raise ArgumentTypeError(f"{path} has no rows")
+        return found
+
+    return read
 
 
 def lines(path: Path) -> list[dict]:

@@ -11,14 +11,14 @@ MARGIN than with other texts and ROUGE-L is better than the lead's, else 1.
 
 import argparse
 import re
-from pathlib import Path
 
 import torch
 from torch.nn import functional
-from transformers import AutoConfig, AutoModelForSeq2SeqLM, AutoTokenizer
+from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 from transformers.utils.logging import disable_progress_bar
 
-from finetune_rows import Row, news_rows, read_rows, rouge_l, split
+from finetune_options import parser_of
+from finetune_rows import Row, news_rows, rouge_l, rows_in, split
 
 LENGTH = 128  # ids of a text; what is longer is cut
 SUMMARY_LENGTH = 48  # ids of a summary
@@ -103,23 +103,13 @@ def lead(text: str) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--model", type=Path, default=Path("demo/model"), help="folder of a T5 [%(default)s]")
-    parser.add_argument("--input", type=Path, help="JSON lines: text, summary")
-    parser.add_argument("--steps", type=int, default=600, help="[%(default)s]")
-    parser.add_argument("--batch-size", type=int, default=16, help="[%(default)s]")
-    parser.add_argument("--learning-rate", type=float, default=2e-3, help="falls to 0 [%(default)s]")
-    parser.add_argument("--num-threads", type=int, default=2, help="of torch [%(default)s]")
-    parser.add_argument("--seed", type=int, default=0, help="of the rows, the split and the order [%(default)s]")
+    parser = parser_of(__doc__, family="t5", model="demo/model", steps=800, learning_rate=2e-3)
+    parser.add_argument("--input", type=rows_in("", "text", "summary"), help="JSON lines: text, summary")
     options = parser.parse_args(arguments)
-    if not (options.model / "config.json").is_file():
-        parser.error(f"{options.model} has no model: name the folder that `tamiz train` or `tamiz run` wrote")
-    if not AutoConfig.from_pretrained(options.model).is_encoder_decoder:
-        parser.error(f"{options.model} has no encoder: name the folder of a T5")
     torch.set_num_threads(options.num_threads)
     disable_progress_bar()
 
-    rows = read_rows(options.input, "", "text", "summary") if options.input else news_rows(options.seed)
+    rows = options.input or news_rows(options.seed)
     train, held_out = split(rows, options.seed)
     if not train or len(held_out) < 2:
         parser.error(f"{len(rows)} rows are too few to hold some out: give more texts")

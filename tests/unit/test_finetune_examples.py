@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import random
+from argparse import ArgumentTypeError
 from collections import Counter, defaultdict
 from pathlib import Path
 from types import ModuleType
@@ -158,16 +159,35 @@ def test_classes_of_the_demo_are_tried(example, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("name", "family", "said"),
-    [
-        ("classification", "llama", "has a Llama"),
-        ("summaries", "llama", "has no encoder"),
-        ("instructions", "t5", "doesn't continue texts"),
-    ],
+    ("name", "family"), [("classification", "llama"), ("summaries", "llama"), ("instructions", "t5")]
 )
-def test_another_family_or_no_model_is_refused(example, tmp_path, capsys, name, family, said):
+def test_another_family_or_no_model_is_refused(example, tmp_path, capsys, name, family):
     (tmp_path / "config.json").write_text(json.dumps({"model_type": family}))
-    for folder, expected in ((tmp_path, said), (tmp_path / "none", "tamiz train")):
+    for folder, said in ((tmp_path, f"has a model of type {family}: name a "), (tmp_path / "none", "tamiz train")):
         with pytest.raises(SystemExit, match=r"^2$"):
             example(name).main(["--model", str(folder)])
-        assert expected in capsys.readouterr().err
+        assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("", "has no rows"),
+        ("{", "can't be read as JSON lines: Expecting"),
+        ("[]", "can't be read as JSON lines"),
+        ('{"summary": "a"}\n{"text": "a"}', "row 2 of "),
+        (None, "No such file"),
+    ],
+)
+def test_a_file_that_is_not_rows_is_named(example, tmp_path, content, said):
+    path = tmp_path / "rows.jsonl"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(ArgumentTypeError, match=said):
+        example("rows").rows_in("", "text", "summary")(str(path))
+
+
+def test_numbers_are_above_zero(example, capsys):
+    with pytest.raises(SystemExit, match=r"^2$"):
+        example("summaries").main(["--steps", "0"])
+    assert "0 is not a whole number above 0" in capsys.readouterr().err
