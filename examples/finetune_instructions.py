@@ -98,7 +98,7 @@ def show(model, tokenizer, rows: list[Row], seed: int) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = parser_of(__doc__, family="llama", model="llama/model", steps=360, learning_rate=3e-3)
+    parser = parser_of(__doc__, family="llama", model="llama/model", steps=240, learning_rate=3e-3)
     columns = ("instruction", "input", "output")
     parser.add_argument("--input", type=rows_in(*columns), help=f"JSON lines: {', '.join(columns)}")
     options = parser.parse_args(arguments)

@@ -25,13 +25,13 @@ QUESTIONS: dict[str, Callable[[str, str], str]] = {
     "O texto tem uma vírgula?": lambda text, language: "sim" if "," in text else "não",  # noqa: ARG005
 }
 
-PLACES = ("Sevilla", "Bilbao", "Granada", "Oviedo", "Toledo", "Cádiz", "Murcia", "León")
-WEATHER = ("la lluvia", "el sol", "la nieve", "el viento")
-EVENTS = ("la feria", "el mercado", "la escuela", "el teatro")
+PLACES = ("Sevilla", "Bilbao", "Granada", "Toledo", "Murcia", "León")
+WEATHER = ("lluvia", "sol", "nieve", "viento")
+EVENTS = ("feria", "mercado", "teatro", "baile")
 SAID_OF = {
-    PLACES: ("Las noticias de {} son estas.", "En {} hablan de ello.", "Lo cuentan desde {}."),
-    WEATHER: ("Todo el día mandó {}.", "La gente comentaba que {} no paró.", "Mañana se espera otra vez {}."),
-    EVENTS: ("Cerca de {} se juntó mucha gente.", "Nadie faltó a la cita: {}.", "Lo mejor fue {}."),
+    PLACES: ("Noticias de {}.", "Ocurrió en {}.", "Lo cuentan en {}."),
+    WEATHER: ("Se espera {}.", "Hubo {} todo el día.", "Vuelve el tiempo de {}."),
+    EVENTS: ("Hay {} esta noche.", "Se anuncia {} para el domingo.", "Muchos piden {}."),
 }
 NEWS = 1000
 
@@ -98,9 +98,9 @@ def news_rows(seed: int) -> list[Row]:
         origin = documents[number % len(documents)]
         chosen = [draw.choice(things) for things in SAID_OF]
         sentences = [draw.choice(said).format(x) for x, said in zip(chosen, SAID_OF.values(), strict=True)]
-        sentences.append(" ".join(draw.choice(re.split(r"(?<=[.!?])\s+", origin)).split()[:8]))
+        sentences.append(" ".join(draw.choice(re.split(r"(?<=[.!?])\s+", origin)).split()[:5]))
         draw.shuffle(sentences)
-        found.append(Row(origin, "", " ".join(sentences), ", ".join(chosen)))
+        found.append(Row(origin, "", " ".join(sentences), "{}: {}, {}".format(*chosen)))
     return found
 
 
