@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from corpora import files
 from tamiz.trainer.checkpoint import FOLDER
 from tamiz.trainer.curve import draw_loss
-from tamiz.trainer.quiet import no_progress_bars
+from tamiz.trainer.quiet import quietly
 from tamiz.trainer.tokenizer_copy import copy_tokenizer
 from tamiz.trainer.trained import Card, Trained
 
@@ -52,7 +52,7 @@ def _cause(error: Exception) -> OSError:
 
 
 def _write(model: Any, trained: Trained, staging: Path, card: Card | None) -> None:
-    with no_progress_bars():
+    with quietly():
         model.to("cpu").save_pretrained(staging)
     if extras := trained.model.config_extras:
         config = json.loads((staging / "config.json").read_bytes()) | extras

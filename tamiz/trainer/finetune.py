@@ -34,7 +34,7 @@ from corpora.errors import BadArgument, TamizError
 from corpora.randomness import digest, uniform
 from tamiz.trainer.families.t5 import T5
 from tamiz.trainer.generation import family_of
-from tamiz.trainer.quiet import no_progress_bars
+from tamiz.trainer.quiet import quietly
 
 HELD_OUT = 0.25
 PASSAGE_WORDS = 32
@@ -183,7 +183,7 @@ def load(folder: Path) -> tuple[Any, Any]:
     family = family_of(folder)
     if family is not T5:
         raise BadArgument(f"{folder} has a {family.title}: this example fine-tunes a T5")
-    with no_progress_bars():
+    with quietly():
         return AutoModelForSeq2SeqLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
 
 

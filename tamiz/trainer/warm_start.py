@@ -14,7 +14,7 @@ from corpora.errors import BadArgument, DamagedFile, in_a_line
 from corpora.manifest import InputIdentity
 from corpora.tokens.facts import ShardFacts
 from tamiz.trainer.families.base import ModelSettings
-from tamiz.trainer.quiet import no_progress_bars
+from tamiz.trainer.quiet import quietly
 from tamiz.trainer.sentinels import encoder_of_model, in_words, sentinels_of
 from tamiz.trainer.weight_files import Stored, stored_tensors, weight_files
 
@@ -131,7 +131,7 @@ def _config(folder: Path, model: ModelSettings) -> Any:
     from transformers import AutoConfig
 
     try:
-        with no_progress_bars():
+        with quietly():
             config = AutoConfig.from_pretrained(folder)
     except Exception as error:  # whatever a damaged config makes it raise
         path = folder / "config.json"

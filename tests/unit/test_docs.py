@@ -37,7 +37,7 @@ from tests.outsider import EXTENDING
 
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
 SITE_ONLY = ["index.md", "examples.md", "contributing.md", "changelog.md"]  # docs/site_pages.py makes them
-EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+EXAMPLES = sorted({*(ROOT / "examples").glob("*.py")} - {*(ROOT / "examples").glob("finetune_*.py")})
 MOST_SECONDS = 300  # they take a few; a loaded machine is no failure
 
 # The tables that list choices by name: page, heading of the column, registry.

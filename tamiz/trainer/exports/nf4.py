@@ -13,7 +13,7 @@ from tamiz.trainer.exports.base import Export, Source
 from tamiz.trainer.exports.weights import INDEX, ONE_FILE, Weights
 from tamiz.trainer.families import ModelSettings
 from tamiz.trainer.families.causal import CausalSettings
-from tamiz.trainer.quiet import no_progress_bars
+from tamiz.trainer.quiet import quietly
 
 BLOCK = 64  # weights with one scale: bitsandbytes' default
 
@@ -106,7 +106,7 @@ def linear_weights(source: Source) -> set[str]:
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    with torch.device("meta"), no_progress_bars():
+    with torch.device("meta"), quietly():
         model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(source.folder))
     output = model.get_output_embeddings()
     modules = model.named_modules()

@@ -9,7 +9,7 @@ from typing import Any
 
 from corpora.errors import BadArgument
 from tamiz.trainer.families.decoding import Sampling, beyond, choosing
-from tamiz.trainer.quiet import no_progress_bars
+from tamiz.trainer.quiet import quietly
 
 _LOG = logging.getLogger(__name__)
 _SPAN = re.compile(r"<extra_id_\d+>")
@@ -29,7 +29,7 @@ def continue_text(
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    with no_progress_bars():
+    with quietly():
         tokenizer = AutoTokenizer.from_pretrained(folder)
         model = AutoModelForCausalLM.from_pretrained(folder).eval()
     config = model.config

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from corpora.errors import BadArgument
 from tamiz.trainer.families.decoding import Sampling, beyond, choosing
-from tamiz.trainer.quiet import no_progress_bars
+from tamiz.trainer.quiet import quietly
 
 _SPAN = re.compile(r"<extra_id_\d+>")
 MOST_IDS, MOST_BYTES = 12, 60  # per span, unless the caller says so: about 10 words, and 3 mean spans of ByT5
@@ -33,7 +33,7 @@ def fill_spans(
     from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
     spans = _spans(text)
-    with no_progress_bars():
+    with quietly():
         tokenizer = AutoTokenizer.from_pretrained(folder)
         model = AutoModelForSeq2SeqLM.from_pretrained(folder).eval()
     read = _read(Path(folder), tokenizer, text, len(spans))
