@@ -31,6 +31,7 @@ SIZES = (
     ("train", "init"),
     ("train", "batch_size"),
     ("train", "steps"),
+    ("export", "to"),
 )
 # a sentence of each language, parted where a span is masked or a text is continued
 SENTENCES = {
@@ -106,13 +107,15 @@ def prompt(recipe: Recipe) -> tuple[str, tuple[str, str]]:
 
 def reduced(demo: Recipe, full: Recipe) -> str:
     """What is smaller in the demo, or left out, than in the full recipe: `key full -> demo`."""
-    both = [(key, *(getattr(getattr(r, section), key, None) for r in (full, demo))) for section, key in SIZES]
+    both = [(key, *(getattr(r.sections.get(section), key, None) for r in (full, demo))) for section, key in SIZES]
     return ", ".join(
         f"{key} {_shown(large)} -> {_shown(small)}" for key, large, small in both if large and small != large
     )
 
 
-def _shown(value: int | str | None) -> str:
+def _shown(value: int | str | tuple[str, ...] | None) -> str:
+    if isinstance(value, tuple):
+        return "+".join(value)
     return "none" if value is None else f"{value:,}" if isinstance(value, int) else value
 
 
