@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,13 @@ def _llama(out: Path, tokenizers: Path, **shape: Any) -> Path:
     return _folder(out, model, tokenizers / "bpe")
 
 
+def _gptj(out: Path, tokenizers: Path) -> Path:
+    from tamiz.trainer.families.gptj import GptJ
+
+    shape = GptJ(vocab_size=600, hidden_size=64, num_layers=2, num_heads=2, rotary_dim=16)
+    return _folder(out, shape.build(seed=0, pad_id=3, eos_id=2, bos_id=1), tokenizers / "bpe")
+
+
 def _load(auto: str, folder: Path, **more: Any) -> Any:
     import transformers
 
@@ -132,14 +140,16 @@ def test_keras_hub_gives_the_same_logits_and_ids(tmp_path: Path, tokenizers: Pat
 # 4 bits
 
 
-@pytest.mark.parametrize("double", [True, False])
-def test_nf4_is_what_transformers_and_bitsandbytes_write(tmp_path: Path, tokenizers: Path, double: bool) -> None:
+@pytest.mark.parametrize(("make", "double"), [(_llama, True), (_llama, False), (_gptj, True)])
+def test_nf4_is_what_transformers_and_bitsandbytes_write(
+    tmp_path: Path, tokenizers: Path, make: Callable[[Path, Path], Path], double: bool
+) -> None:
     pytest.importorskip("bitsandbytes")
     pytest.importorskip("accelerate")
     from safetensors.torch import load_file
     from transformers import BitsAndBytesConfig
 
-    model, out = _llama(tmp_path / "model", tokenizers), tmp_path / "nf4"
+    model, out = make(tmp_path / "model", tokenizers), tmp_path / "nf4"
     flag = "--double-quantisation" if double else "--no-double-quantisation"
     assert exit_code("export", model, "--to", "nf4", flag, "--out", out) == 0
     quantiser = BitsAndBytesConfig(
@@ -250,12 +260,14 @@ def test_what_a_format_cannot_hold_is_refused(
 ) -> None:
     unequal, llama = _t5(tmp_path / "t5", tokenizers, num_decoder_layers=1), _llama(tmp_path / "llama", tokenizers)
     odd = _t5(tmp_path / "odd", tokenizers, relative_attention_num_buckets=16)
+    gptj = _gptj(tmp_path / "gptj", tokenizers)
     capsys.readouterr()  # transformers' own bars
     for model, to, reason in (
         (unequal, "keras", "2 encoder and 1 decoder layers"),
         (odd, "keras", "relative_attention_num_buckets 16, but in KerasHub's T5Backbone it is always 32"),
         (llama, "keras", "is a Llama, and KerasHub's T5Backbone is for T5"),
         (unequal, "nf4", "is a T5, and only causal models are quantised"),
+        (gptj, "gguf", "is a GPT-J, which llama.cpp can't read"),
     ):
         code, _, error = tamiz(capsys, "export", model, "--to", to, "--out", tmp_path / "out")
         assert code == 2

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from corpora.errors import BadArgument
+from tamiz.trainer.families import gptj
 from tamiz.trainer.families.base import ModelSettings, summed_cross_entropy
 from tamiz.trainer.families.llama import Llama
 from tamiz.trainer.families.t5 import T5
@@ -162,6 +163,7 @@ def test_a_parameter_of_zeros_moves_and_the_rate_in_effect_is_said(kind):
 
 T5_MODEL = T5(vocab_size=64, d_model=16, d_ff=32, d_kv=8, num_heads=2, num_layers=2, num_decoder_layers=1)
 LLAMA = Llama(vocab_size=64, hidden_size=16, intermediate_size=32, num_layers=2, num_heads=4, document_masks=False)
+GPTJ = gptj.GptJ(vocab_size=64, hidden_size=16, num_layers=2, num_heads=2, rotary_dim=4, document_masks=False)
 
 
 class Gpt2(ModelSettings, frozen=True, kw_only=True, tag="gpt2-of-the-test"):
@@ -331,7 +333,7 @@ class _Twins:
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS.names())
-@pytest.mark.parametrize("family", [T5_MODEL, LLAMA], ids=["t5", "llama"])
+@pytest.mark.parametrize("family", [T5_MODEL, LLAMA, GPTJ], ids=["t5", "llama", "gptj"])
 def test_losses_are_those_of_a_plain_loop(family, name):
     """Six steps with decay and clipping, in two micro-batches: losses within 1e-4 nats of a loop without any of our
     code but the family's module."""
