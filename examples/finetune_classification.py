@@ -10,6 +10,8 @@ split. The exit code is 0 if the model is better than the most frequent class by
 from collections import Counter
 
 import torch
+from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
+from transformers.utils.logging import disable_progress_bar
 
 from corpora.errors import TamizError
 from finetune_options import parser_of
@@ -23,15 +25,17 @@ def main(arguments: list[str] | None = None) -> int:
     parser = parser_of(__doc__, family="t5", model="demo/model", steps=400, batch_size=8, learning_rate=1e-3)
     parser.add_argument("--input", default=str(DEMO / "documents.jsonl"), help="documents [those of the demo]")
     options = parser.parse_args(arguments)
+    disable_progress_bar()
     torch.manual_seed(options.seed)
     torch.set_num_threads(options.num_threads)
     try:
         documents = library.label_by_address(library.read(options.input, label_column=None))
         passages = [passage for text, label in documents for passage in library.passages(text, label)]
         train, held_out = library.split(library.choose(passages, CLASSES, ROWS, options.seed), options.seed)
-        model, tokenizer = library.load(options.model)
     except TamizError as error:
         parser.error(str(error))
+    tokenizer = AutoTokenizer.from_pretrained(options.model)
+    model = AutoModelForSeq2SeqLM.from_pretrained(options.model, dropout_rate=0.0)  # so small a model learns sooner
 
     labels = sorted({passage.label for passage in (*train, *held_out)})
     names = library.target_ids(tokenizer, labels)  # what the model is to write, as ids

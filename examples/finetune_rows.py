@@ -17,7 +17,7 @@ from tamiz.recipes.load import DEMO
 
 HELD_OUT = 0.25
 PASSAGE_WORDS = 12
-EACH = 120  # rows of each answer at most, so that no answer is much more frequent than the others
+EACH = 300  # rows of each answer, at most
 LANGUAGES = {"pt": "português", "en": "inglês", "": "espanhol"}  # the demo's folders
 QUESTIONS: dict[str, Callable[[str, str], str]] = {
     "Em que língua está o texto?": lambda text, language: language,  # noqa: ARG005
@@ -74,7 +74,7 @@ def lines(path: Path) -> list[dict]:
 
 
 def question_rows(seed: int) -> list[Row]:
-    """Questions about passages of the demo's good documents; the answers of a question are about equally frequent."""
+    """Questions about passages of the demo's good documents; a question's answers are equally frequent."""
     by_answer: dict[tuple[str, str], list[Row]] = defaultdict(list)
     for folder, language in LANGUAGES.items():
         for text in good_texts(folder):
@@ -85,7 +85,12 @@ def question_rows(seed: int) -> list[Row]:
                     answer = rule(passage, language)
                     by_answer[question, answer].append(Row(text, question, passage, answer))
     draw = random.Random(seed)
-    return [row for rows in by_answer.values() for row in draw.sample(rows, min(EACH, len(rows)))]
+    chosen = []
+    for question in QUESTIONS:
+        answered = [rows for (asked, _), rows in by_answer.items() if asked == question]
+        each = min(EACH, *map(len, answered))
+        chosen += [row for rows in answered for row in draw.sample(rows, each)]
+    return chosen
 
 
 def news_rows(seed: int) -> list[Row]:

@@ -103,7 +103,7 @@ def lead(text: str) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = parser_of(__doc__, family="t5", model="demo/model", steps=1000, learning_rate=2e-3)
+    parser = parser_of(__doc__, family="t5", model="demo/model", steps=400, learning_rate=2e-3)
     parser.add_argument("--input", type=rows_in("", "text", "summary"), help="JSON lines: text, summary")
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.num_threads)
