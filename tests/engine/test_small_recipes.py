@@ -95,9 +95,10 @@ def test_a_missing_tokenizer_is_refused_before_any_work(whole, tmp_path):
 
 
 def test_a_model_needs_a_folder_with_its_tokenizer(whole, tmp_path):
-    more = ["tokenizer.file=byt5", "train.steps=1", "model.vocab_size=384", "shards.mean_noise_span_length=20"]
+    file = whole / "run" / "tokenizer" / "tokenizer.json"
+    more = [f"tokenizer.file={file}", "train.steps=1", "model.vocab_size=700"]
     recipe = load(str(whole / "mine.toml"), overrides=more)
-    with pytest.raises(BadArgument, match=r"train needs a folder with tokenizer\.json, but .* is 'byt5'"):
+    with pytest.raises(BadArgument, match=r"train needs a folder with tokenizer\.json, GPT-2's files or byt5, but"):
         Run(recipe, tmp_path / "run", Context()).stages()
 
 
