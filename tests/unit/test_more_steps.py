@@ -124,13 +124,13 @@ def test_a_finished_training_whose_manifest_says_something_else(home, six, tmp_p
 
 
 def test_a_checkpoint_serves_as_many_steps_as_it_has_done_and_no_fewer(tmp_path):
-    made = {checkpoint.STEPS: 8, checkpoint.SCHEDULE: "constant"}
+    made = {checkpoint.STEPS: 8, "train.schedule": "constant"}
     checkpoint.save(tmp_path, 6, {"made_from": made})
     for steps in (6, 7, 9):
         assert checkpoint.load_latest(tmp_path, made | {checkpoint.STEPS: steps}) == {"made_from": made}
     with pytest.raises(StaleOutput, match=r"different training \(train\.steps: 8 -> 5\)"):
         checkpoint.load_latest(tmp_path, made | {checkpoint.STEPS: 5})
-    ends = made | {checkpoint.SCHEDULE: "cosine"}
+    ends = made | {"train.schedule": "cosine"}
     checkpoint.save(tmp_path, 7, {"made_from": ends})
     with pytest.raises(StaleOutput, match=r"train\.steps: 8 -> 9"):
         checkpoint.load_latest(tmp_path, ends | {checkpoint.STEPS: 9})
