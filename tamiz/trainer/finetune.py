@@ -183,8 +183,9 @@ def load(folder: Path) -> tuple[Any, Any]:
     family = family_of(folder)
     if family is not T5:
         raise BadArgument(f"{folder} has a {family.title}: this example fine-tunes a T5")
-    with quietly():
-        return AutoModelForSeq2SeqLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+    with quietly():  # without dropout: on so few passages, a small model learns nothing with it
+        model = AutoModelForSeq2SeqLM.from_pretrained(folder, dropout_rate=0.0)
+        return model, AutoTokenizer.from_pretrained(folder)
 
 
 def examples_from(options: argparse.Namespace) -> list[Example]:
