@@ -123,7 +123,8 @@ def test_a_demo_is_the_same_system_reduced(name):
     full, demo = load(name), load(name, demo=True)
     assert demo.name == f"{name}.demo"
     assert demo.title == f"{full.title}, reduced for a demo"
-    assert [s.name for s in ordered() if s.runs_in(demo)] == [s.name for s in ordered() if s.runs_in(full)]
+    stages = [s.name for s in ordered() if s.runs_in(full) and s.name != "export"]  # which needs more than [train]
+    assert [s.name for s in ordered() if s.runs_in(demo)] == stages
     for section, keys in {
         "sample": ("method", "per", "width", "factor"),
         "shards": ("objective", "packing", "bos", "eos", "mean_noise_span_length"),
