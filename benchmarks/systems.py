@@ -42,18 +42,19 @@ class System:
             place = f"documents.{number}" if several or self.name.startswith("teeny") else "documents"
             yield f"{place}.input=[{documents}]"
             lm = f"lm.languages.{language}" if several else "lm"
-            yield f"{lm}.input={folder}/{language}-*.jsonl.zst"
+            yield f"{lm}.input={folder}/{language}-{LAST[language]:05}-of-*.jsonl.zst"
         yield from self.overrides
 
 
+LAST = {"es": 15, "pt": 5, "ko": 1, "en": 1, "zh": 0, "ja": 0}  # of zh and ja there is one file, for both
 TOKENIZER = ("tokenizer.vocab_size=5000", "model.vocab_size=5000", "lm.train_tokenizer=8000")
 SYSTEMS = (
-    System("t5-spanish-efficient-tiny", {"es": 2}, TOKENIZER),
-    System("t5-backbone-t5-small", {"es": 2}, (*TOKENIZER[:1], "model.vocab_size=5120", TOKENIZER[2])),
-    System("t5-backbone-1.1-small", {"es": 2}, (*TOKENIZER[:1], "model.vocab_size=5120", TOKENIZER[2])),
+    System("t5-spanish-efficient-tiny", {"es": 1}, TOKENIZER),
+    System("t5-backbone-t5-small", {"es": 1}, (*TOKENIZER[:1], "model.vocab_size=5120", TOKENIZER[2])),
+    System("t5-backbone-1.1-small", {"es": 1}, (*TOKENIZER[:1], "model.vocab_size=5120", TOKENIZER[2])),
     System("kebyt5-small", {"ko": 1, "en": 1, "zh": 1, "ja": 1}, ("lm.train_tokenizer=8000",)),
-    System("bertin-gpt-j-6b", {"es": 2}, ("lm.train_tokenizer=8000",)),
-    System("teenytinyllama-160m", {"pt": 2}, TOKENIZER),
+    System("bertin-gpt-j-6b", {"es": 1}, ("lm.train_tokenizer=8000",)),
+    System("teenytinyllama-160m", {"pt": 1}, TOKENIZER),
 )
 
 
