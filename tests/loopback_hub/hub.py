@@ -100,6 +100,8 @@ class LoopbackHub:
     ) -> str:
         """A repository with `files`; returns the commit. In xet mode only while no client writes."""
         with self._state.lock:
+            if (kind, name) in self._state.repositories:
+                raise ValueError(f"{kind} {name} is there already")
             made = self._state.create(kind, name, private, gated)
         return self.commit(kind, name, files) if files else made.branches["main"]
 
