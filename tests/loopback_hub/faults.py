@@ -31,7 +31,7 @@ MIX_OF_CALLS = ("status", "reset", "lost", "rate_limit")
 
 @dataclass
 class Fault:
-    """`route` is a route's name, "api" for all below /api/, or "any"."""
+    """A plan: which requests to strike, with what, how often. `route` is a name as the package lists them."""
 
     route: str
     kind: str

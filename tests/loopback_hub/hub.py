@@ -119,11 +119,9 @@ class LoopbackHub:
             repository = self.repository(kind, name)
             tree = dict(repository.commit_at(branch).tree)
             rules = self._state.content(tree[".gitattributes"])
-            for path, content in files.items():
-                if content is None:
-                    del tree[path]
-                else:
-                    tree[path] = self._state.stored(path, content, rules)
+            for path in [path for path, content in files.items() if content is None]:
+                del tree[path]
+            tree |= self._state.stored({path: one for path, one in files.items() if one is not None}, rules)
             return repository.add(branch, tree, title, repository.owner).sha
 
     def repository(self, kind: str, name: str) -> Repository:

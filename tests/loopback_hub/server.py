@@ -126,12 +126,11 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(answer.status)
         for name, value in {**answer.headers, "Content-Length": str(len(answer.body))}.items():
             self.send_header(name, value)
+        self.end_headers()
         if fault and body and kind in ("cut", "reset", "slow", "stall"):
-            self.end_headers()
             self._send_badly(body, kind, fault.seconds)
         else:
-            self._headers_buffer.append(b"\r\n" + body)  # in one packet
-            self.flush_headers()
+            self.wfile.write(body)
 
     def _send_badly(self, body: bytes, kind: str, seconds: float) -> None:
         if kind == "slow":
