@@ -182,6 +182,7 @@ def test_a_commit_is_whole_or_nothing(hub):
     adds = [CommitOperationAdd("new.txt", b"a"), CommitOperationDelete("data/", is_folder=True)]
     pull = api.create_commit(**repo, operations=adds, commit_message="by pull", create_pr=True)
     assert pull.pr_num == 1
+    assert [(one.num, one.status) for one in api.get_repo_discussions("me/x", repo_type="dataset")] == [(1, "open")]
     assert hub.files("dataset", "me/x") == before
     assert hub.files("dataset", "me/x", "refs/pr/1").keys() == {"a.txt", "new.txt"}
     hub.commit("dataset", "me/x", {"meanwhile.txt": b"m"})
@@ -296,7 +297,8 @@ def test_faults_by_chance_and_by_predicate_are_repeatable(hub):
 
     assert statuses(1) == statuses(1) != statuses(2)
     assert 4 <= statuses(1).count(503) <= 20
-    hub.clear_faults()
+    hub.calm()
+    assert (hub.fired, hub.requests) == ([], [])
     hub.fault("tree", "status", times=2, when=lambda asked: asked.first("n") == "7")
     assert [get(f"{url}?n={number}")[0] for number in (6, 7, 7, 7)] == [200, 503, 503, 200]
     with pytest.raises(ValueError, match="flop"):
