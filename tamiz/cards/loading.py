@@ -9,7 +9,7 @@ def dataset_lines(data_files: str, config: str = "", split: str = "train") -> st
     lines = f"""```python
 from datasets import load_dataset
 
-repo = "."  # this folder, or its name on the Hub: OWNER/NAME
+repo = "OWNER/NAME"  # on the Hub, or the path of this folder
 documents = load_dataset(repo{name}, split="{split}")
 print(documents[0])
 for document in load_dataset(repo{name}, split="{split}", streaming=True):  # nothing is stored
@@ -41,7 +41,7 @@ def rows_lines() -> str:
     return """```python
 from datasets import load_dataset
 
-repo = "."  # this folder, or its name on the Hub: OWNER/NAME
+repo = "OWNER/NAME"  # on the Hub, or the path of this folder
 rows = load_dataset(repo, split="train", streaming=True)  # or without streaming, to have them all
 print(next(iter(rows)))
 ```

@@ -20,8 +20,8 @@ SAMPLE_LIMITS = (
 )
 MODEL_LIMITS = (
     "The model repeats what its training text says, with its errors and prejudices, and may repeat personal data "
-    "from it. Its only measure is the loss above: it was tested on no task. It was not trained to follow instructions "
-    "or to refuse.\n"
+    "from it. Its only measure is the loss above: it was tested on no task. It was not trained to follow "
+    "instructions or to refuse.\n"
 )
 TOKENIZER_LIMITS = (
     "The figures are of text that the tokenizer learned from: on other text, words have more tokens. `tamiz "
