@@ -12,7 +12,7 @@ from corpora.manifest import Manifest
 
 NAME = "README.md"
 MOST_SOURCES = 20
-LINE = 100  # characters of a quoted line
+LINE = 80  # characters of a quoted line
 
 
 def add_card(

@@ -47,7 +47,7 @@ def draw_perplexity(facts: Mapping[str, Any], path: Path) -> None:
                 axes.set_title(shortened(name, 28) if drawable(name) else "?")
         for axes in panels[:, 0]:
             axes.set_ylabel("documents (% of all before)")
-        legend_above(figure, handles)
+        legend_above(figure, handles, columns=2 if columns == 1 else 3)
 
 
 def _panel(axes: Any, before: LogHistogram, after: LogHistogram) -> list[Any]:
@@ -89,7 +89,7 @@ def _keep(axes: Any, kernel: Mapping[str, Any] | None) -> list[Any]:
     twin, (low, high) = axes.twinx(), axes.get_xlim()
     x = np.geomspace(low, high, 400)
     keep = read_curve(kernel).keep_probability(x)
-    (line,) = twin.plot(x, keep, color=CURVE, linewidth=1.0, label="keep probability (right)")
+    (line,) = twin.plot(x, keep, color=CURVE, linewidth=1.0, label="keep probability")
     twin.set_ylim(0, 1.02)
     twin.set_xlim(low, high)
     twin.tick_params(axis="y", colors=CURVE)
