@@ -11,6 +11,7 @@ import numpy as np
 from corpora.config import Config
 from corpora.documents import writing
 from corpora.documents.carried import CarriedColumn
+from corpora.documents.parquet_groups import GroupWriter
 from corpora.errors import TamizError
 from corpora.files import atomic_path
 from corpora.stopping import go_on
@@ -87,9 +88,9 @@ def _join_tables(
     files: Iterable[Path], out: IO[bytes], columns: Mapping[str, str], carried: Sequence[CarriedColumn]
 ) -> int:
     schema, rows = writing.parquet_schema(columns, carried), 0
-    with writing.parquet_writer(out, columns, carried) as writer:
+    with GroupWriter(out, schema, writing.dictionaries(columns, carried)) as writer:
         for group in _groups(_tables(files)):
-            writer.write_table(group.cast(schema), row_group_size=group.num_rows)
+            writer.write(group.cast(schema))
             rows += group.num_rows
     return rows
 

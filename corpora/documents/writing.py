@@ -20,18 +20,19 @@ import zstandard
 from numpy.typing import ArrayLike, NDArray
 
 from corpora.documents.carried import PREFIX, REST, Carried, CarriedColumn, missing
+from corpora.documents.parquet_groups import NUMBERS, GroupWriter
 from corpora.errors import BadArgument
 from corpora.files import atomic_path
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
-_NUMBERS = ("perplexity", "keep_probability")
-COLUMNS = ("text", "timestamp", "url", *_NUMBERS)
-TYPES = {name: "float64" if name in _NUMBERS else "string" for name in COLUMNS}
-GROUP_ROWS = 10_000
-GROUP_CHARACTERS = 64 << 20  # characters of text
+COLUMNS = ("text", "timestamp", "url", *NUMBERS)
+TYPES = {name: "float64" if name in NUMBERS else "string" for name in COLUMNS}
+# a row group has 20 to 100 MB of text, unless documents have less than 400 characters: what the Hub's viewer likes to
+# read, and what a reader must hold
+GROUP_ROWS = 50_000
+GROUP_CHARACTERS = 32 << 20  # of text: up to 96 MiB in scripts with three bytes a character
 _ZSTD_LEVEL = 3
 
 Row = tuple[Any, ...]  # text, timestamp, url: str | None, perplexity, keep_probability: float, then the columns
@@ -120,12 +121,12 @@ class DocumentWriter:
 
 
 class _ParquetSink:
-    """One row group per call; zstd; page checksums, so that damage is detected."""
+    """One row group per call."""
 
     def __init__(self, file: IO[bytes], columns: Mapping[str, str], carried: Sequence[CarriedColumn]) -> None:
         self._schema, self._all = _own_schema(columns), parquet_schema(columns, carried)
         self._carried, self._pending = carried, [missing(carried, 0)]
-        self._writer = parquet_writer(file, columns, carried)
+        self._writer = GroupWriter(file, self._all, dictionaries(columns, carried))
 
     def write(self, rows: list[Row]) -> None:
         import pyarrow as pa
@@ -136,7 +137,7 @@ class _ParquetSink:
         table = pa.Table.from_arrays(columns, schema=self._schema)
         for column in self._taken(len(rows)).itercolumns() if self._carried else ():
             table = table.append_column(self._all.field(table.num_columns), column)
-        self._writer.write_table(table, row_group_size=len(rows))
+        self._writer.write(table)
 
     def carry(self, carried: Carried | None, places: NDArray[np.int64]) -> None:
         self._pending.append(missing(self._carried, len(places)) if carried is None else carried.table(places))
@@ -153,25 +154,17 @@ class _ParquetSink:
         self._writer.close()
 
 
-def parquet_writer(file: IO[bytes], columns: Mapping[str, str], carried: Sequence[CarriedColumn]) -> pq.ParquetWriter:
-    """columns: name -> type of the columns before the carried ones."""
+def dictionaries(columns: Mapping[str, str], carried: Sequence[CarriedColumn]) -> list[str]:
+    """The columns whose values may repeat: texts and addresses rarely do. Arguments as of `parquet_schema`."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     strings = [name for name, kind in columns.items() if kind == "string" and name not in COLUMNS]
     strings += [column.name for column in carried if column.field != REST and not pa.types.is_nested(column.type)]
-    return pq.ParquetWriter(
-        file,
-        parquet_schema(columns, carried),
-        compression="zstd",
-        compression_level=_ZSTD_LEVEL,
-        use_dictionary=["timestamp", *strings],  # type: ignore[arg-type]  # texts and addresses rarely repeat
-        write_statistics=list(_NUMBERS),  # the smallest and largest text are of no use
-        write_page_checksum=True,
-    )
+    return ["timestamp", *strings]
 
 
 def parquet_schema(columns: Mapping[str, str], carried: Sequence[CarriedColumn]) -> pa.Schema:
+    """columns: name -> type of the columns before the carried ones."""
     import pyarrow as pa
 
     return pa.unify_schemas([_own_schema(columns), missing(carried, 0).schema])

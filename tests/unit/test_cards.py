@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shutil
 from pathlib import Path
 
+import markdown
 import pytest
 import yaml
 
 from corpora import manifest
+from corpora.errors import DamagedFile
 from corpora.sampling.methods import sample_settings
 from corpora.verify import verify
+from tamiz.cards import folder_card
+from tamiz.cards.check import problems
 from tamiz.cards.dataset import DatasetFacts, dataset_card
+from tamiz.cards.examples import EXAMPLES
+from tamiz.cards.markdown import quoted
 from tamiz.cards.model import CardFacts
 from tamiz.recipes.load import load
 from tamiz.stages.common import Context
+from tamiz.stages.described import hub_datasets
 from tamiz.stages.sample import sample_stage
 from tamiz.stages.tokenizer import tokenizer_stage
 from tamiz.stages.train import _made_from as train_made_from
@@ -42,7 +51,7 @@ def front(text: str) -> dict[str, object]:
 def run_example(text: str) -> dict[str, object]:
     """Runs the card's Python in the current folder; returns its names."""
     names: dict[str, object] = {}
-    exec(re.search(r"```python\n(.*?)```", text, re.DOTALL)[1], names)
+    exec(re.search(r"```python\n(.*?)```", text, re.DOTALL)[1].replace("OWNER/NAME", str(Path.cwd())), names)
     return names
 
 
@@ -56,6 +65,7 @@ def test_the_example_of_a_models_card_runs(objective, tmp_path, monkeypatch, cap
     train_stage(shards, tokenizer, tmp_path / "model", MODELS[objective], settings, Context())
     text = (tmp_path / "model" / "README.md").read_text()
     head = front(text)
+    assert problems(text, "model") == []
     assert "license" not in head
     assert "language" not in head
     assert head.get("pipeline_tag") in (None, *SUPPORTED_TASKS)
@@ -86,8 +96,9 @@ def test_a_sample_has_a_card_by_which_datasets_loads_it(sampled, fmt, monkeypatc
     assert head["language"] == ["es", "pt"]
     assert head["size_categories"] == ["n<1K"]
     assert "license" not in head
-    assert [r.path for r in content.derived] == ["README.md"]
+    assert [r.path for r in content.derived] == ["README.md", "perplexity.png"]
     assert verify(home)[1] == []
+    assert problems(text, "dataset") == []
     kept = content.counts["kept"]
     for said in (f"| documents kept | {kept} |", "| news | 500 | ", content.fingerprint, "es: gaussian: median"):
         assert said in text
@@ -100,8 +111,10 @@ def test_a_sample_has_a_card_by_which_datasets_loads_it(sampled, fmt, monkeypatc
     assert capsys.readouterr().out.strip()
     import datasets
 
-    by_front_matter = datasets.load_dataset(str(home), split="train")
-    assert by_front_matter["text"] == documents["text"]
+    streamed = datasets.load_dataset(str(home), split="train", streaming=True)
+    assert [row["text"] for row in streamed] == documents["text"][:]
+    assert len(re.findall(r"^Perplexity .*\n\n```text\n.+\n```$", text, re.M | re.S)) >= 1
+    assert text.count("```text") == EXAMPLES
 
 
 def test_the_card_lists_the_columns_and_sources_that_the_sample_has(sampled):
@@ -126,13 +139,13 @@ def test_an_edited_card_is_kept_and_a_missing_one_is_written(sampled):
     folder, patterns = sampled
     home = folder / "parquet"
     settings = sample_settings(keep=0.4, width=2 / 9)
-    written = (home / "README.md").read_bytes()
+    written = [(home / name).read_bytes() for name in ("README.md", "perplexity.png")]
     (home / "README.md").write_text("mine")
     sample_stage(patterns, folder / "scores", home, settings, Context())
     assert (home / "README.md").read_text() == "mine"
     (home / "README.md").unlink()
     sample_stage(patterns, folder / "scores", home, settings, Context())
-    assert (home / "README.md").read_bytes() == written
+    assert [(home / name).read_bytes() for name in ("README.md", "perplexity.png")] == written
     assert verify(home)[1] == []
 
 
@@ -171,6 +184,7 @@ def test_a_tokenizer_has_a_card_that_training_does_not_depend_on(tmp_path, monke
     assert verify(home)[1] == []
     assert "# A tokenizer of 384 ids" in text
     assert [r.path for r in manifest.read(home).derived] == ["README.md"]
+    assert problems(text, "model") == []
     shards = make_shards(tmp_path / "shards", tokenizer=home, vocab_size=384)
     made_from = train_made_from(
         shards, home, MODELS["span-corruption"], TrainSettings(steps=1, batch_size=1, learning_rate=0.1)
@@ -180,3 +194,77 @@ def test_a_tokenizer_has_a_card_that_training_does_not_depend_on(tmp_path, monke
     monkeypatch.chdir(home)
     run_example(text)
     assert capsys.readouterr().out.strip()
+
+
+def test_a_trained_tokenizer_s_card_has_its_evaluation_and_a_plot(tmp_path):
+    words = [f"palabra{n % 40} de prueba número {n}" for n in range(400)]
+    (tmp_path / "text.jsonl").write_text("".join(json.dumps({"text": " ".join(words[n : n + 20])}) + "\n"
+                                                 for n in range(0, 400, 20)))  # fmt: skip
+    wanted = TokenizerSettings(kind="unigram", vocab_size=100, extra_ids=0, fill_unused=True)
+    tokenizer_stage([str(tmp_path / "text.jsonl")], tmp_path / "out", wanted, Context(), ("es",))
+    content = manifest.read(tmp_path / "out")
+    text = (tmp_path / "out" / "README.md").read_text()
+    found = content.facts["evaluation"]
+    assert [r.path for r in content.derived] == ["README.md", "words.png"]
+    assert sum(found["tokens_of_words"]) == found["words"] == 400 * 5
+    assert found["tokens"] >= sum(n * words for n, words in enumerate(found["tokens_of_words"], 1))
+    assert f"| tokens per word (fertility) | {found['fertility']:.3f} |" in text
+    assert front(text)["language"] == ["es"]
+    assert problems(text, "model") == []
+    assert verify(tmp_path / "out")[1] == []
+
+
+def test_folders_without_a_card_get_one_that_datasets_loads(sampled, tmp_path, monkeypatch):
+    """Shards, scores, and a run: its sample by the name alone, the others by their names."""
+    import datasets
+
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", str(tmp_path / "cache"))
+    run = tmp_path / "run"
+    tokenizer = make_tokenizer(tmp_path / "tokenizer")
+    shards = make_shards(run / "shards", tokenizer=tokenizer)
+    shutil.copytree(sampled[0] / "scores", run / "scores")
+    shutil.copytree(sampled[0] / "parquet", run / "sampled")
+    (run / "recipe.json").write_text('{"title": "A run: of <mine>", "reference": "https://example.org"}')
+    made_from = manifest.MadeFrom(stage="run", algorithm=1, settings={}, inputs=[])
+    manifest.write(run, manifest.Manifest(stage="run", finished=True, fingerprint="0", made_from=made_from))
+    rows = manifest.read(shards).facts["rows"]
+    for home in (run / "scores", shards, run):
+        text = folder_card(home)
+        assert problems(text, "dataset") == []
+        (home / "README.md").write_text(text)
+        assert folder_card(home) == text
+    loaded = datasets.load_dataset(str(shards))
+    assert {split: len(loaded[split]) for split in loaded} == {s: n for s, n in rows.items() if n}
+    kept = manifest.read(run / "sampled").counts["kept"]
+    assert len(datasets.load_dataset(str(run), split="train")) == kept
+    assert len(datasets.load_dataset(str(run), "scores", split="train")) == len(
+        datasets.load_dataset(str(run / "scores"), split="train")
+    )
+    streamed = datasets.load_dataset(str(run), "shards", split="train", streaming=True)
+    assert sum(1 for _ in streamed) == rows["train"]
+    assert "![Documents by perplexity before and after sampling, with the keep probability](sampled/" in text
+
+
+def test_an_unfinished_folder_has_no_card(tmp_path):
+    manifest.begin(tmp_path, manifest.MadeFrom(stage="score", algorithm=1, settings={}, inputs=[]))
+    with pytest.raises(DamagedFile, match="unfinished"):
+        folder_card(tmp_path)
+
+
+def test_texts_of_others_can_not_leave_their_block():
+    hostile = "```\n# <script>alert(1)</script> [x](javascript:1) ````` | `a` " + "x" * 300
+    html = markdown.markdown(quoted(" ".join(hostile.split())), extensions=["fenced_code"])
+    assert html.count("<") == html.count("</") * 2 == 4  # pre, code, and their ends
+    assert "&lt;script&gt;" in html
+
+
+def test_known_sources_propose_a_licence_and_state_none(sampled):
+    content = manifest.read(sampled[0] / "parquet")
+    text = dataset_card(content, DatasetFacts(source_datasets=("allenai/c4",)))
+    assert "license" not in front(text)
+    assert front(text)["source_datasets"] == ["allenai/c4"]
+    assert "`license: odc-by`" in text
+    stated = dataset_card(content, DatasetFacts(licence="odc-by", source_datasets=("allenai/c4",)))
+    assert front(stated)["license"] == "odc-by"
+    named = hub_datasets(["hf://datasets/a/b@main/x.parquet", "/data/x.jsonl", "hf://datasets/a/b/y.parquet"])
+    assert named == ("a/b",)

@@ -6,6 +6,7 @@ import base64
 import gzip
 import json
 import math
+import random
 import re
 import resource
 import signal
@@ -256,3 +257,43 @@ def test_unscored_numbers_become_null_in_lines(tmp_path: Path) -> None:
     with DocumentWriter(tmp_path / "x.jsonl.gz", format="jsonl.gz") as writer:
         writer.write(["a"], [None], [None], [math.nan], [0.5])
     assert json.loads(gzip.decompress((tmp_path / "x.jsonl.gz").read_bytes()))["perplexity"] is None
+
+
+def test_parquet_has_what_the_hub_s_viewer_needs(tmp_path):
+    """A page index and content-defined pages: a document in front leaves the pages behind it as they were."""
+    import pyarrow.parquet as pq
+
+    texts = [random.Random(n).randbytes(1300).hex() for n in range(1500)]
+    for name, held in (("a.parquet", texts), ("b.parquet", ["new", *texts])):
+        nothing = [None] * len(held)
+        with DocumentWriter(tmp_path / name) as writer:
+            writer.write(held, nothing, nothing, np.ones(len(held)), np.ones(len(held)))
+    files = [pq.ParquetFile(tmp_path / name) for name in ("a.parquet", "b.parquet")]
+    text = files[0].metadata.row_group(0).column(0)
+    assert text.path_in_schema == "text"
+    assert text.has_offset_index
+    assert [file.read()["text"].to_pylist()[-1] for file in files] == [texts[-1]] * 2
+    pages = [_large_pages(tmp_path / name) for name in ("a.parquet", "b.parquet")]
+    assert len(pages[0]) > 5
+    assert len(pages[0] - pages[1]) <= 1
+
+
+def _large_pages(path: Path) -> set[bytes]:
+    """What lies between the magic numbers of zstd, where it is a page of texts."""
+    return {page for page in path.read_bytes().split(bytes.fromhex("28b52ffd")) if len(page) > 50_000}
+
+
+def test_polars_and_duckdb_read_a_sample_over_fsspec(tmp_path: Path) -> None:
+    """They read hf:// by themselves from huggingface.co alone; through fsspec, from wherever the client reads."""
+    polars, duckdb = pytest.importorskip("polars"), pytest.importorskip("duckdb")
+    import fsspec
+
+    write(tmp_path / "part-00000.parquet", "parquet", 100)
+    memory = fsspec.filesystem("memory")
+    memory.pipe("/me/x/part-00000.parquet", (tmp_path / "part-00000.parquet").read_bytes())
+    with memory.open("/me/x/part-00000.parquet") as file:
+        assert polars.read_parquet(file)["text"].to_list() == TEXTS
+    connection = duckdb.connect()
+    connection.register_filesystem(memory)
+    found = connection.execute("SELECT text FROM read_parquet('memory://me/x/*.parquet')").fetchall()
+    assert [row[0] for row in found] == TEXTS
