@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from corpora import manifest
@@ -253,6 +254,19 @@ def test_gguf_names_of_a_gated_t5(tmp_path: Path, tokenizers: Path) -> None:
 
 
 # the command
+
+
+def test_a_t5_with_kerashubs_arguments_is_a_t5() -> None:
+    """A recipe's family is checked before any work; a finished model's is only known as T5."""
+    from tamiz.trainer.exports import EXPORTS, config_of
+    from tamiz.trainer.families.t5_backbone import T5Backbone
+
+    family = T5Backbone(vocab_size=400, num_layers=2, num_heads=2, hidden_dim=32, intermediate_dim=32)
+    config = config_of(family)
+    assert EXPORTS.convert({"to": "keras"}).unfit(T5Backbone, config) is None
+    relu = config_of(msgspec.structs.replace(family, use_gated_activation=False))
+    assert EXPORTS.convert({"to": "gguf"}).unfit(T5Backbone, relu) is None
+    assert "only causal models" in str(EXPORTS.convert({"to": "nf4"}).unfit(T5Backbone, config))
 
 
 def test_what_a_format_cannot_hold_is_refused(

@@ -14,7 +14,7 @@ from tamiz.trainer.exports.base import Export, Source
 from tamiz.trainer.exports.keras_tokenizer import preset_tokenizer
 from tamiz.trainer.exports.weights import Weights
 from tamiz.trainer.families import ModelSettings
-from tamiz.trainer.families.t5 import T5
+from tamiz.trainer.families.seq2seq import Seq2SeqSettings
 
 FIXED = {"relative_attention_num_buckets": 32, "relative_attention_max_distance": 128}  # in T5MultiHeadAttention
 
@@ -31,7 +31,7 @@ class Keras(Export, frozen=True, kw_only=True, tag="keras"):
         return f"{super().install()} && pip install --no-deps keras-hub"
 
     def unfit(self, family: type[ModelSettings], config: Mapping[str, Any]) -> str | None:
-        if not issubclass(family, T5):
+        if config.get("model_type") != Seq2SeqSettings.model_type:
             return f"is a {family.title}, and KerasHub's T5Backbone is for T5"
         layers, decoder_layers = config["num_layers"], config.get("num_decoder_layers") or config["num_layers"]
         if layers != decoder_layers:
