@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from tamiz.trainer.curve import draw_loss
 from tamiz.trainer.quiet import quietly
 from tamiz.trainer.tokenizer_copy import copy_tokenizer
 from tamiz.trainer.trained import Card, Trained
+from tamiz.trainer.write_errors import system_error
 
 
 def export(model: Any, trained: Trained, out: Path, card: Card | None) -> None:
@@ -38,17 +37,10 @@ def export(model: Any, trained: Trained, out: Path, card: Card | None) -> None:
         staging.rmdir()
     except (OSError, SafetensorError) as error:
         written = sum(path.stat().st_size for path in staging.glob("*"))
+        cause = system_error(error, staging) or OSError(str(error))
         shutil.rmtree(staging, ignore_errors=True)
         name = f"the model to {out}"
-        raise files.cannot_write(out / "config.json", _cause(error), written, at_least=True, name=name) from error
-
-
-def _cause(error: Exception) -> OSError:
-    """safetensors, which is in Rust, gives the number of the system's error in words."""
-    if isinstance(error, OSError):
-        return error
-    code = re.search(r"\(os error (\d+)\)", str(error))
-    return OSError(int(code[1]), os.strerror(int(code[1]))) if code else OSError(str(error))
+        raise files.cannot_write(out / "config.json", cause, written, at_least=True, name=name) from error
 
 
 def _write(model: Any, trained: Trained, staging: Path, card: Card | None) -> None:
