@@ -46,10 +46,7 @@ def export(model: Any, trained: Trained, out: Path, card: Card | None) -> None:
 def _write(model: Any, trained: Trained, staging: Path, card: Card | None) -> None:
     with quietly():
         model.to("cpu").save_pretrained(staging)
-    if extras := trained.model.config_extras:
-        config = json.loads((staging / "config.json").read_bytes()) | extras
-        text = json.dumps(config, indent=2, sort_keys=True) + "\n"
-        (staging / "config.json").write_text(text, encoding="utf-8")
+    add_to_config(staging, trained.model.config_extras)
     facts = trained.inputs.facts
     masked = facts.label_length is not None or trained.settings.span_corruption is not None
     copy_tokenizer(trained.inputs.tokenizer, staging, facts, masked=masked)
@@ -57,6 +54,14 @@ def _write(model: Any, trained: Trained, staging: Path, card: Card | None) -> No
     if card is not None:
         (staging / "README.md").write_text(card(trained), encoding="utf-8")
     (staging / "metrics.json").write_text(json.dumps(trained.metrics, indent=1) + "\n", encoding="utf-8")
+
+
+def add_to_config(folder: Path, extras: dict[str, Any]) -> None:
+    """extras: a family's `config_extras`."""
+    if extras:
+        path = folder / "config.json"
+        config = json.loads(path.read_bytes()) | extras
+        path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def _move(source: Path, target: Path) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -306,6 +307,18 @@ def test_what_a_format_cannot_hold_is_refused(
     code, _, error = tamiz(capsys, "export", tmp_path, "--to", "gguf", "--out", tmp_path / "out")
     assert (code, "has no trained model" in error) == (2, True)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_backend_that_is_not_installed_is_one_line(
+    tmp_path: Path, tokenizers: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("h5py")
+    pytest.importorskip("keras")
+    model = _t5(tmp_path / "model", tokenizers)
+    monkeypatch.setitem(sys.modules, "keras_hub", None)
+    monkeypatch.setattr("tamiz.trainer.exports.base.Export.require", lambda _self: None)
+    code, _, error = tamiz(capsys, "export", model, "--to", "keras", "--out", tmp_path / "out")
+    assert (code, "set KERAS_BACKEND=torch" in error, "Traceback" in error) == (2, True, False)
 
 
 def _refuse(folder: Path, to: str) -> str | None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from corpora.errors import DamagedFile
+from corpora.errors import BadArgument, DamagedFile, in_a_line
 from tamiz.trainer.exports.base import Export, Source
 from tamiz.trainer.exports.keras_tokenizer import preset_tokenizer
 from tamiz.trainer.families import ModelSettings
@@ -58,9 +58,14 @@ class Keras(Export, frozen=True, kw_only=True, tag="keras"):
 
     def write(self, source: Source, out: Path) -> None:
         os.environ.setdefault("KERAS_BACKEND", "torch")  # read when keras is first imported
-        import keras
-        import keras_hub
-
+        try:
+            import keras
+            import keras_hub
+        except ImportError as error:  # of a backend that isn't installed
+            raise BadArgument(
+                f"KerasHub can't be loaded with KERAS_BACKEND={os.environ['KERAS_BACKEND']} ({in_a_line(error)}): "
+                "set KERAS_BACKEND=torch"
+            ) from None
         keras.utils.clear_session(free_memory=False)  # names, which are in the files, are numbered
         backbone = _backbone(source.config, source.weights())
         proto = preset_tokenizer(source.folder)
