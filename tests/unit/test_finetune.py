@@ -91,5 +91,5 @@ def test_a_fine_tuned_model_is_saved_as_training_saves_it(tmp_path):
         config = json.loads((tmp_path / str(tied) / "config.json").read_bytes())
         assert config["tie_word_embeddings"] is tied
     (tmp_path / "file").write_text("")
-    with pytest.raises(TamizError, match="can't write the model to .*file"):
+    with pytest.raises(TamizError, match=r"can't write the model to .*file"):
         finetune.save(model, tokenizer, tmp_path / "file")
