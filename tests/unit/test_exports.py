@@ -362,6 +362,10 @@ def test_a_function_that_a_file_cannot_say_is_refused(
 def test_quantised_weights_are_refused(
     tmp_path: Path, tokenizers: Path, make: Callable[..., Path], to: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    from tamiz.trainer.exports import EXPORTS
+
+    for package in EXPORTS.get(to).packages:
+        pytest.importorskip(package)
     model = make(tmp_path / "model", tokenizers)
     config = json.loads((model / "config.json").read_bytes())
     config["quantization_config"] = {"quant_method": "bitsandbytes", "load_in_4bit": True}
@@ -397,7 +401,10 @@ def test_the_room_of_an_export_is_about_what_it_takes(tmp_path: Path, tokenizers
     from tamiz.trainer.exports import EXPORTS, read_source
 
     for make, to in ((_llama, "gguf"), (_llama, "nf4"), (_t5, "keras")):
-        settings, source = EXPORTS.convert({"to": to}), read_source(make(tmp_path / to / "model", tokenizers))
+        settings = EXPORTS.convert({"to": to})
+        for package in settings.packages:
+            pytest.importorskip(package)
+        source = read_source(make(tmp_path / to / "model", tokenizers))
         (tmp_path / to / "out").mkdir()
         settings.write(source, tmp_path / to / "out")
         written = max(path.stat().st_size for path in (tmp_path / to / "out").rglob("*") if path.is_file())
