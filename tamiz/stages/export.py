@@ -110,8 +110,8 @@ def _write(source: Source, out: Path, settings: Export) -> None:
         shutil.rmtree(staging)
         if cause is None:
             raise
-        more = {"needed": needed} if needed > written else {"needed": written, "at_least": True}
-        raise files.cannot_write(out / "config.json", cause, name=name, **more) from error
+        count, beyond = max(needed, written), written > needed
+        raise files.cannot_write(out / "config.json", cause, count, at_least=beyond, name=name) from error
 
 
 def _take_room(folder: Path, count: int) -> None:
