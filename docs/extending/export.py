@@ -21,9 +21,7 @@ class Vectors(Export, frozen=True, kw_only=True, tag="vectors"):
     def write(self, source: Source, out) -> None:
         from transformers import AutoTokenizer
 
-        from tamiz.trainer.exports.weights import Weights  # imports safetensors
-
-        weights = Weights(source.folder)
+        weights = source.weights()  # name -> tensor
         names = ("shared.weight", "model.embed_tokens.weight", "transformer.wte.weight")
         rows = weights[next(name for name in names if name in weights)].tolist()
         tokens = AutoTokenizer.from_pretrained(source.folder).convert_ids_to_tokens(range(len(rows)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,6 +22,7 @@ from tamiz.recipes.schema import Section
 from tamiz.stages.common import Context, Plan, Stage, StageReport
 from tamiz.trainer import require_torch
 from tamiz.trainer.exports import EXPORTS, Export, Source, config_of, read_source
+from tamiz.trainer.write_errors import system_error
 
 ALGORITHM = 1
 
@@ -88,21 +90,36 @@ def _check_intact(model: Path, found: Mapping[str, str | None]) -> None:
 
 
 def _write(source: Source, out: Path, settings: Export) -> None:
-    """Everything is first written to a folder inside, so that a killed run leaves no half-written file."""
+    """Everything is first written to a folder inside, so that an export that fails leaves no file."""
     staging = out / manifest.PROGRESS / "export"
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir(parents=True)
+    needed = settings.num_bytes(source)
+    name = f"the export to {out}"
     try:
+        if needed:
+            _take_room(staging, needed)
         settings.write(source, staging)
         for path in sorted(p for p in staging.rglob("*") if p.is_file()):
             path.chmod((source.folder / "config.json").stat().st_mode)
             with files.atomic_path(out / path.relative_to(staging)) as temporary:
                 path.replace(temporary)
-    except OSError as error:
+    except Exception as error:
+        cause = system_error(error, staging)
         written = sum(path.stat().st_size for path in staging.rglob("*") if path.is_file())
-        shutil.rmtree(staging, ignore_errors=True)
-        name = f"the export to {out}"
-        raise files.cannot_write(out / "config.json", error, written, at_least=True, name=name) from error
+        shutil.rmtree(staging)
+        if cause is None:
+            raise
+        count, beyond = max(needed, written), written > needed
+        raise files.cannot_write(out / "config.json", cause, count, at_least=beyond, name=name) from error
+
+
+def _take_room(folder: Path, count: int) -> None:
+    """Raises OSError if a file of so many bytes can't be here: not every library survives that."""
+    path = folder / "room"
+    with path.open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, count)
+    path.unlink()
 
 
 def _written(out: Path) -> list[Path]:

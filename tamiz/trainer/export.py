@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from tamiz.trainer.curve import draw_loss
 from tamiz.trainer.quiet import quietly
 from tamiz.trainer.tokenizer_copy import copy_tokenizer
 from tamiz.trainer.trained import Card, Trained
+from tamiz.trainer.write_errors import system_error
 
 
 def export(model: Any, trained: Trained, out: Path, card: Card | None) -> None:
@@ -38,26 +37,16 @@ def export(model: Any, trained: Trained, out: Path, card: Card | None) -> None:
         staging.rmdir()
     except (OSError, SafetensorError) as error:
         written = sum(path.stat().st_size for path in staging.glob("*"))
+        cause = system_error(error, staging) or OSError(str(error))
         shutil.rmtree(staging, ignore_errors=True)
         name = f"the model to {out}"
-        raise files.cannot_write(out / "config.json", _cause(error), written, at_least=True, name=name) from error
-
-
-def _cause(error: Exception) -> OSError:
-    """safetensors, which is in Rust, gives the number of the system's error in words."""
-    if isinstance(error, OSError):
-        return error
-    code = re.search(r"\(os error (\d+)\)", str(error))
-    return OSError(int(code[1]), os.strerror(int(code[1]))) if code else OSError(str(error))
+        raise files.cannot_write(out / "config.json", cause, written, at_least=True, name=name) from error
 
 
 def _write(model: Any, trained: Trained, staging: Path, card: Card | None) -> None:
     with quietly():
         model.to("cpu").save_pretrained(staging)
-    if extras := trained.model.config_extras:
-        config = json.loads((staging / "config.json").read_bytes()) | extras
-        text = json.dumps(config, indent=2, sort_keys=True) + "\n"
-        (staging / "config.json").write_text(text, encoding="utf-8")
+    add_to_config(staging, trained.model.config_extras)
     facts = trained.inputs.facts
     masked = facts.label_length is not None or trained.settings.span_corruption is not None
     copy_tokenizer(trained.inputs.tokenizer, staging, facts, masked=masked)
@@ -65,6 +54,14 @@ def _write(model: Any, trained: Trained, staging: Path, card: Card | None) -> No
     if card is not None:
         (staging / "README.md").write_text(card(trained), encoding="utf-8")
     (staging / "metrics.json").write_text(json.dumps(trained.metrics, indent=1) + "\n", encoding="utf-8")
+
+
+def add_to_config(folder: Path, extras: dict[str, Any]) -> None:
+    """extras: a family's `config_extras`."""
+    if extras:
+        path = folder / "config.json"
+        config = json.loads(path.read_bytes()) | extras
+        path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def _move(source: Path, target: Path) -> None:

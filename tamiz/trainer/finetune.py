@@ -26,15 +26,19 @@ from urllib.parse import urlsplit
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # faster on shared cores; read when torch is loaded
 
 import torch
+from safetensors import SafetensorError
 from torch.nn import functional
 
+from corpora import files
 from corpora.documents.items import work_items
 from corpora.documents.reading import read_batches
 from corpora.errors import BadArgument, TamizError
 from corpora.randomness import digest, uniform
+from tamiz.trainer.export import add_to_config
 from tamiz.trainer.families.t5 import T5
 from tamiz.trainer.generation import family_of
 from tamiz.trainer.quiet import quietly
+from tamiz.trainer.write_errors import system_error
 
 HELD_OUT = 0.25
 PASSAGE_WORDS = 32
@@ -188,6 +192,19 @@ def load(folder: Path) -> tuple[Any, Any]:
         return model, AutoTokenizer.from_pretrained(folder)
 
 
+def save(model: Any, tokenizer: Any, out: Path) -> None:
+    """Raises TamizError if the folder can't be written."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with quietly():
+            model.save_pretrained(out)
+            tokenizer.save_pretrained(out)
+        add_to_config(out, T5(**T5.settings_of(model.config)).config_extras)
+    except (OSError, SafetensorError) as error:
+        cause = system_error(error, out) or OSError(str(error))
+        raise files.cannot_write(out / "config.json", cause, name=f"the model to {out}") from error
+
+
 def examples_from(options: argparse.Namespace) -> list[Example]:
     """The chosen passages. Raises BadArgument if there are fewer than two classes."""
     found = read(options.input, options.label_column)
@@ -218,8 +235,7 @@ def run(options: argparse.Namespace) -> bool:
     print(f"always the most frequent class: {baseline:.1%}; the model: {accuracy:.1%} ({accuracy - baseline:+.1%})")
     print(f"{len(train) + len(held_out)} passages, {options.steps} steps, {time.monotonic() - began:.0f} s")
     if options.out:
-        model.save_pretrained(options.out)
-        tokenizer.save_pretrained(options.out)
+        save(model, tokenizer, options.out)
     return accuracy >= baseline + MARGIN
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from corpora.randomness import digest
 from tamiz.trainer.parallel import Parallel, broadcast
 from tamiz.trainer.ranks import Ranks
 
@@ -26,6 +27,9 @@ def restore(parallel: Parallel, optimizer: torch.optim.Optimizer, state: dict[st
             travelling.part(tensor, own[name], into=own[name])
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     saved = state["optimizer"]
+    # rates and kernels (fused on a GPU) are those of this training on this device, not those of the checkpoint
+    own_groups = optimizer.state_dict()["param_groups"]
+    groups = [{**own, "params": old["params"]} for own, old in zip(own_groups, saved["param_groups"], strict=True)]
     kept = {
         number: {
             name: travelling.part(value, parameters[number]) if _is_tensor(value) else value
@@ -33,7 +37,24 @@ def restore(parallel: Parallel, optimizer: torch.optim.Optimizer, state: dict[st
         }
         for number, values in saved["state"].items()
     }
-    optimizer.load_state_dict({**saved, "state": kept})
+    optimizer.load_state_dict({"state": kept, "param_groups": groups})
+
+
+def random_state(device: torch.device) -> dict[str, Any]:
+    """The state of torch's generators, for `restore_random`."""
+    on_gpu = torch.cuda.get_rng_state() if device.type == "cuda" else None
+    return {"random": torch.get_rng_state(), "random_cuda": on_gpu}
+
+
+def restore_random(state: dict[str, Any], device: torch.device, seed: int) -> None:
+    """Of a checkpoint of a CPU, a GPU has no state: its generator begins anew, from the seed and the step."""
+    torch.set_rng_state(state["random"])
+    if device.type != "cuda":
+        return
+    if state.get("random_cuda") is not None:
+        torch.cuda.set_rng_state(state["random_cuda"])
+    else:
+        torch.cuda.manual_seed(digest(seed, "step", state["step"]) % 2**63)
 
 
 def told(ranks: Ranks, state: dict[str, Any] | None) -> dict[str, Any] | None:

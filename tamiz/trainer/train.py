@@ -167,9 +167,7 @@ class _Run:
         state.restore(self._parallel, self.steps.optimizer, saved)
         self._data.load_state_dict(saved["data"])
         if self._ranks.alone:
-            torch.set_rng_state(saved["random"])
-            if self._device.type == "cuda":
-                torch.cuda.set_rng_state(saved["random_cuda"])
+            state.restore_random(saved, self._device, self._settings.seed)
         self._step, self._seconds = saved["step"], saved["seconds"]
         self._saved = self._step
         self._history.resume(saved["history"])
@@ -183,8 +181,7 @@ class _Run:
             "made_from": self._made_from,
             **state.whole(self._parallel, self.steps.optimizer),
             "data": self._data.state_dict(),
-            "random": torch.get_rng_state(),
-            "random_cuda": torch.cuda.get_rng_state() if self._device.type == "cuda" else None,
+            **state.random_state(self._device),
             "step": self._step,
             "seconds": self._seconds,
             "history": self._history.points,

@@ -14,9 +14,9 @@ from corpora.errors import BadArgument, DamagedFile, in_a_line
 from corpora.manifest import InputIdentity
 from corpora.tokens.facts import ShardFacts
 from tamiz.trainer.families.base import ModelSettings
-from tamiz.trainer.quiet import quietly
+from tamiz.trainer.published_config import check_function, read_config
 from tamiz.trainer.sentinels import encoder_of_model, in_words, sentinels_of
-from tamiz.trainer.weight_files import Stored, stored_tensors, weight_files
+from tamiz.trainer.weight_files import Weights, weight_files
 
 if TYPE_CHECKING:
     import torch
@@ -98,10 +98,11 @@ def check_init(init: str, model: ModelSettings, facts: ShardFacts, tokenizer: Pa
     import torch
 
     with torch.device("meta"):
-        built = model.build(seed=0)
+        built = model.build(seed=0, pad_id=facts.pad_id)
     _check_shape(init, config, built.config, type(model))
+    check_function(init, config, built.config, type(model))
     _check_vocabulary(init, folder, config, facts, tokenizer)
-    _matched(built, model, init, stored_tensors(folder))
+    _matched(built, model, init, Weights(folder, model.unread))
 
 
 def load(built: Any, model: ModelSettings, init: str) -> None:
@@ -111,31 +112,17 @@ def load(built: Any, model: ModelSettings, init: str) -> None:
     """
     import torch
 
-    stored = stored_tensors(folder_of(init))
+    weights = Weights(folder_of(init), model.unread)
     with torch.no_grad():
-        for parameter, name in _matched(built, model, init, stored):
-            try:
-                parameter.copy_(stored[name].read())
-            except Exception as error:
-                raise DamagedFile(
-                    f"{stored[name].path}: {name} can't be read ({in_a_line(error, lines=1)}): copy the model again"
-                ) from None
-            if not torch.isfinite(parameter).all():
-                raise DamagedFile(f"{stored[name].path}: {name} isn't finite everywhere: copy the model again")
+        for parameter, name in _matched(built, model, init, weights):
+            parameter.copy_(weights.float32(name))
 
 
 def _config(folder: Path, model: ModelSettings) -> Any:
     """transformers' config of the folder, which must be of the model's family."""
     if not (folder / "config.json").is_file():
         raise BadArgument(f"{folder} has no config.json: train.init takes the folder of a transformers model")
-    from transformers import AutoConfig
-
-    try:
-        with quietly():
-            config = AutoConfig.from_pretrained(folder)
-    except Exception as error:  # whatever a damaged config makes it raise
-        path = folder / "config.json"
-        raise DamagedFile(f"{path} can't be read ({in_a_line(error)}): copy the model again") from None
+    config = read_config(folder)
     if config.model_type != model.model_type:
         raise BadArgument(
             f"train.init has a model of type {config.model_type!r}, but model.family {model.family} needs "
@@ -208,20 +195,19 @@ def _check_ids(init: str, theirs: Encoder, ours: Encoder) -> None:
             )
 
 
-def _matched(
-    built: Any, model: ModelSettings, init: str, stored: dict[str, Stored]
-) -> list[tuple[torch.nn.Parameter, str]]:
+def _matched(built: Any, model: ModelSettings, init: str, weights: Weights) -> list[tuple[torch.nn.Parameter, str]]:
     """Each parameter with the name of its tensor, of the same shape. Raises BadArgument for tensors that are missing,
-    left over or of another shape."""
+    left over, quantised or of another shape."""
     names: dict[torch.nn.Parameter, list[str]] = {}
     for name, parameter in built.named_parameters(remove_duplicate=False):
         names.setdefault(parameter, []).append(name)
     matched = []
     for parameter, aliases in names.items():
-        found = [name for name in aliases if name in stored]
+        found = [name for name in aliases if name in weights]
         if not found:
             raise BadArgument(f"{init} has no tensor {aliases[0]}, which this {model.title} needs: check [model]")
-        shape = stored[found[0]].shape
+        weights.require_numbers(found[0])
+        shape = weights.shape(found[0])
         if shape != tuple(parameter.shape):
             raise BadArgument(
                 f"{found[0]} is {list(shape)} in {init}, but {list(parameter.shape)} in this {model.title}: make "
@@ -229,7 +215,7 @@ def _matched(
             )
         matched.append((parameter, found[0]))
     known = {name for aliases in names.values() for name in aliases}
-    left = [name for name in stored if name not in known and not re.search(model.unread, name)]
+    left = [name for name in weights if name not in known]
     if left:
         raise BadArgument(
             f"{init} has {len(left)} tensors that this {model.title} lacks, such as {left[0]}: make [model] as that "

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from corpora.errors import BadArgument
+from corpora.errors import BadArgument, TamizError
 from tamiz.trainer import finetune
 from tamiz.trainer.families.t5 import T5
 from tests.make_shards import VOCAB_SIZE, make_tokenizer
@@ -77,3 +77,19 @@ def test_the_help_shows_defaults(capsys):
     for default in ("demo.jsonl", "400", "8", "0.001", "1600"):
         assert f"[default: {default}]" in said
     assert "None" not in said
+
+
+def test_a_fine_tuned_model_is_saved_as_training_saves_it(tmp_path):
+    """transformers 5 leaves out the key without which transformers 4 ties the output layer of a T5 1.1."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(make_tokenizer(tmp_path / "tokenizer"))
+    shape = {"d_model": 16, "d_ff": 16, "d_kv": 8, "num_heads": 2, "num_layers": 1, "num_decoder_layers": 1}
+    for tied in (True, False):
+        model = T5(vocab_size=VOCAB_SIZE, tie_embeddings=tied, **shape).build(seed=0)
+        finetune.save(model, tokenizer, tmp_path / str(tied))
+        config = json.loads((tmp_path / str(tied) / "config.json").read_bytes())
+        assert config["tie_word_embeddings"] is tied
+    (tmp_path / "file").write_text("")
+    with pytest.raises(TamizError, match=r"can't write the model to .*file"):
+        finetune.save(model, tokenizer, tmp_path / "file")

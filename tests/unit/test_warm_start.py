@@ -148,6 +148,51 @@ def test_another_shape_is_refused_by_name(home, family, changes, message):
         check(msgspec.structs.replace(family, **changes), home, home / name_of(family))
 
 
+@pytest.mark.parametrize(
+    ("family", "changes", "message"),
+    [
+        (LLAMA, {"hidden_act": "gelu"}, r"has hidden_act 'gelu', but a Llama is trained here with 'silu'"),
+        (LLAMA, {"rope_scaling": {"rope_type": "linear", "factor": 2.0}}, r"has rope_parameters \{.*'linear'"),
+        (LLAMA, {"rope_parameters": {"rope_type": "default", "rope_theta": 1e4, "partial_rotary_factor": 0.5}},
+         r"has rope_parameters \{.*'partial_rotary_factor': 0\.5"),
+        (LLAMA, {"rope_theta": 5e5, "rope_parameters": None}, r"model\.rope_theta is 10000\.0, but .* has 500000"),
+        (LLAMA, {"attention_bias": True}, r"has attention_bias True, but a Llama is trained here with False"),
+        (LLAMA, {"head_dim": 4}, r"has head_dim 4, but a Llama is trained here with 8"),
+        (LLAMA, {"rms_norm_eps": 0.1}, r"model\.rms_norm_eps is .*, but .* has 0\.1"),
+        (LLAMA, {"quantization_config": {"quant_method": "bitsandbytes", "load_in_4bit": True}}, r"is quantised"),
+        (GPTJ, {"activation_function": "relu"}, r"has activation_function 'relu', but a GPT-J .* 'gelu_new'"),
+        (GPTJ, {"tie_word_embeddings": True}, r"has tie_word_embeddings True"),
+        (T5_11, {"decoder_start_token_id": 5}, r"has decoder_start_token_id 5, but a T5 is trained here with 0"),
+        (T5_11, {"layer_norm_epsilon": 0.1}, r"model\.layer_norm_epsilon is 1e-06, but .* has 0\.1"),
+        (T5_11, {"feed_forward_proj": "gated-silu"}, r"model\.feed_forward is gated-gelu, but .* has gated-silu"),
+    ],
+)  # fmt: skip
+def test_another_function_of_the_same_weights_is_refused_by_its_key(home, tmp_path, family, changes, message):
+    save(family, tmp_path, home / "tokenizer")
+    rewrite_config(tmp_path, **changes)
+    with pytest.raises(BadArgument, match=message) as error:
+        check(family, home, tmp_path)
+    assert len(str(error.value).splitlines()) == 1
+
+
+@EACH
+def test_what_changes_no_function_is_taken(home, tmp_path, family):
+    """Dropout, initial weights, names of the same function, and keys that transformers doesn't know."""
+    save(family, tmp_path, home / "tokenizer")
+    changes = {
+        "t5": {"dropout_rate": 0.3, "n_positions": 9, "initializer_factor": 2.0},
+        "llama": {"attention_dropout": 0.1, "pretraining_tp": 2, "hidden_act": "swish", "use_cache": False},
+        "gptj": {"attn_pdrop": 0.5, "n_inner": None, "activation_function": "gelu_pytorch_tanh", "rotary": True},
+    }[family.family]
+    rewrite_config(tmp_path, torch_dtype="float16", **changes)
+    check(family, home, tmp_path)
+
+
+def rewrite_config(folder, **changes):
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_bytes()) | changes))
+
+
 def test_another_family_is_refused(home):
     with pytest.raises(BadArgument, match=r"a model of type 'gptj', but model\.family llama needs 'llama'"):
         check(LLAMA, home, home / name_of(GPTJ))
@@ -220,9 +265,10 @@ def test_a_model_without_a_tokenizer_is_warned_of(home, tmp_path, caplog):
     assert "has no tokenizer: nobody knows whether its ids mean the same" in caplog.text
 
 
-@pytest.mark.parametrize(
-    "what", ["cut", "garbage", "no weights", "no config", "bad config", "pickle", "index", "nan"]
-)
+DAMAGE = ("cut", "garbage", "no weights", "no config", "bad config", "pickle", "index", "numbers", "empty", "nan")
+
+
+@pytest.mark.parametrize("what", DAMAGE)
 def test_damage_is_one_line(home, tmp_path, what):
     model, settings = save(LLAMA, tmp_path, home / "tokenizer"), msgspec.structs.replace(SETTINGS, init=str(tmp_path))
     weights, config = tmp_path / "model.safetensors", tmp_path / "config.json"
@@ -230,13 +276,14 @@ def test_damage_is_one_line(home, tmp_path, what):
         weights.write_bytes(weights.read_bytes()[:-100])
     elif what == "garbage":
         weights.write_bytes(b"x" * 1000)
-    elif what in ("no weights", "pickle", "index"):
+    elif what in ("no weights", "pickle", "index", "numbers", "empty"):
         weights.unlink()
     if what == "pickle":
         torch.save(model.state_dict(), tmp_path / "pytorch_model.bin")
         (tmp_path / "pytorch_model.bin").write_bytes((tmp_path / "pytorch_model.bin").read_bytes()[:900])
-    elif what == "index":
-        (tmp_path / "model.safetensors.index.json").write_text('{"weight_map": {"a": "gone.safetensors"}}')
+    elif what in ("index", "numbers", "empty"):
+        places = {"index": {"a": "gone.safetensors"}, "numbers": {"a": 1}, "empty": {}}[what]
+        (tmp_path / "model.safetensors.index.json").write_text(json.dumps({"weight_map": places}))
     elif what == "no config":
         config.unlink()
     elif what == "bad config":
@@ -263,6 +310,43 @@ def test_tensors_that_are_missing_or_left_over_are_named(home, tmp_path):
     save_file({k: v for k, v in tensors.items() if k != "lm_head.weight"}, path)
     with pytest.raises(BadArgument, match=r"has no tensor lm_head\.weight, which this Llama needs"):
         check(LLAMA, home, tmp_path)
+
+
+def test_quantised_tensors_are_refused(home, tmp_path):
+    """Their shapes may be those of weights, but their values are not."""
+    from safetensors.torch import load_file, save_file
+
+    save(LLAMA, tmp_path, home / "tokenizer")
+    path = tmp_path / "model.safetensors"
+    tensors = load_file(path)
+    for dtype, name in ((torch.int8, "I8"), (torch.float8_e4m3fn, "F8_E4M3")):
+        save_file({**tensors, "lm_head.weight": tensors["lm_head.weight"].to(dtype)}, path)
+        with pytest.raises(BadArgument, match=rf"has lm_head\.weight as {name}, but weights must be one of F64, F32"):
+            check(LLAMA, home, tmp_path)
+
+
+def test_a_file_that_lacks_what_its_index_names(home, tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    save(LLAMA, tmp_path, home / "tokenizer", max_shard_size="4KB")
+    path = sorted(tmp_path.glob("model-*.safetensors"))[0]
+    tensors = load_file(path)
+    save_file(dict(list(tensors.items())[1:]), path)
+    with pytest.raises(
+        DamagedFile, match=rf"{path.name} has no {next(iter(tensors))}, but model\.safetensors\.index"
+    ):
+        check(LLAMA, home, tmp_path)
+
+
+def test_a_number_beyond_float32_is_damage(home, tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    save(LLAMA, tmp_path, home / "tokenizer")
+    path = tmp_path / "model.safetensors"
+    tensors = load_file(path)
+    save_file({**tensors, "lm_head.weight": tensors["lm_head.weight"].double() * 1e300}, path)
+    with pytest.raises(DamagedFile, match=r"lm_head\.weight isn't finite everywhere"):
+        warm_start.load(LLAMA.build(seed=0), LLAMA, str(tmp_path))
 
 
 def test_names_that_are_no_model_are_refused(home, tmp_path, monkeypatch):

@@ -15,11 +15,14 @@ from corpora.errors import BadArgument
 from tamiz.trainer.families import ModelSettings
 from tamiz.trainer.generation import family_of
 from tamiz.trainer.inputs import TOKENIZER_FILES
+from tamiz.trainer.published_config import read_config
+from tamiz.trainer.weight_files import Weights, weight_files
 
 
 @dataclass(frozen=True)
 class Source:
-    """A trained model: the folder that transformers loads, its family, and its config.json."""
+    """A trained model: the folder that transformers loads, its family, and its config.json with transformers'
+    defaults where that says nothing."""
 
     folder: Path
     family: type[ModelSettings]
@@ -28,10 +31,12 @@ class Source:
     @property
     def files(self) -> list[Path]:
         """Everything that an export is made from: configuration, weights, tokenizer."""
-        from tamiz.trainer.exports.weights import weight_files
-
         names = ("config.json", "generation_config.json", *TOKENIZER_FILES)
         return [*(path for path in map(self.folder.joinpath, names) if path.is_file()), *weight_files(self.folder)]
+
+    def weights(self) -> Weights:
+        """Without tensors that aren't weights. Raises BadArgument or DamagedFile."""
+        return Weights(self.folder, self.family.unread)
 
     def tokenizer_files(self) -> list[Path]:
         return [self.folder / name for name in TOKENIZER_FILES if (self.folder / name).is_file()]
@@ -39,8 +44,12 @@ class Source:
 
 def read_source(folder: Path) -> Source:
     """Raises BadArgument for a folder without a model of a known family, DamagedFile for a damaged one."""
+    from transformers import CONFIG_MAPPING
+
     family = family_of(folder)
-    return Source(folder, family, json.loads((folder / "config.json").read_bytes()))
+    config = json.loads((folder / "config.json").read_bytes())
+    known = read_config(folder).to_dict() if family.model_type in CONFIG_MAPPING else {}
+    return Source(folder, family, {**config, **known})
 
 
 def config_of(model: ModelSettings) -> dict[str, Any]:
@@ -93,9 +102,16 @@ class Export(Config, frozen=True, kw_only=True, tag_field="to"):
 
     def check(self, source: Source) -> None:
         """Raises BadArgument if the model can't be written in this format, saying why. Reads no weights."""
-        reason = self.unfit(source.family, source.config) or self.unfit_tokenizer(source)
+        quantised = "is quantised already: name the folder that it was made from"
+        reason = quantised if source.config.get("quantization_config") else None
+        reason = reason or self.unfit(source.family, source.config) or self.unfit_tokenizer(source)
         if reason:
             raise BadArgument(f"{source.folder} can't be exported with --to {self.name}: it {reason}")
+
+    def num_bytes(self, source: Source) -> int:  # noqa: ARG002
+        """About the bytes of its files: that room must be there before anything is written, since not every library
+        survives a full disk. 0: any."""
+        return 0
 
     def write(self, source: Source, out: Path) -> None:
         """Writes the files of the export into the empty folder `out`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple
@@ -10,11 +11,19 @@ from corpora.choices import Flag
 from corpora.errors import DamagedFile
 from tamiz.trainer.exports.base import Export, Source
 from tamiz.trainer.exports.gguf_tokenizer import Vocabulary, read_vocabulary
-from tamiz.trainer.exports.weights import Weights
 from tamiz.trainer.families import ModelSettings
+from tamiz.trainer.weight_files import Weights
 
 BLOCK = 32  # values with one scale in Q8_0 and Q4_0
 ARCHITECTURES = {"llama": "LLAMA", "t5": "T5"}  # model_type -> gguf.MODEL_ARCH
+KNOWN: dict[str, dict[str, tuple[Any, ...]]] = {  # what a file can't say, and llama.cpp takes for granted
+    "llama": {"hidden_act": ("silu", "swish"), "attention_bias": (False,), "mlp_bias": (False,)},
+    "t5": {
+        "feed_forward_proj": ("relu", "gated-gelu"),
+        "dense_act_fn": ("relu", "gelu_new", "gelu_pytorch_tanh"),
+        "relative_attention_max_distance": (128,),
+    },
+}
 
 
 class Gguf(Export, frozen=True, kw_only=True, tag="gguf"):
@@ -39,9 +48,13 @@ class Gguf(Export, frozen=True, kw_only=True, tag="gguf"):
         kind = config.get("model_type")
         if kind not in ARCHITECTURES:
             return f"is a {family.title}, which llama.cpp can't read"
-        forward = config.get("feed_forward_proj")
-        if kind == "t5" and forward not in ("relu", "gated-gelu"):
-            return f"has feed_forward_proj {forward!r}, but llama.cpp's T5 has relu or gated-gelu"
+        for key, known in KNOWN[kind].items():
+            if config.get(key, known[0]) not in known:
+                values = " or ".join(map(str, known))
+                return f"has {key} {config[key]}, but llama.cpp's {family.title} has {values}"
+        rotary = dict(config.get("rope_parameters") or {})
+        if set(rotary) - {"rope_type", "type", "rope_theta"} or rotary.get("rope_type", "default") != "default":
+            return f"has rotary positions of another kind ({rotary}), but the file would have the usual ones"
         return None
 
     def unfit_tokenizer(self, source: Source) -> str | None:
@@ -52,11 +65,16 @@ class Gguf(Export, frozen=True, kw_only=True, tag="gguf"):
             return f"has {config['vocab_size']} ids, but its tokenizer {len(vocabulary.tokens)}"
         return None
 
+    def num_bytes(self, source: Source) -> int:
+        weights = source.weights()
+        layouts = (self._layout(tensor, weights) for tensor in gguf_tensors(source, weights))
+        return sum(_bytes(size, dtype) for size, dtype, _ in layouts)
+
     def write(self, source: Source, out: Path) -> None:
         """Reads one tensor at a time."""
         import gguf
 
-        weights = Weights(source.folder)
+        weights = source.weights()
         tensors = list(gguf_tensors(source, weights))
         architecture = ARCHITECTURES[source.config["model_type"]]
         writer = gguf.GGUFWriter(out / self.file, gguf.MODEL_ARCH_NAMES[getattr(gguf.MODEL_ARCH, architecture)])
@@ -65,17 +83,24 @@ class Gguf(Export, frozen=True, kw_only=True, tag="gguf"):
         assert vocabulary is not None
         _add_vocabulary(writer, vocabulary, source.config["vocab_size"])
         for tensor in tensors:
-            shape, kind = weights.shape(tensor.stored), self._type(tensor, weights.shape(tensor.stored))
-            size = gguf.quant_shape_to_byte_shape(shape, kind) if kind in _quantised(gguf) else shape
-            dtype = _dtype(gguf, kind)
+            size, dtype, kind = self._layout(tensor, weights)
             writer.add_tensor_info(tensor.name, size, dtype, _bytes(size, dtype), raw_dtype=kind)
-        writer.write_header_to_file()
-        writer.write_kv_data_to_file()
-        writer.write_ti_data_to_file()
-        for tensor in tensors:
-            array = tensor.value(weights)
-            writer.write_tensor_data(gguf.quants.quantize(array, self._type(tensor, array.shape)))
-        writer.close()
+        with contextlib.closing(writer):  # else a file that couldn't be written keeps its room on the disk
+            writer.write_header_to_file()
+            writer.write_kv_data_to_file()
+            writer.write_ti_data_to_file()
+            for tensor in tensors:
+                array = tensor.value(weights)
+                writer.write_tensor_data(gguf.quants.quantize(array, self._type(tensor, array.shape)))
+
+    def _layout(self, tensor: _Tensor, weights: Weights) -> tuple[tuple[int, ...], Any, Any]:
+        """Shape and numpy's type of what is stored of a tensor, and its GGML type."""
+        import gguf
+
+        shape = weights.shape(tensor.stored)
+        kind = self._type(tensor, shape)
+        size = gguf.quant_shape_to_byte_shape(shape, kind) if kind in _quantised(gguf) else shape
+        return tuple(size), _dtype(gguf, kind), kind
 
     def _type(self, tensor: _Tensor, shape: tuple[int, ...]) -> Any:
         """The GGML type of a tensor."""
@@ -124,7 +149,7 @@ class _Tensor(NamedTuple):
 
     def value(self, weights: Weights) -> Any:
         """float32 [...]."""
-        array = weights[self.stored].float().numpy()
+        array = weights.float32(self.stored).numpy()
         if self.heads is not None:  # llama.cpp rotates neighbouring values, transformers those half a head apart
             rows = array.shape[0]
             array = array.reshape(self.heads, 2, rows // self.heads // 2, -1).swapaxes(1, 2).reshape(array.shape)
@@ -168,7 +193,6 @@ def _describe(writer: Any, source: Source, file_type: int) -> None:
 def _describe_llama(writer: Any, config: dict[str, Any]) -> None:
     heads = config["num_attention_heads"]
     width = config.get("head_dim") or config["hidden_size"] // heads
-    rope = config.get("rope_parameters") or {"rope_theta": config.get("rope_theta", 10000.0)}
     writer.add_context_length(config["max_position_embeddings"])
     writer.add_embedding_length(config["hidden_size"])
     writer.add_block_count(config["num_hidden_layers"])
@@ -176,8 +200,11 @@ def _describe_llama(writer: Any, config: dict[str, Any]) -> None:
     writer.add_head_count(heads)
     writer.add_head_count_kv(config.get("num_key_value_heads") or heads)
     writer.add_layer_norm_rms_eps(config["rms_norm_eps"])
+    if width * heads != config["hidden_size"]:
+        writer.add_key_length(width)
+        writer.add_value_length(width)
     writer.add_rope_dimension_count(width)
-    writer.add_rope_freq_base(rope["rope_theta"])
+    writer.add_rope_freq_base(config["rope_parameters"]["rope_theta"])
 
 
 def _describe_t5(writer: Any, config: dict[str, Any]) -> None:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from corpora.errors import DamagedFile
+from corpora.errors import BadArgument, DamagedFile, in_a_line
 from tamiz.trainer.exports.base import Export, Source
 from tamiz.trainer.exports.keras_tokenizer import preset_tokenizer
-from tamiz.trainer.exports.weights import Weights
 from tamiz.trainer.families import ModelSettings
-from tamiz.trainer.families.t5 import T5
+from tamiz.trainer.families.seq2seq import Seq2SeqSettings
+from tamiz.trainer.weight_files import Weights
 
+ACTIVATIONS = ("relu", "gelu", "gelu_new", "gelu_pytorch_tanh", "silu")
+HEAD_BYTES = 8192  # of a tensor in HDF5, with room to spare
 FIXED = {"relative_attention_num_buckets": 32, "relative_attention_max_distance": 128}  # in T5MultiHeadAttention
 
 
@@ -31,7 +34,7 @@ class Keras(Export, frozen=True, kw_only=True, tag="keras"):
         return f"{super().install()} && pip install --no-deps keras-hub"
 
     def unfit(self, family: type[ModelSettings], config: Mapping[str, Any]) -> str | None:
-        if not issubclass(family, T5):
+        if config.get("model_type") != Seq2SeqSettings.model_type:
             return f"is a {family.title}, and KerasHub's T5Backbone is for T5"
         layers, decoder_layers = config["num_layers"], config.get("num_decoder_layers") or config["num_layers"]
         if layers != decoder_layers:
@@ -39,19 +42,32 @@ class Keras(Export, frozen=True, kw_only=True, tag="keras"):
         for key, fixed in FIXED.items():
             if config.get(key, fixed) != fixed:
                 return f"has {key} {config[key]}, but in KerasHub's T5Backbone it is always {fixed}"
+        activation = _dense(config)[0]
+        if activation not in ACTIVATIONS:
+            return f"has the activation {activation}, but a preset can hold one of {', '.join(ACTIVATIONS)}"
         return None
 
     def unfit_tokenizer(self, source: Source) -> str | None:
         found = preset_tokenizer(source.folder)
         return found if isinstance(found, str) else None
 
+    def num_bytes(self, source: Source) -> int:
+        """At least as many as are needed: HDF5 ends the process if it can't write what it has in memory."""
+        weights = source.weights()
+        return sum(HEAD_BYTES + 4 * math.prod(weights.shape(name)) for name in weights)
+
     def write(self, source: Source, out: Path) -> None:
         os.environ.setdefault("KERAS_BACKEND", "torch")  # read when keras is first imported
-        import keras
-        import keras_hub
-
+        try:
+            import keras
+            import keras_hub
+        except ImportError as error:  # of a backend that isn't installed
+            raise BadArgument(
+                f"KerasHub can't be loaded with KERAS_BACKEND={os.environ['KERAS_BACKEND']} ({in_a_line(error)}): "
+                "set KERAS_BACKEND=torch"
+            ) from None
         keras.utils.clear_session(free_memory=False)  # names, which are in the files, are numbered
-        backbone = _backbone(source.config, Weights(source.folder))
+        backbone = _backbone(source.config, source.weights())
         proto = preset_tokenizer(source.folder)
         assert isinstance(proto, bytes)
         tokenizer = keras_hub.models.T5Tokenizer(proto=proto)
@@ -62,6 +78,7 @@ class Keras(Export, frozen=True, kw_only=True, tag="keras"):
 
     def usage(self, source: Source) -> str:  # noqa: ARG002
         return """import json
+import math
 import os
 import warnings
 
@@ -107,8 +124,7 @@ def _backbone(config: dict[str, Any], weights: Weights) -> Any:
     import keras
     import keras_hub
 
-    gated = str(config.get("feed_forward_proj", "relu")).startswith("gated-")
-    activation = config.get("dense_act_fn") or str(config["feed_forward_proj"]).removeprefix("gated-")
+    activation, gated = _dense(config)
     with keras.device("cpu"):
         backbone = keras_hub.models.T5Backbone(
             vocabulary_size=config["vocab_size"],
@@ -133,6 +149,12 @@ def _backbone(config: dict[str, Any], weights: Weights) -> Any:
     return backbone
 
 
+def _dense(config: Mapping[str, Any]) -> tuple[str, bool]:
+    """The activation of the feed-forward layers, and whether they are gated."""
+    kind = str(config.get("feed_forward_proj", "relu"))
+    return str(config.get("dense_act_fn") or kind.removeprefix("gated-")), kind.startswith("gated-")
+
+
 def _activation(name: str, *, gated: bool) -> Any:
     """transformers' gelu_new is the tanh approximation, which Keras's string "gelu" is not. A gated gelu is always
     gelu_new there."""
@@ -151,7 +173,7 @@ def _assignments(backbone: Any, weights: Weights) -> Iterator[tuple[Any, Any]]:
     """Each variable of the backbone with its value, a float32 array. Kernels of linear layers are transposed."""
 
     def value(name: str, *, transposed: bool = False) -> Any:
-        array = weights[name].float().numpy()
+        array = weights.float32(name).numpy()
         return array.T if transposed else array
 
     yield backbone.token_embedding.embeddings, value("shared.weight")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -10,12 +11,13 @@ from typing import Any, ClassVar, Literal
 
 from corpora.choices import Flag
 from tamiz.trainer.exports.base import Export, Source
-from tamiz.trainer.exports.weights import INDEX, ONE_FILE, Weights
 from tamiz.trainer.families import ModelSettings
 from tamiz.trainer.families.causal import CausalSettings
 from tamiz.trainer.quiet import quietly
+from tamiz.trainer.weight_files import INDEX, ONE_FILE
 
 BLOCK = 64  # weights with one scale: bitsandbytes' default
+ROWS = 32  # that bitsandbytes packs together for AVX512-BF16: functional.py, _convert_weight_packed_for_cpu
 
 
 class Nf4(Export, frozen=True, kw_only=True, tag="nf4"):
@@ -40,17 +42,25 @@ class Nf4(Export, frozen=True, kw_only=True, tag="nf4"):
         if self.shard_bytes < 1:
             raise ValueError(f"shard_bytes is {self.shard_bytes}; it must be at least 1")
 
-    def unfit(self, family: type[ModelSettings], config: Mapping[str, Any]) -> str | None:
+    def unfit(self, family: type[ModelSettings], config: Mapping[str, Any]) -> str | None:  # noqa: ARG002
         if not issubclass(family, CausalSettings):
             return f"is a {family.title}, and only causal models are quantised"
-        return (
-            "is quantised already: name the folder that it was made from" if "quantization_config" in config else None
+        return None
+
+    def num_bytes(self, source: Source) -> int:
+        weights, quantised = source.weights(), linear_weights(source)
+        per_number = 4 if self.compute_dtype == "float32" else 2
+        per_scale = 1 if self.double_quantisation else 4
+        counts = {name: math.prod(weights.shape(name)) for name in weights}
+        return sum(
+            n // 2 + n // BLOCK * per_scale if name in quantised else n * per_number for name, n in counts.items()
         )
 
     def write(self, source: Source, out: Path) -> None:
         """Reads one tensor at a time, and holds one file's worth of quantised ones."""
         _write_shards(self._tensors(source), out, self.shard_bytes)
-        config = {**source.config, "dtype": self.compute_dtype, "quantization_config": self._config()}
+        published = json.loads((source.folder / "config.json").read_bytes())
+        config = {**published, "dtype": self.compute_dtype, "quantization_config": self._config()}
         config.pop("torch_dtype", None)
         (out / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
         generation = source.folder / "generation_config.json"
@@ -61,7 +71,7 @@ class Nf4(Export, frozen=True, kw_only=True, tag="nf4"):
         """Name and value of each stored tensor."""
         import torch
 
-        weights, quantised = Weights(source.folder), linear_weights(source)
+        weights, quantised = source.weights(), linear_weights(source)
         dtype = getattr(torch, self.compute_dtype)
         for name in weights:
             tensor = weights[name]
@@ -94,23 +104,31 @@ inputs = tokenizer("…", add_special_tokens=False, return_tensors="pt")
 print(tokenizer.decode(model.generate(**inputs, max_new_tokens=40)[0], skip_special_tokens=True))
 """
 
-    def limits(self, source: Source) -> str:  # noqa: ARG002
-        return (
+    def limits(self, source: Source) -> str:
+        text = (
             "The matrices of all layers have 4 bits per weight and a scale for each block of 64; embeddings, norms, "
             f"biases and the output layer are {self.compute_dtype}."
         )
+        odd = next((shape for shape in linear_weights(source).values() if shape[1] % BLOCK or shape[0] % ROWS), None)
+        if odd:
+            text += (
+                f" A matrix is {odd[0]} by {odd[1]}: on a CPU with AVX512-BF16, bitsandbytes only computes with "
+                f"matrices of a multiple of {ROWS} rows and of {BLOCK} columns, so use a GPU or another CPU."
+            )
+        return text
 
 
-def linear_weights(source: Source) -> set[str]:
-    """The names of the weights that bitsandbytes' own quantiser takes: of all linear layers but the output layer."""
+def linear_weights(source: Source) -> dict[str, tuple[int, ...]]:
+    """The names and shapes of the weights that bitsandbytes' own quantiser takes: of all linear layers but the output
+    layer."""
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
     with torch.device("meta"), quietly():
         model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(source.folder))
     output = model.get_output_embeddings()
-    modules = model.named_modules()
-    return {f"{name}.weight" for name, m in modules if isinstance(m, torch.nn.Linear) and m is not output}
+    modules = ((name, m) for name, m in model.named_modules() if isinstance(m, torch.nn.Linear) and m is not output)
+    return {f"{name}.weight": tuple(m.weight.shape) for name, m in modules}
 
 
 def quantise(name: str, weight: Any, double: bool) -> Iterator[tuple[str, Any]]:
@@ -145,7 +163,7 @@ def _write_shards(tensors: Iterator[tuple[str, Any]], out: Path, most: int) -> N
         path.rename(final)
         places |= dict.fromkeys(names, final.name)
     index = {"metadata": {"total_size": total}, "weight_map": places}
-    (out / INDEX).write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
+    (out / f"{ONE_FILE}{INDEX}").write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
 
 
 def _part(tensors: dict[str, Any], out: Path, number: int) -> tuple[Path, list[str]]:

@@ -100,6 +100,9 @@ class ModelSettings(Config, frozen=True, kw_only=True, tag_field="family"):
         depend on, by name. Empty: only the shapes of weights are compared."""
         return {}
 
+    described: ClassVar[frozenset[str]] = frozenset()
+    """The keys of the config that `settings_of` reads and that may say the same in different ways."""
+
     unread: ClassVar[str] = r"rotary_emb\.inv_freq$"
     """The tensors of published models that aren't weights, as a regular expression."""
 
