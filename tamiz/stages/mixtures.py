@@ -6,6 +6,7 @@ import glob
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -18,6 +19,7 @@ from tamiz.recipes.schema import Recipe
 from tamiz.stages.common import Plan, StageReport
 
 _PART = re.compile(r"part-(\d+)\.[\w.]+")
+_Kind = TypeVar("_Kind")
 _BETWEEN = "__"  # between a source's name and that of its file, in the names of items
 
 
@@ -26,6 +28,15 @@ class _Joined(msgspec.Struct):
 
     file: str
     items: list[str]
+
+
+class _Item(msgspec.Struct):
+    """What became of an item's rows."""
+
+    name: str
+    read: int
+    kept: int
+    rejected: dict[str, int] = {}
 
 
 class _Facts(msgspec.Struct):
@@ -68,7 +79,9 @@ def documents_by_name(plan: Plan) -> dict[str, list[DocumentSource]]:
         return {name: [source for source in inputs if source.name == name] for name in names}
     folder = plan.folder(leaving[-1].name)
     if leaving[-1].name == "sample":
-        parts = parts_by_name(folder, manifest.read_finished(folder, "sample"), names)
+        sample = manifest.read_finished(folder, "sample")
+        parts = parts_by_name(folder, sample, names)
+        _require_kept(folder, sample, names)
     else:
         listed = list_files(source for given in plan.documents("shards") for source in given.patterns)
         parts = _by_prefix(leaving[-1].name, [file.address for file in listed], names)
@@ -82,10 +95,7 @@ def parts_by_name(folder: Path, content: Manifest, names: Sequence[str]) -> dict
     source, of several, or that isn't listed, and for a source without a part.
     """
     place = folder / manifest.NAME
-    try:
-        held = msgspec.convert(content.facts, _Facts).parts
-    except msgspec.ValidationError as error:
-        raise DamagedFile(f"{place} is damaged (facts: {error}): sample again (--rebuild)") from None
+    held = _stated(place, "facts", content.facts, _Facts).parts
     files = {int(named[1]): r.path for r in content.files if (named := _PART.fullmatch(r.path))}
     if not held:
         items = [str(item.get("name")) for item in content.items]
@@ -100,6 +110,27 @@ def parts_by_name(folder: Path, content: Manifest, names: Sequence[str]) -> dict
             )
         found[str(owners.pop())].append(str(folder / part.file))
     return _none_empty(found, str(place))
+
+
+def _require_kept(folder: Path, content: Manifest, names: Sequence[str]) -> None:
+    """Raises TamizError for a source of which the sample has no document."""
+    items = _stated(folder / manifest.NAME, "items", content.items, list[_Item])
+    for name in names:
+        own = [item for item in items if _owner(item.name, names) == name]
+        read, rejected = sum(item.read for item in own), sum(sum(item.rejected.values()) for item in own)
+        if not any(item.kept for item in own):
+            raise TamizError(
+                f"the sample has no document of {name!r}, which [mixture] mixes: of {read:,} rows, {rejected:,} were "
+                f"rejected ({folder / 'rejected'}) and {read - rejected:,} sampled out; keep more, or leave it out"
+            )
+
+
+def _stated(place: Path, key: str, value: object, kind: type[_Kind]) -> _Kind:
+    """A part of a sample's manifest. Raises DamagedFile if it isn't what it must be."""
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        raise DamagedFile(f"{place} is damaged ({key}: {error}): sample again (--rebuild)") from None
 
 
 def _by_prefix(stage: str, paths: Sequence[str], names: Sequence[str]) -> dict[str, list[str]]:
@@ -134,6 +165,13 @@ def refuse_one_folder(home: Path) -> None:
         raise StaleOutput(
             f"{home} holds the shards of all documents, built without [mixture]: choose another --out, or remove it"
         )
+
+
+def require_rows(name: str, report: StageReport) -> None:
+    """Raises TamizError unless the shards of a source have training rows."""
+    if not report.facts["rows"].get("train"):
+        why = report.too_many or "its documents don't fill one; give it more"
+        raise TamizError(f"{name!r} has no training rows to mix: {why}, or leave it out of [mixture]")
 
 
 def joined(home: Path, reports: Mapping[str, StageReport]) -> StageReport:
