@@ -58,11 +58,14 @@ class Blend:
         """The shared facts. rows: sums. The entropy is the mean of the sources', by share: the loss of a model that
         knows how often each id occurs in each source."""
         known = [source.facts for source in self.sources]
+        splits = dict.fromkeys(
+            split for facts in known for split in facts.rows
+        )  # one folder may lack validation rows
         entropies = [facts.target_unigram_entropy_nats for facts in known]
         mean = sum(s * e for s, e in zip(self.shares, entropies, strict=True) if e is not None)
         return msgspec.structs.replace(
             known[0],
-            rows={split: sum(facts.rows.get(split, 0) for facts in known) for split in known[0].rows},
+            rows={split: sum(facts.rows.get(split, 0) for facts in known) for split in splits},
             account=UNSET,
             parts=UNSET,
             target_unigram_entropy_nats=None if None in entropies else mean,

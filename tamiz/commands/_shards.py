@@ -25,7 +25,12 @@ def named_shards(given: Sequence[str]) -> dict[Path, float | None]:
     found: dict[Path, float | None] = {}
     for text in given:
         path, weight = _parsed(text)
-        inside = _below(path) if weight is None else []
+        inside = _below(path)
+        if inside and weight is not None:
+            raise BadArgument(
+                f"--shards {text}: {path} holds the shards of several sources; give each its weight, as "
+                f"{inside[0]}=0.7"
+            )
         for folder in inside or [path]:
             if folder in found:
                 raise BadArgument(f"--shards names {folder} twice: name each folder once")

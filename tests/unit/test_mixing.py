@@ -266,3 +266,8 @@ def test_facts_are_those_of_all_rows(folders):
     assert blend.facts.target_unigram_entropy_nats == 3.5
     assert blend.shares == [0.75, 0.25]
     assert blend.fingerprint != opened({folders["es"]: 1.0, folders["zh"]: 1.0}).fingerprint
+
+
+def test_rows_of_a_split_that_the_first_folder_lacks_are_counted(folders, tmp_path):
+    first = make_shards(tmp_path / "first", rows={"train": 20})
+    assert opened({first: 1.0, folders["es"]: 1.0}).facts.rows == {"train": 80, "validation": 4}

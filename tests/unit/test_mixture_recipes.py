@@ -201,6 +201,7 @@ def test_weights_of_folders_replace_the_recipes(run, tmp_path, capsys):
     [
         (["--shards", "{shards}/es=1", "--shards", "{shards}/pt"], "pt has no weight, but others have"),
         (["--shards", "{shards}/es=0", "--shards", "{shards}/pt=1"], "the weight is 0; it must be above 0"),
+        (["--shards", "{shards}=2"], "holds the shards of several sources; give each its weight, as "),
         (["--shards", "{shards}/es=x"], "'x' is no number; give DIR or DIR=WEIGHT"),
         (["--shards", "{shards}/es", "--shards", "{shards}/es"], "twice: name each folder once"),
         (["--shards", "{shards}/es", "--max-epochs", "3"], "--max-epochs is for mixtures"),
