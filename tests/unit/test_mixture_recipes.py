@@ -224,6 +224,8 @@ def test_folders_that_cant_be_mixed_are_refused_before_work(run, tmp_path, capsy
         (["documents.1.name="], "documents.1.name is missing: [mixture] mixes documents by their names"),
         (["documents.1.name=es"], "[mixture] needs two sources or more"),
         (["documents.1.name=pt__br"], "documents.1.name is 'pt__br'; with [mixture], it can't contain __"),
+        (["mixture.weights.pt=true"], "mixture.weights.pt is True; it must be a number"),
+        (["mixture.weights=3"], "mixture.weights is 3; it must be a table"),
         (["mixture.unit=words"], "mixture.unit is 'words'"),
         (["mixture.method=uniform"], "mixture.method is 'uniform'; it must be one of weights, temperature, unimax"),
         (["mixture.method=unimax"], "weights does not apply to the method unimax: remove it"),
