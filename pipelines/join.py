@@ -9,8 +9,8 @@ from typing import Any
 
 from corpora.documents.carried import CarriedColumn
 from corpora.documents.item import WorkItem
-from corpora.documents.joined import JoinedPart, join_documents, joined_parts
-from corpora.documents.sources import Inputs
+from corpora.documents.joined import JoinedPart, join_documents, joined_parts, part_name
+from corpora.documents.sources import Inputs, owner_of
 from corpora.manifest import PROGRESS, record
 from pipelines.once import ItemResult
 
@@ -41,7 +41,7 @@ class JoinWork:
 
 
 def part_file(number: int, format: str) -> str:
-    return f"part-{number:05d}.{format}"
+    return f"{part_name(number)}.{format}"
 
 
 def source_names(inputs: Inputs) -> list[str]:
@@ -53,13 +53,8 @@ def parts_of(
     results: Sequence[ItemResult], items: Sequence[WorkItem], names: Sequence[str], part_bytes: int
 ) -> list[JoinedPart]:
     """The parts to make of the items' parts. None spans two of the sources with these names."""
-    sources = [_source(item.name, names) for item in items]
+    sources = [owner_of(item.name, names) for item in items]
     return joined_parts([result.scratch[0].bytes for result in results], sources, part_bytes)
-
-
-def _source(item: str, names: Sequence[str]) -> str:
-    """The longest of the names that the item's name begins with; empty if there is none."""
-    return max((name for name in names if item.startswith(f"{name}__")), key=len, default="")
 
 
 def part_facts(parts: Sequence[JoinedPart], items: Sequence[WorkItem], format: str) -> list[dict[str, Any]]:

@@ -81,9 +81,18 @@ class Run:
         """The documents' items. Raises errors for patterns that match no files, and for a missing network."""
         items = self.plan.items(self.plan.recipe.inputs) if any(stage.reads for stage in chosen) else []
         for stage in chosen:
-            if stage.before:
-                stage.before(self.plan)
+            self._check_before(stage)
         return items
+
+    def _check_before(self, stage: Stage) -> None:
+        """With --rebuild, a damaged output of the stage itself is no obstacle: the stage makes it again."""
+        if stage.before is None:
+            return
+        try:
+            stage.before(self.plan)
+        except DamagedFile:
+            if not self.context.rebuild or _is_intact(self.plan.out / stage.folder):
+                raise
 
     def _owner(self) -> None:
         """Raises StaleOutput if the folder belongs to another recipe; says what differs from its last run."""
@@ -153,3 +162,11 @@ def _check_intact(folder: Path) -> None:
     problems = verify(folder)[1]
     if problems:
         raise DamagedFile(problems[0])
+
+
+def _is_intact(folder: Path) -> bool:
+    try:
+        _check_intact(folder)
+    except DamagedFile:
+        return False
+    return True

@@ -12,7 +12,7 @@ import msgspec
 from corpora.documents.formats import FORMATS, detect
 from corpora.documents.item import WorkItem
 from corpora.documents.listing import Listed, list_files, refuse_collisions
-from corpora.documents.sources import DocumentSource, Inputs
+from corpora.documents.sources import BETWEEN, DocumentSource, Inputs
 from corpora.documents.splitting import Range
 from corpora.errors import BadArgument
 
@@ -90,7 +90,7 @@ def _whole(listed: Listed, source: DocumentSource) -> WorkItem:
         end=listed.size or 0,
         first_row=0,
         number=0,
-        name=f"{source.name}__{listed.stem}" if source.name else listed.stem,
+        name=f"{source.name}{BETWEEN}{listed.stem}" if source.name else listed.stem,
         size=listed.size,
         mtime_ns=listed.mtime_ns,
         etag=listed.etag,

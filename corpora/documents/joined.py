@@ -38,12 +38,17 @@ class JoinedPart(Config, frozen=True, kw_only=True):
 
     @property
     def name(self) -> str:
-        return f"part-{self.number:05d}"
+        return part_name(self.number)
 
     @property
     def path(self) -> str:
         """Its name in messages."""
         return f"part {self.number} of the sample"
+
+
+def part_name(number: int) -> str:
+    """Of a file of a sample, without its ending."""
+    return f"part-{number:05d}"
 
 
 def joined_parts(sizes: Sequence[int], sources: Sequence[Hashable], part_bytes: int) -> list[JoinedPart]:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from corpora.config import Config
 from corpora.documents.item import MAX_DOCUMENT_BYTES, TEXT
 from corpora.documents.published import SOURCES
 from corpora.documents.templates import row_text
 
-__all__ = ["SOURCES", "DocumentSource", "Inputs"]
+__all__ = ["BETWEEN", "SOURCES", "DocumentSource", "Inputs", "owner_of"]
+
+BETWEEN = "__"
+"""Between a source's name and that of its file, in the names of items."""
 
 
 def _problem(name: str) -> str:
@@ -123,3 +126,8 @@ class DocumentSource(Config, frozen=True, kw_only=True):
 
 Inputs = Sequence[str] | Sequence[DocumentSource]
 """What every stage accepts as its documents: file patterns, or sources."""
+
+
+def owner_of(item: str, names: Iterable[str]) -> str | None:
+    """Which of the named sources an item is of, by its name; None if it is of none of them."""
+    return max((name for name in names if item.startswith(name + BETWEEN)), key=len, default=None)

@@ -1,7 +1,8 @@
 """Rows of several fields, or of turns, as one text: instructions and chats. Imports no heavy library.
 
 A template is text with fields in braces: `{instruction}`, or a path, as `{data.answer}`; `{{` and `}}` are braces.
-Braces in a value are text. A value that is missing or null is empty; numbers and booleans are spelled as in JSON.
+Braces in a value are text. A value that is missing or null is empty; numbers and booleans are spelled as in JSON. A
+number that isn't finite, which JSON can't spell, is no text: its row is rejected.
 A line of the template that has fields, all of them empty, is left out with its line break; all other characters stay.
 """
 

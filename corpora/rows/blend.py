@@ -58,11 +58,14 @@ class Blend:
         """The shared facts. rows: sums. The entropy is the mean of the sources', by share: the loss of a model that
         knows how often each id occurs in each source."""
         known = [source.facts for source in self.sources]
+        splits = dict.fromkeys(
+            split for facts in known for split in facts.rows
+        )  # one folder may lack validation rows
         entropies = [facts.target_unigram_entropy_nats for facts in known]
         mean = sum(s * e for s, e in zip(self.shares, entropies, strict=True) if e is not None)
         return msgspec.structs.replace(
             known[0],
-            rows={split: sum(facts.rows.get(split, 0) for facts in known) for split in known[0].rows},
+            rows={split: sum(facts.rows.get(split, 0) for facts in known) for split in splits},
             account=UNSET,
             parts=UNSET,
             target_unigram_entropy_nats=None if None in entropies else mean,
@@ -77,10 +80,12 @@ class Blend:
     def counts(self, split: str) -> list[int]:
         """The rows of each source in an epoch, which has as many rows as the folders have, but at most EPOCH_ROWS.
 
-        Raises BadArgument for a source that would get no row.
+        Raises BadArgument for a source without rows, and for one that would get none.
         """
-        total = sum(source.facts.rows.get(split, 0) for source in self.sources)
-        counts = apportion(self.weights, min(total, EPOCH_ROWS))
+        rows = [source.facts.rows.get(split, 0) for source in self.sources]
+        for name, own in zip(self.names, rows, strict=True):
+            require_rows(name, split, own)
+        counts = apportion(self.weights, min(sum(rows), EPOCH_ROWS))
         if 0 in counts:
             place = counts.index(0)
             raise BadArgument(
@@ -141,6 +146,12 @@ def names_of(folders: Sequence[Path]) -> tuple[str, ...]:
         if len(set(names)) == len(names):
             return names
     raise AssertionError(f"different paths have different ends: {whole}")
+
+
+def require_rows(name: object, split: str, rows: int) -> None:
+    """Raises BadArgument for a folder without rows in the split."""
+    if not rows:
+        raise BadArgument(f"{name} has no {split} rows: it can't be mixed; give it more documents, or leave it out")
 
 
 def require_alike(first: Shards, other: Shards) -> None:

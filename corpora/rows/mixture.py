@@ -60,8 +60,10 @@ class Mixture:
         return sources, epoch * self._counts[sources] + self._ranks[positions]
 
     def read(self, first: int) -> Ints:
-        """How many of the first `first` rows of an epoch are each source's, int64[sources]."""
-        return np.bincount(self._sources[:first], minlength=len(self.counts)).astype(np.int64)
+        """How many of the first `first` rows of an epoch are each source's, int64[sources]; more rows than an epoch
+        has begin it again."""
+        whole, rest = divmod(first, self.rows)
+        return whole * self._counts + np.bincount(self._sources[:rest], minlength=len(self.counts))
 
 
 def mixed(counts: Sequence[int]) -> npt.NDArray[np.uint16]:

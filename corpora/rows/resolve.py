@@ -34,7 +34,8 @@ def resolve(settings: MixtureSettings, sources: Mapping[str, Shards], rows: int)
     """
     sources = dict(sorted(sources.items()))  # so that the order of rows doesn't depend on who names them
     available = {name: _available(name, shards, settings.unit) for name, shards in sources.items()}
-    asked, weights = settings.shares(available, rows), settings.row_shares(available, rows)
+    weights = settings.row_shares(available, rows)  # first: it refuses a source without rows
+    asked = settings.shares(available, rows)
     first, *others = sources.values()
     for other in others:
         require_alike(first, other)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +25,12 @@ def named_shards(given: Sequence[str]) -> dict[Path, float | None]:
     found: dict[Path, float | None] = {}
     for text in given:
         path, weight = _parsed(text)
-        inside = _below(path) if weight is None else []
+        inside = _below(path)
+        if inside and weight is not None:
+            raise BadArgument(
+                f"--shards {text}: {path} holds the shards of several sources; give each its weight, as "
+                f"{inside[0]}=0.7"
+            )
         for folder in inside or [path]:
             if folder in found:
                 raise BadArgument(f"--shards names {folder} twice: name each folder once")
@@ -93,7 +98,19 @@ def mixed(given: Weights, mixture: MixtureSettings | None, max_epochs: float | N
         except ValueError as error:
             raise BadArgument(f"{error}; --shards must name the recipe's folders, or give weights") from None
         return resolve(mixture, sources, rows)
-    blend = opened(weights or {folder: read_shards(folder).facts.rows.get("train", 0) for folder in given})
+    blend = opened(weights or _as_large(given))
     assert isinstance(blend, Blend), given
     check_epochs(blend, rows, MAX_EPOCHS if max_epochs is None else max_epochs)
     return blend
+
+
+def _as_large(folders: Iterable[Path]) -> dict[Path, int]:
+    """Weights in proportion to the folders' rows. Raises BadArgument for a folder without rows."""
+    from corpora.rows.blend import require_rows
+    from corpora.rows.resolve import SPLIT
+    from corpora.rows.shards import read_shards
+
+    rows = {folder: read_shards(folder).facts.rows.get(SPLIT, 0) for folder in folders}
+    for folder, own in rows.items():
+        require_rows(folder, SPLIT, own)
+    return rows

@@ -104,10 +104,27 @@ def _wrong(path: str, kind: type, field: structs.FieldInfo, value: Any) -> list[
         inner = error.__cause__
         if isinstance(inner, ValueError):  # of a table's own check
             return [f"{path}.{inner}"]
+        entries = _entries(path, field, value)
+        if entries:
+            return entries
         return [f"{path} is {shown(value)}; it must be {must_be(kind, field, value)}"]
     if isinstance(value, int) and abs(value) > _LARGEST:
         return [f"{path} is {shown(value)}; it must be {must_be(kind, field)}, and below 2^63"]
     return []
+
+
+def _entries(path: str, field: structs.FieldInfo, value: Any) -> list[str]:
+    """The wrong values of a table whose keys are free, such as weights."""
+    kinds = [t for t in _alternatives(inspect.type_info(field.type)) if isinstance(t, inspect.DictType)]
+    if not kinds or not isinstance(value, dict):
+        return []
+    wrong = []
+    for key, entry in value.items():
+        try:
+            msgspec.convert({key: entry}, field.type, strict=True)
+        except msgspec.ValidationError:
+            wrong.append(f"{path}.{key} is {shown(entry)}; it must be {described(kinds[0].value_type)}")
+    return wrong
 
 
 def _tables(path: str, info: inspect.Type, value: Any) -> list[str]:

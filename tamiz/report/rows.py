@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from corpora.documents.items import work_items
+from corpora.documents.joined import part_name
 from corpora.documents.reading import read_batches
 from corpora.errors import DamagedFile, StaleOutput
 from tamiz.report.folders import Scored
@@ -107,9 +108,10 @@ def kept_of_items(scored: Scored) -> Iterator[tuple[Floats, Path] | None]:
 
 def _part(sampled: Path, number: int) -> Path:
     """The sample's file for the item with this number, in any format."""
-    found = [p for p in sorted(sampled.glob(f"part-{number:05d}.*")) if p.suffix in (".parquet", ".gz", ".zst")]
+    name = f"{part_name(number)}.*"
+    found = [path for path in sorted(sampled.glob(name)) if path.suffix in (".parquet", ".gz", ".zst")]
     if len(found) != 1:
-        raise DamagedFile(f"{sampled} has {len(found)} files named part-{number:05d}.*, not 1: sample again")
+        raise DamagedFile(f"{sampled} has {len(found)} files named {name}, not 1: sample again")
     return found[0]
 
 

@@ -11,7 +11,7 @@ import shutil
 from pathlib import Path
 
 from corpora import files, manifest
-from corpora.errors import BadArgument, TamizError
+from corpora.errors import BadArgument, DamagedFile, TamizError
 from corpora.locks import locked
 from corpora.manifest import MadeFrom
 from tamiz.console import count, say
@@ -44,9 +44,11 @@ def check(file: str, out: Path) -> None:
     from corpora.encoding import load_encoder
     from corpora.verify import check_intact
 
-    lacking = is_of_hub(file) and not _is_copied(file, out)
-    source = _fetched(file) if lacking else Path(located(file, out))
-    check_intact(source)
+    if is_of_hub(file):
+        source = out if _is_intact_copy(file, out) else _fetched(file)
+    else:
+        source = Path(located(file, out))
+        check_intact(source)
     load_encoder(str(source))
 
 
@@ -66,7 +68,7 @@ def _copied(file: str, out: Path, context: Context) -> manifest.State:
     from corpora.encoding import load_encoder
 
     with locked(out, "tokenizer"):
-        if not context.rebuild and _is_copied(file, out):
+        if not context.rebuild and _is_intact_copy(file, out):
             return "finished"
         source = _fetched(file)
         found = [source / name for name in FILES if (source / name).is_file()]
@@ -82,12 +84,19 @@ def _copied(file: str, out: Path, context: Context) -> manifest.State:
     return state
 
 
-def _is_copied(file: str, out: Path) -> bool:
-    """Whether OUT has been finished from this name."""
+def _is_intact_copy(file: str, out: Path) -> bool:
+    """Whether OUT has been finished from this name. Raises DamagedFile if it is no longer what it was."""
+    from corpora.verify import verify
+
     if not manifest.is_tamiz_folder(out):
         return False
     made = manifest.read(out)
-    return made.finished and made.made_from.stage == "tokenizer" and made.made_from.settings == {"file": file}
+    if not made.finished or made.made_from.stage != "tokenizer" or made.made_from.settings != {"file": file}:
+        return False
+    problems = verify(out)[1]
+    if problems:
+        raise DamagedFile(f"{problems[0]}; --rebuild fetches the tokenizer {file} again")
+    return True
 
 
 def _fetched(file: str) -> Path:

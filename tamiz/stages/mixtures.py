@@ -6,32 +6,30 @@ import glob
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
 from corpora import manifest
 from corpora.documents.listing import list_files
-from corpora.documents.sources import DocumentSource
+from corpora.documents.sources import BETWEEN, DocumentSource, owner_of
 from corpora.errors import DamagedFile, StaleOutput, TamizError
 from corpora.manifest import Manifest
 from tamiz.recipes.schema import Recipe
 from tamiz.stages.common import Plan, StageReport
+from tamiz.stages.sample import SamplePart
 
 _PART = re.compile(r"part-(\d+)\.[\w.]+")
-_BETWEEN = "__"  # between a source's name and that of its file, in the names of items
+_Kind = TypeVar("_Kind")
 
 
-class _Joined(msgspec.Struct):
-    """A part of a sample that was joined from those of several items."""
+class _Item(msgspec.Struct):
+    """What became of an item's rows."""
 
-    file: str
-    items: list[str]
-
-
-class _Facts(msgspec.Struct):
-    """What the manifest of a sample may say of its parts. Without it, item k is in part k."""
-
-    parts: list[_Joined] = []
+    name: str
+    read: int
+    kept: int
+    rejected: dict[str, int] = {}
 
 
 def names_of(recipe: Recipe) -> list[str]:
@@ -46,8 +44,10 @@ def check_names(recipe: Recipe) -> None:
     for number, source in enumerate(recipe.documents):
         if source.name is None:
             raise ValueError(f"documents.{number}.name is missing: [mixture] mixes documents by their names")
-        if _BETWEEN in source.name:
-            raise ValueError(f"documents.{number}.name is {source.name!r}; with [mixture], it can't contain __")
+        if BETWEEN in source.name:
+            raise ValueError(
+                f"documents.{number}.name is {source.name!r}; with [mixture], it can't contain {BETWEEN}"
+            )
     names = names_of(recipe)
     if len(names) < 2:
         raise ValueError(f"[mixture] needs two sources or more, but all documents have the name {names[0]!r}")
@@ -68,7 +68,9 @@ def documents_by_name(plan: Plan) -> dict[str, list[DocumentSource]]:
         return {name: [source for source in inputs if source.name == name] for name in names}
     folder = plan.folder(leaving[-1].name)
     if leaving[-1].name == "sample":
-        parts = parts_by_name(folder, manifest.read_finished(folder, "sample"), names)
+        sample = manifest.read_finished(folder, "sample")
+        parts = parts_by_name(folder, sample, names)
+        _require_kept(folder, sample, names)
     else:
         listed = list_files(source for given in plan.documents("shards") for source in given.patterns)
         parts = _by_prefix(leaving[-1].name, [file.address for file in listed], names)
@@ -82,17 +84,14 @@ def parts_by_name(folder: Path, content: Manifest, names: Sequence[str]) -> dict
     source, of several, or that isn't listed, and for a source without a part.
     """
     place = folder / manifest.NAME
-    try:
-        held = msgspec.convert(content.facts, _Facts).parts
-    except msgspec.ValidationError as error:
-        raise DamagedFile(f"{place} is damaged (facts: {error}): sample again (--rebuild)") from None
+    held = _stated(place, "facts.parts", content.facts.get("parts", []), list[SamplePart])
     files = {int(named[1]): r.path for r in content.files if (named := _PART.fullmatch(r.path))}
     if not held:
         items = [str(item.get("name")) for item in content.items]
-        held = [_Joined(files.get(number, ""), [item]) for number, item in enumerate(items)]
+        held = [SamplePart(files.get(number, ""), [item]) for number, item in enumerate(items)]
     found: dict[str, list[str]] = {name: [] for name in names}
     for part in held:
-        owners = {_owner(item, names) for item in part.items}
+        owners = {owner_of(item, names) for item in part.items}
         if part.file not in files.values() or len(owners) != 1 or None in owners:
             raise DamagedFile(
                 f"{place}: the part {part.file or 'that is missing'} holds {', '.join(part.items[:3])}, which isn't "
@@ -102,15 +101,37 @@ def parts_by_name(folder: Path, content: Manifest, names: Sequence[str]) -> dict
     return _none_empty(found, str(place))
 
 
+def _require_kept(folder: Path, content: Manifest, names: Sequence[str]) -> None:
+    """Raises TamizError for a source of which the sample has no document."""
+    items = _stated(folder / manifest.NAME, "items", content.items, list[_Item])
+    for name in names:
+        own = [item for item in items if owner_of(item.name, names) == name]
+        read, rejected = sum(item.read for item in own), sum(sum(item.rejected.values()) for item in own)
+        if not any(item.kept for item in own):
+            raise TamizError(
+                f"the sample has no document of {name!r}, which [mixture] mixes: of {read:,} rows, {rejected:,} were "
+                f"rejected ({folder / 'rejected'}) and {read - rejected:,} sampled out; keep more, or leave it out"
+            )
+
+
+def _stated(place: Path, key: str, value: object, kind: type[_Kind]) -> _Kind:
+    """A part of a sample's manifest. Raises DamagedFile if it isn't what it must be."""
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        raise DamagedFile(f"{place} is damaged ({key}: {error}): sample again (--rebuild)") from None
+
+
 def _by_prefix(stage: str, paths: Sequence[str], names: Sequence[str]) -> dict[str, list[str]]:
     """By the files' names, for stages that name their files after the items."""
     found: dict[str, list[str]] = {name: [] for name in names}
     for path in paths:
-        owner = _owner(path.rsplit("/", 1)[-1], names)
+        owner = owner_of(path.rsplit("/", 1)[-1], names)
         if owner is None:
+            prefixes = ", ".join(f"{name}{BETWEEN}" for name in names)
             raise TamizError(
-                f"{path}, which the stage {stage} left, begins with none of {', '.join(f'{n}__' for n in names)}: "
-                "[mixture] can't tell whose documents it holds; let the stage name its files after the items"
+                f"{path}, which the stage {stage} left, begins with none of {prefixes}: [mixture] can't tell whose "
+                "documents it holds; let the stage name its files after the items"
             )
         found[owner].append(path)
     return _none_empty(found, f"the stage {stage}")
@@ -123,17 +144,19 @@ def _none_empty(found: dict[str, list[str]], where: str) -> dict[str, list[str]]
     return found
 
 
-def _owner(item: str, names: Sequence[str]) -> str | None:
-    name = item.partition(_BETWEEN)[0]
-    return name if _BETWEEN in item and name in names else None
-
-
 def refuse_one_folder(home: Path) -> None:
     """Raises StaleOutput if the folder holds shards that were built without [mixture]."""
     if (home / manifest.NAME).exists():
         raise StaleOutput(
             f"{home} holds the shards of all documents, built without [mixture]: choose another --out, or remove it"
         )
+
+
+def require_rows(name: str, report: StageReport) -> None:
+    """Raises TamizError unless the shards of a source have training rows."""
+    if not report.facts["rows"].get("train"):
+        why = report.too_many or "its documents don't fill one; give it more"
+        raise TamizError(f"{name!r} has no training rows to mix: {why}, or leave it out of [mixture]")
 
 
 def joined(home: Path, reports: Mapping[str, StageReport]) -> StageReport:

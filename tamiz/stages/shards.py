@@ -17,7 +17,7 @@ from corpora.verify import bad_rows
 from tamiz.console import count, progress, say
 from tamiz.recipes.schema import Recipe, Section
 from tamiz.stages.common import Context, Plan, Stage, StageReport, check_local, damaged_inputs
-from tamiz.stages.mixtures import check_names, documents_by_name, joined, refuse_one_folder
+from tamiz.stages.mixtures import check_names, documents_by_name, joined, refuse_one_folder, require_rows
 
 
 def shards_stage(
@@ -58,6 +58,7 @@ def _run(plan: Plan, context: Context) -> StageReport:
     for name, documents in documents_by_name(plan).items():
         say(f"  {name}")
         reports[name] = shards_stage(documents, tokenizer_of(plan), home / name, settings, context)
+        require_rows(name, reports[name])
     return joined(home, reports)
 
 

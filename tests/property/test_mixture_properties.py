@@ -8,7 +8,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from corpora.rows import ShardRows, mixture
@@ -17,13 +17,13 @@ from tamiz.trainer import ShardDataset
 from tests.make_shards import make_shards, row_numbers
 from tests.reference import mixtures as twin
 
-SIZES = {"a": 103, "b": 20, "c": 57, "d": 9, "e": 31}
+SIZES = {"a": 103, "b": 20, "c": 57, "d": 9, "e": 31, "f": 1, "g": 8, "h": 40}
 COUNTS = st.lists(st.integers(1, 300), min_size=1, max_size=9)
 
 
-def furthest_off(sources: np.ndarray, counts: list[int]) -> float:
-    """The largest |rows in the first P - P n_d / N| of any source and any P."""
-    total, prefix = len(sources), np.arange(1, len(sources) + 1)
+def furthest_off(sources: np.ndarray, counts: list[int], epoch: int | None = None) -> float:
+    """The largest |rows in the first P - P n_d / N| of any source and any P. epoch: N, if that isn't their number."""
+    total, prefix = epoch or len(sources), np.arange(1, len(sources) + 1)
     return max(
         int(np.abs(np.cumsum(sources == source) * total - prefix * count).max()) / total
         for source, count in enumerate(counts)
@@ -95,6 +95,15 @@ def folders(tmp_path_factory):
     }
 
 
+@pytest.fixture(scope="module")
+def owners(folders):
+    """The source of each row, by its ids."""
+    whole = [next(iter(ShardRows(folder, batch_size=SIZES[name]))) for name, folder in folders.items()]
+    found = {tuple(ids): source for source, rows in enumerate(whole) for ids in rows["input_ids"].tolist()}
+    assert len(found) == sum(SIZES.values())
+    return found
+
+
 def read(dataset, steps):
     """(source, row) of each row of some batches: rows differ between sources, and have their number."""
     return [
@@ -109,28 +118,56 @@ def together(ranks):
     return [[parts[k % size][k // size] for k in range(sum(map(len, parts)))] for parts in zip(*ranks, strict=True)]
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(
-    batch_size=st.integers(4, 60),
-    stopped=st.integers(0, 15),
-    before=st.integers(1, 3),
-    after=st.integers(1, 3),
+    weights=st.lists(st.floats(0.5, 10), min_size=1, max_size=8),
+    batch_size=st.integers(8, 60) | st.integers(200, 700),  # larger than an epoch, too
+    stopped=st.integers(0, 6),
+    before=st.integers(1, 5),
+    after=st.integers(1, 5),
     prefetch=st.integers(0, 2),
 )
+@example([0.5, 0.2, 0.15, 0.1, 0.05], 4, 15, 3, 2, 1)
+@example([1.0, 1.0], 150, 3, 2, 5, 0)
 def test_stopping_and_going_on_with_other_ranks_changes_no_batch(
-    folders, batch_size, stopped, before, after, prefetch
+    folders, weights, batch_size, stopped, before, after, prefetch
 ):
-    weights = dict(zip(folders.values(), (0.5, 0.2, 0.15, 0.1, 0.05), strict=True))
+    before, after = min(before, batch_size), min(after, batch_size)
+    chosen = dict(zip(folders.values(), weights, strict=False))
     how = {"batch_size": batch_size, "prefetch": prefetch}
-    expected = read(ShardRows(weights, batch_size=batch_size, prefetch=0), stopped + 12)
-    first = [ShardDataset(weights, rank=r, world_size=before, **how) for r in range(before)]
+    expected = read(ShardRows(chosen, batch_size=batch_size, prefetch=0), stopped + 4)
+    first = [ShardDataset(chosen, rank=r, world_size=before, **how) for r in range(before)]
     found = together([read(dataset, stopped) for dataset in first])
     states = [dataset.state_dict() for dataset in first]
     assert all(state == states[0] for state in states)
-    second = [ShardDataset(weights, rank=r, world_size=after, **how) for r in range(after)]
+    second = [ShardDataset(chosen, rank=r, world_size=after, **how) for r in range(after)]
     for dataset in second:
         dataset.load_state_dict(json.loads(json.dumps(states[0])))
-    assert found + together([read(dataset, 12) for dataset in second]) == expected
+    assert found + together([read(dataset, 4) for dataset in second]) == expected
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    weights=st.lists(st.floats(1e-3, 1e3), min_size=2, max_size=8),
+    batch_size=st.integers(1, 60) | st.integers(200, 700),
+    data=st.data(),
+)
+def test_of_what_is_read_every_prefix_has_the_shares_that_are_told(folders, owners, weights, batch_size, data):
+    """As rows are read, not as they are planned: within a row in an epoch, and rows_read says how many of each."""
+    chosen = dict(zip(folders.values(), weights, strict=False))
+    exact = apportion(weights, sum(list(SIZES.values())[: len(weights)]))
+    assume(0 not in exact)  # which is refused
+    rows = ShardRows(chosen, batch_size=batch_size)
+    steps = data.draw(st.integers(1, 2 * rows.steps_per_epoch + 1), label="steps")
+    assert all(abs(n - rows.rows * w / sum(weights)) < 1 for n, w in zip(exact, weights, strict=True))
+    found = Counter()
+    for step, batch in enumerate(itertools.islice(rows, steps)):
+        assert rows.rows_read(step) == [found[source] for source in range(len(weights))]
+        sources = np.array([owners[tuple(ids)] for ids in batch["input_ids"].tolist()])
+        if step == 0:
+            assert furthest_off(sources, exact, rows.rows) < 1
+        found.update(sources.tolist())
+    assert rows.rows_read(steps) == [found[source] for source in range(len(weights))]
 
 
 def test_a_batch_larger_than_an_epoch_repeats_its_rows_in_order(folders):

@@ -14,6 +14,7 @@ from tamiz.recipes.load import DEMO
 from tamiz.stages import Context
 from tamiz.stages.brought import brought_stage, check, is_of_hub, located
 from tamiz.verify import verify
+from tests.command import tamiz
 from tests.encoders import ODD, flat, of_record
 
 NAME, COMMIT = "openai-community/gpt2", "607a30d783dfa663caf39e06633721c8d4cfcd7e"
@@ -66,15 +67,48 @@ def test_another_name_is_another_tokenizer(cache, tmp_path):
     assert brought_stage(f"{NAME}@{COMMIT}", tmp_path / "out", Context(rebuild=True)).state == "new"
 
 
-def test_a_damaged_copy_is_noticed(cache, tmp_path):
-    from corpora.errors import DamagedFile
+def damage(path: Path) -> None:
+    path.write_bytes(path.read_bytes() + b"a b\n")
 
+
+def recipe(home: Path, file: object) -> Path:
+    """A recipe of one document that brings a tokenizer."""
+    (home / "a.jsonl").write_text('{"text": "hola"}\n')
+    path = home / "mine.toml"
+    path.write_text(
+        f'[documents]\nlanguage = "es"\ninput = "{home}/a.jsonl"\n[tokenizer]\nfile = "{file}"\n'
+        '[shards]\nobjective = "causal"\nsequence_length = 8\n'
+    )
+    return path
+
+
+@pytest.mark.parametrize("spoil", [damage, Path.unlink])
+def test_a_damaged_copy_is_fetched_again_by_a_rebuild(cache, tmp_path, capsys, spoil):
+    """Also of a whole run, which looks at it before any work."""
     cached(cache)
-    brought_stage(NAME, tmp_path / "out", Context())
-    with (tmp_path / "out" / "merges.txt").open("a") as file:
-        file.write("a b\n")
-    with pytest.raises(DamagedFile):
-        check(NAME, tmp_path / "out")
+    run = ("run", recipe(tmp_path, NAME), "--out", tmp_path / "out", "--until", "tokenizer")
+    code, _, error = tamiz(capsys, *run)
+    assert code == 0, error
+    copied = tmp_path / "out/tokenizer/merges.txt"
+    spoil(copied)
+    code, _, error = tamiz(capsys, *run)
+    assert code == 1
+    assert "merges.txt" in error
+    assert f"--rebuild fetches the tokenizer {NAME} again" in " ".join(error.split())
+    code, said, error = tamiz(capsys, *run, "--rebuild")
+    assert (code, copied.read_bytes()) == (0, (DEMO / "gpt2/merges.txt").read_bytes()), error
+    assert "redone: " in said
+    assert tamiz(capsys, *run)[0] == 0
+
+
+def test_a_damaged_tokenizer_elsewhere_is_refused_in_spite_of_a_rebuild(tmp_path, capsys, cache):
+    """It isn't the run's own to make again."""
+    cached(cache)
+    brought_stage(NAME, tmp_path / "mine", Context())
+    damage(tmp_path / "mine/merges.txt")
+    code, _, error = tamiz(capsys, "run", recipe(tmp_path, tmp_path / "mine"), "--out", tmp_path / "out", "--rebuild")
+    assert (code, "merges.txt" in error) == (1, True), error
+    assert not (tmp_path / "out").exists()
 
 
 def test_names_of_the_hub_and_paths(tmp_path, monkeypatch):

@@ -5,8 +5,10 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter
+from dataclasses import replace
 
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -39,7 +41,7 @@ def test_unimax_refuses_a_budget_that_it_cant_fill():
 
 
 @given(
-    st.dictionaries(st.text("abcdef", min_size=1), st.floats(1, 1e9), min_size=1, max_size=8),
+    st.dictionaries(st.sampled_from("abcdefgh"), st.floats(1, 1e9), min_size=1),
     st.floats(0.01, 1),
     st.floats(0.5, 8),
 )
@@ -72,6 +74,27 @@ def test_a_source_without_rows_is_refused():
     settings = MIXTURES.convert({"method": "temperature", "unit": "documents"})
     with pytest.raises(BadArgument, match=r"zh has 0 training rows of 2 documents: it can't be mixed; give it more"):
         settings.row_shares({"es": Available(9, 100), "zh": Available(0, 2)}, 10)
+
+
+@pytest.mark.parametrize("method", [{"method": "weights", "weights": {"es": 1.0, "none": 1.0}},
+                                    {"method": "temperature"}, {"method": "unimax"}])  # fmt: skip
+@pytest.mark.parametrize("unit", ["documents", "bytes", "tokens"])
+@pytest.mark.parametrize("documents", [0, 3])  # 3: rejected, or too few for a row, so that no row has their ids
+def test_no_method_takes_a_folder_without_rows(folders, tmp_path, method, unit, documents):
+    own = {"documents": documents, "rows": 0, "row_ids": 0, "ids": 0, "separators": 0, "remainder": 0}
+    rows = {"train": 0, "validation": 4}
+    empty = make_shards(tmp_path / "none", rows=rows, account={"train": {**own, "text_bytes": 9 * documents}})
+    counted = read_shards(folders["es"])
+    account = {"train": msgspec.structs.replace(counted.facts.account["train"], text_bytes=999)}
+    es = replace(counted, facts=msgspec.structs.replace(counted.facts, account=account))
+    settings = MIXTURES.convert({**method, "unit": unit})
+    with pytest.raises(BadArgument, match=f"none has 0 training rows of [0-9]+ {unit}: it can't be mixed"):
+        resolve(settings, {"es": es, "none": read_shards(empty)}, 10)
+    for use in (lambda given: ShardRows(given, batch_size=2), lambda given: needed(opened(given), 10)):
+        with pytest.raises(
+            BadArgument, match=r"none has no train.* rows: it can't be mixed|none has no rows in split"
+        ):
+            use({folders["es"]: 1.0, empty: 1.0})
 
 
 def test_unimax_bounds_epochs_of_rows_in_any_unit():
@@ -168,6 +191,20 @@ def test_which_source_each_row_is_from(folders):
     assert [found[place] for place in range(3)] == counts
 
 
+@pytest.mark.parametrize("batch_size", [7, 10, 64, 100, 101, 250, 333])
+def test_rows_read_are_those_of_the_batches(folders, batch_size):
+    """In batches smaller and larger than an epoch, whose last rows are left out, or repeated."""
+    weights = {folders["es"]: 1.0, folders["pt"]: 2.0, folders["zh"]: 0.5}
+    dataset = ShardRows(weights, batch_size=batch_size)
+    order = opened(weights).mixture("train")
+    read, steps = Counter(), 2 * dataset.steps_per_epoch + 1
+    for step in range(steps):
+        assert dataset.rows_read(step) == [read[source] for source in range(3)]
+        first = step % dataset.steps_per_epoch * batch_size
+        read.update(order.at(0, np.arange(first, first + batch_size) % 100)[0].tolist())
+    assert dataset.rows_read(steps) == [read[source] for source in range(3)]
+
+
 def test_one_folder_with_a_weight_is_that_folder(folders):
     one, alone = ShardRows({folders["es"]: 0.3}, batch_size=7), ShardRows(folders["es"], batch_size=7)
     assert one.state_dict() == alone.state_dict()
@@ -229,3 +266,8 @@ def test_facts_are_those_of_all_rows(folders):
     assert blend.facts.target_unigram_entropy_nats == 3.5
     assert blend.shares == [0.75, 0.25]
     assert blend.fingerprint != opened({folders["es"]: 1.0, folders["zh"]: 1.0}).fingerprint
+
+
+def test_rows_of_a_split_that_the_first_folder_lacks_are_counted(folders, tmp_path):
+    first = make_shards(tmp_path / "first", rows={"train": 20})
+    assert opened({first: 1.0, folders["es"]: 1.0}).facts.rows == {"train": 80, "validation": 4}

@@ -80,6 +80,16 @@ def write(home: Path) -> Path:
     return recipe
 
 
+def without_a_sample(home: Path) -> Path:
+    recipe = write(home)
+    text = recipe.read_text()
+    for section in ("lm", "score", "sample"):
+        start = text.index(f"[{section}]")
+        text = text[:start] + text[text.index("\n[", start + 1) + 1 :]
+    recipe.write_text(text)
+    return recipe
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """A finished run of the recipe. Tests that change it copy it."""
@@ -191,6 +201,7 @@ def test_weights_of_folders_replace_the_recipes(run, tmp_path, capsys):
     [
         (["--shards", "{shards}/es=1", "--shards", "{shards}/pt"], "pt has no weight, but others have"),
         (["--shards", "{shards}/es=0", "--shards", "{shards}/pt=1"], "the weight is 0; it must be above 0"),
+        (["--shards", "{shards}=2"], "holds the shards of several sources; give each its weight, as "),
         (["--shards", "{shards}/es=x"], "'x' is no number; give DIR or DIR=WEIGHT"),
         (["--shards", "{shards}/es", "--shards", "{shards}/es"], "twice: name each folder once"),
         (["--shards", "{shards}/es", "--max-epochs", "3"], "--max-epochs is for mixtures"),
@@ -213,6 +224,8 @@ def test_folders_that_cant_be_mixed_are_refused_before_work(run, tmp_path, capsy
         (["documents.1.name="], "documents.1.name is missing: [mixture] mixes documents by their names"),
         (["documents.1.name=es"], "[mixture] needs two sources or more"),
         (["documents.1.name=pt__br"], "documents.1.name is 'pt__br'; with [mixture], it can't contain __"),
+        (["mixture.weights.pt=true"], "mixture.weights.pt is True; it must be a number"),
+        (["mixture.weights=3"], "mixture.weights is 3; it must be a table"),
         (["mixture.unit=words"], "mixture.unit is 'words'"),
         (["mixture.method=uniform"], "mixture.method is 'uniform'; it must be one of weights, temperature, unimax"),
         (["mixture.method=unimax"], "weights does not apply to the method unimax: remove it"),
@@ -229,13 +242,7 @@ def test_recipes_that_cant_be_mixed_are_refused_before_work(run, tmp_path, capsy
 
 def test_shards_of_a_run_without_a_mixture_arent_mixed(tmp_path, capsys):
     """Nor do they disappear."""
-    recipe = write(tmp_path)
-    text = recipe.read_text()
-    for section in ("lm", "score", "sample"):
-        start = text.index(f"[{section}]")
-        text = text[:start] + text[text.index("\n[", start + 1) + 1 :]
-    recipe.write_text(text)
-    out = tmp_path / "out"
+    recipe, out = without_a_sample(tmp_path), tmp_path / "out"
     code, _, error = tamiz(capsys, "run", recipe, "--out", out, "--until", "shards", "--set", "mixture=")
     assert code == 0, error
     code, _, error = tamiz(capsys, "run", recipe, "--out", out, "--until", "shards")
@@ -246,6 +253,30 @@ def test_shards_of_a_run_without_a_mixture_arent_mixed(tmp_path, capsys):
     assert code == 0, error
     assert {path.name for path in (out / "shards").iterdir() if path.is_dir()} == {"es", "pt"}
     assert "es: documents" in said
+
+
+LINES = {"rejected": "no JSON\n" * 3, "short": '{"text": "Olá"}\n', "empty": ""}
+
+
+@pytest.mark.parametrize(
+    ("lines", "sampled", "said"),
+    [
+        ("rejected", False, "'pt' has no training rows to mix: 3 of 3 rows (100.0%) were rejected"),
+        ("short", False, "'pt' has no training rows to mix: its documents don't fill one; give it more"),
+        ("empty", False, "'pt' has no training rows to mix: its documents don't fill one"),
+        ("rejected", True, "the sample has no document of 'pt', which [mixture] mixes: of 3 rows, 3 were rejected"),
+    ],
+)
+def test_a_source_without_a_row_is_named_when_its_shards_are_built(tmp_path, capsys, lines, sampled, said):
+    """In one line, with why; and again when nothing has changed."""
+    recipe = write(tmp_path) if sampled else without_a_sample(tmp_path)
+    (tmp_path / "pt.jsonl").write_text(LINES[lines])
+    for _ in range(2):
+        code, _, error = tamiz(capsys, "run", recipe, "--out", tmp_path / "out", "--until", "shards")
+        told = [line for line in error.splitlines() if line.startswith("error: ")]
+        assert (code, len(told)) == (1, 1)
+        assert said in " ".join(error.split())
+    assert not (tmp_path / "out/model").exists()
 
 
 def sample_of(items, files, **facts):

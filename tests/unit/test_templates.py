@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +131,32 @@ def test_paths_numbers_and_other_columns(tmp_path: Path, kind: str) -> None:
     assert [url for batch in found for url in batch.urls] == ["u", None, None]
     assert [one for batch in found for one in batch.timestamps] == ["2020", None, None]
     assert reading_of(item) == how
+
+
+NUMBERS = {7: "7", 1.0: "1.0", -0.25: "-0.25", 1e20: "1e+20", 1e-7: "1e-07", 2**63 - 1: "9223372036854775807"}
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "parquet"])
+def test_numbers_are_spelled_as_in_json_and_without_a_spelling_no_text(tmp_path: Path, kind: str) -> None:
+    """In a field, and in a turn. NaN isn't JSON, so that such lines are rejected as a whole."""
+    for number, spelled in {**NUMBERS, math.nan: None, math.inf: None, -math.inf: None}.items():
+        path = write(tmp_path / f"x.{kind}", [{"n": number, "chat": [{"role": "a", "content": number}]}])
+        for how, said in (({"template": "<{n}>"}, "n"), ({"turns": "chat", "turn": "<{content}>"}, "chat.0.content")):
+            texts, reasons = read(path, **how)
+            assert texts == ([] if spelled is None else [f"<{spelled}>"])
+            wrong = "not JSON: " if kind == "jsonl" else f"{said} not a text: not a finite number"
+            assert spelled is not None or reasons[0].startswith(wrong)
+
+
+@pytest.mark.parametrize("kind", [pa.float32(), pa.float16()])
+def test_short_floats_are_the_number_that_they_are(tmp_path: Path, kind: pa.DataType) -> None:
+    """As in the sample's metadata, and in a turn as in a field."""
+    values = pa.array([np.float16(0.1), np.float16("nan"), np.float16(2)]).cast(pa.float32()).cast(kind)
+    turns = pa.ListArray.from_arrays([0, 1, 2, 3], pa.StructArray.from_arrays([values], ["content"]))
+    pq.write_table(pa.table({"n": values, "chat": turns}), tmp_path / "x.parquet")
+    expected = ["0.0999755859375", "2.0"]
+    assert read(tmp_path / "x.parquet", template="{n}") == (expected, ["n not a text: not a finite number"])
+    assert read(tmp_path / "x.parquet", turns="chat", turn="{content}")[0] == expected
 
 
 def test_the_fields_of_the_text_are_not_carried_twice(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from corpora.documents.formats.parquet_paths import field_of, paths
 from corpora.documents.item import WorkItem
-from corpora.documents.templates import ALIASES, NotText, RowText, text_bytes
+from corpora.documents.templates import ALIASES, NotText, RowText, as_text, text_bytes
 from corpora.documents.values import first_column, is_text, strings, texts
 from corpora.errors import BadArgument
 
@@ -64,8 +64,13 @@ def _type(schema: pa.Schema, name: str) -> Any:
 
 def _is_plain(kind: pa.DataType) -> bool:
     """Whether Python's value of it is a text, a number or a boolean."""
+    return is_text(kind) or _is_number(kind)
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    """Whether JSON has a spelling of it. Decimals and dates are Arrow's text."""
     types = pa.types
-    return is_text(kind) or types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind)
+    return types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind)
 
 
 def made_texts(table: pa.RecordBatch, item: WorkItem) -> Iterator[Made | str]:
@@ -85,15 +90,17 @@ def made_texts(table: pa.RecordBatch, item: WorkItem) -> Iterator[Made | str]:
         yield Made(made) if length is None else item.too_long(length)
 
 
-def _values(column: pa.Array[Any]) -> list[str | bytes | None]:
-    """Texts, with bytes where they aren't UTF-8; numbers as Arrow writes them."""
-    return texts(column) if is_text(column.type) else list(strings(column))
+def _values(column: pa.Array[Any]) -> list[Any]:
+    """Texts, with bytes where they aren't UTF-8; numbers and booleans as Python's; all else as Arrow's text."""
+    if is_text(column.type):
+        return list(texts(column))
+    return list(column.to_pylist() if _is_number(column.type) else strings(column))
 
 
-def _utf8(name: str, value: str | bytes | None) -> str:
+def _utf8(name: str, value: Any) -> str:
     if isinstance(value, bytes):
         raise NotText(f"invalid UTF-8: in {name}")
-    return value or ""
+    return as_text(name, value)
 
 
 def _turns(name: str, value: Any) -> object:
