@@ -190,7 +190,11 @@ def test_a_variant_is_the_same_system_on_another_published_corpus(name):
     [
         ("kebyt5-small", [], "# an existing tokenizer of 384 ids, sha256 ecf743fb5cfe"),
         ("bertin-gpt-j-6b", [], "# an existing tokenizer of the Hugging Face Hub; the run downloads it"),
-        ("bertin-gpt-j-6b", ["tokenizer.file=no/such/here.json"], "# an existing tokenizer, which can't be read here: "),
+        (
+            "bertin-gpt-j-6b",
+            ["tokenizer.file=no/such/here.json"],
+            "# an existing tokenizer, which can't be read here: ",
+        ),
     ],
 )
 def test_a_brought_tokenizer_is_shown_without_settings_that_train_one(name, overrides, comment, monkeypatch):
