@@ -18,7 +18,7 @@ def test_each_system_has_a_demo_and_a_run_on_real_text():
     real = [
         shlex.join(["tamiz", "run", s.name, "--demo", *(p for o in s.real() for p in ("--set", o))]) for s in SYSTEMS
     ]
-    assert COMMANDS == [*demos, *real]
+    assert [*demos, *real] == COMMANDS
 
 
 @pytest.mark.parametrize("command", COMMANDS)

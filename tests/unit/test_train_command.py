@@ -61,7 +61,7 @@ def test_several_folders_may_follow_one_flag(capsys, home, tmp_path):
 
 def test_a_rate_that_never_stops_rising_is_told_before_the_training(capsys, home):
     (home / "ramp.toml").write_text(MODEL + "ramp_steps = 100\n")
-    code, out, error = train(capsys, home, home / "ramp.toml", "rising")
+    code, _, error = train(capsys, home, home / "ramp.toml", "rising")
     assert code == 0
     assert error.count("train.ramp_steps is 100, and train.steps 3") == 1
     assert "warning" not in train(capsys, home, home / "ramp.toml", "rising")[2]  # finished
