@@ -85,11 +85,7 @@ def command(
         "use --demo, or name local files with --set documents.input=PATTERN --set lm.input=PATTERN"
     ):
         reports = Run(chosen, folder, context).stages(until)
-    made = {report.stage for report in reports}
-    if "sample" in made:
-        _show_page(folder, reports)
-    if demo:
-        _show_demo(folder, made, chosen, load(recipe))
+    _show(folder, reports, chosen, load(recipe) if demo else None)
     summarise(reports, f"{chosen.title}: {folder}")
 
 
@@ -99,6 +95,15 @@ def _refuse_many() -> None:
         "prepare with `tamiz run RECIPE --out DIR --until shards`, then start `torchrun --nproc-per-node N -m tamiz "
         "train --shards DIR/shards --model RECIPE --out DIR/model`",
     )
+
+
+def _show(folder: Path, reports: Sequence[StageReport], chosen: Recipe, full: Recipe | None) -> None:
+    """full: the recipe that this is the demo of."""
+    made = {report.stage for report in reports}
+    if "sample" in made:
+        _show_page(folder, reports)
+    if full is not None:
+        _show_demo(folder, made, chosen, full)
 
 
 def _show_page(folder: Path, reports: Sequence[StageReport]) -> None:
