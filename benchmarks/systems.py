@@ -94,7 +94,7 @@ def run(system: System, what: str, corpora: Path, out: Path, more: tuple[str, ..
     folder = out / what / system.name
     started = time.monotonic()
     given = [part.replace("CORPORA", str(corpora)) for part in shown[1:]]
-    subprocess.run([sys.executable, "-m", "tamiz", *given, "--out", str(folder), "--max-rejected", "0.2"], check=True)
+    subprocess.run([sys.executable, "-m", "tamiz", *given, "--out", str(folder)], check=True)
     minutes = (time.monotonic() - started) / 60
     metrics = json.loads((folder / "model" / "metrics.json").read_bytes())
     return Figures(

@@ -35,7 +35,7 @@ COMMANDS = {
     "report": ("report", "Write a page with plots of a run."),
 }
 # options that take several values: `--input a b c`, which is what a shell makes of a glob
-SPREAD = ("--input", "--lm", "--annotations")
+SPREAD = ("--input", "--lm", "--annotations", "--shards")
 LAYERS = ("corpora", "tokenizer_train", "pipelines", "tamiz")
 
 

@@ -106,11 +106,13 @@ def prompt(recipe: Recipe) -> tuple[str, tuple[str, str]]:
 
 
 def reduced(demo: Recipe, full: Recipe) -> str:
-    """What is smaller in the demo, or left out, than in the full recipe: `key full -> demo`."""
-    both = [(key, *(getattr(r.sections.get(section), key, None) for r in (full, demo))) for section, key in SIZES]
-    return ", ".join(
-        f"{key} {_shown(large)} -> {_shown(small)}" for key, large, small in both if large and small != large
-    )
+    """What is smaller in the demo, or left out, than in the full recipe: `section.key full -> demo`."""
+    found = []
+    for section, key in SIZES:
+        large, small = (getattr(r.sections.get(section), key, None) for r in (full, demo))
+        if large and small != large:
+            found.append(f"{section}.{key} {_shown(large)} -> {_shown(small)}")
+    return ", ".join(found)
 
 
 def _shown(value: int | str | tuple[str, ...] | None) -> str:

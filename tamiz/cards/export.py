@@ -15,19 +15,32 @@ _COPIED = ("language", "license", "datasets")
 
 def export_card(source: Source, export: Export) -> str:
     """README.md: what the folder holds, of which model, and how it is loaded."""
-    title = source.folder.resolve().name
     about = _about(source)
     parts = [
         front_matter({**about, "tags": [source.family.model_type, export.name, "tamiz"]}),
-        f"# {title}: {export.title}\n",
+        f"# {_heading(source) or source.folder.resolve().name}: {export.title}
+",
         f"A {source.family.title}, written by `tamiz export --to {export.name}` from the folder that transformers "
         f"loads.\n",
-        f"## Use\n\nInstall: `{export.install()}`\n\n```python\n{export.usage(source)}```\n",
+        f"## Use\n\nNeeds {_needs(export)}.\n\n```python\n{export.usage(source)}```\n",
     ]
     limits = export.limits(source)
     parts += [f"## Limits\n\n{limits}\n"] if limits else []
     parts.append("## Made from\n\n" + table(_rows(source, export)))
     return "\n".join(part for part in parts if part)
+
+
+def _needs(export: Export) -> str:
+    """Packages; `export.install()` names a path of this machine, where tamiz is."""
+    packages = ", ".join(f"`{package}`" for package in export.packages)
+    return "what these lines import" + (f", and {packages}" if packages else "")
+
+
+def _heading(source: Source) -> str | None:
+    """The first heading of the model's card: in a run, its folder's name says nothing."""
+    path = source.folder / CARD
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    return next((line.removeprefix("# ").strip() for line in lines if line.startswith("# ")), None)
 
 
 def _about(source: Source) -> dict[str, Any]:

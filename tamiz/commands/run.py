@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 
 import click
@@ -85,8 +85,7 @@ def command(
         "use --demo, or name local files with --set documents.input=PATTERN --set lm.input=PATTERN"
     ):
         reports = Run(chosen, folder, context).stages(until)
-    if any(r.stage == "sample" for r in reports):
-        _show(folder, reports, chosen, load(recipe) if demo else None)
+    _show(folder, reports, chosen, load(recipe) if demo else None)
     summarise(reports, f"{chosen.title}: {folder}")
 
 
@@ -99,17 +98,27 @@ def _refuse_many() -> None:
 
 
 def _show(folder: Path, reports: Sequence[StageReport], chosen: Recipe, full: Recipe | None) -> None:
-    """Writes the page and its plots. full: the recipe that this is the demo of; it also shows the kept share of
-    each class and what the model has learned."""
+    """full: the recipe that this is the demo of."""
+    made = {report.stage for report in reports}
+    if "sample" in made:
+        _show_page(folder, reports)
+    if full is not None:
+        _show_demo(folder, made, chosen, full)
+
+
+def _show_page(folder: Path, reports: Sequence[StageReport]) -> None:
+    """Writes the page and its plots, if a stage has changed."""
     from tamiz.report.page import INDEX, is_written, write_report
 
-    trained = reports[-1].stage == "train"
     remake = any(r.state != "finished" for r in reports) or not is_written(folder)
     say(f"report: {write_report(folder) if remake else folder / INDEX}")
-    if full:
-        from tamiz.demo import is_bundled, show_classes, show_model
 
-        if is_bundled(chosen):
-            show_classes(folder, chosen)
-        if trained:
-            show_model(folder / "model", chosen, full)
+
+def _show_demo(folder: Path, made: Container[str], chosen: Recipe, full: Recipe) -> None:
+    """The kept share of each class, and what the model has learned. made: the stages. full: what is reduced here."""
+    from tamiz.demo import is_bundled, show_classes, show_model
+
+    if "sample" in made and is_bundled(chosen):
+        show_classes(folder, chosen)
+    if "train" in made:
+        show_model(folder / "model", chosen, full)

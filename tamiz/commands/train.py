@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     "--shards",
     required=True,
     multiple=True,
-    metavar="DIR[=WEIGHT]",
+    metavar="DIR[=WEIGHT]...",
     help="Folder from `tamiz shards build`, or `shards` of a run with [mixture]. Several are mixed: by WEIGHT, "
     "a share of the rows; else as the recipe's [mixture] says; else by their rows.",
 )

@@ -18,7 +18,7 @@ from tamiz.recipes.bundled import DEMO_VARIANT, HOME, base_of, names, parse, var
 from tamiz.recipes.merge import merged
 from tamiz.recipes.overrides import Override
 from tamiz.recipes.problems import fields_of, nearest, of_section, of_table, shown
-from tamiz.recipes.published import FIGURES, Published
+from tamiz.recipes.published import FIGURES, FOLLOWS_FROM, Published
 from tamiz.recipes.schema import DEMO, DESCRIBED, SAVED, Recipe, Section, patterns
 from tamiz.stages import Stage, ordered
 
@@ -180,9 +180,22 @@ def read(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
     if path.parent != HOME:
         under = {key: value for key, value in under.items() if key not in DESCRIBED}
     try:
-        return merged(under, tree, _sections())
+        whole = merged(under, tree, _sections())
     except BadArgument as error:
         raise BadArgument(f"{path}: {error}") from None
+    if path.parent == HOME and path.stem.startswith(f"{found.stem}."):
+        whole["published"] = {**_of_the_same_system(under, tree), **whole["published"]}
+    return whole
+
+
+def _of_the_same_system(under: Mapping[str, Any], variant: Mapping[str, Any]) -> dict[str, Any]:
+    """What the card says of figures that a variant doesn't change."""
+    claims = under.get("published", {})
+    return {
+        figure: claims[figure]
+        for figure, sections in FOLLOWS_FROM.items()
+        if figure in claims and variant.keys().isdisjoint(sections)
+    }
 
 
 def _forget(tree: dict[str, Any], stated: set[str]) -> None:

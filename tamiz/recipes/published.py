@@ -7,6 +7,9 @@ from corpora.config import Config
 FIGURES = ("parameters", "tokens_per_step", "tokens", "documents")
 """What [published] may name besides the keys of a recipe: figures that follow from them, and the documents."""
 
+FOLLOWS_FROM = {"parameters": ("model",), "tokens_per_step": ("shards", "train"), "tokens": ("shards", "train")}
+"""The sections that decide a figure."""
+
 
 class Published(Config, frozen=True, kw_only=True):
     """One statement about a published system."""

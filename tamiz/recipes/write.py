@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from msgspec import structs
 
 from corpora import extras
+from corpora.encoding import load_encoder
+from corpora.errors import TamizError, in_a_line
 from tamiz.recipes.figures import Figures, figures, lines, missing_packages
 from tamiz.recipes.published import Published
-from tamiz.recipes.schema import Recipe
+from tamiz.recipes.schema import Recipe, Section
+from tamiz.stages import ordered
+from tamiz.stages.brought import is_of_hub, located
 
 
 def as_toml(recipe: Recipe) -> Iterator[str]:
@@ -19,18 +24,48 @@ def as_toml(recipe: Recipe) -> Iterator[str]:
     plain = recipe.asdict()
     sources, claims = plain.pop("sources"), dict(recipe.published)
     plain.pop("published", None)
-    found = figures(recipe)
+    known = {section.name: section for stage in ordered() for section in stage.sections}
+    found = None
     for key, value in plain.items():
         if key == "documents":
             yield from _claim("", claims.pop("documents", None))
             for entry in value:
                 yield from _table("[[documents]]", entry, {}, nested=False)
         elif isinstance(value, dict):
-            yield from _section(key, value, recipe.sections[key], sources, claims)
-            yield from _size(found) if key == "model" else ()
+            yield from _section(key, _effective(value, known[key]), recipe.sections[key], sources, claims)
+            if key == "tokenizer" and value["file"]:
+                yield _existing(value["file"])
+            if key == "model":
+                found = figures(recipe)  # only now, since it loads torch: what is above is on the screen already
+                yield from _size(found)
         elif value:
             yield _line(key, value, sources.get(key))
     yield from _figures(found, claims)
+
+
+def _effective(content: Mapping[str, Any], section: Section) -> dict[str, Any]:
+    """The keys of a section without those that others leave without effect, such as those that train a tokenizer if
+    one is brought. Keys that were set although they have no effect stay."""
+    given = {key: value for key, value in content.items() if value is not None}
+    defaults = (
+        {field.encode_name: field.default for field in structs.fields(section.kind)} if section.displaces else {}
+    )
+    return {
+        key: value
+        for key, value in content.items()
+        if not (section.is_displaced(key, given) and value == defaults.get(key))
+    }
+
+
+def _existing(file: str) -> str:
+    """What is known of a brought tokenizer without a network."""
+    if is_of_hub(file):
+        return "# an existing tokenizer of the Hugging Face Hub; the run downloads it"
+    try:
+        encoder = load_encoder(located(file, Path()))
+    except (TamizError, OSError) as error:
+        return f"# an existing tokenizer, which can't be read here: {in_a_line(error)}"
+    return f"# an existing tokenizer of {encoder.vocab_size:,} ids, sha256 {encoder.sha256}"
 
 
 def _section(

@@ -99,7 +99,7 @@ SECTION = Section(
     LmSource,
     displaces={
         "file": ("input", "source", "source_share", "train_tokenizer", LANGUAGES),
-        "input": ("file", "source", LANGUAGES),
+        "input": ("file", "source", "source_share", LANGUAGES),
         "source": ("file", "input", LANGUAGES),
         LANGUAGES: (*_TRAINED_ON, "arpa"),
     },

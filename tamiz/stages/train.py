@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from contextlib import nullcontext
@@ -29,12 +30,13 @@ from tamiz.trainer.families import DEFAULT as DEFAULT_FAMILY
 from tamiz.trainer.families import FAMILIES
 from tamiz.trainer.families.base import ModelSettings
 from tamiz.trainer.ranks import check_ranks, current
-from tamiz.trainer.schedule import is_endless
+from tamiz.trainer.schedule import is_endless, rising_line
 from tamiz.trainer.settings import TrainSettings
 
 if TYPE_CHECKING:
     from corpora.rows.blend import Blend
 
+_LOG = logging.getLogger(__name__)
 ALGORITHM = 2  # covers the order of rows (order.VERSION)
 
 
@@ -65,6 +67,7 @@ def train_stage(
             _check_machine(out, model, settings)
         state = ranks.told(_begin(out, made_from, context))
         if state != "finished":
+            _warn_of_rates(settings)
             for line in _mixture_lines(shards, settings):
                 say(f"  {line}")
             from tamiz.trainer.train import train
@@ -116,6 +119,12 @@ def _check_machine(out: Path, model: ModelSettings, settings: TrainSettings) -> 
     from tamiz.trainer.before import check_machine
 
     check_machine(out, model, settings)
+
+
+def _warn_of_rates(settings: TrainSettings) -> None:
+    """`tamiz run` does so before all stages, and this line is shown once."""
+    if rising := rising_line(settings):
+        _LOG.warning("%s", rising)
 
 
 def _begin(out: Path, made_from: MadeFrom, context: Context) -> State:
@@ -250,6 +259,7 @@ def _before(plan: Plan) -> None:
     """The trained model is saved with its tokenizer, so the tokenizer must be a folder that can be copied. A GPU that
     is asked for must be there."""
     require_torch()
+    _warn_of_rates(plan.recipe.train)
     if plan.recipe.train.device == "cuda":
         from tamiz.trainer.device import choose_device
 

@@ -78,6 +78,17 @@ def learning_rate(step: int, settings: Schedule) -> float:
     return ramp * (lowest * (1.0 - share) + settings.learning_rate * share)
 
 
+def rising_line(settings: Schedule) -> str | None:
+    """What to say of a training whose rate still rises at its last step; None if it doesn't."""
+    last, before = learning_rate(settings.steps, settings), learning_rate(settings.steps - 1, settings)
+    if settings.ramp_steps <= 1 or last <= before:
+        return None
+    return (
+        f"the learning rate rises until the last step: train.ramp_steps is {settings.ramp_steps:,}, and train.steps "
+        f"{settings.steps:,}; it ends at {last:.3g} of {settings.learning_rate:.3g}: set ramp_steps below steps"
+    )
+
+
 def _share(step: int, settings: Schedule) -> float:
     """The rate as a share of the way from the lowest to the highest."""
     if settings.schedule == "constant":

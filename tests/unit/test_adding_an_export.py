@@ -7,6 +7,7 @@ import shutil
 import pytest
 
 from tests import outsider
+from tests.conftest import ROOT
 from tests.make_shards import VOCAB_SIZE, make_tokenizer
 
 
@@ -25,4 +26,9 @@ def test_it_exports_a_model(tmp_path):
     assert lines[0] == f"{VOCAB_SIZE} 8"
     assert (lines[4].split()[0], len(lines[4].split()), len(lines)) == ("palabra0", 9, VOCAB_SIZE + 1)
     assert "# model: Embedding" in (tmp_path / "out" / "README.md").read_text()
+    assert str(ROOT) not in (tmp_path / "out" / "README.md").read_text()
+    (tmp_path / "model" / "README.md").write_text("---\nlicense: mit\n---\n\n# Palabras\n\n# Other\n")
+    again = ("export", "model", "--to", "vectors", "--out", "named")
+    assert outsider.tamiz(tmp_path, *again, extensions="export").returncode == 0
+    assert "\n# Palabras: Embedding\n" in (tmp_path / "named" / "README.md").read_text()
     assert outsider.tamiz(tmp_path, "verify", "out", extensions="export").returncode == 0

@@ -43,6 +43,11 @@ def test_it_trains_and_is_unknown_without_its_module(tmp_path, capsys):
     assert "| optimizer | nesterov |" in (tmp_path / "model/README.md").read_text()
     state = torch.load(tmp_path / "model/checkpoints/step-00000004.pt", weights_only=True)["optimizer"]
     assert all("momentum_buffer" in one for one in state["state"].values())
+    (tmp_path / "still.toml").write_text(MODEL.replace("[0.8, ", "[0.0, "))
+    command[4] = "still.toml"
+    refused = outsider.tamiz(tmp_path, *command, extensions="optimizer")
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+    assert "betas has 0 as its first number, the momentum; with nesterov it must be above 0" in refused.stderr
     told = ["train", "--shards", tmp_path / "shards", "--model", tmp_path / "toy.toml", "--out", tmp_path / "no"]
     assert exit_code(*told) == 2
     assert "it must be one of adamw, adafactor, adamwscale" in capsys.readouterr().err

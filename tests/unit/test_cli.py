@@ -6,10 +6,11 @@ import logging
 import subprocess
 import sys
 
+import click
 import pytest
 
 from corpora.errors import BadArgument, TamizError
-from tamiz.cli import spread
+from tamiz.cli import SPREAD, cli, spread
 from tests.command import tamiz
 from tests.conftest import ROOT
 
@@ -25,6 +26,19 @@ def test_options_that_take_several_values():
         "c",
     ]
     assert spread(["eval", "x", "--out", "a", "b"]) == ["eval", "x", "--out", "a", "b"]
+
+
+def options(command, context):
+    """All options of a command and those below it."""
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            yield from options(command.get_command(context, name), context)
+    yield from (option for option in command.params if isinstance(option, click.Option))
+
+
+def test_options_whose_help_shows_several_values_take_them():
+    shown = {o.opts[0] for o in options(cli, click.Context(cli)) if (o.metavar or "").endswith("...")}
+    assert shown == set(SPREAD)
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,8 @@ def test_it_compares_nothing_if_one_is_unknown(loss, entropy):
 def test_it_names_every_size_that_differs():
     demo = load(T5, demo=True, overrides=["train.steps=7"])
     said = reduced(demo, load(T5))
-    assert said.endswith(", steps 65,536 -> 7")
+    assert said.endswith(", train.steps 65,536 -> 7")
+    assert said.startswith("tokenizer.vocab_size 5,000 -> ")
+    assert ", model.vocab_size 5,000 -> " in said
     assert "num_heads" not in said or demo.model.num_heads != load(T5).model.num_heads
     assert reduced(demo, demo) == ""

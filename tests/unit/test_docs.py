@@ -242,7 +242,7 @@ def rows(page: Path) -> list[dict[str, str]]:
             headings = None
         elif headings is None:
             headings = cells
-        elif set(line) != set("|-"):
+        elif set(line) - set("|- "):
             found.append(dict(zip(headings, cells, strict=True)))
     return found
 

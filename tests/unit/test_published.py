@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from corpora.errors import BadArgument
-from tamiz.recipes.bundled import base_of, has_demo, names
+from tamiz.recipes.bundled import base_of, has_demo, names, variants
 from tamiz.recipes.figures import figures
 from tamiz.recipes.load import load
 from tamiz.recipes.write import as_toml
 from tamiz.stages import ordered
 from tamiz.trainer.cost import WITH_ATTENTION
 from tests.command import tamiz
+from tests.conftest import ROOT
 
 T5 = "t5-spanish-efficient-tiny"
 
@@ -157,6 +160,79 @@ def test_claims_hold_only_for_what_a_recipe_leaves_as_it_is(tmp_path):
     path.write_text(f'base = "{T5}"\n[tokenizer]\nlowercase = false\n[model]\nd_model = 64')
     assert load(T5).published.keys() == {"parameters", "documents", "tokenizer.lowercase"}
     assert load(str(path)).published.keys() == {"documents"}
+
+
+VARIANTS = {
+    T5: ("mmarco-es", {"parameters", "documents", "tokenizer.lowercase"}),
+    "bertin-gpt-j-6b": ("mc4-es-sampled", {"parameters", "tokens_per_step", "tokens"}),
+    "teenytinyllama-160m": ("pt-corpus-instruct", {"parameters", "tokens_per_step", "tokens", "documents"}),
+    "teenytinyllama-460m": ("pt-corpus-instruct", {"parameters", "tokens_per_step", "tokens", "documents"}),
+}
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_variant_is_the_same_system_on_another_published_corpus(name):
+    corpora = [variant for variant in variants(name) if variant != "demo"]
+    assert corpora == [corpus for corpus, _ in [VARIANTS.get(name, ("", ()))] if corpus]
+    for corpus in corpora:
+        full, variant = load(name), load(name, overrides=[f"documents.source={corpus}"])
+        assert (variant.name, variant.title, variant.reference) == (name, full.title, full.reference)
+        assert [source.source for source in variant.documents] == [corpus]
+        for section in ("tokenizer", "shards", "model", "train", "export"):
+            assert variant.sections[section] == full.sections[section]
+        assert VARIANTS[name][1] <= variant.published.keys()
+        claimed = variant.published["documents"] if "documents" in VARIANTS[name][1] else None
+        assert claimed is None or not claimed.differs
+
+
+@pytest.mark.parametrize(
+    ("name", "overrides", "comment"),
+    [
+        ("kebyt5-small", [], "# an existing tokenizer of 384 ids, sha256 ecf743fb5cfe"),
+        ("bertin-gpt-j-6b", [], "# an existing tokenizer of the Hugging Face Hub; the run downloads it"),
+        (
+            "bertin-gpt-j-6b",
+            ["tokenizer.file=no/such/here.json"],
+            "# an existing tokenizer, which can't be read here: ",
+        ),
+    ],
+)
+def test_a_brought_tokenizer_is_shown_without_settings_that_train_one(name, overrides, comment, monkeypatch):
+    monkeypatch.setattr("tamiz.recipes.write.figures", lambda _recipe: None)
+    text = shown(load(name, overrides=overrides))
+    section = text.partition("[tokenizer]\n")[2].partition("\n\n")[0].splitlines()
+    assert [line.partition(" = ")[0] for line in section[:-1]] == ["file"]
+    assert section[-1].startswith(comment)
+
+
+def test_only_settings_that_have_an_effect_are_shown(tmp_path, monkeypatch):
+    monkeypatch.setattr("tamiz.recipes.write.figures", lambda _recipe: None)
+    path = tmp_path / "mine.toml"
+    path.write_text(f'base = "{T5}"\n[lm]\ninput = "a.txt"')
+    assert "source_share" not in shown(load(str(path)))
+    assert "source_share = 0.02" in shown(load(T5))
+    path.write_text(f'base = "{T5}"\n[lm]\nfile = "lm.bin"\nsource_share = 0.5')  # set, although it has none
+    assert "source_share = 0.5" in shown(load(str(path)))
+
+
+def test_what_is_above_the_model_is_shown_before_torch_is_loaded():
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            f"""
+import sys
+from tamiz.recipes.load import load
+from tamiz.recipes.write import as_toml
+for line in as_toml(load({T5!r})):
+    if line == "[model]":
+        break
+assert not {{"torch", "transformers", "apache_beam"}} & sys.modules.keys()
+""",
+        ],
+        cwd=ROOT, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from tamiz.trainer.families.t5 import T5
-from tamiz.trainer.schedule import ENDLESS, is_endless, learning_rate
+from tamiz.trainer.schedule import ENDLESS, is_endless, learning_rate, rising_line
 from tamiz.trainer.settings import TrainSettings
 
 
@@ -142,3 +142,32 @@ def test_a_schedule_with_a_length_of_its_own_is_endless():
     assert is_endless(few.identity())
     assert not is_endless(TrainSettings(steps=50, schedule="linear").identity())
     assert is_endless(TrainSettings(steps=50).identity())
+
+
+@pytest.mark.parametrize(
+    ("settings", "ends"),
+    [
+        ({"ramp_steps": 5000, "warmup_steps": 5000, "schedule": "cosine"}, "0.002"),
+        ({"ramp_steps": 1000, "schedule": "constant"}, "0.01"),  # the highest rate is that of the last step alone
+        ({"ramp_steps": 4000, "warmup_steps": 100}, "0.000791"),  # inverse_sqrt falls, but less than the ramp rises
+        ({"ramp_steps": 2000, "ramp_from": 0.5, "schedule": "linear", "warmup_steps": 2000}, "0.0075"),
+    ],
+)
+def test_a_rate_that_rises_to_the_end_is_told_with_its_numbers(settings, ends):
+    said = rising_line(TrainSettings(steps=1000, learning_rate=0.01, **settings))
+    assert said is not None
+    assert f"train.ramp_steps is {settings['ramp_steps']:,}, and train.steps 1,000; it ends at {ends} of 0.01" in said
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"warmup_steps": 5000},  # stays at its highest
+        {"ramp_steps": 999, "warmup_steps": 999},
+        {"ramp_steps": 1000, "warmup_steps": 0, "schedule": "linear"},  # falls from half of the steps on
+        {"steps": 1, "ramp_steps": 1},
+    ],
+)
+def test_other_rates_are_not(settings):
+    assert rising_line(TrainSettings(**{"steps": 1000, "learning_rate": 0.01, **settings})) is None

@@ -50,6 +50,23 @@ def test_steps_replace_those_of_the_file(capsys, home):
     assert json.loads((home / "model/metrics.json").read_bytes())["steps"] == 2
 
 
+def test_several_folders_may_follow_one_flag(capsys, home, tmp_path):
+    code, _, error = tamiz(
+        capsys, "train", "--shards", home / "shards", tmp_path, "--model", home / "m.toml", "--out", tmp_path / "out"
+    )
+    assert (code, error.count("\n")) == (1, 1)
+    assert str(tmp_path) in error
+    assert "unexpected" not in error
+
+
+def test_a_rate_that_never_stops_rising_is_told_before_the_training(capsys, home):
+    (home / "ramp.toml").write_text(MODEL + "ramp_steps = 100\n")
+    code, _, error = train(capsys, home, home / "ramp.toml", "rising")
+    assert code == 0
+    assert error.count("train.ramp_steps is 100, and train.steps 3") == 1
+    assert "warning" not in train(capsys, home, home / "ramp.toml", "rising")[2]  # finished
+
+
 def test_a_model_file_without_a_vocabulary_has_that_of_the_shards(capsys, home):
     (home / "none.toml").write_text(MODEL.replace(f"vocab_size = {VOCAB_SIZE}\n", ""))
     code, _, error = train(capsys, home, home / "none.toml", "shards_vocabulary")
