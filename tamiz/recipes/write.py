@@ -47,9 +47,8 @@ def _effective(content: Mapping[str, Any], section: Section) -> dict[str, Any]:
     """The keys of a section without those that others leave without effect, such as those that train a tokenizer if
     one is brought. Keys that were set although they have no effect stay."""
     given = {key: value for key, value in content.items() if value is not None}
-    defaults = (
-        {field.encode_name: field.default for field in structs.fields(section.kind)} if section.displaces else {}
-    )
+    fields = structs.fields(section.kind) if section.displaces and isinstance(section.kind, type) else ()
+    defaults = {field.encode_name: field.default for field in fields}
     return {
         key: value
         for key, value in content.items()
