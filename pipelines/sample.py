@@ -224,6 +224,7 @@ def sample(
     )
     annotated = [name for folder in folders for name in folder.carried]
     carried = carrying(items, settings.columns, (*COLUMNS, *settings.extra_columns, *annotated))
+    items = carried.of_glimpsed(items)
     unusual = _unusual(settings, carried, len(items) < len(score_files(scored)), folders)
     identity = {**settings.identity(), "scores": scored.fingerprint, **unusual, **_joined(settings, patterns)}
     made_from = MadeFrom(stage="sample", algorithm=ALGORITHM, settings=identity, inputs=inputs)
