@@ -22,8 +22,6 @@ def opened_file(item: WorkItem) -> Iterator[IO[bytes]]:
     with contextlib.ExitStack() as closing:
         try:
             file = closing.enter_context(_of_hub(item) if is_hub(item.path) else open_binary(item.path))
-        except TamizError:
-            raise
         except Exception as error:  # every file system raises its own exceptions
             raise unreadable(item.path, error) from error
         yield file

@@ -10,7 +10,7 @@ from corpora.errors import BadArgument
 
 _SCHEME = "hf://"
 _ADDRESS = re.compile(
-    r"hf://(?P<kind>datasets/|spaces/)?(?P<name>[^/@]+/[^/@]+)"
+    r"hf://(?P<kind>datasets/|spaces/)?(?!datasets/|spaces/)(?P<name>[^/@]+/[^/@]+)"
     r"(?:@(?P<revision>refs/(?:convert|pr)/[^/]+|[^/]+))?(?:/(?P<path>.*))?",
     re.DOTALL,
 )
@@ -51,7 +51,7 @@ class HubAddress(NamedTuple):
 
 
 def is_hub(address: str) -> bool:
-    """Whether it is the address of a file in a repository: neither a chain, which fsspec takes apart, nor a bucket."""
+    """Whether it is a file's in a repository: neither a chain, which fsspec takes apart, nor a bucket's."""
     return address.startswith(_SCHEME) and "::" not in address and not address.startswith(f"{_SCHEME}buckets/")
 
 

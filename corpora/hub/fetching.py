@@ -7,15 +7,15 @@ one, is never taken at its word: the file is then read from its start. Whatever 
 from __future__ import annotations
 
 import contextlib
-import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from corpora.errors import TamizError, Unreachable
 from corpora.files import cannot_write
 from corpora.hub import client, tries
+from corpora.hub.ranges import is_range
 from corpora.hub.remote import RemoteFile
 from corpora.hub.tries import Fault, Tries
 from corpora.stopping import go_on
@@ -23,11 +23,13 @@ from corpora.stopping import go_on
 WRONG = 3  # contents with the right length and the wrong hash, before the file is given up
 SLOW_SECONDS, SLOW_BYTES = 60, 64 << 10  # fewer bytes in so many seconds: the connection is as good as dead
 _PIECE = 1 << 20
-_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 
 
 def fetch(file: RemoteFile, copy: IO[bytes], place: Path, *, advice: str = "") -> None:
-    """Fills `copy`, which may hold the beginning already, and leaves it at its start. place, advice: for full disks."""
+    """Fills `copy`, which may hold the beginning already, and leaves it at its start.
+
+    place, advice: for the message about a full disk.
+    """
     body = _Body(file, copy, place, advice)
     tried = Tries(f"read {file.address}", file.url, tries.PATIENCE)
     mark = body.position
@@ -117,14 +119,6 @@ def _receive(file: RemoteFile, body: _Body) -> None:
             raise Fault(f"the server answers {response.status_code} to a request for the whole file")
         for piece in _steady(response.iter_raw()):
             body.add(piece)
-
-
-def is_range(response: Any, first: int, last: int, size: int) -> bool:
-    """Whether an answer is exactly the bytes first to last (inclusive) of a file of `size` bytes."""
-    found = _RANGE.fullmatch(response.headers.get("content-range", ""))
-    if response.status_code != 206 or found is None:
-        return False
-    return (int(found[1]), int(found[2])) == (first, last) and found[3] in ("*", str(size))
 
 
 def _steady(pieces: Iterator[bytes]) -> Iterator[bytes]:

@@ -10,7 +10,7 @@ import io
 from typing import Any
 
 from corpora.hub import client, tries
-from corpora.hub.fetching import is_range
+from corpora.hub.ranges import is_range
 from corpora.hub.remote import RemoteFile
 from corpora.hub.tries import Fault, Tries
 from corpora.stopping import go_on

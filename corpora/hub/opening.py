@@ -24,8 +24,8 @@ def verified(file: RemoteFile) -> Iterator[IO[bytes]]:
     The temporary copy has no name, so nothing of it is left when the block, or the process, ends in whatever way.
     Raises Unreachable if it can't be fetched, TamizError if there is no room for it.
     """
-    if cache.folder() is not None:
-        with cache.kept(file) as copy:
+    if (kept := cache.folder()) is not None:
+        with cache.kept(file, kept / file.tag, cache.ADVICE) as copy:
             yield copy
         return
     with _nameless(file) as copy:

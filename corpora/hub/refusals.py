@@ -10,6 +10,10 @@ from corpora.hub.address import Repository
 _LOG_IN = "log in with `hf auth login`, or set HF_TOKEN"
 
 
+class NotThere(BadArgument):
+    """A repository has no such file or folder."""
+
+
 def refusal(
     status: int, headers: Mapping[str, str], repository: Repository, what: str, *, with_token: bool
 ) -> TamizError:
@@ -21,7 +25,7 @@ def refusal(
         case "RevisionNotFound":
             return BadArgument(f"can't {what}: {repository} has no such revision; its branches are on {page}")
         case "EntryNotFound":
-            return BadArgument(f"can't {what}: there is no such file in {repository}")
+            return NotThere(f"can't {what}: there is no such file in {repository}")
         case "RepoNotFound" if not (status == 401 and _is_bad_token(headers, with_token)):
             return _missing(repository, what, with_token)
     if status == 401 and with_token:
@@ -41,8 +45,8 @@ def _is_bad_token(headers: Mapping[str, str], with_token: bool) -> bool:
 
 def _missing(repository: Repository, what: str, with_token: bool) -> TamizError:
     private = "use a token that may read it" if with_token else _LOG_IN
-    return BadArgument(f"can't {what}: the Hub has no {repository.kind.removesuffix('s')} {repository.name}, or it is "
-                       f"private: correct the name; for a private one, {private}")  # fmt: skip
+    return BadArgument(f"can't {what}: the Hub has no {repository.kind.removesuffix('s')} {repository.name}, or "
+                       f"it is private: correct the name; for a private one, {private}")  # fmt: skip
 
 
 def gated(repository: Repository) -> TamizError:

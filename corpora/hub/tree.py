@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from corpora.errors import BadArgument
 from corpora.hub import client
 from corpora.hub.address import HubAddress, Repository, is_hub, parse
-from corpora.hub.refusals import gated
+from corpora.hub.refusals import NotThere, gated
 
 WILD = frozenset("*?[")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -89,7 +89,10 @@ def _below(at: Pinned, folder: str, deep: bool) -> tuple[Entry, ...]:
     seen = set[str]()
     while url is not None and url not in seen:
         seen.add(url)
-        page, url = client.json_of(url, at.repository, f"list {at.repository} of the Hub")
+        try:
+            page, url = client.json_of(url, at.repository, f"list {at.repository} of the Hub")
+        except NotThere:
+            break
         entries += [entry for raw in _listed(page) if (entry := _entry(raw)) is not None]
     return tuple(entries)
 
