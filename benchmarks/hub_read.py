@@ -1,4 +1,4 @@
-"""Reads the same files from a loopback Hub, checked, as tamiz does it, and unchecked with HfFileSystem: MB/s, alternating.
+"""Reads files from a loopback Hub, as tamiz does it, checked, and with HfFileSystem: MB/s, alternating.
 
     python -m benchmarks.hub_read [--files 4] [--megabytes 64] [--rounds 5] [--way lfs]
 
@@ -76,7 +76,9 @@ def tamiz() -> list[str]:
     tree.forget()
     hashes = []
     for listed in list_files(["hf://datasets/me/random/*.gz"]):
-        assert listed.size is not None and listed.etag and listed.commit
+        assert listed.size is not None
+        assert listed.etag is not None
+        assert listed.commit is not None
         with verified(RemoteFile.at(listed.address, listed.commit, listed.size, listed.etag)) as file:
             while file.read(1 << 20):
                 pass
