@@ -12,6 +12,7 @@ import msgspec
 
 from corpora import manifest
 from corpora.documents.item import WorkItem
+from corpora.hub import client
 from corpora.locks import locked
 from corpora.manifest import FileRecord, MadeFrom, Manifest, State
 from pipelines.advice import check_read, warn_of_blank_lines
@@ -120,6 +121,7 @@ def _run(passes: Sequence[Pass], runner: RunnerSettings, progress: Progress | No
         notes = f"pass-{number + 1}" if number else ""
         update = _after(sizes, number, progress)
         results.append(run_units(each.work, each.units_after(results), runner, update, notes))
+    client.log_counts()
     return results
 
 

@@ -16,7 +16,7 @@ from corpora.documents.addresses import packages_for, path_of, wildcards, with_p
 from corpora.documents.compressions import compression_of
 from corpora.errors import BadArgument, TamizError, Unreachable
 from corpora.files import TEMPORARY, is_local
-from corpora.hub.address import is_hub, parse
+from corpora.hub.address import is_hub, parse, without_cache
 from corpora.hub.tree import fixed_folder, look_up, matching
 
 _LOG = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ def list_files(patterns: Iterable[str]) -> list[Listed]:
     Raises BadArgument for a pattern that matches nothing and for a folder.
     """
     files: dict[str, Listed] = {}
-    patterns = list(patterns)
+    patterns = [without_cache(pattern) for pattern in patterns]
     look_up(patterns)
     for pattern in patterns:
         matches = list(_expand(pattern))

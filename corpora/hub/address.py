@@ -68,6 +68,12 @@ def parse(address: str) -> HubAddress:
     return HubAddress(Repository(kind, found["name"]), revision and unquote(revision), found["path"] or "")
 
 
+def without_cache(address: str) -> str:
+    """`simplecache::hf://...` -> `hf://...`: fsspec's caches would fetch the file without checking it."""
+    *links, last = address.split("::")
+    return last if is_hub(last) and all("://" not in link for link in links) else address
+
+
 def without_revision(address: str) -> str:
     """The same address whatever revision it names: `hf://datasets/a/b@v1/c` -> `hf://datasets/a/b/c`."""
     if not is_hub(address):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import pickle
+import zipfile
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,7 +16,7 @@ import pytest
 from corpora.documents.item import WorkItem
 from corpora.documents.items import work_items
 from corpora.documents.reading import read_batches, read_texts
-from corpora.errors import BadArgument, TamizError, Unreachable
+from corpora.errors import BadArgument, DamagedFile, TamizError, Unreachable
 from corpora.hub import client, pacing, tree, tries
 from corpora.hub.address import is_hub, parse, without_revision
 from corpora.manifest import MadeFrom
@@ -316,6 +318,18 @@ def test_a_look_ahead_takes_only_the_range_that_it_asked_for(hub):
         )  # so that no answer is the whole file
 
 
+def test_chains(hub):
+    """An archive is opened by fsspec, and its members have checksums; a cache of fsspec's checks nothing."""
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as members:
+        members.writestr("in/a.jsonl", lines(0, 9))
+    hub.create("dataset", "me/zipped", {"all.zip": archive.getvalue()})
+    (item,) = work_items(["zip://in/*.jsonl::hf://datasets/me/zipped/all.zip"])
+    assert (item.name, len(texts(item))) == ("a.jsonl", 9)
+    (item,) = work_items([f"simplecache::hf://datasets/{NAME}/pt/*"])
+    assert item.path == f"hf://datasets/{NAME}/pt/d.jsonl"
+
+
 def test_addresses():
     parsed = parse("hf://datasets/a/b@refs/pr/3/c/d.gz")
     assert (parsed.revision, parsed.path) == ("refs/pr/3", "c/d.gz")
@@ -326,3 +340,34 @@ def test_addresses():
     assert not any(map(is_hub, ["zip://a::hf://datasets/a/b/c.zip", "hf://buckets/a/b/c", "s3://a/b"]))
     with pytest.raises(BadArgument):
         parse("hf://datasets/squad")
+
+
+def test_a_tokenizer_and_a_model_come_checked(hub, monkeypatch, tmp_path, demo):
+    """Faults on the way; then what is cached: used offline, and refused if it is damaged."""
+    from corpora.encoding import load_encoder
+    from tamiz.stages import Context
+    from tamiz.stages.brought import brought_stage
+    from tamiz.trainer import warm_start
+
+    files = {path.name: path.read_bytes() for path in (demo / "gpt2").iterdir()}
+    weights = {"config.json": b"{}", "model.safetensors": bytes(300_000), "pytorch_model.bin": b"no", "x/y.json": b""}
+    first = hub.create("model", "me/gpt2", {**files, **weights})
+    hub.commit("model", "me/gpt2", {"vocab.json": b"{}"})
+    hub.fault("get", "mix", probability=0.3, times=10**6, seconds=0.1)
+    name = f"me/gpt2@{first}"
+    assert brought_stage(name, tmp_path / "out", Context()).state == "new"
+    assert load_encoder(str(tmp_path / "out")).sha256 == load_encoder(str(demo / "gpt2")).sha256
+    folder = warm_start.folder_of(name)
+    assert (folder.name, (folder / "model.safetensors").read_bytes()) == (first, bytes(300_000))
+    assert not (folder / "pytorch_model.bin").exists()
+    hub.clear()
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    assert brought_stage(name, tmp_path / "again", Context()).state == "new"
+    warm_start._download.cache_clear()
+    assert warm_start.folder_of(name) == folder
+    blob = (folder / "model.safetensors").resolve()
+    blob.write_bytes(bytes(299_999) + b"x")
+    warm_start._download.cache_clear()
+    with pytest.raises(DamagedFile, match="isn't what was fetched: remove"):
+        warm_start.folder_of(name)
+    assert hub.requests == []
