@@ -270,7 +270,7 @@ def test_names_that_are_no_model_are_refused(home, tmp_path, monkeypatch):
     with pytest.raises(BadArgument, match="neither the folder of a model nor a name of the Hub"):
         check(LLAMA, home, tmp_path / "none")
     with pytest.raises(
-        Unreachable, match="no folder here, and can't find the model .* HF_HUB_OFFLINE is set"
+        Unreachable, match=r"no folder here, and can't find the model .* HF_HUB_OFFLINE is set"
     ) as error:
         check(LLAMA, home, "nobody-at-all/no-such-model")
     assert len(str(error.value).splitlines()) == 1
