@@ -3,6 +3,7 @@
 TamizError            anything that ends a command: one or two lines, exit code 1
 ├── BadArgument       a flag, a recipe key or a pattern is wrong: exit code 2, nearly always before any work
 ├── StaleOutput       an output folder was made from other settings or inputs
+├── Unreachable       a remote file can't be listed or read: no network, no right to it, a server that fails
 ├── DamagedFile       an input or output is not what it should be (truncated, bad header, wrong sha256)
 └── TooManyRejected   more rows were rejected than `--max-rejected` allows
 
@@ -36,6 +37,10 @@ class BadArgument(TamizError):
 
 class StaleOutput(TamizError):
     """An output folder holds something made from other settings or inputs."""
+
+
+class Unreachable(TamizError):
+    """A remote file can't be listed or read: there is no network, or no right to it, or its server keeps failing."""
 
 
 class DamagedFile(TamizError):

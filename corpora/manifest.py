@@ -43,7 +43,8 @@ State = Literal["new", "continued", "finished"]
 
 
 class InputIdentity(msgspec.Struct, frozen=True, kw_only=True):
-    """One input file. Local contents are known by sha256, remote ones by etag (or size).
+    """One input file. Local contents are known by sha256, remote ones by etag (or size), those of the Hub by the hash
+    that it lists, which is their etag here; commit: where they were found, which is no part of what they are.
 
     reading: how the file is read, if not in the default way; absent otherwise, so that older manifests still match.
     """
@@ -54,6 +55,7 @@ class InputIdentity(msgspec.Struct, frozen=True, kw_only=True):
     sha256: str | None = None
     etag: str | None = None
     reading: dict[str, str | bool | int] | msgspec.UnsetType = msgspec.UNSET
+    commit: str | msgspec.UnsetType = msgspec.UNSET
 
     def content(self) -> list[object]:
         """The part that the fingerprint covers: neither the mtime nor the folder."""
@@ -86,7 +88,18 @@ class MadeFrom(msgspec.Struct, frozen=True, kw_only=True):
             changed.append(f"algorithm version {old.algorithm} -> {self.algorithm}")
         if old.unicode != self.unicode:
             changed.append(f"Unicode tables {old.unicode} -> {self.unicode}")
-        return "; ".join(changed) or "nothing but the fingerprint, which was changed by hand"
+        return (
+            "; ".join(changed) + _pinning(old.inputs, found[1])
+            or "nothing but the fingerprint, which was changed by hand"
+        )
+
+
+def _pinning(inputs: Iterable[InputIdentity], changed: str) -> str:
+    """How to read the files of the Hub as they were, if inputs have changed."""
+    commits = sorted({each.commit for each in inputs if each.commit})
+    if not (commits and changed):
+        return ""
+    return f"; files of the Hub as they were: write @{' or @'.join(commits[:2])} after the name of the repository"
 
 
 class FileRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -38,7 +38,9 @@ def input_identity(item: WorkItem, known: dict[str, InputIdentity]) -> InputIden
     if is_local(item.path):
         content = manifest.local_identity(Path(item.path), item.input_name, known)
     else:
-        content = InputIdentity(name=item.input_name, size=item.size, etag=item.etag)
+        content = InputIdentity(
+            name=item.input_name, size=item.size, etag=item.etag, commit=item.commit or msgspec.UNSET
+        )
     return msgspec.structs.replace(content, reading=reading_of(item) or msgspec.UNSET)
 
 

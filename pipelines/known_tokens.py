@@ -62,7 +62,7 @@ def _spread(items: Sequence[WorkItem]) -> list[WorkItem]:
 
 def _counted(item: WorkItem, annotator: Perplexity, annotate: Annotate) -> Mapping[str, Mapping[str, int]]:
     """The facts of the item's first documents."""
-    for batch in read_batches(item, batch_bytes=ITEM_BYTES, columns=annotator.columns):
+    for batch in read_batches(item.at_a_glance(), batch_bytes=ITEM_BYTES, columns=annotator.columns):
         if batch.texts:
             facts: Mapping[str, Mapping[str, int]] = annotate(batch, item)[FACTS]
             return facts

@@ -60,7 +60,8 @@ def note_name(unit: Unit) -> str:
 
 
 def _key(work: ItemWork, unit: Unit) -> str:
-    message = work.fingerprint.encode() + msgspec.json.encode(unit)
+    content = unit.identity() if isinstance(unit, WorkItem) else unit
+    message = work.fingerprint.encode() + msgspec.json.encode(content)
     return hashlib.sha256(message).hexdigest()
 
 

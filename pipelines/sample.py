@@ -239,20 +239,20 @@ def sample(
         manifest.begin(out, made_from)
         return Outcome("finished", manifest.read(out))
     work = _work(out, made_from, scores, scored, settings, folders, items, carried)
-    passes, parts = _passes(work, items, made_from, settings.part_bytes, source_names(patterns))
+    passes, parts = _passes(work, carried.of_glimpsed(items), made_from, settings.part_bytes, patterns)
     finish = partial(_finish, work, carried, items, parts)
     return run_stage(out, made_from, passes, runner, rebuild=rebuild, progress=progress, finish=finish)
 
 
 def _passes(
-    work: SampleWork, items: Sequence[WorkItem], made_from: MadeFrom, part_bytes: int | None, names: Sequence[str]
+    work: SampleWork, items: Sequence[WorkItem], made_from: MadeFrom, part_bytes: int | None, patterns: Inputs
 ) -> tuple[list[Pass], PartsOf | None]:
     """The pass over the items and, if their parts are to be joined, the pass that does it, and its parts."""
     if part_bytes is None:
         return [Pass(work, items)], None
     first = replace(work, joined=True, fingerprint=_of_items(made_from).fingerprint())
     join = JoinWork(work.out, made_from.fingerprint(), work.format, work.columns, work.carried)
-    parts = partial(parts_of, items=items, names=names, part_bytes=part_bytes)
+    parts = partial(parts_of, items=items, names=source_names(patterns), part_bytes=part_bytes)
     weight = int(sum(map(size_of, items)) * SHARE)
     return [Pass(first, items), Pass(join, lambda results: parts(results[0]), weight)], parts
 

@@ -12,10 +12,12 @@ import msgspec
 
 from corpora import manifest
 from corpora.documents.item import WorkItem
+from corpora.hub import client
 from corpora.locks import locked
 from corpora.manifest import FileRecord, MadeFrom, Manifest, State
 from pipelines.advice import check_read, warn_of_blank_lines
 from pipelines.once import ItemResult, ItemWork, Unit
+from pipelines.room import check_room
 from pipelines.runners import Progress, run_units, size_of
 from pipelines.settings import RunnerSettings
 
@@ -91,10 +93,12 @@ def _run_stage(
     state = manifest.begin(folder, made_from, rebuild=rebuild)
     if state == "finished":
         return Outcome(state, manifest.read(folder))
-    results = _run(passes, runner, progress)
-    first, items = passes[0].units_after([]), results[0]
-    counts = total_counts(items)
+    first = passes[0].units_after([])
     inputs = [unit for unit in first if isinstance(unit, WorkItem)]
+    check_room(inputs, runner.workers)
+    results = _run(passes, runner, progress)
+    items = results[0]
+    counts = total_counts(items)
     check_read(inputs, counts, damaged=any(result.damage for result in items))
     warn_of_blank_lines(inputs, counts)
     more = finish(*results) if finish else Finish()
@@ -117,6 +121,7 @@ def _run(passes: Sequence[Pass], runner: RunnerSettings, progress: Progress | No
         notes = f"pass-{number + 1}" if number else ""
         update = _after(sizes, number, progress)
         results.append(run_units(each.work, each.units_after(results), runner, update, notes))
+    client.log_counts()
     return results
 
 

@@ -8,7 +8,9 @@ from pathlib import Path
 from corpora.documents.item import WorkItem
 from corpora.errors import TamizError
 from corpora.files import is_local
+from corpora.hub.opening import room_folder
 from corpora.machine import free_bytes
+from pipelines.room import room_needed
 from tamiz.console import count, size
 from tamiz.log import without_secret
 from tamiz.stages import Plan, Stage
@@ -45,6 +47,9 @@ def described(items: Sequence[WorkItem]) -> str:
     if remote:
         place = "/".join(without_secret(remote).split("/")[:5])
         total.append(f"over the network from {place} (--set documents.input=PATTERN names other files)")
+    needed = room_needed(items, 1)
+    if needed:
+        total.append(f"each fetched whole to {room_folder()}, up to {size(needed)} for each worker")
     return ", ".join(total)
 
 

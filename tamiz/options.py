@@ -13,9 +13,8 @@ from typing import Any, TypeVar
 import click
 import msgspec
 
-from corpora.documents.listing import Unreachable
 from corpora.documents.sources import DocumentSource
-from corpora.errors import BadArgument
+from corpora.errors import BadArgument, Unreachable
 from pipelines.settings import RunnerSettings
 from tamiz.log import log
 

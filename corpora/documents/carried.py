@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -38,6 +39,12 @@ class Carried(Protocol):
 
     def left_out(self, places: NDArray[np.int64]) -> set[str]:
         """The names of fields that no column carries, where they aren't known before the rows are read."""
+
+
+def fields_digest(fields: Mapping[str, pa.DataType]) -> str:
+    """The same for the same names and types."""
+    told = "\0".join(f"{name}\0{kind}" for name, kind in fields.items())
+    return hashlib.sha256(told.encode(errors="surrogatepass")).hexdigest()[:16]
 
 
 def missing(columns: Sequence[CarriedColumn], rows: int) -> pa.Table:

@@ -10,13 +10,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from corpora.documents.carried import PREFIX, REST, CarriedColumn
+import msgspec
+
+from corpora.documents.carried import PREFIX, REST, CarriedColumn, fields_digest
 from corpora.documents.groups import source_of
 from corpora.documents.item import WorkItem
 from corpora.errors import BadArgument
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from corpora.documents.formats.base import Format
 
 Columns = str | tuple[str, ...] | None
 """Which columns a sample carries: "all", "none", or those named. None: all that the inputs are known to have before
@@ -36,6 +40,12 @@ class Carrying:
     """Whether rows may have fields that nobody knows of yet: a warning names those that are left out."""
     respelled: bool = False
     """Whether a url or timestamp is of a type whose spelling changed: dates and times had Python's text once."""
+    glimpsed: Mapping[str, str] = field(default_factory=dict)
+    """Address -> what was seen of a file of the Hub before it is fetched and checked: see `WorkItem.glimpsed`."""
+
+    def of_glimpsed(self, items: Sequence[WorkItem]) -> list[WorkItem]:
+        """The items, whose work refuses a file that isn't what was seen."""
+        return [msgspec.structs.replace(item, glimpsed=self.glimpsed.get(item.path)) for item in items]
 
     @property
     def identity(self) -> dict[str, str]:
@@ -53,6 +63,7 @@ class _Found:
     rest: list[str] = field(default_factory=list)
     """Fields of JSON objects that their first rows show."""
     respelled: bool = False
+    glimpsed: dict[str, str] = field(default_factory=dict)
     offered: set[str] = field(default_factory=set)
     """Names of those fields that some input's format has carried without being asked."""
 
@@ -71,7 +82,7 @@ def carrying(items: Sequence[WorkItem], columns: Columns, reserved: Sequence[str
         decided = _everything(found, reserved, always=columns == "all")
     else:
         decided = _named(found, [columns] if isinstance(columns, str) else columns, reserved)
-    return replace(decided, respelled=found.respelled)
+    return replace(decided, respelled=found.respelled, glimpsed=found.glimpsed)
 
 
 def _look(items: Sequence[WorkItem]) -> _Found:
@@ -85,7 +96,7 @@ def _look(items: Sequence[WorkItem]) -> _Found:
         if key in seen:
             continue
         seen.add(key)
-        fields, usual = dict(format.fields(item)), usual_columns(item)
+        fields, usual = _fields(format, item, found), usual_columns(item)
         of_usual = [fields.pop(name) for name in usual if name in fields]
         if format.schemaless:
             found.json = True
@@ -95,6 +106,15 @@ def _look(items: Sequence[WorkItem]) -> _Found:
             _add_types(found, fields)
             found.offered |= set() if format.carried_on_request else fields.keys()
     return found
+
+
+def _fields(format: Format, item: WorkItem, found: _Found) -> dict[str, pa.DataType]:
+    """Files of the Hub are looked at in part where the work checks what was seen, and else fetched whole for it."""
+    if not (item.commit and format.checks_glance):
+        return dict(format.fields(item))
+    fields = dict(format.fields(item.at_a_glance()))
+    found.glimpsed[item.path] = fields_digest(fields)
+    return fields
 
 
 def _add_types(found: _Found, fields: Mapping[str, pa.DataType]) -> None:

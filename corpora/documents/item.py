@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 
+import msgspec
+
 from corpora.config import Config
 from corpora.documents.templates import RowText, row_text
+from corpora.hub.address import without_revision
 
 TEXT = "text"  # the column that holds a document's text, unless the source names another
 MAX_DOCUMENT_BYTES = 64 << 20  # the longest document, unless the source names another bound
@@ -43,7 +46,7 @@ class WorkItem(Config, frozen=True, kw_only=True):
     size: int | None
     """Bytes of the whole file, as stored; None if its server doesn't tell.
 
-    With mtime_ns (local) or etag (remote, if known) it is the identity.
+    With mtime_ns (local) or etag (remote, if known; for the Hub the hash of the content) it is the identity.
     """
 
     mtime_ns: int | None = None
@@ -76,6 +79,15 @@ class WorkItem(Config, frozen=True, kw_only=True):
     turn: str | None = None
     """The template of a turn. None: `templates.TURN`."""
 
+    commit: str | None = None
+    """Of a file of the Hub: the commit at which it was listed, and is read."""
+
+    glimpsed: str | None = None
+    """`carried.fields_digest` of what a look at an unchecked part of the file showed: the work compares."""
+
+    glance: bool = False
+    """Whether only some of the file is looked at, before the work: of one of the Hub, that part isn't checked."""
+
     @property
     def row_text(self) -> RowText | None:
         """How a row becomes a text; None if it has one, in `text_column`."""
@@ -95,3 +107,15 @@ class WorkItem(Config, frozen=True, kw_only=True):
     def input_name(self) -> str:
         """`name` without `.itemNNNN`: the same for all items of a file."""
         return _ITEM_SUFFIX.sub("", self.name)
+
+    def identity(self) -> dict[str, object]:
+        """What the result of the work on it depends on. For a file of the Hub, that is its content, not the revision
+        or commit at which it is found."""
+        plain = self.asdict()
+        for name in ("commit", "glance", "glimpsed"):
+            del plain[name]
+        return {**plain, "path": without_revision(self.path)}
+
+    def at_a_glance(self) -> WorkItem:
+        """The same item, for a look before the work that can but refuse."""
+        return msgspec.structs.replace(self, glance=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 
@@ -17,13 +17,15 @@ from corpora.documents.splitting import Range
 from corpora.errors import BadArgument
 
 ITEM_BYTES = 128 << 20
+LOOKS = 8  # files of the Hub that are looked into before the work, at most
 _LOG = logging.getLogger(__name__)
 
 
 def work_items(inputs: Inputs, item_bytes: int = ITEM_BYTES) -> list[WorkItem]:
     """Work items for every file that the patterns or sources name, in the order of names.
 
-    Local uncompressed line files are cut at line borders about every item_bytes, Parquet files between row groups.
+    Local uncompressed line files are cut at line borders about every item_bytes, Parquet files between row groups;
+    files of the Hub stay whole.
     Raises BadArgument (no match, unknown extension, folder, name collision, Parquet without the text column, a file
     that two sources read differently) and TamizError (a remote address that can't be listed).
     """
@@ -31,8 +33,9 @@ def work_items(inputs: Inputs, item_bytes: int = ITEM_BYTES) -> list[WorkItem]:
         raise BadArgument(f"item_bytes is {item_bytes}; it must be at least 1")
     files = _files(_sources(inputs))
     _warn_of_unknown(files)
+    looked_at = _looked_at(files)
     with ThreadPoolExecutor(16) as pool:  # remote Parquet footers: one round trip each
-        ranges = list(pool.map(_split, files, [item_bytes] * len(files)))
+        ranges = list(pool.map(lambda file: _split(file, item_bytes, looked_at), files))
     items: list[WorkItem] = []
     for file, parts in zip(files, ranges, strict=True):
         items += _items(file, parts, len(items))
@@ -64,7 +67,7 @@ def _warn_of_unknown(files: Iterable[WorkItem]) -> None:
     """Says what templates name and the first file that is read with each lacks."""
     firsts = {(file.template, file.turns, file.turn): file for file in reversed([*files]) if file.row_text}
     for file in firsts.values():
-        unknown = FORMATS.get(file.format).unknown_fields(file)
+        unknown = FORMATS.get(file.format).unknown_fields(file.at_a_glance())
         if unknown:
             _warn(f"{file.path}: {unknown}; such fields are taken as empty")
 
@@ -94,6 +97,7 @@ def _whole(listed: Listed, source: DocumentSource) -> WorkItem:
         size=listed.size,
         mtime_ns=listed.mtime_ns,
         etag=listed.etag,
+        commit=listed.commit,
         text_column=source.text_column,
         url_column=source.url_column,
         timestamp_column=source.timestamp_column,
@@ -106,9 +110,19 @@ def _whole(listed: Listed, source: DocumentSource) -> WorkItem:
     )
 
 
-def _split(file: WorkItem, item_bytes: int) -> list[Range]:
+def _looked_at(files: Sequence[WorkItem]) -> set[str]:
+    """Files of the Hub that are looked into before the work, spread over all: each costs a request."""
+    of_hub = [file.path for file in files if file.commit]
+    return {of_hub[place * len(of_hub) // LOOKS] for place in range(LOOKS)} if of_hub else set()
+
+
+def _split(file: WorkItem, item_bytes: int, looked_at: set[str]) -> list[Range]:
     format = FORMATS.get(file.format)
-    format.check(file)
+    if file.commit is None:
+        format.check(file)
+    elif file.path in looked_at:
+        file = file.at_a_glance()
+        format.check(file)
     return format.split(file, item_bytes)
 
 

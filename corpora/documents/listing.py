@@ -14,8 +14,10 @@ from typing import Any
 from corpora.config import Config
 from corpora.documents.addresses import packages_for, path_of, wildcards, with_path
 from corpora.documents.compressions import compression_of
-from corpora.errors import BadArgument, TamizError
+from corpora.errors import BadArgument, TamizError, Unreachable
 from corpora.files import TEMPORARY, is_local
+from corpora.hub.address import is_hub, parse, without_cache
+from corpora.hub.tree import fixed_folder, look_up, matching
 
 _LOG = logging.getLogger(__name__)
 _ESCAPED = re.compile(r"\[([*?[])\]")  # as glob.escape writes them
@@ -24,14 +26,10 @@ _TAGS = ("sha256", "blob_id", "ETag", "etag", "md5Hash", "generation", "content_
 _TIMES = ("last_commit", "LastModified", "last_modified", "updated", "mtime", "modified", "created")
 
 
-class Unreachable(TamizError):
-    """A file system can't be listed: it has no network, or the user has no right to it."""
-
-
 class Listed(Config, frozen=True, kw_only=True):
     """One input file. Two addresses of one file have equal keys; `stem` names its outputs.
 
-    size: None if the file system doesn't tell it, as servers that send files in chunks.
+    size: None if the file system doesn't tell it, as servers that send files in chunks. commit: of the Hub's files.
     """
 
     address: str
@@ -40,6 +38,7 @@ class Listed(Config, frozen=True, kw_only=True):
     size: int | None
     mtime_ns: int | None = None
     etag: str | None = None
+    commit: str | None = None
 
 
 def list_files(patterns: Iterable[str]) -> list[Listed]:
@@ -48,6 +47,8 @@ def list_files(patterns: Iterable[str]) -> list[Listed]:
     Raises BadArgument for a pattern that matches nothing and for a folder.
     """
     files: dict[str, Listed] = {}
+    patterns = [without_cache(pattern) for pattern in patterns]
+    look_up(patterns)
     for pattern in patterns:
         matches = list(_expand(pattern))
         if not matches:
@@ -60,7 +61,9 @@ def list_files(patterns: Iterable[str]) -> list[Listed]:
 def _expand(pattern: str) -> Iterator[Listed]:
     for scheme in ("file://", "local://"):
         pattern = pattern.removeprefix(scheme)
-    return _expand_local(pattern) if is_local(pattern) else _expand_remote(pattern)
+    if is_local(pattern):
+        return _expand_local(pattern)
+    return _expand_hub(pattern) if is_hub(pattern) else _expand_remote(pattern)
 
 
 def _usual(folder: str) -> str:
@@ -130,6 +133,23 @@ def _expand_remote(pattern: str) -> Iterator[Listed]:
         if listed.size is None and listed.etag is None:
             _LOG.warning("%s: its server tells neither size nor etag, so a later change of it isn't noticed", address)
         yield listed
+
+
+def _expand_hub(pattern: str) -> Iterator[Listed]:
+    """Files at one commit, known by their hashes."""
+    address = parse(pattern)
+    at, entries = matching(address)
+    prefix = fixed_folder(address.path)
+    for entry in entries:
+        if not TEMPORARY.search(entry.path):
+            yield Listed(
+                address=address.with_path(entry.path),
+                key=f"hf://{at.repository.page}@{at.commit}/{entry.path}",
+                stem=_stem(entry.path.removeprefix(prefix).lstrip("/")),
+                size=entry.size,
+                etag=entry.tag,
+                commit=at.commit,
+            )
 
 
 def _size(info: dict[str, Any]) -> int | None:

@@ -44,5 +44,7 @@ class Source:
 
 def unreadable(address: str, error: BaseException) -> TamizError:
     """The error for a file that can't be opened or read for reasons outside it: network, disk, permissions."""
+    if isinstance(error, TamizError):  # it says so itself
+        return error
     detail = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return TamizError(f"can't read {address}: {detail.splitlines()[0]}")

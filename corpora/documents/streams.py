@@ -10,17 +10,13 @@ import numpy as np
 from corpora.documents.batches import FIRST_BYTES
 from corpora.documents.compressions import COMPRESSIONS
 from corpora.documents.item import WorkItem
-from corpora.documents.source import PIECE, Damage, Source, unreadable
-from corpora.files import open_binary
+from corpora.documents.opening import opened_file
+from corpora.documents.source import PIECE, Damage, Source
 
 
 def pieces(item: WorkItem) -> Iterator[bytes]:
     """Uncompressed bytes of the item. Raises Damage after the last good bytes, TamizError if reading itself fails."""
-    try:
-        file = open_binary(item.path)
-    except Exception as error:  # every file system raises its own exceptions
-        raise unreadable(item.path, error) from error
-    with file:
+    with opened_file(item) as file:
         source = Source(file, item.path)
         if item.compression:
             yield from COMPRESSIONS[item.compression](source)

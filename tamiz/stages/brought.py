@@ -11,7 +11,7 @@ import shutil
 from pathlib import Path
 
 from corpora import files, manifest
-from corpora.errors import BadArgument, DamagedFile, TamizError
+from corpora.errors import BadArgument, DamagedFile, Unreachable
 from corpora.locks import locked
 from corpora.manifest import MadeFrom
 from tamiz.console import count, say
@@ -102,22 +102,35 @@ def _is_intact_copy(file: str, out: Path) -> bool:
 def _fetched(file: str) -> Path:
     """The folder of a repository's files, downloaded if it isn't in the Hub's cache on this machine.
 
-    Raises TamizError if the Hub can't be reached, BadArgument if it has no such repository.
+    Raises Unreachable if the Hub can't be reached, BadArgument if it has no such repository, DamagedFile if a file of
+    the cache isn't what was fetched.
     """
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
+    from corpora.hub.snapshot import check_cached, model_snapshot
 
     name, _, revision = file.partition("@")
     say(f"  the tokenizer {file} of the Hugging Face Hub")
     try:
-        return Path(snapshot_download(name, revision=revision or None, allow_patterns=list(FILES)))
-    except RepositoryNotFoundError:
-        raise BadArgument(
-            f"tokenizer.file is {file!r}: no such file here, and no such repository on the Hub"
-        ) from None
-    except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
+        return model_snapshot(name, revision or None, lambda there: [path for path in FILES if path in there])
+    except BadArgument as error:
+        raise BadArgument(f"tokenizer.file is {file!r}, no path here; and {error}") from None
+    except Unreachable as error:
+        cached = _cached(name, revision or None)
+        if cached is not None:
+            check_cached(cached)
+            return cached
         folder = name.rpartition("/")[2]
-        raise TamizError(
-            f"{file} is no path here, and can't be fetched from the Hub ({type(error).__name__}): where there is a "
-            f"network, `hf download {name} --local-dir {folder}`; then give --set tokenizer.file={folder}"
+        raise Unreachable(
+            f"tokenizer.file is {file!r}, no path here; and {error}; or, where there is a network, "
+            f"`hf download {name} --local-dir {folder}`; then give --set tokenizer.file={folder}"
         ) from None
+
+
+def _cached(name: str, revision: str | None) -> Path | None:
+    """The folder in the Hub's cache on this machine."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(name, revision=revision, local_files_only=True))
+    except LocalEntryNotFoundError:
+        return None

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 import re
+from fnmatch import fnmatch
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from corpora import manifest
 from corpora.encoding import Encoder, load_encoder
 from corpora.encoding.byte_encoder import ByteEncoder
-from corpora.errors import BadArgument, DamagedFile, in_a_line
+from corpora.errors import BadArgument, DamagedFile, Unreachable, in_a_line
 from corpora.manifest import InputIdentity
 from corpora.tokens.facts import ShardFacts
 from tamiz.trainer.families.base import ModelSettings
@@ -43,23 +45,31 @@ def folder_of(init: str) -> Path:
     return _download(init, named["name"], named["revision"])
 
 
+@lru_cache(maxsize=8)
 def _download(init: str, name: str, revision: str | None) -> Path:
-    """Its pickled weights only if it has no safetensors."""
-    from huggingface_hub import list_repo_files, snapshot_download
+    """Everything is checked by the hashes that the Hub lists; what is cached, by those under which it was cached."""
+    from corpora.hub.snapshot import check_cached, model_snapshot
 
-    patterns = ["*.json", "*.model", "merges.txt"]
-    try:
-        if not (cached := _cached(name, revision)):
-            files = list_repo_files(name, revision=revision)
-            safe = any(file.endswith(".safetensors") for file in files)
-            patterns.append("*.safetensors" if safe else "pytorch_model*.bin")
-            cached = snapshot_download(name, revision=revision, allow_patterns=patterns)
+    if cached := _cached(name, revision):
+        check_cached(Path(cached))
         return Path(cached)
-    except Exception as error:  # of several libraries: no network, no such name, no access
+    try:
+        return model_snapshot(name, revision, _needed)
+    except BadArgument as error:
         raise BadArgument(
-            f"train.init is {init!r}: no folder here, and the Hub doesn't give it ({in_a_line(error, lines=1)}): "
-            "correct the name, or download the model and name its folder"
+            f"train.init is {init!r}: no folder here, and {error}; or download the model and name its folder"
         ) from None
+    except Unreachable as error:
+        raise Unreachable(
+            f"train.init is {init!r}: no folder here, and {error}; or download the model and name its folder"
+        ) from None
+
+
+def _needed(files: list[str]) -> list[str]:
+    """Its pickled weights only if it has no safetensors."""
+    safe = any(file.endswith(".safetensors") for file in files)
+    patterns = ("*.json", "*.model", "merges.txt", "*.safetensors" if safe else "pytorch_model*.bin")
+    return [file for file in files if any(fnmatch(file, pattern) for pattern in patterns)]
 
 
 def _cached(name: str, revision: str | None) -> str | None:

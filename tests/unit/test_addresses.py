@@ -170,7 +170,7 @@ def test_a_remote_output_is_refused(
 
 
 def test_advice_is_that_of_the_command() -> None:
-    from corpora.documents.listing import Unreachable
+    from corpora.errors import Unreachable
 
     with (
         pytest.raises(Unreachable, match=r"^can't list x; without a network, use --demo$"),

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 import torch
 
-from corpora.errors import BadArgument, DamagedFile, StaleOutput
+from corpora.errors import BadArgument, DamagedFile, StaleOutput, Unreachable
 from corpora.tokens.facts import SentinelIds
 from tamiz.trainer import warm_start
 from tamiz.trainer.families.gptj import GptJ
@@ -353,7 +353,9 @@ def test_names_that_are_no_model_are_refused(home, tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(BadArgument, match="neither the folder of a model nor a name of the Hub"):
         check(LLAMA, home, tmp_path / "none")
-    with pytest.raises(BadArgument, match="no folder here, and the Hub doesn't give it") as error:
+    with pytest.raises(
+        Unreachable, match=r"no folder here, and can't find the model .* HF_HUB_OFFLINE is set"
+    ) as error:
         check(LLAMA, home, "nobody-at-all/no-such-model")
     assert len(str(error.value).splitlines()) == 1
 

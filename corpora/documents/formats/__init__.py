@@ -90,7 +90,7 @@ def refuse_missing_column(items: Sequence[WorkItem], column: str) -> None:
     Looks at the first file of each format: at a Parquet file's schema; JSON shows its fields only row by row.
     """
     for item in {item.format: item for item in reversed(items)}.values():
-        names = FORMATS.get(item.format).columns(item)
+        names = FORMATS.get(item.format).columns(item.at_a_glance())
         if names is not None and column not in names:
             known = ", ".join(dict.fromkeys(names))
             raise BadArgument(f"{item.path} has no column {column}; its columns are {known}")

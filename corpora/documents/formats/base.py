@@ -51,6 +51,10 @@ class Format(ABC):
     carried_on_request: bool = False
     """Whether a sample has the columns of `fields` only if they are asked for. If not asked for, it names them."""
 
+    checks_glance: bool = False
+    """Whether `carrying` refuses a file whose `fields` aren't those of `item.glimpsed`, so that a look at a part of
+    the file that nobody checked may decide what is carried."""
+
     takes_blank_lines: bool = False
     """Whether `--blank-lines` applies to the format."""
 

@@ -12,9 +12,12 @@ from corpora.documents.item import WorkItem
 from corpora.documents.source import Damage
 from corpora.documents.splitting import Range, ranges_of_groups
 from corpora.errors import BadArgument, TamizError
+from corpora.hub.address import is_hub
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+WHOLE = Range(0, 0, 0)  # all row groups, however many there are
 
 
 class Parquet(Format):
@@ -24,6 +27,7 @@ class Parquet(Format):
     extensions = (".parquet",)
     compressible = False
     takes_templates = True
+    checks_glance = True
 
     def batches(self, item: WorkItem, batch_bytes: int, columns: tuple[str, ...]) -> Iterator[DocumentBatch]:
         from corpora.documents.formats.parquet_file import read_parquet
@@ -48,7 +52,7 @@ class Parquet(Format):
         from corpora.documents.formats.parquet_file import opened
 
         try:
-            with opened(item.path) as file:
+            with opened(item) as file:
                 return file.types(usual_columns(item))
         except Damage:
             return {}
@@ -57,18 +61,20 @@ class Parquet(Format):
         """Ranges that end between row groups. Raises BadArgument if there is no text column, or it isn't of strings;
         or if a template names others than there are.
 
-        An empty or damaged file is one range: reading it reports what is wrong.
+        An empty or damaged file is one range: reading it reports what is wrong. So is one of the Hub, which is
+        fetched whole: only if it is to be looked at (`glance`), its columns are checked.
         """
         from corpora.documents.formats.parquet_file import opened
 
-        if item.size == 0:
-            return [Range(0, 0, 0)]
+        remote = is_hub(item.path)
+        if item.size == 0 or (remote and not item.glance):
+            return [WHOLE]
         try:
-            with opened(item.path) as file:
+            with opened(item) as file:
                 file.refuse(item)
-                return ranges_of_groups(file.row_groups(), item_bytes)
+                return [WHOLE] if remote else ranges_of_groups(file.row_groups(), item_bytes)
         except Damage:
-            return [Range(0, 0, 0)]
+            return [WHOLE]
 
     def check(self, item: WorkItem) -> None:
         super().check(item)
@@ -83,7 +89,7 @@ class Parquet(Format):
         from corpora.documents.formats.parquet_file import opened
 
         try:
-            with opened(item.path) as file:
+            with opened(item) as file:
                 return [*file.names, *file.paths]
         except (Damage, TamizError):
             return None

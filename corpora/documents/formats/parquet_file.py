@@ -13,17 +13,17 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from corpora.documents.batches import FIRST_BYTES, BatchBuilder, DocumentBatch, Outcome
-from corpora.documents.carried import CarriedColumn
+from corpora.documents.carried import CarriedColumn, fields_digest
 from corpora.documents.formats.base import usual_columns
 from corpora.documents.formats.fields import likely_text, timestamp_names, url_names
 from corpora.documents.formats.parquet_columns import CarriedTable
 from corpora.documents.formats.parquet_paths import field_of, paths, type_without, with_inner
 from corpora.documents.formats.parquet_templates import made_texts, refuse_columns
 from corpora.documents.item import WorkItem
+from corpora.documents.opening import opened_file
 from corpora.documents.source import Damage, unreadable
 from corpora.documents.values import first_column, is_text, stored, strings, texts
-from corpora.errors import BadArgument
-from corpora.files import open_binary
+from corpora.errors import BadArgument, TamizError
 
 Names = tuple[str | None, ...]
 
@@ -76,12 +76,24 @@ class ParquetFile:
         groups = (self._file.metadata.row_group(g) for g in range(self._file.num_row_groups))
         return [(group.num_rows, group.total_byte_size) for group in groups]
 
+    def groups(self, item: WorkItem) -> range:
+        """The item's row groups: all of the file if it isn't split."""
+        return range(item.start, item.end or self._file.num_row_groups)
+
     def refuse(self, item: WorkItem) -> None:
         """Raises BadArgument unless the item's text can be read from the file."""
         if item.row_text:
             refuse_columns(self._address, self._file.schema_arrow, item.row_text)
         else:
             self.refuse_column(item.text_column)
+
+    def refuse_unseen(self, item: WorkItem) -> None:
+        """Raises TamizError unless the file, now checked, has the columns that a look at a part of it showed."""
+        if item.glimpsed not in (None, fields_digest(self.types(usual_columns(item)))):
+            raise TamizError(
+                f"{self._address} has other columns than a first look at it showed, which decided what the sample "
+                "carries: something between here and the Hub changes what is sent: run it again, with --rebuild"
+            )
 
     def refuse_column(self, name: str) -> None:
         """Raises BadArgument unless `name` is a column of strings (or of bytes, which are then read as UTF-8)."""
@@ -145,14 +157,10 @@ def _has_dictionary(schema: pa.Schema, names: Sequence[str]) -> bool:
 
 
 @contextlib.contextmanager
-def opened(address: str) -> Iterator[ParquetFile]:
+def opened(item: WorkItem) -> Iterator[ParquetFile]:
     """Raises Damage for a file without a readable footer, TamizError for one that can't be opened."""
-    try:
-        file = open_binary(address)
-    except Exception as error:  # every file system raises its own exceptions
-        raise unreadable(address, error) from error
-    with file:
-        yield ParquetFile(address, file)
+    with opened_file(item) as file:
+        yield ParquetFile(item.path, file)
 
 
 def read_parquet(
@@ -163,12 +171,14 @@ def read_parquet(
 
     Raises Damage after the last good batch, TamizError if reading itself fails.
     """
-    with opened(item.path) as file:
+    with opened(item) as file:
         file.refuse(item)
+        if carry is not None:
+            file.refuse_unseen(item)
         names = _names(file, item, columns)
         row, inner = item.first_row, file.inner(usual_columns(item))
         wanted = [*item.text_columns, *names[1:], *(column.field for column in carry or ())]
-        for group in range(item.start, item.end):
+        for group in file.groups(item):
             for table in file.tables(group, wanted, batch_bytes):
                 batch = _documents(table, row, item, names)
                 if carry is not None:

@@ -1,0 +1,46 @@
+"""Opens a file of the Hub once all of it is here and checked: a temporary copy, or one that TAMIZ_HUB_CACHE keeps."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from corpora.errors import TamizError
+from corpora.hub import cache
+from corpora.hub.fetching import fetch
+from corpora.hub.remote import RemoteFile
+
+_PIECE = 1 << 20
+
+
+@contextlib.contextmanager
+def verified(file: RemoteFile) -> Iterator[IO[bytes]]:
+    """The file's content, checked, open at its start: a temporary copy, or one of TAMIZ_HUB_CACHE.
+
+    The temporary copy has no name, so nothing of it is left when the block, or the process, ends in whatever way.
+    Raises Unreachable if it can't be fetched, TamizError if there is no room for it.
+    """
+    if (kept := cache.folder()) is not None:
+        with cache.kept(file, kept / file.tag, cache.ADVICE) as copy:
+            yield copy
+        return
+    with _nameless(file) as copy:
+        fetch(file, copy, Path(tempfile.gettempdir(), "copy"), advice="set TMPDIR to a folder on a larger disk")
+        yield copy
+
+
+def _nameless(file: RemoteFile) -> IO[bytes]:
+    try:
+        return tempfile.TemporaryFile(buffering=_PIECE, prefix="tamiz-hub-")
+    except OSError as error:
+        place = error.filename or tempfile.gettempdir()
+        raise TamizError(f"can't make a temporary copy of {file.address} ({place}: {error.strerror})") from error
+
+
+def room_folder() -> Path:
+    """Where the copies of files lie while they are read."""
+    return cache.folder() or Path(os.path.realpath(tempfile.gettempdir()))
