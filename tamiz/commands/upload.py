@@ -25,7 +25,9 @@ SHOWN = 20  # files of a --dry-run, and of what is left out
     help="Of the repository. [default: as FOLDER's kind; of a run, `model` takes its model alone]",
 )
 @click.option("--private", is_flag=True, help="Make the repository private, if it is made.")
-@click.option("--revision", default="main", show_default=True, metavar="BRANCH", help="Made from main if there is none.")
+@click.option(
+    "--revision", default="main", show_default=True, metavar="BRANCH", help="Made from main if there is none."
+)
 @click.option("--dry-run", is_flag=True, help="Only list what would be published. Needs no network.")
 @click.option("--overwrite-card", is_flag=True, help="Replace README.md even if someone edited it on the Hub.")
 def command(
@@ -39,8 +41,8 @@ def command(
 
     FOLDER is checked first. Only what its manifests name is published, and a card: no logs, checkpoints or rejected
     rows. What is there already isn't sent again, and files of an earlier upload that are gone here are deleted there.
-    If it is interrupted, nothing is visible; the same command sends the rest. It uses the token of `hf auth login`, or
-    HF_TOKEN.
+    If it is interrupted, nothing is visible; the same command sends the rest. The token is that of `hf auth login`,
+    or HF_TOKEN.
     """
     _check_name(repo)
     found = _publication(folder, repo_type)
@@ -53,7 +55,11 @@ def command(
 
 
 def _check_name(repo: str) -> None:
-    if not re.fullmatch(r"[\w][\w.-]*/[\w][\w.-]*", repo, re.ASCII) or len(repo) > 96 or re.search(r"--|\.\.|\.git$", repo):
+    if (
+        not re.fullmatch(r"[\w][\w.-]*/[\w][\w.-]*", repo, re.ASCII)
+        or len(repo) > 96
+        or re.search(r"--|\.\.|\.git$", repo)
+    ):
         raise BadArgument(f"--repo {repo}: a name on the Hub is OWNER/NAME, such as my-team/my-corpus")
 
 

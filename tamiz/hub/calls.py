@@ -4,8 +4,8 @@ huggingface_hub sets no time-out, and tries only some calls again. What it raise
 so none of it goes further than here.
 
 hf_xet sends contents with a client of its own, whose bounds are its settings: no answer for 300 s
-(HF_XET_CLIENT_READ_TIMEOUT), six tries. Measured with a 2 s time-out and a server that answers nothing: an error after
-12.4 s, six times 2 s.
+(HF_XET_CLIENT_READ_TIMEOUT), six tries. Measured with a time-out of 2 s and a server that answers nothing: an error
+after 12.4 s. So no process has to watch over it.
 """
 
 from __future__ import annotations
@@ -125,7 +125,9 @@ def _final(error: BaseException, repo: str) -> TamizError:
 
 
 def no_token() -> TamizError:
-    return TamizError("you aren't logged in to the Hub: run `hf auth login`, or set HF_TOKEN to a token that may write")
+    return TamizError(
+        "you aren't logged in to the Hub: run `hf auth login`, or set HF_TOKEN to a token that may write"
+    )
 
 
 def refusal(error: Any, repo: str) -> TamizError:
@@ -154,7 +156,7 @@ def _plain(error: BaseException) -> str:
 
 def _asked(response: httpx2.Response) -> float:
     """Seconds that the Hub asks to wait."""
-    from huggingface_hub.utils import parse_ratelimit_headers
+    from huggingface_hub.utils._http import parse_ratelimit_headers
 
     limit = parse_ratelimit_headers(response.headers)
     if response.status_code == 429 and limit is not None and limit.remaining == 0:

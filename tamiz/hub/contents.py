@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from tamiz.hub import progress
@@ -40,7 +41,7 @@ class Contents:
         for batch in _batches(new):
             additions = [_addition(each) for each in batch]
             with progress.of_xet(self.hear):
-                trying(self._repository.patience, lambda batch=additions: self._preupload(batch), self._repository.repo)
+                trying(self._repository.patience, partial(self._preupload, additions), self._repository.repo)
             self._additions.update(zip((each.path for each in batch), additions, strict=True))
             with self._lock:
                 self._sure, self._passing = self._sure + sum(each.bytes for each in batch), 0

@@ -1,7 +1,7 @@
 """Which files of an output folder are published, under which names, and which are left out and why.
 
-Only what manifests name is published, the manifests and a card: never logs, locks, checkpoints and temporary files, nor
-`rejected/`, which holds the first bytes of rows that aren't documents. A run is published as a dataset of its
+Only what manifests name is published, the manifests and a card: never logs, locks, checkpoints and temporary files,
+nor `rejected/`, which holds the first bytes of rows that aren't documents. A run is published as a dataset of its
 sample, shards, tokenizer and model, each in its folder; its language models and scores are large and of use to few,
 so they stay.
 """
@@ -65,7 +65,9 @@ def publication(folder: Path, repo_type: str | None = None) -> Publication:
     if content.stage == "run" and repo_type == "model":
         folder, content = folder / MODEL, _manifest(folder / MODEL)
     if content.stage not in KINDS:
-        raise TamizError(f"{folder} holds the output of {content.stage!r}, which isn't published: one of {_names()} is")
+        raise TamizError(
+            f"{folder} holds the output of {content.stage!r}, which isn't published: one of {_names()} is"
+        )
     kind, usual = KINDS[content.stage]
     _check(folder)
     homes = [folder, *(_homes(folder) if content.stage == "run" else ())]

@@ -19,7 +19,9 @@ def check(items: Sequence[Item]) -> list[str]:
         raise TamizError(f"{largest.path} has {largest.bytes:,} bytes; the Hub takes files up to {MOST_FILE:,}")
     folder, number = Counter(each.path.rpartition("/")[0] for each in items).most_common(1)[0]
     if number > MOST_IN_FOLDER:
-        raise TamizError(f"{folder or 'the folder'} has {number:,} files; the Hub takes up to {MOST_IN_FOLDER:,} in one")
+        raise TamizError(
+            f"{folder or 'the folder'} has {number:,} files; the Hub takes up to {MOST_IN_FOLDER:,} in one"
+        )
     advice = []
     if largest.bytes > LARGE_FILE:
         advice.append(f"{largest.path} has more than {LARGE_FILE:,} bytes: only with hf_xet does the Hub take it")

@@ -1,8 +1,8 @@
 """Paths of this machine in files that are to be published.
 
-Manifests name inputs by their names, without folders; a recipe has the paths that the user gave, and the page of a run
-shows its command line. Sealed files (manifests, recipe.json) and cards are published as they are, with a warning: a
-reader needs them, and only the user can decide. The page is left out: it only shows what the rest says.
+Manifests name inputs by their names, without folders; a recipe has the paths that the user gave, and the page of a
+run shows its command line. Sealed files (manifests, recipe.json) and cards are published as they are, with a warning:
+a reader needs them, and only the user can decide. The page is left out: it only shows what the rest says.
 """
 
 from __future__ import annotations

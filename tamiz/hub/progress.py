@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -39,9 +40,8 @@ def on_request(hear: Hear) -> Callable[[httpx2.Request], None]:
 def of_xet(hear: Hear) -> Iterator[None]:
     """While the block runs, hf_xet's reports go to `hear`. An huggingface_hub that has none there sends as well."""
     try:
-        from huggingface_hub import utils
-        from huggingface_hub.utils import _xet_progress_reporting as reporting
-
+        utils: Any = import_module("huggingface_hub.utils")
+        reporting: Any = import_module("huggingface_hub.utils._xet_progress_reporting")
         before = (utils.are_progress_bars_disabled, reporting.XetUploadProgressReporter)
     except (ImportError, AttributeError):
         yield

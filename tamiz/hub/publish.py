@@ -70,8 +70,8 @@ def publish(
             rounds += 1
     left = [*(each.path for each in found.send), *found.delete]
     raise TamizError(
-        f"{repository.repo}: after {rounds} commits there still are {len(left)} files to do ({left[0]}): someone else "
-        "changes them, or the repository's .gitignore names them"
+        f"{repository.repo}: after {rounds} commits there still are {len(left)} files to do ({left[0]}): someone "
+        "else changes them, or the repository's .gitignore names them"
     )
 
 

@@ -12,7 +12,9 @@ from corpora import files
 
 NAME = ".tamiz-upload.json"
 CARD = "README.md"
-MOST_REGULAR = 10_000_000  # bytes: the Hub stores larger files outside of git, so git's hash of them is never asked for
+MOST_REGULAR = (
+    10_000_000  # bytes: the Hub stores larger files outside of git, so git's hash of them is never asked for
+)
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,7 +57,9 @@ def item(path: str, source: Path | bytes, sha256: str | None = None) -> Item:
     if size <= MOST_REGULAR:
         content = source if isinstance(source, bytes) else source.read_bytes()
     if content is not None:
-        return Item(path=path, source=source, bytes=size, sha256=hashlib.sha256(content).hexdigest(), git=git(content))
+        return Item(
+            path=path, source=source, bytes=size, sha256=hashlib.sha256(content).hexdigest(), git=git(content)
+        )
     digest = sha256 or files.sha256(source)  # type: ignore[arg-type]  # bytes are never so many
     return Item(path=path, source=source, bytes=size, sha256=digest, git=None)
 

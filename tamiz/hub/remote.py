@@ -69,7 +69,7 @@ class Repository:
         """What is there now, at the branch or another revision."""
 
         def call() -> Look:
-            commit = self.api.repo_info(**self.at, revision=revision or self.revision).sha
+            commit = str(self.api.repo_info(**self.at, revision=revision or self.revision).sha)
             entries = self.api.list_repo_tree(**self.at, recursive=True, revision=commit)
             return Look(commit, {each.path: _oid(each) for each in entries if hasattr(each, "blob_id")})
 
@@ -82,7 +82,8 @@ class Repository:
 
         def call() -> bytes:
             from huggingface_hub import get_session, hf_hub_url
-            from huggingface_hub.utils import build_hf_headers, hf_raise_for_status
+            from huggingface_hub.utils._headers import build_hf_headers
+            from huggingface_hub.utils._http import hf_raise_for_status
 
             url = hf_hub_url(self.repo, record.NAME, repo_type=self.repo_type, revision=found.commit)
             answer = get_session().get(url, headers=build_hf_headers())
