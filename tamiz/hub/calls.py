@@ -1,6 +1,6 @@
 """Calls to the Hub: each has a time-out, is tried again after a fault that passes, and ends in plain words.
 
-huggingface_hub sets no time-out, and tries only some calls again. What it raises names addresses that may be signed,
+huggingface_hub sets no time-out, or None in a call of its own, and tries only some calls again. What it raises names addresses that may be signed,
 so none of it goes further than here.
 
 hf_xet sends contents with a client of its own, whose bounds are its settings: no answer for 300 s
@@ -14,7 +14,7 @@ import json
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from corpora.errors import TamizError, in_a_line
@@ -30,26 +30,29 @@ CHANGED = 412  # someone else's commit came first
 
 @dataclass
 class Patience:
-    """How long faults are borne. seconds: without a success, in all."""
+    """How long faults are borne. seconds: from the first one, without a success."""
 
     seconds: float = 600.0
     first_wait: float = 1.0
     most_wait: float = 60.0
-    _since: float = field(default_factory=time.monotonic)
+    _since: float | None = None
     _tries: int = 0
 
     def renew(self) -> None:
         """After a success."""
-        self._since, self._tries = time.monotonic(), 0
+        self._since, self._tries = None, 0
 
     def wait(self, said: str, at_least: float = 0.0) -> None:
         """Raises TamizError if that would take too long."""
+        now = time.monotonic()
+        self._since = now if self._since is None else self._since
         self._tries += 1
         pause = max(at_least, min(self.most_wait, self.first_wait * 2 ** (self._tries - 1)) * random.uniform(0.5, 1))
-        if time.monotonic() - self._since + pause > self.seconds:
+        if now - self._since + pause > self.seconds:
+            asked = f", and asks to wait {at_least:.0f} s" if at_least else ""
             raise TamizError(
-                f"the Hub didn't do it in {self._tries} tries and {time.monotonic() - self._since:.0f} s ({said}): "
-                "nothing is published yet; run the same command again, and only what is missing is sent"
+                f"the Hub didn't do it in {self._tries} tries and {now - self._since:.0f} s ({said}{asked}): nothing is "
+                "published yet; run the same command again, and only what is missing is sent"
             )
         time.sleep(pause)
 
@@ -69,12 +72,13 @@ def set_time_outs(seconds: float, hear: Callable[[httpx2.Request], None] | None 
     from huggingface_hub import set_client_factory
     from huggingface_hub.utils._http import hf_request_event_hook
 
-    hooks = [hf_request_event_hook, *([hear] if hear else [])]
-    set_client_factory(
-        lambda: httpx2.Client(
-            event_hooks={"request": hooks}, follow_redirects=True, timeout=httpx2.Timeout(seconds, connect=30.0)
-        )
-    )
+    bounds = httpx2.Timeout(seconds, connect=min(seconds, 30.0))
+
+    def bound(request: httpx2.Request) -> None:
+        request.extensions["timeout"] = bounds.as_dict()  # some calls name None, which means for ever
+
+    hooks = [hf_request_event_hook, bound, *([hear] if hear else [])]
+    set_client_factory(lambda: httpx2.Client(event_hooks={"request": hooks}, follow_redirects=True, timeout=bounds))
 
 
 def trying(patience: Patience, call: Callable[[], T], repo: str) -> T:

@@ -43,6 +43,7 @@ def publish(
                 repository.close(number, "The branch has changed since; another pull request follows.")
             contents.forget()
             return
+        repository.go_on()
         where = {"revision": _reference(number)}
         done += not isinstance(_commit(repository, steps[0], there.commit, request.title, contents, where), Fault)
     raise TamizError(
@@ -57,6 +58,7 @@ def _opened(repository: Repository, request: Request, base: Look, contents: Cont
         number = repository.pull_request(request.title)
         if number is not None:
             return number
+        repository.go_on()
         where = {"revision": repository.revision, "create_pr": True}
         made = _commit(repository, request.steps[0], base.commit, request.title, contents, where)
         if not isinstance(made, Fault):

@@ -61,6 +61,7 @@ def publish(
             planned(found)
         if not found.operations:
             return Outcome(first, there.commit)
+        repository.go_on()
         steps = parts(found, bounds.most, bounds.most_bytes)
         if len(steps) == 1:
             rounds += _commit(repository, found, there, message, contents)

@@ -11,6 +11,7 @@ import msgspec
 from corpora import files
 
 NAME = ".tamiz-upload.json"
+FORMAT, VERSION = "tamiz-upload", 1
 CARD = "README.md"
 MOST_REGULAR = (
     10_000_000  # bytes: the Hub stores larger files outside of git, so git's hash of them is never asked for
@@ -45,9 +46,9 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Record(msgspec.Struct, frozen=True, kw_only=True):
     """The content of .tamiz-upload.json: the files that this tool put into the repository, and nothing else."""
 
-    format: str = "tamiz-upload"
-    version: int = 1
-    files: dict[str, Kept] = {}
+    format: str
+    version: int
+    files: dict[str, Kept]
 
 
 def item(path: str, source: Path | bytes, sha256: str | None = None) -> Item:
@@ -75,7 +76,7 @@ def kept(items: Iterable[Item]) -> dict[str, Kept]:
 
 def encode(entries: dict[str, Kept]) -> bytes:
     """Equal entries give equal bytes."""
-    plain = Record(files=dict(sorted(entries.items())))
+    plain = Record(format=FORMAT, version=VERSION, files=dict(sorted(entries.items())))
     return msgspec.json.format(msgspec.json.encode(plain), indent=1) + b"\n"
 
 
@@ -85,4 +86,4 @@ def decode(content: bytes) -> dict[str, Kept] | None:
         found = msgspec.json.decode(content, type=Record)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return None
-    return found.files if (found.format, found.version) == (Record().format, Record().version) else None
+    return found.files if (found.format, found.version) == (FORMAT, VERSION) else None

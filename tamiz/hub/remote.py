@@ -5,8 +5,10 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 from typing import Any, TypeVar
 
+from corpora.errors import TamizError
 from tamiz.console import warn
 from tamiz.hub import record
 from tamiz.hub.calls import Fault, Patience, fault, refusal, trying
@@ -33,7 +35,8 @@ class Repository:
 
         self.repo, self.repo_type, self.revision, self.patience = repo, repo_type, revision, patience
         self._changes = replace(patience)  # of its own: that the Hub answers questions doesn't renew it
-        self.api = HfApi()
+        self._spent: TamizError | None = None
+        self.api = HfApi(library_name="tamiz", library_version=version("tamiz"))
         self.at: dict[str, Any] = {"repo_id": repo, "repo_type": repo_type}
 
     @property
@@ -85,7 +88,8 @@ class Repository:
             from huggingface_hub.utils._headers import build_hf_headers
             from huggingface_hub.utils._http import hf_raise_for_status
 
-            url = hf_hub_url(self.repo, record.NAME, repo_type=self.repo_type, revision=found.commit)
+            at = {"endpoint": self.api.endpoint, "repo_type": self.repo_type, "revision": found.commit}
+            url = hf_hub_url(self.repo, record.NAME, **at)
             answer = get_session().get(url, headers=build_hf_headers())
             hf_raise_for_status(answer)
             return answer.content
@@ -112,15 +116,24 @@ class Repository:
         return made
 
     def attempt(self, call: Callable[[], T]) -> T | Fault:
-        """Makes a change that must not be repeated blindly. Returns its result, or a fault that was waited for."""
+        """Makes a change that must not be repeated blindly. Returns its result, or a fault that was waited for: look
+        what was done, then call `go_on`."""
         try:
             result = call()
         except Exception as error:
             found = fault(error, self.repo)
-            self._changes.wait(found.said, found.wait)
+            try:
+                self._changes.wait(found.said, found.wait)
+            except TamizError as over:
+                self._spent = over
             return found
         self._changes.renew()
         return result
+
+    def go_on(self) -> None:
+        """Raises TamizError if there were faults for too long."""
+        if self._spent is not None:
+            raise self._spent
 
     def pull_request(self, title: str) -> int | None:
         """The number of the open pull request of that title."""

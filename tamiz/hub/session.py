@@ -29,12 +29,14 @@ def publish_folder(
 ) -> tuple[str, Outcome]:
     """Returns the address of the repository's page. planned, done: see `publish` and `Contents`."""
     from huggingface_hub import constants, get_token
+    from huggingface_hub.utils import disable_progress_bars
     from huggingface_hub.utils.logging import set_verbosity
 
     if constants.is_offline_mode():
         raise TamizError("HF_HUB_OFFLINE is set, so nothing can be published: unset it, or pass --dry-run")
     if get_token() is None:
         raise no_token()
+    disable_progress_bars()
     set_verbosity(logging.ERROR)  # its warnings name addresses that may be signed
     repository = Repository(repo, found.repo_type, revision, Patience())
     contents = Contents(repository, done)

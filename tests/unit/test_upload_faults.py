@@ -1,0 +1,98 @@
+"""Every fault of the Hub while something is uploaded: what is there is right, or the old; the error is one line, soon."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from tests.command import tamiz
+from tests.loopback_hub import LoopbackHub
+from tests.uploads import CARD, client, contents, local, output, remote
+
+
+
+def version(n):
+    return {**contents(n, number=2, size=3000), "README.md": f"{CARD}\nVersion {n}.\n".encode()}
+
+
+OLD, NEW = version(1), version(2)
+ROUTES = ("revision", "tree", "get", "preupload", "validate", "commit")  # in both ways, of a repository that is there
+CALLS = ("status", "rate_limit", "reset", "lost", "stall", "cut", "short")
+OF_LFS = ("batch", "lfs_put", "verify")
+
+
+def uploaded(hub, capsys, tmp_path, **patience):
+    """An old upload, then one in which faults strike: exit code, stderr, seconds."""
+    folder = output(tmp_path / "out", OLD)
+    with client(hub, **patience):
+        if ("model", "me/x") not in hub._state.repositories:
+            assert tamiz(capsys, "upload", folder, "--repo", "me/x")[0::2] == (0, "")
+        before, commits = remote(hub, "me/x"), len(hub.commits("model", "me/x"))
+        output(folder, NEW)
+        return folder, before, commits
+
+
+def again(hub, capsys, folder, **patience):
+    begun = time.monotonic()
+    with client(hub, **patience):
+        code, _, err = tamiz(capsys, "upload", folder, "--repo", "me/x")
+    return code, err, time.monotonic() - begun
+
+
+@pytest.fixture(params=["lfs", "xet"])
+def hub(request, tmp_path):
+    with LoopbackHub(request.param, tmp_path / "hub") as running:
+        running.way = request.param
+        yield running
+
+
+def test_faults_that_pass(hub, capsys, tmp_path):
+    """One upload for each kind, with the fault once on every route: all is done, by one commit each."""
+    routes = [*ROUTES, *(OF_LFS if hub.way == "lfs" else ["xet_token"])]
+    folder, _, commits = uploaded(hub, capsys, tmp_path)
+    for n, kind in enumerate(CALLS):
+        output(folder, version(10 + n))
+        hub.clear_faults()
+        for route in routes:
+            hub.fault(route, kind, times=1, seconds=0 if kind == "rate_limit" else 2)
+        code, err, _ = again(hub, capsys, folder, patience=20)
+        assert (code, err) == (0, ""), (kind, err)
+        assert remote(hub, "me/x") == local(folder), kind
+        assert len(hub.commits("model", "me/x")) == commits + n + 1, kind
+        missed = {route for route in routes if not any((f.route, f.kind) == (route, kind) for f in hub.fired)}
+        assert missed <= {"get"}, (kind, missed)
+
+
+@pytest.mark.parametrize("kind", ["status", "reset", "lost", "stall", "rate_limit"])
+def test_faults_that_stay(hub, capsys, tmp_path, kind):
+    """On one route after the other: a line in bounded time, and the old content unless only the answer was lost."""
+    routes = [*ROUTES, *(OF_LFS if hub.way == "lfs" else ["xet_token"])]
+    folder, before, commits = uploaded(hub, capsys, tmp_path)
+    for n, route in enumerate(routes if kind != "stall" else routes[:1]):
+        output(folder, version(100 + n))
+        hub.clear_faults()
+        hub.fault(route, kind, times=10**6, seconds=2 if kind == "stall" else 10**5)
+        code, err, seconds = again(hub, capsys, folder, patience=0.2)
+        assert seconds < 8, (route, seconds)
+        if route == "commit" and kind == "lost":  # it was made, and the next look told so
+            assert (code, err, remote(hub, "me/x")) == (0, "", local(folder))
+            assert len(hub.commits("model", "me/x")) == commits + 1
+        else:
+            assert (code, err.count("\n")) == (1, 1), (route, err)
+            assert "run the same command again" in err
+            assert remote(hub, "me/x") == before, route
+    hub.clear_faults()
+    assert again(hub, capsys, folder)[:2] == (0, "")
+    assert remote(hub, "me/x") == local(folder)
+
+
+def test_a_wait_that_the_hub_asks_for_is_kept(hub, capsys, tmp_path):
+    folder, _, _ = uploaded(hub, capsys, tmp_path)
+    hub.fault("commit", "rate_limit", seconds=1)
+    code, err, seconds = again(hub, capsys, folder)
+    assert (code, err, seconds > 2) == (0, "", True)
+    hub.fault("commit", "status", status=503, headers={"Retry-After": "1"})
+    output(folder, OLD)
+    code, err, seconds = again(hub, capsys, folder)
+    assert (code, err, seconds > 1) == (0, "", True)

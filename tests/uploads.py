@@ -1,0 +1,95 @@
+"""Uploads to a loopback Hub: clients of this process, or of one that can be killed, and small folders to publish."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import patch
+
+from corpora import manifest
+from corpora.manifest import MadeFrom
+from tamiz.hub.calls import Patience
+from tamiz.hub.publish import Bounds
+from tests.loopback_hub import Asked, LoopbackHub
+from tests.loopback_hub import routes as hub_routes
+from tests.loopback_hub.answers import Answer
+from tests.loopback_hub.state import State
+
+CARD = "---\nlicense: apache-2.0\ntags: [\"tamiz\"]\n---\n\n# An export\n"
+TIME_OUT = 0.7  # seconds
+
+
+def output(folder: Path, contents: Mapping[str, bytes], stage: str = "export") -> Path:
+    """A finished folder, as a stage leaves it. Called again, the same folder with other files."""
+    made_from = MadeFrom(stage=stage, algorithm=1, settings={"files": sorted(contents)}, inputs=[])
+    manifest.begin(folder, made_from, rebuild=folder.exists())
+    contents = {"README.md": CARD.encode(), **contents}
+    for name, content in contents.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    manifest.finish(folder, records=[manifest.record(folder, folder / name) for name in contents])
+    return folder
+
+
+def contents(seed: int, number: int = 6, size: int = 20_000) -> dict[str, bytes]:
+    """Files that the Hub keeps outside of git, and two that it keeps in it."""
+    made = random.Random(seed)
+    large = {f"weights/part-{n}.bin": made.randbytes(size) for n in range(number)}
+    return {**large, "config.json": json.dumps({"seed": seed}).encode(), "words.txt": f"uno {seed}\n".encode()}
+
+
+def local(folder: Path) -> dict[str, bytes]:
+    """What is published of a folder that `output` made."""
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def remote(hub: LoopbackHub, name: str, kind: str = "model", revision: str = "main") -> dict[str, bytes]:
+    """What is there, but for the record of uploads."""
+    there = hub.files(kind, name, revision)
+    there.pop(".tamiz-upload.json", None)
+    return there
+
+
+def put_bytes(hub: LoopbackHub) -> int:
+    """Bytes that travelled on the LFS way and arrived."""
+    return sum(each.length for each in hub.requests if each.route == "lfs_put" and each.status == 200)
+
+
+@contextlib.contextmanager
+def client(hub: LoopbackHub, *, patience: float = 4.0, bounds: Bounds = Bounds(), **more: str) -> Iterator[None]:
+    """In this process, huggingface_hub talks to `hub`, hardly waits between tries, and soon gives up."""
+    from huggingface_hub import constants
+
+    environment = {"HF_XET_CLIENT_READ_TIMEOUT": "1s", "HF_XET_CLIENT_RETRY_BASE_DELAY": "10ms"}
+    environment |= {**hub.environment(), **environment, **more}
+    xet_off = "HF_HUB_DISABLE_XET" in environment
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(patch.dict(os.environ, environment, clear=True))
+        place = {"ENDPOINT": hub.url, "HUGGINGFACE_CO_URL_TEMPLATE": f"{hub.url}/{{repo_id}}/resolve/{{revision}}/{{filename}}"}
+        stack.enter_context(patch.multiple(constants, HF_HUB_DISABLE_XET=xet_off, **place))
+        stack.enter_context(patch("huggingface_hub.utils._http.time", SimpleNamespace(sleep=lambda _: None)))
+        stack.enter_context(patch.dict(hub_routes.OF_REPOSITORY, discussions=("discussions", _discussions)))
+        session = {"TIME_OUT": TIME_OUT, "Bounds": lambda: bounds}
+        session["Patience"] = partial(Patience, seconds=patience, first_wait=0.01, most_wait=0.05)
+        stack.enter_context(patch.multiple("tamiz.hub.session", **session))
+        yield
+
+
+def _discussions(state: State, asked: Asked, kind: str, name: str, rest: str) -> Answer:
+    """The loopback Hub's route, and the list of pull requests, which it doesn't have."""
+    if rest or asked.method != "GET":
+        return _single(state, asked, kind, name, rest)
+    repository = state.readable(asked, kind, name)
+    shown = [_single(state, asked, kind, name, str(num)).body for num in repository.pulls]
+    found = [each for each in map(json.loads, shown) if each["status"] == asked.first("status", each["status"])]
+    return Answer.of({"discussions": found, "count": len(found), "start": 0})
+
+
+_, _single = hub_routes.OF_REPOSITORY["discussions"]
