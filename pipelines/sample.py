@@ -27,6 +27,7 @@ from corpora.documents.writing import COLUMNS, DocumentWriter
 from corpora.manifest import MadeFrom, Manifest, record
 from corpora.perplexity.calibration import Calibration
 from corpora.perplexity.scores import check_rows, places_of, read_languages, read_perplexities, read_rows, score_files
+from corpora.sampling.before_after import Histograms, histograms
 from corpora.sampling.draw import keep_documents
 from corpora.sampling.groups import FittedGroup, fit_groups
 from corpora.sampling.methods import SampleSettings
@@ -41,7 +42,7 @@ from pipelines.sample_facts import column_facts, null_in_the_first_part, sample_
 from pipelines.settings import RunnerSettings
 from pipelines.stage import Finish, Outcome, Pass, run_stage
 
-ALGORITHM = 2
+ALGORITHM = 3  # 2: no page index, row groups of 10,000 rows
 
 JOINED = ("part_bytes", "part_sources")
 
@@ -98,6 +99,7 @@ class SampleWork:
             scratch=written if self.joined else [],
             facts={
                 "groups": groups,
+                "perplexities": rows.perplexities(),
                 "sources": rows.sources.largest(),
                 **({"dropped": rows.dropped()} if self.annotations else {}),
                 **({"left_out": sorted(rows.left_out)} if rows.left_out else {}),
@@ -191,6 +193,12 @@ class _ItemRows:
                 self._work.groups[name].quartiles,
             )
             for name, mask in sorted(self._masks.items())
+        }
+
+    def perplexities(self) -> dict[str, Histograms]:
+        """Histograms by group, sorted by name, before the draw and after it."""
+        return {
+            name: histograms(self.perplexity[mask], self._kept[mask]) for name, mask in sorted(self._masks.items())
         }
 
 

@@ -12,6 +12,7 @@ from corpora.documents.carried import REST
 from corpora.documents.carrying import Carrying
 from corpora.documents.groups import Per
 from corpora.documents.joined import JoinedPart
+from corpora.sampling.before_after import sum_by_group
 from corpora.sampling.groups import FittedGroup
 from corpora.sampling.quartiles import QuartileCounts, flat_warning, lost_quartiles
 from corpora.sampling.sources import SourceCounts
@@ -72,6 +73,7 @@ def sample_facts(
         "flat_warning": _flat_warning({name: facts["flat_warning"] for name, facts in found.items()}),
         "lost_warnings": _lost_warnings(groups, counts, sources, total.expected_share),
         "groups": found,
+        "perplexities": sum_by_group(result.facts["perplexities"] for result in results),
         "sources": sources.facts(),
         **({"annotations": _dropped(annotations, results)} if annotations else {}),
     }

@@ -17,6 +17,7 @@ from corpora.errors import TamizError
 from corpora.files import sha256
 from corpora.words.selection import Selected
 from tokenizer_train.advice import train_or_advise
+from tokenizer_train.evaluation.trained import evaluate
 from tokenizer_train.export import BOS, EOS, PAD, UNK, export_unigram, sentinel_names
 from tokenizer_train.sample import Sample, draw
 from tokenizer_train.settings import TokenizerSettings
@@ -134,7 +135,9 @@ def _exported(model: bytes, sample: Sample, out: Path, settings: TokenizerSettin
     else:
         files = export_unigram(model, settings.extra_ids, out)
     facts = _facts(out, files, settings, sample, _num_normal(model))
-    return {**facts, "self_check": check_engines_agree(out, sample.texts, settings.extra_ids)}
+    checked = _first(sample.texts)
+    check = check_engines_agree(out, checked, settings.extra_ids)
+    return {**facts, "self_check": check, "evaluation": evaluate(out, checked)}
 
 
 def _num_normal(model: bytes) -> int:
@@ -160,18 +163,24 @@ def _facts(out: Path, files: list[str], settings: TokenizerSettings, sample: Sam
     }
 
 
-def check_engines_agree(out: Path, texts: list[str], extra_ids: int) -> dict[str, int]:
-    """Encodes a few hundred texts with SentencePiece and with `tokenizers`. Raises TamizError if ids differ.
-
-    Both treat special strings as text here; AutoTokenizer makes special ids of them, so texts with one are counted.
-    """
-    checked: list[str] = []
+def _first(texts: list[str]) -> list[str]:
+    """A few hundred of them, enough to check and to describe a tokenizer."""
+    first: list[str] = []
     size = 0
     for text in texts[:CHECKED_DOCUMENTS]:
         size += len(text)
-        if checked and size > CHECKED_BYTES:
+        if first and size > CHECKED_BYTES:
             break
-        checked.append(text)
+        first.append(text)
+    return first
+
+
+def check_engines_agree(out: Path, texts: list[str], extra_ids: int) -> dict[str, int]:
+    """Encodes texts with SentencePiece and with `tokenizers`. Raises TamizError if ids differ.
+
+    Both treat special strings as text here; AutoTokenizer makes special ids of them, so texts with one are counted.
+    """
+    checked = _first(texts)
     path = out / "tokenizer.json"
     of_record = load_encoder(str(out)).encode_batch(checked)
     exported = JsonEncoder(path.read_bytes(), read_config(out), str(path)).encode_batch(checked)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ from corpora.errors import BadArgument, DamagedFile
 
 DROPPED_BITS = 41
 BIN_WIDTH = 2.0**-11  # the most, relative to the perplexity
+COARSE_BITS = 7  # of a bin: what is left of 2,048 bins of an octave is 16
 LARGEST_BIN = 0x7FF0_0000_0000_0000 >> DROPPED_BITS  # infinity
 
 Floats = npt.NDArray[np.float64]
@@ -120,12 +121,25 @@ class LogHistogram:
         count = int(self._counts[index])
         return low + (high - low) * ((rank - (int(ends[index]) - count) + 0.5) / count)
 
+    def coarser(self) -> LogHistogram:
+        """With 16 bins in an octave, few enough for a manifest: all documents of such a bin are in its middle."""
+        middles = (self._bins >> COARSE_BITS << COARSE_BITS) + (1 << (COARSE_BITS - 1))
+        bins, index = np.unique(np.minimum(middles, LARGEST_BIN), return_inverse=True)
+        counts = np.zeros(len(bins), np.int64)
+        np.add.at(counts, index, self._counts)
+        return LogHistogram(bins, counts)
+
+    def coarse_borders(self) -> tuple[Floats, Floats]:
+        """float64[b] twice: the lowest perplexity of each bin of `coarser`, and that of the bin after it."""
+        first = self._bins >> COARSE_BITS << COARSE_BITS
+        return _borders(first)[0], _borders(np.minimum(first + (1 << COARSE_BITS), LARGEST_BIN))[0]
+
     def to_builtins(self) -> Plain:
         """For JSON."""
         return {"bin_steps": np.diff(self._bins, prepend=0).tolist(), "counts": self._counts.tolist()}
 
     @classmethod
-    def from_builtins(cls, plain: Mapping[str, Sequence[int]]) -> LogHistogram:
+    def from_builtins(cls, plain: Mapping[str, Any]) -> LogHistogram:
         """Reads what `to_builtins` returned. Raises DamagedFile if it isn't a histogram."""
         try:
             bins = np.cumsum(np.array(plain["bin_steps"], np.int64))

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 from corpora.config import Config
 from corpora.documents.groups import source_of
 from corpora.manifest import Manifest
-from tamiz.cards.markdown import MOST_SOURCES, front_matter, sources_text, table
+from tamiz.cards import allowed, configs, plots, texts
+from tamiz.cards.examples import examples
+from tamiz.cards.front_matter import front_matter
+from tamiz.cards.loading import dataset_lines
+from tamiz.cards.markdown import MOST_SOURCES, add_card, section, sources_text, table
 
-# the Hub's categories of size: documents below -> name
-_SIZES = ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"), (10**7, "1M<n<10M"),
-          (10**8, "10M<n<100M"), (10**9, "100M<n<1B"), (10**10, "1B<n<10B"), (10**11, "10B<n<100B"))  # fmt: skip
 _COLUMNS = {
     "text": "the document",
     "timestamp": "as in the source, or null",
@@ -31,36 +33,74 @@ class DatasetFacts(Config, frozen=True, kw_only=True):
     """The heading."""
     languages: tuple[str, ...] = ()
     """ISO 639 codes of the documents."""
+    licence: str = ""
+    """Stated by whoever publishes the sample. Empty: not stated; nothing is assumed."""
     sources: tuple[str, ...] = ()
     """Where the documents come from, in words. Empty: the names of the input files."""
+    source_datasets: tuple[str, ...] = ()
+    """The datasets of the Hub among them, as OWNER/NAME."""
     sampler: str = ""
     """The sampler's curve, in words."""
     language_model: str = ""
     """The model that scored the documents, in words."""
 
 
-def dataset_card(content: Manifest, facts: DatasetFacts) -> str:
-    """The text of README.md. content: the finished sample's manifest. Equal samples give equal texts."""
+def add_dataset_card(folder: Path, content: Manifest, facts: DatasetFacts) -> None:
+    """Writes the card and the plot of a finished sample, unless it has a card."""
+    drawn = {plots.PERPLEXITY: lambda path: plots.draw_perplexity(content.facts, path)} if _has_plot(content) else {}
+    add_card(folder, content, lambda: dataset_card(content, facts, examples(folder, content)), drawn)
+
+
+def dataset_card(content: Manifest, facts: DatasetFacts, shown: str = "") -> str:
+    """The text of README.md. content: the finished sample's manifest; shown: example rows. Equal samples give equal
+    texts."""
     data_files = f"part-*.{content.made_from.settings.get('format', 'parquet')}"
-    front = {
-        "language": facts.languages,
-        "size_categories": [_size(content.counts["kept"])],
-        "tags": ["tamiz"],
-        "configs": [{"config_name": "default", "data_files": data_files}],
-    }
     parts = [
-        front_matter(front),
+        _front(content, facts),
         f"# {facts.title}\n",
-        "Documents drawn by their perplexity under a language model, by tamiz.\n",
-        _use(data_files),
-        "## Columns\n\n" + table(_columns(content), ("column", "content")),
-        "## Documents\n\n" + table(_documents(content, facts)),
-        "## Sampling\n\n" + table(_sampling(content, facts)) + _quartiles(content.facts),
-        "## Sources\n\n" + table(_sources(content), ("source", "documents read", "kept", "kept share")),
-        "## Licence\n\nNot stated: the documents are under the licences of their sources. Their texts are unchanged, "
-        "and may contain personal data.\n",
+        texts.SIEVED.format(**_numbers(content)),
+        section("Use", dataset_lines(data_files)),
+        section("Columns", table(_columns(content), ("column", "content"))),
+        section("Examples", shown),
+        section("Documents", table(_documents(content, facts))),
+        section("Sampling", *sampling_parts(content, facts)),
+        section("Sources", table(_sources(content), ("source", "documents read", "kept", "kept share"))),
+        section("Limits", texts.SAMPLE_LIMITS),
+        section("Licence", texts.licence(facts.licence, facts.source_datasets)),
     ]
-    return "\n".join(parts)
+    return "\n".join(part for part in parts if part)
+
+
+def _front(content: Manifest, facts: DatasetFacts) -> str:
+    """The metadata: what datasetcard.md of the Hub's documentation asks for, as far as it is known."""
+    languages = facts.languages
+    return front_matter(
+        {
+            "pretty_name": facts.title,
+            "language": languages,
+            "license": facts.licence,
+            "multilinguality": ["multilingual" if len(languages) > 1 else "monolingual"] if languages else None,
+            "size_categories": [allowed.size_name(content.counts["kept"])],
+            "source_datasets": facts.source_datasets,
+            "task_categories": ["text-generation", "fill-mask"],
+            "annotations_creators": ["no-annotation"],
+            "language_creators": ["found"],
+            "tags": ["tamiz", "perplexity-sampling"],
+            "configs": [configs.of_sample(content)],
+        }
+    )
+
+
+def _has_plot(content: Manifest) -> bool:
+    """Samples of older versions don't have the histograms."""
+    return any(sum(both["before"]["counts"]) for both in content.facts.get("perplexities", {}).values())
+
+
+def _numbers(content: Manifest) -> dict[str, str]:
+    counts = content.counts
+    documents = counts["kept"] + counts["sampled_out"]
+    share = f"{counts['kept'] / documents:.1%}" if documents else "0%"
+    return {"kept": f"{counts['kept']:,}", "documents": f"{documents:,}", "share": share}
 
 
 def _columns(content: Manifest) -> list[tuple[str, str]]:
@@ -72,38 +112,22 @@ def _columns(content: Manifest) -> list[tuple[str, str]]:
     return [*_COLUMNS.items(), *bucket, *carried, *others]
 
 
-def _use(data_files: str) -> str:
-    """Lines that run in the sample's folder."""
-    builder = "parquet" if data_files.endswith(".parquet") else "json"
-    return f"""## Use
-
-```python
-from datasets import load_dataset
-
-# in this folder; from anywhere: load_dataset("/path/to/it"), or its name on the Hub
-documents = load_dataset("{builder}", data_files="{data_files}", split="train")
-print(documents[0]["text"])
-```
-"""
-
-
-def _size(documents: int) -> str:
-    return next((name for bound, name in _SIZES if documents < bound), "100B<n<1T")
-
-
 def _documents(content: Manifest, facts: DatasetFacts) -> list[tuple[str, str]]:
     counts = content.counts
     names = facts.sources or tuple(dict.fromkeys(source_of(one.name) for one in content.made_from.inputs))
+    dropped = content.facts.get("annotations", [])
     return [
         ("source", sources_text(names)),
         ("rows read", f"{counts['read']:,}"),
         ("documents kept", f"{counts['kept']:,}"),
         ("documents sampled out", f"{counts['sampled_out']:,}"),
+        *((f"of these, dropped by {one['annotator']}", f"{one['dropped']:,}") for one in dropped),
         *((f"rows rejected: {reason}", f"{number:,}") for reason, number in counts["rejected"].items()),
     ]
 
 
-def _sampling(content: Manifest, facts: DatasetFacts) -> list[tuple[str, str]]:
+def sampling_parts(content: Manifest, facts: DatasetFacts, where: str = "") -> list[str]:
+    """How the documents were drawn: in words, as a plot, and in tables. where: the sample's folder, ending with /."""
     settings, found = content.made_from.settings, content.facts
     rows = [
         ("language model", facts.language_model),
@@ -114,7 +138,10 @@ def _sampling(content: Manifest, facts: DatasetFacts) -> list[tuple[str, str]]:
         ("fingerprint of the scores", str(settings.get("scores", ""))),
         ("fingerprint of the sample", content.fingerprint),
     ]
-    return [(name, value) for name, value in rows if value]
+    plot = texts.PERPLEXITY_PLOT.format(name=where + plots.PERPLEXITY) if _has_plot(content) else ""
+    words = texts.method(str(settings.get("method", "")), str(settings.get("per", "")))
+    known = [(name, value) for name, value in rows if value]
+    return [words + "\n", plot and plot + "\n", table(known) + "\n", _quartiles(found)]
 
 
 def _quartiles(found: Mapping[str, Any]) -> str:
@@ -124,7 +151,7 @@ def _quartiles(found: Mapping[str, Any]) -> str:
     ranges = perplexity_ranges(found.get("quartiles")) or ["–"] * len(found["kept_shares"])
     shares = zip(ranges, found["kept_shares"], found["composition"], strict=True)
     rows = [(n, name, f"{kept:.4f}", f"{part:.4f}") for n, (name, kept, part) in enumerate(shares, 1)]
-    return "\n" + table(rows, ("quartile", "perplexity", "kept share", "share of the sample"))
+    return table(rows, ("quartile", "perplexity", "kept share", "share of the sample"))
 
 
 def perplexity_ranges(borders: Sequence[float] | None) -> list[str]:

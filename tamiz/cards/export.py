@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from corpora.manifest import NAME, is_tamiz_folder, read
+from tamiz.cards.front_matter import NotYaml, front_matter, read_front_matter
 from tamiz.cards.markdown import NAME as CARD
-from tamiz.cards.markdown import front_matter, table
+from tamiz.cards.markdown import table
 from tamiz.trainer.exports import Export, Source
 
 _COPIED = ("language", "license", "datasets")
@@ -18,7 +18,7 @@ def export_card(source: Source, export: Export) -> str:
     title = source.folder.resolve().name
     about = _about(source)
     parts = [
-        front_matter({**about, "base_model": title, "tags": [source.family.model_type, export.name, "tamiz"]}),
+        front_matter({**about, "tags": [source.family.model_type, export.name, "tamiz"]}),
         f"# {title}: {export.title}\n",
         f"A {source.family.title}, written by `tamiz export --to {export.name}` from the folder that transformers "
         f"loads.\n",
@@ -35,17 +35,11 @@ def _about(source: Source) -> dict[str, Any]:
     path = source.folder / CARD
     if not path.is_file():
         return {}
-    lines = path.read_text(encoding="utf-8").splitlines()
-    head = lines[1 : lines.index("---", 1)] if lines[:1] == ["---"] and "---" in lines[1:] else []
-    found = {}
-    for line in head:
-        key, _, value = line.partition(": ")
-        if key in _COPIED:
-            try:
-                found[key] = json.loads(value)  # which the model's card writes; a person's YAML is left alone
-            except ValueError:
-                found[key] = value
-    return found
+    try:
+        fields = read_front_matter(path.read_text(encoding="utf-8", errors="replace")) or {}
+    except NotYaml:
+        return {}  # a person's, whose card is checked when it is published
+    return {name: fields[name] for name in _COPIED if name in fields}
 
 
 def _rows(source: Source, export: Export) -> list[tuple[str, str]]:

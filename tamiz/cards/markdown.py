@@ -1,37 +1,56 @@
-"""Building blocks of cards: YAML front matter and tables; and how a card joins a finished folder."""
+"""Building blocks of cards: tables and texts of others; and how a card joins a finished folder."""
 
 from __future__ import annotations
 
-import json
+import re
+import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from corpora import files, manifest
 from corpora.manifest import Manifest
 
 NAME = "README.md"
 MOST_SOURCES = 20
+LINE = 100  # characters of a quoted line
 
 
-def add_card(folder: Path, content: Manifest, text: Callable[[], str]) -> None:
-    """Writes the card of a finished folder and lists it in its manifest, as derived from it. A card that is there
-    stays: it may have been edited."""
+def add_card(
+    folder: Path,
+    content: Manifest,
+    text: Callable[[], str],
+    plots: Mapping[str, Callable[[Path], object]] | None = None,
+) -> None:
+    """Writes the card of a finished folder with its plots, and lists them in its manifest, as derived from it. A card
+    that is there stays: it may have been edited.
+
+    plots: a file's name -> what draws it.
+    """
     if NAME in {r.path for r in content.derived} and (folder / NAME).is_file():
         return
+    for name, draw in (plots or {}).items():
+        draw(folder / name)
     files.write_bytes(folder / NAME, text().encode())
-    manifest.add_derived(folder, [folder / NAME])
-
-
-def front_matter(fields: Mapping[str, Any]) -> str:
-    """Metadata for the Hub: JSON values are YAML. Empty fields are left out."""
-    lines = [f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in fields.items() if value]
-    return "\n".join(["---", *lines, "---", ""])
+    manifest.add_derived(folder, [folder / NAME, *(folder / name for name in plots or {})])
 
 
 def table(rows: Iterable[Sequence[object]], head: Sequence[str] = ("", "")) -> str:
     lines = [_line(head), "|" + "---|" * len(head), *(_line(row) for row in rows)]
     return "\n".join(lines) + "\n"
+
+
+def quoted(text: str) -> str:
+    """A text that somebody else wrote, as a block that Markdown leaves as it is: no links, no HTML, no headings."""
+    longest = max((len(run) for run in re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    lines = textwrap.wrap(text, LINE) or [""]
+    return "\n".join([f"{fence}text", *lines, fence]) + "\n"
+
+
+def section(title: str, *parts: str) -> str:
+    """A heading and what belongs to it; nothing if that is empty."""
+    text = "\n".join(part.strip("\n") + "\n" for part in parts if part.strip())
+    return f"## {title}\n\n{text}" if text else ""
 
 
 def sources_text(names: Sequence[str]) -> str:
@@ -45,4 +64,4 @@ def _line(cells: Sequence[object]) -> str:
 
 
 def _cell(value: object) -> str:
-    return str(value).replace("|", "\\|").replace("\n", " ")
+    return str(value).replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")

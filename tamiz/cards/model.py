@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import msgspec
 
 from corpora.config import Config
-from tamiz.cards.markdown import front_matter, table
+from tamiz.cards import texts
+from tamiz.cards.front_matter import front_matter
+from tamiz.cards.markdown import section, table
 from tamiz.trainer.energy import NOT_MEASURED
 from tamiz.trainer.families.base import ModelSettings
 from tamiz.trainer.trained import SCRATCH, Metrics, Trained
@@ -58,9 +62,11 @@ def model_card(trained: Trained, facts: CardFacts) -> str:
         "## Model\n\n" + table(msgspec.to_builtins(model).items()),
         "## Training\n\n" + table(_settings(trained).items()),
         "## Loss\n\n" + _loss(trained.metrics),
+        section("Evaluation", _evaluation(trained)),
         "## Cost\n\n" + table(_cost_rows(trained.metrics)),
+        section("Limits", texts.MODEL_LIMITS),
     ]
-    return "\n".join(parts)
+    return "\n".join(part for part in parts if part)
 
 
 def _settings(trained: Trained) -> dict[str, object]:
@@ -143,6 +149,34 @@ def _loss(metrics: Metrics) -> str:
     known = _UNIGRAMS.format(entropy) if entropy else ""
     curve = "![Training and validation loss by step](loss.png)\n\n"
     return curve + table(points, ("step", "validation loss, nats per target id")) + known
+
+
+def _evaluation(trained: Trained) -> str:
+    """What the last validation loss means; nothing without validation rows.
+
+    It isn't in the metadata: a result of `model-index` names a dataset of the Hub, and these rows are none.
+    """
+    loss = trained.metrics.get("validation_loss")
+    if loss is None:
+        return ""
+    rows = [
+        ("loss, nats per target id", f"{loss:.4f}"),
+        ("perplexity per target id", f"{math.exp(min(loss, 700.0)):,.2f}"),
+        *_bits_per_byte(trained, loss),
+        ("rows", f"{trained.inputs.facts.rows.get('validation', 0):,} held out of the training; at most "
+         f"{trained.settings.validation_batches:,} batches of them"),
+    ]  # fmt: skip
+    return "After the last step, on validation rows:\n\n" + table(rows)
+
+
+def _bits_per_byte(trained: Trained, loss: float) -> list[Row]:
+    """Where every id of a text is a target, the loss is also one of its bytes, whatever the tokenizer."""
+    shards = trained.inputs.facts
+    account = shards.account.get("validation") if shards.account else None
+    if shards.objective != "causal" or account is None or not account.text_bytes:
+        return []
+    ids = account.ids + account.separators
+    return [("bits per byte of text", f"{loss / math.log(2) * ids / account.text_bytes:.4f}")]
 
 
 def _cost_rows(metrics: Metrics) -> list[Row]:

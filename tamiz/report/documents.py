@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from corpora.documents.groups import source_of
 from corpora.sampling.draw import keep_documents
 from tamiz.drawing import number, shortened
+from tamiz.excerpts import shown, visible
 from tamiz.report.curves import curve_of
 from tamiz.report.folders import Scored
 from tamiz.report.html import escaped
 from tamiz.report.nearest import Decile, Pick
-from tamiz.report.texts import Found, ReadBack, shown, visible
+from tamiz.report.texts import Found, ReadBack
 
 NAME_CHARACTERS = 110
 SMALLEST_SHOWN = 0.0001

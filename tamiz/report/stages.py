@@ -16,7 +16,8 @@ _MOST_DAMAGED = 20
 _COUNTS = {"read": "rows read", "kept": "documents", "sampled_out": "documents sampled out"}
 _SAME = {"bytes_seen": "bytes", "documents": "scored", "documents_seen": "documents", "energy_seconds": "seconds"}
 _SAMPLER = ("groups", "kernel", "quartiles", "kept_shares", "composition", "expected_share")  # they have a section
-_ELSEWHERE = ("files", "flat_warning", "lost_warnings", *_SAMPLER)
+_ON_CARDS = ("perplexities", "evaluation")
+_ELSEWHERE = ("files", *_ON_CARDS, "flat_warning", "lost_warnings", *_SAMPLER)
 
 
 def homes(run: Path) -> dict[str, Path]:

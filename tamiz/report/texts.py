@@ -1,9 +1,7 @@
-"""Reads documents from the inputs by file and row, and prepares their texts for display."""
+"""Reads documents from the inputs by file and row."""
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -16,13 +14,6 @@ from tamiz.log import without_secrets
 from tamiz.report.folders import Scored
 from tamiz.report.inputs import items_as_scored, not_as_scored
 from tamiz.report.nearest import Pick
-
-SHOWN_CHARACTERS = 300
-READ_CHARACTERS = 20 * SHOWN_CHARACTERS  # taken from each text before white space is collapsed
-_JOINERS = "\u200c\u200d"  # Persian and emoji need them
-_DROPPED = "\u00ad\u200b\u2060\ufeff"  # invisible and harmless: soft hyphens, word joiners, byte order marks
-_HIDDEN = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
-_REPLACEMENT = "\ufffd"
 
 Place = tuple[str, int]  # work item, row
 Update = Callable[[int, int], None]
@@ -104,29 +95,3 @@ def _read_item(item: WorkItem, rows: set[int], documents: dict[Place, Found]) ->
 
 def _listed(names: list[str]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-
-
-def shown(text: str, characters: int = SHOWN_CHARACTERS) -> str:
-    """The beginning of a text as `visible` returns it, cut after a word if one ends nearby."""
-    line = visible(text[:READ_CHARACTERS])
-    if len(line) <= characters and len(text) <= READ_CHARACTERS:
-        return line
-    cut = line[:characters]
-    at_word = re.sub(r"\s+\S{0,24}$", "", cut)
-    return f"{at_word or cut} …"
-
-
-def visible(text: str) -> str:
-    """Puts a text on one line, not yet escaped for HTML.
-
-    Control characters, unassigned characters and characters that change the writing direction become U+FFFD.
-    """
-    return " ".join("".join(map(_visible, text)).split())
-
-
-def _visible(character: str) -> str:
-    if character.isspace() or character in _JOINERS:
-        return character
-    if character in _DROPPED:
-        return ""
-    return _REPLACEMENT if unicodedata.category(character) in _HIDDEN else character

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from corpora.documents.sources import SOURCES, DocumentSource
+import re
+
+from corpora.documents.sources import SOURCES, DocumentSource, Inputs
 from tamiz.recipes.schema import DEMO_PREFIX, Recipe
+
+_HUB_DATASET = re.compile(r"hf://datasets/([^/@*?\[]+/[^/@*?\[]+)[/@]")
 
 
 def languages_of(recipe: Recipe) -> tuple[str, ...]:
@@ -29,3 +33,10 @@ def _named(source: DocumentSource) -> str:
         return "tamiz's demo documents" if bundled else "the user's files"
     known = SOURCES[source.source]
     return f"{known.name}: {known.citation}; licence: {known.licence}"
+
+
+def hub_datasets(inputs: Inputs) -> tuple[str, ...]:
+    """The datasets of the Hub among the inputs, as OWNER/NAME."""
+    patterns = [p for one in inputs for p in ([one] if isinstance(one, str) else one.patterns)]
+    found = [_HUB_DATASET.match(pattern) for pattern in patterns]
+    return tuple(dict.fromkeys(one[1] for one in found if one))

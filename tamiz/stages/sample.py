@@ -15,12 +15,11 @@ from corpora.documents.sources import Inputs
 from corpora.manifest import Manifest
 from corpora.sampling.methods import DEFAULT_METHOD, METHODS, SampleSettings
 from corpora.verify import bad_rows
-from tamiz.cards.dataset import DatasetFacts, dataset_card
-from tamiz.cards.markdown import add_card
+from tamiz.cards.dataset import DatasetFacts, add_dataset_card
 from tamiz.console import count, progress
 from tamiz.recipes.schema import Recipe, Section
 from tamiz.stages.common import Context, Plan, Stage, StageReport, check_local, damaged_inputs
-from tamiz.stages.described import languages_of, sources_of
+from tamiz.stages.described import hub_datasets, languages_of, sources_of
 
 SHOWN = 8  # groups in a summary
 
@@ -52,7 +51,7 @@ def sample_stage(
             progress=update,
         )
     require_facts(out, outcome.manifest)
-    add_card(out, outcome.manifest, lambda: _card(scores, outcome.manifest, card or DatasetFacts()))
+    add_dataset_card(out, outcome.manifest, _card(scores, outcome.manifest, card or DatasetFacts(), patterns))
     counts, facts = outcome.manifest.counts, outcome.manifest.facts
     many = too_many_rejected(out / "rejected", counts, context.max_rejected)
     warnings = [
@@ -101,17 +100,18 @@ def require_facts(folder: Path, content: Manifest) -> None:
     manifest.require(folder / manifest.NAME, content, manifest.Counts, _Facts)
 
 
-def _card(scores: Path, content: Manifest, card: DatasetFacts) -> str:
+def _card(scores: Path, content: Manifest, card: DatasetFacts, patterns: Inputs) -> DatasetFacts:
+    """What the card says besides the manifest."""
     languages = [
         name for name in content.facts["groups"] if content.facts.get("per") == "language" and name != UNKNOWN
     ]
-    facts = msgspec.structs.replace(
+    return msgspec.structs.replace(
         card,
         sampler=kernels_text(content.facts),
         language_model=_language_model(manifest.read(scores)),
         languages=card.languages or tuple(languages),
+        source_datasets=card.source_datasets or hub_datasets(patterns),
     )
-    return dataset_card(content, facts)
 
 
 def _language_model(scored: Manifest) -> str:
@@ -218,7 +218,10 @@ def _value(value: Any) -> str:
 def _run(plan: Plan, context: Context) -> StageReport:
     recipe = plan.recipe
     card = DatasetFacts(
-        title=f"Documents of {recipe.title}", languages=languages_of(recipe), sources=sources_of(recipe)
+        title=f"Documents of {recipe.title}",
+        languages=languages_of(recipe),
+        licence=recipe.licence,
+        sources=sources_of(recipe),
     )
     return sample_stage(
         plan.documents("sample"), plan.folder("score"), plan.folder("sample"), recipe.sample, context, card=card

@@ -12,12 +12,12 @@ from corpora.documents.items import work_items
 from corpora.documents.sources import Inputs
 from corpora.locks import locked
 from corpora.manifest import MadeFrom, Manifest, State
-from tamiz.cards.markdown import add_card
-from tamiz.cards.tokenizer import tokenizer_card
+from tamiz.cards.tokenizer import add_tokenizer_card
 from tamiz.console import count, progress
 from tamiz.recipes.schema import Section
 from tamiz.stages import brought
 from tamiz.stages.common import Context, Plan, Stage, StageReport, damaged_inputs
+from tamiz.stages.described import languages_of
 from tamiz.stages.texts import Texts
 from tokenizer_train.settings import TokenizerSettings
 
@@ -50,8 +50,10 @@ class TokenizerSource(TokenizerSettings, frozen=True, kw_only=True):
         return TokenizerSettings(**{name: getattr(self, name) for name in TokenizerSettings.__struct_fields__})
 
 
-def tokenizer_stage(patterns: Inputs, out: Path, settings: TokenizerSettings, context: Context) -> StageReport:
-    """Makes sure that `out` holds the trained tokenizer and its card."""
+def tokenizer_stage(
+    patterns: Inputs, out: Path, settings: TokenizerSettings, context: Context, languages: tuple[str, ...] = ()
+) -> StageReport:
+    """Makes sure that `out` holds the trained tokenizer and its card. languages: codes, for the card."""
     items = work_items(patterns, ITEM_BYTES)
     from pipelines.accounts import input_identities, too_many_rejected
 
@@ -64,7 +66,7 @@ def tokenizer_stage(patterns: Inputs, out: Path, settings: TokenizerSettings, co
     make = _from_words if settings.learns_from_words else _from_documents
     state, done = make(items, out, made_from, settings, context)
     manifest.require(out / manifest.NAME, done, manifest.Counts, _Facts)
-    add_card(out, done, lambda: tokenizer_card(done))
+    add_tokenizer_card(out, done, languages)
     many = too_many_rejected(out / "rejected", done.counts, context.max_rejected)
     return StageReport("tokenizer", state, out, _rows(done), (), damaged_inputs(done), many, done.facts)
 
@@ -142,7 +144,8 @@ def _run(plan: Plan, context: Context) -> StageReport:
     settings: TokenizerSource = plan.recipe.tokenizer
     if settings.file:
         return brought.brought_stage(settings.file, plan.folder("tokenizer"), context)
-    return tokenizer_stage(plan.documents("tokenizer"), plan.folder("tokenizer"), settings.training, context)
+    documents, languages = plan.documents("tokenizer"), languages_of(plan.recipe)
+    return tokenizer_stage(documents, plan.folder("tokenizer"), settings.training, context, languages)
 
 
 def _before(plan: Plan) -> None:

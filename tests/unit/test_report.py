@@ -14,12 +14,13 @@ import pytest
 from corpora import manifest
 from corpora.errors import BadArgument, DamagedFile, StaleOutput
 from corpora.sampling.histogram import LogHistogram
+from tamiz.excerpts import READ_CHARACTERS, SHOWN_CHARACTERS, shown
 from tamiz.report.documents import outcome_of
 from tamiz.report.folders import find
 from tamiz.report.nearest import DECILES, DOCUMENTS, Pick, deciles, fill
 from tamiz.report.rows import ItemRows, _kept, item_rows
 from tamiz.report.summary import summarise
-from tamiz.report.texts import READ_CHARACTERS, SHOWN_CHARACTERS, read_back, shown
+from tamiz.report.texts import read_back
 from tests.make_scores import Scored, documents, sampled, scored_corpus, write_scored
 
 
