@@ -9,7 +9,7 @@ import click
 
 from corpora.errors import BadArgument, DamagedFile
 from tamiz.console import progress, say, size, table, warn
-from tamiz.hub.folder import Publication
+from tamiz.hub.folder import Publication, RepoType
 from tamiz.hub.plan import Plan
 
 SHOWN = 20  # files of a --dry-run, and of what is left out
@@ -31,7 +31,13 @@ SHOWN = 20  # files of a --dry-run, and of what is left out
 @click.option("--dry-run", is_flag=True, help="Only list what would be published. Needs no network.")
 @click.option("--overwrite-card", is_flag=True, help="Replace README.md even if someone edited it on the Hub.")
 def command(
-    folder: Path, repo: str, repo_type: str | None, private: bool, revision: str, dry_run: bool, overwrite_card: bool
+    folder: Path,
+    repo: str,
+    repo_type: RepoType | None,
+    private: bool,
+    revision: str,
+    dry_run: bool,
+    overwrite_card: bool,
 ) -> None:
     """Publish FOLDER on the Hugging Face Hub: all of it in one commit, or nothing.
 
@@ -63,7 +69,7 @@ def _check_name(repo: str) -> None:
         raise BadArgument(f"--repo {repo}: a name on the Hub is OWNER/NAME, such as my-team/my-corpus")
 
 
-def _publication(folder: Path, repo_type: str | None) -> Publication:
+def _publication(folder: Path, repo_type: RepoType | None) -> Publication:
     """What is published, after all checks that need no network."""
     from tamiz.cards.check import problems
     from tamiz.hub import limits, private

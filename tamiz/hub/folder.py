@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from corpora import files, locks, manifest
 from corpora.errors import DamagedFile, TamizError
@@ -18,8 +19,9 @@ from corpora.manifest import Manifest
 from tamiz.hub.record import CARD, Item, item
 from tamiz.verify import verify
 
+RepoType = Literal["dataset", "model"]
 # stage -> what its output is called, and the type of its repository
-KINDS = {
+KINDS: dict[str, tuple[str, RepoType]] = {
     "sample": ("sampled corpus", "dataset"),
     "score": ("scores", "dataset"),
     "shards": ("shards", "dataset"),
@@ -46,7 +48,7 @@ class Publication:
 
     folder: Path
     kind: str
-    repo_type: str
+    repo_type: RepoType
     items: tuple[Item, ...]
     left_out: dict[str, tuple[int, str]]
 
@@ -55,7 +57,7 @@ class Publication:
         return sum(each.bytes for each in self.items)
 
 
-def publication(folder: Path, repo_type: str | None = None) -> Publication:
+def publication(folder: Path, repo_type: RepoType | None = None) -> Publication:
     """What the folder publishes, checked against its manifests.
 
     repo_type: None for the usual one of the folder's kind. Raises DamagedFile for a folder that isn't tamiz's, isn't

@@ -47,7 +47,7 @@ def publish(
     contents: Contents,
     *,
     overwrite_card: bool = False,
-    bounds: Bounds = Bounds(),
+    bounds: Bounds,
     planned: Callable[[Plan], None] = lambda _: None,
 ) -> Outcome:
     """planned: told what there is to do, before any of it. Raises TamizError if it couldn't be done."""

@@ -92,14 +92,14 @@ class Repository:
             url = hf_hub_url(self.repo, record.NAME, **at)
             answer = get_session().get(url, headers=build_hf_headers())
             hf_raise_for_status(answer)
+            if not record.item(record.NAME, answer.content).is_at(found.tree[record.NAME]):
+                raise ConnectionError(f"{record.NAME} came damaged")
             return answer.content
 
-        content = self._try(call)
-        entries = record.decode(content)
-        if entries is None or not record.item(record.NAME, content).is_at(found.tree[record.NAME]):
+        entries = record.decode(self._try(call))
+        if entries is None:
             warn(f"{record.NAME} in {self.repo} isn't as tamiz wrote it: nothing is deleted, and a card stays")
-            return {}
-        return entries
+        return entries or {}
 
     def commit(self, part: Plan, additions: Sequence[Any], parent: str, message: str, **where: Any) -> Any:
         """One commit, once: what it raises may have been done. where: revision, create_pr."""

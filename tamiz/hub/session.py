@@ -29,8 +29,8 @@ def publish_folder(
 ) -> tuple[str, Outcome]:
     """Returns the address of the repository's page. planned, done: see `publish` and `Contents`."""
     from huggingface_hub import constants, get_token
-    from huggingface_hub.utils import disable_progress_bars
     from huggingface_hub.utils.logging import set_verbosity
+    from huggingface_hub.utils.tqdm import disable_progress_bars
 
     if constants.is_offline_mode():
         raise TamizError("HF_HUB_OFFLINE is set, so nothing can be published: unset it, or pass --dry-run")
