@@ -17,10 +17,7 @@ from corpora import manifest
 from corpora.manifest import MadeFrom
 from tamiz.hub.calls import Patience
 from tamiz.hub.publish import Bounds
-from tests.loopback_hub import Asked, LoopbackHub
-from tests.loopback_hub import routes as hub_routes
-from tests.loopback_hub.answers import Answer
-from tests.loopback_hub.state import State
+from tests.loopback_hub import LoopbackHub
 
 CARD = '---\nlicense: apache-2.0\ntags: ["tamiz"]\n---\n\n# An export\n'
 TIME_OUT = 0.4  # seconds
@@ -84,24 +81,10 @@ def client(hub: LoopbackHub, *, patience: float = 4.0, bounds: Bounds = USUAL, *
         }
         stack.enter_context(patch.multiple(constants, HF_HUB_DISABLE_XET=xet_off, **place))
         stack.enter_context(patch("huggingface_hub.utils._http.time", SimpleNamespace(sleep=lambda _: None)))
-        stack.enter_context(patch.dict(hub_routes.OF_REPOSITORY, discussions=("discussions", _discussions)))
         session = {"TIME_OUT": TIME_OUT, "Bounds": lambda: bounds}
         session["Patience"] = partial(Patience, seconds=patience, first_wait=0.01, most_wait=0.05)
         stack.enter_context(patch.multiple("tamiz.hub.session", **session))
         yield
-
-
-def _discussions(state: State, asked: Asked, kind: str, name: str, rest: str) -> Answer:
-    """The loopback Hub's route, and the list of pull requests, which it doesn't have."""
-    if rest or asked.method != "GET":
-        return _single(state, asked, kind, name, rest)
-    repository = state.readable(asked, kind, name)
-    shown = [_single(state, asked, kind, name, str(num)).body for num in repository.pulls]
-    found = [each for each in map(json.loads, shown) if each["status"] == asked.first("status", each["status"])]
-    return Answer.of({"discussions": found, "count": len(found), "start": 0})
-
-
-_, _single = hub_routes.OF_REPOSITORY["discussions"]
 
 
 class Doomed:
