@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from email.message import Message
 from typing import Any
 
 
@@ -17,7 +18,7 @@ class Asked:
     target: str
     path: str
     query: dict[str, list[str]]
-    headers: Mapping[str, str]
+    headers: Message  # of any case
     body: bytes
 
     def json(self) -> Any:
@@ -56,7 +57,7 @@ class Refused(Exception):
         self.status, self.message, self.code, self.more = status, message, code, more
 
     def answer(self) -> Answer:
-        headers = {"X-Error-Message": self.message.replace("\n", " ")}
+        headers = {"X-Error-Message": " ".join(self.message.encode("ascii", "replace").decode().split())}
         if self.code:
             headers["X-Error-Code"] = self.code
         headers |= self.more.pop("headers", {})

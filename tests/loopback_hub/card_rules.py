@@ -46,9 +46,16 @@ def problems(content: str, kind: str) -> list[str]:
     return [message for check in checks for message in check(data)]
 
 
-def warnings(content: str) -> list[str]:
+def remarks(content: str, kind: str) -> list[str]:
+    """What the Hub warns of, but takes: no metadata, and tasks that aren't in its list."""
     found = BLOCK.match(content)
-    return [] if found and found[1].strip() else ["empty or missing yaml metadata in repo card"]
+    if not found or not found[1].strip():
+        return ["empty or missing yaml metadata in repo card"]
+    if problems(content, kind):
+        return []
+    data, name = yaml.safe_load(found[1]) or {}, "task_categories" if kind == "dataset" else "pipeline_tag"
+    unknown = [value for value in _listed(data, name) if value not in TASKS]
+    return [f'The {name} "{value}" is not in the official list: {", ".join(sorted(TASKS))}' for value in unknown]
 
 
 def _listed(data: dict[str, Any], name: str) -> list[Any]:
@@ -103,7 +110,6 @@ def _language(value: Any) -> Iterator[str]:
 def _of_data_set(data: dict[str, Any]) -> Iterator[str]:
     yield from _strings(data, "size_categories", "task_categories", "task_ids", "source_datasets")
     yield from _one_of(data, "size_categories", SIZES)
-    yield from _one_of(data, "task_categories", TASKS)
     yield from _one_of(data, "annotations_creators", ANNOTATORS)
     yield from _one_of(data, "language_creators", ANNOTATORS)
     yield from _one_of(data, "multilinguality", MULTILINGUALITY)
@@ -141,8 +147,8 @@ def _data_files(files: Any, where: str) -> Iterator[str]:
     splits = []
     for number, one in enumerate(files):
         place = f"{where}.data_files[{number}]"
-        if not isinstance(one, dict) or not _paths(one.get("path")):
-            yield f'{place}" must have a path, or a list of paths'
+        if not isinstance(one, dict) or set(one) != {"split", "path"} or not _paths(one["path"]):
+            yield f'{place}" must have a split and a path, or a list of paths, and nothing else'
             continue
         splits.append(one.get("split"))
         yield from _split(splits[-1], place)
@@ -177,7 +183,6 @@ def _dataset_info(info: Any) -> Iterator[str]:
 def _of_model(data: dict[str, Any]) -> Iterator[str]:
     yield from _strings(data, "base_model", "metrics")
     yield from _single(data, "library_name", "pipeline_tag", "base_model_relation", "model_name")
-    yield from _one_of(data, "pipeline_tag", TASKS)
     yield from _one_of(data, "base_model_relation", ("adapter", "merge", "quantized", "finetune"))
     if isinstance(name := data.get("library_name"), str) and not WORD.fullmatch(name):
         yield f'"library_name" must be a library\'s name, not {name!r}'

@@ -11,6 +11,8 @@ from tests.loopback_hub.repositories import Pull, Repository
 from tests.loopback_hub.state import State
 from tests.loopback_hub.upload_modes import is_lfs
 
+PULLS_IN_A_PAGE = 10
+
 
 def preupload(state: State, asked: Asked, kind: str, name: str, rest: str) -> Answer:
     """For each file the way it should take, and the id of what is there under its path."""
@@ -50,12 +52,14 @@ def commit(state: State, asked: Asked, kind: str, name: str, rest: str) -> Answe
 
 
 def discussions(state: State, asked: Asked, kind: str, name: str, rest: str) -> Answer:
-    """POST opens a pull request; NUM shows one; POST NUM/merge, NUM/status change it."""
+    """GET lists pull requests, POST opens one; NUM shows one; POST NUM/merge, NUM/status change it."""
     repository = state.readable(asked, kind, name)
     number, _, verb = rest.partition("/")
+    if not number and asked.method == "GET":
+        return Answer.of(_listed(repository, asked))
     if not number:
         user, said = state.must_be_user(asked), asked.json()
-        if asked.method != "POST" or not said.get("pullRequest"):
+        if not said.get("pullRequest"):
             raise Refused(501, "Of discussions there are only pull requests here")
         return Answer.of({"num": repository.open_pull(str(said.get("title")), user, "draft").num})
     pull = repository.pulls.get(int(number)) if number.isdigit() else None
@@ -65,6 +69,21 @@ def discussions(state: State, asked: Asked, kind: str, name: str, rest: str) -> 
         return Answer.of(_shown(repository, pull))
     state.writable(asked, kind, name)
     return _changed(repository, pull, verb, asked, state.must_be_user(asked))
+
+
+def _listed(repository: Repository, asked: Asked) -> dict[str, Any]:
+    """A page of them. `status` is open (drafts, too) or closed (merged ones, too), `author` a user."""
+    open_ones = {"open", "draft"}
+    wanted = {"open": open_ones, "closed": {"closed", "merged"}}.get(
+        asked.first("status"), {*open_ones, "closed", "merged"}
+    )
+    author = asked.first("author")
+    pulls = [one for one in repository.pulls.values() if one.status in wanted and author in ("", one.author)]
+    if asked.first("type") == "discussion":
+        pulls = []
+    start = int(asked.first("p", "0")) * PULLS_IN_A_PAGE
+    page = [_shown(repository, pull) for pull in pulls[start : start + PULLS_IN_A_PAGE]]
+    return {"discussions": page, "count": len(pulls), "start": start}
 
 
 def _changed(repository: Repository, pull: Pull, verb: str, asked: Asked, user: str) -> Answer:

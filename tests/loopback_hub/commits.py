@@ -35,7 +35,7 @@ def apply(tree: Tree, operations: list[tuple[str, dict[str, Any]]], contents: Co
     """A new tree; `tree` stays as it was."""
     after = dict(tree)
     for key, value in operations:
-        path = _checked(value.get("path", ""))
+        path = _checked(value.get("path", ""), key == "deletedFolder")
         if key == "file":
             after[path] = _regular(path, value, kind)
         elif key == "lfsFile":
@@ -51,7 +51,8 @@ def apply(tree: Tree, operations: list[tuple[str, dict[str, Any]]], contents: Co
     return after
 
 
-def _checked(path: str) -> str:
+def _checked(path: str, is_folder: bool) -> str:
+    path = path.rstrip("/") if is_folder else path
     parts = path.split("/")
     if not path or any(part in ("", ".", "..", ".git") for part in parts):
         raise Refused(400, f"Invalid path in a commit: {path!r}")
@@ -85,7 +86,7 @@ def _large(path: str, value: dict[str, Any], contents: Contents) -> Blob:
 
 
 def _deleted(tree: Tree, key: str, path: str) -> list[str]:
-    prefix = path.rstrip("/") + "/"
+    prefix = f"{path}/"
     gone = [one for one in tree if one.startswith(prefix)] if key == "deletedFolder" else [path] * (path in tree)
     if not gone:
         raise no_entry(path)

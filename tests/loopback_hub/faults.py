@@ -1,7 +1,15 @@
 """Faults on demand: which requests they strike, and what is done to those.
 
+status      an error status                 rate_limit    429 with the Hub's headers
+reset       RST: of a GET in the middle of the body, else in place of an answer
+lost        the connection ends in place of an answer
+cut         the connection ends in the middle of the body
+slow        the body trickles                stall         no byte for a while, in the middle of the body
+flip        one bit of the body              short         half the body, with a Content-Length to match
+ignore_range  200 with all of it            wrong_range   206 with another range, as its Content-Range says
+
 Of requests that change something, `status`, `rate_limit` and `reset` strike before anything was done, all others
-after it. Of content, `reset` strikes in the middle.
+after it. A redirect has no body; the CDN's content after it counts as "get", like content that the Hub sends itself.
 """
 
 from __future__ import annotations
@@ -23,7 +31,7 @@ MIX_OF_CALLS = ("status", "reset", "lost", "rate_limit")
 
 @dataclass
 class Fault:
-    """`route` is a route's name, "api" for all below /api/, or "any"."""
+    """A plan: which requests to strike, with what, how often. `route` is a name as the package lists them."""
 
     route: str
     kind: str
@@ -57,8 +65,10 @@ class Fault:
     def _kinds(self, names: set[str], asked: Asked) -> list[str]:
         mix = self.kinds or (MIX_OF_CONTENT if names & {"get", "head"} else MIX_OF_CALLS)
         kinds = mix if self.kind == "mix" else (self.kind,)
-        possible = [kind for kind in kinds if kind not in RANGES or "Range" in asked.headers]
-        return [kind for kind in possible if "head" not in names or kind not in ("cut", "flip", "short")]
+        without = set() if "get" in names and "Range" in asked.headers else set(RANGES)
+        if names & {"head", "resolve"}:
+            without |= {"cut", "flip", "short"}  # they have no body
+        return [kind for kind in kinds if kind not in without]
 
 
 @dataclass(frozen=True)
@@ -105,8 +115,13 @@ def damaged(kind: str, answer: Answer) -> Answer:
     if kind == "ignore_range" and answer.whole is not None:
         headers.pop("Content-Range", None)
         return Answer(200, answer.whole, headers, answer.kind)
-    if kind == "wrong_range" and answer.whole is not None:
-        size = len(answer.whole)
-        body = answer.whole[: max(1, len(body))]
-        headers["Content-Range"] = f"bytes 0-{len(body) - 1}/{size}"
+    if kind == "wrong_range" and answer.whole is not None and "Content-Range" in headers:
+        body, headers["Content-Range"] = _moved(answer.whole, headers["Content-Range"])
     return Answer(answer.status, body, headers, answer.kind, answer.whole)
+
+
+def _moved(whole: bytes, stated: str) -> tuple[bytes, str]:
+    """Another range than the one asked for: its first byte is one to the left, or, at the start, to the right."""
+    start, end = (int(number) for number in stated.removeprefix("bytes ").split("/")[0].split("-"))
+    start = start - 1 if start else min(1, end)
+    return whole[start : end + 1], f"bytes {start}-{end}/{len(whole)}"

@@ -30,7 +30,7 @@ class LoopbackHub:
     def __init__(
         self, way: str, folder: Path, *, port: int = 0, page_size: int = 1000, part_bytes: int | None = None
     ):
-        self.folder, self.token = folder.resolve(), TOKEN
+        self.folder, self.token, self.way = folder.resolve(), TOKEN, way
         self._state = State(way, self.folder / "hub", page_size, part_bytes, users={TOKEN: USER})
         self._served = Served(self._state)
         self._hub, self._cdn = Server("hub", self._served, port), Server("cdn", self._served)
@@ -100,6 +100,8 @@ class LoopbackHub:
     ) -> str:
         """A repository with `files`; returns the commit. In xet mode only while no client writes."""
         with self._state.lock:
+            if (kind, name) in self._state.repositories:
+                raise ValueError(f"{kind} {name} is there already")
             made = self._state.create(kind, name, private, gated)
         return self.commit(kind, name, files) if files else made.branches["main"]
 
@@ -117,12 +119,13 @@ class LoopbackHub:
             repository = self.repository(kind, name)
             tree = dict(repository.commit_at(branch).tree)
             rules = self._state.content(tree[".gitattributes"])
-            for path, content in files.items():
-                if content is None:
-                    del tree[path]
-                else:
-                    tree[path] = self._state.stored(path, content, rules)
+            for path in [path for path, content in files.items() if content is None]:
+                del tree[path]
+            tree |= self._state.stored({path: one for path, one in files.items() if one is not None}, rules)
             return repository.add(branch, tree, title, repository.owner).sha
+
+    def exists(self, kind: str, name: str) -> bool:
+        return (kind, name) in self._state.repositories
 
     def repository(self, kind: str, name: str) -> Repository:
         """The server's own: its branches, tags, pulls."""
@@ -178,3 +181,10 @@ class LoopbackHub:
     def clear(self) -> None:
         """Forgets the recorded requests."""
         self._served.requests.clear()
+
+    def calm(self) -> None:
+        """No faults, no limits, nothing recorded: as at first, but for what is stored."""
+        self.clear()
+        self.clear_faults()
+        self._served.faults.fired.clear()
+        self._served.limits.clear()

@@ -10,7 +10,7 @@ import yaml
 
 from tests.loopback_hub.answers import Answer, Asked, Refused, no_entry, no_repo
 from tests.loopback_hub.blobs import listing
-from tests.loopback_hub.card_rules import BLOCK, problems, warnings
+from tests.loopback_hub.card_rules import BLOCK, problems, remarks
 from tests.loopback_hub.repositories import Commit, Repository
 from tests.loopback_hub.state import State
 
@@ -30,10 +30,10 @@ def harnesses(state: State, asked: Asked) -> Answer:  # noqa: ARG001
 
 def validate_yaml(state: State, asked: Asked) -> Answer:  # noqa: ARG001
     said = asked.json()
-    content = str(said.get("content", ""))
-    errors = [{"message": message} for message in problems(content, said.get("repoType", "model"))]
-    remarks = [{"message": message} for message in warnings(content)]
-    return Answer.of({"errors": errors, "warnings": remarks}, 400 if errors else 200)
+    content, kind = str(said.get("content", "")), str(said.get("repoType", "model"))
+    errors = [{"message": message} for message in problems(content, kind)]
+    found = [{"message": message} for message in remarks(content, kind)]
+    return Answer.of({"errors": errors, "warnings": found}, 400 if errors else 200)
 
 
 def create(state: State, asked: Asked) -> Answer:

@@ -13,14 +13,16 @@ from tests.loopback_hub import repository_routes as about
 from tests.loopback_hub.answers import Answer, Asked, Refused
 from tests.loopback_hub.state import State
 
-SINGLE = {
+Call = Callable[[State, Asked], Answer]
+
+SINGLE: dict[tuple[str, str], tuple[str, Call]] = {
     ("GET", "/api/whoami-v2"): ("whoami", about.whoami),
     ("GET", "/api/agent-harnesses"): ("harnesses", about.harnesses),
     ("POST", "/api/validate-yaml"): ("validate", about.validate_yaml),
     ("POST", "/api/repos/create"): ("create", about.create),
     ("DELETE", "/api/repos/delete"): ("delete", about.delete),
 }
-OF_REPOSITORY = {
+OF_REPOSITORY: dict[str, tuple[str, Callable[..., Answer]]] = {
     "": ("info", about.info),
     "revision": ("revision", about.info),
     "tree": ("tree", about.tree),
@@ -36,7 +38,7 @@ OF_REPOSITORY = {
     "xet-read-token": ("xet_token", partial(content.xet_token, way="read")),
     "xet-write-token": ("xet_token", partial(content.xet_token, way="write")),
 }
-OF_LFS = {
+OF_LFS: dict[str, tuple[str, Callable[..., Answer]]] = {
     "batch": ("batch", content.batch),
     "verify": ("verify", content.verify),
     "complete": ("complete", content.complete),
@@ -45,8 +47,6 @@ API = re.compile(r"/api/(model|dataset|space)s/([^/]+/[^/]+)(?:/([a-z-]+)(?:/(.*
 LFS = re.compile(r"/(datasets/|spaces/)?([^/]+/[^/]+)\.git/info/lfs/objects/(batch|verify|complete)")
 RESOLVE = re.compile(r"/(datasets/|spaces/)?([^/]+/[^/]+)/resolve/(.+)")
 KIND = {"datasets/": "dataset", "spaces/": "space", None: "model"}
-
-Call = Callable[[State, Asked], Answer]
 
 
 def route(asked: Asked) -> tuple[str, Call]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
+import sys
 import threading
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -47,8 +48,6 @@ class Server(ThreadingHTTPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that goes away isn't worth a traceback; anything else fails the test that looks at `errors`."""
-        import sys
-
         error = sys.exception()
         if not isinstance(error, ConnectionError):
             self.hub.errors.append(repr(error))
@@ -86,18 +85,9 @@ class Handler(BaseHTTPRequestHandler):
         with hub.state.lock:
             answer, name, struck = _answered(hub, asked, name, call)
             sent = struck[0] if struck else None
-            hub.requests.append(
-                Request(
-                    name,
-                    asked.server,
-                    asked.method,
-                    asked.target,
-                    dict(self.headers.items()),
-                    len(body),
-                    None if sent in ("lost", "reset", "cut") else answer.status,
-                    sent,
-                )
-            )
+            status = None if sent in ("lost", "reset", "cut") else answer.status
+            facts = (name, asked.server, asked.method, asked.target, dict(self.headers.items()), len(body))
+            hub.requests.append(Request(*facts, status, sent))
         self._send(answer, struck)
 
     do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = do_PATCH = _handle
@@ -126,26 +116,30 @@ class Handler(BaseHTTPRequestHandler):
             found += piece
 
     def _send(self, answer: Answer, struck: tuple[str, Fault] | None) -> None:
-        kind, fault = struck or (None, None)
-        if kind in ("lost", "reset") and (kind == "lost" or self.command not in ("GET", "HEAD")):
+        kind, fault = struck or ("", None)
+        body = b"" if self.command == "HEAD" else answer.body
+        if kind == "lost" or (kind in ("reset", "cut") and not (body and self.command == "GET")):
             self._break_off(reset=kind == "reset")
             return
+        if fault and kind in ("slow", "stall") and not body:
+            self.server.hub.stopping.wait(fault.seconds)
         self.send_response(answer.status)
         for name, value in {**answer.headers, "Content-Length": str(len(answer.body))}.items():
             self.send_header(name, value)
-        body = b"" if self.command == "HEAD" else answer.body
-        middle = len(body) // 2
-        if fault is None or kind not in ("cut", "reset", "slow", "stall"):
-            self._headers_buffer.append(b"\r\n" + body)  # in one packet
-            self.flush_headers()
-            return
         self.end_headers()
+        if fault and body and kind in ("cut", "reset", "slow", "stall"):
+            self._send_badly(body, kind, fault.seconds)
+        else:
+            self.wfile.write(body)
+
+    def _send_badly(self, body: bytes, kind: str, seconds: float) -> None:
         if kind == "slow":
-            self._trickle(body, fault.seconds)
+            self._trickle(body, seconds)
             return
+        middle = len(body) // 2
         self.wfile.write(body[:middle])
         if kind == "stall":
-            self.server.hub.stopping.wait(fault.seconds)
+            self.server.hub.stopping.wait(seconds)
             self.wfile.write(body[middle:])
         else:
             self._break_off(reset=kind == "reset")
@@ -155,9 +149,8 @@ class Handler(BaseHTTPRequestHandler):
         step = max(1, min(PIECE, len(body) // 10))
         pieces = [body[at : at + step] for at in range(0, len(body), step)]
         for piece in pieces:
+            self.server.hub.stopping.wait(seconds / len(pieces))
             self.wfile.write(piece)
-            if self.server.hub.stopping.wait(seconds / len(pieces)):
-                return
 
     def _break_off(self, reset: bool) -> None:
         """Ends the connection: with a RST, or as if all were sent."""
@@ -183,7 +176,7 @@ def _answered(hub: Served, asked: Asked, name: str, call: Call) -> tuple[Answer,
     struck = hub.faults.draw({name, bucket, "any"} - {""}, asked)
     kind = struck[0] if struck else ""
     if struck and kind in ("status", "rate_limit"):
-        answer = refusal(kind, struck[1], bucket)
+        answer = refusal(kind, struck[1], bucket or "resolvers")
     elif not reads and kind not in BEFORE:
         answer = _called(hub, asked, call)
     answer.headers |= headers

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -47,10 +48,10 @@ class State:
 
     def uploaded(self, sha256: str) -> Blob | None:
         """An LFS file with this content, if its content has been uploaded either way."""
-        xet = self.xet.find(sha256) if self.way == "xet" else None
+        xet_hash = self.xet.find(sha256) if self.way == "xet" else None
         if sha256 not in self.objects:
             return None
-        return Blob(self.objects.size(sha256), sha256=sha256, xet_hash=xet[0] if xet else None)
+        return Blob(self.objects.size(sha256), sha256=sha256, xet_hash=xet_hash)
 
     def content(self, blob: Blob) -> bytes:
         return blob.content if blob.content is not None else self.objects.get(str(blob.sha256))
@@ -62,14 +63,17 @@ class State:
         self.repositories[kind, name] = repository
         return repository
 
-    def stored(self, path: str, content: bytes, rules: bytes) -> Blob:
-        """`content` as the Hub keeps it: regular or LFS."""
-        if not content or not is_lfs(path, len(content), content[:512], rules):
-            return Blob(len(content), content)
-        (sha256,) = self.xet.put([content]) if self.way == "xet" else [self.objects.put(content)]
-        blob = self.uploaded(sha256)
-        assert blob is not None
-        return blob
+    def stored(self, files: Mapping[str, bytes], rules: bytes) -> dict[str, Blob]:
+        """Files as the Hub keeps them: regular or LFS."""
+        large = {path: one for path, one in files.items() if one and is_lfs(path, len(one), one[:512], rules)}
+        if large and self.way == "xet":
+            self.xet.put(large.values())
+        found = {path: Blob(len(content), content) for path, content in files.items() if path not in large}
+        for path, content in large.items():
+            blob = self.uploaded(self.objects.put(content))
+            assert blob is not None
+            found[path] = blob
+        return found
 
     def user(self, asked: Asked) -> str | None:
         """Who asks; None is anonymous."""

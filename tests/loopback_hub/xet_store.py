@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from tests.loopback_hub.objects import ObjectStore
@@ -17,12 +17,13 @@ INDEX = "global_dedup_lookup.redb"
 LINE = 48  # bytes of every record of a shard
 HAS_CHECKS, HAS_SHA256 = 1 << 31, 1 << 30
 LAST = b"\xff" * 32
+ATTEMPTS = 5
 
 
 class XetStore:
     def __init__(self, folder: Path, objects: ObjectStore) -> None:
         self.folder, self.objects = folder, objects
-        self.hashes: dict[str, tuple[str, int]] = {}  # sha256 -> xet hash, size
+        self.files: dict[str, tuple[str, int]] = {}  # sha256 -> xet hash, size
         self._scanned: set[Path] = set()
         self._views = 0
 
@@ -48,61 +49,73 @@ class XetStore:
     def stored_bytes(self) -> int:
         return sum(path.stat().st_size for path in _files(self._inner / "xorbs"))
 
-    def find(self, sha256: str) -> tuple[str, int] | None:
-        """Hash and size of a file that a client has uploaded; its bytes are in `objects` from now on."""
+    def find(self, sha256: str) -> str | None:
+        """The xet hash of a file that a client has uploaded; its bytes are in `objects` from now on."""
         for path in _files(self._inner / "shards"):
-            if path.suffix == ".mdb" and path not in self._scanned:
-                self.hashes |= {sha: (xet, size) for sha, xet, size in _shard(path.read_bytes())}
+            if path.suffix == ".mdb" and path not in self._scanned and (found := _shard(path.read_bytes())):
+                self.files |= found
                 self._scanned.add(path)
-        found = self.hashes.get(sha256)
-        if found and sha256 not in self.objects:
-            self._fetch(sha256, *found)
-        return found
+        if sha256 in self.files and sha256 not in self.objects:
+            self._fetch({sha: found for sha, found in self.files.items() if sha not in self.objects})
+        return self.files[sha256][0] if sha256 in self.files else None
 
-    def _fetch(self, sha256: str, xet_hash: str, size: int) -> None:
+    def _fetch(self, missing: Mapping[str, tuple[str, int]]) -> None:
+        """Through a view, whose index may have been copied while a client wrote it: then another one is taken."""
+        for attempt in range(ATTEMPTS):
+            view = self.read_url().removeprefix("local://")
+            try:
+                self._fetch_from(view, missing)
+                return
+            except (RuntimeError, OSError):
+                if attempt == ATTEMPTS - 1:
+                    raise
+            finally:
+                shutil.rmtree(view)
+
+    def _fetch_from(self, view: str, missing: Mapping[str, tuple[str, int]]) -> None:
         import hf_xet
 
-        path = self.objects.folder / f".{sha256}.xet"
-        with hf_xet.XetSession().new_file_download_group(endpoint=self.read_url()) as group:
-            group.start_download_file(hf_xet.XetFileInfo(xet_hash, size), str(path))
-        found = self.objects.put(path.read_bytes())
-        path.unlink()
-        if found != sha256:
-            raise OSError(f"hf_xet's store gave other bytes for {sha256}: {found}")
+        folder = Path(view, "fetched")
+        folder.mkdir()
+        with hf_xet.XetSession().new_file_download_group(endpoint=f"local://{view}") as group:
+            for sha256, (xet_hash, size) in missing.items():
+                group.start_download_file(hf_xet.XetFileInfo(xet_hash, size), str(folder / sha256))
+        for sha256 in missing:
+            if self.objects.put((folder / sha256).read_bytes()) != sha256:
+                raise OSError(f"hf_xet's store gave other bytes for {sha256}")
 
-    def put(self, contents: Sequence[bytes]) -> list[str]:
-        """Stores contents as a client would, before any client has the folder open."""
+    def put(self, contents: Iterable[bytes]) -> None:
+        """Stores contents as a client would, while no client has the folder open."""
         import hf_xet
 
-        shas = [self.objects.put(content) for content in contents]
         with hf_xet.XetSession().new_upload_commit(endpoint=self.write_url()) as commit:
-            for content, sha in zip(contents, shas, strict=True):
-                commit.start_upload_bytes(content, sha256=sha)
-        for sha in shas:
-            if not self.find(sha):
-                raise OSError(f"hf_xet's store lacks {sha}")
-        return shas
+            for content in contents:
+                commit.start_upload_bytes(content, sha256=self.objects.put(content))
 
 
 def _files(folder: Path) -> list[Path]:
     return sorted(folder.iterdir()) if folder.is_dir() else []
 
 
-def _shard(data: bytes) -> Iterator[tuple[str, str, int]]:
-    """sha256, xet hash and size of each file in a shard.
+def _shard(data: bytes) -> dict[str, tuple[str, int]]:
+    """sha256 -> xet hash and size of each file in a shard; nothing of one that is still being written.
 
     After a header, per file: a line with its hash, flags and number of segments; a line per segment; as many with
     checks, if flagged; one with the sha256, if flagged. A line of 0xff ends the files.
     """
-    at = LINE
+    at, found = LINE, {}
     while data[at : at + 32] != LAST:
+        if at + LINE > len(data):
+            return {}
         flags, segments = struct.unpack_from("<II", data, at + 32)
         xet_hash, at = _hash(data[at : at + 32]), at + LINE
-        size = sum(struct.unpack_from("<I", data, at + LINE * one + 36)[0] for one in range(segments))
+        lines = data[at : at + LINE * segments]
+        size = sum(int.from_bytes(lines[one + 36 : one + 40], "little") for one in range(0, len(lines), LINE))
         at += LINE * segments * (2 if flags & HAS_CHECKS else 1)
-        if flags & HAS_SHA256:
-            yield _hash(data[at : at + 32]), xet_hash, size
+        if flags & HAS_SHA256 and at + LINE <= len(data):
+            found[_hash(data[at : at + 32])] = (xet_hash, size)
             at += LINE
+    return found
 
 
 def _hash(data: bytes) -> str:
