@@ -121,7 +121,8 @@ def _upload(url: str, environment: dict[str, str], arguments: list[str]) -> None
 
 
 def killed_uploads(hub: LoopbackHub, folder: Path, number: int, seed: int) -> Iterator[dict[str, object]]:
-    """Kills `number` uploads of versions of a folder at random moments, and finishes each. Yields what was seen:
+    """Kills `number` uploads of versions of a folder at random moments, and finishes each. Yields what was seen, also
+    of those that were done before their moment:
     `whole` if the repository always was the old or the new one, `twice` if a content travelled again that had
     arrived."""
     made = random.Random(seed)
@@ -133,18 +134,26 @@ def killed_uploads(hub: LoopbackHub, folder: Path, number: int, seed: int) -> It
     begun = time.monotonic()
     Doomed(hub, output(folder, contents(seed, number=20)), name, 60)
     usual = time.monotonic() - begun
-    for n in range(number):
+    killed = 0
+    for n in range(10 * number):
+        if killed == number:
+            return
         before = remote(hub, name)
         output(folder, contents(seed + n + 1, number=20))
-        new, moment = local(folder), made.uniform(0.1, 1.0) * usual
+        new, moment = local(folder), made.uniform(0.05, 1.0) * usual
         hub.clear()
         stored = hub.stored_bytes()
+        begun = time.monotonic()
         doomed = Doomed(hub, folder, name, moment)
+        killed += doomed.killed
+        usual = usual if doomed.killed else time.monotonic() - begun
         left = remote(hub, name)
         arrived = put_bytes(hub), hub.stored_bytes() - stored
         finished = Doomed(hub, folder, name, 60)
         whole = left in (before, new) and remote(hub, name) == new and finished.code == 0
-        puts = [each.path.partition("?")[0] for each in hub.requests if each.route == "lfs_put" and each.status == 200]
+        puts = [
+            each.path.partition("?")[0] for each in hub.requests if each.route == "lfs_put" and each.status == 200
+        ]
         yield {
             "after": moment,
             "killed": doomed.killed,
