@@ -23,8 +23,8 @@ CARD = '---\nlicense: apache-2.0\ntags: ["tamiz"]\n---\n\n# An export\n'
 TIME_OUT = 0.4  # seconds
 USUAL = Bounds()
 _PRELOADED = [
-    "tests.uploads", "tamiz.cli", "tamiz.commands.upload", "tamiz.hub.session", "tamiz.hub.private", "tamiz.hub.limits",
-    "tamiz.cards.folder", "tamiz.cards.check", "huggingface_hub.hf_api", "huggingface_hub._commit_api",
+    "tests.uploads", "tamiz.cli", "tamiz.commands.upload", "tamiz.hub.session", "tamiz.hub.private",
+    "tamiz.hub.limits", "tamiz.cards.folder", "tamiz.cards.check", "huggingface_hub._commit_api",
 ]  # fmt: skip
 
 

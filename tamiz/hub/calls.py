@@ -1,7 +1,7 @@
 """Calls to the Hub: each has a time-out, is tried again after a fault that passes, and ends in plain words.
 
-huggingface_hub sets no time-out, or None in a call of its own, and tries only some calls again. What it raises names addresses that may be signed,
-so none of it goes further than here.
+huggingface_hub sets no time-out, or None in a call of its own, and tries only some calls again. What it raises names
+addresses that may be signed, so none of it goes further than here.
 
 hf_xet sends contents with a client of its own, whose bounds are its settings: no answer for 300 s
 (HF_XET_CLIENT_READ_TIMEOUT), six tries. Measured with a time-out of 2 s and a server that answers nothing: an error
@@ -47,12 +47,13 @@ class Patience:
         now = time.monotonic()
         self._since = now if self._since is None else self._since
         self._tries += 1
-        pause = max(at_least, min(self.most_wait, self.first_wait * 2 ** (self._tries - 1)) * random.uniform(0.5, 1))
+        wait = min(self.most_wait, self.first_wait * 2 ** min(self._tries - 1, 10))
+        pause = max(at_least, wait * random.uniform(0.5, 1))
         if now - self._since + pause > self.seconds:
             asked = f", and asks to wait {at_least:.0f} s" if at_least else ""
             raise TamizError(
-                f"the Hub didn't do it in {self._tries} tries and {now - self._since:.0f} s ({said}{asked}): nothing is "
-                "published yet; run the same command again, and only what is missing is sent"
+                f"the Hub didn't do it in {self._tries} tries and {now - self._since:.0f} s ({said}{asked}): nothing "
+                "is published yet; run the same command again, and only what is missing is sent"
             )
         time.sleep(pause)
 

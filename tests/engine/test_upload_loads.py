@@ -71,8 +71,10 @@ def loaded(environment, *names):
 def test_a_sample_a_tokenizer_and_a_model_load_by_name(tmp_path, capsys, folders, known, way):
     with LoopbackHub(way, tmp_path / "hub") as hub:
         for folder, name, kind in (
-            ("sampled", "me/corpus", "dataset"), ("tokenizer", "me/tokenizer", "model"), ("model", "me/model", "model"),
-        ):  # fmt: skip
+            ("sampled", "me/corpus", "dataset"),
+            ("tokenizer", "me/tokenizer", "model"),
+            ("model", "me/model", "model"),
+        ):
             with client(hub):
                 assert tamiz(capsys, "upload", folders / folder, "--repo", name)[0::2] == (0, "")
             aside = ("log.jsonl", "checkpoints/", ".tamiz.lock")

@@ -1,4 +1,4 @@
-"""Every fault of the Hub while something is uploaded: what is there is right, or the old; an error is one line, soon."""
+"""Every fault of the Hub during uploads: what is there is right, or the old; an error is one line, and comes soon."""
 
 from __future__ import annotations
 

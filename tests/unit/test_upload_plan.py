@@ -49,7 +49,7 @@ def test_nothing_to_do_is_an_empty_plan():
 
 @pytest.mark.parametrize(("number", "gone", "most", "sizes"), [*product((0, 1, 7), (0, 2, 9), (2, 3, 100), (1, 40))])
 def test_parts_hold_everything_once_and_end_with_the_record(number, gone, most, sizes):
-    send = tuple(item(f"{n}", b"x" * sizes) for n in range(number)) + (item(NAME, b"{}"),)
+    send = (*(item(f"{n}", b"x" * sizes) for n in range(number)), item(NAME, b"{}"))
     whole = Plan(send, tuple(f"gone/{n}" for n in range(gone)), 0)
     found = parts(whole, most, 100)
     assert [each for part in found for each in part.send] == list(send)
