@@ -31,6 +31,7 @@ COMMANDS = {
     "train": ("train", "Train a model on shards."),
     "generate": ("generate", "Fill masked spans of a text or continue it."),
     "export": ("export", "Write a trained model for KerasHub, bitsandbytes or llama.cpp."),
+    "upload": ("upload", "Publish an output folder on the Hugging Face Hub."),
     "verify": ("verify", "Check a folder, and those below it, against their manifests."),
     "report": ("report", "Write a page with plots of a run."),
 }
