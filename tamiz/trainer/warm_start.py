@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from corpora import manifest
 from corpora.encoding import Encoder, load_encoder
 from corpora.encoding.byte_encoder import ByteEncoder
-from corpora.errors import BadArgument, DamagedFile, Unreachable, in_a_line
+from corpora.errors import BadArgument, DamagedFile, Unreachable
 from corpora.manifest import InputIdentity
 from corpora.tokens.facts import ShardFacts
 from tamiz.trainer.families.base import ModelSettings
