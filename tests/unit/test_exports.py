@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,6 @@ from tokenizer_train.settings import TokenizerSettings
 from tokenizer_train.train import train_tokenizer
 
 torch = pytest.importorskip("torch")
-os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("KERAS_BACKEND", "torch")  # read when keras is first imported
 
 FULL = re.compile(r"can't write the export to .+: File too large: (needs .* bytes, )?more than a file may have .*")
@@ -38,6 +37,14 @@ T5_SHAPE = {
     "dropout": 0.0,
 }
 LLAMA_SHAPE = {"hidden_size": 64, "intermediate_size": 128, "num_layers": 2, "num_heads": 4, "num_kv_heads": 2}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def offline() -> Iterator[None]:
+    """No library asks the Hub. Not by the environment, which is read once, for all tests of a process."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+        yield
 
 
 @pytest.fixture(scope="module")
