@@ -198,7 +198,8 @@ def check_beam_flags(flags: Sequence[str], own: Sequence[str] = ()) -> tuple[str
             hint = f"; did you mean {near[0]}?" if near else ""
             raise BadArgument(f"no such option: {name}{hint} (neither tamiz nor Beam knows it)")
     if flags and not flags[0].startswith("-"):
-        raise BadArgument(f"unexpected argument {flags[0]!r}")
+        hint = f": each setting needs an option before it, such as --set {flags[0]}" if "=" in flags[0] else ""
+        raise BadArgument(f"unexpected argument {flags[0]!r}{hint}")
     return tuple(flags)
 
 

@@ -29,8 +29,8 @@ def of_shards(content: Manifest, where: str = "", name: str = "default") -> Conf
     return {"config_name": _NOT_IN_NAMES.sub("-", name), "data_files": files}
 
 
-def of_scores(_content: Manifest, where: str = "", name: str = "default") -> Config:
-    return {"config_name": name, "data_files": [{"split": "train", "path": f"{where}*.parquet"}]}
+def of_scores() -> Config:
+    return {"config_name": "default", "data_files": [{"split": "train", "path": "*.parquet"}]}
 
 
 def of_run(parts: Sequence[tuple[str, Manifest]]) -> list[Config]:
@@ -40,8 +40,8 @@ def of_run(parts: Sequence[tuple[str, Manifest]]) -> list[Config]:
         name = where.replace("/", "-")
         if content.stage == "sample":
             found.insert(0, of_sample(content, f"{where}/"))
-        elif content.stage in ("score", "shards"):
-            found.append((of_shards if content.stage == "shards" else of_scores)(content, f"{where}/", name))
+        elif content.stage == "shards":
+            found.append(of_shards(content, f"{where}/", name))
     found = [config for config in found if config["data_files"]]
     if len(found) > 1 and found[0]["config_name"] != "default":
         found[0]["default"] = True

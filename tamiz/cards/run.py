@@ -1,4 +1,4 @@
-"""The card of a run's folder: one dataset repository with everything that was made, and how each part is loaded."""
+"""The card of a run's folder: one dataset repository with what is published of it, and how each part is loaded."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ _FROM_SAMPLE = (
     "language", "license", "multilinguality", "size_categories", "source_datasets", "task_categories",
     "annotations_creators", "language_creators",
 )  # fmt: skip
+# stages whose folders `tamiz.hub.folder` publishes with a run: a configuration without files is an error on the Hub
 _WHAT = {
     "sample": "the documents that were kept",
-    "score": "perplexities of all documents",
     "tokenizer": "the tokenizer",
     "shards": "training rows",
     "train": "the model",
-    "export": "the model for other programs",
 }
 
 
 def run_card(folder: Path, _content: Manifest) -> str:
     """Equal runs give equal texts."""
-    recipe, parts = _recipe(folder), configs.parts_of(folder)
+    recipe = _recipe(folder)
+    parts = [part for part in configs.parts_of(folder) if part[1].stage in _WHAT]
     found = configs.of_run(parts)
     title = str(recipe.get("title") or "A run of tamiz")
     sampled = next(((where, content) for where, content in parts if content.stage == "sample"), None)
@@ -77,7 +77,6 @@ def _listed(parts: list[tuple[str, Manifest]], found: list[configs.Config]) -> l
     return [
         (f"`{where}/`", _WHAT[content.stage], str(names[where]["config_name"]) if where in names else "")
         for where, content in parts
-        if content.stage in _WHAT
     ]
 
 

@@ -40,7 +40,7 @@ def scores_card(_folder: Path, content: Manifest) -> str:
                 "size_categories": [allowed.size_name(counts["read"])],
                 "annotations_creators": ["machine-generated"],
                 "tags": ["tamiz", "perplexity"],
-                "configs": [configs.of_scores(content)],
+                "configs": [configs.of_scores()],
             }
         ),
         "# Perplexities of documents\n",

@@ -52,7 +52,7 @@ def command(
     """
     _check_name(repo)
     found = _publication(folder, repo_type)
-    say(f"{found.kind} {found.folder} -> {found.repo_type} {repo}: {len(found.items)} files, {size(found.bytes)}")
+    say(f"{found.kind} {found.folder} -> {found.repo_type} {repo}: {_files(len(found.items))}, {size(found.bytes)}")
     _say_left_out(found)
     if dry_run:
         _show(found)
@@ -92,6 +92,10 @@ def _publication(folder: Path, repo_type: RepoType | None) -> Publication:
     return found
 
 
+def _files(number: int) -> str:
+    return f"{number:,} file{'' if number == 1 else 's'}"
+
+
 def _say_left_out(found: Publication) -> None:
     for path, (num_bytes, why) in [*found.left_out.items()][:SHOWN]:
         say(f"  left out: {path} ({size(num_bytes)}): {why}")
@@ -118,7 +122,7 @@ def _publish(found: Publication, repo: str, revision: str, *, private: bool, ove
             warn(f"{path} was changed on the Hub, and stays as it is there{flag}")
         if plan.operations:
             gone = f"; {len(plan.delete)} of an earlier upload to delete" if plan.delete else ""
-            say(f"to send: {len(plan.send)} files, {size(plan.bytes)}; {plan.there} there already{gone}")
+            say(f"to send: {_files(len(plan.send))}, {size(plan.bytes)}; {plan.there} there already{gone}")
 
     with progress("upload") as bar:
 
@@ -126,10 +130,14 @@ def _publish(found: Publication, repo: str, revision: str, *, private: bool, ove
             bar.label = bar.text = f"upload, {size(number)} of {size(total)}"
             bar(number, total)
 
-        page, outcome = publish_folder(
-            found, repo, revision, private=private, overwrite_card=overwrite_card, planned=planned, done=done
-        )
+        def waits(said: str) -> None:
+            bar.text, bar.share = f"upload: waiting for the Hub ({said})", None
+            bar.show()
+
+        flags = {"private": private, "overwrite_card": overwrite_card}
+        page, outcome = publish_folder(found, repo, revision, **flags, planned=planned, done=done, waits=waits)
+    branch = "" if revision == "main" else f", branch {revision}"
     if outcome.first.operations:
-        say(f"published: {page} (commit {outcome.commit[:12]})")
+        say(f"published: {page}{branch} (commit {outcome.commit[:12]})")
     else:
-        say(f"{page} has all of it already: no commit")
+        say(f"{page}{branch} has all of it already: no commit")

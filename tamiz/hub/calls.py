@@ -25,28 +25,36 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 PASSING = (408, 425, 429, 500, 502, 503, 504)
+NO_ROUTE_TRIES = 3
 CHANGED = 412  # someone else's commit came first
 
 
 @dataclass
 class Patience:
-    """How long faults are borne. seconds: from the first one, without a success."""
+    """How long faults are borne. seconds: from the first one, without a success. told: of each time that begins."""
 
     seconds: float = 600.0
     first_wait: float = 1.0
     most_wait: float = 60.0
+    told: Callable[[str], None] = lambda _: None
     _since: float | None = None
     _tries: int = 0
+    _reached: bool = False
 
     def renew(self) -> None:
         """After a success."""
-        self._since, self._tries = None, 0
+        self._since, self._tries, self._reached = None, 0, True
 
-    def wait(self, said: str, at_least: float = 0.0) -> None:
-        """Raises TamizError if that would take too long."""
+    def wait(self, said: str, at_least: float = 0.0, *, no_route: bool = False) -> None:
+        """Raises TamizError if that would take too long. no_route: there was no connection, which waiting only mends
+        if there was one before."""
         now = time.monotonic()
         self._since = now if self._since is None else self._since
         self._tries += 1
+        if no_route and not self._reached and self._tries >= NO_ROUTE_TRIES:
+            raise TamizError(f"can't reach the Hub ({said}): check the network, and HF_ENDPOINT if it is set")
+        if self._tries == 1:
+            self.told(said)
         wait = min(self.most_wait, self.first_wait * 2 ** min(self._tries - 1, 10))
         pause = max(at_least, wait * random.uniform(0.5, 1))
         if now - self._since + pause > self.seconds:
@@ -65,6 +73,7 @@ class Fault:
     said: str
     wait: float = 0.0
     changed: bool = False
+    no_route: bool = False
 
 
 def set_time_outs(seconds: float, hear: Callable[[httpx2.Request], None] | None = None) -> None:
@@ -92,7 +101,7 @@ def trying(patience: Patience, call: Callable[[], T], repo: str) -> T:
         else:
             patience.renew()
             return result
-        patience.wait(found.said, found.wait)
+        patience.wait(found.said, found.wait, no_route=found.no_route)
 
 
 def fault(error: Exception, repo: str) -> Fault:
@@ -111,7 +120,8 @@ def fault(error: Exception, repo: str) -> Fault:
             return Fault(f"status {status}", _asked(origin.response))
         raise refusal(origin, repo) from None
     if isinstance(origin, httpx2.TransportError):
-        return Fault(f"{type(origin).__name__}: {_plain(origin)}")
+        no_route = isinstance(origin, httpx2.ConnectError | httpx2.ConnectTimeout)
+        return Fault(f"{type(origin).__name__}: {_plain(origin)}", no_route=no_route)
     if isinstance(origin, json.JSONDecodeError):
         return Fault("an answer that isn't JSON")
     if isinstance(origin, ConnectionError | TimeoutError) or type(origin).__name__.startswith("Xet"):

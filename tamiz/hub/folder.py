@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from corpora import files, locks, manifest
+from corpora import files, lm_json, locks, manifest
 from corpora.errors import DamagedFile, TamizError
 from corpora.manifest import Manifest
 from tamiz.hub.record import CARD, Item, item
@@ -94,15 +94,27 @@ def _names() -> str:
 
 def _manifest(folder: Path) -> Manifest:
     if not folder.is_dir():
-        raise DamagedFile(f"{folder} is not a folder")
+        raise DamagedFile(f"{folder} is {'a file, not a folder' if folder.exists() else 'not a folder'}")
     if not (folder / manifest.NAME).exists():
-        below = sorted(path.parent.name for path in folder.glob(f"*/{manifest.NAME}"))
-        hint = f"; publish one of its folders: {', '.join(below[:5])}" if below else ""
-        raise DamagedFile(f"{folder} has no {manifest.NAME}, so it is no finished output of tamiz{hint}")
+        if any(lm_json.is_lm_json(path) for path in folder.glob("*.json")):
+            raise TamizError(
+                f"{folder} holds a language model, which `tamiz upload` doesn't publish: "
+                f"`hf upload OWNER/NAME {folder}` does"
+            )
+        raise DamagedFile(f"{folder} has no {manifest.NAME}, so it is no finished output of tamiz{_nearby(folder)}")
     content = manifest.read(folder)
     if not content.finished:
         raise DamagedFile(f"{folder} is unfinished: run its command again to finish it, then publish it")
     return content
+
+
+def _nearby(folder: Path) -> str:
+    """What may have been meant: a folder in it, or the one that it belongs to."""
+    below = sorted(path.parent.name for path in folder.glob(f"*/{manifest.NAME}"))
+    if below:
+        return f"; publish one of its folders: {', '.join(below[:5])}"
+    home = folder.resolve().parent
+    return f"; publish the folder that it is in: {home}" if (home / manifest.NAME).exists() else ""
 
 
 def _check(folder: Path) -> None:

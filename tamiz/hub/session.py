@@ -26,8 +26,10 @@ def publish_folder(
     overwrite_card: bool,
     planned: Callable[[Plan], None],
     done: Callable[[int, int], None],
+    waits: Callable[[str], None],
 ) -> tuple[str, Outcome]:
-    """Returns the address of the repository's page. planned, done: see `publish` and `Contents`."""
+    """Returns the address of the repository's page. planned, done, waits: see `publish`, `Contents` and
+    `Patience.told`."""
     from huggingface_hub import constants, get_token
     from huggingface_hub.utils.logging import set_verbosity
     from huggingface_hub.utils.tqdm import disable_progress_bars
@@ -38,7 +40,7 @@ def publish_folder(
         raise no_token()
     disable_progress_bars()
     set_verbosity(logging.ERROR)  # its warnings name addresses that may be signed
-    repository = Repository(repo, found.repo_type, revision, Patience())
+    repository = Repository(repo, found.repo_type, revision, Patience(told=waits))
     contents = Contents(repository, done)
 
     def expect(plan: Plan) -> None:

@@ -88,9 +88,21 @@ def _find(recipe: str) -> Path:
         return path
     if Path(recipe).is_dir():
         raise BadArgument(f"{recipe} is a folder without {SAVED}: no run with a recipe started there")
+    raise _no_recipe(recipe)
+
+
+def _no_recipe(recipe: str) -> BadArgument:
+    path = Path(recipe)
+    if path.suffix == ".toml":
+        beside = sorted(each.name for each in path.parent.glob("*.toml"))
+        file, bundled = nearest(path.name, beside), nearest(path.stem, names())
+        hint = "`tamiz recipes` lists the bundled recipes"
+        if file or bundled:
+            hint = f"did you mean {path.parent / file if file else f'{bundled}, the bundled recipe'}?"
+        return BadArgument(f"{recipe}: there is no such file; {hint}")
     near = nearest(recipe, names())
-    hint = f"did you mean {near}?" if near else f"the bundled recipes are {', '.join(names())}"
-    raise BadArgument(f"no recipe {recipe!r}: give a .toml file, a folder of `tamiz run`, or a name; {hint}")
+    hint = f"did you mean {near}?" if near else "`tamiz recipes` lists them"
+    return BadArgument(f"no recipe {recipe!r}: give a .toml file, a folder of `tamiz run`, or a bundled name; {hint}")
 
 
 def saved(recipe: str) -> Path | None:

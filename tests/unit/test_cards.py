@@ -21,6 +21,7 @@ from tamiz.cards.dataset import DatasetFacts, dataset_card
 from tamiz.cards.examples import EXAMPLES
 from tamiz.cards.markdown import quoted
 from tamiz.cards.model import CardFacts
+from tamiz.hub.folder import PARTS
 from tamiz.recipes.load import load
 from tamiz.stages.common import Context
 from tamiz.stages.described import hub_datasets
@@ -215,7 +216,7 @@ def test_a_trained_tokenizer_s_card_has_its_evaluation_and_a_plot(tmp_path):
 
 
 def test_folders_without_a_card_get_one_that_datasets_loads(sampled, tmp_path, monkeypatch):
-    """Shards, scores, and a run: its sample by the name alone, the others by their names."""
+    """Shards, scores, and a run: its sample by the name alone, its shards by theirs, nothing that stays behind."""
     import datasets
 
     monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", str(tmp_path / "cache"))
@@ -237,9 +238,11 @@ def test_folders_without_a_card_get_one_that_datasets_loads(sampled, tmp_path, m
     assert {split: len(loaded[split]) for split in loaded} == {s: n for s, n in rows.items() if n}
     kept = manifest.read(run / "sampled").counts["kept"]
     assert len(datasets.load_dataset(str(run), split="train")) == kept
-    assert len(datasets.load_dataset(str(run), "scores", split="train")) == len(
-        datasets.load_dataset(str(run / "scores"), split="train")
-    )
+    scored = datasets.load_dataset(str(run / "scores"), split="train")
+    assert len(scored) == manifest.read(run / "scores").counts["read"]
+    paths = [each["path"] for config in front(text)["configs"] for each in config["data_files"]]
+    named = {path.split("/")[0] for path in [*paths, *re.findall(r"^\| `(.*)/` \|", text, re.MULTILINE)]}
+    assert named == {"sampled", "shards"} <= set(PARTS)
     streamed = datasets.load_dataset(str(run), "shards", split="train", streaming=True)
     assert sum(1 for _ in streamed) == rows["train"]
     assert "![Documents by perplexity before and after sampling, with the keep probability](sampled/" in text

@@ -85,6 +85,13 @@ def test_options_whose_help_shows_several_values_take_them():
         (("lm", "train", "--input", "x", "--out", "m.bin", "--words", "--mode", "lines"), "excludes --mode"),
         (("lm", "train", "--input", "/nowhere/*.jsonl", "--out", "/tmp/never.bin"), "no file matches"),
         (("run", "t5-spanish"), "no recipe"),
+        (("run", "mine.toml"), "mine.toml: there is no such file; `tamiz recipes` lists the bundled recipes"),
+        (("run", "my/t5-spanish-efficient-tiny.toml"), "did you mean t5-spanish-efficient-tiny, the bundled recipe?"),
+        (("run", "xyz"), "`tamiz recipes` lists them"),
+        (
+            ("run", "t5-spanish-efficient-tiny", "--set", "train.steps=2", "train.seed=3"),
+            "such as --set train.seed=3",
+        ),
         (("run", "t5-spanish-efficient-tiny", "--until", "trian", "--demo"), "--until trian"),
     ],
 )
@@ -159,7 +166,7 @@ def test_beam_flags_pass():
     from pipelines.runners import check_beam_flags
 
     assert check_beam_flags(["--flink_version=1.19", "--environment_type", "LOOPBACK"])
-    with pytest.raises(BadArgument, match="unexpected argument"):
+    with pytest.raises(BadArgument, match=r"unexpected argument 'stray'$"):
         check_beam_flags(["stray"])
 
 

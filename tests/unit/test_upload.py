@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from pathlib import Path
 
 import pytest
@@ -119,6 +120,10 @@ def test_a_branch_and_a_private_repository_are_made(lfs, capsys, tmp_path):
     assert tamiz(capsys, "upload", folder, "--repo", "me/x", "--private", "--revision", "tried/it")[0::2] == (0, "")
     assert lfs.repository("model", "me/x").private
     assert (remote(lfs, "me/x"), remote(lfs, "me/x", revision="tried/it")) == ({}, local(folder))
+    assert (
+        "/me/x, branch tried/it has all"
+        in tamiz(capsys, "upload", folder, "--repo", "me/x", "--revision", "tried/it")[1]
+    )
     lfs.create("model", "me/open")
     code, _, err = tamiz(capsys, "upload", folder, "--repo", "me/open", "--private")
     assert (code, "me/open is public already" in err) == (0, True)
@@ -190,6 +195,26 @@ def one_below(folder: Path) -> str:
     return "has no manifest.json, so it is no finished output of tamiz; publish one of its folders: es"
 
 
+def inside_another(folder: Path) -> str:
+    folder.mkdir()
+    (folder.parent / "manifest.json").write_bytes(b"{}")
+    return f"publish the folder that it is in: {folder.parent}"
+
+
+def a_file(folder: Path) -> str:
+    folder.write_bytes(b"")
+    return "is a file, not a folder"
+
+
+def a_language_model(folder: Path) -> str:
+    folder.mkdir()
+    (folder / "es.bin").write_bytes(b"")
+    (folder / "es.json").write_text('{"format": "tamiz-lm"}')
+    return (
+        f"{folder} holds a language model, which `tamiz upload` doesn't publish: `hf upload OWNER/NAME {folder}` does"
+    )
+
+
 def unfinished(folder: Path) -> str:
     output(folder, contents(1))
     content = json.loads((folder / "manifest.json").read_bytes())
@@ -228,7 +253,19 @@ def a_bad_card(folder: Path) -> str:
 
 @pytest.mark.parametrize(
     "make",
-    [not_tamiz, one_below, unfinished, damaged, more_than_listed, no_content, another_stage, a_bad_card],
+    [
+        not_tamiz,
+        one_below,
+        inside_another,
+        a_file,
+        a_language_model,
+        unfinished,
+        damaged,
+        more_than_listed,
+        no_content,
+        another_stage,
+        a_bad_card,
+    ],
 )
 def test_what_is_refused_before_any_request(lfs, capsys, tmp_path, make):
     said = make(tmp_path / "out")
@@ -242,6 +279,26 @@ def test_names_that_the_hub_does_not_take(lfs, capsys, tmp_path, name):
     code, _, err = tamiz(capsys, "upload", output(tmp_path / "out", {}), "--repo", name)
     assert (code, lfs.requests) == (2, [])
     assert "OWNER/NAME" in err
+
+
+def test_without_a_network_it_ends_soon(lfs, capsys, tmp_path, monkeypatch):
+    """Not after all the patience that a Hub is worth that was reached."""
+    folder = output(tmp_path / "out", contents(1))
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", f"http://127.0.0.1:{nobody.getsockname()[1]}")
+        code, _, err = tamiz(capsys, "upload", folder, "--repo", "me/x")
+    assert (code, err.count("\n"), lfs.requests) == (1, 1, [])
+    assert "can't reach the Hub" in err
+    assert "check the network" in err
+
+
+def test_a_wait_is_said_once(lfs, capsys, tmp_path):
+    lfs.fault("revision", "status", status=503, times=3)
+    code, out, err = tamiz(capsys, "upload", output(tmp_path / "out", contents(1)), "--repo", "me/x")
+    assert (code, err) == (0, "")
+    assert "-> model me/x: 10 files, " in out
+    assert out.count("upload: waiting for the Hub (status 503)\n") == 1
 
 
 def test_rights_and_logins(lfs, capsys, tmp_path, monkeypatch):
