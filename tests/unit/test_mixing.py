@@ -250,6 +250,7 @@ def test_folders_that_differ_cant_be_mixed(folders, tmp_path, changed, said):
     [
         ([0.0, 1.0], r"the weight of .*es is 0\.0; it must be a number above 0"),
         ([math.nan, 1.0], "is nan; it must be"),
+        ([math.inf, 1.0], "is inf; it must be"),
         (["1", 1.0], "is '1'; it must be"),
         ([1e-9, 1.0], r"the weight of es is 1e-09, 1e-09 of all: it would get none of the 90 rows"),
     ],
