@@ -128,7 +128,7 @@ def test_a_shard_with_a_name_that_is_no_text_is_damaged(tmp_path):
 
 
 def test_datasets_reads_shards(tmp_path, monkeypatch):
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     datasets = pytest.importorskip("datasets")
     columns = write(tmp_path / "a.parquet", 30)
     loaded = datasets.load_dataset(
