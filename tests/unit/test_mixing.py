@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from corpora.errors import BadArgument, StaleOutput
 from corpora.rows import ShardRows, read_shards
-from corpora.rows.blend import Blend, opened
+from corpora.rows.blend import Blend, opened, require_alike
 from corpora.rows.mixing import MIXTURES, Available
 from corpora.rows.mixing.unimax import unimax
 from corpora.rows.resolve import needed, resolve
@@ -243,6 +243,18 @@ def test_folders_that_differ_cant_be_mixed(folders, tmp_path, changed, said):
     other = make_shards(tmp_path / "other", **changed)
     with pytest.raises(BadArgument, match=rf"es and .*other can't be mixed: {said}"):
         ShardRows({folders["es"]: 1, folders["pt"]: 1, other: 1}, batch_size=2)
+
+
+def test_what_an_older_manifest_leaves_out_differs_from_nothing(folders):
+    es, pt = (read_shards(folders[name]) for name in ("es", "pt"))
+    new, older, other = (
+        replace(of, facts=msgspec.structs.replace(of.facts, bos_id=bos_id))
+        for of, bos_id in ((es, 2), (pt, msgspec.UNSET), (pt, None))
+    )
+    require_alike(new, older)
+    require_alike(older, new)
+    with pytest.raises(BadArgument, match="bos_id is 2 in the first and None in the second"):
+        require_alike(new, other)
 
 
 @pytest.mark.parametrize(
