@@ -18,7 +18,7 @@ from tamiz.trainer.inputs import check_inputs
 from tamiz.trainer.settings import TrainSettings
 from tamiz.trainer.train import train
 from tests.command import tamiz
-from tests.make_shards import VOCAB_SIZE, make_shards, make_tokenizer
+from tests.make_shards import NUM_SENTINELS, VOCAB_SIZE, make_shards, make_tokenizer
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -256,6 +256,9 @@ def test_ids_that_mean_something_else_are_refused(home, tmp_path):
         check(LLAMA, home, tmp_path / "m")
     save(LLAMA, tmp_path / "n", home / "tokenizer")
     rewrite_config(tmp_path / "n", eos_token_id=[5, 1])  # several ends, as a chat's model
+    check(LLAMA, home, tmp_path / "n")
+    for file in (tmp_path / "n").glob("*token*.json"):  # a sentinel of one alone: no causal row has it
+        file.write_text(file.read_text().replace(f"<extra_id_{NUM_SENTINELS - 1}>", "<unused>"))
     check(LLAMA, home, tmp_path / "n")
 
 
