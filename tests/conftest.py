@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,34 @@ def lm(tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("lm") / "es.bin"
     lm_stage([str(DEMO / "clean.jsonl")], out, LmSettings(order=3, train_tokenizer=600), Context())
     return out
+
+
+@pytest.fixture(scope="session")
+def tokenizers(tmp_path_factory) -> Path:
+    """Those of `tests.model_folders`."""
+    from tests.model_folders import make_tokenizers
+
+    return make_tokenizers(tmp_path_factory.mktemp("tokenizers"))
+
+
+@pytest.fixture(scope="module")
+def offline() -> Iterator[None]:
+    """For libraries that ask the Hub about a model that is here. Set at import, it would hold for all tests."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("HF_HUB_OFFLINE", "1")
+        patched.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+        yield
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """For tiny models: waiting for a second thread would take longer than the work."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def digests(folder: Path) -> dict[str, str]:

@@ -125,3 +125,10 @@ def row_numbers(batch: dict[str, object]) -> list[int]:
     """The numbers of a batch's rows."""
     ids = batch["input_ids"]
     return [(int(a) - 3) * 50 + int(b) - 3 for a, b in ids[:, :2]]  # type: ignore[index]
+
+
+def make_home(folder: Path, model: str) -> Path:
+    """What `tamiz train` takes: `shards`, their `tokenizer`, and `m.toml` with the text of a model."""
+    make_shards(folder / "shards", tokenizer=make_tokenizer(folder / "tokenizer"))
+    (folder / "m.toml").write_text(model)
+    return folder

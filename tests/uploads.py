@@ -76,6 +76,7 @@ def client(hub: LoopbackHub, *, patience: float = 4.0, bounds: Bounds = USUAL, *
     with contextlib.ExitStack() as stack:
         stack.enter_context(patch.dict(os.environ, environment, clear=True))
         place = {
+            "HF_HUB_OFFLINE": False,
             "ENDPOINT": hub.url,
             "HUGGINGFACE_CO_URL_TEMPLATE": f"{hub.url}/{{repo_id}}/resolve/{{revision}}/{{filename}}",
         }
@@ -138,29 +139,36 @@ def killed_uploads(hub: LoopbackHub, folder: Path, number: int, seed: int) -> It
     for n in range(10 * number):
         if killed == number:
             return
-        before = remote(hub, name)
-        output(folder, contents(seed + n + 1, number=20))
-        new, moment = local(folder), made.uniform(0.05, 1.0) * usual
-        hub.clear()
-        stored = hub.stored_bytes()
-        begun = time.monotonic()
-        doomed = Doomed(hub, folder, name, moment)
-        killed += doomed.killed
-        usual = usual if doomed.killed else time.monotonic() - begun
-        left = remote(hub, name)
-        arrived = put_bytes(hub), hub.stored_bytes() - stored
-        finished = Doomed(hub, folder, name, 60)
-        whole = left in (before, new) and remote(hub, name) == new and finished.code == 0
-        puts = [
-            each.path.partition("?")[0] for each in hub.requests if each.route == "lfs_put" and each.status == 200
-        ]
-        yield {
-            "after": moment,
-            "killed": doomed.killed,
-            "state": "new" if left == new else "old" if left == before else "between",
-            "arrived": max(arrived),
-            "sent": put_bytes(hub) or hub.stored_bytes() - stored,
-            "whole": whole,
-            "twice": len(puts) - len(set(puts)),
-            "commits": len(hub.commits("model", name)),
-        }
+        moment = made.uniform(0.05, 1.0) * usual
+        seen, seconds = _killed_upload(hub, folder, seed + n + 1, moment)
+        killed += bool(seen["killed"])
+        usual = usual if seen["killed"] else seconds
+        yield seen
+
+
+def _killed_upload(hub: LoopbackHub, folder: Path, seed: int, moment: float) -> tuple[dict[str, object], float]:
+    """What was seen of one version's upload, and the seconds of the process that was killed."""
+    name = f"me/{folder.name}"
+    before, stored = remote(hub, name), hub.stored_bytes()
+    output(folder, contents(seed, number=20))
+    new = local(folder)
+    hub.clear()
+    begun = time.monotonic()
+    doomed = Doomed(hub, folder, name, moment)
+    seconds = time.monotonic() - begun
+    left = remote(hub, name)
+    arrived = put_bytes(hub), hub.stored_bytes() - stored
+    finished = Doomed(hub, folder, name, 60)
+    whole = left in (before, new) and remote(hub, name) == new and finished.code == 0
+    puts = [each.path.partition("?")[0] for each in hub.requests if each.route == "lfs_put" and each.status == 200]
+    seen: dict[str, object] = {
+        "after": moment,
+        "killed": doomed.killed,
+        "state": "new" if left == new else "old" if left == before else "between",
+        "arrived": max(arrived),
+        "sent": put_bytes(hub) or hub.stored_bytes() - stored,
+        "whole": whole,
+        "twice": len(puts) - len(set(puts)),
+        "commits": len(hub.commits("model", name)),
+    }
+    return seen, seconds

@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from corpora.files import sha256
+from tests.command import exit_code
 from tests.loopback_hub import LoopbackHub
+from tests.uploads import client
 
 RECIPE = "t5-spanish-efficient-tiny"
 FILES = 5
@@ -101,8 +103,9 @@ def test_a_run_from_a_failing_hub_has_the_bytes_of_one_from_local_files(from_hub
 def test_what_was_made_is_loaded_from_the_hub(way: str, from_hub: Path, tmp_path: Path) -> None:
     with LoopbackHub(way, tmp_path) as hub:
         fail_often(hub)
-        for folder, repository in (("sampled", "me/sample"), ("tokenizer", "me/words"), ("model", "me/tiny")):
-            run(hub.environment(), "upload", from_hub / folder, "--repo", repository)
+        with client(hub, patience=60):
+            for folder, repository in (("sampled", "me/sample"), ("tokenizer", "me/words"), ("model", "me/tiny")):
+                assert exit_code("upload", from_hub / folder, "--repo", repository) == 0
         assert hub.fired
         hub.clear_faults()
         check_strangers_view(hub, from_hub)

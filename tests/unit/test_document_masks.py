@@ -26,6 +26,8 @@ from tests.command import tamiz
 from tests.invented import document
 from tests.make_shards import VOCAB_SIZE, make_shards, make_tokenizer
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 LLAMA = Llama(
     vocab_size=VOCAB_SIZE, hidden_size=32, intermediate_size=32, num_layers=2, num_heads=4, num_kv_heads=2,
     max_position_embeddings=128, document_masks=True,
@@ -37,15 +39,6 @@ GPTJ = GptJ(
 FAMILIES = pytest.mark.parametrize("family", [LLAMA, GPTJ], ids=["llama", "gptj"])
 KERNELS = pytest.mark.parametrize("kernel", [attention.NAME, "eager"])
 WIDTH = 65
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Tiny models are slower with more."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def causal_row(starts, seed=0, width=WIDTH, count=1):

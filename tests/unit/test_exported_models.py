@@ -24,6 +24,8 @@ from tamiz.trainer.settings import TrainSettings
 from tamiz.trainer.train import train
 from tests.make_shards import VOCAB_SIZE, make_shards, make_tokenizer
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SETTINGS = TrainSettings(
     steps=4, batch_size=4, num_threads=1, learning_rate=0.01, weight_decay=0.1, checkpoint_every=2
 )
@@ -42,15 +44,6 @@ model, info = transformers.AutoModelForSeq2SeqLM.from_pretrained(sys.argv[1], ou
 logits = model.eval()(input_ids=ids, decoder_input_ids=ids[:, :5]).logits
 print(json.dumps([transformers.__version__, logits.double().flatten().tolist(), info["missing_keys"] == []]))
 """
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Tiny models are slower with more."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

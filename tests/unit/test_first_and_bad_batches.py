@@ -18,7 +18,7 @@ from corpora.rows.dataset import ShardRows
 from corpora.rows.origin import stored_places
 from corpora.rows.shards import read_shards
 from tamiz.trainer import checkpoint
-from tamiz.trainer.bad_batches import TooManyBad, began_at
+from tamiz.trainer.bad_batches import BadBatches, TooManyBad, began_at
 from tamiz.trainer.families.llama import Llama
 from tamiz.trainer.families.t5 import T5
 from tamiz.trainer.first_batch import check_first_loss, eos_line
@@ -143,6 +143,18 @@ def test_too_many_bad_batches_in_a_row_end_the_training_with_the_weights_kept(sh
     assert sorted(path.name for path in (tmp_path / "checkpoints").glob("bad-*")) == [
         f"bad-batch-0000000{step}.json" for step in (1, 2, 3, 4)
     ]
+
+
+@pytest.mark.parametrize(("in_a_row", "ends"), [(1, False), (2, True), (3, False)])
+def test_bad_steps_in_a_row_are_counted_across_an_interruption(tmp_path, in_a_row, ends):
+    """Of at most two: 3 have ended the training before, which counts anew."""
+    bad = BadBatches(tmp_path, None, 0, most=2, writes=False)
+    bad.load_state_dict({"steps": [1, 2, 3], "in_a_row": in_a_row})
+    batch = {"input_ids": torch.ones(2, 3, dtype=torch.int64)}
+    said = bad.skip(4, batch, {"epoch": 0, "row": 6}, ValueError("nan"))
+    assert (said is not None) is ends
+    assert bad.steps == [1, 2, 3, 4]
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_where_a_batch_began():

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from corpora.errors import BadArgument
-from tamiz.trainer.families.decoding import Sampling
+from tamiz.trainer.families.decoding import Sampling, choosing
 from tamiz.trainer.families.gptj import GptJ
 from tamiz.trainer.families.llama import Llama
 from tamiz.trainer.families.t5 import T5
@@ -17,6 +17,8 @@ from tamiz.trainer.generation import generate
 from tests.command import tamiz
 from tests.make_shards import VOCAB_SIZE, make_tokenizer
 from tokenizer_train.bytes import export_bytes
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 T5_TINY = T5(vocab_size=VOCAB_SIZE + 8, d_model=16, d_ff=32, d_kv=8, num_heads=2, num_layers=1, num_decoder_layers=1)
 LLAMA = Llama(
@@ -27,15 +29,6 @@ GPTJ = GptJ(
     vocab_size=VOCAB_SIZE + 8, hidden_size=16, num_layers=1, num_heads=2, rotary_dim=4, max_position_embeddings=64
 )  # fmt: skip
 TEXTS = {"t5": "palabra0 <extra_id_0> palabra1 <extra_id_1>", "llama": "palabra0", "gptj": "palabra0"}
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Tiny models are slower with more."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def folder_of(family, out):
@@ -69,6 +62,12 @@ def test_texts_drawn_at_random_depend_on_their_seed_alone(tmp_path):
     assert first != generate(folder, "palabra0", sampling=Sampling(top_p=0.9, seed=4))
     cold = generate(folder, "palabra0", max_new_tokens=5, sampling=Sampling(temperature=1e-4))
     assert cold == generate(folder, "palabra0", max_new_tokens=5, num_beams=1)
+
+
+def test_all_ids_may_be_drawn():
+    """transformers draws from the 50 most likely ones, unless told otherwise."""
+    with choosing(4, Sampling(temperature=2.0, top_p=0.5)) as how:
+        assert how == {"num_beams": 1, "do_sample": True, "temperature": 2.0, "top_p": 0.5, "top_k": 0}
 
 
 @pytest.mark.parametrize(
@@ -127,6 +126,8 @@ def test_the_sentinels_of_bytes_are_those_of_the_weights(tmp_path, monkeypatch, 
     assert [c["decoder_input_ids"][0, -1].item() for c in calls] == [first, first + step]
     assert [c["eos_token_id"] for c in calls] == [[1, first + step], [1, first + 2 * step]]
     assert {0, 2, first} <= set(calls[0]["suppress_tokens"])
+    assert [c["begin_suppress_tokens"] for c in calls] == [c["eos_token_id"] for c in calls]  # no span stays empty
+    assert calls[1]["decoder_input_ids"].shape[1] > 3  # the first span's text, too
 
 
 def test_more_spans_than_sentinels_are_refused(tmp_path):

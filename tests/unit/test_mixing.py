@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from corpora.errors import BadArgument, StaleOutput
 from corpora.rows import ShardRows, read_shards
-from corpora.rows.blend import Blend, opened
+from corpora.rows.blend import Blend, opened, require_alike
 from corpora.rows.mixing import MIXTURES, Available
 from corpora.rows.mixing.unimax import unimax
 from corpora.rows.resolve import needed, resolve
@@ -191,6 +191,13 @@ def test_which_source_each_row_is_from(folders):
     assert [found[place] for place in range(3)] == counts
 
 
+def test_an_epoch_is_bounded_because_its_order_is_in_memory(folders, monkeypatch):
+    monkeypatch.setattr("corpora.rows.blend.EPOCH_ROWS", 50)
+    weights = {folders["es"]: 3.0, folders["zh"]: 2.0}
+    assert opened(weights).counts("train") == [30, 20]
+    assert ShardRows(weights, batch_size=10).steps_per_epoch == 5
+
+
 @pytest.mark.parametrize("batch_size", [7, 10, 64, 100, 101, 250, 333])
 def test_rows_read_are_those_of_the_batches(folders, batch_size):
     """In batches smaller and larger than an epoch, whose last rows are left out, or repeated."""
@@ -228,13 +235,26 @@ def test_a_state_of_other_weights_is_refused(folders):
         ({"objective": "causal"}, "objective is span-corruption in the first and causal in the second"),
         ({"widths": (20, 6)}, "sequence_length is 16 in the first and 20 in the second"),
         ({"vocab_size": 80}, "vocab_size is 64 in the first and 80 in the second"),
+        ({"sentinel_ids": {"first": 50, "step": -1, "count": 9}}, "sentinel_ids is .*first=63.*first=50"),
         ({"scalars": {"num_tokens": 3}}, "the rows of the first have input_ids, labels, those of the second"),
     ],
 )
 def test_folders_that_differ_cant_be_mixed(folders, tmp_path, changed, said):
     other = make_shards(tmp_path / "other", **changed)
     with pytest.raises(BadArgument, match=rf"es and .*other can't be mixed: {said}"):
-        ShardRows({folders["es"]: 1, other: 1}, batch_size=2)
+        ShardRows({folders["es"]: 1, folders["pt"]: 1, other: 1}, batch_size=2)
+
+
+def test_what_an_older_manifest_leaves_out_differs_from_nothing(folders):
+    es, pt = (read_shards(folders[name]) for name in ("es", "pt"))
+    new, older, other = (
+        replace(of, facts=msgspec.structs.replace(of.facts, bos_id=bos_id))
+        for of, bos_id in ((es, 2), (pt, msgspec.UNSET), (pt, None))
+    )
+    require_alike(new, older)
+    require_alike(older, new)
+    with pytest.raises(BadArgument, match="bos_id is 2 in the first and None in the second"):
+        require_alike(new, other)
 
 
 @pytest.mark.parametrize(
@@ -242,6 +262,7 @@ def test_folders_that_differ_cant_be_mixed(folders, tmp_path, changed, said):
     [
         ([0.0, 1.0], r"the weight of .*es is 0\.0; it must be a number above 0"),
         ([math.nan, 1.0], "is nan; it must be"),
+        ([math.inf, 1.0], "is inf; it must be"),
         (["1", 1.0], "is '1'; it must be"),
         ([1e-9, 1.0], r"the weight of es is 1e-09, 1e-09 of all: it would get none of the 90 rows"),
     ],
@@ -264,6 +285,10 @@ def test_facts_are_those_of_all_rows(folders):
     assert isinstance(blend, Blend)
     assert blend.facts.rows == {"train": 70, "validation": 8}
     assert blend.facts.target_unigram_entropy_nats == 3.5
+    for entropy, mean in ((5.5, 4.0), (None, None)):
+        zh = msgspec.structs.replace(blend.sources[1].facts, target_unigram_entropy_nats=entropy)
+        other = replace(blend, sources=(blend.sources[0], replace(blend.sources[1], facts=zh)))
+        assert other.facts.target_unigram_entropy_nats == mean
     assert blend.shares == [0.75, 0.25]
     assert blend.fingerprint != opened({folders["es"]: 1.0, folders["zh"]: 1.0}).fingerprint
 

@@ -22,17 +22,10 @@ from tamiz.trainer.settings import TrainSettings
 from tamiz.trainer.steps import Steps
 from tests.reference.optimizers import AdafactorTwin, AdamWScaleTwin, matrix
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SHAPES = [(6, 10), (3, 4), (8,)]
 STEPS = 50
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread():
-    """Tiny tensors: waiting for a second thread would take longer than the work."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def parameters(shapes=SHAPES, size=0.3):

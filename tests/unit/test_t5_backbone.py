@@ -21,6 +21,8 @@ from tamiz.trainer.train import train
 from tamiz.trainer.warm_start import load as load_weights
 from tests.make_shards import VOCAB_SIZE, make_shards, make_tokenizer
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 ROWS = VOCAB_SIZE + 8
 SMALL = {"vocab_size": ROWS, "num_layers": 2, "num_heads": 2, "hidden_dim": 16, "intermediate_dim": 24}
 SAME = {"vocab_size": ROWS, "num_layers": 2, "num_decoder_layers": 2, "num_heads": 2, "d_model": 16, "d_ff": 24}
@@ -44,15 +46,6 @@ ARGUMENTS = {
     "dropout": 0.1, "activation": "relu", "use_gated_activation": True, "layer_norm_epsilon": 1e-6,
     "tie_embedding_weights": True,
 }  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Tiny models are slower with more."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize("name", PRESETS)

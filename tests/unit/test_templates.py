@@ -20,7 +20,7 @@ from corpora.documents.formats.json_fields import CarriedFields
 from corpora.documents.items import work_items
 from corpora.documents.reading import read_batches, read_carrying, read_texts
 from corpora.documents.sources import DocumentSource
-from corpora.documents.templates import NotText, Template, row_text
+from corpora.documents.templates import NotText, Template, row_text, text_bytes
 from corpora.errors import BadArgument
 from tests.reference import row_templates
 
@@ -334,3 +334,10 @@ def test_as_the_slow_twin(template: str, row: Row, chat: list[Row | None] | None
 
 def test_a_template_without_line_breaks_has_one_line() -> None:
     assert Template.parse("template", "{{{a}}}").lines == (("{", 0, "}"),)
+
+
+@pytest.mark.parametrize(
+    ("text", "most", "said"), [("😀" * 3, 11, 12), ("😀" * 3, 12, None), ("abc", 3, None), ("abc", 2, 3)]
+)
+def test_only_bytes_beyond_the_bound_are_told(text, most, said):
+    assert text_bytes(text, most) == said

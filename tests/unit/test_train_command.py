@@ -11,7 +11,7 @@ from tamiz.recipes.load import load
 from tamiz.trainer.families.llama import Llama
 from tamiz.trainer.families.t5 import T5
 from tests.command import tamiz
-from tests.make_shards import VOCAB_SIZE, make_shards, make_tokenizer
+from tests.make_shards import VOCAB_SIZE, make_home
 
 RECIPE = "t5-spanish-efficient-tiny"
 CAUSAL = ["shards.objective=causal", "shards.sequence_length=568"]
@@ -35,10 +35,7 @@ num_threads = 1
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("home")
-    make_shards(folder / "shards", tokenizer=make_tokenizer(folder / "tokenizer"))
-    (folder / "m.toml").write_text(MODEL)
-    return folder
+    return make_home(tmp_path_factory.mktemp("home"), MODEL)
 
 
 def train(capsys, home, model, out, *more):

@@ -19,7 +19,7 @@ from tamiz.trainer.signals import Stopped, StopSignals
 from tamiz.trainer.train import train
 from tests.command import exit_code
 from tests.conftest import ROOT
-from tests.make_shards import VOCAB_SIZE, make_shards, make_tokenizer
+from tests.make_shards import VOCAB_SIZE, make_home
 
 MODEL = f"""
 [model]
@@ -44,10 +44,7 @@ warmup_steps = 2
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("home")
-    make_shards(folder / "shards", tokenizer=make_tokenizer(folder / "tokenizer"))
-    (folder / "m.toml").write_text(MODEL)
-    return folder
+    return make_home(tmp_path_factory.mktemp("home"), MODEL)
 
 
 def arguments(home: Path, out: str, *more: object) -> list[str]:

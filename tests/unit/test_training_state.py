@@ -1,16 +1,25 @@
-"""A checkpoint that continues on another device."""
+"""A checkpoint's file, and one that continues on another device."""
 
 from __future__ import annotations
+
+import zipfile
 
 import pytest
 import torch
 
-from tamiz.trainer import state
+from tamiz.trainer import checkpoint, state
 from tamiz.trainer.families.llama import Llama
 from tamiz.trainer.parallel import Parallel
 from tamiz.trainer.ranks import Ranks
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
+
+
+def test_its_file_says_nothing_of_how_it_was_written_and_others_are_not_taken_for_it(tmp_path):
+    path = checkpoint.save(tmp_path, 3, {"a": torch.ones(2)})
+    assert all(name.startswith("archive/") for name in zipfile.ZipFile(path).namelist())
+    (path.parent / "step-last.pt").write_bytes(b"x")
+    assert checkpoint.found(tmp_path) == [path]
 
 
 @pytest.fixture

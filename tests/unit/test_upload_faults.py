@@ -102,3 +102,14 @@ def test_a_wait_that_the_hub_asks_for_is_kept(hub, capsys, tmp_path):
     output(folder, OLD)
     code, err, seconds = again(hub, capsys, folder)
     assert (code, err, seconds > 1) == (0, "", True)
+
+
+def test_without_a_network_nothing_is_tried(capsys, tmp_path, monkeypatch):
+    folder = output(tmp_path / "out", OLD)
+    with LoopbackHub("lfs", tmp_path / "hub") as hub, client(hub):
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+        code, _, err = tamiz(capsys, "upload", folder, "--repo", "me/x")
+        assert (code, err.count("\n")) == (1, 1)
+        assert "HF_HUB_OFFLINE is set, so nothing can be published: unset it, or pass --dry-run" in err
+        assert tamiz(capsys, "upload", folder, "--repo", "me/x", "--dry-run")[0] == 0
+        assert hub.requests == []

@@ -18,7 +18,9 @@ from tamiz.trainer.inputs import check_inputs
 from tamiz.trainer.settings import TrainSettings
 from tamiz.trainer.train import train
 from tests.command import tamiz
-from tests.make_shards import VOCAB_SIZE, make_shards, make_tokenizer
+from tests.make_shards import NUM_SENTINELS, VOCAB_SIZE, make_shards, make_tokenizer
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 ROWS = VOCAB_SIZE + 8  # rows that no id has, as GPT-J's
 T5_11 = T5(
@@ -35,15 +37,6 @@ GPTJ = GptJ(
 )  # fmt: skip
 EACH = pytest.mark.parametrize("family", [T5_11, T5_10, LLAMA, GPTJ], ids=["t5-1.1", "t5", "llama", "gptj"])
 SETTINGS = TrainSettings(steps=2, batch_size=4, num_threads=1, validate_every=0, keep_checkpoint=False)
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Tiny models are slower with more."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
@@ -223,7 +216,11 @@ def test_mixed_conventions_of_byt5_are_refused(tmp_path):
     assert check_inputs(good, byt5, family, init=str(tmp_path / "google")).facts.sentinel_ids == SentinelIds(
         first=258, step=-1, count=11
     )
-    for name, first, step, words in (("hf", 259, 1, "259 and upwards"), ("collator", 383, -1, "383 and downwards")):
+    for name, first, step, words in (
+        ("hf", 259, 1, "259 and upwards"),
+        ("collator", 383, -1, "383 and downwards"),
+        ("turned", 258, 1, "258 and upwards"),
+    ):
         bad = byte_shards(tmp_path / name, first, step)
         with pytest.raises(BadArgument) as error:
             check_inputs(bad, byt5, family, init=str(tmp_path / "google"))
@@ -257,6 +254,46 @@ def test_ids_that_mean_something_else_are_refused(home, tmp_path):
     path.write_text(path.read_text().replace('"eos_token_id": 1', '"eos_token_id": 5'))
     with pytest.raises(BadArgument, match=r"end documents with id 1, but .* with 5"):
         check(LLAMA, home, tmp_path / "m")
+    save(LLAMA, tmp_path / "n", home / "tokenizer")
+    rewrite_config(tmp_path / "n", eos_token_id=[5, 1])  # several ends, as a chat's model
+    check(LLAMA, home, tmp_path / "n")
+    for file in (tmp_path / "n").glob("*token*.json"):  # a sentinel of one alone: no causal row has it
+        file.write_text(file.read_text().replace(f"<extra_id_{NUM_SENTINELS - 1}>", "<unused>"))
+    check(LLAMA, home, tmp_path / "n")
+
+
+def test_a_tokenizer_of_another_kind_is_compared_by_what_it_makes_of_texts(home, tmp_path):
+    LLAMA.build(seed=0).save_pretrained(tmp_path)
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "ByT5Tokenizer"}))
+    said = r"'The five .*' is \[.*\.\.\. to the tokenizer of .*, but \[.*\.\.\. to that of the shards"
+    with pytest.raises(BadArgument, match=said):
+        check(LLAMA, home, tmp_path)
+
+
+class Evil:
+    """As a pickle, it makes a file when it is read."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (open, (self.path, "w"))
+
+
+def test_a_pickle_runs_no_code_and_is_read_only_without_safetensors(home, tmp_path):
+    given = save(LLAMA, tmp_path / "m", home / "tokenizer")
+    pickled, made = tmp_path / "m/pytorch_model.bin", tmp_path / "made"
+    torch.save({"lm_head.weight": Evil(str(made))}, pickled)
+    check(LLAMA, home, tmp_path / "m")
+    (tmp_path / "m/model.safetensors").unlink()
+    for content in (pickled.read_bytes(), b"no pickle"):
+        pickled.write_bytes(content)
+        with pytest.raises(DamagedFile, match=r"pytorch_model\.bin is damaged") as error:
+            check(LLAMA, home, tmp_path / "m")
+        assert len(str(error.value).splitlines()) == 1
+    assert not made.exists()
+    torch.save(given.state_dict(), pickled, _use_new_zipfile_serialization=False)  # as before torch 1.6
+    check(LLAMA, home, tmp_path / "m")
 
 
 def test_a_model_without_a_tokenizer_is_warned_of(home, tmp_path, caplog):
