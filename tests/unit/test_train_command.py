@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 
+from corpora import manifest
 from corpora.errors import BadArgument
+from corpora.manifest import MadeFrom
 from tamiz.recipes.load import load
 from tamiz.trainer.families.llama import Llama
 from tamiz.trainer.families.t5 import T5
@@ -57,6 +60,20 @@ def test_several_folders_may_follow_one_flag(capsys, home, tmp_path):
     assert (code, error.count("\n")) == (1, 1)
     assert str(tmp_path) in error
     assert "unexpected" not in error
+
+
+@pytest.mark.parametrize("stage", ["shards", "shards/ko"])
+def test_a_run_in_place_of_its_shards_is_told_which_folder_to_name(capsys, home, tmp_path, monkeypatch, stage):
+    monkeypatch.chdir(tmp_path)
+    begun = MadeFrom(stage="run", algorithm=1, settings={}, inputs=[])
+    manifest.begin(tmp_path / "run", begun)
+    manifest.finish(tmp_path / "run", records=[])
+    shutil.copytree(home / "shards", tmp_path / "run" / stage)
+    for command in (("train", "--model", home / "m.toml", "--out", "none", "--shards"), ("shards", "inspect")):
+        code, _, error = tamiz(capsys, *command, "run")
+        assert code == 1
+        assert error == f"error: run holds the output of 'run'; that of 'shards' is needed: name run/{stage}\n"
+        assert tamiz(capsys, *command, "rum")[::2] == (1, "error: rum doesn't exist: check its name\n")
 
 
 def test_a_rate_that_never_stops_rising_is_told_before_the_training(capsys, home):
