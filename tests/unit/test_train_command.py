@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import shutil
 
 import pytest
@@ -201,11 +203,26 @@ def test_a_text_that_cannot_be_filled_is_refused(capsys, home, text, message):
     assert message in error
 
 
+@pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json"])
+def test_a_damaged_file_of_a_model_is_named(capsys, home, tmp_path, name):
+    if not (home / "filler").exists():
+        train(capsys, home, home / "m.toml", "filler")
+    shutil.copytree(home / "filler", tmp_path / "m")
+    os.truncate(tmp_path / "m" / name, (tmp_path / "m" / name).stat().st_size - 100)
+    code, out, error = tamiz(capsys, "generate", tmp_path / "m", "a <extra_id_0>")
+    assert (code, out, len(error.strip().splitlines())) == (1, "", 1)
+    assert re.match(rf"error: .*{tmp_path}/m.* is damaged \(.*\): copy the model again", error)
+
+
 def test_a_folder_without_a_model_is_refused(capsys, tmp_path):
     code, _, error = tamiz(capsys, "generate", tmp_path, "x")
     assert (code, f"{tmp_path} has no trained model" in error) == (2, True)
     code, _, error = tamiz(capsys, "generate", tmp_path / "none", "hola")
     assert (code, f"{tmp_path}/none is not a folder: name the folder" in error) == (2, True)
+    (tmp_path / "run/model").mkdir(parents=True)
+    (tmp_path / "run/model/config.json").write_text("{}")
+    code, _, error = tamiz(capsys, "generate", tmp_path / "run", "hola")
+    assert (code, f"has no trained model: name {tmp_path}/run/model\n" in error) == (2, True)
     (tmp_path / "config.json").write_text('{"model_type": "bert"}')
     code, _, error = tamiz(capsys, "generate", tmp_path, "x")
     assert (code, "has model_type 'bert', which no family has; known model types: t5, llama" in error) == (2, True)
