@@ -23,7 +23,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from corpora import changes, checksum, files, locks
+from corpora import changes, checksum, files, locks, nearby
 from corpora.errors import DamagedFile, StaleOutput, TamizError
 
 NAME = "manifest.json"
@@ -88,10 +88,8 @@ class MadeFrom(msgspec.Struct, frozen=True, kw_only=True):
             changed.append(f"algorithm version {old.algorithm} -> {self.algorithm}")
         if old.unicode != self.unicode:
             changed.append(f"Unicode tables {old.unicode} -> {self.unicode}")
-        return (
-            "; ".join(changed) + _pinning(old.inputs, found[1])
-            or "nothing but the fingerprint, which was changed by hand"
-        )
+        said = "; ".join(changed) + _pinning(old.inputs, found[1])
+        return said or "nothing but the fingerprint, which was changed by hand"
 
 
 def _pinning(inputs: Iterable[InputIdentity], changed: str) -> str:
@@ -184,7 +182,7 @@ def read(folder: Path) -> Manifest:
         data = path.read_bytes()
         manifest = msgspec.json.decode(data, type=Manifest)
     except FileNotFoundError:
-        raise DamagedFile(f"{folder} has no {NAME}: it was not made by tamiz, or not finished") from None
+        raise DamagedFile(nearby.absent(folder, NAME)) from None
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise DamagedFile(f"{path} can't be read ({error}); remove the folder or pass --rebuild") from None
     if manifest.format != FORMAT:
@@ -202,7 +200,8 @@ def read_finished(folder: Path, stage: str) -> Manifest:
     """The manifest of a finished folder of the given stage. Raises DamagedFile for any other folder."""
     manifest = read(folder)
     if manifest.stage != stage:
-        raise DamagedFile(f"{folder} holds the output of {manifest.stage!r}; the output of {stage!r} is needed")
+        hint = nearby.hint(folder, NAME, stage)
+        raise DamagedFile(f"{folder} holds the output of {manifest.stage!r}; that of {stage!r} is needed{hint}")
     if not manifest.finished:
         raise DamagedFile(f"{folder} is unfinished: run `tamiz {stage}` again to finish it")
     return manifest

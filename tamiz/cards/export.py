@@ -18,7 +18,7 @@ def export_card(source: Source, export: Export) -> str:
     about = _about(source)
     parts = [
         front_matter({**about, "tags": [source.family.model_type, export.name, "tamiz"]}),
-        f"# {_heading(source) or source.folder.resolve().name}: {export.title}\n",
+        f"# {_heading(source) or source.name}: {export.title}\n",
         f"A {source.family.title}, written by `tamiz export --to {export.name}` from the folder that transformers "
         f"loads.\n",
         f"## Use\n\nNeeds {_needs(export)}.\n\n```python\n{export.usage(source)}```\n",

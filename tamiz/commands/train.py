@@ -58,11 +58,13 @@ def command(
     rebuild: bool,
 ) -> None:
     """Train a model on shards, and write a folder that transformers loads, with a model card."""
+    from corpora.rows.shards import read_shards
     from tamiz.stages.common import Context
     from tamiz.stages.train import train_stage
 
     given = named_shards(shards)
     first = next(iter(given))
+    read_shards(first)  # before anything else is sought near it
     shape, training, mixture = _settings(model, overrides, steps, first)
     if init is not None:
         training = msgspec.structs.replace(training, init=init)

@@ -18,6 +18,7 @@ from corpora.manifest import MadeFrom
 from tamiz.cards.export import export_card
 from tamiz.cards.markdown import add_card
 from tamiz.console import say, size
+from tamiz.recipes.problems import choice_of, of_table
 from tamiz.recipes.schema import Section
 from tamiz.stages.common import Context, Plan, Stage, StageReport
 from tamiz.trainer import require_torch
@@ -30,8 +31,8 @@ ALGORITHM = 1
 class ExportList(Config, frozen=True, kw_only=True):
     """The formats to export the trained model to."""
 
-    to: tuple[str, ...]
-    """Their names: keras, nf4 or gguf."""
+    to: tuple[str, ...] | str
+    """Their names: keras, nf4 or gguf. One needs no list."""
     options: dict[str, dict[str, Any]] = {}  # noqa: RUF012 (msgspec copies it)
     """Settings of a format, by its name, as in [export.options.gguf]."""
 
@@ -39,20 +40,30 @@ class ExportList(Config, frozen=True, kw_only=True):
         if not self.to:
             raise ValueError("to is empty: name formats, or remove the section")
         for name in self.options:
-            if name not in self.to:
+            if name not in self.names:
                 raise ValueError(f"options.{name} is set, but to doesn't name {name}: add it, or remove the options")
         self.chosen()
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (self.to,) if isinstance(self.to, str) else self.to
+
     def chosen(self) -> list[Export]:
         """The settings of each format. Raises ValueError naming the key."""
-        made = []
-        for name in self.to:
-            try:
-                made.append(EXPORTS.convert({**self.options.get(name, {}), EXPORTS.tag: name}))
-            except (msgspec.ValidationError, BadArgument) as error:
-                said, _, place = str(error).partition(" - at `$")
-                raise ValueError(f"options.{name}{place.rstrip('`')}: {said}") from None
-        return made
+        return [self._read(name, self.options.get(name, {})) for name in self.names]
+
+    def _read(self, name: str, given: dict[str, Any]) -> Export:
+        if name not in EXPORTS.names():
+            raise ValueError(f"to has {name!r}; it must be {choice_of(EXPORTS.names(), name)}")
+        place = f"options.{name}"
+        wrong = of_table(place, EXPORTS.get(name), given)
+        if wrong:
+            raise ValueError(" | ".join(wrong))
+        try:
+            export: Export = EXPORTS.convert({**given, EXPORTS.tag: name})
+        except (msgspec.ValidationError, BadArgument) as error:
+            raise ValueError(f"{place}.{str(error).partition(' - at `$')[0]}") from None
+        return export
 
 
 def export_stage(model: Path, out: Path, settings: Export, context: Context) -> StageReport:

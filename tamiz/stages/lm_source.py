@@ -14,6 +14,7 @@ from tamiz.recipes.schema import Section, patterns
 
 LANGUAGES = "languages"
 _TRAINED_ON = ("file", "input", "source")
+_ESTIMATED = ("order", "prune", "mode", "words", "skip_symbols", "train_tokenizer", "arpa", "memory")  # not brought
 _EXCLUSIVE = (_TRAINED_ON, ("words", "tokenizer", "train_tokenizer"))  # of each group, a model has one key
 Tables = dict[str, dict[str, Any]]
 
@@ -98,9 +99,9 @@ SECTION = Section(
     "lm",
     LmSource,
     displaces={
-        "file": ("input", "source", "source_share", "train_tokenizer", LANGUAGES),
-        "input": ("file", "source", "source_share", LANGUAGES),
-        "source": ("file", "input", LANGUAGES),
+        "file": ("input", "source", "source_share", LANGUAGES, *_ESTIMATED),
+        "input": ("file", "trust", "source", "source_share", LANGUAGES),
+        "source": ("file", "trust", "input", LANGUAGES),
         LANGUAGES: (*_TRAINED_ON, "arpa"),
     },
     variants=LANGUAGES,

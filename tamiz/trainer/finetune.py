@@ -37,6 +37,7 @@ from corpora.randomness import digest, uniform
 from tamiz.trainer.export import add_to_config
 from tamiz.trainer.families.t5 import T5
 from tamiz.trainer.generation import family_of
+from tamiz.trainer.loading import load_model
 from tamiz.trainer.quiet import quietly
 from tamiz.trainer.write_errors import system_error
 
@@ -182,14 +183,13 @@ def predict(model: Any, rows: Encoded, targets: torch.Tensor) -> torch.Tensor:
 
 def load(folder: Path) -> tuple[Any, Any]:
     """(model, tokenizer). Raises BadArgument if the folder has no T5."""
-    from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
+    from transformers import AutoModelForSeq2SeqLM
 
     family = family_of(folder)
     if family is not T5:
         raise BadArgument(f"{folder} has a {family.title}: this example fine-tunes a T5")
-    with quietly():  # without dropout: on so few passages, a small model learns nothing with it
-        model = AutoModelForSeq2SeqLM.from_pretrained(folder, dropout_rate=0.0)
-        return model, AutoTokenizer.from_pretrained(folder)
+    # without dropout: on so few passages, a small model learns nothing with it
+    return load_model(folder, AutoModelForSeq2SeqLM, dropout_rate=0.0)
 
 
 def save(model: Any, tokenizer: Any, out: Path) -> None:

@@ -33,7 +33,8 @@ def family_of(folder: Path) -> type[ModelSettings]:
     path = folder / "config.json"
     if not path.is_file():
         what = "has no trained model" if folder.is_dir() else "is not a folder"
-        raise BadArgument(f"{folder} {what}: name the folder that `tamiz train` or `run` wrote")
+        of_run = folder / "model" if (folder / "model" / path.name).is_file() else None
+        raise BadArgument(f"{folder} {what}: name {of_run or 'the folder that `tamiz train` or `run` wrote'}")
     try:
         model_type = json.loads(path.read_bytes()).get("model_type")
     except (ValueError, AttributeError) as error:

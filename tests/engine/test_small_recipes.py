@@ -133,12 +133,13 @@ SMALL = "hidden_size = 64\nintermediate_size = 64\nnum_layers = 1\nnum_heads = 2
 
 
 def test_a_recipe_ends_with_exports(tmp_path):
-    pytest.importorskip("gguf")
-    text = EXPORTED.format(family="llama").replace('"llama"', f'"llama"\n{SMALL}')
+    gguf = pytest.importorskip("gguf")
+    text = EXPORTED.format(family="llama").replace('"llama"', f'"llama"\n{SMALL}').replace('["gguf"]', '"gguf"')
     recipe = load(written(tmp_path, text))
     reports = Run(recipe, tmp_path / "run", Context()).stages()
     assert [report.stage for report in reports][-2:] == ["train", "export"]
-    assert (tmp_path / "run" / "export" / "gguf" / "model-q8_0.gguf").is_file()
+    reader = gguf.GGUFReader(tmp_path / "run" / "export" / "gguf" / "model-q8_0.gguf")
+    assert reader.get_field("general.name").contents() == "run"  # and not its folder, "model"
     assert verify(tmp_path / "run")[1] == []
     assert Run(recipe, tmp_path / "run", Context()).stages()[-1].state == "finished"
 
@@ -154,8 +155,9 @@ def test_an_export_that_cannot_be_is_refused_before_any_work(tmp_path):
 
 def test_options_of_an_export_are_checked_with_the_recipe(tmp_path):
     for old, new, message in (
-        ('"q8_0"', '"q5"', "options.gguf.precision: Invalid enum value 'q5'"),
-        ('to = ["gguf"]', 'to = ["onnx"]', "export"),
+        ('"q8_0"', '"q5"', "options.gguf.precision is 'q5'; it must be one of f16, q4_0, q8_0"),
+        ("precision", "precison", "options.gguf.precison: no such key, did you mean options.gguf.precision?"),
+        ('to = ["gguf"]', 'to = ["gguf", "kera"]', "to has 'kera'; it must be one of .*; did you mean keras"),
         ('to = ["gguf"]', 'to = ["nf4"]', "options.gguf is set, but to doesn't name gguf"),
     ):
         with pytest.raises(BadArgument, match=message):

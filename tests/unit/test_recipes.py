@@ -11,6 +11,7 @@ from corpora.config import Config
 from corpora.errors import BadArgument
 from tamiz.recipes.load import HOME, load, names, patterns, read, variants
 from tamiz.recipes.published import FIGURES
+from tamiz.recipes.write import as_toml
 from tamiz.stages import Plan, Section, ordered
 from tests.command import tamiz
 
@@ -220,6 +221,16 @@ def test_a_tokenizer_that_is_brought_displaces_the_training():
 def test_a_model_that_is_brought_displaces_its_source():
     recipe = load(T5, overrides=["lm.file=es.bin", "lm.tokenizer=es.sp.model"])
     assert (recipe.lm.file, recipe.lm.source, recipe.lm.train_tokenizer) == ("es.bin", None, None)
+    shown = "\n".join(as_toml(recipe)).partition("[lm]\n")[2].partition("\n\n")[0]
+    assert shown.splitlines() == ['tokenizer = "es.sp.model"', 'file = "es.bin"', "trust = false"]
+
+
+def test_a_model_that_is_trained_needs_no_trust():
+    assert "trust" not in "\n".join(as_toml(load(T5)))
+
+
+def test_one_format_of_exports_needs_no_list():
+    assert [each.name for each in load(T5, overrides=["export.to=keras"]).export.chosen()] == ["keras"]
 
 
 def test_a_recipe_based_on_another(tmp_path):

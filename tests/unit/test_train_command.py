@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import shutil
 
 import pytest
 
+from corpora import manifest
 from corpora.errors import BadArgument
+from corpora.manifest import MadeFrom
 from tamiz.recipes.load import load
 from tamiz.trainer.families.llama import Llama
 from tamiz.trainer.families.t5 import T5
@@ -54,6 +59,20 @@ def test_several_folders_may_follow_one_flag(capsys, home, tmp_path):
     assert (code, error.count("\n")) == (1, 1)
     assert str(tmp_path) in error
     assert "unexpected" not in error
+
+
+@pytest.mark.parametrize("stage", ["shards", "shards/ko"])
+def test_a_run_in_place_of_its_shards_is_told_which_folder_to_name(capsys, home, tmp_path, monkeypatch, stage):
+    monkeypatch.chdir(tmp_path)
+    begun = MadeFrom(stage="run", algorithm=1, settings={}, inputs=[])
+    manifest.begin(tmp_path / "run", begun)
+    manifest.finish(tmp_path / "run", records=[])
+    shutil.copytree(home / "shards", tmp_path / "run" / stage)
+    for command in (("train", "--model", home / "m.toml", "--out", "none", "--shards"), ("shards", "inspect")):
+        code, _, error = tamiz(capsys, *command, "run")
+        assert code == 1
+        assert error == f"error: run holds the output of 'run'; that of 'shards' is needed: name run/{stage}\n"
+        assert tamiz(capsys, *command, "rum")[::2] == (1, "error: rum doesn't exist: check its name\n")
 
 
 def test_a_rate_that_never_stops_rising_is_told_before_the_training(capsys, home):
@@ -181,11 +200,26 @@ def test_a_text_that_cannot_be_filled_is_refused(capsys, home, text, message):
     assert message in error
 
 
+@pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json"])
+def test_a_damaged_file_of_a_model_is_named(capsys, home, tmp_path, name):
+    if not (home / "filler").exists():
+        train(capsys, home, home / "m.toml", "filler")
+    shutil.copytree(home / "filler", tmp_path / "m")
+    os.truncate(tmp_path / "m" / name, (tmp_path / "m" / name).stat().st_size - 100)
+    code, out, error = tamiz(capsys, "generate", tmp_path / "m", "a <extra_id_0>")
+    assert (code, out, len(error.strip().splitlines())) == (1, "", 1)
+    assert re.match(rf"error: .*{tmp_path}/m.* is damaged \(.*\): copy the model again", error)
+
+
 def test_a_folder_without_a_model_is_refused(capsys, tmp_path):
     code, _, error = tamiz(capsys, "generate", tmp_path, "x")
     assert (code, f"{tmp_path} has no trained model" in error) == (2, True)
     code, _, error = tamiz(capsys, "generate", tmp_path / "none", "hola")
     assert (code, f"{tmp_path}/none is not a folder: name the folder" in error) == (2, True)
+    (tmp_path / "run/model").mkdir(parents=True)
+    (tmp_path / "run/model/config.json").write_text("{}")
+    code, _, error = tamiz(capsys, "generate", tmp_path / "run", "hola")
+    assert (code, f"has no trained model: name {tmp_path}/run/model\n" in error) == (2, True)
     (tmp_path / "config.json").write_text('{"model_type": "bert"}')
     code, _, error = tamiz(capsys, "generate", tmp_path, "x")
     assert (code, "has model_type 'bert', which no family has; known model types: t5, llama" in error) == (2, True)

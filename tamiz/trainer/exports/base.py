@@ -29,6 +29,12 @@ class Source:
     config: dict[str, Any]
 
     @property
+    def name(self) -> str:
+        """That of the folder; of a run's folder `model`, which says nothing, that of the run."""
+        folder = self.folder.resolve()
+        return folder.parent.name if folder.name == "model" and folder.parent.name else folder.name
+
+    @property
     def files(self) -> list[Path]:
         """Everything that an export is made from: configuration, weights, tokenizer."""
         names = ("config.json", "generation_config.json", *TOKENIZER_FILES)

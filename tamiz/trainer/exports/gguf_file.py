@@ -183,7 +183,7 @@ def _describe(writer: Any, source: Source, file_type: int) -> None:
     import gguf
 
     config = source.config
-    writer.add_name(source.folder.resolve().name)
+    writer.add_name(source.name)
     writer.add_file_type(file_type)
     writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
     writer.add_vocab_size(config["vocab_size"])

@@ -9,7 +9,7 @@ from typing import Any
 
 from corpora.errors import BadArgument
 from tamiz.trainer.families.decoding import Sampling, beyond, choosing
-from tamiz.trainer.quiet import quietly
+from tamiz.trainer.loading import load_model
 
 _LOG = logging.getLogger(__name__)
 _SPAN = re.compile(r"<extra_id_\d+>")
@@ -27,11 +27,10 @@ def continue_text(
     if span := _SPAN.search(text):
         _LOG.warning("%s is taken as plain text: a causal model continues a text; a T5 fills masked spans", span[0])
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM
 
-    with quietly():
-        tokenizer = AutoTokenizer.from_pretrained(folder)
-        model = AutoModelForCausalLM.from_pretrained(folder).eval()
+    model, tokenizer = load_model(folder, AutoModelForCausalLM)
+    model.eval()
     config = model.config
     begin = config.eos_token_id if config.bos_token_id is None else config.bos_token_id
     ids = tokenizer.encode(text, add_special_tokens=False) or ([] if begin is None else [begin])

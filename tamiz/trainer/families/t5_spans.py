@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from corpora.errors import BadArgument
 from tamiz.trainer.families.decoding import Sampling, beyond, choosing
-from tamiz.trainer.quiet import quietly
+from tamiz.trainer.loading import load_model
 
 _SPAN = re.compile(r"<extra_id_\d+>")
 MOST_IDS, MOST_BYTES = 12, 60  # per span, unless the caller says so: about 10 words, and 3 mean spans of ByT5
@@ -30,12 +30,11 @@ def fill_spans(
     unchanged, even if the tokenizer normalises it. Raises BadArgument if `text` has no spans, or if they aren't
     <extra_id_0>, <extra_id_1>, ... in this order.
     """
-    from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
+    from transformers import AutoModelForSeq2SeqLM
 
     spans = _spans(text)
-    with quietly():
-        tokenizer = AutoTokenizer.from_pretrained(folder)
-        model = AutoModelForSeq2SeqLM.from_pretrained(folder).eval()
+    model, tokenizer = load_model(folder, AutoModelForSeq2SeqLM)
+    model.eval()
     read = _read(Path(folder), tokenizer, text, len(spans))
     most = max_new_tokens or (MOST_BYTES if _is_bytes(tokenizer) else MOST_IDS)
     with choosing(num_beams, sampling) as how:
