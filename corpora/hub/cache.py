@@ -81,6 +81,9 @@ def _fetched(file: RemoteFile, path: Path, advice: str) -> IO[bytes] | None:
         closing.enter_context(copy)
         if not _locked(copy, part):
             return None
+        if path.exists():  # it was finished between the look and the lock
+            part.unlink(missing_ok=True)
+            return None
         fetch(file, copy, part, advice=advice)
         os.fsync(copy.fileno())
         part.replace(path)

@@ -117,11 +117,11 @@ def _receive(file: RemoteFile, body: _Body) -> None:
                 raise Fault(f"the server answers {response.status_code} with another range than the one asked for")
         elif response.status_code != (206 if body.position else 200):
             raise Fault(f"the server answers {response.status_code} to a request for the whole file")
-        for piece in _steady(response.iter_raw()):
+        for piece in steady(response.iter_raw()):
             body.add(piece)
 
 
-def _steady(pieces: Iterator[bytes]) -> Iterator[bytes]:
+def steady(pieces: Iterator[bytes]) -> Iterator[bytes]:
     """The pieces. Raises Fault if they only trickle, so that no time-out between two of them would ever end it."""
     begun, received = time.monotonic(), 0
     for piece in pieces:

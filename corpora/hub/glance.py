@@ -10,6 +10,7 @@ import io
 from typing import Any
 
 from corpora.hub import client, tries
+from corpora.hub.fetching import steady
 from corpora.hub.ranges import is_range
 from corpora.hub.remote import RemoteFile
 from corpora.hub.tries import Fault, Tries
@@ -65,7 +66,11 @@ class _Ranges(io.RawIOBase):
             whole = first == 0 and last == file.size - 1 and response.status_code == 200
             if not (whole or is_range(response, first, last, file.size)):
                 raise Fault(f"the server answers {response.status_code} without the range asked for")
-            data = b"".join(response.iter_raw())
-        if len(data) != last - first + 1:
-            raise Fault(f"{len(data):,} bytes arrived instead of {last - first + 1:,}")
-        return data
+            data, length = bytearray(), last - first + 1
+            for piece in steady(response.iter_raw()):
+                data += piece
+                if len(data) > length:
+                    break
+        if len(data) != length:
+            raise Fault(f"{len(data):,} bytes arrived instead of {length:,}")
+        return bytes(data)
