@@ -153,8 +153,9 @@ def _token(url: str) -> str | None:
 def sendable(token: str | None) -> str | None:
     """The token. Raises TamizError for one that no header can hold: the client's own error would show it."""
     if token is not None and not (token.isascii() and token.isprintable()):
-        raise TamizError("the Hub's token has characters that no token has, as a pasted line may: set HF_TOKEN again, or "
-                         "log in again with `hf auth login`")  # fmt: skip
+        raise TamizError(
+            "the Hub's token has characters that no token has: set HF_TOKEN, or log in with `hf auth login`, again"
+        )
     return token
 
 

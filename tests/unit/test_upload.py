@@ -179,6 +179,21 @@ def test_a_pull_request_that_no_longer_fits_is_made_anew(lfs, capsys, tmp_path):
     assert [pull.status for pull in lfs.repository("model", "me/x").pulls.values()] == ["closed", "merged"]
 
 
+def test_a_pull_request_of_a_stranger_is_not_merged(lfs, capsys, tmp_path):
+    """It has the title of ours, and a file more."""
+    folder = output(tmp_path / "out", contents(2, number=9))
+    with client(lfs, bounds=Bounds(most=4)):
+        assert tamiz(capsys, "upload", folder, "--repo", "me/x")[0::2] == (0, "")
+        repository = lfs.repository("model", "me/x")
+        (title,) = [pull.title for pull in repository.pulls.values()]
+        lfs.commit("model", "me/x", dict.fromkeys(lfs.files("model", "me/x")))
+        theirs = repository.open_pull(title, "you", "open")
+        lfs.commit("model", "me/x", {"evil.py": b"evil"}, branch=f"refs/pr/{theirs.num}")
+        assert tamiz(capsys, "upload", folder, "--repo", "me/x")[0::2] == (0, "")
+    assert remote(lfs, "me/x") == local(folder)
+    assert [pull.status for pull in repository.pulls.values()] == ["merged", "closed", "merged"]
+
+
 def not_tamiz(folder: Path) -> str:
     (folder / "inner").mkdir(parents=True)
     (folder / "a.txt").write_text("text")
