@@ -2,7 +2,8 @@
 
 Both ways, against the tests' loopback Hub. For each kill: when, whether the repository then was the old or the new
 one, the bytes that had arrived, and the bytes that travelled in all until the next upload finished. A content is
-400,000 bytes in 20 files; 400,000 in all mean that what had arrived didn't travel again.
+400,000 bytes in 20 files; 400,000 in all mean that what had arrived didn't travel again. Then as many beside another uploader, which publishes
+other versions in the same repository: every commit must be a version of one of them.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 from tests.loopback_hub import LoopbackHub
-from tests.uploads import killed_uploads
+from tests.uploads import killed_uploads, rival_uploads
 
 
 def main(number: int) -> None:
@@ -28,6 +29,12 @@ def main(number: int) -> None:
                 seen = f"{each['arrived']:,} | {each['sent']:,} | {each['twice']}"
                 print(f"| {way} | {moment} | {each['state']} | {seen} |", flush=True)
     print(f"\n{killed} were killed. {wrong} left the repository between two versions, or sent a content twice.")
+    for way in ("lfs", "xet"):
+        with tempfile.TemporaryDirectory() as folder, LoopbackHub(way, Path(folder) / "hub") as hub:
+            seen = rival_uploads(hub, Path(folder) / "x", number, seed=20261130)
+            print(
+                f"{way}, beside another uploader: {', '.join(f'{key}: {n}' for key, n in seen.items())}", flush=True
+            )
 
 
 if __name__ == "__main__":

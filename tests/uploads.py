@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import random
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from functools import partial
@@ -164,3 +165,39 @@ def killed_uploads(hub: LoopbackHub, folder: Path, number: int, seed: int) -> It
             "twice": len(puts) - len(set(puts)),
             "commits": len(hub.commits("model", name)),
         }
+
+
+def rival_uploads(hub: LoopbackHub, folder: Path, number: int, seed: int) -> dict[str, int]:
+    """Kills `number` uploads at random moments while another uploader of the same repository, with other versions, is
+    never killed. Counts the commits, and those that are no version of either."""
+    made = random.Random(seed)
+    name, stop = f"me/{folder.name}", threading.Event()
+    versions: list[dict[str, bytes]] = [{}]
+    hub.create("model", name)
+    codes: list[int | None] = []
+
+    def upload(which: str, n: int, seconds: float) -> Doomed:
+        place = output(folder / which, contents(n, number=4 + n % 3))
+        versions.append(local(place))
+        return Doomed(hub, place, name, seconds)
+
+    def rival() -> None:
+        n = 0
+        while not stop.is_set():
+            codes.append(upload("rival", 10**6 + n, 60).code)
+            n += 1
+
+    upload("own", -1, 60)
+    other = threading.Thread(target=rival)
+    other.start()
+    killed = sum(upload("own", n, made.uniform(0.05, 3.0)).killed for n in range(number))
+    stop.set()
+    other.join()
+    commits = [remote(hub, name, revision=each.sha) for each in hub.commits("model", name)]
+    return {
+        "killed": killed,
+        "by the rival": len(codes),
+        "commits": len(commits) - 1,
+        "between": sum(each not in versions for each in commits),
+        "failed": sum(code != 0 for code in codes),
+    }
