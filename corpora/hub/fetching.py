@@ -49,6 +49,12 @@ def fetch(file: RemoteFile, copy: IO[bytes], place: Path, *, advice: str = "") -
             tried.failed(fault, f"{body.position:,} of {file.size:,} bytes are here")
 
 
+def let_go(copy: IO[bytes]) -> None:
+    """Closes it. What couldn't be written was said, and closing would try, and say, it again."""
+    with contextlib.suppress(OSError):
+        copy.close()
+
+
 class _Body:
     """What of a file has arrived, and its hash."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -225,6 +226,28 @@ def test_hashes_in_capitals_and_names_of_all_kinds(monkeypatch, tmp_path):
     assert {name: texts[0].split(":")[0] for name, texts in found.items()} == {
         name: f"Documento {n}" for n, name in enumerate(names)
     }
+
+
+@pytest.mark.parametrize("size", [400_000, 3_000_000])  # below and above what is kept in memory before it is written
+@pytest.mark.parametrize("cached", [False, True])
+def test_a_disk_that_is_full_says_how_much_it_needs(monkeypatch, tmp_path, size, cached):
+    data = b"".join(lines(n, 1) for n in range(size // 400))
+    with LoopbackHub("lfs", tmp_path / "hub") as hub:
+        hub.create("dataset", "me/x", {"a.jsonl": data})
+        read_from(hub, monkeypatch, tmp_path)
+        monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+        if cached:
+            monkeypatch.setenv("TAMIZ_HUB_CACHE", str(tmp_path / "kept"))
+        (item,) = work_items(["hf://datasets/me/x/a.jsonl"])
+        _, hard = before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size // 2, hard))
+        try:
+            with pytest.raises(TamizError, match=f"can't write a copy of hf://.* needs {len(data):,} bytes"):
+                list(read_batches(item))
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        last = [text for batch in read_batches(item) for text in batch.texts][-1]
+        assert last.startswith(f"Documento {size // 400 - 1}:")
 
 
 def test_two_that_link_the_same_model(monkeypatch, tmp_path):

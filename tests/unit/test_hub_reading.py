@@ -364,3 +364,12 @@ def test_a_tokenizer_and_a_model_come_checked(hub, monkeypatch, tmp_path, demo):
     with pytest.raises(DamagedFile, match="isn't what was fetched: remove"):
         warm_start.folder_of(name)
     assert hub.requests == []
+
+
+def test_a_server_that_can_continue_nothing(hub, tmp_path):
+    """416 to any range: the file is begun again."""
+    item = listed()["a.json.gz"]
+    hub.fault("get", "cut")
+    hub.fault("get", "status", status=416, times=1000, when=lambda asked: "Range" in asked.headers)
+    assert texts(item) == local(tmp_path, "es/a.json.gz")
+    assert [fired.kind for fired in hub.fired] == ["cut", "status"]
