@@ -373,3 +373,12 @@ def test_a_server_that_can_continue_nothing(hub, tmp_path):
     hub.fault("get", "status", status=416, times=1000, when=lambda asked: "Range" in asked.headers)
     assert texts(item) == local(tmp_path, "es/a.json.gz")
     assert [fired.kind for fired in hub.fired] == ["cut", "status"]
+
+
+def test_breaks_count_only_if_nothing_came_between(hub, tmp_path, monkeypatch):
+    """A large file may break off more often than a small one."""
+    monkeypatch.setattr(tries, "PROGRESS", 1)
+    item = listed()["a.json.gz"]
+    hub.fault("get", "cut", times=QUICK.tries + 2)
+    assert texts(item) == local(tmp_path, "es/a.json.gz")
+    assert hub.fired_kinds() == {"cut": QUICK.tries + 2}
