@@ -7,8 +7,6 @@ one, is never taken at its word: the file is then read from its start. Whatever 
 from __future__ import annotations
 
 import contextlib
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
@@ -17,11 +15,9 @@ from corpora.files import cannot_write
 from corpora.hub import client, tries
 from corpora.hub.ranges import is_range
 from corpora.hub.remote import RemoteFile
-from corpora.hub.tries import Fault, Tries
-from corpora.stopping import go_on
+from corpora.hub.tries import Fault, Tries, steady
 
 WRONG = 3  # contents with the right length and the wrong hash, before the file is given up
-SLOW_SECONDS, SLOW_BYTES = 60, 64 << 10  # fewer bytes in so many seconds: the connection is as good as dead
 _PIECE = 1 << 20
 
 
@@ -125,16 +121,3 @@ def _receive(file: RemoteFile, body: _Body) -> None:
             raise Fault(f"the server answers {response.status_code} to a request for the whole file")
         for piece in steady(response.iter_raw()):
             body.add(piece)
-
-
-def steady(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """The pieces. Raises Fault if they only trickle, so that no time-out between two of them would ever end it."""
-    begun, received = time.monotonic(), 0
-    for piece in pieces:
-        go_on()
-        yield piece
-        received += len(piece)
-        if (now := time.monotonic()) - begun > SLOW_SECONDS:
-            if received < SLOW_BYTES:
-                raise Fault(f"only {received:,} bytes arrived in {now - begun:.0f} s")
-            begun, received = now, 0

@@ -10,10 +10,9 @@ import io
 from typing import Any
 
 from corpora.hub import client, tries
-from corpora.hub.fetching import steady
 from corpora.hub.ranges import is_range
 from corpora.hub.remote import RemoteFile
-from corpora.hub.tries import Fault, Tries
+from corpora.hub.tries import Fault, Tries, steady
 from corpora.stopping import go_on
 
 BLOCK = 1 << 20  # bytes that a request asks for at least, the end of the file aside

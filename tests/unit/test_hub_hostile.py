@@ -7,6 +7,7 @@ import resource
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,11 @@ import pytest
 from corpora.documents.items import work_items
 from corpora.documents.reading import read_batches
 from corpora.errors import TamizError
-from corpora.hub import client, fetching, pacing, tree, tries
+from corpora.hub import client, pacing, tree, tries
 from corpora.hub.address import Repository
 from corpora.hub.snapshot import model_snapshot
 from tests.loopback_hub import LoopbackHub
-from tests.reading_hub import QUICK, lines, read_from
+from tests.reading_hub import QUICK, gz, lines, read_from
 
 COMMIT = "c" * 40
 FILE = {"type": "file", "path": "a.jsonl", "size": 3, "oid": "0" * 40}
@@ -169,7 +170,7 @@ def test_a_listing_that_never_ends_or_breaks_off(hostile, monkeypatch, what, sai
 @pytest.mark.parametrize("pattern", ["a.jsonl", "a.parquet"])
 def test_a_content_that_never_ends_or_is_none(hostile, monkeypatch, what, pattern):
     """The Parquet file is looked into first."""
-    monkeypatch.setattr(fetching, "SLOW_SECONDS", 0.1)
+    monkeypatch.setattr(tries, "SLOW_SECONDS", 0.1)
     size = 1000
 
     def answer(path: str) -> tuple[int, dict[str, str], Any]:
@@ -273,3 +274,16 @@ def test_what_another_process_has_just_finished_is_not_fetched_again(monkeypatch
     monkeypatch.setattr(cache, "fetch", lambda *_, **__: pytest.fail("fetched again"))
     assert cache._fetched(file, tmp_path / file.tag, "") is None
     assert [path.name for path in tmp_path.iterdir()] == [file.tag]
+
+
+def test_several_that_want_the_same_file_fetch_it_once(monkeypatch, tmp_path):
+    with LoopbackHub("lfs", tmp_path / "hub") as hub:
+        hub.create("dataset", "me/x", {"a.jsonl.gz": gz(lines(0, 400))})
+        read_from(hub, monkeypatch, tmp_path)
+        monkeypatch.setenv("TAMIZ_HUB_CACHE", str(tmp_path / "kept"))
+        (item,) = work_items(["hf://datasets/me/x/*"])
+        hub.fault("get", "slow", seconds=0.4)
+        with ThreadPoolExecutor(3) as pool:
+            found = [*pool.map(lambda _: sum(len(batch.texts) for batch in read_batches(item)), range(3))]
+        assert found == [400] * 3
+        assert sum(request.route == "get" for request in hub.requests) == 1
