@@ -120,7 +120,7 @@ def test_a_listing_of_what_can_be_no_file_is_refused(hostile, tmp_path, monkeypa
     ("what", "said"),
     [
         ("circle", "the list goes on"), ("empty", "the list goes on"), ("for ever", "the list goes on"),
-        ("broken link", "next page has no address"), ("gone", "there is no such file"), ("trickle", "and no end"),
+        ("broken link", "next page has no address"), ("gone", "can't list"), ("trickle", "and no end"),
         ("huge", "has more than 1,000 bytes"), ("deep", "isn't JSON"), ("redirects", "edirect"),
         ("ftp", "HF_ENDPOINT"), ("gzip", "tried 6 times"), ("retry", "answers 429"), ("left", "answers 429"),
     ],
@@ -203,6 +203,12 @@ def test_a_token_that_no_header_can_hold_is_not_shown(hostile, monkeypatch, toke
         work_items(["hf://datasets/me/x/*"])
     assert "secret" not in str(ended.value)
     assert server.number == 0
+
+
+def test_no_token_goes_to_a_page_of_another_host(hostile):
+    server = hostile(lambda _: (200, {}, [b"[]"]))
+    hosts = (server.url, "https://127.0.0.1", f"{server.url}9", "http://example.org")
+    assert [client._token(f"{host}/api") is not None for host in hosts] == [True, False, False, False]
 
 
 @pytest.mark.parametrize("name", ["me/x#y", "me/x?y=1", "me/..", "../x", "me/x y", "me/x\n"])
