@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import random
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from functools import partial
@@ -89,9 +90,12 @@ def client(hub: LoopbackHub, *, patience: float = 4.0, bounds: Bounds = USUAL, *
 
 
 class Doomed:
-    """`tamiz upload` in a process of its own that is killed after `seconds`, or when it is done."""
+    """`tamiz upload` in a process of its own that is killed after `seconds`, or when the Hub has answered `requests`,
+    or when it is done."""
 
-    def __init__(self, hub: LoopbackHub, folder: Path, name: str, seconds: float) -> None:
+    def __init__(
+        self, hub: LoopbackHub, folder: Path, name: str, seconds: float, requests: int | None = None
+    ) -> None:
         import multiprocessing
 
         context = multiprocessing.get_context("forkserver")
@@ -99,7 +103,9 @@ class Doomed:
         arguments = ["upload", str(folder), "--repo", name]
         process = context.Process(target=_upload, args=(hub.url, hub.environment(), arguments))
         process.start()
-        process.join(seconds)
+        end = time.monotonic() + seconds
+        while process.is_alive() and time.monotonic() < end and (requests is None or len(hub.requests) < requests):
+            process.join(0.002)
         self.killed = process.is_alive()
         process.kill()
         process.join()
@@ -122,47 +128,41 @@ def _upload(url: str, environment: dict[str, str], arguments: list[str]) -> None
 
 
 def killed_uploads(hub: LoopbackHub, folder: Path, number: int, seed: int) -> Iterator[dict[str, object]]:
-    """Kills `number` uploads of versions of a folder at random moments, and finishes each. Yields what was seen, also
-    of those that were done before their moment:
-    `whole` if the repository always was the old or the new one, `twice` if a content travelled again that had
-    arrived."""
+    """Kills `number` uploads of versions of a folder, each after a random number of answers of the Hub, and finishes
+    each. Yields what was seen, also of those that were done before: `whole` if the repository always was the old or
+    the new one, `twice` if a content travelled again that had arrived."""
     made = random.Random(seed)
     name = f"me/{folder.name}"
     hub.fault("lfs_put", "slow", times=10**6, seconds=0.05)
     hub.fault("xet_token", "slow", times=10**6, seconds=0.1)
     hub.create("model", name)
     Doomed(hub, output(folder, contents(-1)), name, 60)  # the first process waits for the imports
-    begun = time.monotonic()
+    hub.clear()
     Doomed(hub, output(folder, contents(seed, number=20)), name, 60)
-    usual = time.monotonic() - begun
-    killed = 0
+    usual, killed = len(hub.requests), 0
     for n in range(10 * number):
         if killed == number:
             return
-        moment = made.uniform(0.05, 1.0) * usual
-        seen, seconds = _killed_upload(hub, folder, seed + n + 1, moment)
+        seen = _killed_upload(hub, folder, seed + n + 1, made.randint(1, usual))
         killed += bool(seen["killed"])
-        usual = usual if seen["killed"] else seconds
         yield seen
 
 
-def _killed_upload(hub: LoopbackHub, folder: Path, seed: int, moment: float) -> tuple[dict[str, object], float]:
-    """What was seen of one version's upload, and the seconds of the process that was killed."""
+def _killed_upload(hub: LoopbackHub, folder: Path, seed: int, requests: int) -> dict[str, object]:
+    """What was seen of one version's upload."""
     name = f"me/{folder.name}"
     before, stored = remote(hub, name), hub.stored_bytes()
     output(folder, contents(seed, number=20))
     new = local(folder)
     hub.clear()
-    begun = time.monotonic()
-    doomed = Doomed(hub, folder, name, moment)
-    seconds = time.monotonic() - begun
+    doomed = Doomed(hub, folder, name, 60, requests)
     left = remote(hub, name)
     arrived = put_bytes(hub), hub.stored_bytes() - stored
     finished = Doomed(hub, folder, name, 60)
     whole = left in (before, new) and remote(hub, name) == new and finished.code == 0
     puts = [each.path.partition("?")[0] for each in hub.requests if each.route == "lfs_put" and each.status == 200]
-    seen: dict[str, object] = {
-        "after": moment,
+    return {
+        "after": requests,
         "killed": doomed.killed,
         "state": "new" if left == new else "old" if left == before else "between",
         "arrived": max(arrived),
@@ -171,4 +171,39 @@ def _killed_upload(hub: LoopbackHub, folder: Path, seed: int, moment: float) -> 
         "twice": len(puts) - len(set(puts)),
         "commits": len(hub.commits("model", name)),
     }
-    return seen, seconds
+
+
+def rival_uploads(hub: LoopbackHub, folder: Path, number: int, seed: int) -> dict[str, int]:
+    """Kills `number` uploads at random moments while another uploader of the same repository, with other versions, is
+    never killed. Counts the commits, and those that are no version of either."""
+    made = random.Random(seed)
+    name, stop = f"me/{folder.name}", threading.Event()
+    versions: list[dict[str, bytes]] = [{}]
+    hub.create("model", name)
+    codes: list[int | None] = []
+
+    def upload(which: str, n: int, seconds: float) -> Doomed:
+        place = output(folder / which, contents(n, number=4 + n % 3))
+        versions.append(local(place))
+        return Doomed(hub, place, name, seconds)
+
+    def rival() -> None:
+        n = 0
+        while not stop.is_set():
+            codes.append(upload("rival", 10**6 + n, 60).code)
+            n += 1
+
+    upload("own", -1, 60)
+    other = threading.Thread(target=rival)
+    other.start()
+    killed = sum(upload("own", n, made.uniform(0.05, 3.0)).killed for n in range(number))
+    stop.set()
+    other.join()
+    commits = [remote(hub, name, revision=each.sha) for each in hub.commits("model", name)]
+    return {
+        "killed": killed,
+        "by the rival": len(codes),
+        "commits": len(commits) - 1,
+        "between": sum(each not in versions for each in commits),
+        "failed": sum(code != 0 for code in codes),
+    }

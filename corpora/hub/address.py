@@ -10,7 +10,7 @@ from corpora.errors import BadArgument
 
 _SCHEME = "hf://"
 _ADDRESS = re.compile(
-    r"hf://(?P<kind>datasets/|spaces/)?(?!datasets/|spaces/)(?P<name>[^/@]+/[^/@]+)"
+    r"hf://(?P<kind>datasets/|spaces/)?(?!datasets/|spaces/)(?P<name>\w[\w.-]*/\w[\w.-]*)"
     r"(?:@(?P<revision>refs/(?:convert|pr)/[^/]+|[^/]+))?(?:/(?P<path>.*))?",
     re.DOTALL,
 )

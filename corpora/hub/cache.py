@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from corpora.errors import TamizError
-from corpora.hub.fetching import fetch
+from corpora.hub.fetching import fetch, let_go
 from corpora.hub.pacing import rest
 from corpora.hub.remote import RemoteFile
 
@@ -78,8 +78,11 @@ def _fetched(file: RemoteFile, path: Path, advice: str) -> IO[bytes] | None:
     except OSError as error:
         raise TamizError(f"can't write {part}: {error.strerror}; {advice}") from error
     with contextlib.ExitStack() as closing:
-        closing.enter_context(copy)
+        closing.callback(let_go, copy)
         if not _locked(copy, part):
+            return None
+        if path.exists():  # it was finished between the look and the lock
+            part.unlink(missing_ok=True)
             return None
         fetch(file, copy, part, advice=advice)
         os.fsync(copy.fileno())

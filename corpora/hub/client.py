@@ -8,20 +8,26 @@ message, log or work item has it.
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from corpora.errors import Unreachable, in_a_line
+from corpora.errors import TamizError, Unreachable, in_a_line
 from corpora.hub import tries
 from corpora.hub.address import Repository
 from corpora.hub.pacing import Pace, Resource, asked_wait
 from corpora.hub.refusals import refusal
 from corpora.hub.tries import Fault, Tries
+from corpora.stopping import go_on
 
 _MAY_PASS = (408, 416, 425, 429, 500, 502, 503, 504)  # 416: after a broken resume
+MOST_BYTES, MOST_SECONDS = 64 << 20, 120  # of an answer other than a file's content; a page of a listing has 300 kB
 _AGENT = "tamiz"
+# by name: the client is that of httpx or httpx2, depending on huggingface_hub's version
+_OF_NETWORK = {"TransportError", "TooManyRedirects", "DecodingError"}
 
 pace = Pace()
 
@@ -52,17 +58,33 @@ def json_of(
     while True:
         try:
             with opened(url, "api", repository, what, body=body) as response:
-                response.read()
-                return _decoded(response), response.links.get("next", {}).get("url")
+                return _decoded(response), _next(response)
         except Fault as fault:
             tried.failed(fault)
 
 
 def _decoded(response: Any) -> Any:
+    begun, body = time.monotonic(), bytearray()
+    for piece in response.iter_bytes():
+        go_on()
+        body += piece
+        if len(body) > MOST_BYTES:
+            raise Fault(f"the answer has more than {MOST_BYTES:,} bytes")
+        if time.monotonic() - begun > MOST_SECONDS:
+            raise Fault(f"after {MOST_SECONDS} s the answer had {len(body):,} bytes and no end")
     try:
-        return response.json()
-    except ValueError as error:
+        return json.loads(body)
+    except (ValueError, RecursionError) as error:
         raise Fault("the answer isn't JSON", status=response.status_code) from error
+
+
+def _next(response: Any) -> str | None:
+    url: str | None = response.links.get("next", {}).get("url")
+    try:
+        urlsplit(url or "")
+    except ValueError as error:
+        raise Fault("the answer's next page has no address") from error
+    return url
 
 
 @contextlib.contextmanager
@@ -100,7 +122,10 @@ def opened(
     except OfflineModeIsEnabled:
         raise Unreachable(f"can't {what}: HF_HUB_OFFLINE is set: unset it, or name local files") from None
     except Exception as error:
-        if not _is_of_network(error):
+        if _names(error) & {"UnsupportedProtocol", "InvalidURL"}:
+            said = f"{in_a_line(error, lines=1, most=120)}: is HF_ENDPOINT ({endpoint()}) right?"
+            raise Unreachable(f"can't {what} ({shown(url)}): {said}") from None
+        if not _names(error) & _OF_NETWORK:
             raise
         raise Fault(_reason(error), no_route=type(error).__name__ in ("ConnectError", "ConnectTimeout")) from None
 
@@ -122,7 +147,16 @@ def _token(url: str) -> str | None:
 
     if constants.HF_HUB_DISABLE_IMPLICIT_TOKEN or urlsplit(url)[:2] != urlsplit(endpoint())[:2]:
         return None
-    return get_token()
+    return sendable(get_token())
+
+
+def sendable(token: str | None) -> str | None:
+    """The token. Raises TamizError for one that no header can hold: the client's own error would show it."""
+    if token is not None and not (token.isascii() and token.isprintable()):
+        raise TamizError(
+            "the Hub's token has characters that no token has: set HF_TOKEN, or log in with `hf auth login`, again"
+        )
+    return token
 
 
 def has_token() -> bool:
@@ -131,11 +165,6 @@ def has_token() -> bool:
 
 def _names(error: BaseException) -> set[str]:
     return {kind.__name__ for kind in type(error).__mro__}
-
-
-def _is_of_network(error: BaseException) -> bool:
-    """By name: the client is that of httpx or httpx2, depending on huggingface_hub's version."""
-    return "TransportError" in _names(error) and "UnsupportedProtocol" not in _names(error)
 
 
 def _reason(error: BaseException) -> str:

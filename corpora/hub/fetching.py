@@ -7,8 +7,6 @@ one, is never taken at its word: the file is then read from its start. Whatever 
 from __future__ import annotations
 
 import contextlib
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
@@ -17,11 +15,9 @@ from corpora.files import cannot_write
 from corpora.hub import client, tries
 from corpora.hub.ranges import is_range
 from corpora.hub.remote import RemoteFile
-from corpora.hub.tries import Fault, Tries
-from corpora.stopping import go_on
+from corpora.hub.tries import Fault, Tries, steady
 
 WRONG = 3  # contents with the right length and the wrong hash, before the file is given up
-SLOW_SECONDS, SLOW_BYTES = 60, 64 << 10  # fewer bytes in so many seconds: the connection is as good as dead
 _PIECE = 1 << 20
 
 
@@ -47,6 +43,12 @@ def fetch(file: RemoteFile, copy: IO[bytes], place: Path, *, advice: str = "") -
                 tried.progressed()
             mark = max(mark, body.position)
             tried.failed(fault, f"{body.position:,} of {file.size:,} bytes are here")
+
+
+def let_go(copy: IO[bytes]) -> None:
+    """Closes it. What couldn't be written was said, and closing would try, and say, it again."""
+    with contextlib.suppress(OSError):
+        copy.close()
 
 
 class _Body:
@@ -117,18 +119,5 @@ def _receive(file: RemoteFile, body: _Body) -> None:
                 raise Fault(f"the server answers {response.status_code} with another range than the one asked for")
         elif response.status_code != (206 if body.position else 200):
             raise Fault(f"the server answers {response.status_code} to a request for the whole file")
-        for piece in _steady(response.iter_raw()):
+        for piece in steady(response.iter_raw()):
             body.add(piece)
-
-
-def _steady(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """The pieces. Raises Fault if they only trickle, so that no time-out between two of them would ever end it."""
-    begun, received = time.monotonic(), 0
-    for piece in pieces:
-        go_on()
-        yield piece
-        received += len(piece)
-        if (now := time.monotonic()) - begun > SLOW_SECONDS:
-            if received < SLOW_BYTES:
-                raise Fault(f"only {received:,} bytes arrived in {now - begun:.0f} s")
-            begun, received = now, 0

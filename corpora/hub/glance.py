@@ -12,7 +12,7 @@ from typing import Any
 from corpora.hub import client, tries
 from corpora.hub.ranges import is_range
 from corpora.hub.remote import RemoteFile
-from corpora.hub.tries import Fault, Tries
+from corpora.hub.tries import Fault, Tries, steady
 from corpora.stopping import go_on
 
 BLOCK = 1 << 20  # bytes that a request asks for at least, the end of the file aside
@@ -65,7 +65,11 @@ class _Ranges(io.RawIOBase):
             whole = first == 0 and last == file.size - 1 and response.status_code == 200
             if not (whole or is_range(response, first, last, file.size)):
                 raise Fault(f"the server answers {response.status_code} without the range asked for")
-            data = b"".join(response.iter_raw())
-        if len(data) != last - first + 1:
-            raise Fault(f"{len(data):,} bytes arrived instead of {last - first + 1:,}")
-        return data
+            data, length = bytearray(), last - first + 1
+            for piece in steady(response.iter_raw()):
+                data += piece
+                if len(data) > length:
+                    break
+        if len(data) != length:
+            raise Fault(f"{len(data):,} bytes arrived instead of {length:,}")
+        return bytes(data)

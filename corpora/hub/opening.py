@@ -11,7 +11,7 @@ from typing import IO
 
 from corpora.errors import TamizError
 from corpora.hub import cache
-from corpora.hub.fetching import fetch
+from corpora.hub.fetching import fetch, let_go
 from corpora.hub.remote import RemoteFile
 
 _PIECE = 1 << 20
@@ -28,9 +28,12 @@ def verified(file: RemoteFile) -> Iterator[IO[bytes]]:
         with cache.kept(file, kept / file.tag, cache.ADVICE) as copy:
             yield copy
         return
-    with _nameless(file) as copy:
+    copy = _nameless(file)
+    try:
         fetch(file, copy, Path(tempfile.gettempdir(), "copy"), advice="set TMPDIR to a folder on a larger disk")
         yield copy
+    finally:
+        let_go(copy)
 
 
 def _nameless(file: RemoteFile) -> IO[bytes]:

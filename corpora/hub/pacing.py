@@ -19,7 +19,7 @@ LIMITS: dict[tuple[Resource, bool], int] = {  # with a token, those of a free ac
 }  # fmt: skip
 SHARE = 0.9  # of the limit: a browser or another tool of the same user has the rest
 LONGEST_WAIT = WINDOW + 30  # seconds that a server may ask for
-_LEFT = re.compile(r"\br\s*=\s*(\d+)\s*;\s*t\s*=\s*(\d+)")  # `"api";r=0;t=55`
+_LEFT = re.compile(r"\br\s*=\s*([0-9]{1,15})\s*;\s*t\s*=\s*([0-9]{1,15})(?![0-9])")  # `"api";r=0;t=55`
 
 
 class Pace:
@@ -62,7 +62,7 @@ def asked_wait(headers: Mapping[str, str]) -> float | None:
     """Seconds for which a refusing server asks to be left alone; None if it doesn't say."""
     after = headers.get("retry-after", "").strip()
     found = _LEFT.search(headers.get("ratelimit", ""))
-    seconds = float(after) if after.isdigit() else float(found[2]) if found else None
+    seconds = float(after) if after.isascii() and after.isdigit() else float(found[2]) if found else None
     return None if seconds is None else min(seconds, LONGEST_WAIT)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
+_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)")
 
 
 def is_range(response: Any, first: int, last: int, size: int) -> bool:

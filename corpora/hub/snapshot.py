@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from corpora.errors import DamagedFile, TamizError
+from corpora.errors import DamagedFile
 from corpora.files import atomic_path
 from corpora.hub.address import Repository
 from corpora.hub.cache import is_right, kept
@@ -63,12 +63,7 @@ def _is_right(blob: Path) -> bool:
 
 def _link(path: Path, blob: Path) -> None:
     """As huggingface_hub does it: a relative link from the snapshot to the content."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        target = os.path.relpath(blob, path.parent)
-        if path.is_symlink() and os.readlink(path) == target:  # noqa: PTH115
-            return
-        path.unlink(missing_ok=True)
-        path.symlink_to(target)
-    except OSError as error:
-        raise TamizError(f"can't write {path}: {error.strerror}; HF_HOME names another place") from error
+    target = os.path.relpath(blob, path.parent)
+    if not path.is_symlink() or os.readlink(path) != target:  # noqa: PTH115
+        with atomic_path(path) as temporary:  # another process may make the same one now
+            temporary.symlink_to(target)

@@ -11,14 +11,17 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Any, NamedTuple
 
-from corpora.errors import BadArgument
+from corpora.errors import BadArgument, Unreachable, in_a_line
 from corpora.hub import client
 from corpora.hub.address import HubAddress, Repository, is_hub, parse
 from corpora.hub.refusals import NotThere, gated
 
 WILD = frozenset("*?[")
+MOST_FILES = 1_000_000  # in a listing: ten times what the Hub advises for a repository
 _COMMIT = re.compile(r"[0-9a-f]{40}")
+_TAG = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _PATHS = 500  # asked for in one request
+_EMPTY_PAGES = 10  # that a listing may have
 
 
 class Entry(NamedTuple):
@@ -84,17 +87,23 @@ def _pinned(endpoint: str, repository: Repository, revision: str | None) -> Pinn
 
 @cache
 def _below(at: Pinned, folder: str, deep: bool) -> tuple[Entry, ...]:
+    what = f"list {at.repository} of the Hub"
     url: str | None = f"{at.repository.api('tree', at.commit, folder)}?recursive={str(deep).lower()}&expand=false"
-    entries: list[Entry] = []
-    seen = set[str]()
-    while url is not None and url not in seen:
-        seen.add(url)
+    entries: dict[str, Entry | None] = {}
+    pages = 0
+    while url is not None:
         try:
-            page, url = client.json_of(url, at.repository, f"list {at.repository} of the Hub")
+            page, url = client.json_of(url, at.repository, what)
         except NotThere:
+            if pages:  # the folder was there: half a listing isn't one
+                raise
             break
-        entries += [entry for raw in _listed(page) if (entry := _entry(raw)) is not None]
-    return tuple(entries)
+        entries |= {str(raw["path"]): _entry(raw) for raw in _listed(page)}
+        pages += 1
+        if url and (len(entries) > MOST_FILES or pages > len(entries) + _EMPTY_PAGES):
+            raise Unreachable(f"can't {what}: after {pages:,} pages with {len(entries):,} names the list goes on: "
+                              "name a folder with fewer files, or ask whoever runs the server")  # fmt: skip
+    return tuple(entry for entry in entries.values() if entry is not None)
 
 
 def _listed(page: Any) -> list[dict[str, Any]]:
@@ -104,12 +113,19 @@ def _listed(page: Any) -> list[dict[str, Any]]:
 
 
 def _entry(raw: dict[str, Any]) -> Entry | None:
-    """None for a folder."""
-    if raw.get("type") != "file":
+    """None for a folder. Paths and hashes name files of this machine later: they are as git has them, or refused."""
+    kind, path = raw.get("type"), str(raw["path"])
+    if kind in ("directory", "unknown"):
         return None
-    large = raw.get("lfs")
-    tag, size = (large["oid"], large["size"]) if large else (raw["oid"], raw["size"])
-    return Entry(str(raw["path"]), int(size), str(tag))
+    content = raw.get("lfs") or raw
+    size, tag = (content.get("size"), str(content.get("oid")).lower()) if isinstance(content, dict) else (None, "")
+    if kind != "file" or type(size) is not int or size < 0 or not _TAG.fullmatch(tag) or not _is_inside(path):
+        raise BadArgument(f"{client.endpoint()} lists what can be no file: {in_a_line(repr(raw))}: is it a Hub?")
+    return Entry(path, size, tag)
+
+
+def _is_inside(path: str) -> bool:
+    return "\0" not in path and not {"", ".", ".."} & set(path.split("/"))
 
 
 def forget() -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import random
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from corpora.errors import Unreachable
 from corpora.hub.pacing import rest
+from corpora.stopping import go_on
 
 _LOG = logging.getLogger(__name__)
 
@@ -43,6 +45,7 @@ class Patience:
 
 PATIENCE = Patience()
 PROGRESS = 1 << 20  # bytes of a file that count as progress
+SLOW_SECONDS, SLOW_BYTES = 60, 64 << 10  # fewer bytes in so many seconds: the connection is as good as dead
 
 # Jitter, so that the workers of a cluster don't come back all at once. It decides about no byte of any output.
 _jitter = random.Random()
@@ -89,3 +92,16 @@ class Tries:
         tried = f"tried {self._failed} times" if self._failed > 1 else "tried once"
         advice = "check the network, or run the same command again later: it continues"
         return f"can't {self._what} ({self._url}): {fault}; {tried}{f', {got}' if got else ''}: {advice}"
+
+
+def steady(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """The pieces. Raises Fault if they only trickle, so that no time-out between two of them would ever end it."""
+    begun, received = time.monotonic(), 0
+    for piece in pieces:
+        go_on()
+        yield piece
+        received += len(piece)
+        if (now := time.monotonic()) - begun > SLOW_SECONDS:
+            if received < SLOW_BYTES:
+                raise Fault(f"only {received:,} bytes arrived in {now - begun:.0f} s")
+            begun, received = now, 0

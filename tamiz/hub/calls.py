@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -77,7 +77,10 @@ class Fault:
 
 
 def set_time_outs(seconds: float, hear: Callable[[httpx2.Request], None] | None = None) -> None:
-    """For all calls of huggingface_hub in this process. seconds: without a byte. hear: told of each request."""
+    """For all calls of huggingface_hub in this process. seconds: without a byte; an answer has twice as many in all.
+
+    hear: told of each request.
+    """
     import httpx2
     from huggingface_hub import set_client_factory
     from huggingface_hub.utils._http import hf_request_event_hook
@@ -87,8 +90,29 @@ def set_time_outs(seconds: float, hear: Callable[[httpx2.Request], None] | None 
     def bound(request: httpx2.Request) -> None:
         request.extensions["timeout"] = bounds.as_dict()  # some calls name None, which means for ever
 
-    hooks = [hf_request_event_hook, bound, *([hear] if hear else [])]
-    set_client_factory(lambda: httpx2.Client(event_hooks={"request": hooks}, follow_redirects=True, timeout=bounds))
+    class Ending(httpx2.SyncByteStream):
+        """An answer that must have ended in time, however its bytes trickle."""
+
+        def __init__(self, stream: Any) -> None:
+            self._stream, self._end = stream, time.monotonic() + 2 * seconds
+
+        def __iter__(self) -> Iterator[bytes]:
+            for block in self._stream:
+                if time.monotonic() > self._end:
+                    raise httpx2.ReadTimeout(f"the answer had no end after {2 * seconds:g} s")
+                yield block
+
+        def close(self) -> None:
+            self._stream.close()
+
+    def end(response: httpx2.Response) -> None:
+        response.stream = Ending(response.stream)
+
+    hooks: dict[str, list[Callable[..., Any]]] = {
+        "request": [hf_request_event_hook, bound, *([hear] if hear else [])],
+        "response": [end],
+    }
+    set_client_factory(lambda: httpx2.Client(event_hooks=hooks, follow_redirects=True, timeout=bounds))
 
 
 def trying(patience: Patience, call: Callable[[], T], repo: str) -> T:
@@ -124,6 +148,8 @@ def fault(error: Exception, repo: str) -> Fault:
         return Fault(f"{type(origin).__name__}: {_plain(origin)}", no_route=no_route)
     if isinstance(origin, json.JSONDecodeError):
         return Fault("an answer that isn't JSON")
+    if isinstance(origin, KeyError) or type(origin).__name__ == "HfUriError":
+        return Fault(f"an answer without what it must have: {_plain(origin)}")
     if isinstance(origin, ConnectionError | TimeoutError) or type(origin).__name__.startswith("Xet"):
         return Fault(_plain(origin))
     raise _final(origin, repo) from None
@@ -177,4 +203,4 @@ def _asked(response: httpx2.Response) -> float:
     if response.status_code == 429 and limit is not None and limit.remaining == 0:
         return limit.reset_in_seconds + 1.0
     after = response.headers.get("retry-after", "").strip()
-    return float(after) if after.isdigit() else 0.0
+    return float(after) if after.isascii() and after.isdigit() else 0.0

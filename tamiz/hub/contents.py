@@ -20,7 +20,7 @@ class Contents:
 
     def __init__(self, repository: Repository, done: Callable[[int, int], None]) -> None:
         self._repository, self._done = repository, done
-        self._additions: dict[str, Any] = {}
+        self._additions: dict[tuple[str, str], Any] = {}  # by path and sha256
         self._sure = self._passing = self._total = 0  # bytes: of whole batches, of the one at work, in all
         self._lock = threading.Lock()
 
@@ -37,30 +37,35 @@ class Contents:
     def send(self, items: Sequence[Item]) -> None:
         """Sends what the Hub stores outside of git, unless it has the content. What was sent by an earlier call isn't
         sent again."""
-        new = [each for each in items if each.path not in self._additions]
+        new = [each for each in items if _key(each) not in self._additions]
         for batch in _batches(new):
             additions = [_addition(each) for each in batch]
             with progress.of_xet(self.hear):
                 trying(self._repository.patience, partial(self._preupload, additions), self._repository.repo)
-            self._additions.update(zip((each.path for each in batch), additions, strict=True))
+            self._additions.update(zip(map(_key, batch), additions, strict=True))
             with self._lock:
                 self._sure, self._passing = self._sure + sum(each.bytes for each in batch), 0
                 self._done(min(self._sure, self._total), self._total)
 
     def additions(self, items: Iterable[Item]) -> list[Any]:
         """The operations of a commit, for items that were sent."""
-        return [self._additions[each.path] for each in items]
+        return [self._additions[_key(each)] for each in items]
 
     def forget(self, items: Iterable[Item] | None = None) -> None:
         """What the client knows of the repository may be old, and what is committed isn't committed again."""
-        for path in [*self._additions] if items is None else [each.path for each in items]:
-            self._additions.pop(path, None)
+        for key in [*self._additions] if items is None else map(_key, items):
+            self._additions.pop(key, None)
 
     def _preupload(self, additions: list[Any]) -> None:
         with self._lock:
             self._passing = 0
         at, revision = self._repository.at, self._repository.revision
         self._repository.api.preupload_lfs_files(**at, additions=additions, revision=revision, free_memory=False)
+
+
+def _key(each: Item) -> tuple[str, str]:
+    """The record's content depends on what is there, so a path doesn't tell."""
+    return each.path, each.sha256
 
 
 def _addition(each: Item) -> Any:

@@ -1,7 +1,7 @@
 """More files than a commit takes: commits to a pull request, checked, then merged, so that the branch changes once.
 
 The Hub's API merges nothing but pull requests, so a branch of our own wouldn't do. The pull request's title names the
-content: a killed upload finds its own and goes on with it.
+content: a killed upload finds its own and goes on with it, unless it isn't what it would have made.
 """
 
 from __future__ import annotations
@@ -37,6 +37,9 @@ def publish(
     done = 0
     while done <= 2 * len(request.steps):
         there = repository.look(_reference(number))
+        if _is_foreign(there, base, request.steps):
+            repository.close(number, "It changes files that this upload doesn't; another pull request follows.")
+            return
         steps = left(there)
         if not steps:
             if not repository.merge(number):
@@ -63,6 +66,13 @@ def _opened(repository: Repository, request: Request, base: Look, contents: Cont
         made = _commit(repository, request.steps[0], base.commit, request.title, contents, where)
         if not isinstance(made, Fault):
             return int(made.pr_num)
+
+
+def _is_foreign(there: Look, base: Look, steps: list[Plan]) -> bool:
+    """Whether a pull request changes what the plan doesn't: anyone may open one of any title."""
+    planned = {path for step in steps for path in (*(each.path for each in step.send), *step.delete)}
+    both = {**base.tree, **there.tree}
+    return any(there.tree.get(path) != base.tree.get(path) for path in both if path not in planned)
 
 
 def _commit(

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 
 from corpora.errors import TamizError
+from corpora.hub.client import sendable
 from tamiz.hub import progress
 from tamiz.hub.calls import Patience, no_token, set_time_outs
 from tamiz.hub.contents import Contents
@@ -36,7 +37,7 @@ def publish_folder(
 
     if constants.is_offline_mode():
         raise TamizError("HF_HUB_OFFLINE is set, so nothing can be published: unset it, or pass --dry-run")
-    if get_token() is None:
+    if sendable(get_token()) is None:
         raise no_token()
     disable_progress_bars()
     set_verbosity(logging.ERROR)  # its warnings name addresses that may be signed

@@ -364,3 +364,21 @@ def test_a_tokenizer_and_a_model_come_checked(hub, monkeypatch, tmp_path, demo):
     with pytest.raises(DamagedFile, match="isn't what was fetched: remove"):
         warm_start.folder_of(name)
     assert hub.requests == []
+
+
+def test_a_server_that_can_continue_nothing(hub, tmp_path):
+    """416 to any range: the file is begun again."""
+    item = listed()["a.json.gz"]
+    hub.fault("get", "cut")
+    hub.fault("get", "status", status=416, times=1000, when=lambda asked: "Range" in asked.headers)
+    assert texts(item) == local(tmp_path, "es/a.json.gz")
+    assert [fired.kind for fired in hub.fired] == ["cut", "status"]
+
+
+def test_breaks_count_only_if_nothing_came_between(hub, tmp_path, monkeypatch):
+    """A large file may break off more often than a small one."""
+    monkeypatch.setattr(tries, "PROGRESS", 1)
+    item = listed()["a.json.gz"]
+    hub.fault("get", "cut", times=QUICK.tries + 2)
+    assert texts(item) == local(tmp_path, "es/a.json.gz")
+    assert hub.fired_kinds() == {"cut": QUICK.tries + 2}

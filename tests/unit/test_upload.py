@@ -184,6 +184,39 @@ def test_a_pull_request_that_no_longer_fits_is_made_anew(lfs, capsys, tmp_path):
     assert [pull.status for pull in lfs.repository("model", "me/x").pulls.values()] == ["closed", "merged"]
 
 
+def test_a_card_that_someone_writes_between_two_tries_is_not_recorded_as_ours(lfs, capsys, tmp_path):
+    folder = output(tmp_path / "out", contents(2))
+    theirs = [{"README.md": b"# theirs\n"}]
+
+    def come_first(_):
+        if theirs:
+            lfs.commit("model", "me/x", theirs.pop())
+            return True
+        return False
+
+    lfs.fault("commit", "status", when=come_first)
+    with client(lfs):
+        assert tamiz(capsys, "upload", folder, "--repo", "me/x")[0] == 0
+    there = lfs.files("model", "me/x")
+    assert there["README.md"] == b"# theirs\n"
+    assert "README.md" not in json.loads(there[".tamiz-upload.json"])["files"]
+
+
+def test_a_pull_request_of_a_stranger_is_not_merged(lfs, capsys, tmp_path):
+    """It has the title of ours, and a file more."""
+    folder = output(tmp_path / "out", contents(2, number=9))
+    with client(lfs, bounds=Bounds(most=4)):
+        assert tamiz(capsys, "upload", folder, "--repo", "me/x")[0::2] == (0, "")
+        repository = lfs.repository("model", "me/x")
+        (title,) = [pull.title for pull in repository.pulls.values()]
+        lfs.commit("model", "me/x", dict.fromkeys(lfs.files("model", "me/x")))
+        theirs = repository.open_pull(title, "you", "open")
+        lfs.commit("model", "me/x", {"evil.py": b"evil"}, branch=f"refs/pr/{theirs.num}")
+        assert tamiz(capsys, "upload", folder, "--repo", "me/x")[0::2] == (0, "")
+    assert remote(lfs, "me/x") == local(folder)
+    assert [pull.status for pull in repository.pulls.values()] == ["merged", "closed", "merged"]
+
+
 def not_tamiz(folder: Path) -> str:
     (folder / "inner").mkdir(parents=True)
     (folder / "a.txt").write_text("text")

@@ -42,6 +42,7 @@ def test_every_state_of_a_card(there, recorded, overwrite):
 def test_nothing_to_do_is_an_empty_plan():
     items = [OURS, item(CARD, b"# Card")]
     first = plan(items, {}, {}, overwrite_card=False)
+    assert [each.path for each in first.send] == ["a.txt", CARD, NAME]  # in this order, also in parts
     tree = {each.path: each.sha256 if each.path == "a.txt" else each.git for each in first.send}
     again = plan(items, tree, decode(first.send[-1].source), overwrite_card=False)
     assert (again.operations, again.there) == (0, 3)
