@@ -2,8 +2,9 @@
 
 Both ways, against the tests' loopback Hub. For each kill: after how many answers, whether the repository then was the
 old or the new one, the bytes that had arrived, and the bytes that travelled in all until the next upload finished. A
-content is 400,000 bytes in 20 files; 400,000 in all mean that what had arrived didn't travel again. Then as many beside
-another uploader, which publishes other versions in the same repository: every commit must be a version of one of them.
+content is 400,000 bytes in 20 files; 400,000 in all mean that what had arrived didn't travel again. Then as many
+beside another uploader, which publishes other versions in the same repository: every commit must be a version of one
+of them.
 """
 
 from __future__ import annotations
