@@ -28,6 +28,7 @@ from corpora.errors import DamagedFile, StaleOutput, TamizError
 
 NAME = "manifest.json"
 LOG = "log.jsonl"  # the log of the runs that wrote the folder: not listed in the manifest, not removed by a rebuild
+CURVES = "tensorboard"  # the folder of a training's curves: not listed in the manifest
 PROGRESS = ".progress"
 REJECTED = "rejected"
 FORMAT = "tamiz-manifest"
@@ -310,7 +311,7 @@ def _is_result(path: Path, below: str) -> bool:
     """Whether the file is an output, or the note on a unit that is done. below: the entry of the folder it is in."""
     if below == PROGRESS:
         return path.suffix == ".json" and _is_done(path)
-    return not (is_aside(path) or below in (NAME, REJECTED) or files.TEMPORARY.search(path.name))
+    return not (is_aside(path) or below in (NAME, REJECTED, CURVES) or files.TEMPORARY.search(path.name))
 
 
 class _Note(msgspec.Struct):
