@@ -158,7 +158,8 @@ def _end(metrics: Metrics) -> str:
     best, loss = metrics["best_validation_step"], metrics["best_validation_loss"]
     early = f"Ended early, after step {metrics['steps']:,}. " if metrics["ended_early"] else ""
     kept = metrics["kept_step"]
-    return f"\n{early}The lowest validation loss was {loss:.4f}, at step {best:,}; the model has the weights of step {kept:,}.\n"
+    lowest = f"The lowest validation loss was {loss:.4f}, at step {best:,}"
+    return f"\n{early}{lowest}; the model has the weights of step {kept:,}.\n"
 
 
 def _evaluation(trained: Trained) -> str:
