@@ -9,16 +9,19 @@ from importlib.util import find_spec
 
 import msgspec
 import pytest
+import torch
 
 from corpora import files
 from corpora.errors import BadArgument
+from corpora.rows import read_shards
 from tamiz.hub.folder import publication
 from tamiz.trainer import checkpoint
 from tamiz.trainer.early_stopping import best, ends_at
+from tamiz.trainer.families.llama import Llama
 from tamiz.trainer.settings import TrainSettings
 from tamiz.trainer.signals import Paused, Stopped
 from tamiz.trainer.train import train
-from tamiz.trainer.utilisation import peak_flops
+from tamiz.trainer.utilisation import Utilisation, peak_flops
 from tamiz.verify import verify
 from tests.command import exit_code
 from tests.make_shards import make_shards, make_tokenizer
@@ -236,6 +239,35 @@ def test_a_run_that_pauses_is_no_failure_and_its_curves_are_no_part_of_the_model
     assert "tensorboard/" in found.left_out
     assert command(home, "m", out, "--steps", 3, "--rebuild") == 0
     assert not (out / "tensorboard").exists()
+
+
+def test_a_mixture_has_curves_of_its_sources(home, tmp_path):
+    pytest.importorskip("tensorboard")
+    make_shards(home / "more", tokenizer=home / "tokenizer", seed=1)
+    out = tmp_path / "m"
+    more = ("--shards", f"{home}/more", "--steps", 4, "--tensorboard", "--tokenizer", home / "tokenizer")
+    assert command(home, "never", out, *more) == 0
+    curves = read_curves(out)
+    (point,) = [one for one in curves["share/shards"] if one[0] == 4]
+    assert point == (4, pytest.approx(1 - dict(curves["share/more"])[4]))
+    assert 0.2 < point[1] < 0.8
+    assert [step for step, _ in curves["validation_loss/more"]] == [0, 2, 4]
+    assert "mfu" not in curves  # on a CPU
+
+
+def test_mfu_is_known_where_the_peak_is(home, monkeypatch):
+    facts = read_shards(home / "shards").facts
+    family = Llama(vocab_size=64, hidden_size=16, intermediate_size=32, num_layers=2, num_heads=2)
+    facts = msgspec.structs.replace(facts, label_length=None)
+    names = iter(["NVIDIA H200", "something else"])
+    monkeypatch.setattr("torch.cuda.get_device_name", lambda _: next(names))
+    gpu, ids = torch.device("cuda"), family.ids_per_row(facts)
+    known = Utilisation(family, facts, gpu, bfloat16=True, processes=2)
+    operations = 6 * family.num_parameters() + 12 * 2 * 16 * ids  # for an id, by 6N + 12LdS
+    assert known.of(1e6) == pytest.approx(1e6 * operations / (2 * 989.4e12))
+    unknown = [(gpu, True), (gpu, False), (torch.device("cpu"), True)]
+    for device, bfloat16 in unknown:
+        assert Utilisation(family, facts, device, bfloat16=bfloat16, processes=1).of(1e6) is None
 
 
 @pytest.mark.parametrize("time", ["2", "0s", "2 h", "h", "-1h", "1w"])
