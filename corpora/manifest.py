@@ -3,9 +3,8 @@
 A folder is *begun* (manifest with `finished: false`), worked on item by item, and *finished*. The fingerprint covers
 the settings, the contents of the inputs, the stage's algorithm version and Python's Unicode tables. Same fingerprint
 and finished: the work is skipped. Same and unfinished: continued. Different: refused, naming what changed, unless the
-stage has made nothing yet: then the folder is begun anew.
-
-The manifest ends with a checksum of itself, so a manifest that was changed later isn't read.
+stage has made nothing yet: then the folder is begun anew. The manifest ends with a checksum of itself, so a manifest
+that was changed later isn't read.
 """
 
 from __future__ import annotations

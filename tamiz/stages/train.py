@@ -68,22 +68,34 @@ def train_stage(
             _check_machine(out, model, settings)
         state = ranks.told(_begin(out, made_from, settings, context))
         if state != "finished":
-            _warn_of_rates(settings)
-            for line in _mixture_lines(shards, settings):
-                say(f"  {line}")
-            from tamiz.trainer.train import train
-
-            write = partial(model_card, facts=card or CardFacts())
-            with progress("train") if sys.stdout.isatty() else nullcontext(lambda _step, _steps: None) as done:
-                metrics = train(
-                    shards, tokenizer, out, model, settings, card=write, report=_say_below, done=done,
-                    stop_at=context.stop_at,
-                )  # fmt: skip
+            metrics = _train(shards, tokenizer, out, model, settings, context, card or CardFacts())
             manifest.finish(out, records=[manifest.record(out, p) for p in _outputs(out)], facts=metrics)
         checkpoint.settle(out, made_from, keep=settings.keep_checkpoint)  # only now: the manifest records all else
         content = manifest.read(out)
     manifest.require(out / manifest.NAME, content, facts=_Facts)
     return StageReport("train", state, out, _rows(content.facts), facts=content.facts)
+
+
+def _train(
+    shards: Path | Blend,
+    tokenizer: Path,
+    out: Path,
+    model: ModelSettings,
+    settings: TrainSettings,
+    context: Context,
+    card: CardFacts,
+) -> dict[str, Any]:
+    """The part of the first process; returns the metrics."""
+    from tamiz.trainer.train import train
+
+    _warn_of_rates(settings)
+    for line in _mixture_lines(shards, settings):
+        say(f"  {line}")
+    write = partial(model_card, facts=card)
+    with progress("train") if sys.stdout.isatty() else nullcontext(lambda _step, _steps: None) as done:
+        return train(
+            shards, tokenizer, out, model, settings, card=write, report=_say_below, done=done, stop_at=context.stop_at
+        )
 
 
 class _Facts(msgspec.Struct):

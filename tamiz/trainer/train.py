@@ -80,10 +80,8 @@ def train(
 
     On a CPU, equal shards, tokenizer and settings give a byte-identical model.safetensors, interrupted or not. Losses
     are in nats per target id; validation_loss is None if the shards have no validation rows. card: returns the text
-    of README.md; None: no README.md. done: called after each step with its number and the number of steps.
-
-    stop_at: on time.monotonic()'s clock; the first step that ends later is saved, and Paused is raised. The last step
-    finishes the training at any time.
+    of README.md; None: no README.md. done: called after each step with its number and the number of steps. stop_at: on
+    time.monotonic()'s clock; the first step that ends later is saved, and Paused is raised, unless it is the last.
 
     SIGINT, SIGTERM or SIGHUP: the step ends, the state is saved, and Stopped is raised. A checkpoint of fewer steps
     is continued if the schedule doesn't depend on the number of steps.
@@ -103,14 +101,7 @@ def train(
     with repeatable(settings):
         said = report if ranks.first else lambda _line: None
         run = _Run(inputs, out, model, settings, said, ranks, stop_at)
-        run.resume()
-        with contextlib.closing(run.watching):
-            run.to_the_end(done)
-        metrics = run.metrics()
-        trained = run.trained_model()
-        if trained is not None:
-            export(trained, Trained(inputs, model, settings, metrics), out, card)
-    return metrics
+        return run.whole(done, card)
 
 
 class _Run:
@@ -141,16 +132,14 @@ class _Run:
             self._parallel.model, family, settings, device, micro_rows=micro_rows, bfloat16=bfloat16,
             pad_id=inputs.facts.pad_id, parallel=self._parallel,
         )  # fmt: skip
-        noise, documents = settings.span_corruption, family.reads_documents
         self._data = ShardDataset(
-            inputs.shards, batch_size=settings.batch_size, seed=settings.seed, span_corruption=noise, rank=ranks.rank,
-            world_size=ranks.world_size, with_documents=documents,
+            inputs.shards, batch_size=settings.batch_size, seed=settings.seed, span_corruption=settings.span_corruption,
+            rank=ranks.rank, world_size=ranks.world_size, with_documents=family.reads_documents,
         )  # fmt: skip
-        self._held_out = held_out(inputs.shards, settings, with_documents=documents)
+        self._held_out = held_out(inputs.shards, settings, with_documents=family.reads_documents)
         self._made_from = _made_from(inputs, family, settings)
-        self._step, self._seconds, self._history = 0, 0.0, History(settings)
-        self._began, self._stop_at = 0, stop_at
-        self._best = BestWeights(self._parallel, settings)
+        self._step, self._began, self._seconds, self._stop_at = 0, 0, 0.0, stop_at
+        self._history, self._best = History(settings), BestWeights(self._parallel, settings)
         self._saved, self._saved_at = 0, time.monotonic()
         self.watching = Watching(inputs, out, family, settings, ranks, report)
         self._energy = EnergyMeter(settings.country, gpu_uuids(device))
@@ -176,6 +165,17 @@ class _Run:
             self._report(line)
         if idle := threads_line(settings, device):
             _LOG.warning("%s", idle)
+
+    def whole(self, done: Callable[[int, int], None], card: Card | None) -> Metrics:
+        """All of the training that isn't done yet, up to the folder that it writes."""
+        self.resume()
+        with contextlib.closing(self.watching):
+            self.to_the_end(done)
+        metrics = self.metrics()
+        model = self.trained_model()
+        if model is not None:
+            export(model, Trained(self._inputs, self._family, self._settings, metrics), self._out, card)
+        return metrics
 
     def resume(self) -> None:
         """Resumes from the newest checkpoint, if there is one."""
@@ -280,7 +280,7 @@ class _Run:
         if self._saved != self._step:
             self._save()
         return Paused(
-            f"the time for this run is over; kept: step {self._step:,} of {self._settings.steps:,}; the same command "
+            f"this run's time is over; kept: step {self._step:,} of {self._settings.steps:,}; the same command "
             "continues"
         )
 

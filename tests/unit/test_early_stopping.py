@@ -226,7 +226,7 @@ def test_a_run_that_pauses_is_no_failure_and_its_curves_are_no_part_of_the_model
         assert command(home, "m", out, *told, "--stop-after", "0.001s") == 0
         said = capsys.readouterr()
         assert said.out.splitlines()[-1] == (
-            f"the time for this run is over; kept: step {step} of 3; the same command continues"
+            f"this run's time is over; kept: step {step} of 3; the same command continues"
         )
         assert "error" not in said.err
     assert command(home, "m", out, "--steps", 3, "--stop-after", "1d") == 0
@@ -301,7 +301,7 @@ def test_peaks_are_known_by_name(name, peak):
     assert peak_flops(name) == (None if peak is None else peak * 1e12)
 
 
-def test_a_best_step_needs_its_room(tmp_path):
+def test_best_weights_need_their_room(tmp_path):
     from tamiz.trainer.before import room_needed
 
     last, kept = (
