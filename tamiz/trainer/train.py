@@ -80,8 +80,8 @@ def train(
 
     On a CPU, equal shards, tokenizer and settings give a byte-identical model.safetensors, interrupted or not. Losses
     are in nats per target id; validation_loss is None if the shards have no validation rows. card: returns the text
-    of README.md; None: no README.md. done: called after each step with its number and the number of steps. stop_at: on
-    time.monotonic()'s clock; the first step that ends later is saved, and Paused is raised, unless it is the last.
+    of README.md; None: no README.md. done: called after each step with its number and the number of steps. stop_at:
+    on time.monotonic()'s clock; the first step that ends later is saved, and Paused is raised, unless it is the last.
 
     SIGINT, SIGTERM or SIGHUP: the step ends, the state is saved, and Stopped is raised. A checkpoint of fewer steps
     is continued if the schedule doesn't depend on the number of steps.
@@ -133,8 +133,8 @@ class _Run:
             pad_id=inputs.facts.pad_id, parallel=self._parallel,
         )  # fmt: skip
         self._data = ShardDataset(
-            inputs.shards, batch_size=settings.batch_size, seed=settings.seed, span_corruption=settings.span_corruption,
-            rank=ranks.rank, world_size=ranks.world_size, with_documents=family.reads_documents,
+            inputs.shards, batch_size=settings.batch_size, rank=ranks.rank, world_size=ranks.world_size,
+            seed=settings.seed, span_corruption=settings.span_corruption, with_documents=family.reads_documents,
         )  # fmt: skip
         self._held_out = held_out(inputs.shards, settings, with_documents=family.reads_documents)
         self._made_from = _made_from(inputs, family, settings)
