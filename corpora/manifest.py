@@ -3,9 +3,8 @@
 A folder is *begun* (manifest with `finished: false`), worked on item by item, and *finished*. The fingerprint covers
 the settings, the contents of the inputs, the stage's algorithm version and Python's Unicode tables. Same fingerprint
 and finished: the work is skipped. Same and unfinished: continued. Different: refused, naming what changed, unless the
-stage has made nothing yet: then the folder is begun anew.
-
-The manifest ends with a checksum of itself, so a manifest that was changed later isn't read.
+stage has made nothing yet: then the folder is begun anew. The manifest ends with a checksum of itself, so a manifest
+that was changed later isn't read.
 """
 
 from __future__ import annotations
@@ -28,6 +27,7 @@ from corpora.errors import DamagedFile, StaleOutput, TamizError
 
 NAME = "manifest.json"
 LOG = "log.jsonl"  # the log of the runs that wrote the folder: not listed in the manifest, not removed by a rebuild
+CURVES = "tensorboard"  # the folder of a training's curves: not listed in the manifest
 PROGRESS = ".progress"
 REJECTED = "rejected"
 FORMAT = "tamiz-manifest"
@@ -309,7 +309,7 @@ def _is_result(path: Path, below: str) -> bool:
     """Whether the file is an output, or the note on a unit that is done. below: the entry of the folder it is in."""
     if below == PROGRESS:
         return path.suffix == ".json" and _is_done(path)
-    return not (is_aside(path) or below in (NAME, REJECTED) or files.TEMPORARY.search(path.name))
+    return not (is_aside(path) or below in (NAME, REJECTED, CURVES) or files.TEMPORARY.search(path.name))
 
 
 class _Note(msgspec.Struct):

@@ -103,7 +103,8 @@ def _files(folder: Path, ending: str = "") -> Iterator[Path]:
 
 
 def _present(home: Path, homes: list[Path], models: list[Path]) -> list[Path]:
-    """The files that the folder's manifest must name: all but logs, locks and what other manifests name."""
+    """The files that the folder's manifest must name: all but logs, locks, a training's curves and what other
+    manifests name."""
     inner = [h for h in homes if home in h.parents]
     others = {home / manifest.NAME, home / manifest.LOG, *(f for m in models for f in _beside(m))}
     return [
@@ -111,7 +112,7 @@ def _present(home: Path, homes: list[Path], models: list[Path]) -> list[Path]:
         for path in sorted(_files(home))
         if path not in others
         and not (locks.is_lock(path) or files.TEMPORARY.search(path.name))
-        and not any(i in path.parents for i in inner)
+        and not any(i in path.parents for i in (*inner, home / manifest.CURVES))
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -55,6 +56,12 @@ def draw(renderable: RenderableType) -> None:
 def progress(label: str) -> AbstractContextManager[Bar]:
     """A bar. Call it with (done, total), in any unit; `phase(text)` says what is being done meanwhile."""
     return drawn(label) if sys.stdout.isatty() else lines(label)
+
+
+def line_width() -> int:
+    """Characters that a line of a stage, which is indented, has room for."""
+    columns = shutil.get_terminal_size((PLAIN_WIDTH, 24)).columns if sys.stdout.isatty() else PLAIN_WIDTH
+    return columns - 2
 
 
 def count(number: int | float) -> str:

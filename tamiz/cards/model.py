@@ -148,11 +148,22 @@ def _loss(metrics: Metrics) -> str:
     entropy = metrics["target_unigram_entropy_nats"]
     known = _UNIGRAMS.format(entropy) if entropy else ""
     curve = "![Training and validation loss by step](loss.png)\n\n"
-    return curve + table(points, ("step", "validation loss, nats per target id")) + known
+    return curve + table(points, ("step", "validation loss, nats per target id")) + _end(metrics) + known
+
+
+def _end(metrics: Metrics) -> str:
+    """Why the training ended before its last step, and whose weights the model has, where that was looked for."""
+    if "kept_step" not in metrics:
+        return ""
+    best, loss = metrics["best_validation_step"], metrics["best_validation_loss"]
+    early = f"Ended early, after step {metrics['steps']:,}. " if metrics["ended_early"] else ""
+    kept = metrics["kept_step"]
+    lowest = f"The lowest validation loss was {loss:.4f}, at step {best:,}"
+    return f"\n{early}{lowest}; the model has the weights of step {kept:,}.\n"
 
 
 def _evaluation(trained: Trained) -> str:
-    """What the last validation loss means; nothing without validation rows.
+    """What the model's validation loss means; nothing without validation rows.
 
     It isn't in the metadata: a result of `model-index` names a dataset of the Hub, and these rows are none.
     """
@@ -166,7 +177,9 @@ def _evaluation(trained: Trained) -> str:
         ("rows", f"{trained.inputs.facts.rows.get('validation', 0):,} held out of the training; at most "
          f"{trained.settings.validation_batches:,} batches of them"),
     ]  # fmt: skip
-    return "After the last step, on validation rows:\n\n" + table(rows)
+    kept = trained.metrics.get("kept_step", trained.metrics["steps"])
+    after = "the last step" if kept == trained.metrics["steps"] else f"step {kept:,}, whose weights the model has"
+    return f"After {after}, on validation rows:\n\n" + table(rows)
 
 
 def _bits_per_byte(trained: Trained, loss: float) -> list[Row]:

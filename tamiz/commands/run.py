@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from corpora.errors import BadArgument
+from tamiz.commands._budget import pausing, stop_after_option
 from tamiz.commands._summary import summarise
 from tamiz.console import say
 from tamiz.log import log
@@ -48,6 +49,7 @@ class _UntilHelp(click.Option):
     is_flag=True,
     help="Use bundled documents and small settings: less than three minutes on two cores.",
 )
+@stop_after_option
 @pipeline_options
 def command(
     ctx: click.Context,
@@ -56,6 +58,7 @@ def command(
     until: str | None,
     overrides: tuple[str, ...],
     demo: bool,
+    stop_at: float | None,
     workers: int,
     runner: str,
     rebuild: bool,
@@ -69,7 +72,6 @@ def command(
     run.
     """
     from tamiz.recipes.load import load, names, saved
-    from tamiz.run import Run
 
     _refuse_many()
     if recipe is None or recipe.startswith("-"):
@@ -80,12 +82,20 @@ def command(
     usual = earlier.parent if earlier else Path("demo") if demo else Path("runs") / chosen.name
     folder = Path(out) if out else usual
     log.in_folder(folder)
-    context = Context(runner_settings(ctx, runner, workers), rebuild, max_rejected)
+    context = Context(runner_settings(ctx, runner, workers), rebuild, max_rejected, stop_at)
+    with pausing():
+        _run(chosen, folder, context, until, load(recipe) if demo else None)
+
+
+def _run(chosen: Recipe, folder: Path, context: Context, until: str | None, full: Recipe | None) -> None:
+    """full: the recipe that this is the demo of."""
+    from tamiz.run import Run
+
     with advice_for_unreachable(
         "use --demo, or name local files with --set documents.input=PATTERN --set lm.input=PATTERN"
     ):
         reports = Run(chosen, folder, context).stages(until)
-    _show(folder, reports, chosen, load(recipe) if demo else None)
+    _show(folder, reports, chosen, full)
     summarise(reports, f"{chosen.title}: {folder}")
 
 

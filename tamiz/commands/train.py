@@ -9,6 +9,7 @@ import click
 import msgspec
 
 from corpora.errors import BadArgument
+from tamiz.commands._budget import pausing, stop_after_option
 from tamiz.commands._shards import mixed, named_shards, tokenizer_beside
 from tamiz.commands._summary import summarise
 from tamiz.options import out_option, rebuild_option
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key of a recipe.")
 @click.option("--init", help="Start from the weights of this model: a folder, or OWNER/NAME of the Hub.")
 @click.option("--steps", type=int, help="Number of steps; replaces train.steps.")
+@click.option("--tensorboard", is_flag=True, help="Write curves to OUT/tensorboard; like train.tensorboard.")
+@stop_after_option
 @out_option
 @rebuild_option
 @joined()
@@ -54,6 +57,8 @@ def command(
     overrides: tuple[str, ...],
     init: str | None,
     steps: int | None,
+    tensorboard: bool,
+    stop_at: float | None,
     out: str,
     rebuild: bool,
 ) -> None:
@@ -68,11 +73,15 @@ def command(
     shape, training, mixture = _settings(model, overrides, steps, first)
     if init is not None:
         training = msgspec.structs.replace(training, init=init)
+    if tensorboard:
+        training = msgspec.structs.replace(training, tensorboard=True)
     home = tokenizer or tokenizer_beside(first)
     if not home.is_dir() and str(home) != "byt5":
         raise BadArgument(f"no tokenizer folder at {home}: name it with --tokenizer")
     rows = mixed(given, mixture, max_epochs, training.steps * training.batch_size)
-    summarise([train_stage(rows, home, Path(out), shape, training, Context(rebuild=rebuild))], "Training")
+    context = Context(rebuild=rebuild, stop_at=stop_at)
+    with pausing():
+        summarise([train_stage(rows, home, Path(out), shape, training, context)], "Training")
 
 
 def _settings(

@@ -1,9 +1,9 @@
 """Which files of an output folder are published, under which names, and which are left out and why.
 
-Only what manifests name is published, the manifests and a card: never logs, locks, checkpoints and temporary files,
-nor `rejected/`, which holds the first bytes of rows that aren't documents. A run is published as a dataset of its
-sample, shards, tokenizer and model, each in its folder; its language models and scores are large and of use to few,
-so they stay.
+Only what manifests name is published, the manifests and a card: never logs, locks, checkpoints, curves for
+TensorBoard and temporary files, nor `rejected/`, which holds the first bytes of rows that aren't documents. A run is
+published as a dataset of its sample, shards, tokenizer and model, each in its folder; its language models and scores
+are large and of use to few, so they stay.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ _WHY = {
     manifest.REJECTED: "rows that aren't documents, with their first bytes",
     manifest.LOG: "command lines and the machine",
     "checkpoints": "of use to this training alone",
+    manifest.CURVES: "curves of the training, with its times",
     "lm": "language models: large, and not needed to read the rest",
     "scores": "of all documents, also those not sampled; `tamiz upload` takes the folder by itself",
     "export": "for another program; `tamiz upload` takes the folder by itself",

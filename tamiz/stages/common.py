@@ -28,11 +28,13 @@ class FinishedWithDamage(TamizError):
 
 @dataclass(frozen=True)
 class Context:
-    """How to run. These settings don't change the output."""
+    """How to run. These settings don't change the output. stop_at: when a training pauses, on time.monotonic()'s
+    clock."""
 
     runner: RunnerSettings = field(default_factory=RunnerSettings)
     rebuild: bool = False
     max_rejected: float = MAX_REJECTED
+    stop_at: float | None = None
 
 
 @dataclass(frozen=True)

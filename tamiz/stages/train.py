@@ -31,7 +31,7 @@ from tamiz.trainer.families import FAMILIES
 from tamiz.trainer.families.base import ModelSettings
 from tamiz.trainer.ranks import check_ranks, current
 from tamiz.trainer.schedule import is_endless, rising_line
-from tamiz.trainer.settings import TrainSettings
+from tamiz.trainer.settings import FREE, TrainSettings
 
 if TYPE_CHECKING:
     from corpora.rows.blend import Blend
@@ -53,33 +53,49 @@ def train_stage(
     are mixed.
 
     Within `ranks.joined()`, the first process does so, and the others train with it."""
-    from tamiz.trainer.inputs import check_inputs
+    from tamiz.trainer.inputs import check_inputs, require_validation
 
     ranks = current()
     check_ranks(settings.batch_size, ranks.world_size)
     made_from = _made_from(shards, tokenizer, model, settings)
     # if this refuses, no folder is left behind
-    check_inputs(shards, tokenizer, model, settings.span_corruption, settings.init)
+    inputs = check_inputs(shards, tokenizer, model, settings.span_corruption, settings.init)
+    require_validation(settings, inputs.facts)
     if not ranks.first:
-        return _train_along(shards, tokenizer, out, model, settings)
+        return _train_along(shards, tokenizer, out, model, settings, context)
     with locked(out, made_from.stage):
         if context.rebuild or not manifest.is_finished(out, made_from):
             _check_machine(out, model, settings)
-        state = ranks.told(_begin(out, made_from, context))
+        state = ranks.told(_begin(out, made_from, settings, context))
         if state != "finished":
-            _warn_of_rates(settings)
-            for line in _mixture_lines(shards, settings):
-                say(f"  {line}")
-            from tamiz.trainer.train import train
-
-            write = partial(model_card, facts=card or CardFacts())
-            with progress("train") if sys.stdout.isatty() else nullcontext(lambda _step, _steps: None) as done:
-                metrics = train(shards, tokenizer, out, model, settings, card=write, report=_say_below, done=done)
+            metrics = _train(shards, tokenizer, out, model, settings, context, card or CardFacts())
             manifest.finish(out, records=[manifest.record(out, p) for p in _outputs(out)], facts=metrics)
         checkpoint.settle(out, made_from, keep=settings.keep_checkpoint)  # only now: the manifest records all else
         content = manifest.read(out)
     manifest.require(out / manifest.NAME, content, facts=_Facts)
     return StageReport("train", state, out, _rows(content.facts), facts=content.facts)
+
+
+def _train(
+    shards: Path | Blend,
+    tokenizer: Path,
+    out: Path,
+    model: ModelSettings,
+    settings: TrainSettings,
+    context: Context,
+    card: CardFacts,
+) -> dict[str, Any]:
+    """The part of the first process; returns the metrics."""
+    from tamiz.trainer.train import train
+
+    _warn_of_rates(settings)
+    for line in _mixture_lines(shards, settings):
+        say(f"  {line}")
+    write = partial(model_card, facts=card)
+    with progress("train") if sys.stdout.isatty() else nullcontext(lambda _step, _steps: None) as done:
+        return train(
+            shards, tokenizer, out, model, settings, card=write, report=_say_below, done=done, stop_at=context.stop_at
+        )
 
 
 class _Facts(msgspec.Struct):
@@ -89,18 +105,24 @@ class _Facts(msgspec.Struct):
     steps: int
     initial_validation_loss: float | None
     validation_loss: float | None
+    ended_early: bool = False
     target_unigram_entropy_nats: float | None = None
 
 
 def _train_along(
-    shards: Path | Blend, tokenizer: Path, out: Path, model: ModelSettings, settings: TrainSettings
+    shards: Path | Blend,
+    tokenizer: Path,
+    out: Path,
+    model: ModelSettings,
+    settings: TrainSettings,
+    context: Context,
 ) -> StageReport:
     """The part of a process that isn't the first: it reads and writes nothing in `out`."""
     state: State = current().told(None)
     if state != "finished":
         from tamiz.trainer.train import train
 
-        train(shards, tokenizer, out, model, settings)
+        train(shards, tokenizer, out, model, settings, stop_at=context.stop_at)
     return StageReport("train", state, out, ())
 
 
@@ -127,23 +149,29 @@ def _warn_of_rates(settings: TrainSettings) -> None:
         _LOG.warning("%s", rising)
 
 
-def _begin(out: Path, made_from: MadeFrom, context: Context) -> State:
-    """Like `manifest.begin`, but a training that differs only in its number of steps is continued, if it can be."""
+def _begin(out: Path, made_from: MadeFrom, settings: TrainSettings, context: Context) -> State:
+    """Like `manifest.begin`, but a training that differs only in its length is continued, if it can be."""
     old = None if context.rebuild or not (out / manifest.NAME).exists() else manifest.read(out)
-    if old is None or not _differ_in_steps(old.made_from, made_from):
+    if old is None or not _differ_in_length(old.made_from, made_from):
         return manifest.begin(out, made_from, rebuild=context.rebuild)
     _check_steps(out, old, made_from)
+    if old.finished:
+        from tamiz.trainer.early_stopping import require_unended
+
+        require_unended(old.facts["history"], old.facts["steps"], settings)
     checkpoint.unsettle(out)
     manifest.claim(out, made_from)
     return "continued"
 
 
-def _differ_in_steps(old: MadeFrom, new: MadeFrom) -> bool:
-    """Whether two trainings differ in their number of steps, and in nothing else."""
-    train = old.settings.get("train")
-    if not isinstance(train, dict) or train.get("steps") == new.settings["train"]["steps"]:
+def _differ_in_length(old: MadeFrom, new: MadeFrom) -> bool:
+    """Whether two trainings differ in their number of steps or in when they end early, and in nothing else."""
+    train, its = old.settings.get("train"), new.settings["train"]
+    names = ("steps", *FREE)
+    if not isinstance(train, dict) or all(train.get(name) == its.get(name) for name in names):
         return False
-    settings = {**old.settings, "train": {**train, "steps": new.settings["train"]["steps"]}}
+    others = {name: value for name, value in train.items() if name not in names}
+    settings = {**old.settings, "train": others | {name: its[name] for name in names if name in its}}
     return msgspec.structs.replace(old, settings=settings).fingerprint() == new.fingerprint()
 
 
@@ -152,7 +180,9 @@ def _check_steps(out: Path, old: Manifest, new: MadeFrom) -> None:
     before, after = (m.settings["train"]["steps"] for m in (old.made_from, new))
     schedule, kept = new.settings["train"]["schedule"], checkpoint.found(out)
     made = checkpoint.number(kept[-1]) if kept else before if old.finished else 0
-    if after < made:
+    if before == after:
+        why = "is finished, and its checkpoint wasn't kept: it can't go on" if old.finished and not kept else None
+    elif after < made:
         why = f"has done {made:,} steps, and train.steps is {after:,}: it can only have more"
     elif made and not is_endless(new.settings["train"]):
         why = (
@@ -162,12 +192,14 @@ def _check_steps(out: Path, old: Manifest, new: MadeFrom) -> None:
     elif old.finished and not kept:
         why = f"is finished with {before:,} steps, and its checkpoint wasn't kept: it can't have more"
     else:
-        return
-    raise StaleOutput(f"{out} {why}; pass --rebuild to train anew, or choose another --out")
+        why = None
+    if why is not None:
+        raise StaleOutput(f"{out} {why}; pass --rebuild to train anew, or choose another --out")
 
 
 def _outputs(out: Path) -> list[Path]:
-    found = [p for p in out.rglob("*") if p.is_file() and out / checkpoint.FOLDER not in p.parents]
+    aside = {out / checkpoint.FOLDER, out / manifest.CURVES}
+    found = [p for p in out.rglob("*") if p.is_file() and aside.isdisjoint(p.parents)]
     return sorted(p for p in found if p.name != manifest.NAME and not manifest.is_aside(p))
 
 
@@ -208,12 +240,19 @@ def _derived(folder: Path) -> set[str]:
 def _rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
     rows = [
         ("parameters", count(facts["parameters"])),
-        ("steps", count(facts["steps"])),
+        ("steps", f"{count(facts['steps'])}{', ended early' if facts.get('ended_early') else ''}"),
+        *_kept(facts),
         ("validation loss, before", _nats(facts["initial_validation_loss"])),
         ("validation loss, after", _nats(facts["validation_loss"])),
     ]
     entropy = facts.get("target_unigram_entropy_nats")
     return rows if entropy is None else [*rows, ("entropy of the training targets' unigrams", _nats(entropy))]
+
+
+def _kept(facts: dict[str, Any]) -> list[tuple[str, str]]:
+    """Whose weights the model has, if not those after the last step."""
+    kept = facts.get("kept_step", facts["steps"])
+    return [] if kept == facts["steps"] else [("weights of step, with the lowest validation loss", count(kept))]
 
 
 def _nats(value: float | None) -> str:
@@ -259,6 +298,10 @@ def _before(plan: Plan) -> None:
     """The trained model is saved with its tokenizer, so the tokenizer must be a folder that can be copied. A GPU that
     is asked for must be there."""
     require_torch()
+    if plan.recipe.train.tensorboard:
+        from tamiz.trainer.tensorboard import require_tensorboard
+
+        require_tensorboard()
     _warn_of_rates(plan.recipe.train)
     if plan.recipe.train.device == "cuda":
         from tamiz.trainer.device import choose_device

@@ -4,7 +4,9 @@ families/       the model families, one file each
 optimizers/     the optimizers, one file each
 settings.py     how a model is trained
 train.py        the training loop; steps.py is one step; before.py says what it takes; checkpoint.py, schedule.py,
-                device.py, history.py, signals.py, progress.py help it
+                device.py, history.py, signals.py help it
+watching.py     what people watch: lines (progress.py), curves for TensorBoard (tensorboard.py, utilisation.py)
+early_stopping.py  when a training ends before its last step, and its best weights
 first_batch.py  what the first batch shows; bad_batches.py: those whose loss isn't finite
 energy.py       energy by component; energy_meter.py measures it with energy_sources.py
 ranks.py        several processes, as torchrun starts them; parallel.py: how the model lies on them (DDP, FSDP);

@@ -18,16 +18,19 @@ from tamiz.trainer.families.base import ModelSettings
 from tamiz.trainer.optimizers import OPTIMIZERS
 from tamiz.trainer.ranks import current
 from tamiz.trainer.settings import TrainSettings
+from tamiz.trainer.tensorboard import require_tensorboard
 
 BYTES_PER_WEIGHT = 4
 _LARGE = ((10**12, "trillion"), (10**9, "billion"), (10**6, "million"))
 
 
 def check_machine(out: Path, model: ModelSettings, settings: TrainSettings) -> None:
-    """Raises BadArgument if a GPU is wanted and absent, or if codecarbon doesn't know the country, TamizError if the
-    disk has no room for the training."""
+    """Raises BadArgument if a GPU or tensorboard is wanted and absent, or if codecarbon doesn't know the country,
+    TamizError if the disk has no room for the training."""
     choose_device(settings)
     require_known_country(settings.country)
+    if settings.tensorboard:
+        require_tensorboard()
     needed, free = room_needed(out, model.num_parameters(), settings), free_bytes(out)
     if needed > free:
         raise TamizError(
@@ -42,13 +45,13 @@ def room_needed(out: Path, parameters: int, settings: TrainSettings) -> int:
     states = _numbers_per_weight(settings)
     there = sum(path.stat().st_size for path in checkpoint.found(out))
     writes = settings.checkpoint_every or settings.checkpoint_minutes
-    count = checkpoint.KEEP + 1 if writes else int(settings.keep_checkpoint)
+    count = settings.keep_checkpoints + 1 if writes else int(settings.keep_checkpoint)
     return max(0, math.ceil(model + count * states * model) - there)
 
 
 def _numbers_per_weight(settings: TrainSettings) -> float:
-    """In a checkpoint: the weight itself, and what the optimizer keeps for it."""
-    return 1.0 + OPTIMIZERS.get(settings.optimizer).states
+    """In a checkpoint: the weight itself, the best one if it is wanted, and what the optimizer keeps for it."""
+    return 1.0 + float(settings.keep == "best") + OPTIMIZERS.get(settings.optimizer).states
 
 
 def plan_lines(

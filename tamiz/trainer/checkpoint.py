@@ -1,28 +1,33 @@
-"""Checkpoints: one file each, written atomically. The last two are kept while a training runs, and the last one
+"""Checkpoints: one file each, written atomically. The last ones are kept while a training runs, and the last one
 afterwards, so that more steps can continue it."""
 
 from __future__ import annotations
 
+import logging
 import pickle
 import re
 import shutil
+import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
 from corpora import changes, files, manifest
-from corpora.errors import DamagedFile, StaleOutput, TamizError
+from corpora.errors import DamagedFile, StaleOutput, TamizError, in_a_line
 from corpora.manifest import MadeFrom
 from tamiz.trainer.schedule import is_endless
+from tamiz.trainer.settings import FREE
 
+_LOG = logging.getLogger(__name__)
 FOLDER = "checkpoints"
-KEEP = 2
 TRAIN = "train."
 STEPS = f"{TRAIN}steps"
 _NAME = re.compile(r"step-(\d{8})\.pt")
 
 
-def save(out: Path, step: int, state: dict[str, Any]) -> Path:
-    """Writes OUT/checkpoints/step-NNNNNNNN.pt atomically, then removes all but the last KEEP.
+def save(out: Path, step: int, state: dict[str, Any], keep: int = 2) -> Path:
+    """Writes OUT/checkpoints/step-NNNNNNNN.pt atomically; once it is on the disk, removes all but the last `keep` up
+    to this step. A later one is damaged: else the training would have continued from it.
 
     Raises TamizError if it can't be written; then the previous checkpoints are still there.
     """
@@ -36,8 +41,11 @@ def save(out: Path, step: int, state: dict[str, Any]) -> Path:
         except (RuntimeError, OSError) as error:  # torch raises the first if it can't write
             temporary.unlink(missing_ok=True)
             raise _cannot_write(path, state, error) from error
-    for old in found(out)[:-KEEP]:
-        old.unlink(missing_ok=True)
+    steps = found(out)
+    kept = [each for each in steps if number(each) <= step][-keep:]
+    for other in steps:
+        if other not in kept:
+            other.unlink(missing_ok=True)
     return path
 
 
@@ -78,26 +86,50 @@ def number(path: Path) -> int:
 
 def load_latest(out: Path, made_from: dict[str, Any]) -> dict[str, Any] | None:
     """The newest checkpoint, on the CPU, or None if there is none. Its tensors lie in the file until they are copied.
+    If it is damaged, the one before it; a warning says so.
 
-    Raises StaleOutput if its settings or inputs differ from `made_from`, naming the differences: only the number of
-    steps may, if the schedule allows it; DamagedFile if it can't be read.
+    Raises StaleOutput if its settings or inputs differ from `made_from`, naming the differences: only what a training
+    that is continued may change, and the number of steps, if the schedule allows it; DamagedFile if all are damaged.
     """
+    paths = found(out)
+    damaged: list[Path] = []
+    for path in reversed(paths):
+        try:
+            state = _load(path)
+        except DamagedFile as error:
+            _LOG.warning("%s", error)
+            damaged.append(path)
+            continue
+        _require_same(path, state["made_from"], made_from)
+        if damaged:
+            _LOG.warning("the training continues from the checkpoint of step %s instead", f"{number(path):,}")
+        return state
+    if damaged:
+        raise DamagedFile(
+            f"{damaged[-1]} is damaged, and no other checkpoint is left: pass --rebuild to train from the first step"
+        )
+    return None
+
+
+def _load(path: Path) -> dict[str, Any]:
+    """Raises DamagedFile if a byte of the file isn't as it was written: torch itself doesn't look at each."""
     import torch
 
-    paths = found(out)
-    if not paths:
-        return None
     try:
-        state: dict[str, Any] = torch.load(paths[-1], map_location="cpu", weights_only=True, mmap=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError) as error:
-        raise DamagedFile(f"{paths[-1]} is damaged: remove it to resume from the previous checkpoint") from error
-    _require_same(paths[-1], state["made_from"], made_from)
+        with zipfile.ZipFile(path) as file:
+            bad = file.testzip()
+        state: dict[str, Any] = {} if bad else torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except (RuntimeError, ValueError, pickle.UnpicklingError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as e:
+        raise DamagedFile(f"{path} is damaged ({in_a_line(e)})") from e
+    if bad:
+        raise DamagedFile(f"{path} is damaged (wrong checksum of {bad})")
     return state
 
 
 def _require_same(path: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
     train = {name.removeprefix(TRAIN): value for name, value in new.items() if name.startswith(TRAIN)}
-    free = {STEPS} if is_endless(train) and new[STEPS] >= number(path) else set()
+    free = {f"{TRAIN}{name}" for name in FREE}
+    free |= {STEPS} if is_endless(train) and new[STEPS] >= number(path) else set()
     changed = changes.differences(*({k: v for k, v in made.items() if k not in free} for made in (old, new)))
     if changed:
         raise StaleOutput(

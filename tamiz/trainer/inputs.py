@@ -13,6 +13,7 @@ from corpora.rows.fresh_noise import corrupted_facts
 from corpora.tokens.denoisers import SpanCorruptionSettings
 from corpora.tokens.facts import ShardFacts
 from tamiz.trainer.families.base import ModelSettings
+from tamiz.trainer.settings import TrainSettings
 
 TOKENIZER_FILES = (
     "tokenizer.json",
@@ -68,6 +69,16 @@ def check_inputs(
     return Inputs(
         shards=shards, tokenizer=tokenizer, bos_id=encoder.bos_id, fingerprint=read.fingerprint, facts=facts
     )
+
+
+def require_validation(settings: TrainSettings, facts: ShardFacts) -> None:
+    """Raises BadArgument if something needs a validation loss, and there are no rows for it."""
+    name = "early_stopping" if settings.early_stopping else "keep" if settings.keep == "best" else None
+    if name is not None and not facts.rows.get("validation", 0):
+        raise BadArgument(
+            f"train.{name} is {getattr(settings, name)!r}, which needs validation rows, but the shards have none: "
+            f"build them with a validation_fraction above 0, or remove train.{name}"
+        )
 
 
 def can_be_saved(tokenizer: Path) -> bool:

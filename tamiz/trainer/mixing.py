@@ -80,3 +80,11 @@ def mixture_metrics(shards: Path | Blend, data: ShardDataset, steps: int, histor
         for source, folder, rows in zip(needed(shards, sum(read)), shards.sources, read, strict=True)
     ]
     return {"mixture": {"method": shards.method, "unit": shards.unit, "sources": sources}}
+
+
+def read_shares(shards: Path | Blend, data: ShardDataset, steps: int) -> dict[str, float]:
+    """Each source's share of the rows that so many steps have read; empty if there is only one folder."""
+    if not isinstance(shards, Blend) or not steps:
+        return {}
+    read = data.rows_read(steps)
+    return {name: rows / sum(read) for name, rows in zip(shards.names, read, strict=True)}

@@ -13,9 +13,17 @@ from tamiz.trainer.bounds import above_zero, at_least
 from tamiz.trainer.optimizers import DEFAULT, OPTIMIZERS
 from tamiz.trainer.schedule import check_schedule
 
-_NO_INFLUENCE = ("checkpoint_minutes", "keep_checkpoint", "country", "max_skipped_steps", "init", "parallel")
+_NO_INFLUENCE = (
+    "checkpoint_minutes", "keep_checkpoint", "keep_checkpoints", "country", "max_skipped_steps", "init", "parallel",
+    "tensorboard",
+)  # fmt: skip
 # left out of the identity while they have their defaults: trainings from before these settings stay finished
-_LATER = ("optimizer", "z_loss", "ramp_from", "final_learning_rate", "schedule_steps", "pad_vocabulary_to")
+_LATER = (
+    "optimizer", "z_loss", "ramp_from", "final_learning_rate", "schedule_steps", "pad_vocabulary_to",
+    "early_stopping", "early_stopping_delta", "keep",
+)  # fmt: skip
+# of the identity: what may change when a training is continued, since steps already done don't depend on it
+FREE = ("early_stopping", "early_stopping_delta")
 
 
 class TrainSettings(Config, frozen=True, kw_only=True):
@@ -68,6 +76,14 @@ class TrainSettings(Config, frozen=True, kw_only=True):
     """Steps between validations; 0: only before the first step and after the last step."""
     validation_batches: int = 8
     """Maximum number of validation batches; they have the same rows each time."""
+    early_stopping: int = 0
+    """Validations in a row without a new lowest loss after which the training ends; the one before the first step
+    counts as the first. 0: it ends after `steps`."""
+    early_stopping_delta: float = 0.0
+    """By how many nats a validation loss must be below the lowest before it to be new for early_stopping."""
+    keep: Literal["last", "best"] = "last"
+    """The weights of the finished model: those after the last step, or those with the lowest validation loss, which
+    checkpoints then hold as well."""
     checkpoint_every: int = 500
     """Steps between checkpoints; 0: none by steps."""
     checkpoint_minutes: float = 15.0
@@ -76,6 +92,12 @@ class TrainSettings(Config, frozen=True, kw_only=True):
     keep_checkpoint: bool = True
     """Whether the last checkpoint stays beside the finished model (three times its size), so that more steps can
     continue it. The model doesn't depend on it."""
+    keep_checkpoints: int = 2
+    """Number of checkpoints that are kept while the training runs. If the newest is damaged, the training continues
+    from the one before it. The model doesn't depend on it."""
+    tensorboard: bool = False
+    """Whether curves for TensorBoard are written to the folder `tensorboard` beside the model; needs the package. The
+    model doesn't depend on it."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """auto: bfloat16 autocast on a GPU that supports it, float32 elsewhere."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -100,10 +122,18 @@ class TrainSettings(Config, frozen=True, kw_only=True):
     """Seed of the initial weights, the order of rows, dropout and the noise of span_corruption."""
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch_size", "validation_batches", "num_threads", "pad_vocabulary_to"):
+        for name in (
+            "steps",
+            "batch_size",
+            "validation_batches",
+            "num_threads",
+            "pad_vocabulary_to",
+            "keep_checkpoints",
+        ):
             at_least(name, getattr(self, name), 1)
         for name in (
             "warmup_steps", "ramp_steps", "validate_every", "checkpoint_every", "seed", "max_skipped_steps",
+            "early_stopping",
         ):  # fmt: skip
             at_least(name, getattr(self, name), 0)
         for name in ("learning_rate", "epsilon", "clip_norm"):
@@ -118,7 +148,22 @@ class TrainSettings(Config, frozen=True, kw_only=True):
             raise ValueError(
                 f"micro_batch_size is {self.micro_batch_size}; it must be from 1 to batch_size ({self.batch_size})"
             )
+        self._check_early_stopping()
         self._check_optimizer()
+
+    def _check_early_stopping(self) -> None:
+        if not 0.0 <= self.early_stopping_delta < float("inf"):
+            raise ValueError(f"early_stopping_delta is {self.early_stopping_delta}; it must be at least 0 and finite")
+        if self.early_stopping_delta and not self.early_stopping:
+            raise ValueError(
+                f"early_stopping_delta is {self.early_stopping_delta}, but early_stopping is 0: set early_stopping, "
+                "or remove early_stopping_delta"
+            )
+        if self.early_stopping and not self.validate_every:
+            raise ValueError(
+                f"early_stopping is {self.early_stopping}, but validate_every is 0: set validate_every, or remove "
+                "early_stopping"
+            )
 
     def _check_optimizer(self) -> None:
         if self.optimizer not in OPTIMIZERS.names():

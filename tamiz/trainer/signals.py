@@ -24,6 +24,12 @@ class Stopped(TamizError):
         self.exit_code = 128 + number
 
 
+class Paused(TamizError):
+    """The time for this run is used up; the same command continues the training. No failure."""
+
+    exit_code = 0
+
+
 class StopSignals:
     """Within the block, the first signal only sets `received`; from then on signals do what they did before. One of
     several processes keeps to the first: a second one may come from torchrun, which ends what takes too long.

@@ -55,7 +55,8 @@ class Steps:
             raise BadArgument(f"model.family {family.family} has no z-loss: remove train.z_loss")
         self._parallel = parallel or Parallel(model, family, current(), device)
         self.optimizer = optimizer(model, family, settings)
-        self._family, self._micro_rows, self._bfloat16 = family, micro_rows, bfloat16
+        self._family, self._micro_rows, self.bfloat16 = family, micro_rows, bfloat16
+        self.norm = 0.0  # of the last step's gradient, before it was scaled down
 
     def train(self, batch: Batch, learning_rate: float) -> float:
         """Does one update; returns the mean loss of the batch before it, over all processes.
@@ -78,11 +79,11 @@ class Steps:
                 (loss / parallel.divisor(count)).backward()
             total += loss.item()
         total = parallel.ranks.sum(total)
-        norm = parallel.clip(self.settings.clip_norm)
-        if not math.isfinite(total) or not torch.isfinite(norm):
+        self.norm = float(parallel.clip(self.settings.clip_norm))  # waits for the device, as a look at it must
+        if not math.isfinite(total) or not math.isfinite(self.norm):
             self.optimizer.zero_grad(set_to_none=True)
             raise NotFinite(
-                f"the loss is {total / count} and the norm of the gradient is {float(norm)} at learning rate "
+                f"the loss is {total / count} and the norm of the gradient is {self.norm} at learning rate "
                 f"{learning_rate:.3g}: lower train.learning_rate, or set train.ramp_steps"
             )
         self.optimizer.step()
@@ -110,7 +111,7 @@ class Steps:
         return (dict(zip(prepared, parts, strict=True)) for parts in zip(*split, strict=True))
 
     def _loss(self, rows: Batch, *more: float) -> torch.Tensor:
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self._bfloat16):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
             rows = {name: tensor.to(self.device, non_blocking=True) for name, tensor in rows.items()}
             return self._parallel.loss(rows, *more)
 

@@ -33,22 +33,32 @@ from tamiz.trainer.device import (
     repeatable,
     uses_bfloat16,
 )
+from tamiz.trainer.early_stopping import (
+    BestWeights,
+    Validation,
+    ended_line,
+    ends_at,
+    kept_points,
+    require_unended,
+    validation_metrics,
+    validations,
+)
 from tamiz.trainer.energy_meter import EnergyMeter
 from tamiz.trainer.export import export
 from tamiz.trainer.families.base import TARGETS, ModelSettings
 from tamiz.trainer.first_batch import check_first_loss, eos_line
 from tamiz.trainer.history import History
-from tamiz.trainer.inputs import Inputs, check_inputs
+from tamiz.trainer.inputs import Inputs, check_inputs, require_validation
 from tamiz.trainer.mixing import held_out, mixture_metrics, validation_point
 from tamiz.trainer.new_model import finished, new_model
 from tamiz.trainer.parallel import parallel
-from tamiz.trainer.progress import Progress
 from tamiz.trainer.ranks import Ranks, check_ranks, current
 from tamiz.trainer.schedule import learning_rate
 from tamiz.trainer.settings import TrainSettings
-from tamiz.trainer.signals import Stopped, StopSignals
+from tamiz.trainer.signals import Paused, Stopped, StopSignals
 from tamiz.trainer.steps import NotFinite, Steps
 from tamiz.trainer.trained import Card, Metrics, Trained
+from tamiz.trainer.watching import Watching
 
 _LOG = logging.getLogger(__name__)
 Report = Callable[[str], None]
@@ -64,12 +74,14 @@ def train(
     card: Card | None = None,
     report: Report = print,
     done: Callable[[int, int], None] = lambda _step, _steps: None,
+    stop_at: float | None = None,
 ) -> Metrics:
     """Trains for settings.steps steps, resuming from OUT/checkpoints/ if it has any; returns the metrics.
 
     On a CPU, equal shards, tokenizer and settings give a byte-identical model.safetensors, interrupted or not. Losses
     are in nats per target id; validation_loss is None if the shards have no validation rows. card: returns the text
-    of README.md; None: no README.md. done: called after each step with its number and the number of steps.
+    of README.md; None: no README.md. done: called after each step with its number and the number of steps. stop_at:
+    on time.monotonic()'s clock; the first step that ends later is saved, and Paused is raised, unless it is the last.
 
     SIGINT, SIGTERM or SIGHUP: the step ends, the state is saved, and Stopped is raised. A checkpoint of fewer steps
     is continued if the schedule doesn't depend on the number of steps.
@@ -83,17 +95,13 @@ def train(
     ranks = current()
     check_ranks(settings.batch_size, ranks.world_size)
     inputs = check_inputs(shards, tokenizer, model, settings.span_corruption, settings.init)
+    require_validation(settings, inputs.facts)
     if ranks.first:
         files.remove_temporary(out)
     with repeatable(settings):
-        run = _Run(inputs, out, model, settings, report if ranks.first else lambda _line: None, ranks)
-        run.resume()
-        run.to_the_end(done)
-        metrics = run.metrics()
-        trained = run.trained_model()
-        if trained is not None:
-            export(trained, Trained(inputs, model, settings, metrics), out, card)
-    return metrics
+        said = report if ranks.first else lambda _line: None
+        run = _Run(inputs, out, model, settings, said, ranks, stop_at)
+        return run.whole(done, card)
 
 
 class _Run:
@@ -107,6 +115,7 @@ class _Run:
         settings: TrainSettings,
         report: Report,
         ranks: Ranks,
+        stop_at: float | None,
     ) -> None:
         device = choose_device(settings)
         self._inputs, self._out, self._settings, self._report, self._device = inputs, out, settings, report, device
@@ -123,16 +132,16 @@ class _Run:
             self._parallel.model, family, settings, device, micro_rows=micro_rows, bfloat16=bfloat16,
             pad_id=inputs.facts.pad_id, parallel=self._parallel,
         )  # fmt: skip
-        noise, documents = settings.span_corruption, family.reads_documents
         self._data = ShardDataset(
-            inputs.shards, batch_size=settings.batch_size, seed=settings.seed, span_corruption=noise, rank=ranks.rank,
-            world_size=ranks.world_size, with_documents=documents,
+            inputs.shards, batch_size=settings.batch_size, rank=ranks.rank, world_size=ranks.world_size,
+            seed=settings.seed, span_corruption=settings.span_corruption, with_documents=family.reads_documents,
         )  # fmt: skip
-        self._held_out = held_out(inputs.shards, settings, with_documents=documents)
+        self._held_out = held_out(inputs.shards, settings, with_documents=family.reads_documents)
         self._made_from = _made_from(inputs, family, settings)
-        self._step, self._seconds, self._history = 0, 0.0, History(settings)
+        self._step, self._began, self._seconds, self._stop_at = 0, 0, 0.0, stop_at
+        self._history, self._best = History(settings), BestWeights(self._parallel, settings)
         self._saved, self._saved_at = 0, time.monotonic()
-        self._progress = Progress(report, settings.steps)
+        self.watching = Watching(inputs, out, family, settings, ranks, report)
         self._energy = EnergyMeter(settings.country, gpu_uuids(device))
         self._bad = BadBatches(
             out, opened(inputs.shards), settings.seed, settings.max_skipped_steps, writes=ranks.first
@@ -157,6 +166,17 @@ class _Run:
         if idle := threads_line(settings, device):
             _LOG.warning("%s", idle)
 
+    def whole(self, done: Callable[[int, int], None], card: Card | None) -> Metrics:
+        """All of the training that isn't done yet, up to the folder that it writes."""
+        self.resume()
+        with contextlib.closing(self.watching):
+            self.to_the_end(done)
+        metrics = self.metrics()
+        model = self.trained_model()
+        if model is not None:
+            export(model, Trained(self._inputs, self._family, self._settings, metrics), self._out, card)
+        return metrics
+
     def resume(self) -> None:
         """Resumes from the newest checkpoint, if there is one."""
         first = self._ranks.first
@@ -169,8 +189,10 @@ class _Run:
         if self._ranks.alone:
             state.restore_random(saved, self._device, self._settings.seed)
         self._step, self._seconds = saved["step"], saved["seconds"]
-        self._saved = self._step
+        self._saved = self._began = self._step
         self._history.resume(saved["history"])
+        require_unended(self._history.points, self._step, self._settings)
+        self._best.resume(saved)
         self._energy.resume(saved.get("energy"))
         if "bad_batches" in saved:
             self._bad.load_state_dict(saved["bad_batches"])
@@ -187,33 +209,44 @@ class _Run:
             "history": self._history.points,
             "energy": self._energy.read().asdict(),
             "bad_batches": self._bad.state_dict(),
+            **self._best.state(),
         }
-        self._ranks.together(lambda: checkpoint.save(self._out, self._step, kept) if self._ranks.first else None)
+        self.watching.flush()
+        keep = self._settings.keep_checkpoints
+        self._ranks.together(
+            lambda: checkpoint.save(self._out, self._step, kept, keep) if self._ranks.first else None
+        )
         self._saved, self._saved_at = self._step, time.monotonic()
 
     def trained_model(self) -> Any:
         """The finished model, in the first process; None in the others."""
         fresh = partial(new_model, self._inputs, self._family, self._settings, warm=False)
-        model = self._parallel.plain(fresh)
+        model = self._best.into(self._parallel.plain(fresh))
         return None if model is None else finished(model, self._family, self._settings)
 
     def to_the_end(self, done: Callable[[int, int], None]) -> None:
-        """Trains and validates until the last step, or a signal: then raises Stopped."""
+        """Trains and validates until the last step, or until it ends early; or until a signal, which raises Stopped,
+        or the time for this run is used up, which raises Paused."""
         settings, before, began = self._settings, self._seconds, time.monotonic()
         self._energy.start()
+        self.watching.begin(self._step, self._data, self.steps, self._energy, self._device)
         with StopSignals(self._ranks) as signals, contextlib.closing(iter(self._data)) as batches:
             while True:
                 self._validate_if_due(signals)
                 self._seconds = before + time.monotonic() - began
-                signal, due = self._ranks.most(signals.received or 0, int(self._checkpoint_is_due()))
+                signal, late, due = self._ranks.most(*self._stops(signals), int(self._checkpoint_is_due()))
                 if signal:
                     raise self._stopped(signal)
-                if self._step == settings.steps:
+                if self._step == settings.steps or ends_at(self._validations(), settings) is not None:
                     break
+                if late:
+                    raise self._paused()
                 if due:
                     self._save()
                 self._one_step(self._ranks.together(lambda: next(batches)))
                 done(self._step, settings.steps)
+            if self._step < settings.steps:
+                self._report(ended_line(self._validations(), settings))
             self._save_last()
 
     def _checkpoint_is_due(self) -> bool:
@@ -242,6 +275,20 @@ class _Run:
             f"stopped; kept: step {self._step:,} of {self._settings.steps:,}; the same command continues", number
         )
 
+    def _paused(self) -> Paused:
+        """Saves the state; returns what says so."""
+        if self._saved != self._step:
+            self._save()
+        return Paused(
+            f"this run's time is over; kept: step {self._step:,} of {self._settings.steps:,}; the same command "
+            "continues"
+        )
+
+    def _is_late(self) -> bool:
+        """Whether the time for this run is used up; not before its first step, so that each run gets on."""
+        at = self._stop_at
+        return at is not None and time.monotonic() >= at and self._began < self._step < self._settings.steps
+
     def _one_step(self, batch: Batch) -> None:
         settings, step = self._settings, self._step + 1
         rate = learning_rate(step, settings)
@@ -261,7 +308,7 @@ class _Run:
         self._bad.good()
         self._step = step
         self._history.loss(step, loss, rate, self.steps.step_size)
-        self._progress.step(step, loss, rate, self._tokens_per_step(), self.steps.step_size)
+        self.watching.step(step, loss, rate, self._tokens_per_step())
 
     def _skip(self, step: int, batch: Batch, error: NotFinite) -> None:
         """Counts a step without an update; too many in a row end the training, after its state is saved."""
@@ -280,9 +327,11 @@ class _Run:
         if not held or not self._history.validates(step) or self._history.is_validated(step):
             return
         losses = [self.steps.validate(self._validation_batches(one.data, signals)) for one in held]
-        if not self._stops(signals):
+        if not self._is_stopped(signals):
             point = validation_point(held, losses)
             self._history.validation(step, point)
+            self._best.after(self._validations())
+            self.watching.validation(step, point)
             each = [f"{one.name} {loss:.4f}" for one, loss in zip(held, losses, strict=True) if one.name]
             more = f" ({', '.join(each)})" if each else ""
             self._report(f"step {step:,}: validation loss {point['validation_loss']:.4f}{more}")
@@ -290,13 +339,20 @@ class _Run:
     def _validation_batches(self, data: ShardDataset, signals: StopSignals) -> Iterator[Batch]:
         """Yields the same rows in every call, each of them once; ends early at a signal."""
         for step in range(min(self._settings.validation_batches, data.steps_per_epoch)):
-            if self._stops(signals):
+            if self._is_stopped(signals):
                 return
             yield self._ranks.together(partial(data.batch, 0, step))
 
-    def _stops(self, signals: StopSignals) -> bool:
-        """Whether any process has received a signal."""
-        return self._ranks.most(signals.received or 0) != (0,)
+    def _validations(self) -> list[Validation]:
+        return validations(self._history.points)
+
+    def _stops(self, signals: StopSignals) -> tuple[int, int]:
+        """What stops this process: a signal, and whether its time is used up."""
+        return signals.received or 0, int(self._is_late())
+
+    def _is_stopped(self, signals: StopSignals) -> bool:
+        """Whether anything stops any process."""
+        return any(self._ranks.most(*self._stops(signals)))
 
     def _tokens_per_step(self) -> int:
         """Number of ids that the model reads in a step, including those of a decoder."""
@@ -304,10 +360,8 @@ class _Run:
 
     def metrics(self) -> Metrics:
         """The content of metrics.json. Losses are in nats per target id; `tokens` includes the ids of a decoder."""
-        validation = self._history.validation_losses()
         return {
-            "initial_validation_loss": validation[0] if validation else None,
-            "validation_loss": validation[-1] if validation else None,
+            **validation_metrics(self._history.points, self._step, self._settings),
             "target_unigram_entropy_nats": self._inputs.facts.target_unigram_entropy_nats,
             "parameters": self._parameters,
             "steps": self._step,
@@ -320,7 +374,9 @@ class _Run:
             **self._energy.stop().facts(self._step * self._tokens_per_step()),
             "country": self._settings.country,
             "history": self._history.points,
-            **mixture_metrics(self._inputs.shards, self._data, self._step, self._history.points),
+            **mixture_metrics(
+                self._inputs.shards, self._data, self._step, kept_points(self._history.points, self._settings)
+            ),
         }
 
 

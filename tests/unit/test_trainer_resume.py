@@ -24,7 +24,7 @@ from tamiz.trainer import checkpoint
 from tamiz.trainer.before import check_machine, in_words, room_needed, threads_line
 from tamiz.trainer.families.t5 import T5
 from tamiz.trainer.generation import generate
-from tamiz.trainer.progress import Progress, duration
+from tamiz.trainer.progress import Due, Progress, duration
 from tamiz.trainer.settings import TrainSettings
 from tamiz.trainer.train import train
 from tests.make_shards import VOCAB_SIZE, make_shards, make_tokenizer
@@ -170,23 +170,63 @@ def test_a_run_killed_ends_as_if_it_had_not(shards, tokenizer, tmp_path):
     assert not list(out.rglob("*.tmp-*"))
 
 
-def test_two_checkpoints_are_kept_and_a_half_written_one_is_not_seen(shards, tokenizer, tmp_path):
+@pytest.mark.parametrize(("keep", "steps"), [(2, [6, 9]), (1, [9]), (3, [3, 6, 9]), (9, [3, 6, 9])])
+def test_as_many_checkpoints_are_kept_as_asked(shards, tokenizer, tmp_path, keep, steps):
+    settings = msgspec.structs.replace(SETTINGS, keep_checkpoints=keep)
+    with pytest.raises(Interrupted):
+        train(shards, tokenizer, tmp_path, MODEL, settings, report=stop_at(10))
+    assert [checkpoint.number(path) for path in checkpoint.found(tmp_path)] == steps
+
+
+def test_a_half_written_checkpoint_is_not_seen(shards, tokenizer, tmp_path):
     with pytest.raises(Interrupted):
         train(shards, tokenizer, tmp_path, MODEL, SETTINGS, report=stop_at(10))
-    assert [p.name for p in checkpoint.found(tmp_path)] == ["step-00000006.pt", "step-00000009.pt"]
     (tmp_path / "checkpoints/step-00000012.pt.tmp-0123456789ab").write_bytes(b"half")
     lines = []
     train(shards, tokenizer, tmp_path, MODEL, SETTINGS, report=lines.append)
     assert "continued from step 9 of 12" in lines
 
 
-def test_a_damaged_checkpoint_is_named(shards, tokenizer, tmp_path):
+def flipped(data):
+    """One bit of a weight, which torch doesn't notice."""
+    return data[:20_000] + bytes([data[20_000] ^ 1]) + data[20_001:]
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[:1000], flipped, lambda _: b""])
+def test_a_damaged_checkpoint_gives_way_to_the_one_before_it(finished, shards, tokenizer, tmp_path, caplog, damage):
     with pytest.raises(Interrupted):
         train(shards, tokenizer, tmp_path, MODEL, SETTINGS, report=stop_at(10))
     newest = checkpoint.found(tmp_path)[-1]
-    newest.write_bytes(newest.read_bytes()[:1000])
-    with pytest.raises(DamagedFile, match=r"step-00000009\.pt is damaged: remove it"):
+    newest.write_bytes(damage(newest.read_bytes()))
+    lines = []
+    with pytest.raises(Interrupted):
+        train(
+            shards, tokenizer, tmp_path, MODEL, SETTINGS, report=lambda line: (lines.append(line), stop_at(10)(line))
+        )
+    assert "continued from step 6 of 12" in lines
+    assert f"{newest} is damaged (" in caplog.text
+    assert "the training continues from the checkpoint of step 6 instead" in caplog.text
+    train(shards, tokenizer, tmp_path, MODEL, SETTINGS, report=lines.append)
+    assert "continued from step 9 of 12" in lines  # it was written anew
+    assert files.sha256(tmp_path / "model.safetensors") == files.sha256(finished[0] / "model.safetensors")
+
+
+def test_no_checkpoint_without_damage_is_said(shards, tokenizer, tmp_path):
+    with pytest.raises(Interrupted):
+        train(shards, tokenizer, tmp_path, MODEL, SETTINGS, report=stop_at(10))
+    for path in checkpoint.found(tmp_path):
+        path.write_bytes(b"")
+    with pytest.raises(
+        DamagedFile, match=r"step-00000006\.pt is damaged, and no other checkpoint is left: pass --reb"
+    ):
         train(shards, tokenizer, tmp_path, MODEL, SETTINGS, report=lambda _: None)
+
+
+def test_a_later_checkpoint_than_the_newest_good_one_goes(tmp_path):
+    for step in (2, 4, 6):
+        checkpoint.save(tmp_path, step, {})
+    checkpoint.save(tmp_path, 5, {})
+    assert [checkpoint.number(path) for path in checkpoint.found(tmp_path)] == [4, 5]
 
 
 def test_checkpoints_of_another_training_are_refused_by_name(shards, tokenizer, tmp_path):
@@ -318,6 +358,23 @@ def test_times_left():
     assert said[1].endswith("tokens/s, 33 min left")
     assert said[-2].endswith(", 20 s left")
     assert "left" not in said[-1]
+
+
+@pytest.mark.parametrize("step_size", [None, 1.23e-4])
+@pytest.mark.parametrize(("width", "next_one"), [(78, False), (118, True), (20, False)])
+def test_a_line_is_as_long_as_a_terminal_is_wide(width, next_one, step_size):
+    said, now = [], [0.0]
+    progress = Progress(said.append, 65_536, clock=lambda: now[0], width=width)
+    for step in (32_767, 32_768):
+        now[0] += 11.0
+        due = Due("validation", 33_000)
+        shown = progress.step(step, 3.4567, 3e-3, 4_535_678, lambda: step_size, due)
+        assert shown is not None
+    assert len(said[1]) <= max(78, width)
+    assert said[1].startswith("step 32,768 of 65,536: loss 3.4567, lr 3.00e-03")
+    assert ("412k/s" if width < 100 else "412,334 tokens/s") in said[1]
+    assert "4 d 4 h left" in said[1]
+    assert ("validation in 43 min" in said[1]) == (next_one and step_size is None)
 
 
 @pytest.mark.parametrize(
