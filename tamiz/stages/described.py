@@ -29,8 +29,10 @@ def sources_of(recipe: Recipe) -> tuple[str, ...]:
 
 def _named(source: DocumentSource) -> str:
     if source.source is None or source.input is not None:
-        bundled = all(pattern.startswith(DEMO_PREFIX) for pattern in source.patterns)
-        return "tamiz's demo documents" if bundled else "the user's files"
+        if all(pattern.startswith(DEMO_PREFIX) for pattern in source.patterns):
+            return "tamiz's demo documents"
+        published = hub_datasets([source])
+        return f"{', '.join(published)} of the Hugging Face Hub" if published else "the user's files"
     known = SOURCES[source.source]
     return f"{known.name}: {known.citation}; licence: {known.licence}"
 

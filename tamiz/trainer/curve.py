@@ -31,6 +31,7 @@ def draw_loss(metrics: Mapping[str, Any], path: Path) -> None:
         if entropy is not None:
             label = "entropy of the training targets' unigrams"
             handles.append(axes.axhline(entropy, color=BEFORE_EDGE, linewidth=0.8, linestyle="--", label=label))
+        axes.xaxis.get_major_locator().set_params(integer=True)
         axes.set_xlabel("step")
         axes.set_ylabel("loss (nats per target id)")
         legend_above(figure, handles, columns=2)

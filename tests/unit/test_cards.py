@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import shutil
@@ -12,6 +13,7 @@ import pytest
 import yaml
 
 from corpora import manifest
+from corpora.documents.sources import DocumentSource
 from corpora.errors import DamagedFile
 from corpora.sampling.methods import sample_settings
 from corpora.verify import verify
@@ -24,7 +26,7 @@ from tamiz.cards.model import CardFacts
 from tamiz.hub.folder import PARTS
 from tamiz.recipes.load import load
 from tamiz.stages.common import Context
-from tamiz.stages.described import hub_datasets
+from tamiz.stages.described import hub_datasets, sources_of
 from tamiz.stages.sample import sample_stage
 from tamiz.stages.tokenizer import tokenizer_stage
 from tamiz.stages.train import _made_from as train_made_from
@@ -271,3 +273,9 @@ def test_known_sources_propose_a_licence_and_state_none(sampled):
     assert front(stated)["license"] == "odc-by"
     named = hub_datasets(["hf://datasets/a/b@main/x.parquet", "/data/x.jsonl", "hf://datasets/a/b/y.parquet"])
     assert named == ("a/b",)
+
+
+def test_sources_are_named_where_they_are_published():
+    sources = [DocumentSource(input=("hf://datasets/a/b/*.parquet",)), DocumentSource(input=("/home/me/x.jsonl",))]
+    recipe = dataclasses.replace(load("t5-spanish-efficient-tiny"), documents=tuple(sources))
+    assert sources_of(recipe) == ("a/b of the Hugging Face Hub", "the user's files")
