@@ -25,7 +25,7 @@ def test_it_exports_a_model(tmp_path):
     lines = (tmp_path / "out" / "vectors.txt").read_text().splitlines()
     assert lines[0] == f"{VOCAB_SIZE} 8"
     assert (lines[4].split()[0], len(lines[4].split()), len(lines)) == ("palabra0", 9, VOCAB_SIZE + 1)
-    assert "# model: Embedding" in (tmp_path / "out" / "README.md").read_text()
+    assert f"# {tmp_path.name}: Embedding" in (tmp_path / "out" / "README.md").read_text()
     assert str(ROOT) not in (tmp_path / "out" / "README.md").read_text()
     (tmp_path / "model" / "README.md").write_text("---\nlicense: mit\n---\n\n# Palabras\n\n# Other\n")
     again = ("export", "model", "--to", "vectors", "--out", "named")
