@@ -100,7 +100,8 @@ def _no_recipe(recipe: str) -> BadArgument:
         if file or bundled:
             hint = f"did you mean {path.parent / file if file else f'{bundled}, the bundled recipe'}?"
         return BadArgument(f"{recipe}: there is no such file; {hint}")
-    near = nearest(recipe, names())
+    longer = (name for name in names() if recipe and name.startswith(recipe))  # too far from it to be near
+    near = nearest(recipe, names()) or next(longer, None)
     hint = f"did you mean {near}?" if near else "`tamiz recipes` lists them"
     return BadArgument(f"no recipe {recipe!r}: give a .toml file, a folder of `tamiz run`, or a bundled name; {hint}")
 
