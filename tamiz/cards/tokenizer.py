@@ -13,16 +13,18 @@ from tamiz.cards.front_matter import front_matter
 from tamiz.cards.markdown import add_card, section, sources_text, table
 
 
-def add_tokenizer_card(folder: Path, content: Manifest, languages: tuple[str, ...] = ()) -> None:
+def add_tokenizer_card(
+    folder: Path, content: Manifest, languages: tuple[str, ...] = (), sources: tuple[str, ...] = ()
+) -> None:
     """Writes the card and the plot of a finished tokenizer, unless it has a card."""
     words = _evaluation(content).get("tokens_of_words", [])
     drawn = {plots.WORDS: lambda path: plots.draw_words(words, path)} if sum(words) else {}
-    add_card(folder, content, lambda: tokenizer_card(content, languages), drawn)
+    add_card(folder, content, lambda: tokenizer_card(content, languages, sources), drawn)
 
 
-def tokenizer_card(content: Manifest, languages: tuple[str, ...] = ()) -> str:
-    """The text of README.md. content: the manifest of a finished tokenizer; languages: codes of its text. Equal
-    tokenizers give equal texts."""
+def tokenizer_card(content: Manifest, languages: tuple[str, ...] = (), sources: tuple[str, ...] = ()) -> str:
+    """The text of README.md. content: the manifest of a finished tokenizer; languages: codes of its text; sources:
+    where it comes from, in words (empty: the names of the input files). Equal tokenizers give equal texts."""
     facts, settings = content.facts, content.made_from.settings
     evaluated = _evaluation(content)
     parts = [
@@ -31,7 +33,7 @@ def tokenizer_card(content: Manifest, languages: tuple[str, ...] = ()) -> str:
         f"Kind {facts['kind']}, trained with tamiz.\n",
         _USE,
         section("Evaluation", _evaluated(evaluated)),
-        section("Training", table(_rows(content))),
+        section("Training", table(_rows(content, sources))),
         section("Settings", table(settings.items(), ("key", "value"))),
         section("Limits", texts.TOKENIZER_LIMITS if evaluated else ""),
         section("Licence", "Not stated."),
@@ -83,9 +85,9 @@ def _evaluated(found: Mapping[str, Any]) -> str:
     return "On some of the documents that it learned from:\n\n" + table(rows) + plot
 
 
-def _rows(content: Manifest) -> list[tuple[str, str]]:
+def _rows(content: Manifest, sources: tuple[str, ...]) -> list[tuple[str, str]]:
     facts = content.facts
-    sources = list(dict.fromkeys(source_of(one.name) for one in content.made_from.inputs))
+    sources = sources or tuple(dict.fromkeys(source_of(one.name) for one in content.made_from.inputs))
     rows = [
         ("source", sources_text(sources)),
         ("ids", f"{facts['vocab_size']:,}"),

@@ -21,6 +21,7 @@ from tamiz.stages.sample import SamplePart
 
 _PART = re.compile(r"part-(\d+)\.[\w.]+")
 _Kind = TypeVar("_Kind")
+_OR = 'To mix nothing, leave it out: --set mixture=, or without = ["mixture"] in a recipe with a base'
 
 
 class _Item(msgspec.Struct):
@@ -43,14 +44,14 @@ def check_names(recipe: Recipe) -> None:
         return
     for number, source in enumerate(recipe.documents):
         if source.name is None:
-            raise ValueError(f"documents.{number}.name is missing: [mixture] mixes documents by their names")
+            raise ValueError(f"documents.{number}.name is missing: [mixture] mixes documents by their names. {_OR}")
         if BETWEEN in source.name:
             raise ValueError(
                 f"documents.{number}.name is {source.name!r}; with [mixture], it can't contain {BETWEEN}"
             )
     names = names_of(recipe)
     if len(names) < 2:
-        raise ValueError(f"[mixture] needs two sources or more, but all documents have the name {names[0]!r}")
+        raise ValueError(f"[mixture] needs two sources or more, but all documents have the name {names[0]!r}. {_OR}")
     recipe.mixture.check_names(names)
 
 

@@ -17,7 +17,7 @@ from tamiz.console import count, progress
 from tamiz.recipes.schema import Section
 from tamiz.stages import brought
 from tamiz.stages.common import Context, Plan, Stage, StageReport, damaged_inputs
-from tamiz.stages.described import languages_of
+from tamiz.stages.described import languages_of, sources_of
 from tamiz.stages.texts import Texts
 from tokenizer_train.settings import TokenizerSettings
 
@@ -51,9 +51,15 @@ class TokenizerSource(TokenizerSettings, frozen=True, kw_only=True):
 
 
 def tokenizer_stage(
-    patterns: Inputs, out: Path, settings: TokenizerSettings, context: Context, languages: tuple[str, ...] = ()
+    patterns: Inputs,
+    out: Path,
+    settings: TokenizerSettings,
+    context: Context,
+    languages: tuple[str, ...] = (),
+    sources: tuple[str, ...] = (),
 ) -> StageReport:
-    """Makes sure that `out` holds the trained tokenizer and its card. languages: codes, for the card."""
+    """Makes sure that `out` holds the trained tokenizer and its card. languages: codes, and sources: words, for the
+    card."""
     items = work_items(patterns, ITEM_BYTES)
     from pipelines.accounts import input_identities, too_many_rejected
 
@@ -66,7 +72,7 @@ def tokenizer_stage(
     make = _from_words if settings.learns_from_words else _from_documents
     state, done = make(items, out, made_from, settings, context)
     manifest.require(out / manifest.NAME, done, manifest.Counts, _Facts)
-    add_tokenizer_card(out, done, languages)
+    add_tokenizer_card(out, done, languages, sources)
     many = too_many_rejected(out / "rejected", done.counts, context.max_rejected)
     return StageReport("tokenizer", state, out, _rows(done), (), damaged_inputs(done), many, done.facts)
 
@@ -144,8 +150,8 @@ def _run(plan: Plan, context: Context) -> StageReport:
     settings: TokenizerSource = plan.recipe.tokenizer
     if settings.file:
         return brought.brought_stage(settings.file, plan.folder("tokenizer"), context)
-    documents, languages = plan.documents("tokenizer"), languages_of(plan.recipe)
-    return tokenizer_stage(documents, plan.folder("tokenizer"), settings.training, context, languages)
+    said = languages_of(plan.recipe), sources_of(plan.recipe)
+    return tokenizer_stage(plan.documents("tokenizer"), plan.folder("tokenizer"), settings.training, context, *said)
 
 
 def _before(plan: Plan) -> None:

@@ -204,7 +204,7 @@ def test_a_trained_tokenizer_s_card_has_its_evaluation_and_a_plot(tmp_path):
     (tmp_path / "text.jsonl").write_text("".join(json.dumps({"text": " ".join(words[n : n + 20])}) + "\n"
                                                  for n in range(0, 400, 20)))  # fmt: skip
     wanted = TokenizerSettings(kind="unigram", vocab_size=100, extra_ids=0, fill_unused=True)
-    tokenizer_stage([str(tmp_path / "text.jsonl")], tmp_path / "out", wanted, Context(), ("es",))
+    tokenizer_stage([str(tmp_path / "text.jsonl")], tmp_path / "out", wanted, Context(), ("es",), ("mc4-es",))
     content = manifest.read(tmp_path / "out")
     text = (tmp_path / "out" / "README.md").read_text()
     found = content.facts["evaluation"]
@@ -213,6 +213,7 @@ def test_a_trained_tokenizer_s_card_has_its_evaluation_and_a_plot(tmp_path):
     assert found["tokens"] >= sum(n * words for n, words in enumerate(found["tokens_of_words"], 1))
     assert f"| tokens per word (fertility) | {found['fertility']:.3f} |" in text
     assert front(text)["language"] == ["es"]
+    assert "| source | mc4-es |" in text
     assert problems(text, "model") == []
     assert verify(tmp_path / "out")[1] == []
 

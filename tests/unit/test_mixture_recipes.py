@@ -222,6 +222,7 @@ def test_folders_that_cant_be_mixed_are_refused_before_work(run, tmp_path, capsy
         (["mixture.weights.ko=1"], "mixture.weights.ko: no [[documents]] have this name; they are es, pt"),
         (["mixture.weights.pt="], "mixture.weights.pt is missing: give the documents 'pt' a number above 0"),
         (["documents.1.name="], "documents.1.name is missing: [mixture] mixes documents by their names"),
+        (["documents.1.name="], 'leave it out: --set mixture=, or without = ["mixture"]'),
         (["documents.1.name=es"], "[mixture] needs two sources or more"),
         (["documents.1.name=pt__br"], "documents.1.name is 'pt__br'; with [mixture], it can't contain __"),
         (["mixture.weights.pt=true"], "mixture.weights.pt is True; it must be a number"),
