@@ -61,9 +61,9 @@ class Publication:
 def publication(folder: Path, repo_type: RepoType | None = None) -> Publication:
     """What the folder publishes, checked against its manifests.
 
-    repo_type: None for that of the folder's kind; of a run, "model" is its model alone. Raises DamagedFile for a folder
-    that isn't tamiz's, isn't finished or differs from its manifest; BadArgument for a repo_type whose repositories load
-    nothing of its kind; TamizError if there is nothing to publish.
+    repo_type: None for that of the folder's kind; of a run, "model" is its model alone. Raises DamagedFile for a
+    folder that isn't tamiz's, isn't finished or differs from its manifest; BadArgument for a repo_type whose
+    repositories load nothing of its kind; TamizError if there is nothing to publish.
     """
     content = _manifest(folder)
     if content.stage == "run" and repo_type == "model":

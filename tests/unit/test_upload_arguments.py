@@ -12,7 +12,7 @@ from tests.uploads import contents, output
 
 
 @pytest.fixture
-def refused(capsys, tmp_path, monkeypatch):
+def refused(capsys, monkeypatch):
     """Runs an upload that ends with exit code 2; returns what it says. Nothing listens where the Hub would be."""
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setenv("HF_TOKEN", "hf_nobodys")
