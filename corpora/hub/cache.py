@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from corpora.errors import TamizError
+from corpora.errors import BadArgument, TamizError
 from corpora.hub.fetching import fetch, let_go
 from corpora.hub.pacing import rest
 from corpora.hub.remote import RemoteFile
@@ -28,9 +29,21 @@ ADVICE = f"let {VARIABLE} name a folder on another disk"
 
 
 def folder() -> Path | None:
-    """None if the variable isn't set."""
+    """None if the variable isn't set. Raises BadArgument if it begins with the home of nobody."""
     named = os.environ.get(VARIABLE)
-    return Path(named).expanduser() if named else None
+    try:
+        return Path(named).expanduser() if named else None
+    except RuntimeError as error:
+        raise BadArgument(f"{VARIABLE}={named}: there is no such user; name a folder") from error
+
+
+def check_writable(kept: Path) -> None:
+    """Raises TamizError unless files can be made in it. Makes it, as the first file would."""
+    try:
+        kept.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=kept).close()
+    except OSError as error:
+        raise TamizError(f"can't write in {kept} ({VARIABLE}): {error.strerror}; {ADVICE}") from error
 
 
 @contextlib.contextmanager
