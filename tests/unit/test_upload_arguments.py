@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tamiz.hub.folder import KINDS
+from tamiz.hub.folder import KINDS, publication
 from tests.command import tamiz
 from tests.uploads import contents, output
 
@@ -62,3 +62,21 @@ def test_revisions_that_are_no_branches(refused, tmp_path, revision):
 def test_names_that_a_branch_can_have(capsys, tmp_path, branch):
     folder = output(tmp_path / "out", contents(1))
     assert tamiz(capsys, "upload", folder, "--repo", "me/x", "--revision", branch, "--dry-run")[0::2] == (0, "")
+
+
+def test_rejected_rows_and_their_like_are_left_out(tmp_path):
+    """At the root and in the parts of a run, with a reason."""
+    more = {"rejected/a.jsonl": b"{}", "report/b.png": b"b"}
+    run = output(tmp_path / "run", more, stage="run")
+    output(run / "sampled", {"part-0.parquet": b"PAR1", **more}, stage="sample")
+    (run / "sampled/log.jsonl").write_bytes(b"{}")
+    found = publication(run)
+    assert {each.path for each in found.items} == {
+        "README.md", "manifest.json", "report/b.png", "sampled/README.md", "sampled/manifest.json",
+        "sampled/part-0.parquet", "sampled/report/b.png",
+    }  # fmt: skip
+    assert {path: why.partition(",")[0] for path, (_, why) in found.left_out.items()} == {
+        "rejected/": "rows that aren't documents",
+        "sampled/rejected/": "rows that aren't documents",
+        "sampled/log.jsonl": "command lines and the machine",
+    }
