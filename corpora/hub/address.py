@@ -1,4 +1,4 @@
-"""Addresses on the Hub: `hf://datasets/OWNER/NAME[@REVISION]/PATH`; without `datasets/`, a model's."""
+"""Addresses on the Hub: `hf://datasets/OWNER/NAME[@REVISION]/PATH`; with `models/` or without a type, a model's."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from typing import NamedTuple
 from urllib.parse import quote, unquote
 
 from corpora.errors import BadArgument
+from corpora.hub import guesses
 
 _SCHEME = "hf://"
 _ADDRESS = re.compile(
-    r"hf://(?P<kind>datasets/|spaces/)?(?!datasets/|spaces/)(?P<name>\w[\w.-]*/\w[\w.-]*)"
+    r"hf://(?P<kind>datasets/|spaces/|models/)?(?!(?:datasets|spaces|models)/)(?P<name>\w[\w.-]*/\w[\w.-]*)"
     r"(?:@(?P<revision>refs/(?:convert|pr)/[^/]+|[^/]+))?(?:/(?P<path>.*))?",
     re.DOTALL,
 )
@@ -56,16 +57,17 @@ def is_hub(address: str) -> bool:
 
 
 def parse(address: str) -> HubAddress:
-    """Raises BadArgument for an address that names no repository."""
+    """Raises BadArgument for an address that names no file of a repository."""
     found = _ADDRESS.fullmatch(address)
     if found is None:
-        raise BadArgument(
-            f"{address} names no repository of the Hub: write hf://datasets/OWNER/NAME/FILES for a dataset, "
-            "hf://OWNER/NAME/FILES for a model"
-        )
-    revision = found["revision"]
-    kind = (found["kind"] or "models/").removesuffix("/")
-    return HubAddress(Repository(kind, found["name"]), revision and unquote(revision), found["path"] or "")
+        raise BadArgument(guesses.no_repository(address))
+    owner, revision = found["name"].split("/")[0], found["revision"]
+    if found["kind"] is None and owner in guesses.TYPES:
+        raise BadArgument(guesses.no_type(address, owner))
+    repository = Repository((found["kind"] or "models/").removesuffix("/"), found["name"])
+    if not found["path"]:
+        raise BadArgument(guesses.no_files(address, repository.page, repository.name))
+    return HubAddress(repository, revision and unquote(revision), found["path"])
 
 
 def without_cache(address: str) -> str:

@@ -1,21 +1,23 @@
 """Keeps what was fetched by its hash, and continues what was cut short: for TAMIZ_HUB_CACHE, and for models.
 
 One file per content, `<hash>`, and `<hash>.part` while it is fetched, locked by whoever fetches it; a second process
-that wants the same waits. Nothing is ever removed: the folder is the user's. A file is checked each time it is used.
+that wants the same waits, as long as something comes. Nothing is ever removed: the folder is the user's. A file is
+checked each time it is used.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from corpora.errors import TamizError
+from corpora.errors import BadArgument, TamizError
 from corpora.hub.fetching import fetch, let_go
-from corpora.hub.pacing import rest
 from corpora.hub.remote import RemoteFile
+from corpora.hub.waiting import Waiting
 
 try:
     import fcntl
@@ -28,9 +30,21 @@ ADVICE = f"let {VARIABLE} name a folder on another disk"
 
 
 def folder() -> Path | None:
-    """None if the variable isn't set."""
+    """None if the variable isn't set. Raises BadArgument if it begins with the home of nobody."""
     named = os.environ.get(VARIABLE)
-    return Path(named).expanduser() if named else None
+    try:
+        return Path(named).expanduser() if named else None
+    except RuntimeError as error:
+        raise BadArgument(f"{VARIABLE}={named}: there is no such user; name a folder") from error
+
+
+def check_writable(kept: Path) -> None:
+    """Raises TamizError unless files can be made in it. Makes it, as the first file would."""
+    try:
+        kept.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=kept).close()
+    except OSError as error:
+        raise TamizError(f"can't write in {kept} ({VARIABLE}): {error.strerror}; {ADVICE}") from error
 
 
 @contextlib.contextmanager
@@ -39,9 +53,10 @@ def kept(file: RemoteFile, path: Path, advice: str) -> Iterator[IO[bytes]]:
 
     advice: for the message about a disk that is full or doesn't let us.
     """
+    waiting = Waiting(path)
     with contextlib.ExitStack() as closing:
-        while (copy := _found(file, path, advice) or _fetched(file, path, advice)) is None:
-            rest(0.2)  # somebody else fetches it
+        while (copy := _found(file, path, advice) or _fetched(file, path, waiting.part, advice)) is None:
+            waiting.a_moment()
         yield closing.enter_context(copy)
 
 
@@ -69,9 +84,8 @@ def is_right(file: RemoteFile, copy: IO[bytes]) -> bool:
     return digest.hexdigest() == file.tag
 
 
-def _fetched(file: RemoteFile, path: Path, advice: str) -> IO[bytes] | None:
-    """None if another process has the lock, or has just finished."""
-    part = path.with_name(f"{path.name}.part")
+def _fetched(file: RemoteFile, path: Path, part: Path, advice: str) -> IO[bytes] | None:
+    """None if another process has the lock of the part, or has just finished."""
     try:
         part.parent.mkdir(parents=True, exist_ok=True)
         copy = os.fdopen(os.open(part, os.O_RDWR | os.O_CREAT, 0o644), "r+b", buffering=_PIECE)

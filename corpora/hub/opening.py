@@ -28,9 +28,10 @@ def verified(file: RemoteFile) -> Iterator[IO[bytes]]:
         with cache.kept(file, kept / file.tag, cache.ADVICE) as copy:
             yield copy
         return
+    place = _temporary()
     copy = _nameless(file)
     try:
-        fetch(file, copy, Path(tempfile.gettempdir(), "copy"), advice="set TMPDIR to a folder on a larger disk")
+        fetch(file, copy, place / "copy", advice="set TMPDIR to a folder on a larger disk")
         yield copy
     finally:
         let_go(copy)
@@ -44,6 +45,19 @@ def _nameless(file: RemoteFile) -> IO[bytes]:
         raise TamizError(f"can't make a temporary copy of {file.address} ({place}: {error.strerror})") from error
 
 
+def _temporary() -> Path:
+    try:
+        return Path(os.path.realpath(tempfile.gettempdir()))
+    except OSError as error:
+        raise TamizError(f"no temporary folder can be written, neither TMPDIR nor /tmp: {error.strerror}") from error
+
+
 def room_folder() -> Path:
-    """Where the copies of files lie while they are read."""
-    return cache.folder() or Path(os.path.realpath(tempfile.gettempdir()))
+    """Where the copies of files lie while they are read. Raises TamizError if there is no such place."""
+    return cache.folder() or _temporary()
+
+
+def passed_over() -> str | None:
+    """TMPDIR, if it can't be written: Python then takes another folder without a word."""
+    named = os.environ.get("TMPDIR")
+    return named if named and os.path.realpath(named) != str(_temporary()) else None

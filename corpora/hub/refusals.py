@@ -14,6 +14,10 @@ class NotThere(BadArgument):
     """A repository has no such file or folder."""
 
 
+class NoRepository(BadArgument):
+    """The Hub has no such repository, or doesn't show it."""
+
+
 def refusal(
     status: int, headers: Mapping[str, str], repository: Repository, what: str, *, with_token: bool
 ) -> TamizError:
@@ -45,8 +49,8 @@ def _is_bad_token(headers: Mapping[str, str], with_token: bool) -> bool:
 
 def _missing(repository: Repository, what: str, with_token: bool) -> TamizError:
     private = "use a token that may read it" if with_token else _LOG_IN
-    return BadArgument(f"can't {what}: the Hub has no {repository.kind.removesuffix('s')} {repository.name}, or "
-                       f"it is private: correct the name; for a private one, {private}")  # fmt: skip
+    return NoRepository(f"can't {what}: the Hub has no {repository.kind.removesuffix('s')} {repository.name}, or "
+                        f"it is private: correct the name; for a private one, {private}")  # fmt: skip
 
 
 def gated(repository: Repository) -> TamizError:

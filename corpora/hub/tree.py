@@ -12,9 +12,9 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from corpora.errors import BadArgument, Unreachable, in_a_line
-from corpora.hub import client
+from corpora.hub import client, guesses
 from corpora.hub.address import HubAddress, Repository, is_hub, parse
-from corpora.hub.refusals import NotThere, gated
+from corpora.hub.refusals import NoRepository, NotThere, gated
 
 WILD = frozenset("*?[")
 MOST_FILES = 1_000_000  # in a listing: ten times what the Hub advises for a repository
@@ -137,19 +137,27 @@ def forget() -> None:
 
 def look_up(patterns: Iterable[str]) -> None:
     """Asks for all files that the patterns name without wildcards at once, before they are expanded one by one."""
-    paths: dict[tuple[Repository, str | None], list[str]] = {}
+    found: dict[tuple[Repository, str | None], list[HubAddress]] = {}
     for pattern in filter(is_hub, patterns):
         address = parse(pattern)
         if not WILD & set(address.path):
-            paths.setdefault((address.repository, address.revision), []).append(address.path)
-    for (repository, revision), named in paths.items():
-        pinned(repository, revision).named(named)
+            found.setdefault((address.repository, address.revision), []).append(address)
+    for addresses in found.values():
+        _home(addresses[0]).named([address.path for address in addresses])
+
+
+def _home(address: HubAddress) -> Pinned:
+    """`pinned`; if there is no such repository, the message says what may have been meant."""
+    try:
+        return pinned(address.repository, address.revision)
+    except NoRepository as error:
+        raise BadArgument(f"{error}{guesses.another_repository(*address.repository, address.path)}") from None
 
 
 def matching(address: HubAddress) -> tuple[Pinned, list[Entry]]:
     """The files that match the address's path, sorted, by fsspec's rules: `*`, `?` and `[...]` stay inside a folder,
     `**` doesn't. Raises BadArgument for a folder and for a repository or revision that isn't there."""
-    at = pinned(address.repository, address.revision)
+    at = _home(address)
     if not WILD & set(address.path):
         one = _one(at, address)
         return at, [] if one is None else [one]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import click
 
-from corpora.errors import BadArgument, DamagedFile
+from corpora.errors import DamagedFile
 from tamiz.console import progress, say, size, table, warn
 from tamiz.hub.folder import Publication, RepoType
+from tamiz.hub.names import check_branch, check_repository
 from tamiz.hub.plan import Plan
 
 SHOWN = 20  # files of a --dry-run, and of what is left out
@@ -22,7 +22,7 @@ SHOWN = 20  # files of a --dry-run, and of what is left out
     "--type",
     "repo_type",
     type=click.Choice(["dataset", "model"]),
-    help="Of the repository. [default: as FOLDER's kind; of a run, `model` takes its model alone]",
+    help="Of the repository: FOLDER's kind decides; of a run, `model` takes its model alone.",
 )
 @click.option("--private", is_flag=True, help="Make the repository private, if it is made.")
 @click.option(
@@ -50,7 +50,8 @@ def command(
     If it is interrupted, nothing is visible; the same command sends the rest. The token is that of `hf auth login`,
     or HF_TOKEN.
     """
-    _check_name(repo)
+    check_repository(repo)
+    check_branch(revision)
     found = _publication(folder, repo_type)
     say(f"{found.kind} {found.folder} -> {found.repo_type} {repo}: {_files(len(found.items))}, {size(found.bytes)}")
     _say_left_out(found)
@@ -58,15 +59,6 @@ def command(
         _show(found)
         return
     _publish(found, repo, revision, private=private, overwrite_card=overwrite_card)
-
-
-def _check_name(repo: str) -> None:
-    if (
-        not re.fullmatch(r"[\w][\w.-]*/[\w][\w.-]*", repo, re.ASCII)
-        or len(repo) > 96
-        or re.search(r"--|\.\.|\.git$", repo)
-    ):
-        raise BadArgument(f"--repo {repo}: a name on the Hub is OWNER/NAME, such as my-team/my-corpus")
 
 
 def _publication(folder: Path, repo_type: RepoType | None) -> Publication:

@@ -1,6 +1,7 @@
 """Publishing an output folder on the Hugging Face Hub: one commit, or none.
 
 folder      which files of an output folder are published, under which names
+names       what repositories and branches may be called
 record      what this tool has put into a repository, as a file there
 plan        what to send and what to delete, from what is there: pure
 limits      what the Hub's limits forbid

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from corpora import files, lm_json, locks, manifest
-from corpora.errors import DamagedFile, TamizError
+from corpora.errors import BadArgument, DamagedFile, TamizError
 from corpora.manifest import Manifest
 from tamiz.hub.record import CARD, Item, item
 from tamiz.verify import verify
@@ -61,8 +61,9 @@ class Publication:
 def publication(folder: Path, repo_type: RepoType | None = None) -> Publication:
     """What the folder publishes, checked against its manifests.
 
-    repo_type: None for the usual one of the folder's kind. Raises DamagedFile for a folder that isn't tamiz's, isn't
-    finished or differs from its manifest; TamizError if there is nothing to publish.
+    repo_type: None for that of the folder's kind; of a run, "model" is its model alone. Raises DamagedFile for a
+    folder that isn't tamiz's, isn't finished or differs from its manifest; BadArgument for a repo_type whose
+    repositories load nothing of its kind; TamizError if there is nothing to publish.
     """
     content = _manifest(folder)
     if content.stage == "run" and repo_type == "model":
@@ -72,13 +73,13 @@ def publication(folder: Path, repo_type: RepoType | None = None) -> Publication:
             f"{folder} holds the output of {content.stage!r}, which isn't published: one of {_names()} is"
         )
     kind, usual = KINDS[content.stage]
+    _check_type(folder, kind, usual, repo_type)
     _check(folder)
     homes = [folder, *(_homes(folder) if content.stage == "run" else ())]
     items = [each for home in homes for each in _items(folder, home, manifest.read(home))]
     if not any(each.path not in (manifest.NAME, CARD) for each in items):
         raise TamizError(f"{folder}: there is nothing to publish but its manifest")
-    chosen = repo_type or usual
-    return Publication(folder, kind, chosen, tuple(_with_card(folder, items)), _left_out(folder, items))
+    return Publication(folder, kind, usual, tuple(_with_card(folder, items)), _left_out(folder, items))
 
 
 def without(found: Publication, path: str, why: str) -> Publication:
@@ -87,6 +88,14 @@ def without(found: Publication, path: str, why: str) -> Publication:
     rest = tuple(each for each in found.items if each.path != path)
     left_out = {**found.left_out, path: (gone.bytes, why)}
     return Publication(found.folder, found.kind, found.repo_type, rest, left_out)
+
+
+def _check_type(folder: Path, kind: str, usual: RepoType, given: RepoType | None) -> None:
+    """`load_dataset` finds dataset repositories alone, `from_pretrained` model repositories alone."""
+    if given not in (None, usual):
+        raise BadArgument(
+            f"--type {given}: the {kind} in {folder} can only be loaded from a {usual} repository: leave --type out"
+        )
 
 
 def _names() -> str:

@@ -137,7 +137,7 @@ def test_a_killed_run_continues_after_the_repository_moved_on(hub, files, lm, tm
 
 
 @pytest.mark.usefixtures("hub")
-def test_no_room_is_refused_before_the_work(monkeypatch):
+def test_no_room_is_refused_before_the_work(monkeypatch, tmp_path, caplog):
     items = work_items([f"hf://datasets/allenai/c4/{FOLDER}/*.gz"])
     check_room(items, 2)
     monkeypatch.setattr("pipelines.room.free_bytes", lambda _: 10)
@@ -146,6 +146,37 @@ def test_no_room_is_refused_before_the_work(monkeypatch):
         TamizError, match=f"needs {sum(sizes[:2]):,} bytes for the largest files, 2 at a time.*TMPDIR"
     ):
         check_room(items, 2)
-    monkeypatch.setenv("TAMIZ_HUB_CACHE", "/nowhere")
-    with pytest.raises(TamizError, match=f"needs {sum(sizes):,} bytes to keep the files in /nowhere"):
+    assert caplog.messages == []
+    monkeypatch.setenv("TMPDIR", "/proc/nope")
+    with pytest.raises(TamizError, match="TMPDIR"):
+        check_room(items, 2)
+    (said,) = caplog.messages
+    assert said.startswith("TMPDIR=/proc/nope can't be written: copies of the Hub's files lie in ")
+    monkeypatch.setenv("TAMIZ_HUB_CACHE", str(tmp_path / "kept"))
+    with pytest.raises(TamizError, match=f"needs {sum(sizes):,} bytes to keep the files in {tmp_path}/kept"):
+        check_room(items, 2)
+
+
+@pytest.mark.usefixtures("hub")
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        ("/proc/nope", r"can't write in /proc/nope \(TAMIZ_HUB_CACHE\): No such file .*; let TAMIZ_HUB_CACHE name"),
+        ("/dev/null", r"can't write in /dev/null \(TAMIZ_HUB_CACHE\): File exists; "),
+        ("~nobody-is-called-so/x", "TAMIZ_HUB_CACHE=~nobody-is-called-so/x: there is no such user; name a folder"),
+    ],
+)
+def test_a_cache_that_cannot_be_written_is_refused_before_the_work(monkeypatch, place, said):
+    items = work_items([f"hf://datasets/allenai/c4/{FOLDER}/*.gz"])
+    monkeypatch.setenv("TAMIZ_HUB_CACHE", place)
+    with pytest.raises(TamizError, match=said):
+        check_room(items, 2)
+
+
+@pytest.mark.usefixtures("hub")
+def test_without_a_temporary_folder_it_says_so(monkeypatch):
+    items = work_items([f"hf://datasets/allenai/c4/{FOLDER}/*.gz"])
+    monkeypatch.setattr("tempfile.tempdir", None)
+    monkeypatch.setattr("tempfile._candidate_tempdir_list", lambda: ["/proc/nope"])
+    with pytest.raises(TamizError, match="no temporary folder can be written, neither TMPDIR nor /tmp: No usable"):
         check_room(items, 2)

@@ -278,7 +278,7 @@ def test_what_another_process_has_just_finished_is_not_fetched_again(monkeypatch
     file = RemoteFile("hf://x", Repository("datasets", "me/x"), COMMIT, "a", 3, "b" * 40)
     (tmp_path / file.tag).write_bytes(b"abc")
     monkeypatch.setattr(cache, "fetch", lambda *_, **__: pytest.fail("fetched again"))
-    assert cache._fetched(file, tmp_path / file.tag, "") is None
+    assert cache._fetched(file, tmp_path / file.tag, tmp_path / f"{file.tag}.part", "") is None
     assert [path.name for path in tmp_path.iterdir()] == [file.tag]
 
 

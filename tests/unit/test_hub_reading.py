@@ -16,7 +16,6 @@ from corpora.documents.items import work_items
 from corpora.documents.reading import read_batches, read_texts
 from corpora.errors import BadArgument, DamagedFile, TamizError, Unreachable
 from corpora.hub import client, pacing, tree, tries
-from corpora.hub.address import is_hub, parse, without_revision
 from corpora.manifest import MadeFrom
 from pipelines.accounts import input_identities
 from tests.loopback_hub import LoopbackHub
@@ -321,18 +320,6 @@ def test_a_cache_of_fsspec_s_is_left_out():
     """It would fetch without checking."""
     (item,) = work_items([f"simplecache::hf://datasets/{NAME}/pt/*"])
     assert item.path == f"hf://datasets/{NAME}/pt/d.jsonl"
-
-
-def test_addresses():
-    parsed = parse("hf://datasets/a/b@refs/pr/3/c/d.gz")
-    assert (parsed.revision, parsed.path) == ("refs/pr/3", "c/d.gz")
-    assert parse(parsed.with_path("e")) == parsed._replace(path="e")
-    assert parse("hf://a/b@x%2Fy/c").revision == "x/y"
-    assert without_revision("hf://datasets/a/b@v1/c@2.gz") == "hf://datasets/a/b/c@2.gz"
-    assert without_revision("/home/a@b/c") == "/home/a@b/c"
-    assert not any(map(is_hub, ["zip://a::hf://datasets/a/b/c.zip", "hf://buckets/a/b/c", "s3://a/b"]))
-    with pytest.raises(BadArgument):
-        parse("hf://datasets/squad")
 
 
 def test_a_tokenizer_and_a_model_come_checked(hub, monkeypatch, tmp_path, demo):

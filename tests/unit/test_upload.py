@@ -307,13 +307,6 @@ def test_what_is_refused_before_any_request(lfs, capsys, tmp_path, make):
     assert said in err
 
 
-@pytest.mark.parametrize("name", ["x", "me/x/y", "me/../x", "me/", "-me/x", "me/x.git", "me/a--b"])
-def test_names_that_the_hub_does_not_take(lfs, capsys, tmp_path, name):
-    code, _, err = tamiz(capsys, "upload", output(tmp_path / "out", {}), "--repo", name)
-    assert (code, lfs.requests) == (2, [])
-    assert "OWNER/NAME" in err
-
-
 def test_without_a_network_it_ends_soon(lfs, capsys, tmp_path, monkeypatch):
     """Not after all the patience that a Hub is worth that was reached."""
     folder = output(tmp_path / "out", contents(1))
