@@ -168,6 +168,15 @@ def test_many_files_go_by_a_pull_request_that_is_merged_whole(hub, capsys, tmp_p
     assert [pull.status for pull in hub.repository("model", "me/x").pulls.values()] == ["merged", "merged"]
 
 
+def test_a_pull_request_that_cannot_be_opened_ends_in_a_line(lfs, capsys, tmp_path):
+    folder = output(tmp_path / "out", contents(2, number=9))
+    lfs.fault("commit", "status", status=500, times=10**6)
+    with client(lfs, bounds=Bounds(most=4), patience=0.5):
+        code, _, err = tamiz(capsys, "upload", folder, "--repo", "me/x")
+    assert (code, err.count("\n"), remote(lfs, "me/x")) == (1, 1, {})
+    assert "nothing is published yet" in err
+
+
 def test_a_pull_request_that_no_longer_fits_is_made_anew(lfs, capsys, tmp_path):
     folder = output(tmp_path / "out", contents(2, number=9))
     theirs = [{"config.json": b"{}"}]
