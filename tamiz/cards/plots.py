@@ -36,22 +36,26 @@ def draw_perplexity(facts: Mapping[str, Any], path: Path) -> None:
     names = list(both)
     columns = min(len(names), COLUMNS)
     rows = -(-len(names) // columns)
-    with drawing(path, COLUMN + 0.5 if columns == 1 else PAGE, 0.4 + 2.2 * rows) as figure:
+    with drawing(path, COLUMN + 0.5 if columns == 1 else PAGE, 0.4 + (2.2 if columns == 1 else 2.4) * rows) as figure:
         panels = figure.subplots(rows, columns, squeeze=False)
         for axes in panels.flat[len(names) :]:
             axes.set_visible(False)
+        alone = len(names) == 1
         for axes, name in zip(panels.flat, names, strict=False):
-            handles = _panel(axes, *(LogHistogram.from_builtins(both[name][when]) for when in ("before", "after")))
+            before, after = (LogHistogram.from_builtins(both[name][when]) for when in ("before", "after"))
+            handles = _panel(axes, before, after, counts=alone)
             handles += _keep(axes, facts["groups"][name].get("kernel"))
-            if len(names) > 1:
-                axes.set_title(shortened(name, 28) if drawable(name) else "?")
+            if not alone:
+                shown = shortened(name, 28) if drawable(name) else "?"
+                axes.set_title(f"{shown}\n{after.total:,} of {before.total:,} documents kept")
         for axes in panels[:, 0]:
             axes.set_ylabel("documents (% of all before)")
         legend_above(figure, handles, columns=2 if columns == 1 else 3)
 
 
-def _panel(axes: Any, before: LogHistogram, after: LogHistogram) -> list[Any]:
-    """Both histograms as shares of the documents before sampling, so that their ratio is the kept share."""
+def _panel(axes: Any, before: LogHistogram, after: LogHistogram, *, counts: bool) -> list[Any]:
+    """Both histograms as shares of the documents before sampling, so that their ratio is the kept share. counts: how
+    many documents, in the legend: it holds for one panel alone."""
     low, high = (float(before.quantile(share)) for share in TAILS)
     handles = []
     for histogram, name, look in (
@@ -60,7 +64,8 @@ def _panel(axes: Any, before: LogHistogram, after: LogHistogram) -> list[Any]:
     ):
         if histogram.total:
             heights, edges = _bars(histogram, before.total)
-            handles.append(axes.stairs(heights, edges, label=f"{name}: {histogram.total:,} documents", **look))
+            label = f"{name}: {histogram.total:,} documents" if counts else name
+            handles.append(axes.stairs(heights, edges, label=label, **look))
     low, high = max(low, 1e-9) / 1.1, max(high, 1e-9) * 1.1
     axes.set_xscale("log")
     axes.set_xlim(low, high)

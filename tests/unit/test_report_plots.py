@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ from matplotlib.figure import Figure
 
 from corpora.sampling import Gaussian, Stepwise
 from corpora.sampling.histogram import LogHistogram
-from tamiz.drawing import drawable, log_axis, number, shortened
+from tamiz.cards import plots as cards
+from tamiz.drawing import drawable, drawing, log_axis, number, shortened
 from tamiz.report import plots
 from tamiz.report.grid import Grid
 from tamiz.report.group_plots import Named, draw_bars, draw_groups
@@ -167,3 +169,26 @@ def test_few_documents_and_none_kept(tmp_path, documents):
         assert min(map(len, drawn)) > 2_000
         for path in tmp_path.glob("*.png"):
             path.unlink()
+
+
+@pytest.mark.parametrize("sizes", [(7,), (7, 30)])
+def test_a_cards_plot_counts_each_group_where_it_is_drawn(tmp_path, monkeypatch, sizes):
+    figures = []
+
+    @contextmanager
+    def kept(*arguments):
+        with drawing(*arguments) as figure:
+            figures.append(figure)
+            yield figure
+
+    monkeypatch.setattr(cards, "drawing", kept)
+    histograms = [LogHistogram.of(np.geomspace(20, 500, size)).to_builtins() for size in sizes]
+    both = {f"g{n}": {"before": one, "after": one} for n, one in enumerate(histograms)}
+    cards.draw_perplexity({"perplexities": both, "groups": {name: {} for name in both}}, tmp_path / "plot.png")
+    legend = [text.get_text() for text in figures[0].legends[0].get_texts()]
+    titles = [axes.get_title() for axes in figures[0].axes]
+    if len(sizes) == 1:
+        assert (legend, titles) == (["before: 7 documents", "kept: 7 documents"], [""])
+    else:
+        assert legend == ["before", "kept"]
+        assert titles == ["g0\n7 of 7 documents kept", "g1\n30 of 30 documents kept"]
