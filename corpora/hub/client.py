@@ -23,7 +23,7 @@ from corpora.hub.refusals import refusal
 from corpora.hub.tries import Fault, Tries
 from corpora.stopping import go_on
 
-_MAY_PASS = (408, 416, 425, 429, 500, 502, 503, 504)  # 416: after a broken resume
+_MAY_PASS = (*tries.PASSING, 416)  # 416: after a broken resume
 MOST_BYTES, MOST_SECONDS = 64 << 20, 120  # of an answer other than a file's content; a page of a listing has 300 kB
 _AGENT = "tamiz"
 # by name: the client is that of httpx or httpx2, depending on huggingface_hub's version

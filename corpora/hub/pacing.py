@@ -58,11 +58,18 @@ class Pace:
                 self._not_before[resource] = max(self._not_before[resource], time.monotonic() + seconds)
 
 
-def asked_wait(headers: Mapping[str, str]) -> float | None:
-    """Seconds for which a refusing server asks to be left alone; None if it doesn't say."""
+def asked(headers: Mapping[str, str]) -> float | None:
+    """Seconds for which a refusing server asks to be left alone, however many; None if it doesn't say."""
     after = headers.get("retry-after", "").strip()
     found = _LEFT.search(headers.get("ratelimit", ""))
-    seconds = float(after) if after.isascii() and after.isdigit() else float(found[2]) if found else None
+    if after.isascii() and after.isdigit():
+        return float(after)
+    return float(found[2]) if found else None
+
+
+def asked_wait(headers: Mapping[str, str]) -> float | None:
+    """The same, but at most LONGEST_WAIT."""
+    seconds = asked(headers)
     return None if seconds is None else min(seconds, LONGEST_WAIT)
 
 

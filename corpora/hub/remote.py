@@ -43,4 +43,9 @@ class RemoteFile(NamedTuple):
         """To be updated with the content: ends as `tag`. Small files are git blobs, whose hash covers a header."""
         if len(self.tag) == 64:
             return hashlib.sha256()
-        return hashlib.sha1(b"blob %d\0" % self.size, usedforsecurity=False)
+        return git_digest(self.size)
+
+
+def git_digest(size: int) -> _Hash:
+    """To be updated with a content of `size` bytes: ends as git's hash of the file."""
+    return hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)

@@ -13,6 +13,7 @@ from corpora.hub.pacing import rest
 from corpora.stopping import go_on
 
 _LOG = logging.getLogger(__name__)
+PASSING = (408, 425, 429, 500, 502, 503, 504)  # statuses after which another try is worth it
 
 
 class Fault(Exception):

@@ -18,13 +18,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from corpora.errors import TamizError, in_a_line
+from corpora.hub.pacing import asked
+from corpora.hub.tries import PASSING
 from tamiz.log import without_secret
 
 if TYPE_CHECKING:
     import httpx2
 
 T = TypeVar("T")
-PASSING = (408, 425, 429, 500, 502, 503, 504)
 NO_ROUTE_TRIES = 3
 CHANGED = 412  # someone else's commit came first
 
@@ -141,7 +142,8 @@ def fault(error: Exception, repo: str) -> Fault:
         if status == CHANGED:
             return Fault("someone else's commit came first", changed=True)
         if status in PASSING:
-            return Fault(f"status {status}", _asked(origin.response))
+            wait = asked(origin.response.headers)  # in whole seconds, so that the next one may still be too early
+            return Fault(f"status {status}", 0.0 if wait is None else wait + 1.0)
         raise refusal(origin, repo) from None
     if isinstance(origin, httpx2.TransportError):
         no_route = isinstance(origin, httpx2.ConnectError | httpx2.ConnectTimeout)
@@ -193,14 +195,3 @@ def _plain(error: BaseException) -> str:
     """In a line, without queries of addresses, which may be signatures."""
     text = without_secret(in_a_line(error))
     return " ".join(word.partition("?")[0] if "://" in word else word for word in text.split())
-
-
-def _asked(response: httpx2.Response) -> float:
-    """Seconds that the Hub asks to wait."""
-    from huggingface_hub.utils._http import parse_ratelimit_headers
-
-    limit = parse_ratelimit_headers(response.headers)
-    if response.status_code == 429 and limit is not None and limit.remaining == 0:
-        return limit.reset_in_seconds + 1.0
-    after = response.headers.get("retry-after", "").strip()
-    return float(after) if after.isascii() and after.isdigit() else 0.0

@@ -38,7 +38,7 @@ def on_request(hear: Hear) -> Callable[[httpx2.Request], None]:
 
 @contextlib.contextmanager
 def of_xet(hear: Hear) -> Iterator[None]:
-    """While the block runs, hf_xet's reports go to `hear`. An huggingface_hub that has none there sends as well."""
+    """While the block runs, hf_xet's reports go to `hear`. A huggingface_hub without any sends all the same."""
     try:
         utils: Any = import_module("huggingface_hub.utils")
         reporting: Any = import_module("huggingface_hub.utils._xet_progress_reporting")

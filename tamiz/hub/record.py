@@ -9,13 +9,12 @@ from pathlib import Path
 import msgspec
 
 from corpora import files
+from corpora.hub.remote import git_digest
 
 NAME = ".tamiz-upload.json"
 FORMAT, VERSION = "tamiz-upload", 1
 CARD = "README.md"
-MOST_REGULAR = (
-    10_000_000  # bytes: the Hub stores larger files outside of git, so git's hash of them is never asked for
-)
+MOST_REGULAR = 10_000_000  # bytes: the Hub stores larger files outside of git, and never tells git's hash of them
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,7 +66,9 @@ def item(path: str, source: Path | bytes, sha256: str | None = None) -> Item:
 
 def git(content: bytes) -> str:
     """Git's hash of a file."""
-    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+    digest = git_digest(len(content))
+    digest.update(content)
+    return digest.hexdigest()
 
 
 def kept(items: Iterable[Item]) -> dict[str, Kept]:

@@ -85,8 +85,7 @@ class Repository:
 
         def call() -> bytes:
             from huggingface_hub import get_session, hf_hub_url
-            from huggingface_hub.utils._headers import build_hf_headers
-            from huggingface_hub.utils._http import hf_raise_for_status
+            from huggingface_hub.utils import build_hf_headers, hf_raise_for_status  # type: ignore[attr-defined]
 
             at = {"endpoint": self.api.endpoint, "repo_type": self.repo_type, "revision": found.commit}
             url = hf_hub_url(self.repo, record.NAME, **at)

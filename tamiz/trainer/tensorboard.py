@@ -35,11 +35,9 @@ class Curves:
     """
 
     def __init__(self, out: Path, *, writes: bool) -> None:
-        self._folder, self._file, self._records = out / CURVES, None, None
-        self.writes, self._flushed = writes, 0.0
-
-    _file: IO[bytes] | None
-    _records: Any
+        self._folder, self.writes, self._flushed = out / CURVES, writes, 0.0
+        self._file: IO[bytes] | None = None
+        self._records: Any = None
 
     def begin(self, step: int) -> None:
         """Call before any points, with the step from which the training continues, or 0."""
