@@ -11,6 +11,7 @@ from corpora.manifest import Manifest
 from tamiz.cards import plots, texts
 from tamiz.cards.front_matter import front_matter
 from tamiz.cards.markdown import add_card, section, sources_text, table
+from tokenizer_train.evaluation.tally import words_mean_little
 
 
 def add_tokenizer_card(
@@ -61,7 +62,7 @@ _FIGURES = (
     ("unknown_rate", "tokens that are unknown", "{:.4%}"),
     ("vocabulary_use", "ids that occur", "{:.1%}"),
 )
-UNSPACED = 0.25  # above this share of characters in scripts without spaces, counts of words mean little
+_OF_WORDS = ("fertility", "continued_word_share")
 
 
 def _evaluation(content: Manifest) -> Mapping[str, Any]:
@@ -73,10 +74,10 @@ def _evaluation(content: Manifest) -> Mapping[str, Any]:
 def _evaluated(found: Mapping[str, Any]) -> str:
     if not found:
         return ""
-    spaced = found["unspaced_characters"] <= UNSPACED * found["characters"]
+    spaced = not words_mean_little(found)
     rows = [("documents", f"{found['documents']:,}"), ("bytes", f"{found['bytes']:,}")]
     for key, name, said in _FIGURES:
-        if found[key] is not None and (spaced or "word" not in key):
+        if found[key] is not None and (spaced or key not in _OF_WORDS):
             rows.append((name, said.format(found[key])))
     rows.append(("documents that decode to other text", f"{found['round_trip']['differs_from_normalised']:,}"))
     plot = (

@@ -109,7 +109,7 @@ def _manifest(folder: Path) -> Manifest:
         if any(lm_json.is_lm_json(path) for path in folder.glob("*.json")):
             raise TamizError(
                 f"{folder} holds a language model, which `tamiz upload` doesn't publish: "
-                f"`hf upload OWNER/NAME {folder}` does"
+                f"`hf upload OWNER/NAME {folder} --exclude '*.rejected/*' --exclude '*.log.jsonl'` does"
             )
         raise DamagedFile(f"{folder} has no {manifest.NAME}, so it is no finished output of tamiz{_nearby(folder)}")
     content = manifest.read(folder)

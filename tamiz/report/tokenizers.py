@@ -20,13 +20,13 @@ from tamiz.drawing import (
     number,
     shortened,
 )
+from tokenizer_train.evaluation.tally import words_mean_little
 
 # Okabe and Ito's palette, then greys
 COLOURS = (AFTER, CURVE, "#009e73", "#cc79a7", "#56b4e9", "#e69f00", INK, BEFORE_EDGE)
 MOST_TOKENIZERS = len(COLOURS)
 MOST_GROUPS = 12
 MUCH_UNKNOWN = 0.005  # share of tokens
-UNSPACED = 0.25  # above this share of characters in scripts without spaces, counts of words mean little
 
 
 def draw_tokenizers(facts: Mapping[str, Any], path: Path) -> Path:
@@ -63,11 +63,6 @@ def _level(facts: Mapping[str, Any]) -> Mapping[str, Any]:
 def _left_out(facts: Mapping[str, Any], tokenizers: int, groups: int) -> str:
     more = (len(facts["tokenizers"]) - tokenizers, max(len(_level(facts)) - groups, 0))
     return " and ".join(f"{n} more {what}" for n, what in zip(more, ("tokenizers", "rows"), strict=True) if n)
-
-
-def words_mean_little(figures: Mapping[str, Any]) -> bool:
-    """Whether much of the text is in scripts that don't separate words by spaces."""
-    return bool(figures["unspaced_characters"] > UNSPACED * figures["characters"])
 
 
 def _first(by_tokenizer: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -20,7 +20,7 @@ from corpora.encoding import load_encoder
 from corpora.errors import BadArgument, DamagedFile
 from corpora.texts import utf8
 from tamiz.commands._fitting import fitting_tables
-from tamiz.report.tokenizers import draw_tokenizers, plotted_groups, words_mean_little
+from tamiz.report.tokenizers import draw_tokenizers, plotted_groups
 from tests.make_tokenizers import KINDS, make_tokenizer
 from tests.reference.slow_evaluation import is_unspaced, slow_figures
 from tokenizer_train.evaluation.auto_tokenizer import AutoForm
@@ -28,7 +28,7 @@ from tokenizer_train.evaluation.candidate import load_candidate, names_of
 from tokenizer_train.evaluation.languages import language_of
 from tokenizer_train.evaluation.measure import Texts, measure
 from tokenizer_train.evaluation.read_back import read_back
-from tokenizer_train.evaluation.tally import COUNTS, Tally, bits, figures
+from tokenizer_train.evaluation.tally import COUNTS, Tally, bits, figures, words_mean_little
 from tokenizer_train.evaluation.words import continued, count_unspaced, count_words, word_prefix
 
 ODD = [

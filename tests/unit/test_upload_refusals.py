@@ -45,7 +45,8 @@ def a_language_model(folder: Path) -> str:
     (folder / "es.bin").write_bytes(b"")
     (folder / "es.json").write_text('{"format": "tamiz-lm"}')
     return (
-        f"{folder} holds a language model, which `tamiz upload` doesn't publish: `hf upload OWNER/NAME {folder}` does"
+        f"{folder} holds a language model, which `tamiz upload` doesn't publish: `hf upload OWNER/NAME {folder} "
+        "--exclude '*.rejected/*' --exclude '*.log.jsonl'` does"
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -47,6 +47,7 @@ class Tally(msgspec.Struct, kw_only=True):
         return total
 
 
+UNSPACED = 0.25  # above this share of characters in scripts without spaces, counts of words mean little
 COUNTS = tuple(name for name in Tally.__struct_fields__ if name != "used")
 
 
@@ -86,6 +87,11 @@ def figures(tally: Tally, vocab_size: int, *, has_unknown: bool, has_auto: bool)
         },
         "auto_tokenizer": auto if has_auto else None,
     }
+
+
+def words_mean_little(found: Mapping[str, Any]) -> bool:
+    """Whether much of the text is in scripts that don't separate words by spaces. found: what `figures` returned."""
+    return bool(found["unspaced_characters"] > UNSPACED * found["characters"])
 
 
 def _ratio(value: int, of: int) -> float | None:

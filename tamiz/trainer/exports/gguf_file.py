@@ -114,6 +114,8 @@ class Gguf(Export, frozen=True, kw_only=True, tag="gguf"):
 
     def usage(self, source: Source) -> str:
         automatic = source.family.auto_class
+        if source.config["model_type"] == "t5":
+            return _T5_USAGE.format(automatic=automatic, file=self.file)
         return f"""from transformers import {automatic}, AutoTokenizer
 
 model = {automatic}.from_pretrained(".", gguf_file="{self.file}")  # needs gguf; weights become float32
@@ -124,11 +126,21 @@ tokenizer = AutoTokenizer.from_pretrained(".", gguf_file="{self.file}")
         text = f"`llama-cli -m {self.file}` of llama.cpp reads it."
         if source.config["model_type"] == "t5":
             text += (
-                " llama-server doesn't: it has no encoder-decoder models. transformers needs the model's own config, "
-                "`config=AutoConfig.from_pretrained(MODEL)`, with `scale_decoder_outputs` False, "
-                "and doesn't normalise text as the tokenizer does: the original folder serves it better."
+                " llama-server doesn't: it has no encoder-decoder models. With a config that it makes of the file, "
+                "transformers loads another model without a word, and the file's tokenizer doesn't normalise text: "
+                "config and tokenizer come from the original folder, which serves transformers better."
             )
         return text
+
+
+_T5_USAGE = """from transformers import {automatic}, AutoConfig, AutoTokenizer
+
+original = "ORIGINAL"  # the folder, or the name on the Hub, of the model that this file was made from
+config = AutoConfig.from_pretrained(original)
+config.scale_decoder_outputs = False  # the scale is in the file's output layer
+model = {automatic}.from_pretrained(".", gguf_file="{file}", config=config)  # needs gguf; weights become float32
+tokenizer = AutoTokenizer.from_pretrained(original)
+"""
 
 
 class _Tensor(NamedTuple):
