@@ -62,10 +62,7 @@ def _client(kind: str, bucket: str, environment: tuple[tuple[str, str], ...]) ->
         return GCSStore(bucket, **common)
     if kind == "az":
         return AzureStore(bucket, **common)
-    own: dict[str, Any] = {"checksum_algorithm": "SHA256", "disable_bulk_delete": True}  # not all have DeleteObjects
-        "checksum_algorithm": "SHA256",
-        "disable_bulk_delete": True,
-    }  # some stores have no DeleteObjects
+    own: dict[str, Any] = {"checksum_algorithm": "SHA256", "disable_bulk_delete": True}  # some lack DeleteObjects
     return S3Store(bucket, **_of_profile(dict(environment)), **own, **common)
 
 
