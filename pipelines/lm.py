@@ -207,9 +207,9 @@ def number_sentences(
     _clear_others(folder, made_from)
     numbering = _Numbering(folder, made_from.fingerprint(), settings, share, len(items), kept, phase)
     done = run_stage(folder, made_from, numbering.passes(items), runner, progress=progress, finish=numbering.finish)
-    path = folder / TOKENIZER
     parts = [part_files(folder, item.number) for item in items]
-    return Sentences(folder, done.manifest, parts, path.read_bytes() if path.exists() else None)
+    tokenizer = None if settings.words else Path(settings.tokenizer or folder / TOKENIZER).read_bytes()
+    return Sentences(folder, done.manifest, parts, tokenizer)
 
 
 def _made_from(settings: LmSettings, share: float, inputs: list[InputIdentity]) -> MadeFrom:
@@ -279,4 +279,4 @@ class _Numbering:
     def finish(self, *results: list[ItemResult]) -> Finish:
         path = self.folder / TOKENIZER
         facts = {name: sum(result.facts[name] for result in results[-1]) for name in ("blank", "skipped")}
-        return Finish([record(self.folder, path)] if path.exists() else [], facts)
+        return Finish([record(self.folder, path)] if self.settings.vocabulary_size else [], facts)

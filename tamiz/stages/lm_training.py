@@ -33,7 +33,6 @@ def train(
     name: str,
 ) -> None:
     """Writes the model's files. Both ways give the same bytes."""
-    shutil.rmtree(lm_json.rejected_folder(out), ignore_errors=True)  # another run's: LM.json lists what lies there
     way = _train_here if is_small(items) and runner.runner == _HERE else _train_by_pipeline
     with progress(name) as bar:
         way(list(items), out, settings, made_from, share, runner, bar)
@@ -56,6 +55,7 @@ def _train_here(
 ) -> None:
     from tamiz.stages.texts import Texts
 
+    _clear_rejected(out)
     reading = part_of(bar, 0, reading_percent(settings))
     texts = Texts(items, lm_json.rejected_folder(out), reading, share)
     train_lm(
@@ -94,6 +94,7 @@ def _train_by_pipeline(
         phase=bar.phase,
     )
     done = sentences.manifest
+    _clear_rejected(out)
     sentences.copy_rejected(lm_json.rejected_folder(out))
     bar.phase("counting n-grams")
     train_on_parts(
@@ -106,6 +107,11 @@ def _train_by_pipeline(
         progress=part_of(bar, border, 100),
         extra=lambda: _described(settings, made_from, done.counts, _accounts(done), done.damaged, sentences.rejected),
     )
+
+
+def _clear_rejected(out: Path) -> None:
+    """Removes another run's: LM.json lists what lies there."""
+    shutil.rmtree(lm_json.rejected_folder(out), ignore_errors=True)
 
 
 def _accounts(done: Manifest) -> list[dict[str, Any]]:
