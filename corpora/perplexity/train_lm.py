@@ -63,7 +63,9 @@ def train_lm(
         written = text.write_model(out, settings, part_of(progress, NUMBERED, WRITTEN))
     if settings.tokenizer is not None:
         files.write_bytes(tokenizer_path(out), Path(settings.tokenizer).read_bytes())
-    described = _describe(out, settings, written, text.blank_lines, reserved.skipped, {"inputs": list(inputs), **extra()})
+    described = _describe(
+        out, settings, written, text.blank_lines, reserved.skipped, {"inputs": list(inputs), **extra()}
+    )
     progress(100, 100)
     return described
 
