@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from corpora import files, manifest
+from corpora import files
 from corpora.documents.groups import check_language_column, language_of_value, source_of
 from corpora.documents.item import WorkItem
 from corpora.documents.items import work_items
-from corpora.documents.reading import DocumentBatch, read_batches
+from corpora.documents.reading import DocumentBatch
 from corpora.documents.sources import Inputs
 from corpora.loaded import Loaded, check_content
 from corpora.manifest import MadeFrom, record
-from corpora.randomness import uniform
 from corpora.verify import check_intact
 from pipelines.accounts import input_identities
 from pipelines.items import ItemReader
 from pipelines.once import ItemResult
 from pipelines.runners import Progress
 from pipelines.settings import RunnerSettings
-from pipelines.stage import Finish, Outcome, Pass, run_stage, settings_dict
+from pipelines.smallest_draws import drawn, largest_of_smallest, smallest_draws_passes
+from pipelines.stage import Finish, Later, Outcome, Pass, run_stage, settings_dict
 from tokenizer_train.evaluation.candidate import Candidate, load_candidate, names_of
 from tokenizer_train.evaluation.languages import language_of
 from tokenizer_train.evaluation.measure import Texts, measure
@@ -127,28 +126,7 @@ class _Counting:
 def _draws(batch: DocumentBatch, work: EvaluateWork) -> Iterable[float]:
     if work.below is None:
         return [0.0] * len(batch.texts)
-    return _drawn(batch, work.settings.seed)
-
-
-def _drawn(batch: DocumentBatch, seed: int) -> Iterator[float]:
-    """A draw for each document, keyed by it alone."""
-    for url, timestamp, text in zip(batch.urls, batch.timestamps, batch.texts, strict=True):
-        yield uniform(seed, "evaluation", url, timestamp, text)
-
-
-def _bound(items: Sequence[WorkItem], settings: EvaluationSettings) -> float | None:
-    """The largest draw among the documents to evaluate. Reads every document; keeps `settings.documents` numbers."""
-    if settings.documents is None:
-        return None
-    smallest: list[float] = []  # negated: the largest first
-    for item in items:
-        for batch in read_batches(item):
-            for draw in _drawn(batch, settings.seed):
-                if len(smallest) < settings.documents:
-                    heapq.heappush(smallest, -draw)
-                elif draw < -smallest[0]:
-                    heapq.heapreplace(smallest, -draw)
-    return -smallest[0] if smallest else 0.0
+    return drawn(batch, work.settings.seed)
 
 
 def evaluate(
@@ -184,12 +162,21 @@ def evaluate(
     made_from = MadeFrom(
         stage="evaluation", algorithm=ALGORITHM, settings=identity, inputs=input_identities(items, out)
     )
-    nothing_to_do = manifest.is_finished(out, made_from) and not rebuild
-    below = None if nothing_to_do else _bound(items, settings)
-    work = EvaluateWork(str(out), made_from.fingerprint(), named, settings, below, identities)
+    work = EvaluateWork(str(out), made_from.fingerprint(), named, settings, None, identities)
     work.keep(candidates)
     finish = partial(_finish, candidates=candidates, out=out)
-    return run_stage(out, made_from, [Pass(work, items)], runner, rebuild=rebuild, progress=progress, finish=finish)
+    passes = _passes(work, items)
+    return run_stage(out, made_from, passes, runner, rebuild=rebuild, progress=progress, finish=finish)
+
+
+def _passes(work: EvaluateWork, items: list[WorkItem]) -> list[Pass]:
+    """If only some documents are evaluated, a look at all of them comes first."""
+    number = work.settings.documents
+    if number is None:
+        return [Pass(work, items)]
+    looking = smallest_draws_passes(work.out, work.fingerprint, number, work.settings.seed, items)
+    later = Later(lambda _: replace(work, below=largest_of_smallest(work.out, number, len(items))))
+    return [*looking, Pass(later, items)]
 
 
 def _identity(candidate: Candidate) -> Identity:
@@ -207,9 +194,9 @@ def _languages(items: Sequence[WorkItem], settings: EvaluationSettings) -> dict[
     return {language: sorted(names) for language, names in sorted(found.items())}
 
 
-def _finish(results: list[ItemResult], candidates: Sequence[Candidate], out: Path) -> Finish:
+def _finish(*found: list[ItemResult], candidates: Sequence[Candidate], out: Path) -> Finish:
     tallies: dict[Key, list[Tally]] = {}
-    for result in results:
+    for result in found[-1]:
         for number, language, source, counts in result.facts["tallies"]:
             tallies.setdefault((number, language, source), []).append(msgspec.convert(counts, Tally))
     facts: dict[str, Any] = summarise({key: Tally.sum(parts) for key, parts in tallies.items()}, candidates)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -34,19 +33,23 @@ from corpora.sampling.methods import SampleSettings
 from corpora.sampling.quartiles import QuartileCounts, count_quartiles
 from corpora.sampling.sources import SourceCounts
 from pipelines.accounts import input_identities
+from pipelines.fitting import NAME as HISTOGRAMS
+from pipelines.fitting import fitting_passes
+from pipelines.fitting import summed as summed_histograms
 from pipelines.items import ItemReader
 from pipelines.join import ITEM_PARTS, SHARE, JoinWork, part_facts, part_file, parts_of, source_names
+from pipelines.merging import FEW, Left, merge_passes
 from pipelines.once import ItemResult
 from pipelines.progress import Progress, size_of
 from pipelines.sample_facts import column_facts, null_in_the_first_part, sample_facts
 from pipelines.settings import RunnerSettings
-from pipelines.stage import Finish, Outcome, Pass, run_stage
+from pipelines.stage import Finish, Later, Outcome, Pass, run_stage
+from pipelines.totals import NAME as TOTALS
+from pipelines.totals import Totals, encode, merge, summed
 
 ALGORITHM = 3  # 2: no page index, row groups of 10,000 rows
 
 JOINED = ("part_bytes", "part_sources")
-
-PartsOf = Callable[[list[ItemResult]], list[JoinedPart]]
 
 
 @dataclass(frozen=True)
@@ -91,16 +94,14 @@ class SampleWork:
             for batch in reader.carrying(self.carried):
                 rows.write_kept(batch, writer)
         check_rows(reader.read, rows.rows, item.path)
-        groups = {name: msgspec.to_builtins(counts) for name, counts in rows.counts().items()}
+        totals = Totals(groups=rows.counts(), perplexities=rows.perplexities(), sources=rows.sources.largest())
         written = [record(reader.out, path, rows=writer.rows)]
+        left = [Left(self.out, TOTALS).write(item.number, encode(totals))]
         return reader.result(
             kept=writer.rows,
             files=[] if self.joined else written,
-            scratch=written if self.joined else [],
+            scratch=[*written, *left] if self.joined else left,
             facts={
-                "groups": groups,
-                "perplexities": rows.perplexities(),
-                "sources": rows.sources.largest(),
                 **({"dropped": rows.dropped()} if self.annotations else {}),
                 **({"left_out": sorted(rows.left_out)} if rows.left_out else {}),
                 "given": sorted(rows.given),
@@ -238,23 +239,73 @@ def sample(
     if not rebuild and manifest.is_finished(out, made_from):
         manifest.begin(out, made_from)
         return Outcome("finished", manifest.read(out))
-    work = _work(out, made_from, scores, scored, settings, folders, items, carried)
-    passes, parts = _passes(work, carried.of_glimpsed(items), made_from, settings.part_bytes, patterns)
-    finish = partial(_finish, work, carried, items, parts)
-    return run_stage(out, made_from, passes, runner, rebuild=rebuild, progress=progress, finish=finish)
+    work = _work(out, made_from, scores, settings, folders, carried)
+    passes = SamplePasses(work, settings, scored, made_from, items, source_names(patterns))
+    if not passes.fitting:
+        _ = passes.fitted  # raises before anything is written
+    finish = partial(_finish, passes, carried)
+    units = carried.of_glimpsed(items)
+    return run_stage(out, made_from, passes.of(units), runner, rebuild=rebuild, progress=progress, finish=finish)
 
 
-def _passes(
-    work: SampleWork, items: Sequence[WorkItem], made_from: MadeFrom, part_bytes: int | None, patterns: Inputs
-) -> tuple[list[Pass], PartsOf | None]:
-    """The pass over the items and, if their parts are to be joined, the pass that does it, and its parts."""
-    if part_bytes is None:
-        return [Pass(work, items)], None
-    first = replace(work, joined=True, fingerprint=_of_items(made_from).fingerprint())
-    join = JoinWork(work.out, made_from.fingerprint(), work.format, work.columns, work.carried)
-    parts = partial(parts_of, items=items, names=source_names(patterns), part_bytes=part_bytes)
-    weight = int(sum(map(size_of, items)) * SHARE)
-    return [Pass(first, items), Pass(join, lambda results: parts(results[0]), weight)], parts
+@dataclass(frozen=True)
+class SamplePasses:
+    """The passes of a sample. work: without its curves.
+
+    The curves are fitted before, or for many items after passes that count their scores. Then come the pass over the
+    items, that which sums what many items count and, if the items' parts are to be joined, the one that does it.
+    """
+
+    work: SampleWork
+    settings: SampleSettings
+    scored: Manifest
+    made_from: MadeFrom
+    items: list[WorkItem]
+    names: list[str]
+    """Of sources that have parts of their own."""
+
+    @cached_property
+    def fitting(self) -> list[Pass]:
+        if len(self.items) <= FEW:
+            return []
+        work, settings = self.work, self.made_from.settings
+        identity = {name: settings[name] for name in ("scores", "annotations") if name in settings}
+        counted = MadeFrom(stage="histograms", algorithm=1, settings=identity, inputs=self.made_from.inputs)
+        return fitting_passes(work.out, counted.fingerprint(), work.scores, work.annotations, self.items)
+
+    def of(self, units: Sequence[WorkItem]) -> list[Pass]:
+        passes = [*self.fitting, Pass(Later(lambda _: self.fitted), units)]
+        passes += merge_passes(Left(self.work.out, TOTALS), self._fingerprint, len(units), merge)
+        if self.settings.part_bytes is None:
+            return passes
+        join = JoinWork(
+            self.work.out, self.made_from.fingerprint(), self.work.format, self.work.columns, self.work.carried
+        )
+        weight = int(sum(map(size_of, units)) * SHARE)
+        return [*passes, Pass(join, lambda results: self.parts(results[len(self.fitting)]), weight)]
+
+    @property
+    def _fingerprint(self) -> str:
+        return (_of_items(self.made_from) if self.settings.part_bytes else self.made_from).fingerprint()
+
+    def parts(self, results: Sequence[ItemResult]) -> list[JoinedPart]:
+        """What the items' parts are joined into, if they are."""
+        size = self.settings.part_bytes
+        return [] if size is None else parts_of(results, self.items, self.names, size)
+
+    @cached_property
+    def fitted(self) -> SampleWork:
+        """The work with the curves, fitted to the scores of these items."""
+        groups = fit_groups(self.settings, self._calibration().by(self.settings.per))
+        joined = self.settings.part_bytes is not None
+        return replace(self.work, groups=groups, joined=joined, fingerprint=self._fingerprint)
+
+    def _calibration(self) -> Calibration:
+        work = self.work
+        if self.fitting:
+            return summed_histograms(Left(work.out, HISTOGRAMS).all(len(self.items)))
+        named = {item_file(work.scores, item).name for item in self.items}
+        return Calibration.of_scores(Path(work.scores), self.scored, annotations=work.annotations, only=named)
 
 
 def _of_items(made_from: MadeFrom) -> MadeFrom:
@@ -291,20 +342,17 @@ def _work(
     out: Path,
     made_from: MadeFrom,
     scores: Path,
-    scored: Manifest,
     settings: SampleSettings,
     annotations: tuple[AnnotationFolder, ...],
-    items: Sequence[WorkItem],
     carried: Carrying,
 ) -> SampleWork:
-    named = {item_file(scores, item).name for item in items}
-    calibration = Calibration.of_scores(scores, scored, annotations=annotations, only=named)
+    """The work without its curves."""
     return SampleWork(
         out=str(out),
         fingerprint=made_from.fingerprint(),
         scores=str(scores),
         per=settings.per,
-        groups=fit_groups(settings, calibration.by(settings.per)),
+        groups={},
         seed=settings.seed,
         format=settings.format,
         extra_columns=dict(settings.extra_columns),
@@ -315,18 +363,13 @@ def _work(
     )
 
 
-def _finish(
-    work: SampleWork,
-    carried: Carrying,
-    items: Sequence[WorkItem],
-    parts_of_results: PartsOf | None,
-    results: list[ItemResult],
-    *_: list[ItemResult],
-) -> Finish:
-    facts = sample_facts(work.per, work.groups, work.annotations, results)
-    parts = parts_of_results(results) if parts_of_results else []
+def _finish(passes: SamplePasses, carried: Carrying, *found: list[ItemResult]) -> Finish:
+    work, results = passes.fitted, found[len(passes.fitting)]
+    totals = summed(Left(work.out, TOTALS).all(len(results)))
+    facts = sample_facts(work.per, work.groups, work.annotations, results, totals)
+    parts = passes.parts(results)
     late = null_in_the_first_part(results, parts) if work.format != "parquet" else []
     more: dict[str, Any] = {"null_in_the_first_part": late} if late else {}
     if parts:
-        more["parts"] = part_facts(parts, items, work.format)
+        more["parts"] = part_facts(parts, passes.items, work.format)
     return Finish(facts={**facts, **column_facts(carried, results, work.format), **more})

@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import msgspec
-
 from corpora.annotations.joining import AnnotationFolder
 from corpora.documents.carried import REST
 from corpora.documents.carrying import Carrying
 from corpora.documents.groups import Per
 from corpora.documents.joined import JoinedPart
-from corpora.sampling.before_after import sum_by_group
+from corpora.sampling.before_after import largest_groups
 from corpora.sampling.groups import FittedGroup
 from corpora.sampling.quartiles import QuartileCounts, flat_warning, lost_quartiles
 from corpora.sampling.sources import SourceCounts
 from pipelines.once import ItemResult
+from pipelines.totals import Totals
 
 WARNINGS_SHOWN = 4
 
@@ -53,17 +52,18 @@ def null_in_the_first_part(results: Sequence[ItemResult], parts: Sequence[Joined
 
 
 def sample_facts(
-    per: Per, groups: Mapping[str, FittedGroup], annotations: Sequence[AnnotationFolder], results: list[ItemResult]
+    per: Per,
+    groups: Mapping[str, FittedGroup],
+    annotations: Sequence[AnnotationFolder],
+    results: list[ItemResult],
+    totals: Totals,
 ) -> dict[str, Any]:
     """Facts for the manifest: all groups together, each group, and what annotations dropped."""
-    counts = dict.fromkeys(groups, QuartileCounts())
-    for result in results:
-        for name, plain in result.facts["groups"].items():
-            counts[name] += msgspec.convert(plain, QuartileCounts)
+    counts = {name: totals.groups.get(name, QuartileCounts()) for name in groups}
     found = {name: _group_facts(groups[name], counts[name]) for name in groups}
     only = next(iter(found.values())) if len(found) == 1 else {"kernel": None, "quartiles": None}
     total = sum(counts.values(), QuartileCounts())
-    sources = SourceCounts.sum(result.facts["sources"] for result in results)
+    sources = SourceCounts(totals.sources)
     return {
         "per": per,
         "kernel": only["kernel"],
@@ -73,7 +73,7 @@ def sample_facts(
         "flat_warning": _flat_warning({name: facts["flat_warning"] for name, facts in found.items()}),
         "lost_warnings": _lost_warnings(groups, counts, sources, total.expected_share),
         "groups": found,
-        "perplexities": sum_by_group(result.facts["perplexities"] for result in results),
+        "perplexities": largest_groups(totals.perplexities),
         "sources": sources.facts(),
         **({"annotations": _dropped(annotations, results)} if annotations else {}),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,11 +15,12 @@ from corpora.encoding import Encoder, load_encoder
 from corpora.loaded import Loaded, check_content
 from corpora.manifest import FileRecord, MadeFrom, record
 from corpora.tokens.build import ItemShards, build_item, check_settings, finish_tails
-from corpora.tokens.build_facts import shard_facts
+from corpora.tokens.build_facts import PartSums
 from corpora.tokens.settings import ShardSettings
 from corpora.verify import check_intact
 from pipelines.accounts import input_identities
 from pipelines.items import ItemReader
+from pipelines.merging import Left
 from pipelines.once import ItemResult
 from pipelines.runners import Progress
 from pipelines.settings import RunnerSettings
@@ -26,6 +28,7 @@ from pipelines.stage import Finish, Outcome, Pass, run_stage
 
 ALGORITHM = 4
 ITEM_BYTES = 64 << 20
+LEFT = "left-over"  # in `.progress`
 
 
 _encoders: Loaded[Encoder] = Loaded(size=2)
@@ -33,7 +36,7 @@ _encoders: Loaded[Encoder] = Loaded(size=2)
 
 @dataclass(frozen=True)
 class ShardWork:
-    """Builds the rows of one work item: {train,validation}/part-NNNNN.parquet. Ids left over go into the facts."""
+    """Builds the rows of one work item: {train,validation}/part-NNNNN.parquet. Ids left over stay in `.progress`."""
 
     out: str
     fingerprint: str
@@ -66,11 +69,8 @@ class ShardWork:
                 folder=reader.out,
                 part=f"part-{item.number:05d}",
             )
-        return reader.result(
-            kept=built.documents,
-            files=_records(reader.out, built),
-            facts={"shards": msgspec.to_builtins(built)},
-        )
+        left = Left(self.out, LEFT).write(item.number, msgspec.msgpack.encode(built))
+        return reader.result(kept=built.documents, files=_records(reader.out, built), scratch=[left])
 
 
 def _records(out: Path, built: ItemShards) -> list[FileRecord]:
@@ -115,7 +115,17 @@ def build_shards(
 
 
 def _finish(results: list[ItemResult], encoder: Encoder, settings: ShardSettings, out: Path) -> Finish:
-    """Packs the leftover ids of all items, in order, into a last part; adds up the account."""
-    built = [msgspec.convert(r.facts["shards"], ItemShards) for r in results]
-    last = finish_tails(built, encoder, settings, folder=out, part=f"part-{len(built):05d}")
-    return Finish(_records(out, last), shard_facts([*built, last], encoder, settings).asdict())
+    """Packs the leftover ids of all items, in order, into a last part; adds up the account.
+
+    Memory: one item's leftover ids; of all items, only what the manifest says of each.
+    """
+    sums = PartSums(encoder, settings)
+    built = map(sums.add, _left(out, len(results)))
+    last = finish_tails(built, encoder, settings, folder=out, part=f"part-{len(results):05d}")
+    sums.add(last)
+    return Finish(_records(out, last), sums.facts().asdict())
+
+
+def _left(out: Path, items: int) -> Iterator[ItemShards]:
+    left = Left(str(out), LEFT).of_items(range(items))
+    return (msgspec.msgpack.decode(content, type=ItemShards) for content in left)

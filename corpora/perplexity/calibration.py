@@ -41,7 +41,7 @@ class Calibration:
         Memory: a few thousand rows and the bins; with annotations, the scores of THREADS items.
         """
         names = [name for name in score_files(content) if only is None or name in only]
-        return cls.of_each(partial(_of_file, scores, annotations), names, progress)
+        return cls.of_each(partial(calibration_of, scores, annotations), names, progress)
 
     @classmethod
     def of_each(
@@ -83,7 +83,8 @@ class Calibration:
         return sum(histogram.total for histogram in self.groups.values())
 
 
-def _of_file(scores: Path, annotations: Sequence[AnnotationFolder], name: str) -> Calibration:
+def calibration_of(scores: Path, annotations: Sequence[AnnotationFolder], name: str) -> Calibration:
+    """That of one file of scores."""
     source = source_of(name)
     found: dict[tuple[str, str], LogHistogram] = {}
     read = _read_joined(scores, annotations, name) if annotations else read_by_language(scores / name)

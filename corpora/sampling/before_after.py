@@ -25,15 +25,19 @@ def histograms(perplexity: Floats, kept: npt.NDArray[np.bool_]) -> Histograms:
     return _of(LogHistogram.of(perplexity), LogHistogram.of(perplexity[kept]))
 
 
-def sum_by_group(parts: Iterable[Mapping[str, Histograms]]) -> dict[str, Histograms]:
-    """The sums of the groups with the most documents, ties by name."""
+def sum_histograms(parts: Iterable[Mapping[str, Histograms]]) -> dict[str, Histograms]:
+    """The sums of all groups, which don't depend on the order."""
     before: dict[str, list[LogHistogram]] = {}
     after: dict[str, list[LogHistogram]] = {}
     for part in parts:
         for name, both in part.items():
             before.setdefault(name, []).append(LogHistogram.from_builtins(both["before"]))
             after.setdefault(name, []).append(LogHistogram.from_builtins(both["after"]))
-    summed = {name: _of(LogHistogram.sum(before[name]), LogHistogram.sum(after[name])) for name in before}
+    return {name: _of(LogHistogram.sum(before[name]), LogHistogram.sum(after[name])) for name in before}
+
+
+def largest_groups(summed: Mapping[str, Histograms]) -> dict[str, Histograms]:
+    """The groups with the most documents, ties by name."""
     largest = sorted(summed, key=lambda name: (-sum(summed[name]["before"]["counts"]), name))
     return {name: summed[name] for name in largest[:MOST_GROUPS]}
 

@@ -28,9 +28,13 @@ class SourceCounts:
     def sum(cls, parts: Iterable[Mapping[str, Sequence[int]]]) -> Self:
         total = cls()
         for part in parts:
-            for name, count in part.items():
-                total._add(name, *count)
+            total.include(part)
         return total
+
+    def include(self, part: Mapping[str, Sequence[int]]) -> None:
+        """Adds the counts of another part."""
+        for name, count in part.items():
+            self._add(name, *count)
 
     def add(self, names: Sequence[str], probability: Floats, kept: npt.NDArray[np.bool_]) -> None:
         """n documents: the source, the keep probability, and whether it was kept."""

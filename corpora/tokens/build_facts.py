@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -18,34 +18,74 @@ from corpora.tokens.settings import ShardSettings
 from corpora.tokens.split import SPLITS
 
 
-def shard_facts(built: Sequence[ItemShards], encoder: Encoder, settings: ShardSettings) -> ShardFacts:
+class PartSums:
+    """The parts so far: an account of each, and the sums of what isn't kept of each."""
+
+    def __init__(self, encoder: Encoder, settings: ShardSettings) -> None:
+        self.accounts: dict[str, list[PartAccount]] = {name: [] for name in SPLITS}
+        self._encoder, self._settings = encoder, settings
+        self._counts = np.zeros(encoder.vocab_size, np.int64)  # of each id in the training rows
+        self._text_bytes: dict[str, int | UnsetType] = dict.fromkeys(SPLITS, 0)
+        self._row_kinds: dict[str, npt.NDArray[np.int64]] = {}
+
+    def add(self, built: ItemShards) -> ItemShards:
+        """Adds the next part, and returns it."""
+        self._counts += built.splits["train"].counts(len(self._counts))
+        for name, part in built.splits.items():
+            self.accounts[name].append(_part_account(part))
+            known = self._text_bytes[name]
+            unset = known is UNSET or part.text_bytes is UNSET  # if an older tamiz began the work
+            self._text_bytes[name] = UNSET if unset else known + part.text_bytes  # type: ignore[operator]
+            kinds = np.array(part.row_kinds, np.int64)
+            self._row_kinds[name] = self._row_kinds[name] + kinds if name in self._row_kinds else kinds
+        return built
+
+    def facts(self) -> ShardFacts:
+        """The facts, once the last part was added."""
+        encoder, settings = self._encoder, self._settings
+        return ShardFacts(
+            tokenizer_sha256=encoder.sha256,
+            encoder=encoder.engine,
+            vocab_size=encoder.vocab_size,
+            objective=settings.objective,
+            packing=settings.packing,
+            separator=_separator_policy(settings, encoder),
+            sentinels=_sentinel_convention(encoder),
+            sentinel_ids=_sentinel_ids(encoder),
+            pad_id=encoder.pad_id,
+            bos_id=encoder.bos_id,
+            eos_id=encoder.eos_id,
+            seed=settings.seed,
+            sequence_length=settings.sequence_length,
+            **settings.facts(),
+            window_groups=settings.window_groups,
+            rows={name: sum(part.rows for part in parts) for name, parts in self.accounts.items()},
+            account={name: self._account(name) for name in self.accounts},
+            parts=self.accounts,
+            target_unigram_entropy_nats=unigram_entropy_nats(self._counts),
+        )
+
+    def _account(self, split: str) -> SplitAccount:
+        parts = self.accounts[split]
+        mixed = "denoiser" in self._settings.rows(self._encoder).columns  # rows are of several kinds
+        return SplitAccount(
+            documents=sum(part.documents for part in parts),
+            ids=sum(part.ids for part in parts),
+            separators=sum(part.separators for part in parts),
+            rows=sum(part.rows for part in parts),
+            row_ids=sum(part.row_ids for part in parts),
+            remainder=parts[-1].left_over,
+            text_bytes=self._text_bytes[split],
+            rows_by_denoiser=self._row_kinds[split].tolist() if mixed else UNSET,
+        )
+
+
+def shard_facts(built: Iterable[ItemShards], encoder: Encoder, settings: ShardSettings) -> ShardFacts:
     """The facts from all parts, with the last part at the end."""
-    splits = {name: [item.splits[name] for item in built] for name in SPLITS}
-    counts = np.zeros(encoder.vocab_size, np.int64)
-    for part in splits["train"]:
-        counts += part.counts(encoder.vocab_size)
-    mixed = "denoiser" in settings.rows(encoder).columns
-    return ShardFacts(
-        tokenizer_sha256=encoder.sha256,
-        encoder=encoder.engine,
-        vocab_size=encoder.vocab_size,
-        objective=settings.objective,
-        packing=settings.packing,
-        separator=_separator_policy(settings, encoder),
-        sentinels=_sentinel_convention(encoder),
-        sentinel_ids=_sentinel_ids(encoder),
-        pad_id=encoder.pad_id,
-        bos_id=encoder.bos_id,
-        eos_id=encoder.eos_id,
-        seed=settings.seed,
-        sequence_length=settings.sequence_length,
-        **settings.facts(),
-        window_groups=settings.window_groups,
-        rows={name: sum(part.rows for part in parts) for name, parts in splits.items()},
-        account={name: _account(parts, mixed=mixed) for name, parts in splits.items()},
-        parts={name: [_part_account(part) for part in parts] for name, parts in splits.items()},
-        target_unigram_entropy_nats=unigram_entropy_nats(counts),
-    )
+    sums = PartSums(encoder, settings)
+    for each in built:
+        sums.add(each)
+    return sums.facts()
 
 
 def _separator_policy(settings: ShardSettings, encoder: Encoder) -> str:
@@ -70,26 +110,6 @@ def _sentinel_convention(encoder: Encoder) -> str:
     if isinstance(encoder, ByteEncoder) and ids.first < encoder.vocab_size - 1:
         return f"{ids.count} from id {ids.first} downwards, as in google's ByT5 weights"
     return f"{ids.count} at the top ids, the first {'the highest' if ids.step < 0 else 'the lowest'}"
-
-
-def _account(parts: list[SplitShard], *, mixed: bool) -> SplitAccount:
-    """mixed: rows are of several kinds, counted by kind."""
-    return SplitAccount(
-        documents=sum(part.documents for part in parts),
-        ids=sum(part.ids_encoded for part in parts),
-        separators=sum(part.separators for part in parts),
-        rows=sum(part.rows for part in parts),
-        row_ids=sum(part.row_ids for part in parts),
-        remainder=parts[-1].tail.num_ids,
-        text_bytes=_text_bytes(parts),
-        rows_by_denoiser=np.sum([part.row_kinds for part in parts], axis=0).tolist() if mixed else UNSET,
-    )
-
-
-def _text_bytes(parts: list[SplitShard]) -> int | UnsetType:
-    """Not known if an older tamiz began the work."""
-    known = [part.text_bytes for part in parts if part.text_bytes is not UNSET]
-    return sum(known) if len(known) == len(parts) else UNSET
 
 
 def _part_account(part: SplitShard) -> PartAccount:
