@@ -27,6 +27,7 @@ from corpora.errors import DamagedFile, StaleOutput, TamizError
 
 NAME = "manifest.json"
 LOG = "log.jsonl"  # the log of the runs that wrote the folder: not listed in the manifest, not removed by a rebuild
+PLAN = "plan.json"  # what `tamiz plan` said of the run: not listed either
 CURVES = "tensorboard"  # the folder of a training's curves: not listed in the manifest
 PROGRESS = ".progress"
 REJECTED = "rejected"
@@ -331,8 +332,8 @@ def _same_inputs(old: MadeFrom, new: MadeFrom) -> bool:
 
 
 def is_aside(path: Path) -> bool:
-    """Whether the file is no part of an output: the log of its runs, or a lock."""
-    return path.name == LOG or locks.is_lock(path)
+    """Whether the file is no part of an output: the log of its runs, their plan, or a lock."""
+    return path.name in (LOG, PLAN) or locks.is_lock(path)
 
 
 def _entries(folder: Path) -> list[Path]:

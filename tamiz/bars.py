@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -113,6 +113,42 @@ class Drawn(Bar):
         else:
             self.text, self.share = self.label, 1.0
             self.show()
+
+
+Heard = Callable[[str], None]
+_heard: list[Heard] = []
+
+
+class Silent(Bar):
+    """Shows nothing: tells whoever listens which phase begins; an empty name is the work between phases."""
+
+    def show(self) -> None:
+        _heard[-1](self.text.removeprefix(f"{self.label}: ") if self.share is None else "")
+
+    def compiling(self, begins: bool) -> None:
+        _heard[-1](COMPILING if begins else "")
+
+
+@contextmanager
+def phases_heard_by(listener: Heard) -> Iterator[None]:
+    """Within the block, progress isn't shown: the listener is told of each phase."""
+    _heard.append(listener)
+    try:
+        yield
+    finally:
+        _heard.remove(listener)
+
+
+def is_heard() -> bool:
+    """Whether somebody listens to phases."""
+    return bool(_heard)
+
+
+@contextmanager
+def silent(label: str) -> Iterator[Bar]:
+    bar = Silent(label)
+    with heard_by(bar.compiling):
+        yield bar
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from tamiz.trainer.ranks import give_way, mute_others
 COMMANDS = {
     "run": ("run", "Run a recipe, from raw text to a trained model."),
     "recipes": ("recipes", "List the bundled recipes, or show one."),
+    "plan": ("plan", "Say what a run will take: hours, memory, disk."),
     "lm": ("lm", "Train a language model (KenLM binary)."),
     "score": ("score", "Compute the perplexity of every document."),
     "calibrate": ("calibrate", "Show quartiles and histograms of scores."),

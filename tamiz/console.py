@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
-from tamiz.bars import Bar, drawn, lines
+from tamiz.bars import Bar, drawn, is_heard, lines, silent
 from tamiz.log import log
 
 if TYPE_CHECKING:
@@ -55,6 +55,8 @@ def draw(renderable: RenderableType) -> None:
 
 def progress(label: str) -> AbstractContextManager[Bar]:
     """A bar. Call it with (done, total), in any unit; `phase(text)` says what is being done meanwhile."""
+    if is_heard():
+        return silent(label)
     return drawn(label) if sys.stdout.isatty() else lines(label)
 
 

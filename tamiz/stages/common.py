@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from corpora.documents.item import WorkItem
 from corpora.documents.items import work_items
@@ -18,6 +20,7 @@ from pipelines.settings import RunnerSettings
 from tamiz.console import count
 from tamiz.options import MAX_REJECTED
 from tamiz.recipes.schema import Recipe, Section
+from tamiz.stages.growth import Growth
 
 EXPANDED = 3.0  # bytes of text in a compressed byte, about: 2.5 for .gz, 4 for .zst
 
@@ -58,6 +61,51 @@ class StageReport:
 
 
 @dataclass(frozen=True)
+class Part:
+    """A part of a recipe's documents, on which `tamiz plan` rehearses its stages.
+
+    share       its documents, of all documents
+    scale       its size, of the largest part that is rehearsed
+    sources     inputs -> the part of them, as files of JSON lines
+    """
+
+    share: float
+    scale: float
+    sources: Callable[[Inputs], list[DocumentSource]]
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What `tamiz plan` must know of a stage, besides what it measures; a stage that says nothing costs what grows
+    with the text that it reads, and the cores share it.
+
+    phases      how the seconds of each phase grow, by the beginning of its name on the bar; "": all others
+    memory      how the peak memory grows, beyond what any process of tamiz takes; shared: each worker takes it
+    disk        how the bytes that are written grow
+    maps        stages whose files are mapped into memory
+    reads       the inputs that it reads, each with the share of documents used, if not those of the run
+    counts      quantities that only the work tells; they grow with the text by a power law
+    rehearsed   the recipe as it is rehearsed on a part of the documents
+    as_large    called with the bytes of text that the run will read: makes the part take the way of a large input
+    """
+
+    phases: Callable[[Recipe], Mapping[str, Growth]] = lambda _: {"": Growth(shared=True)}
+    memory: Growth = Growth("item", shared=True)
+    disk: Growth = Growth()
+    maps: tuple[str, ...] = ()
+    reads: Callable[[Recipe], Sequence[tuple[Inputs, float]]] | None = None
+    counts: Callable[[StageReport], Mapping[str, float]] = lambda _: {}
+    rehearsed: Callable[[Recipe, Part], Recipe] = lambda recipe, _: recipe
+    as_large: Callable[[float], None] = lambda _: None
+
+
+def with_section(recipe: Recipe, name: str, **changes: Any) -> Recipe:
+    """The recipe with other settings in a section."""
+    section = msgspec.structs.replace(recipe.sections[name], **changes)
+    return replace(recipe, sections={**recipe.sections, name: section})
+
+
+@dataclass(frozen=True)
 class Stage:
     """One stage of a run.
 
@@ -76,6 +124,7 @@ class Stage:
     after         the stage that it follows; None: it comes after all others
     announces     lines about the work, said before it
     writes        (plan, bytes of text read) -> (about how many bytes it writes, bytes of text left to later stages)
+    costs         what its time, memory and disk grow with, for `tamiz plan`
     """
 
     name: str
@@ -93,6 +142,7 @@ class Stage:
     after: str | None = None
     announces: Callable[[Plan], Sequence[str]] | None = None
     writes: Callable[[Plan, int], tuple[int, int]] | None = None
+    costs: Costs = Costs()
 
     def runs_in(self, recipe: Recipe) -> bool:
         return recipe.sections.get(self.sections[0].name) is not None

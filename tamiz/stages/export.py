@@ -20,7 +20,8 @@ from tamiz.cards.markdown import add_card
 from tamiz.console import say, size
 from tamiz.recipes.problems import choice_of, of_table
 from tamiz.recipes.schema import Section
-from tamiz.stages.common import Context, Plan, Stage, StageReport
+from tamiz.stages.common import Context, Costs, Plan, Stage, StageReport
+from tamiz.stages.growth import Growth
 from tamiz.trainer import require_torch
 from tamiz.trainer.exports import EXPORTS, Export, Source, config_of, read_source
 from tamiz.trainer.write_errors import system_error
@@ -169,4 +170,7 @@ STAGE = Stage(
     needs=(("train", "add a section [train]"),),
     run=_run,
     before=_before,
+    costs=Costs(
+        phases=lambda _: {"": Growth("parameters")}, memory=Growth("parameters"), disk=Growth("parameters")
+    ),
 )

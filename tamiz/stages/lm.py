@@ -22,9 +22,10 @@ from corpora.perplexity.settings import LmSettings
 from corpora.text.normalise import CCNET, Normaliser
 from tamiz.console import count, size
 from tamiz.recipes.schema import Recipe
-from tamiz.stages.common import Context, Plan, Reading, Stage, StageReport, damaged_inputs
+from tamiz.stages.common import Context, Costs, Plan, Reading, Stage, StageReport, damaged_inputs
+from tamiz.stages.growth import Growth
 from tamiz.stages.lm_languages import check_intact, joined
-from tamiz.stages.lm_source import SECTION, LmSource
+from tamiz.stages.lm_source import SECTION, LmSource, rehearsed
 
 ALGORITHM = 2
 ITEM_BYTES = 64 << 20
@@ -246,6 +247,21 @@ def _writes(plan: Plan, text_bytes: int) -> tuple[int, int]:
     return int(sum(read)), text_bytes
 
 
+def _phases(recipe: Recipe) -> dict[str, Growth]:
+    """SentencePiece learns from a bounded sample of each model's lines; nothing is shared between cores."""
+    from corpora.perplexity.lm_tokenizer import SAMPLE_BYTES
+
+    trained = sum(not lm.file for lm in recipe.lm.models.values())
+    return {"": Growth(), "SentencePiece": Growth(law="power", most=SAMPLE_BYTES * trained)}
+
+
+def _as_large(text: float) -> None:
+    from corpora.perplexity import train_lm
+
+    if text >= train_lm.SMALL_INPUT:
+        train_lm.SMALL_INPUT = 0
+
+
 STAGE = Stage(
     name="lm",
     folder="lm",
@@ -257,4 +273,12 @@ STAGE = Stage(
     settle=_settle,
     announces=_announces,
     writes=_writes,
+    costs=Costs(
+        phases=_phases,
+        memory=Growth(),
+        disk=Growth(law="power"),
+        reads=lambda recipe: [(lm.patterns, lm.share) for lm in recipe.lm.models.values() if not lm.file],
+        rehearsed=rehearsed,
+        as_large=_as_large,
+    ),
 )

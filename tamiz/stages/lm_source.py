@@ -10,7 +10,8 @@ import msgspec
 from corpora.documents.sources import SOURCES
 from corpora.perplexity.routing import is_language
 from corpora.perplexity.settings import LmSettings
-from tamiz.recipes.schema import Section, patterns
+from tamiz.recipes.schema import Recipe, Section, patterns
+from tamiz.stages.common import Part, with_section
 
 LANGUAGES = "languages"
 _TRAINED_ON = ("file", "input", "source")
@@ -93,6 +94,26 @@ class LmSource(LmSettings, frozen=True, kw_only=True):
     def share(self) -> float:
         """The share of their documents to train on."""
         return 1.0 if self.input else self.source_share
+
+
+def rehearsed(recipe: Recipe, part: Part) -> Recipe:
+    """Each model that is trained learns from a part of its documents."""
+
+    def files(lm: LmSource) -> tuple[str, ...]:
+        return tuple(pattern for source in part.sources(lm.patterns) for pattern in source.patterns)
+
+    def table(lm: LmSource, own: dict[str, Any]) -> dict[str, Any]:
+        rest = {key: value for key, value in own.items() if key not in ("source", "source_share", "input")}
+        return own if lm.file else {**rest, "input": files(lm)}
+
+    lm: LmSource = recipe.lm
+    if lm.languages:
+        return with_section(
+            recipe, "lm", languages={name: table(lm.of(name), own) for name, own in lm.languages.items()}
+        )
+    if lm.file:
+        return recipe
+    return with_section(recipe, "lm", input=files(lm), source=None, source_share=1.0, arpa=None)
 
 
 SECTION = Section(

@@ -18,7 +18,17 @@ from corpora.verify import bad_rows
 from tamiz.cards.dataset import DatasetFacts, add_dataset_card
 from tamiz.console import count, progress
 from tamiz.recipes.schema import Recipe, Section
-from tamiz.stages.common import Context, Plan, Stage, StageReport, check_local, damaged_inputs
+from tamiz.stages.common import (
+    Context,
+    Costs,
+    Part,
+    Plan,
+    Stage,
+    StageReport,
+    check_local,
+    damaged_inputs,
+    with_section,
+)
 from tamiz.stages.described import hub_datasets, languages_of, sources_of
 
 SHOWN = 8  # groups in a summary
@@ -264,6 +274,15 @@ def _writes(plan: Plan, text_bytes: int) -> tuple[int, int]:
     return int((0.4 if settings.part_bytes is None else 0.8) * left), left
 
 
+def _rehearsed(recipe: Recipe, part: Part) -> Recipe:
+    """As many documents as the part's share of those that are asked for."""
+    asked = recipe.sample.keep_documents
+    if asked is None:
+        return recipe
+    few = {name: max(1, round(n * part.share)) for name, n in recipe.sample.numbers.items()}
+    return with_section(recipe, "sample", keep_documents=few if isinstance(asked, dict) else next(iter(few.values())))
+
+
 STAGE = Stage(
     name="sample",
     folder="sampled",
@@ -277,4 +296,5 @@ STAGE = Stage(
     settle=_settle,
     check=_check,
     writes=_writes,
+    costs=Costs(rehearsed=_rehearsed),
 )

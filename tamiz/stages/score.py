@@ -12,7 +12,16 @@ from corpora.perplexity.unknown_tokens import ALL, BOUNDS, TOKENS, UNKNOWN_TOKEN
 from pipelines.settings import ScoreSettings
 from tamiz.console import count, progress, warn
 from tamiz.recipes.schema import Recipe, Section
-from tamiz.stages.common import Context, Plan, Stage, StageReport, check_local, damaged_inputs
+from tamiz.stages.common import (
+    Context,
+    Costs,
+    Plan,
+    Stage,
+    StageReport,
+    check_local,
+    damaged_inputs,
+    with_section,
+)
 from tamiz.stages.languages import check_routes, settle_languages
 
 
@@ -117,4 +126,8 @@ STAGE = Stage(
     reads=True,
     before=_before,
     settle=_settle,
+    costs=Costs(
+        maps=("lm",),
+        rehearsed=lambda recipe, _: with_section(recipe, "score", allow_unknown=True),
+    ),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from msgspec import UNSET
@@ -16,7 +17,7 @@ from corpora.tokens.settings import ShardSettings
 from corpora.verify import bad_rows
 from tamiz.console import count, progress, say
 from tamiz.recipes.schema import Recipe, Section
-from tamiz.stages.common import Context, Plan, Stage, StageReport, check_local, damaged_inputs
+from tamiz.stages.common import Context, Costs, Plan, Stage, StageReport, check_local, damaged_inputs
 from tamiz.stages.mixtures import check_names, documents_by_name, joined, refuse_one_folder, require_rows
 
 
@@ -99,4 +100,5 @@ STAGE = Stage(
     check=_check,
     settle=_settle,
     writes=_writes,
+    costs=Costs(rehearsed=lambda recipe, _: replace(recipe, sections={**recipe.sections, "mixture": None})),
 )

@@ -14,10 +14,11 @@ from corpora.locks import locked
 from corpora.manifest import MadeFrom, Manifest, State
 from tamiz.cards.tokenizer import add_tokenizer_card
 from tamiz.console import count, progress
-from tamiz.recipes.schema import Section
+from tamiz.recipes.schema import Recipe, Section
 from tamiz.stages import brought
-from tamiz.stages.common import Context, Plan, Stage, StageReport, damaged_inputs
+from tamiz.stages.common import Context, Costs, Part, Plan, Stage, StageReport, damaged_inputs, with_section
 from tamiz.stages.described import languages_of, sources_of
+from tamiz.stages.growth import Growth
 from tamiz.stages.texts import Texts
 from tokenizer_train.settings import TokenizerSettings
 
@@ -159,6 +160,35 @@ def _before(plan: Plan) -> None:
         brought.check(plan.recipe.tokenizer.file, plan.folder("tokenizer"))
 
 
+def _phases(recipe: Recipe) -> dict[str, Growth]:
+    """Documents are read and words counted by all workers; SentencePiece learns from so many words, or bytes."""
+    from tokenizer_train.train import CHECKED_BYTES, CHECKING
+
+    settings: TokenizerSource = recipe.tokenizer
+    if settings.file or settings.kind == "bytes":
+        return {"": Growth()}
+    if not settings.learns_from_words:
+        return {"": Growth(), "SentencePiece": Growth(law="power", most=settings.sample_bytes)}
+    return {
+        "": Growth(shared=True),
+        "selecting words": Growth("words"),
+        "SentencePiece": Growth("words", "power", most=settings.words),
+        CHECKING: Growth(most=CHECKED_BYTES),
+    }
+
+
+def _counts(report: StageReport) -> dict[str, float]:
+    words = report.facts.get("words")
+    return {"words": float(words["distinct"])} if words else {}
+
+
+def _rehearsed(recipe: Recipe, _: Part) -> Recipe:
+    """A part of the documents may be too small for the vocabulary."""
+    settings: TokenizerSource = recipe.tokenizer
+    trained = settings.file is None and settings.kind != "bytes"
+    return with_section(recipe, "tokenizer", fill_unused=True) if trained else recipe
+
+
 STAGE = Stage(
     name="tokenizer",
     folder="tokenizer",
@@ -168,4 +198,10 @@ STAGE = Stage(
     run=_run,
     reads=True,
     before=_before,
+    costs=Costs(
+        phases=_phases,
+        disk=Growth(most=1),  # a tokenizer doesn't grow; word counts are scratch
+        counts=_counts,
+        rehearsed=_rehearsed,
+    ),
 )

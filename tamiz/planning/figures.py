@@ -1,0 +1,213 @@
+"""The measurements of a rehearsal -> what the stages of the whole run take."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from tamiz.console import count, size
+from tamiz.planning.look import Amounts
+from tamiz.planning.planned import PlannedPhase, PlannedStage
+from tamiz.planning.rehearsal import LARGE, SMALL, WARM
+from tamiz.planning.watch import Measured
+from tamiz.recipes.figures import figures
+from tamiz.recipes.schema import Recipe
+from tamiz.stages import Stage
+from tamiz.stages.growth import Growth
+
+Quantities = dict[str, float]
+_TRAINED = ("flops", "parameters")
+_MANIFEST = 3  # requests to write: begun, finished, and a look whether it is there
+
+
+@dataclass(frozen=True)
+class Rehearsed:
+    """What is known of the whole run, and of its rehearsals by size.
+
+    amounts     stage -> size, or "" for the whole -> how much it reads
+    recipes     size, or "" -> the recipe
+    measured    by stage and size
+    rates       stage -> seconds of processor time to read a byte of text as it is stored, beyond those of the part
+    done        the stages that are planned already
+    """
+
+    cores: int
+    amounts: Mapping[str, Mapping[str, Amounts]]
+    recipes: Mapping[str, Recipe]
+    measured: Mapping[tuple[str, str], Measured]
+    rates: Mapping[str, float]
+    done: dict[str, PlannedStage] = field(default_factory=dict)
+    _trainings: dict[str, Quantities] = field(default_factory=dict)
+
+    def training(self, size: str) -> Quantities:
+        """FLOPs and parameters of the training of a recipe; none, if it trains nothing."""
+        if size not in self._trainings:
+            self._trainings[size] = _training(self.recipes[size])
+        return self._trainings[size]
+
+    def quantities(self, stage: Stage, size: str) -> Quantities:
+        amounts = self.amounts[stage.name][size]
+        own = {"text": amounts.text, "documents": amounts.documents, "item": amounts.item}
+        return {**own, **(self.training(size) if not stage.reads and stage.name != "lm" else {})}
+
+
+def _training(recipe: Recipe) -> Quantities:
+    """FLOPs with those of validations, which go forward only: a third."""
+    found = figures(recipe)
+    if found is None:
+        return {}
+    train = recipe.train
+    validations = 2 if not train.validate_every else 1 + math.ceil(train.steps / train.validate_every)
+    batches = train.steps + validations * train.validation_batches / 3
+    return {"flops": max(found.flops.values()) * found.rows * batches, "parameters": float(found.parameters)}
+
+
+def planned(stage: Stage, run: Rehearsed) -> PlannedStage:
+    """What a stage takes; stages that it maps into memory must have been planned before."""
+    pair = [run.measured.get((stage.name, size)) for size in (SMALL, LARGE)]
+    small, large = pair
+    if small is None or large is None:
+        return PlannedStage(stage=stage.name, problem="the rehearsal ended before it")
+    problem = large.problem or small.problem
+    if problem:
+        return PlannedStage(stage=stage.name, problem=problem)
+    return _Sum(stage, run, small, large).stage_plan()
+
+
+def cold_start(stage: Stage, run: Rehearsed) -> float:
+    """Seconds that the first run of a stage took beyond its work: imports, and kernels that were compiled."""
+    warm, small, large = (run.measured.get((stage.name, each)) for each in (WARM, SMALL, LARGE))
+    if warm is None or small is None or large is None or warm.problem or run.done[stage.name].problem:
+        return 0.0
+    taken = [sum(seconds for seconds, _ in each.phases.values()) for each in (warm, small, large)]
+    x0, x1, x2 = (run.quantities(stage, each)["text"] for each in (WARM, SMALL, LARGE))
+    return max(taken[0] - Growth().at(x0, (x1, taken[1]), (x2, taken[2])), 0.0)
+
+
+@dataclass(frozen=True)
+class _Sum:
+    """One stage, measured at two sizes."""
+
+    stage: Stage
+    run: Rehearsed
+    small: Measured
+    large: Measured
+
+    def stage_plan(self) -> PlannedStage:
+        phases = self._phases()
+        reading = self._reading()
+        phases += [reading] if reading else []
+        memory, said = self._memory()
+        disk = self._grown(self.stage.costs.disk, "disk_bytes")
+        scratch = self._scratch(disk)
+        reads, writes = self._requests()
+        return PlannedStage(
+            stage=self.stage.name,
+            seconds=sum(phase.seconds for phase in phases),
+            cpu_seconds=sum(phase.cpu_seconds for phase in phases),
+            memory_bytes=int(memory),
+            memory=said,
+            disk_bytes=int(disk),
+            scratch_bytes=int(scratch),
+            reads=reads,
+            writes=writes,
+            phases=phases,
+        )
+
+    def _sizes(self, of: str) -> tuple[float, float, float]:
+        """A quantity in the small part, the large part and the whole."""
+        known = [self.run.quantities(self.stage, size) for size in (SMALL, LARGE, "")]
+        if of in known[0]:
+            return known[0][of], known[1][of], known[2][of]
+        counted = self.small.quantities.get(of, 0.0), self.large.quantities.get(of, 0.0)
+        texts = [each["text"] for each in known]
+        law = Growth(law="power")
+        return *counted, law.at(texts[2], (texts[0], counted[0]), (texts[1], counted[1]))
+
+    def _phases(self) -> list[PlannedPhase]:
+        laws = self.stage.costs.phases(self.run.recipes[""])
+        merged = [_by_law(each.phases, laws) for each in (self.small, self.large)]
+        return [self._phase(name, law, *(each.get(name, (0.0, 0.0)) for each in merged)) for name, law in laws.items()]
+
+    def _phase(
+        self, name: str, law: Growth, small: tuple[float, float], large: tuple[float, float]
+    ) -> PlannedPhase:
+        x0, x1, x = self._sizes(law.of)
+        cores = min(self.run.cores, max(self.run.amounts[self.stage.name][""].items, 1))
+        return PlannedPhase(
+            name=name,
+            seconds=law.at(x, (x0, small[0]), (x1, large[0]), cores),
+            cpu_seconds=law.at(x, (x0, small[1]), (x1, large[1])),
+            grows_with=f"{law.of} {x:.4g} ({law.law}; measured at {x0:.4g} and {x1:.4g})",
+        )
+
+    def _reading(self) -> PlannedPhase | None:
+        """What reading the inputs as they are stored takes, beyond reading the part."""
+        rate = self.run.rates.get(self.stage.name, 0.0)
+        read = self.run.amounts[self.stage.name][""]
+        if rate <= 0:
+            return None
+        shared = any(law.shared for law in self.stage.costs.phases(self.run.recipes[""]).values())
+        cpu = rate * read.text
+        cores = min(self.run.cores, max(read.items, 1)) if shared else 1
+        return PlannedPhase(
+            name="unpacking", seconds=cpu / cores, cpu_seconds=cpu, grows_with=f"text {read.text:.4g} (linear)"
+        )
+
+    def _grown(self, law: Growth, name: str) -> float:
+        x0, x1, x = self._sizes(law.of)
+        return law.at(x, (x0, getattr(self.small, name)), (x1, getattr(self.large, name)))
+
+    def _scratch(self, disk: float) -> float:
+        """Temporary files grow as the phase that reads does."""
+        beside = [float(each.disk_peak - each.disk_bytes) for each in (self.small, self.large)]
+        if self.stage.costs.disk.of not in ("text", "documents"):
+            return disk * beside[1] / max(self.large.disk_bytes, 1)
+        x0, x1, x = self._sizes("text")
+        return Growth(law="power").at(x, (x0, beside[0]), (x1, beside[1]))
+
+    def _memory(self) -> tuple[float, str]:
+        """The process, the files that it maps, and what grows: of each worker, or of the whole stage."""
+        law = self.stage.costs.memory
+        base = min(self.small.memory_before, self.large.memory_before)
+        mapped = {size: self._mapped(size) for size in (SMALL, LARGE, "")}
+        work = [
+            max(each.memory_peak - base - mapped[size], 0.0)
+            for each, size in ((self.small, SMALL), (self.large, LARGE))
+        ]
+        x0, x1, x = self._sizes(law.of)
+        one = replace(law, shared=False).at(x, (x0, work[0]), (x1, work[1]))
+        workers = self.run.cores if law.shared else 1
+        files = f" + {size(mapped[''])} of mapped files" if mapped[""] else ""
+        each = f"{workers} x {size(one)}" if law.shared else size(one)
+        unit = f" (at {count(round(x))} bytes of text an item)" if law.of == "item" else f" (grows with {law.of})"
+        return base + mapped[""] + workers * one, f"{size(base)}{files} + {each}{unit}"
+
+    def _mapped(self, which: str) -> float:
+        if not which:
+            return float(sum(self.run.done[name].disk_bytes for name in self._maps()))
+        return float(sum(self.run.measured[name, which].disk_bytes for name in self._maps()))
+
+    def _maps(self) -> list[str]:
+        return [name for name in self.stage.costs.maps if name in self.run.done and not self.run.done[name].problem]
+
+    def _requests(self) -> tuple[int, int]:
+        """Of a store: a read for each item; files that are written, and a note for each item, are looked at once."""
+        whole, part = (self.run.amounts[self.stage.name][size].items for size in ("", LARGE))
+        if not self.stage.reads:
+            return 0, 2 * self.large.files
+        files = self.large.files * max(whole / max(part, 1), 1)
+        return whole, int(2 * (files + whole) + _MANIFEST)
+
+
+def _by_law(
+    phases: Mapping[str, tuple[float, float]], laws: Mapping[str, Growth]
+) -> dict[str, tuple[float, float]]:
+    """The phases' times, added up by the law that they follow."""
+    found: dict[str, tuple[float, float]] = {}
+    for name, (seconds, cpu) in phases.items():
+        law = next((begin for begin in laws if begin and name.startswith(begin)), "")
+        before = found.get(law, (0.0, 0.0))
+        found[law] = before[0] + seconds, before[1] + cpu
+    return found
