@@ -49,3 +49,9 @@ class DamagedFile(TamizError):
 
 class TooManyRejected(TamizError):
     """The share of rejected rows is above the bound."""
+
+
+def by_name(name: str) -> type[TamizError]:
+    """The class of an error that came from another process; TamizError for one that isn't listed here."""
+    found = globals().get(name)
+    return found if isinstance(found, type) and issubclass(found, TamizError) else TamizError

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO
 
 from corpora import locks
+from corpora.addresses import refuse_mangled
 from corpora.errors import TamizError
 from corpora.machine import free_bytes, nearest_folder
 
@@ -33,6 +34,7 @@ def is_local(address: str) -> bool:
 def atomic_path(path: str | Path) -> Iterator[Path]:
     """A temporary path beside `path`, moved to `path` if the block succeeds, removed if it fails."""
     final = Path(path)
+    refuse_mangled(final)
     temporary = final.with_name(f"{final.name}.tmp-{uuid.uuid4().hex[:12]}")
     try:
         final.parent.mkdir(parents=True, exist_ok=True)

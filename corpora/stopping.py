@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from typing import Any
 
@@ -18,22 +18,27 @@ class Stopped(Exception):
 
 
 _flag: ContextVar[threading.Event | None] = ContextVar("_flag", default=None)  # of the run that a thread works for
+_sign: ContextVar[Callable[[], None] | None] = ContextVar("_sign", default=None)
 _outer: ContextVar[threading.Event | None] = ContextVar("_outer", default=None)  # of the block that this one is in
 
 
 @contextlib.contextmanager
-def working(stop: threading.Event) -> Iterator[None]:
-    """The work in the block, in this thread, ends when `stop` is set: see `go_on`."""
-    before = _flag.set(stop)
+def working(stop: threading.Event, alive: Callable[[], None] | None = None) -> Iterator[None]:
+    """The work in the block, in this thread, ends when `stop` is set: see `go_on`. alive: called by it, as a sign of
+    progress."""
+    before, sign = _flag.set(stop), _sign.set(alive)
     try:
         yield
     finally:
         _flag.reset(before)
+        _sign.reset(sign)
 
 
 def go_on() -> None:
-    """Raises Stopped if the run that this thread works for was interrupted. Cheap."""
-    stop = _flag.get()
+    """Raises Stopped if the run that this thread works for was interrupted; a sign of progress. Cheap."""
+    sign, stop = _sign.get(), _flag.get()
+    if sign is not None:
+        sign()
     if stop is not None and stop.is_set():
         raise Stopped
 
@@ -77,3 +82,15 @@ def interruptible() -> Iterator[threading.Event]:
             signal.signal(signal.SIGINT, handler)
     if stop.is_set():
         raise KeyboardInterrupt
+
+
+_left: list[bool] = []
+
+
+def leave_behind() -> None:
+    """Says that a thread of this process can't be ended: the command ends without waiting for it."""
+    _left.append(True)
+
+
+def left_behind() -> bool:
+    return bool(_left)

@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
 
-from corpora import files, manifest
 from corpora.documents.item import WorkItem
-from corpora.documents.joined import JoinedPart
-from corpora.errors import TamizError
+from corpora.home import Home
 from corpora.manifest import FileRecord
-from corpora.parted import Part
-
-Unit = WorkItem | Part | JoinedPart
+from pipelines.notes import Desk, Unit
 
 
 class ItemResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,15 +44,6 @@ class ItemWork(Protocol):
     def __call__(self, unit: Any, /) -> ItemResult: ...
 
 
-def notes_folder(out: Path, notes: str = "") -> Path:
-    """Where the results of a pass are recorded. notes: a separate folder for each pass after the first."""
-    return out / manifest.PROGRESS / notes
-
-
-def note_name(unit: Unit) -> str:
-    return f"{unit.name}.json"
-
-
 def _key(work: ItemWork, unit: Unit) -> str:
     content = unit.identity() if isinstance(unit, WorkItem) else unit
     message = work.fingerprint.encode() + msgspec.json.encode(content)
@@ -66,40 +51,31 @@ def _key(work: ItemWork, unit: Unit) -> str:
 
 
 def read_note(work: ItemWork, unit: Unit, notes: str = "") -> ItemResult | None:
-    """The recorded result of `unit`, if it is a result of the same work."""
-    path = notes_folder(Path(work.out), notes) / note_name(unit)
-    if not path.exists():
-        return None
+    """The recorded result of `unit`, if it is a result of the same work. notes: the folder of a pass after the first."""
     try:
-        key, result = msgspec.json.decode(path.read_bytes(), type=tuple[str, ItemResult])
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+        data = Home.of(work.out).read_bytes(Desk(work.out, notes).note(unit))
+        key, result = msgspec.json.decode(data, type=tuple[str, ItemResult])
+    except (FileNotFoundError, msgspec.MsgspecError, UnicodeDecodeError):
         return None
     return result if key == _key(work, unit) else None
 
 
-def _intact(out: Path, record: FileRecord) -> bool:
-    path = out / record.path
-    return path.is_file() and path.stat().st_size == record.bytes and files.sha256(path) == record.sha256
+def answer(work: ItemWork, unit: Unit, notes: str = "") -> ItemResult | None:
+    """The recorded result of `unit` if its output is intact."""
+    result, home = read_note(work, unit, notes), Home.of(work.out)
+    intact = result is not None and all(home.holds(record) for record in (*result.files, *result.scratch))
+    return result if intact else None
+
+
+def record(work: ItemWork, unit: Unit, result: ItemResult, notes: str = "") -> None:
+    note = msgspec.json.encode((_key(work, unit), result))
+    Home.of(work.out).write_bytes(Desk(work.out, notes).note(unit), note)
 
 
 def once(work: ItemWork, unit: Unit, notes: str = "") -> ItemResult:
     """Returns the recorded result if the unit's output is intact; otherwise does the work and records the result."""
-    out = Path(work.out)
-    result = read_note(work, unit, notes)
-    if result is not None and all(_intact(out, r) for r in (*result.files, *result.scratch)):
-        return result
-    result = work(unit)
-    note = msgspec.json.encode((_key(work, unit), result))
-    files.write_bytes(notes_folder(out, notes) / note_name(unit), note)
+    result = answer(work, unit, notes)
+    if result is None:
+        result = work(unit)
+        record(work, unit, result, notes)
     return result
-
-
-def collect(work: ItemWork, units: Sequence[Unit], notes: str = "") -> list[ItemResult]:
-    """The recorded results, in the order of the units. Raises TamizError if a unit has none."""
-    results = []
-    for unit in units:
-        result = read_note(work, unit, notes)
-        if result is None:
-            raise TamizError(f"{unit.path} left no result in {work.out}: every worker must see that folder")
-        results.append(result)
-    return results

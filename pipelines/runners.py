@@ -1,90 +1,43 @@
-"""Runs a pass over its units on a Beam runner, and raises the workers' errors unchanged."""
+"""Runs a pass over its units on a Beam runner until all have a result, and says in one line why it couldn't.
+
+Engines differ in what they make of a worker that dies or stands still: Flink and Spark try again, others end or wait
+for ever. So the run looks itself: at the notes that appear, at the beats of workers, at processes. Where something
+ended but units have moved on, the pipeline is run again over what is missing.
+"""
 
 from __future__ import annotations
 
-import argparse
-import difflib
 import logging
-import re
 import threading
+import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
-import apache_beam as beam
-from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, PortableOptions
 
-from corpora.documents.item import WorkItem
-from corpora.documents.joined import JoinedPart
-from corpora.errors import BadArgument, DamagedFile, StaleOutput, TamizError, in_a_line
-from corpora.stopping import Stopped, interruptible, working
-from pipelines.once import ItemResult, ItemWork, Unit, collect, note_name, notes_folder, once
+from corpora.errors import TamizError, by_name, in_a_line
+from corpora.stopping import interruptible
+from pipelines.driving import drive
+from pipelines.graph import Run, UnitFailed, WorkOnUnits, runs, unmarked, work_on_list
+from pipelines.isolated import minutes
+from pipelines.notes import Desk, Unit
+from pipelines.once import ItemWork
+from pipelines.processes import descendants
+from pipelines.progress import Counted, Progress
+from pipelines.results import Results, collect
 from pipelines.settings import RunnerSettings
+from pipelines.standing import watch
 
-Progress = Callable[[int, int], None]  # bytes done, total bytes
-
-_MARK = re.compile(r"<<tamiz:(\w+):(.*?)>>", re.DOTALL)
-_ERRORS = {e.__name__: e for e in (TamizError, BadArgument, DamagedFile, StaleOutput)}
-
-
-@dataclass(frozen=True)
-class _Run:
-    """A run inside this process. Its units leave their errors here, as Beam's threads print a traceback of what they
-    raise, and stop when `stop` is set."""
-
-    stop: threading.Event
-    failures: list[TamizError] = field(default_factory=list)
+_LOG = logging.getLogger(__name__)
+_START = 120.0  # seconds without a unit that begins, after which the likely causes are told
+_GRACE = 5.0  # for a runner to notice itself that its worker has ended
+_LOOK = 0.5
+_ASIDE, _ASIDE_SHARE = 10, 0.01  # more units that are set aside aren't single bad inputs
 
 
-_runs: dict[str, _Run] = {}  # by a name of their own; an interrupted run stays, for threads that outlive it
-
-
-class _UnitFailed(Exception):
-    """Carries a TamizError through engines that keep only an exception's text."""
-
-
-class WorkOnUnits(beam.PTransform):
-    """PCollection[Unit] -> PCollection[ItemResult]: reshuffles descriptors, works on each unit once.
-
-    notes: where the results are recorded, see `pipelines.once`. run: the name of the run, if it is in this process.
-    """
-
-    def __init__(self, work: ItemWork, notes: str = "", label: str | None = None, run: str = "") -> None:
-        super().__init__(label)
-        self._work, self._notes, self._run = work, notes, run
-
-    def expand(self, units: Any) -> Any:
-        label = type(self._work).__name__
-        return (
-            units
-            | "Spread" >> beam.Reshuffle()
-            | label >> beam.ParDo(_WorkOnUnit(self._work, self._notes, self._run))
-        )
-
-
-class _WorkOnUnit(beam.DoFn):
-    def __init__(self, work: ItemWork, notes: str, run: str) -> None:
-        super().__init__()
-        self._work, self._notes, self._run = work, notes, run
-
-    def process(self, unit: Unit) -> Iterator[ItemResult]:
-        run = _runs.get(self._run)
-        try:
-            if run is None:  # in another process
-                yield once(self._work, unit, self._notes)
-            elif not (run.failures or run.stop.is_set()):
-                with working(run.stop):
-                    result = once(self._work, unit, self._notes)
-                yield result
-        except Stopped:
-            return
-        except TamizError as error:
-            if run is None:
-                raise _UnitFailed(f"<<tamiz:{type(error).__name__}:{error}>>") from error
-            run.failures.append(error)
+class _EngineEnded(TamizError):
+    """The engine, or a part of it, ended or stands still; the units that are done stay done."""
 
 
 def run_units(
@@ -93,30 +46,180 @@ def run_units(
     settings: RunnerSettings,
     progress: Progress | None = None,
     notes: str = "",
-) -> list[ItemResult]:
+) -> Results:
     """Works on every unit; returns the results in the order of the units. progress: bytes done, total bytes.
 
     Raises the TamizError that a unit raised, even if the runner wrapped it; KeyboardInterrupt after ^C, even if the
-    runner lost it.
+    runner lost it; a TamizError that says what died or stands still.
     """
-    if not logging.getLogger("pipelines").isEnabledFor(logging.DEBUG):  # --debug shows Beam's own messages
-        logging.getLogger("apache_beam").setLevel(logging.CRITICAL)  # we raise each error once, as our own
-    runner, options = _runner(settings)
-    name = uuid.uuid4().hex
-    with interruptible() as stop:
-        run = _runs[name] = _Run(stop)
+    desk = Desk(str(work.out), notes, settings.share or (1, 1))
+    with _quiet(), interruptible() as stop:
+        desk.clear()
+        _until_done(work, units, settings, desk, progress, stop)
+        desk.clear()
+    results, missing = collect(work, units, notes)
+    if missing:
+        raise TamizError(f"{missing[0].path} left no result in {work.out}: every worker must see that folder")
+    if progress is not None:
+        progress(1, 1)
+    return results
+
+
+def _until_done(
+    work: ItemWork,
+    units: Sequence[Unit],
+    settings: RunnerSettings,
+    desk: Desk,
+    progress: Progress | None,
+    stop: threading.Event,
+) -> None:
+    """Runs the pipeline, and again after a worker or the engine ended if it has moved on, in results or in tries."""
+    before: object = None
+    while True:
         try:
-            with (
-                _watched(notes_folder(Path(work.out), notes), units, progress),
-                beam.Pipeline(runner=runner, options=options) as pipeline,
-            ):
-                _ = pipeline | "Units" >> beam.Create(list(units)) | WorkOnUnits(work, notes, run=name)
+            _Pipeline(work, units, settings, desk, progress, stop).run()
+            return
+        except _EngineEnded as ended:
+            counted = Counted(desk, units)
+            counted.look()
+            tries = {name: desk.home.read_bytes(name) for name in desk.home.entries(f"{desk.folder}/tries")}
+            state = counted.done, tries
+            if state == before or not tries:
+                raise TamizError(f"{ended}; the same command continues (--debug shows all)") from ended
+            _LOG.warning("%s: going on with the rest", ended)
+            before = state
+
+
+class _Pipeline:
+    """One run of the pipeline, and what is looked at meanwhile."""
+
+    def __init__(
+        self,
+        work: ItemWork,
+        units: Sequence[Unit],
+        settings: RunnerSettings,
+        desk: Desk,
+        progress: Progress | None,
+        stop: threading.Event,
+    ) -> None:
+        self._work, self._settings, self._desk, self._progress = work, settings, desk, progress
+        self._runner, self._options = _runner(settings)
+        self._stall = 60 * settings.stall_minutes
+        self._counted, self._run = Counted(desk, units), Run(stop)
+        self._units = units
+        self._aside = max(_ASIDE, int(_ASIDE_SHARE * len(units)))
+        self._state: object = None
+        self._still = self._clock = 0.0  # seconds since anything moved; since the start
+        self._begun = self._told = False
+        self._last = time.monotonic()
+        self._workers: dict[tuple[int, int], float] = {}  # of FnApiRunner's processes: when each was last seen
+
+    def run(self) -> None:
+        listed = self._desk.write_units(self._units)
+        name = uuid.uuid4().hex
+        runs[name] = self._run
+        worker = WorkOnUnits(self._work, self._desk, run=name, stall=self._stall)
+        try:
+            drive(
+                self._options,
+                self._runner,
+                lambda pipeline: work_on_list(pipeline, listed, worker, self._desk),
+                self._look,
+            )
+        except (TamizError, MemoryError):
+            raise
         except Exception as error:
-            raise _translated(error, settings) from error
-    del _runs[name]
-    if run.failures:
-        raise run.failures[0]
-    return collect(work, units, notes)
+            raise self._translated(error) from error
+        del runs[name]
+        self._raise_failures()
+
+    def _raise_failures(self) -> None:
+        if self._run.failures:
+            raise self._run.failures[0]
+        failure = self._desk.failure()
+        if failure is not None:
+            raise by_name(failure[0])(failure[1])
+
+    def _look(self) -> None:
+        now = time.monotonic()
+        passed, self._last = min(now - self._last, 2 * _LOOK), now  # this process may have been stopped itself
+        self._clock += passed
+        self._still += passed
+        if self._run.standing:
+            raise TamizError(
+                f"{self._run.standing[0]}; the same command continues, and tries it in a process of its own"
+            )
+        self._check_workers(now)
+        if self._counted.look():
+            if self._progress is not None:
+                self._progress(self._counted.done, max(self._counted.total, 1))
+            if not self._run.failures:
+                self._raise_failures()
+            self._check_aside()
+            self._check_moves()
+
+    def _check_aside(self) -> None:
+        aside = self._desk.names("aside")
+        if len(aside) > self._aside:
+            reason = self._desk.home.read_bytes(next(iter(aside))).decode()
+            raise TamizError(
+                f"{len(aside)} inputs ended their processes, which is more than bad inputs do: the first by {reason}"
+            )
+
+    def _check_moves(self) -> None:
+        state = self._counted.state, watch.moves
+        if self._state is not None and state != self._state:
+            self._begun, self._still = True, 0.0
+        self._state = state
+        if self._still > self._stall:
+            cause = "" if self._begun else f": no worker began a unit; {self._needs}"
+            raise _EngineEnded(f"{self._settings.runner} made no progress for {minutes(self._stall)}{cause}")
+        if not (self._begun or self._told) and self._clock > _START:
+            self._told = True
+            _LOG.warning("no worker has begun a unit for %s; %s", minutes(_START), self._needs)
+
+    @property
+    def _needs(self) -> str:
+        """What workers need to begin."""
+        portable = self._options.view_as(PortableOptions)
+        if portable.environment_type == "EXTERNAL":
+            return (
+                f"is a worker pool listening at {portable.environment_config} beside each part of the engine, and the "
+                "`python` first on its PATH one with this tamiz?"
+            )
+        return "has the engine free slots (its web page shows them), and can its workers reach this machine?"
+
+    def _check_workers(self, now: float) -> None:
+        """FnApiRunner waits for ever for a worker process that has ended, or is stopped."""
+        if not _in_processes(self._settings, self._options):
+            return
+        alive = descendants()
+        for key, process in alive.items():
+            if process.state != "Z" and (key in self._workers or "sdk_worker_main" in process.command):
+                self._workers[key] = now
+        for key, seen in self._workers.items():
+            if now - seen > _GRACE:
+                raise _EngineEnded(f"a worker process of {self._settings.runner} ended (pid {key[0]})")
+
+    def _translated(self, error: Exception) -> Exception:
+        found = unmarked(str(error))
+        if found is not None or isinstance(error, UnitFailed):
+            return found or error
+        failure = self._desk.failure()
+        if failure is not None:
+            return by_name(failure[0])(failure[1])
+        return _EngineEnded(f"the runner {self._settings.runner} failed: {_said(error)}")
+
+
+def _said(error: Exception) -> str:
+    """The point of what an engine raises."""
+    import grpc
+
+    if isinstance(error, grpc.RpcError) and isinstance(error, grpc.Call):
+        lost = error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
+        said = "its job server ended or can't be reached" if lost else f"its job server says {error.code().name}"
+        return f"{said} ({in_a_line(error.details() or 'no details', lines=1)})"
+    return f"{type(error).__name__}: {in_a_line(error)}"
 
 
 def _runner(settings: RunnerSettings) -> tuple[Any, PipelineOptions]:
@@ -130,85 +233,21 @@ def _runner(settings: RunnerSettings) -> tuple[Any, PipelineOptions]:
     return FnApiRunner(), PipelineOptions(flags)
 
 
-def _translated(error: Exception, settings: RunnerSettings) -> Exception:
-    found = _MARK.search(str(error))
-    if found:
-        return _ERRORS.get(found[1], TamizError)(found[2])
-    if isinstance(error, _UnitFailed | MemoryError):
-        return error
-    said = f"{type(error).__name__}: {in_a_line(error)}"
-    return TamizError(f"the runner {settings.runner} failed: {said} (--debug shows all)")
+def _in_processes(settings: RunnerSettings, options: PipelineOptions) -> bool:
+    mode = options.view_as(DirectOptions).direct_running_mode
+    return bool(settings.runner == "FnApiRunner" and mode == "multi_processing")
 
 
-def size_of(unit: Unit) -> int:
-    """The weight of a unit in the progress: its bytes, or almost nothing for a part or a few row groups."""
-    if isinstance(unit, JoinedPart):
-        return max(unit.bytes, 1)
-    return max(unit.end - unit.start, 1) if isinstance(unit, WorkItem) else 1
+class _quiet:  # noqa: N801 (a context manager, used like a function)
+    """Within the block, neither Beam's loggers nor its threads print what they raise, as we raise each error once;
+    --debug shows all."""
 
+    def __enter__(self) -> None:
+        self._hook = threading.excepthook
+        if logging.getLogger("pipelines").isEnabledFor(logging.DEBUG):
+            return
+        logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
+        threading.excepthook = lambda error: None
 
-@contextmanager
-def _watched(notes: Path, units: Sequence[Unit], progress: Progress | None) -> Iterator[None]:
-    """Reports twice a second the sizes of the units whose results are recorded."""
-    if progress is None:
-        yield
-        return
-    sizes = {note_name(unit): size_of(unit) for unit in units}
-    total, stop = sum(sizes.values()), threading.Event()
-
-    def done() -> int:
-        return sum(sizes.get(p.name, 0) for p in notes.iterdir()) if notes.is_dir() else 0
-
-    def watch() -> None:
-        while not stop.wait(0.5):
-            progress(done(), total)
-
-    thread = threading.Thread(target=watch, daemon=True)
-    thread.start()
-    try:
-        yield
-        progress(total, total)
-    finally:
-        stop.set()
-        thread.join()
-
-
-def check_runner(name: str) -> None:
-    """Raises BadArgument for a runner that Beam can't create."""
-    if name == "FnApiRunner":
-        return
-    from apache_beam.runners.runner import create_runner
-
-    try:
-        create_runner(name)
-    except (ValueError, ImportError, AttributeError, TypeError) as error:
-        raise BadArgument(f"--runner {name}: {in_a_line(error)}") from None
-
-
-def check_beam_flags(flags: Sequence[str], own: Sequence[str] = ()) -> tuple[str, ...]:
-    """Returns the flags if each of them is declared by some PipelineOptions class.
-
-    Raises BadArgument for any other flag, naming the closest option: first of the command (`own`), then of Beam.
-    """
-    known = _known_flags()
-    for flag in flags:
-        name = flag.split("=", 1)[0]
-        if name.startswith("-") and name not in known:
-            near = difflib.get_close_matches(name, own, 1, 0.8) or difflib.get_close_matches(name, known, 1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            raise BadArgument(f"no such option: {name}{hint} (neither tamiz nor Beam knows it)")
-    if flags and not flags[0].startswith("-"):
-        hint = f": each setting needs an option before it, such as --set {flags[0]}" if "=" in flags[0] else ""
-        raise BadArgument(f"unexpected argument {flags[0]!r}{hint}")
-    return tuple(flags)
-
-
-def _known_flags() -> list[str]:
-    parser = argparse.ArgumentParser(add_help=False, conflict_handler="resolve", allow_abbrev=False)
-    pending = list(PipelineOptions.__subclasses__())
-    while pending:
-        options = pending.pop()
-        pending += options.__subclasses__()
-        if "_add_argparse_args" in vars(options):
-            options._add_argparse_args(parser)  # type: ignore[arg-type]  # any ArgumentParser will do
-    return sorted(parser._option_string_actions)
+    def __exit__(self, *_: object) -> None:
+        threading.excepthook = self._hook

@@ -37,7 +37,7 @@ from pipelines.accounts import input_identities
 from pipelines.items import ItemReader
 from pipelines.join import ITEM_PARTS, SHARE, JoinWork, part_facts, part_file, parts_of, source_names
 from pipelines.once import ItemResult
-from pipelines.runners import Progress, size_of
+from pipelines.progress import Progress, size_of
 from pipelines.sample_facts import column_facts, null_in_the_first_part, sample_facts
 from pipelines.settings import RunnerSettings
 from pipelines.stage import Finish, Outcome, Pass, run_stage

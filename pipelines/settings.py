@@ -7,6 +7,7 @@ from typing import Literal
 from corpora.config import Config
 
 MEBIBYTE = 1 << 20
+STALL_MINUTES = 20.0
 
 
 class RunnerSettings(Config, frozen=True, kw_only=True):
@@ -18,8 +19,16 @@ class RunnerSettings(Config, frozen=True, kw_only=True):
     """Threads of the FnApiRunner."""
     beam_flags: tuple[str, ...] = ()
     """Beam's own flags, passed on unchanged."""
+    stall_minutes: float = STALL_MINUTES
+    """Minutes without any progress, of a unit or of the run, after which what stands still is ended and said."""
+    share: tuple[int, int] | None = None
+    """(i, n): the i-th of n independent runs on one output, each with its share of the units. None: all units."""
 
     def __post_init__(self) -> None:
+        if not 0 < self.stall_minutes <= 10_000:
+            raise ValueError(f"stall_minutes is {self.stall_minutes:g}; it must be above 0 and at most 10000")
+        if self.share is not None and not 1 <= self.share[0] <= self.share[1]:
+            raise ValueError(f"share is {self.share[0]}/{self.share[1]}; it must be from 1/{self.share[1]} up")
         if not 1 <= self.workers <= 1024:
             raise ValueError(f"workers is {self.workers}; it must be from 1 to 1024")
 

@@ -16,9 +16,11 @@ from corpora.hub import client
 from corpora.locks import locked
 from corpora.manifest import FileRecord, MadeFrom, Manifest, State
 from pipelines.advice import check_read, warn_of_blank_lines
-from pipelines.once import ItemResult, ItemWork, Unit
+from pipelines.notes import Unit
+from pipelines.once import ItemResult, ItemWork
+from pipelines.progress import Progress, size_of
 from pipelines.room import check_room
-from pipelines.runners import Progress, run_units, size_of
+from pipelines.runners import run_units
 from pipelines.settings import RunnerSettings
 
 

@@ -11,7 +11,7 @@ import apache_beam as beam
 
 from pipelines.annotate import AnnotateWork
 from pipelines.evaluate import EvaluateWork
-from pipelines.runners import WorkOnUnits
+from pipelines.graph import WorkOnUnits
 from pipelines.sample import SampleWork
 from pipelines.score import ScoreWork
 from pipelines.shards import ShardWork

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import click
 
 from corpora.errors import TamizError, in_a_line
-from corpora.stopping import interruptible
+from corpora.stopping import interruptible, left_behind
 from tamiz.console import fail, warn
 from tamiz.groups import Group, misspelt
 from tamiz.log import log
@@ -83,6 +83,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     debug = "--debug" in given
     code = _run([a for a in given if a != "--debug"], debug)
     sys.stdout.flush()
+    if left_behind():  # a thread that can't be ended would be waited for
+        sys.stderr.flush()
+        os._exit(code)
     sys.exit(code)
 
 

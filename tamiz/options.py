@@ -190,7 +190,7 @@ def runner_settings(ctx: click.Context, runner: str, workers: int) -> RunnerSett
     extra = list(ctx.args)
     if not extra and runner == DEFAULT_RUNNER:
         return RunnerSettings(workers=workers)
-    from pipelines.runners import check_beam_flags, check_runner
+    from pipelines.flags import check_beam_flags, check_runner
 
     own = [o for p in ctx.command.params for o in p.opts if o.startswith("--")]
     check_runner(runner)

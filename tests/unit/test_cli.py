@@ -163,7 +163,7 @@ def test_verify_without_a_manifest(capsys, tmp_path):
 
 
 def test_beam_flags_pass():
-    from pipelines.runners import check_beam_flags
+    from pipelines.flags import check_beam_flags
 
     assert check_beam_flags(["--flink_version=1.19", "--environment_type", "LOOPBACK"])
     with pytest.raises(BadArgument, match=r"unexpected argument 'stray'$"):

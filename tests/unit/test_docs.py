@@ -160,7 +160,7 @@ def parse(arguments: list[str], command: click.Command) -> None:
         if isinstance(parameter.type, click.Choice) and isinstance(value, str):
             parameter.type.convert(value, parameter, context)
     if unknown := [flag for flag in left if flag.startswith("-")]:
-        from pipelines.runners import check_beam_flags
+        from pipelines.flags import check_beam_flags
 
         check_beam_flags(unknown)
 

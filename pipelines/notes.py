@@ -1,0 +1,95 @@
+"""What a pass leaves in `.progress` of its output's home while it runs, in a layout that a store can list.
+
+    notes/00012/NAME.json   the result of a unit that is done, see `pipelines.once`; 1,000 units a folder
+    tries/00012/NAME        a unit at work, or one that ended its process, see `pipelines.tries`
+    run-1-of-1/             of one run: units.jsonl, the list that its pipeline reads; beats/, of worker processes;
+                            failed/, what ended a unit for good; aside/, units that were set aside
+
+A pass after the first has all that in a folder of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, get_args
+
+import msgspec
+
+from corpora.documents.item import WorkItem
+from corpora.documents.joined import JoinedPart
+from corpora.home import Home
+from corpora.manifest import PROGRESS
+from corpora.parted import Part
+
+Unit = WorkItem | Part | JoinedPart
+GROUP = 1000  # units in a folder of notes
+
+_KINDS: dict[str, Any] = {kind.__name__: kind for kind in get_args(Unit)}
+
+
+@dataclass(frozen=True)
+class Desk:
+    """The names of the files of one run of a pass. out: the output's address; notes: the folder of a later pass;
+    share: (i, n), the part of the units that the run works on. Small, picklable."""
+
+    out: str
+    notes: str = ""
+    share: tuple[int, int] = (1, 1)
+
+    @property
+    def home(self) -> Home:
+        return Home.of(self.out)
+
+    @property
+    def folder(self) -> str:
+        return f"{PROGRESS}/{self.notes}" if self.notes else PROGRESS
+
+    @property
+    def run(self) -> str:
+        """What only this run writes and reads."""
+        return f"{self.folder}/run-{self.share[0]}-of-{self.share[1]}"
+
+    def note(self, unit: Unit) -> str:
+        return f"{self.group(unit.number // GROUP)}/{unit.name}.json"
+
+    def tries(self, unit: Unit) -> str:
+        return f"{self.folder}/tries/{unit.number // GROUP:05d}/{unit.name}"
+
+    def group(self, number: int) -> str:
+        return f"{self.folder}/notes/{number:05d}"
+
+    def clear(self) -> None:
+        """Removes what an earlier run of the same share left, but neither notes nor tries."""
+        self.home.remove_all(self.run)
+
+    def write_units(self, units: Sequence[Unit]) -> str:
+        """Writes the list of the units; returns its address. The pipeline's graph holds no more than that."""
+        encode = msgspec.json.Encoder().encode
+        name = f"{self.run}/units.jsonl"
+        self.home.write_bytes(name, b"".join(encode([type(unit).__name__, unit]) + b"\n" for unit in units))
+        return name
+
+    def read_units(self, name: str) -> Iterator[Unit]:
+        with self.home.open(name) as file:
+            for line in file:
+                kind, unit = msgspec.json.decode(line, type=tuple[str, msgspec.Raw])
+                yield msgspec.json.decode(unit, type=_KINDS[kind])
+
+    def fail(self, unit: Unit, kind: str, message: str) -> None:
+        """Tells the run that `unit` can't be done."""
+        self.home.write_bytes(f"{self.run}/failed/{unit.name}", json.dumps([kind, message]).encode())
+
+    def failure(self) -> tuple[str, str] | None:
+        """The kind and the message of the first unit that can't be done, by name."""
+        for name in self.names("failed"):
+            with contextlib.suppress(FileNotFoundError):
+                kind, message = json.loads(self.home.read_bytes(name))
+                return kind, message
+        return None
+
+    def names(self, kind: str) -> dict[str, int]:
+        """Names and sizes of the run's files of a kind: beats, failed, aside."""
+        return self.home.entries(f"{self.run}/{kind}")
