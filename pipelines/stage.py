@@ -41,6 +41,13 @@ class Finish:
 
 
 @dataclass(frozen=True)
+class Later:
+    """Work that depends on the results of all earlier passes; equal results must give equal work."""
+
+    make: Callable[[list[list[ItemResult]]], ItemWork]
+
+
+@dataclass(frozen=True)
 class Pass:
     """Work to do on every unit: on work items, or on parts of what an earlier pass left in `.progress`.
 
@@ -48,12 +55,17 @@ class Pass:
     that is killed at any point continues from there.
 
     units: may be a function of the results of all earlier passes; equal results must give equal units. weight: the
-    share of such a pass in the progress, in bytes, as its units aren't known yet.
+    share of such a pass in the progress, in bytes, as its units aren't known yet. looks: whether it only looks at the
+    inputs, for a later pass: then its results count no rows.
     """
 
-    work: ItemWork
+    work: ItemWork | Later
     units: Sequence[Unit] | Callable[[list[list[ItemResult]]], Sequence[Unit]]
     weight: int = 1
+    looks: bool = False
+
+    def work_after(self, results: list[list[ItemResult]]) -> ItemWork:
+        return self.work.make(results) if isinstance(self.work, Later) else self.work
 
     def units_after(self, results: list[list[ItemResult]]) -> Sequence[Unit]:
         return self.units(results) if callable(self.units) else self.units
@@ -76,8 +88,9 @@ def run_stage(
 ) -> Outcome:
     """Completes the stage in `folder` that `made_from` describes, unless it is finished already.
 
-    The first pass reads the inputs, so the row counts come from its results. The folder's manifest lists the files of
-    all passes. finish: takes one list of results per pass. Raises InUse if another run works in the folder.
+    The first pass that doesn't only look reads the inputs, so the row counts come from its results. The folder's
+    manifest lists the files of all passes. finish: takes one list of results per pass. Raises InUse if another run
+    works in the folder.
     """
     with locked(folder, made_from.stage):
         return _run_stage(folder, made_from, passes, runner, rebuild, progress, finish)
@@ -95,11 +108,12 @@ def _run_stage(
     state = manifest.begin(folder, made_from, rebuild=rebuild)
     if state == "finished":
         return Outcome(state, manifest.read(folder))
-    first = passes[0].units_after([])
+    reading = next(number for number, each in enumerate(passes) if not each.looks)
+    first = passes[reading].units_after([])
     inputs = [unit for unit in first if isinstance(unit, WorkItem)]
     check_room(inputs, runner.workers)
     results = _run(passes, runner, progress)
-    items = results[0]
+    items = results[reading]
     counts = total_counts(items)
     check_read(inputs, counts, damaged=any(result.damage for result in items))
     warn_of_blank_lines(inputs, counts)
@@ -122,7 +136,8 @@ def _run(passes: Sequence[Pass], runner: RunnerSettings, progress: Progress | No
     for number, each in enumerate(passes):
         notes = f"pass-{number + 1}" if number else ""
         update = _after(sizes, number, progress)
-        results.append(run_units(each.work, each.units_after(results), runner, update, notes))
+        units = each.units_after(results)
+        results.append(run_units(each.work_after(results), units, runner, update, notes) if units else [])
     client.log_counts()
     return results
 

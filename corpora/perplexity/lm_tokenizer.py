@@ -62,11 +62,19 @@ class Spool:
 
 
 def train_tokenizer(spool: Spool, vocabulary_size: int, kept: Path | None = None) -> bytes:
+    """The tokenizer of the spooled lines: of a sample of them, if they have more than SAMPLE_BYTES."""
+    share = share_of(spool.bytes)
+    lines = spool.lines()
+    return train_on_lines(lines if share >= 1 else (line for line in lines if drawn(line) < share),
+                          vocabulary_size, kept)  # fmt: skip
+
+
+def train_on_lines(lines: Iterable[str], vocabulary_size: int, kept: Path | None = None) -> bytes:
     """A model of `vocabulary_size` pieces, or fewer if the text doesn't support them; the same for the same lines.
 
     Trained as CCNet's (cc_net/Makefile): unigram, character coverage 0.9995, nmt_nfkc; then its scores are rounded.
-    Beyond SAMPLE_BYTES, lines are sampled, keyed by their text. kept: see `train_sentencepiece`. Raises BadArgument
-    if the pieces can't cover the text's characters.
+    lines: all of the text's, or those whose draw is below `share_of` its bytes. kept: see `train_sentencepiece`.
+    Raises BadArgument if the pieces can't cover the text's characters.
     """
     options = {
         "model_type": "unigram",
@@ -79,15 +87,18 @@ def train_tokenizer(spool: Spool, vocabulary_size: int, kept: Path | None = None
         "minloglevel": 2,
     }
     try:
-        model = train_sentencepiece(_sample(spool), options, kept)
+        model = train_sentencepiece(lines, options, kept)
     except TrainingRefused as error:
         reason = " ".join(str(error).split())[-160:]
         raise BadArgument(f"can't train a tokenizer of {vocabulary_size} pieces on this text: {reason}") from None
     return with_rounded_scores(model)
 
 
-def _sample(spool: Spool) -> Iterator[str]:
-    share = SAMPLE_BYTES / max(spool.bytes, 1)
-    if share >= 1:
-        return spool.lines()
-    return (line for line in spool.lines() if uniform(0, "lm-tokenizer", line) < share)
+def share_of(size: int) -> float:
+    """The share of the lines of a text of `size` bytes that are sampled, keyed by their text; 1 or more: all."""
+    return SAMPLE_BYTES / max(size, 1)
+
+
+def drawn(line: str) -> float:
+    """The line's draw, in [0, 1)."""
+    return uniform(0, "lm-tokenizer", line)

@@ -9,9 +9,9 @@ from __future__ import annotations
 import contextlib
 import itertools
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from corpora import files
 from corpora.errors import BadArgument
@@ -22,6 +22,9 @@ from corpora.perplexity.reserved_words import ReservedWords
 from corpora.perplexity.settings import SENTENCEPIECE_THREADS, LmSettings
 from corpora.perplexity.small_text import NO_SENTENCE, SmallText, Text, Written
 from corpora.text.normalise import normalise
+
+if TYPE_CHECKING:
+    from corpora.perplexity.estimation.item_ids import PartFiles
 
 Progress = Callable[[int, int], None]
 
@@ -60,11 +63,45 @@ def train_lm(
         written = text.write_model(out, settings, part_of(progress, NUMBERED, WRITTEN))
     if settings.tokenizer is not None:
         files.write_bytes(tokenizer_path(out), Path(settings.tokenizer).read_bytes())
-    skipped = {"skipped_symbols": reserved.skipped} if settings.skip_symbols else {}
-    described = {**_contents(out, settings, written, text.blank_lines, skipped), "inputs": list(inputs), **extra()}
+    described = _describe(out, settings, written, text.blank_lines, reserved.skipped, {"inputs": list(inputs), **extra()})
+    progress(100, 100)
+    return described
+
+
+def train_on_parts(
+    parts: Sequence[PartFiles],
+    out: Path,
+    *,
+    settings: LmSettings,
+    tokenizer: bytes | None,
+    blank_lines: int,
+    skipped: int,
+    extra: Callable[[], dict[str, Any]],
+    progress: Progress,
+) -> dict[str, Any]:
+    """As `train_lm`, from the ids of all parts, which `item_ids` has written: equal texts give equal files.
+
+    tokenizer: the file of the one that made the pieces; None for raw words. blank_lines, skipped: the sums over all
+    parts. progress: of the estimation alone.
+    """
+    from corpora.perplexity.estimation.parted_text import write_parted_model  # compiles
+
+    _claim(out)
+    with _clearing_up(out):
+        written = write_parted_model(parts, out, settings, progress)
+    if tokenizer is not None:
+        files.write_bytes(tokenizer_path(out), tokenizer)
+    return _describe(out, settings, written, blank_lines, skipped, {"inputs": [], **extra()})
+
+
+def _describe(
+    out: Path, settings: LmSettings, written: Written, blank_lines: int, skipped: int, extra: dict[str, Any]
+) -> dict[str, Any]:
+    """Writes LM.json, last of all, and returns what it says."""
+    said = {"skipped_symbols": skipped} if settings.skip_symbols else {}
+    described = {**_contents(out, settings, written, blank_lines, said), **extra}
     files.write_bytes(manifest_path(out), encode(described))
     _remove_notes(out)
-    progress(100, 100)
     return described
 
 

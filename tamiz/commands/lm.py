@@ -12,7 +12,7 @@ from corpora.errors import BadArgument
 from tamiz.commands._summary import summarise
 from tamiz.groups import Group
 from tamiz.log import log
-from tamiz.options import OutputPath, document_options, max_rejected_option, rebuild_option, settings
+from tamiz.options import BEAM, OutputPath, document_options, pipeline_options, runner_settings, settings
 
 
 @click.group(cls=Group)
@@ -20,7 +20,7 @@ def command() -> None:
     """Train a language model."""
 
 
-@command.command()
+@command.command(context_settings=BEAM)
 @document_options
 @click.option("--tokenizer", help="The spiece.model that splits lines into pieces.")
 @click.option(
@@ -40,7 +40,6 @@ def command() -> None:
 @click.option("--prune", metavar="A,B,..", help="For each order, drop n-grams that occur at most this often.")
 @click.option("--memory", help="Memory for arrays; larger arrays go to temporary files. [default: 2G]")
 @click.option("--arpa", metavar="FILE", type=OutputPath(), help="Also write the model as an ARPA file.")
-@max_rejected_option
 @click.option(
     "--out",
     required=True,
@@ -48,9 +47,17 @@ def command() -> None:
     metavar="LM.bin",
     help="File of the model; its other files are written next to it.",
 )
-@rebuild_option
+@pipeline_options
 def train(
-    sources: list[DocumentSource], prune: str | None, out: str, rebuild: bool, max_rejected: float, **values: Any
+    ctx: click.Context,
+    sources: list[DocumentSource],
+    prune: str | None,
+    out: str,
+    workers: int,
+    runner: str,
+    rebuild: bool,
+    max_rejected: float,
+    **values: Any,
 ) -> None:
     """Estimate an interpolated modified Kneser-Ney model. OUT is LM.bin, a KenLM probing binary."""
     from corpora.perplexity.settings import LmSettings
@@ -63,7 +70,7 @@ def train(
     if not out:
         raise BadArgument("--out is empty: name a file that ends in .bin")
     log.beside(Path(out))
-    context = Context(rebuild=rebuild, max_rejected=max_rejected)
+    context = Context(runner_settings(ctx, runner, workers), rebuild, max_rejected)
     summarise([lm_stage(sources, Path(out), chosen, context)], "Language model")
 
 

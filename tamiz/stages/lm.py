@@ -3,7 +3,6 @@ trained one."""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -13,7 +12,6 @@ from typing import Any
 import msgspec
 
 from corpora import files, lm_json, manifest
-from corpora.documents.item import WorkItem
 from corpora.documents.items import work_items
 from corpora.documents.sources import Inputs
 from corpora.errors import BadArgument, DamagedFile, StaleOutput
@@ -22,7 +20,7 @@ from corpora.manifest import InputIdentity, MadeFrom, Manifest, State
 from corpora.perplexity.routing import LmChoice
 from corpora.perplexity.settings import LmSettings
 from corpora.text.normalise import CCNET, Normaliser
-from tamiz.console import count, progress, size
+from tamiz.console import count, size
 from tamiz.recipes.schema import Recipe
 from tamiz.stages.common import Context, Plan, Reading, Stage, StageReport, damaged_inputs
 from tamiz.stages.lm_languages import check_intact, joined
@@ -55,8 +53,10 @@ def lm_stage(
         made_from = _made_from(settings, input_identities(items, out.parent, known=known), share)
         state = _state(old, made_from, described, settings)
         if state == "new":
+            from tamiz.stages.lm_training import train
+
             _check_own(out, settings)
-            _train(items, out, settings, made_from, share, bar)
+            train(items, out, settings, made_from, share, context.runner, bar)
         content = lm_json.read(described)
         manifest.require(described, content, manifest.Counts, _Facts)
         many = too_many_rejected(lm_json.rejected_folder(out), content.counts, context.max_rejected)
@@ -96,36 +96,6 @@ def _remove_stale(out: Path, settings: LmSettings) -> None:
 
 def _made(out: Path) -> Sequence[Path]:
     return out, lm_json.manifest_path(out), lm_json.tokenizer_path(out)
-
-
-def _train(
-    items: list[WorkItem], out: Path, settings: LmSettings, made_from: MadeFrom, share: float, name: str
-) -> None:
-    from corpora.perplexity.train_lm import part_of, reading_percent, train_lm
-    from tamiz.stages.texts import Texts
-
-    rejected = lm_json.rejected_folder(out)
-    shutil.rmtree(rejected, ignore_errors=True)  # another run's: LM.json lists what lies there
-    with progress(name) as bar:
-        reading = part_of(bar, 0, reading_percent(settings))
-        texts = Texts(items, rejected, reading, share)
-        train_lm(
-            texts,
-            out,
-            settings=settings,
-            progress=bar,
-            phase=bar.phase,
-            where=lambda: texts.place,
-            extra=lambda: {
-                "made_from": msgspec.to_builtins(made_from),
-                "fingerprint": made_from.fingerprint(),
-                "documents": texts.counts(),
-                "items": texts.accounts,
-                "damaged": texts.damaged,
-                **({"arpa_sha256": files.sha256(settings.arpa)} if settings.arpa else {}),
-                "rejected_files": [msgspec.to_builtins(r) for r in texts.records],
-            },
-        )
 
 
 def _made_from(settings: LmSettings, identities: list[InputIdentity], share: float) -> MadeFrom:

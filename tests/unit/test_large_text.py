@@ -143,4 +143,4 @@ def test_too_much_text_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_blocks_end_with_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(large_text, "_BLOCK_BYTES", 6)
     data = b"ab\ncd\n\n0123456789\ne\n"
-    assert list(large_text._blocks(data)) == [b"ab\ncd\n", b"\n", b"0123456789\n", b"e\n"]
+    assert list(large_text.blocks(data)) == [b"ab\ncd\n", b"\n", b"0123456789\n", b"e\n"]

@@ -19,6 +19,7 @@ from corpora.perplexity.estimation.estimator import Progress, write_model
 from corpora.perplexity.estimation.pieces import PieceNumbers
 from corpora.perplexity.estimation.scratch import Scratch
 from corpora.perplexity.estimation.spool import IdSpool
+from corpora.perplexity.estimation.suffix_order import Ids
 from corpora.perplexity.estimation.vocabulary import vocabulary_of
 from corpora.perplexity.estimation.words import WordNumbers
 from corpora.perplexity.kenlm_binary import murmur_hash
@@ -35,7 +36,7 @@ _WORD_BYTES = 64  # memory that the steps need per word
 _log = logging.getLogger(__name__)
 
 
-def _blocks(data: bytes) -> Iterator[bytes]:
+def blocks(data: bytes) -> Iterator[bytes]:
     """The same bytes in blocks that end with a newline. Only a block of one long line exceeds _BLOCK_BYTES."""
     start = 0
     while start < len(data):
@@ -44,8 +45,9 @@ def _blocks(data: bytes) -> Iterator[bytes]:
         start = end
 
 
-def _at_hand(memory: int) -> int:
+def memory_at_hand(size: str) -> int:
     """At most the memory of this machine or container: the rest goes to disk, which doesn't change the result."""
+    memory = parse_size(size)
     there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else memory
     with contextlib.suppress(OSError, ValueError):  # no such file, or "max"
         there = min(there, int(Path("/sys/fs/cgroup/memory.max").read_text()))
@@ -61,7 +63,7 @@ class LargeText:
 
     def __init__(self, out: str | Path, settings: LmSettings) -> None:
         self.blank_lines = 0
-        self._memory = _at_hand(parse_size(settings.memory))
+        self._memory = memory_at_hand(settings.memory)
         self._spool = IdSpool(out, self._memory // 4)
         self._vocabulary = vocabulary_of([])
 
@@ -69,7 +71,7 @@ class LargeText:
         """The raw words of every line of the texts."""
         numbers = WordNumbers()
         joined = (("\n".join(batch) + "\n").encode() for batch in batches(texts))
-        self._add(numbers.number, (block for data in joined for block in _blocks(data)))
+        self._add(numbers.number, (block for data in joined for block in blocks(data)))
         self._vocabulary = numbers.vocabulary()
 
     def add_lines(self, processor: Any, lines: Iterable[str]) -> None:
@@ -96,23 +98,29 @@ class LargeText:
     def write_model(self, out: Path, settings: LmSettings, progress: Progress) -> Written:
         if not self._spool.length:
             raise BadArgument(NO_SENTENCE)
-        self._check_words()
-        words = len(self._vocabulary) * _WORD_BYTES + self._vocabulary.data.nbytes
-        with Scratch(out, max(0, self._memory - words)) as scratch:
+        check_words(self._vocabulary)
+        with Scratch(out, max(0, self._memory - room_for_words(self._vocabulary))) as scratch:
             text = self._spool.text(settings.order, len(self._vocabulary), scratch)
-            return write_model(
-                out,
-                text,
-                self._vocabulary,
-                settings.order,
-                settings.prune,
-                scratch,
-                arpa=settings.arpa,
-                progress=progress,
-            )
+            return estimated(out, text, self._vocabulary, settings, scratch, progress)
 
-    def _check_words(self) -> None:
-        hashes = self._vocabulary.hashes()[len(SPECIAL_WORDS) :]
-        for word in SPECIAL_WORDS:
-            if (hashes == np.uint64(murmur_hash(word.encode()))).any():
-                raise TamizError(reserved_word(word))
+
+def room_for_words(vocabulary: Vocabulary) -> int:
+    """Bytes that the steps need for the words."""
+    return len(vocabulary) * _WORD_BYTES + vocabulary.data.nbytes
+
+
+def check_words(vocabulary: Vocabulary) -> None:
+    """Raises TamizError if a word is a special one, or has its hash."""
+    hashes = vocabulary.hashes()[len(SPECIAL_WORDS) :]
+    for word in SPECIAL_WORDS:
+        if (hashes == np.uint64(murmur_hash(word.encode()))).any():
+            raise TamizError(reserved_word(word))
+
+
+def estimated(
+    out: Path, text: Ids, vocabulary: Vocabulary, settings: LmSettings, scratch: Scratch, progress: Progress
+) -> Written:
+    """Estimates the model of a text of ids and writes it."""
+    return write_model(
+        out, text, vocabulary, settings.order, settings.prune, scratch, arpa=settings.arpa, progress=progress
+    )

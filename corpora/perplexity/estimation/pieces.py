@@ -40,6 +40,12 @@ class PieceNumbers:
         lengths = np.fromiter(map(len, encoded), np.int64, len(encoded))
         codes = np.fromiter(itertools.chain.from_iterable(encoded), np.int64, int(lengths.sum()))
         self._name_unknown(codes, lengths, lines)
+        return self.number_codes(codes, lengths)
+
+    def number_codes(
+        self, codes: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]
+    ) -> tuple[npt.NDArray[np.uint32], int]:
+        """As `number`, from the codes of all lines and how many each line has."""
         room = self._first_code + len(self._codes) + 1 + len(SPECIAL_WORDS)  # for codes and ids
         if len(self._ids) < room:
             self._ids = np.concatenate([self._ids, np.zeros(room, np.uint32)])
@@ -59,9 +65,10 @@ class PieceNumbers:
             numbers = self._processor.encode(lines[owner], out_type=int)
             pieces = self._processor.encode(lines[owner], out_type=str)
             surfaces += [piece for piece, number in zip(pieces, numbers, strict=True) if number == self._unknown]
-        codes[places] = [self._code(surface) for surface in surfaces]
+        codes[places] = [self.code(surface) for surface in surfaces]
 
-    def _code(self, surface: str) -> int:
+    def code(self, surface: str) -> int:
+        """The code of an unknown piece."""
         if surface in self._known and self._known[surface] != self._unknown:
             return self._known[surface]
         return self._codes.setdefault(surface, self._first_code + len(self._codes))

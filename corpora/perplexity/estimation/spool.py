@@ -36,9 +36,7 @@ class IdSpool:
     def add(self, ids: Block) -> None:
         """Appends ids. Raises TamizError beyond MOST_POSITIONS, or if the file can't be written."""
         self.length += len(ids)
-        if self.length > MOST_POSITIONS:
-            most = f"{MOST_POSITIONS:,} words and sentence ends"
-            raise TamizError(f"the text has more than {most}, the limit of 32-bit positions: use less text")
+        check_length(self.length)
         while len(ids):
             if not self._free:
                 self._new_block()
@@ -89,6 +87,13 @@ class IdSpool:
             filled = _append(text, filled, self._blocks.pop()[: lead + self.length - filled])
         assert filled == lead + self.length
         return text
+
+
+def check_length(length: int) -> None:
+    """Raises TamizError beyond MOST_POSITIONS."""
+    if length > MOST_POSITIONS:
+        most = f"{MOST_POSITIONS:,} words and sentence ends"
+        raise TamizError(f"the text has more than {most}, the limit of 32-bit positions: use less text")
 
 
 def _append(text: Ids, filled: int, ids: Block) -> int:

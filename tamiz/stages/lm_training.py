@@ -1,0 +1,141 @@
+"""Trains a language model: a small text in this process, all others through a pipeline that numbers their sentences."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from corpora import files, lm_json
+from corpora.documents.item import WorkItem
+from corpora.manifest import FileRecord, MadeFrom, Manifest
+from corpora.perplexity.settings import LmSettings
+from corpora.perplexity.train_lm import NUMBERED, part_of, reading_percent, train_lm, train_on_parts
+from pipelines.settings import RunnerSettings
+from tamiz.bars import Bar
+from tamiz.console import progress
+
+SMALL_INPUT = 4 << 20  # bytes as stored: for less, starting a pipeline takes longer than reading
+SENTENCES = "sentences"  # in the notes of the model
+_HERE = "FnApiRunner"
+
+
+def train(
+    items: Sequence[WorkItem],
+    out: Path,
+    settings: LmSettings,
+    made_from: MadeFrom,
+    share: float,
+    runner: RunnerSettings,
+    name: str,
+) -> None:
+    """Writes the model's files. Both ways give the same bytes."""
+    way = _train_here if is_small(items) and runner.runner == _HERE else _train_by_pipeline
+    with progress(name) as bar:
+        way(list(items), out, settings, made_from, share, runner, bar)
+
+
+def is_small(items: Sequence[WorkItem]) -> bool:
+    """Whether the items' files are known to be small."""
+    sizes = [item.size for item in {item.path: item for item in items}.values()]
+    return all(size is not None for size in sizes) and sum(size or 0 for size in sizes) <= SMALL_INPUT
+
+
+def _train_here(
+    items: list[WorkItem],
+    out: Path,
+    settings: LmSettings,
+    made_from: MadeFrom,
+    share: float,
+    runner: RunnerSettings,  # noqa: ARG001 - as in _train_by_pipeline
+    bar: Bar,
+) -> None:
+    from tamiz.stages.texts import Texts
+
+    _clear_rejected(out)
+    reading = part_of(bar, 0, reading_percent(settings))
+    texts = Texts(items, lm_json.rejected_folder(out), reading, share)
+    train_lm(
+        texts,
+        out,
+        settings=settings,
+        progress=bar,
+        phase=bar.phase,
+        where=lambda: texts.place,
+        extra=lambda: _described(settings, made_from, texts.counts(), texts.accounts, texts.damaged, texts.records),
+    )
+
+
+def _train_by_pipeline(
+    items: list[WorkItem],
+    out: Path,
+    settings: LmSettings,
+    made_from: MadeFrom,
+    share: float,
+    runner: RunnerSettings,
+    bar: Bar,
+) -> None:
+    from pipelines.lm import number_sentences
+
+    notes = lm_json.progress_folder(out)
+    border = reading_percent(settings) if settings.vocabulary_size is None else NUMBERED
+    sentences = number_sentences(
+        items,
+        notes / SENTENCES,
+        made_from.inputs,
+        settings,
+        share,
+        runner,
+        kept=notes,
+        progress=part_of(bar, 0, border),
+        phase=bar.phase,
+    )
+    done = sentences.manifest
+    _clear_rejected(out)
+    sentences.copy_rejected(lm_json.rejected_folder(out))
+    bar.phase("counting n-grams")
+    train_on_parts(
+        sentences.parts,
+        out,
+        settings=settings,
+        tokenizer=sentences.tokenizer,
+        blank_lines=done.facts["blank"],
+        skipped=done.facts["skipped"],
+        progress=part_of(bar, border, 100),
+        extra=lambda: _described(settings, made_from, done.counts, _accounts(done), done.damaged, sentences.rejected),
+    )
+
+
+def _clear_rejected(out: Path) -> None:
+    """Removes another run's: LM.json lists what lies there."""
+    shutil.rmtree(lm_json.rejected_folder(out), ignore_errors=True)
+
+
+def _accounts(done: Manifest) -> list[dict[str, Any]]:
+    """Manifests leave out what is 0; LM.json doesn't."""
+    nothing: dict[str, Any] = {"sampled_out": 0, "rejected": {}}
+    keys = ("name", "read", "kept", "sampled_out", "rejected")
+    return [{key: {**nothing, **account}[key] for key in keys} for account in done.items]
+
+
+def _described(
+    settings: LmSettings,
+    made_from: MadeFrom,
+    counts: dict[str, Any],
+    accounts: Sequence[dict[str, Any]],
+    damaged: Sequence[dict[str, Any]],
+    rejected: Sequence[FileRecord],
+) -> dict[str, Any]:
+    """What LM.json says besides what the training does."""
+    return {
+        "made_from": msgspec.to_builtins(made_from),
+        "fingerprint": made_from.fingerprint(),
+        "documents": counts,
+        "items": accounts,
+        "damaged": damaged,
+        **({"arpa_sha256": files.sha256(settings.arpa)} if settings.arpa else {}),
+        "rejected_files": [msgspec.to_builtins(found) for found in rejected],
+    }
