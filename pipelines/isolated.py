@@ -1,6 +1,6 @@
 """Work on one unit in a process of its own, which may crash, be killed or stand still: it harms nobody else.
 
-    python -m pipelines.isolated    reads the pickled work from stdin, writes a dot a second and then what it raised
+python -m pipelines.isolated    reads the pickled work from stdin, writes a dot a second and then what it raised
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from corpora.errors import TamizError, by_name
@@ -37,7 +38,7 @@ def work_apart(work: ItemWork, unit: Unit, notes: str, stall: float, alive: Call
     from apache_beam.internal.cloudpickle import cloudpickle
 
     given = cloudpickle.dumps((work, unit, notes))
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p or os.getcwd() for p in sys.path)}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p or str(Path.cwd()) for p in sys.path)}
     process = subprocess.Popen(
         [sys.executable, "-m", "pipelines.isolated"],
         stdin=subprocess.PIPE,
