@@ -11,8 +11,8 @@ from pathlib import Path
 
 from corpora.documents.item import WorkItem
 from corpora.errors import TamizError
-from corpora.manifest import record
 from corpora.files import write_bytes
+from corpora.manifest import record
 from pipelines.items import ItemReader
 from pipelines.once import ItemResult
 
