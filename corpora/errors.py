@@ -5,7 +5,8 @@ TamizError            anything that ends a command: one or two lines, exit code 
 ├── StaleOutput       an output folder was made from other settings or inputs
 ├── Unreachable       a remote file can't be listed or read: no network, no right to it, a server that fails
 ├── DamagedFile       an input or output is not what it should be (truncated, bad header, wrong sha256)
-└── TooManyRejected   more rows were rejected than `--max-rejected` allows
+├── TooManyRejected   more rows were rejected than `--max-rejected` allows
+└── ShareDone         a share of a run is done, and others aren't: no error, exit code 0
 
 All exit codes: 0 done; 1 failed, or finished with damaged inputs (`tamiz.stages.common.FinishedWithDamage`), or any
 other exception; 2 a bad argument, click's own usage errors included; 130 ^C, after which the same command continues
@@ -49,6 +50,12 @@ class DamagedFile(TamizError):
 
 class TooManyRejected(TamizError):
     """The share of rejected rows is above the bound."""
+
+
+class ShareDone(TamizError):
+    """A share of a run is done; shares that are missing, or the run that finishes, are named."""
+
+    exit_code = 0
 
 
 def by_name(name: str) -> type[TamizError]:

@@ -96,9 +96,12 @@ def write_bytes(path: str | Path, data: bytes) -> None:
 def remove_temporary(folder: str | Path) -> int:
     """Removes the files that a killed run left below `folder`; returns how many.
 
-    Leaves alone folders inside where another run works, or that have a manifest: their own runs remove theirs.
+    Leaves alone folders inside where another run works, or that have a manifest: their own runs remove theirs. None
+    is removed where other shares of the same run may be at work.
     """
     removed = 0
+    if locks.is_shared(Path(folder)):
+        return removed
     for here, inner, names in os.walk(folder):
         own = Path(here) == Path(folder)
         if not own and any(name == "manifest.json" or name.endswith(locks.SUFFIX) for name in names):

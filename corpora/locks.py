@@ -28,6 +28,9 @@ _log = logging.getLogger(__name__)
 SUFFIX = ".tamiz.lock"
 _TRIES, _PAUSE = 4, 0.05  # another process may hold the lock for a moment, to look whether it is free
 _held: ContextVar[frozenset[Path]] = ContextVar("_held", default=frozenset())
+_shared: ContextVar[frozenset[Path]] = ContextVar(
+    "_shared", default=frozenset()
+)  # those that others may hold as well
 
 
 class InUse(TamizError):
@@ -53,27 +56,30 @@ def is_lock(path: Path) -> bool:
 
 
 @contextlib.contextmanager
-def locked(folder: Path, command: str, model: str = "") -> Iterator[None]:
+def locked(folder: Path, command: str, model: str = "", *, shared: bool = False) -> Iterator[None]:
     """Holds the lock of `folder`, or of the language model with this stem in it, while the block runs.
 
     A block inside a block that holds the lock runs at once. A folder made for the lock is removed again if nothing is
     in it at the end. Where the file system has no locks, the block runs with a warning.
-    command: what works there, for the message. Raises InUse.
+    command: what works there, for the message. shared: others may hold it as well, but nobody alone. Raises InUse.
     """
     path = _lock_path(folder, model)
     if path in _held.get():
         yield
         return
     made = [p for p in (folder, *folder.parents) if not p.exists()]
-    descriptor = _acquire(path, command)
+    descriptor = _acquire(path, command, shared)
     before = _held.set(_held.get() | {path})
+    shares = _shared.set(_shared.get() | {path} if shared else _shared.get() - {path})
     try:
         check_free(folder, model)
         yield
     finally:
         _held.reset(before)
+        _shared.reset(shares)
         if descriptor is not None:
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError):  # BlockingIOError: others still hold it
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 path.unlink()
             os.close(descriptor)
         with contextlib.suppress(OSError):  # it holds the output
@@ -94,7 +100,12 @@ def _lock_path(folder: Path, model: str = "") -> Path:
     return folder.resolve() / (f".{model}{SUFFIX}" if model else SUFFIX)
 
 
-def _acquire(path: Path, command: str) -> int | None:
+def is_shared(folder: Path) -> bool:
+    """Whether this run shares the folder with others that may be at work there."""
+    return _lock_path(folder) in _shared.get()
+
+
+def _acquire(path: Path, command: str, shared: bool) -> int | None:
     """An open file with the lock; None where there can't be one: whoever writes there says why."""
     if fcntl is None:
         return None
@@ -105,7 +116,7 @@ def _acquire(path: Path, command: str) -> int | None:
         except OSError:
             return None
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(descriptor)
             time.sleep(_PAUSE if attempt + 1 < _TRIES else 0)

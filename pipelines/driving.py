@@ -1,4 +1,4 @@
-"""Runs a pipeline in a thread, so that the process that waits for it can look around, stop it, and leave it behind."""
+"""Runs a pipeline in a thread, so that the process that waits for it can look around, stop it, or leave it behind."""
 
 from __future__ import annotations
 
@@ -87,4 +87,4 @@ class _MainThreadOnly:
 def _leave_signals_alone() -> None:
     from apache_beam.runners.portability import job_server
 
-    job_server.signal = _MainThreadOnly()
+    vars(job_server)["signal"] = _MainThreadOnly()

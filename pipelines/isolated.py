@@ -1,6 +1,6 @@
 """Work on one unit in a process of its own, which may crash, be killed or stand still: it harms nobody else.
 
-    python -m pipelines.isolated    reads the pickled work from stdin, writes a dot a second and then what it raised
+python -m pipelines.isolated    reads the pickled work from stdin, writes a dot a second and then what it raised
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from corpora.errors import TamizError, by_name
@@ -25,6 +26,7 @@ from pipelines.notes import Unit
 from pipelines.once import ItemResult, ItemWork, once, read_note
 
 _BEAT = 1.0  # seconds between two dots, if the unit moves
+_START = 120.0  # seconds for Python to start, on a machine that is busy
 _KILL_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 
 
@@ -37,7 +39,7 @@ def work_apart(work: ItemWork, unit: Unit, notes: str, stall: float, alive: Call
     from apache_beam.internal.cloudpickle import cloudpickle
 
     given = cloudpickle.dumps((work, unit, notes))
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p or os.getcwd() for p in sys.path)}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p or str(Path.cwd()) for p in sys.path)}
     process = subprocess.Popen(
         [sys.executable, "-m", "pipelines.isolated"],
         stdin=subprocess.PIPE,
@@ -71,8 +73,8 @@ def _feed(process: subprocess.Popen[bytes], given: bytes) -> None:
 def _listen(process: subprocess.Popen[bytes], stall: float, alive: Callable[[], None]) -> bytes:
     """What the process says besides its dots. Raises Ended if there is nothing for `stall` seconds."""
     assert process.stdout is not None
-    said, quiet = b"", 0.0
-    while quiet < stall:
+    said, quiet, bound = b"", 0.0, max(stall, _START)
+    while quiet < bound:
         go_on()
         alive()
         before = time.monotonic()
@@ -83,10 +85,10 @@ def _listen(process: subprocess.Popen[bytes], stall: float, alive: Callable[[], 
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     process.wait(10)
                 return said
-            said, quiet = said + data.lstrip(b"."), 0.0
+            said, quiet, bound = said + data.lstrip(b"."), 0.0, stall
         else:
             quiet += min(time.monotonic() - before, 2 * _BEAT)  # this process may have been stopped itself
-    raise Ended(f"no progress for {minutes(stall)}")
+    raise Ended(f"no progress for {minutes(bound)}")
 
 
 def minutes(seconds: float) -> str:
@@ -108,7 +110,7 @@ def _main() -> int:
         ctypes.CDLL(None).prctl(_KILL_WITH_PARENT, signal.SIGKILL)
     work, unit, notes = pickle.load(sys.stdin.buffer)
     moved = threading.Event()
-    moved.set()
+    out.write(b".")
     threading.Thread(target=_beat, args=(out, moved), daemon=True).start()
     try:
         with working(threading.Event(), moved.set):

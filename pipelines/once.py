@@ -51,7 +51,7 @@ def _key(work: ItemWork, unit: Unit) -> str:
 
 
 def read_note(work: ItemWork, unit: Unit, notes: str = "") -> ItemResult | None:
-    """The recorded result of `unit`, if it is a result of the same work. notes: the folder of a pass after the first."""
+    """The recorded result of `unit`, if it is a result of the same work. notes: the folder of a later pass."""
     try:
         data = Home.of(work.out).read_bytes(Desk(work.out, notes).note(unit))
         key, result = msgspec.json.decode(data, type=tuple[str, ItemResult])

@@ -1,4 +1,4 @@
-"""How far a pass is, from the notes in its home: on a disk from the folders that changed, on a store from a listing."""
+"""How far a pass is, by the notes in its home: on a disk in the folders that changed, on a store in a listing."""
 
 from __future__ import annotations
 

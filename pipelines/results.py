@@ -20,7 +20,7 @@ class Results(Sequence[ItemResult]):
     """A sequence kept in a temporary file, 1,000 results a block."""
 
     def __init__(self) -> None:
-        self._file: IO[bytes] = tempfile.TemporaryFile()
+        self._file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (it lives as long as the results)
         self._blocks: list[tuple[int, int]] = []
         self._length = 0
         self._cached: tuple[int, list[ItemResult]] = -1, []

@@ -171,12 +171,13 @@ class _Pipeline:
         if self._state is not None and state != self._state:
             self._begun, self._still = True, 0.0
         self._state = state
-        if self._still > self._stall:
-            cause = "" if self._begun else f": no worker began a unit; {self._needs}"
-            raise _EngineEnded(f"{self._settings.runner} made no progress for {minutes(self._stall)}{cause}")
+        bound = self._stall if self._begun else max(self._stall, _START)
+        if self._still > bound:
+            cause = "" if self._begun else f": no worker began a unit ({self._needs})"
+            raise _EngineEnded(f"{self._settings.runner} made no progress for {minutes(bound)}{cause}")
         if not (self._begun or self._told) and self._clock > _START:
             self._told = True
-            _LOG.warning("no worker has begun a unit for %s; %s", minutes(_START), self._needs)
+            _LOG.warning("no worker has begun a unit for %s: %s", minutes(_START), self._needs)
 
     @property
     def _needs(self) -> str:
@@ -184,10 +185,10 @@ class _Pipeline:
         portable = self._options.view_as(PortableOptions)
         if portable.environment_type == "EXTERNAL":
             return (
-                f"is a worker pool listening at {portable.environment_config} beside each part of the engine, and the "
-                "`python` first on its PATH one with this tamiz?"
+                f"check that a worker pool listens at {portable.environment_config} beside each part of the engine, "
+                "and that the first `python` on its PATH has this tamiz"
             )
-        return "has the engine free slots (its web page shows them), and can its workers reach this machine?"
+        return "check that the engine has free slots and that its workers can reach this machine"
 
     def _check_workers(self, now: float) -> None:
         """FnApiRunner waits for ever for a worker process that has ended, or is stopped."""
@@ -213,7 +214,7 @@ class _Pipeline:
 
 def _said(error: Exception) -> str:
     """The point of what an engine raises."""
-    import grpc
+    import grpc  # type: ignore[import-untyped]
 
     if isinstance(error, grpc.RpcError) and isinstance(error, grpc.Call):
         lost = error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
@@ -238,7 +239,7 @@ def _in_processes(settings: RunnerSettings, options: PipelineOptions) -> bool:
     return bool(settings.runner == "FnApiRunner" and mode == "multi_processing")
 
 
-class _quiet:  # noqa: N801 (a context manager, used like a function)
+class _quiet:
     """Within the block, neither Beam's loggers nor its threads print what they raise, as we raise each error once;
     --debug shows all."""
 
@@ -247,7 +248,7 @@ class _quiet:  # noqa: N801 (a context manager, used like a function)
         if logging.getLogger("pipelines").isEnabledFor(logging.DEBUG):
             return
         logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
-        threading.excepthook = lambda error: None
+        threading.excepthook = lambda _: None
 
     def __exit__(self, *_: object) -> None:
         threading.excepthook = self._hook

@@ -13,15 +13,17 @@ import msgspec
 from corpora import manifest
 from corpora.documents.item import WorkItem
 from corpora.hub import client
-from corpora.locks import locked
+from corpora.locks import InUse, locked
 from corpora.manifest import FileRecord, MadeFrom, Manifest, State
 from pipelines.advice import check_read, warn_of_blank_lines
 from pipelines.notes import Unit
 from pipelines.once import ItemResult, ItemWork
 from pipelines.progress import Progress, size_of
+from pipelines.results import collect
 from pipelines.room import check_room
 from pipelines.runners import run_units
 from pipelines.settings import RunnerSettings
+from pipelines.shares import of_share, others_at_work, others_missing
 
 
 @dataclass(frozen=True)
@@ -60,14 +62,14 @@ class Pass:
     """
 
     work: ItemWork | Later
-    units: Sequence[Unit] | Callable[[list[list[ItemResult]]], Sequence[Unit]]
+    units: Sequence[Unit] | Callable[[list[Sequence[ItemResult]]], Sequence[Unit]]
     weight: int = 1
     looks: bool = False
 
-    def work_after(self, results: list[list[ItemResult]]) -> ItemWork:
+    def work_after(self, results: list[Sequence[ItemResult]]) -> ItemWork:
         return self.work.make(results) if isinstance(self.work, Later) else self.work
 
-    def units_after(self, results: list[list[ItemResult]]) -> Sequence[Unit]:
+    def units_after(self, results: list[Sequence[ItemResult]]) -> Sequence[Unit]:
         return self.units(results) if callable(self.units) else self.units
 
     @property
@@ -92,54 +94,103 @@ def run_stage(
     manifest lists the files of all passes. finish: takes one list of results per pass. Raises InUse if another run
     works in the folder.
     """
+    stage = _Stage(folder, made_from, passes, runner, progress, finish)
+    if runner.share is not None:
+        return stage.run_share(runner.share)
     with locked(folder, made_from.stage):
-        return _run_stage(folder, made_from, passes, runner, rebuild, progress, finish)
+        state = manifest.begin(folder, made_from, rebuild=rebuild)
+        return stage.finished(state) if state == "finished" else stage.complete(state, stage.run_passes())
 
 
-def _run_stage(
-    folder: Path,
-    made_from: MadeFrom,
-    passes: Sequence[Pass],
-    runner: RunnerSettings,
-    rebuild: bool,
-    progress: Progress | None,
-    finish: Callable[..., Finish] | None,
-) -> Outcome:
-    state = manifest.begin(folder, made_from, rebuild=rebuild)
-    if state == "finished":
-        return Outcome(state, manifest.read(folder))
-    reading = next(number for number, each in enumerate(passes) if not each.looks)
-    first = passes[reading].units_after([])
-    inputs = [unit for unit in first if isinstance(unit, WorkItem)]
-    check_room(inputs, runner.workers)
-    results = _run(passes, runner, progress)
-    items = results[reading]
-    counts = total_counts(items)
-    check_read(inputs, counts, damaged=any(result.damage for result in items))
-    warn_of_blank_lines(inputs, counts)
-    more = finish(*results) if finish else Finish()
-    done = manifest.finish(
-        folder,
-        records=[*(f for found in results for r in found for f in r.files), *more.files],
-        counts=counts,
-        facts=more.facts,
-        items=[_account(r) for r in items],
-        damaged=[{"file": unit.path, "damage": r.damage} for unit, r in zip(first, items, strict=True) if r.damage],
-    )
-    return Outcome(state, done)
+@dataclass(frozen=True)
+class _Stage:
+    folder: Path
+    made_from: MadeFrom
+    passes: Sequence[Pass]
+    runner: RunnerSettings
+    progress: Progress | None
+    finish: Callable[..., Finish] | None
+
+    def finished(self, state: State) -> Outcome:
+        return Outcome(state, manifest.read(self.folder))
+
+    def run_share(self, share: tuple[int, int]) -> Outcome:
+        """Works on a share of the first incomplete pass; finishes if that leaves nothing to others."""
+        with locked(self.folder, self.made_from.stage, shared=True):
+            state = manifest.begin(self.folder, self.made_from)
+            if state == "finished":
+                return self.finished(state)
+            reached = self._work_on_share(share)
+        try:
+            with locked(self.folder, self.made_from.stage):
+                if manifest.begin(self.folder, self.made_from) == "finished":
+                    return self.finished(state)
+                return self.complete(state, self.run_passes(share, reached))
+        except InUse as error:
+            raise others_at_work(share, error) from None
+
+    def _work_on_share(self, share: tuple[int, int]) -> int:
+        """Returns the number of the pass: all, if every pass is complete."""
+        results: list[Sequence[ItemResult]] = []
+        for number, each in enumerate(self.passes):
+            units, work = each.units_after(results), each.work_after(results)
+            found, missing = collect(work, units, _notes(number))
+            if missing:
+                mine = of_share(units, share)
+                if number == 0:
+                    check_room([unit for unit in mine if isinstance(unit, WorkItem)], self.runner.workers)
+                if mine:
+                    run_units(work, mine, self.runner, self.progress, _notes(number))
+                return number
+            results.append(found)
+        return len(self.passes)
+
+    def run_passes(self, share: tuple[int, int] | None = None, reached: int = 0) -> list[Sequence[ItemResult]]:
+        """The results of each pass, in the order of its units. share: this was a share; raises ShareDone if results
+        of the pass that it reached are missing, and reuses those that are there."""
+        sizes = [each.size for each in self.passes]
+        results: list[Sequence[ItemResult]] = []
+        for number, each in enumerate(self.passes):
+            units, work = each.units_after(results), each.work_after(results)
+            if number == 0:
+                check_room([unit for unit in units if isinstance(unit, WorkItem)], self.runner.workers)
+            if share is not None:
+                found, missing = collect(work, units, _notes(number))
+                if missing and number <= reached:
+                    raise others_missing(share, units, missing)
+                if not missing:
+                    results.append(found)
+                    continue
+            update = _after(sizes, number, self.progress)
+            results.append(run_units(work, units, self.runner, update, _notes(number)) if units else [])
+        client.log_counts()
+        return results
+
+    def complete(self, state: State, results: list[Sequence[ItemResult]]) -> Outcome:
+        """Accounts for every row and writes the manifest."""
+        reading = next(number for number, each in enumerate(self.passes) if not each.looks)
+        first, items = self.passes[reading].units_after([]), results[reading]
+        inputs = [unit for unit in first if isinstance(unit, WorkItem)]
+        counts = total_counts(items)
+        check_read(inputs, counts, any(result.damage for result in items))
+        warn_of_blank_lines(inputs, counts)
+        more = self.finish(*results) if self.finish else Finish()
+        done = manifest.finish(
+            self.folder,
+            records=[*(f for found in results for r in found for f in r.files), *more.files],
+            counts=counts,
+            facts=more.facts,
+            items=[_account(r) for r in items],
+            damaged=[
+                {"file": unit.path, "damage": r.damage} for unit, r in zip(first, items, strict=True) if r.damage
+            ],
+        )
+        return Outcome(state, done)
 
 
-def _run(passes: Sequence[Pass], runner: RunnerSettings, progress: Progress | None) -> list[list[ItemResult]]:
-    """The results of each pass, in the order of its units."""
-    sizes = [each.size for each in passes]
-    results: list[list[ItemResult]] = []
-    for number, each in enumerate(passes):
-        notes = f"pass-{number + 1}" if number else ""
-        update = _after(sizes, number, progress)
-        units = each.units_after(results)
-        results.append(run_units(each.work_after(results), units, runner, update, notes) if units else [])
-    client.log_counts()
-    return results
+def _notes(number: int) -> str:
+    """The folder of the notes of a pass."""
+    return f"pass-{number + 1}" if number else ""
 
 
 def _after(sizes: Sequence[int], number: int, progress: Progress | None) -> Progress | None:

@@ -1,8 +1,8 @@
 """Watches the units at work in this process: one that makes no progress is told of, or ends the process.
 
 Time is counted in ticks of this process, so that one that was itself stopped for an hour doesn't take its units for
-dead. A worker process also leaves beats for the run that waits for it, and, should its interpreter be blocked, is ended
-by faulthandler, which needs none.
+dead. A worker process also leaves beats for the run that waits for it, and is ended by faulthandler where its
+interpreter is blocked.
 """
 
 from __future__ import annotations

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 
 import click
 
-from corpora.errors import TamizError, in_a_line
+from corpora.errors import ShareDone, TamizError, in_a_line
 from corpora.stopping import interruptible, left_behind
-from tamiz.console import fail, warn
+from tamiz.console import fail, say, warn
 from tamiz.groups import Group, misspelt
 from tamiz.log import log
 from tamiz.trainer.ranks import give_way, mute_others
@@ -109,6 +109,10 @@ def _run(arguments: list[str], debug: bool) -> int:
     except BrokenPipeError:  # `tamiz recipes show NAME | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
+    except ShareDone as done:
+        log.event("share done", message=str(done))
+        say(str(done))
+        code = 0
     except Exception as error:
         code = error.exit_code if isinstance(error, TamizError) else 1
         log.error(error, expected=isinstance(error, TamizError | OSError))

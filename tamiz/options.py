@@ -172,10 +172,32 @@ def max_rejected_option(function: F) -> F:
     )(function)
 
 
+def _asked(read: Callable[[Any], Any] = lambda value: value) -> Callable[..., None]:
+    """Callback of an option for `runner_settings`: keeps the value in the context."""
+
+    def keep(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:
+        ctx.meta[f"tamiz.{parameter.name}"] = None if value is None else read(value)
+
+    return keep
+
+
+def _share(value: str) -> tuple[int, int]:
+    """2/4 -> (2, 4). Raises BadArgument."""
+    found = re.fullmatch(r"(\d{1,6})/(\d{1,6})", value)
+    if not found or not 1 <= int(found[1]) <= int(found[2]):
+        raise BadArgument(f"--share is {value!r}; it must be I/N, from 1/N to N/N, such as 2/4")
+    return int(found[1]), int(found[2])
+
+
 def pipeline_options(function: F) -> F:
-    """Adds --workers, --runner, --rebuild and --max-rejected; the function takes them and the click context."""
+    """Adds --workers, --runner, --rebuild and --max-rejected; the function takes them and the click context, which
+    `runner_settings` asks for --share and --stall-minutes."""
     for option in (
         max_rejected_option,
+        click.option("--share", metavar="I/N", expose_value=False, callback=_asked(_share),
+                     help="Do the I-th of N shares, for job arrays: the share that ends last finishes."),
+        click.option("--stall-minutes", type=float, metavar="M", expose_value=False, callback=_asked(),
+                     help="End what makes no progress for M minutes, and say what it is. [default: 20]"),
         click.option("--runner", default=DEFAULT_RUNNER, show_default=True,
                      help="A Beam runner; its flags are passed on."),
         click.option("--workers", type=click.IntRange(1, 1024), default=1, show_default=True,
@@ -188,13 +210,16 @@ def pipeline_options(function: F) -> F:
 def runner_settings(ctx: click.Context, runner: str, workers: int) -> RunnerSettings:
     """Runner settings. The remaining arguments of the command line must be flags that Beam declares."""
     extra = list(ctx.args)
+    asked = {name: ctx.meta.get(f"tamiz.{name}") for name in ("share", "stall_minutes")}
+    if asked["share"] and ctx.params.get("rebuild"):
+        raise BadArgument("--rebuild clears what other shares did: leave out --share, or remove the folder first")
     if not extra and runner == DEFAULT_RUNNER:
-        return RunnerSettings(workers=workers)
+        return settings(RunnerSettings, workers=workers, **asked)
     from pipelines.flags import check_beam_flags, check_runner
 
     own = [o for p in ctx.command.params for o in p.opts if o.startswith("--")]
     check_runner(runner)
-    return RunnerSettings(runner=runner, workers=workers, beam_flags=check_beam_flags(extra, own))
+    return settings(RunnerSettings, runner=runner, workers=workers, beam_flags=check_beam_flags(extra, own), **asked)
 
 
 def settings(kind: type[T], /, **values: Any) -> T:

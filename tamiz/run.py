@@ -11,7 +11,7 @@ import msgspec
 from corpora import files, manifest
 from corpora.changes import differences
 from corpora.documents.item import WorkItem
-from corpora.errors import BadArgument, DamagedFile, StaleOutput
+from corpora.errors import BadArgument, DamagedFile, ShareDone, StaleOutput
 from corpora.locks import locked
 from corpora.manifest import MadeFrom
 from tamiz import before
@@ -37,7 +37,7 @@ class Run:
         """
         chosen = self._chosen(until)
         items = self._check_inputs(chosen)
-        with locked(self.plan.out, "run"):
+        with locked(self.plan.out, "run", shared=self.context.runner.share is not None):
             self._owner()
             for line in before.lines(self.plan, chosen, items):
                 say(line)
@@ -67,6 +67,8 @@ class Run:
 
     def _stage(self, stage: Stage) -> StageReport:
         """With --rebuild, redoes the first stage that is damaged or made from something else, and all after it."""
+        if self.context.runner.share is not None and not stage.shared:
+            return self._unshared(stage, self.context.runner.share)
         if not self.context.rebuild or self._redoing:
             return stage.run(self.plan, replace(self.context, rebuild=self._redoing))
         try:
@@ -76,6 +78,16 @@ class Run:
             say(f"  redone: {str(error).partition('; pass --rebuild')[0]}")  # which was passed
             self._redoing = True
             return stage.run(self.plan, replace(self.context, rebuild=True))
+
+    def _unshared(self, stage: Stage, share: tuple[int, int]) -> StageReport:
+        """A stage whose work isn't parted: the first share does it, the others go on once it is there."""
+        if share[0] > 1 and not _is_complete(self.plan.out / stage.folder):
+            raise ShareDone(
+                f"share {share[0]}/{share[1]} ends before {stage.name}, whose work can't be parted: share "
+                f"1/{share[1]} does it, or the same command without --share; then start the shares again"
+            )
+        runner = msgspec.structs.replace(self.context.runner, share=None)
+        return stage.run(self.plan, replace(self.context, runner=runner))
 
     def _check_inputs(self, chosen: tuple[Stage, ...]) -> list[WorkItem]:
         """The documents' items. Raises errors for patterns that match no files, and for a missing network."""
@@ -162,6 +174,11 @@ def _check_intact(folder: Path) -> None:
     problems = verify(folder)[1]
     if problems:
         raise DamagedFile(problems[0])
+
+
+def _is_complete(folder: Path) -> bool:
+    home = folder / manifest.NAME
+    return is_described(folder) and (not home.exists() or manifest.read(folder).finished)
 
 
 def _is_intact(folder: Path) -> bool:

@@ -117,6 +117,7 @@ class Stage:
     run           does the work
     needs         other required sections, each with advice for the case that it is missing
     reads         whether it reads documents: the recipe's, or those that an earlier stage leaves
+    shared        whether `--share` parts its work: it is one pipeline over documents
     leaves        patterns of the documents that later stages read, in place of those that this stage read
     settle        checks that the recipe's sections agree; raises ValueError
     before        checks the disk or the network before any work; raises TamizError
@@ -135,6 +136,7 @@ class Stage:
     run: Callable[[Plan, Context], StageReport]
     needs: tuple[tuple[str, str], ...] = ()
     reads: bool = False
+    shared: bool = False
     leaves: Callable[[Plan], Sequence[str]] | None = None
     settle: Callable[[Recipe], None] | None = None
     before: Callable[[Plan], None] | None = None

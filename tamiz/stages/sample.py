@@ -292,6 +292,7 @@ STAGE = Stage(
     needs=(("score", "add a section [score]"),),
     run=_run,
     reads=True,
+    shared=True,
     leaves=_leaves,
     settle=_settle,
     check=_check,

@@ -124,6 +124,7 @@ STAGE = Stage(
     needs=(("lm", "add a section [lm], with lm.input or lm.file"),),
     run=_run,
     reads=True,
+    shared=True,
     before=_before,
     settle=_settle,
     costs=Costs(

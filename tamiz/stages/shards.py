@@ -97,6 +97,7 @@ STAGE = Stage(
     needs=(("tokenizer", "add a section [tokenizer], or tokenizer.file"),),
     run=_run,
     reads=True,
+    shared=True,
     check=_check,
     settle=_settle,
     writes=_writes,

@@ -1,0 +1,135 @@
+"""What a pass leaves while it runs; units that end their process; results read a thousand at a time."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+
+import apache_beam as beam
+import msgspec
+import pytest
+
+from corpora.documents.items import work_items
+from corpora.errors import TamizError
+from corpora.parted import parts
+from pipelines.graph import WorkOnUnits, work_on_list
+from pipelines.notes import Desk
+from pipelines.once import ItemResult, read_note
+from pipelines.progress import Counted
+from pipelines.results import Results, collect
+from pipelines.standing import Watch
+from pipelines.tries import Tries, attempt
+from tests.hostile_work import HostileWork
+
+
+@pytest.fixture
+def many(tmp_path: Path):
+    (tmp_path / "in.jsonl").write_text('{"text": "uno"}\n')
+    (item,) = work_items([str(tmp_path / "in.jsonl")])
+    return [msgspec.structs.replace(item, number=n, name=f"in{n}.jsonl") for n in range(2500)]
+
+
+def alone(work: HostileWork, unit, stall: float = 60.0) -> ItemResult:
+    return attempt(work, unit, Desk(work.out), stall, lambda: None)
+
+
+def test_the_graph_holds_no_items_and_a_store_can_list_the_notes(many, tmp_path):
+    desk, work = Desk(str(tmp_path / "out")), HostileWork(str(tmp_path / "out"))
+    name = desk.write_units(many)
+    assert list(desk.read_units(name)) == many
+    assert list(desk.read_units(desk.write_units(parts(64)))) == parts(64)
+    pipeline = beam.Pipeline()
+    work_on_list(pipeline, name, WorkOnUnits(work, desk), desk)
+    assert pipeline.to_runner_api().ByteSize() < 20_000
+    assert [desk.note(many[n]) for n in (0, 999, 1000)] == [
+        ".progress/notes/00000/in0.jsonl.json",
+        ".progress/notes/00000/in999.jsonl.json",
+        ".progress/notes/00001/in1000.jsonl.json",
+    ]
+
+
+def test_progress_counts_notes_by_folder(many, tmp_path):
+    work = HostileWork(str(tmp_path / "out"))
+    counted = Counted(Desk(work.out), many)
+    counted.look()
+    assert counted.done == 0
+    for unit in (*many[:3], *many[2000:2250]):
+        path = tmp_path / "out" / Desk(work.out).note(unit)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    before = counted.state
+    counted.look()
+    assert counted.state != before
+    assert counted.done * 2500 == counted.total * 253
+
+
+def test_results_are_a_sequence_in_the_order_of_the_units(many, tmp_path):
+    results = Results()
+    expected = [ItemResult(name=unit.name, number=unit.number, facts={"n": unit.number}) for unit in many]
+    for start in range(0, 2500, 1000):
+        results.add(expected[start : start + 1000])
+    assert (len(results), list(results)) == (2500, expected)
+    assert [results[0], results[1999], results[-1], results[2499:]] == [
+        *(expected[n] for n in (0, 1999, -1)),
+        expected[2499:],
+    ]
+    work = HostileWork(str(tmp_path / "out"))
+    alone(work, many[1])
+    found, missing = collect(work, many[:3])
+    assert ([r.name for r in found], missing) == (["in1.jsonl"], [many[0], many[2]])
+
+
+def test_a_unit_that_begins_is_written_down_until_it_ends(many, tmp_path):
+    work, unit = HostileWork(str(tmp_path / "out")), many[0]
+    tries = tmp_path / "out" / Desk(work.out).tries(unit)
+    seen = []
+
+    class Looking(HostileWork):
+        def __call__(self, item):
+            seen.append(msgspec.json.decode(tries.read_bytes(), type=Tries))
+            return super().__call__(item)
+
+    assert alone(Looking(work.out), unit).kept == 1
+    assert seen == [Tries(begun=True)]
+    assert not tries.exists()
+    Path(unit.path).write_text('{"text": "refuse"}\n')
+    with pytest.raises(TamizError, match="asked for"):
+        alone(HostileWork(work.out, "other"), unit)
+    assert not tries.exists()  # an error isn't the end of a process
+
+
+@pytest.mark.slow
+def test_a_unit_that_ended_its_worker_is_tried_apart_and_set_aside(many, tmp_path):
+    """Nothing is lost silently: the manifest's account of damaged inputs names it, with the reason."""
+    work, unit = HostileWork(str(tmp_path / "out")), many[0]
+    tries = tmp_path / "out" / Desk(work.out).tries(unit)
+    tries.parent.mkdir(parents=True)
+    tries.write_bytes(b'{"begun":true}')
+    assert alone(work, unit).kept == 1  # something else had ended its worker
+    assert not tries.exists()
+    tries.write_bytes(b"{")  # cut by a kill
+    Path(unit.path).write_text('{"text": "crash"}\n')
+    other = HostileWork(work.out, "other")
+    result = alone(other, unit)
+    assert result.damage == "set aside after 3 tries: its process was ended by SIGSEGV"
+    assert (result.read, result.files) == (0, read_note(other, unit).files)
+    assert (tmp_path / "out" / "in0.jsonl.out").read_bytes() == b""
+
+
+def test_a_unit_without_progress_is_told_of_once():
+    watch, told = Watch(), []
+    stop = threading.Event()
+
+    def lively() -> None:
+        with watch.over("lively", 1.0, told.append) as alive:
+            while not stop.wait(0.1):
+                alive()
+
+    thread = threading.Thread(target=lively)
+    thread.start()
+    with watch.over("still", 1.0, told.append):
+        time.sleep(2.6)
+    stop.set()
+    thread.join()
+    assert told == ["still made no progress for 1 s"]
