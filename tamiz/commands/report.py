@@ -34,6 +34,9 @@ def command(folder: Path, scores: Path | None, inputs: tuple[str, ...]) -> None:
     from tamiz.report.page import write_report
     from tamiz.report.planned import show_plan
 
-    show_plan(folder)
+    shown = show_plan(folder)
+    if shown and not (folder / "scores").is_dir() and not scores:
+        say("no page: it shows what was scored and sampled, and this run has no scores")
+        return
 
     say(f"written: {write_report(folder, scores=scores, inputs=inputs, remote=True)}")

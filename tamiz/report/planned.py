@@ -20,15 +20,17 @@ def _found(run: Path) -> tuple[Planned, list[Compared]] | None:
     return (plan, found) if plan and found else None
 
 
-def show_plan(run: Path) -> None:
-    """A table, if the folder has a plan and stages that it planned. Raises DamagedFile for a damaged plan."""
+def show_plan(run: Path) -> bool:
+    """A table, if the folder has a plan and stages that it planned; returns whether it has. Raises DamagedFile for a
+    damaged plan."""
     both = _found(run)
     if both is None:
-        return
+        return False
     plan, found = both
     table(f"{_TITLE}, with {plan.cores} cores; ratios are planned : taken", HEADER, rows(found))
     for line in notes(found):
         say(line)
+    return True
 
 
 def section(run: Path) -> str:
