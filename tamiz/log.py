@@ -4,7 +4,8 @@ Each line has `time` (UTC) and `event`:
 
     start      the command starts: versions of tamiz, Python and the libraries; machine; command line without secrets
     stage      a stage starts
-    finished   a stage ends: state, seconds, counts, damaged input files; gpu, if torch was loaded
+    finished   a stage ends: state, seconds (in a run also cpu_seconds, of all threads and child processes, and
+               peak_memory_bytes), counts, damaged input files; gpu, if torch was loaded
     warning    a warning, as shown
     error      class and message; for an unexpected error also where it was raised
     end        the command ends: exit code and seconds
@@ -118,24 +119,33 @@ class RunLog:
     @contextlib.contextmanager
     def stage(self, name: str) -> Iterator[Callable[[Report], None]]:
         """Logs a stage of a run. The block must call the yielded function with the stage's report."""
-        begun = time.monotonic()
+        from corpora import usage
+
+        begun, used = time.monotonic(), usage.cpu_seconds()
+        ended: list[Report] = []
         self.event("stage", stage=name)
         self.flush()
-        yield lambda report: self.finished(report, time.monotonic() - begun)
+        with usage.Peak() as peak:
+            yield ended.append
+        taken = {"cpu_seconds": round(usage.cpu_seconds() - used, 3), "peak_memory_bytes": peak.bytes}
+        for report in ended:
+            self.finished(report, time.monotonic() - begun, taken)
 
-    def finished(self, report: Report, seconds: float | None = None) -> None:
-        """Logs the end of a stage, once. seconds: None for the time since the command started."""
+    def finished(self, report: Report, seconds: float | None = None, taken: dict[str, float] | None = None) -> None:
+        """Logs the end of a stage, once. seconds: None for the time since the command started. taken: what else it
+        took."""
         if report.stage in self._ended:
             return
         self._ended.add(report.stage)
-        taken = time.monotonic() - self._begun if seconds is None else seconds
+        lasted = time.monotonic() - self._begun if seconds is None else seconds
         more = {"damaged": list(report.damaged)} if report.damaged else {}
         self.event(
             "finished",
             stage=report.stage,
             state=report.state,
             folder=str(report.folder),
-            seconds=round(taken, 3),
+            seconds=round(lasted, 3),
+            **(taken or {}),
             counts=_counts(report),
             **more,
             **_gpu(),

@@ -29,8 +29,14 @@ def command(folder: Path, scores: Path | None, inputs: tuple[str, ...]) -> None:
 
     FOLDER is the --out of `tamiz run`, `tamiz score` or `tamiz sample`. The page shows perplexity and length before
     and after sampling, sources and languages, and the documents nearest each decile of perplexity, which are read
-    from the input again.
+    from the input again. If `tamiz plan` was given the folder, what it planned is shown beside what was taken.
     """
     from tamiz.report.page import write_report
+    from tamiz.report.planned import show_plan
+
+    shown = show_plan(folder)
+    if shown and not (folder / "scores").is_dir() and not scores:
+        say("no page: it shows what was scored and sampled, and this run has no scores")
+        return
 
     say(f"written: {write_report(folder, scores=scores, inputs=inputs, remote=True)}")

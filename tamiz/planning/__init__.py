@@ -1,6 +1,6 @@
 """`tamiz plan`: what a run will take, from a rehearsal of its stages on a part of its own documents.
 
-look         reads a part of the inputs: how long documents are, how much text a stored byte holds, how fast it is read
+look         reads a part of the inputs: lengths of documents, text in a stored byte, seconds to read it
 rehearsal    runs the recipe's stages on parts of two sizes, in a process of its own, which is `__main__`
 watch        what that process measures of a stage: seconds and processor time by phase, memory, disk
 figures      the two measurements of each stage -> what the whole takes; how costs grow, the stages say (`Costs`)

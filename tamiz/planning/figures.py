@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from tamiz.console import count, size
 from tamiz.planning.look import Amounts
 from tamiz.planning.planned import PlannedPhase, PlannedStage
-from tamiz.planning.rehearsal import LARGE, SMALL, WARM
+from tamiz.planning.rehearsal import LARGE, LARGER, SMALL, WARM
 from tamiz.planning.watch import Measured
 from tamiz.recipes.figures import figures
 from tamiz.recipes.schema import Recipe
@@ -40,6 +40,13 @@ class Rehearsed:
     done: dict[str, PlannedStage] = field(default_factory=dict)
     _trainings: dict[str, Quantities] = field(default_factory=dict)
 
+    def pair(self, stage: str) -> tuple[Measured | None, Measured | None]:
+        """A stage at two sizes, the second as large as it was measured."""
+        larger = self.measured.get((stage, LARGER))
+        if larger is None or larger.problem:
+            larger = self.measured.get((stage, LARGE))
+        return self.measured.get((stage, SMALL)), larger
+
     def training(self, size: str) -> Quantities:
         """FLOPs and parameters of the training of a recipe; none, if it trains nothing."""
         if size not in self._trainings:
@@ -65,8 +72,7 @@ def _training(recipe: Recipe) -> Quantities:
 
 def planned(stage: Stage, run: Rehearsed) -> PlannedStage:
     """What a stage takes; stages that it maps into memory must have been planned before."""
-    pair = [run.measured.get((stage.name, size)) for size in (SMALL, LARGE)]
-    small, large = pair
+    small, large = run.pair(stage.name)
     if small is None or large is None:
         return PlannedStage(stage=stage.name, problem="the rehearsal ended before it")
     problem = large.problem or small.problem
@@ -77,12 +83,11 @@ def planned(stage: Stage, run: Rehearsed) -> PlannedStage:
 
 def cold_start(stage: Stage, run: Rehearsed) -> float:
     """Seconds that the first run of a stage took beyond its work: imports, and kernels that were compiled."""
-    warm, small, large = (run.measured.get((stage.name, each)) for each in (WARM, SMALL, LARGE))
+    warm, (small, large) = run.measured.get((stage.name, WARM)), run.pair(stage.name)
     if warm is None or small is None or large is None or warm.problem or run.done[stage.name].problem:
         return 0.0
-    taken = [sum(seconds for seconds, _ in each.phases.values()) for each in (warm, small, large)]
-    x0, x1, x2 = (run.quantities(stage, each)["text"] for each in (WARM, SMALL, LARGE))
-    return max(taken[0] - Growth().at(x0, (x1, taken[1]), (x2, taken[2])), 0.0)
+    x0, x1, x2 = (run.quantities(stage, each.size)["text"] for each in (warm, small, large))
+    return max(warm.seconds - Growth().at(x0, (x1, small.seconds), (x2, large.seconds)), 0.0)
 
 
 @dataclass(frozen=True)
@@ -117,7 +122,7 @@ class _Sum:
 
     def _sizes(self, of: str) -> tuple[float, float, float]:
         """A quantity in the small part, the large part and the whole."""
-        known = [self.run.quantities(self.stage, size) for size in (SMALL, LARGE, "")]
+        known = [self.run.quantities(self.stage, size) for size in (SMALL, self.large.size, "")]
         if of in known[0]:
             return known[0][of], known[1][of], known[2][of]
         counted = self.small.quantities.get(of, 0.0), self.large.quantities.get(of, 0.0)
@@ -128,11 +133,11 @@ class _Sum:
     def _phases(self) -> list[PlannedPhase]:
         laws = self.stage.costs.phases(self.run.recipes[""])
         merged = [_by_law(each.phases, laws) for each in (self.small, self.large)]
-        return [self._phase(name, law, *(each.get(name, (0.0, 0.0)) for each in merged)) for name, law in laws.items()]
+        return [
+            self._phase(name, law, *(each.get(name, (0.0, 0.0)) for each in merged)) for name, law in laws.items()
+        ]
 
-    def _phase(
-        self, name: str, law: Growth, small: tuple[float, float], large: tuple[float, float]
-    ) -> PlannedPhase:
+    def _phase(self, name: str, law: Growth, small: tuple[float, float], large: tuple[float, float]) -> PlannedPhase:
         x0, x1, x = self._sizes(law.of)
         cores = min(self.run.cores, max(self.run.amounts[self.stage.name][""].items, 1))
         return PlannedPhase(
@@ -170,11 +175,12 @@ class _Sum:
     def _memory(self) -> tuple[float, str]:
         """The process, the files that it maps, and what grows: of each worker, or of the whole stage."""
         law = self.stage.costs.memory
-        base = min(self.small.memory_before, self.large.memory_before)
-        mapped = {size: self._mapped(size) for size in (SMALL, LARGE, "")}
+        warm = self.run.measured.get((self.stage.name, WARM))
+        base = warm.memory_after if warm else self.small.memory_before
+        mapped = {size: self._mapped(size) for size in (SMALL, self.large.size, "")}
         work = [
-            max(each.memory_peak - base - mapped[size], 0.0)
-            for each, size in ((self.small, SMALL), (self.large, LARGE))
+            max(each.memory_peak - each.memory_before - mapped[size], 0.0)
+            for each, size in ((self.small, SMALL), (self.large, self.large.size))
         ]
         x0, x1, x = self._sizes(law.of)
         one = replace(law, shared=False).at(x, (x0, work[0]), (x1, work[1]))
@@ -187,23 +193,22 @@ class _Sum:
     def _mapped(self, which: str) -> float:
         if not which:
             return float(sum(self.run.done[name].disk_bytes for name in self._maps()))
-        return float(sum(self.run.measured[name, which].disk_bytes for name in self._maps()))
+        there = {name: self.run.measured.get((name, which)) or self.run.pair(name)[1] for name in self._maps()}
+        return float(sum(one.disk_bytes for one in there.values() if one))
 
     def _maps(self) -> list[str]:
         return [name for name in self.stage.costs.maps if name in self.run.done and not self.run.done[name].problem]
 
     def _requests(self) -> tuple[int, int]:
         """Of a store: a read for each item; files that are written, and a note for each item, are looked at once."""
-        whole, part = (self.run.amounts[self.stage.name][size].items for size in ("", LARGE))
+        whole, part = (self.run.amounts[self.stage.name][size].items for size in ("", self.large.size))
         if not self.stage.reads:
             return 0, 2 * self.large.files
         files = self.large.files * max(whole / max(part, 1), 1)
         return whole, int(2 * (files + whole) + _MANIFEST)
 
 
-def _by_law(
-    phases: Mapping[str, tuple[float, float]], laws: Mapping[str, Growth]
-) -> dict[str, tuple[float, float]]:
+def _by_law(phases: Mapping[str, tuple[float, float]], laws: Mapping[str, Growth]) -> dict[str, tuple[float, float]]:
     """The phases' times, added up by the law that they follow."""
     found: dict[str, tuple[float, float]] = {}
     for name, (seconds, cpu) in phases.items():

@@ -1,4 +1,4 @@
-"""Rehearses a recipe: its own stages, with its own settings, on parts of its own documents, in a process of its own."""
+"""Rehearses a recipe: its own stages and settings, on parts of its own documents, in a process of its own."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ from tamiz.stages import Stage
 from tamiz.stages.common import Part
 
 SPEC, MEASURED, ERRORS = "spec.pickle", "measured.jsonl", "errors.txt"
-WARM, SMALL, LARGE = "warm", "small", "large"
-SCALES = {WARM: 1 / 32, SMALL: 1 / 4, LARGE: 1.0}  # of the largest part
-"""The first size imports and compiles what the others need, and isn't measured."""
+WARM, SMALL, LARGE, LARGER = "warm", "small", "large", "larger"
+SCALES = {WARM: 1 / 32, SMALL: 1 / 4, LARGE: 1.0, LARGER: 4.0}
+"""The first size imports and compiles what the others need, and isn't measured. The last is for quick stages only."""
+QUICK = 4.0  # seconds of processor time for the large part: below, the rate is lost in the fixed part
 
 
 @dataclass(frozen=True)
@@ -39,13 +40,14 @@ class Looks:
     """The looks at all inputs of a recipe, each taken once."""
 
     stages: Sequence[Stage]
-    wanted: int
+    unit: int
+    """Bytes of text of the large part."""
     _taken: dict[tuple[object, ...], Look] = field(default_factory=dict)
 
     def at(self, inputs: Inputs) -> Look:
         key = tuple(inputs)
         if key not in self._taken:
-            self._taken[key] = look(listed(inputs), self.wanted)
+            self._taken[key] = look(listed(inputs), int(self.unit * max(SCALES.values())))
         return self._taken[key]
 
 
@@ -62,14 +64,14 @@ def _part(recipe: Recipe, looks: Looks, folder: Path, scale: float, documents: f
         nonlocal written
         place = folder / "inputs" / f"{written}"
         written += 1
-        write_part(looks.at(inputs).rows, place, looks.wanted * scale)
+        write_part(looks.at(inputs).rows, place, looks.unit * scale)
         return [DocumentSource(input=(f"{place}/*.jsonl",))]
 
     read, count = [], 0
     for source in recipe.inputs:
         place = folder / "documents" / f"{len(read)}"
         share = 1 / len(recipe.inputs)
-        count += write_part(looks.at([source]).rows, place, looks.wanted * scale * share)
+        count += write_part(looks.at([source]).rows, place, looks.unit * scale * share)
         language = source.language_of_documents
         read.append(DocumentSource(input=(f"{place}/*.jsonl",), name=source.name, language=language))
     recipe = replace(recipe, documents=tuple(read))

@@ -25,6 +25,7 @@ class Measured(msgspec.Struct, kw_only=True):
     phases: dict[str, tuple[float, float]] = {}
     memory_before: int = 0
     memory_peak: int = 0
+    memory_after: int = 0
     disk_bytes: int = 0
     disk_peak: int = 0
     files: int = 0
@@ -32,6 +33,14 @@ class Measured(msgspec.Struct, kw_only=True):
     left: float = 1.0
     """The bytes of text that it leaves to later stages, of those that it read."""
     problem: str | None = None
+
+    @property
+    def seconds(self) -> float:
+        return sum(seconds for seconds, _ in self.phases.values())
+
+    @property
+    def cpu_seconds(self) -> float:
+        return sum(cpu for _, cpu in self.phases.values())
 
 
 class _Phases:
@@ -49,8 +58,6 @@ class _Phases:
 @contextmanager
 def watched(into: Measured, folder: Path) -> Iterator[None]:
     """Measures the block. folder: where it writes."""
-    usage.forget_peak()
-    child = usage.largest_child_bytes()
     into.memory_before = usage.resident_bytes()
     phases, stop, peak = _Phases(), threading.Event(), [0]
 
@@ -61,15 +68,14 @@ def watched(into: Measured, folder: Path) -> Iterator[None]:
     thread = threading.Thread(target=look, daemon=True)
     thread.start()
     try:
-        with phases_heard_by(phases.begin):
+        with usage.Peak() as memory, phases_heard_by(phases.begin):
             yield
             phases.begin("")
     finally:
         stop.set()
         thread.join()
     into.phases = dict(phases.taken)
-    more = usage.largest_child_bytes()
-    into.memory_peak = usage.peak_bytes() + (more if more > child else 0)
+    into.memory_peak, into.memory_after = memory.bytes, usage.resident_bytes()
     into.disk_bytes = size_of(folder)
     into.disk_peak = max(peak[0], into.disk_bytes)
     into.files = sum(path.is_file() for path in folder.rglob("*"))

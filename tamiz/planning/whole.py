@@ -16,10 +16,10 @@ from tamiz.console import size
 from tamiz.planning.figures import Rehearsed, cold_start, planned
 from tamiz.planning.look import ALL, Amounts, Look, listed, look
 from tamiz.planning.planned import Planned
-from tamiz.planning.rehearsal import LARGE, SCALES, Looks, Spec, parts_of, rehearse
+from tamiz.planning.rehearsal import LARGE, LARGER, SCALES, Looks, Spec, parts_of, rehearse
 from tamiz.planning.watch import Measured
 from tamiz.recipes.schema import Recipe
-from tamiz.stages import Plan, Stage, ordered
+from tamiz.stages import Stage, ordered
 
 REHEARSED_BYTES = 8_000_000  # of text: with two trainings of tokenizers, a minute or two on two cores
 UNLIKE = 1.5  # times as long as those that were read: other documents
@@ -55,7 +55,9 @@ def plan_run(recipe: Recipe, asked: Asked, say: Callable[[str], None] = lambda _
             text={name: amounts[""].text for name, amounts in reads.items()},
         )
         measured = rehearse(spec, folder)
-        run = Rehearsed(asked.cores, _left(stages, reads, measured), recipes, measured, _rates(stages, looks, recipes))
+        run = Rehearsed(
+            asked.cores, _left(stages, reads, measured), recipes, measured, _rates(stages, looks, recipes)
+        )
         for stage in stages:
             run.done[stage.name] = planned(stage, run)
         return Planned(
@@ -123,7 +125,7 @@ def _left(
         whole, times = reads[stage.name][""], 1.0 if stage.costs.reads else left
         fewer = {name: getattr(whole, name) * times for name in ("documents", "text", "stored", "item")}
         found[stage.name] = {**reads[stage.name], "": replace(whole, **fewer)}
-        last = measured.get((stage.name, LARGE))
+        last = measured.get((stage.name, LARGER)) or measured.get((stage.name, LARGE))
         left *= last.left if last else 1.0
     return found
 
@@ -131,7 +133,7 @@ def _left(
 def _rates(stages: Sequence[Stage], looks: Looks, recipes: Mapping[str, Recipe]) -> dict[str, float]:
     """Seconds of processor time that a byte of text takes to read as it is stored, beyond what it takes in the part;
     of the stages that read the inputs themselves."""
-    part = looks.at(recipes[LARGE].inputs).rate
+    part = looks.at(recipes[LARGER].inputs).rate
     found, sampled = {}, False
     for stage in stages:
         if stage.costs.reads:
@@ -163,9 +165,14 @@ def _uncertain(looked: Look, whole: Amounts, asked: Asked, run: Rehearsed) -> li
         found.append(f"{asked.cores} cores are taken to be as fast as the {available_cores()} of this machine")
     busy = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     if busy > available_cores() + 1:
-        found.append(f"this machine is busy (load {busy:.1f}): seconds of its clock are too many; cpu_seconds are not")
+        found.append(
+            f"this machine is busy (load {busy:.1f}): seconds of its clock are too many; cpu_seconds are not"
+        )
     if run.recipes[""].train is not None:
         found.append("the training is that of this machine: a GPU elsewhere takes another time")
         if run.recipes[LARGE].model != run.recipes[""].model:
             found.append("the model is too large to rehearse: fewer layers were, and FLOPs tell the rest")
-    return [*found, *(f"{stage.stage} is not planned: {stage.problem}" for stage in run.done.values() if stage.problem)]
+    return [
+        *found,
+        *(f"{stage.stage} is not planned: {stage.problem}" for stage in run.done.values() if stage.problem),
+    ]

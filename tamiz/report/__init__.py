@@ -3,6 +3,7 @@
 page         assembles the page
 folders      finds the scores and the sample in a folder
 origin       how the run was made; runlog reads its log
+planned      what `tamiz plan` said, beside what the stages took
 stages       the manifests of the stages as tables; values writes their numbers with units
 inputs       the documents, split and read as they were for the scores
 rows         reads the scores, and which of them the sample kept

@@ -10,7 +10,7 @@ from corpora import files, manifest
 from corpora.errors import DamagedFile
 from corpora.locks import locked
 from tamiz.console import progress, warn
-from tamiz.report import documents, origin, stages
+from tamiz.report import documents, origin, planned, stages
 from tamiz.report.figures import Figure, length_figures, perplexity_figures, unit_of
 from tamiz.report.folders import Scored, find
 from tamiz.report.group_plots import Named
@@ -144,6 +144,7 @@ def _page(content: PageContent) -> str:
     if loss.exists():
         caption = "Loss by step, in nats per target id."
         parts.append("<h2>Loss</h2>" + figure(loss, "Training and validation loss by step", caption))
+    parts.append(planned.section(scored.home))
     parts.append("<h2>Stages</h2>")
     parts += [stages.section(title, one) for title, one in manifests.items()]
     return document(scored.title, [*parts, "</main>"])

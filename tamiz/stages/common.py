@@ -20,7 +20,7 @@ from pipelines.settings import RunnerSettings
 from tamiz.console import count
 from tamiz.options import MAX_REJECTED
 from tamiz.recipes.schema import Recipe, Section
-from tamiz.stages.growth import Growth
+from tamiz.stages.growth import ONE_ITEM, TEXT, Growth
 
 EXPANDED = 3.0  # bytes of text in a compressed byte, about: 2.5 for .gz, 4 for .zst
 
@@ -65,7 +65,7 @@ class Part:
     """A part of a recipe's documents, on which `tamiz plan` rehearses its stages.
 
     share       its documents, of all documents
-    scale       its size, of the largest part that is rehearsed
+    scale       its size, of the large part, on which all stages are rehearsed
     sources     inputs -> the part of them, as files of JSON lines
     """
 
@@ -90,8 +90,8 @@ class Costs:
     """
 
     phases: Callable[[Recipe], Mapping[str, Growth]] = lambda _: {"": Growth(shared=True)}
-    memory: Growth = Growth("item", shared=True)
-    disk: Growth = Growth()
+    memory: Growth = ONE_ITEM
+    disk: Growth = TEXT
     maps: tuple[str, ...] = ()
     reads: Callable[[Recipe], Sequence[tuple[Inputs, float]]] | None = None
     counts: Callable[[StageReport], Mapping[str, float]] = lambda _: {}

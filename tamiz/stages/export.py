@@ -170,7 +170,5 @@ STAGE = Stage(
     needs=(("train", "add a section [train]"),),
     run=_run,
     before=_before,
-    costs=Costs(
-        phases=lambda _: {"": Growth("parameters")}, memory=Growth("parameters"), disk=Growth("parameters")
-    ),
+    costs=Costs(phases=lambda _: {"": Growth("parameters")}, memory=Growth("parameters"), disk=Growth("parameters")),
 )

@@ -44,3 +44,6 @@ class Growth:
             return 0.0, y1 * (x / x1) ** exponent
         rate = min((y1 - y0) / (x1 - x0), y1 / x1)
         return y1 - rate * x1, rate * x
+
+
+TEXT, ONE_ITEM = Growth(), Growth("item", shared=True)
