@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 
+from tests import warm
 from tests.conftest import ROOT
 
 EXTENDING = ROOT / "docs" / "extending"
@@ -19,16 +20,16 @@ def copy_toy(name: str, folder: Path) -> Path:
 
 
 def python(
-    folder: Path, *arguments: object, extensions: str, text: str | None = None
+    folder: Path, *arguments: object, extensions: str, text: str | None = None, libraries: Sequence[str] = warm.DATA
 ) -> subprocess.CompletedProcess[str]:
     """Python, started in `folder`, with its modules and those of tamiz on the path. text: its standard input."""
     environment = os.environ | {"PYTHONPATH": f"{folder}{os.pathsep}{ROOT}", "TAMIZ_EXTENSIONS": extensions}
-    command = [sys.executable, *map(str, arguments)]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, input=text)
+    return warm.run(arguments, cwd=folder, env=environment, text=text, libraries=libraries)
 
 
 def tamiz(
     folder: Path, *arguments: object, extensions: str, text: str | None = None
 ) -> subprocess.CompletedProcess[str]:
     """A command as an outsider types it in `folder`."""
-    return python(folder, "-m", "tamiz", *arguments, extensions=extensions, text=text)
+    libraries = warm.TORCH if arguments[0] in {"export", "generate", "train"} else warm.DATA
+    return python(folder, "-m", "tamiz", *arguments, extensions=extensions, text=text, libraries=libraries)

@@ -13,6 +13,7 @@ import pytest
 
 from tamiz.stages import ordered
 from tamiz.verify import verify
+from tests import warm
 from tests.conftest import ROOT, digests
 
 pytestmark = pytest.mark.slow
@@ -34,21 +35,24 @@ FOLDERS = {stage.name: stage.folder for stage in ordered() if stage.name != "exp
 STAGES = tuple(FOLDERS)
 
 
-def command(out: Path, *more: str) -> list[str]:
+def arguments(out: Path, *more: str) -> list[str]:
     settings = [part for key, value in SMALL.items() for part in ("--set", f"{key}={value}")]
-    recipe = ["run", "t5-spanish-efficient-tiny", "--demo", "--out", str(out)]
-    return [sys.executable, "-m", "tamiz", *recipe, *settings, *more]
+    return ["run", "t5-spanish-efficient-tiny", "--demo", "--out", str(out), *settings, *more]
+
+
+def command(out: Path) -> list[str]:
+    return [sys.executable, "-m", "tamiz", *arguments(out)]
 
 
 def run(out: Path, *more: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command(out, *more), cwd=ROOT, capture_output=True, text=True)
+    return warm.tamiz(*arguments(out, *more), libraries=warm.TORCH)
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory) -> Path:
-    """An uninterrupted run."""
+    """An uninterrupted run, as a user starts it."""
     out = tmp_path_factory.mktemp("whole") / "run"
-    done = run(out)
+    done = subprocess.run(command(out), cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return out
 
@@ -223,21 +227,8 @@ def test_a_damaged_tokenizer_is_one_line(whole, tmp_path, name, damage):
     else:
         del data[-100:]
     (home / name).write_bytes(data)
-    arguments = [
-        "--input",
-        str(whole / "sampled" / "part-*"),
-        "--tokenizer",
-        str(home),
-        "--objective",
-        "span-corruption",
-    ]
-    more = ["--sequence-length", "128", "--out", str(tmp_path / "shards")]
-    done = subprocess.run(
-        [sys.executable, "-m", "tamiz", "shards", "build", *arguments, *more],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
+    told = ["--input", whole / "sampled" / "part-*", "--tokenizer", home, "--objective", "span-corruption"]
+    done = warm.tamiz("shards", "build", *told, "--sequence-length", 128, "--out", tmp_path / "shards")
     assert done.returncode == 1
     assert name in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1

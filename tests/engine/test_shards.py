@@ -24,6 +24,7 @@ from corpora.tokens.objectives import Causal, SpanCorruption
 from pipelines.settings import RunnerSettings
 from pipelines.shards import build_shards
 from tamiz.verify import verify
+from tests import warm
 from tests.conftest import digests
 
 PORTABLE = ("--job_endpoint=embed", "--environment_type=LOOPBACK")
@@ -200,8 +201,8 @@ def test_killed_again_and_again_it_ends_with_the_same_bytes(many, built, tmp_pat
     ],
 )
 def test_what_cannot_be_is_refused_before_any_work(many, tmp_path, arguments, named):
-    command = [sys.executable, "-m", "tamiz", "shards", "build", "--input", many, "--sequence-length", "512"]
-    done = subprocess.run([*command, *arguments, "--out", str(tmp_path / "out")], capture_output=True, text=True)
+    told = ("shards", "build", "--input", many, "--sequence-length", 512, *arguments)
+    done = warm.tamiz(*told, "--out", tmp_path / "out")
     assert done.returncode == 2
     assert named in done.stderr
     assert done.stderr.count("\n") <= 2

@@ -15,9 +15,9 @@ import pytest
 
 from corpora.locks import SUFFIX
 from corpora.verify import verify
+from tests import warm
 from tests.conftest import DEMO, ROOT
 
-TAMIZ = [sys.executable, "-m", "tamiz"]
 RECIPE = """
 [documents]
 input = "{input}"
@@ -29,14 +29,15 @@ extra_ids = 0
 
 
 def tamiz(*arguments: object) -> tuple[int, str]:
-    done = subprocess.run([*TAMIZ, *map(str, arguments)], cwd=ROOT, capture_output=True, text=True)
+    done = warm.tamiz(*arguments)
     return done.returncode, done.stderr
 
 
 @contextmanager
 def standing_still(folder: Path, *arguments: object) -> Iterator[int]:
     """A command that is stopped as soon as it holds the lock of the folder, and killed at the end of the block."""
-    process = subprocess.Popen([*TAMIZ, *map(str, arguments)], cwd=ROOT, stdout=subprocess.DEVNULL)
+    command = [sys.executable, "-m", "tamiz", *map(str, arguments)]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
     begun = time.monotonic()
     while not (folder / SUFFIX).exists() or not (folder / SUFFIX).read_bytes():
         assert process.poll() is None

@@ -31,6 +31,7 @@ from tamiz.stages import STAGES
 from tamiz.trainer.exports import EXPORTS
 from tamiz.trainer.families import FAMILIES
 from tamiz.trainer.optimizers import OPTIMIZERS
+from tests import warm
 from tests.command import exit_code
 from tests.conftest import ROOT
 from tests.outsider import EXTENDING
@@ -38,7 +39,6 @@ from tests.outsider import EXTENDING
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
 SITE_ONLY = ["index.md", "examples.md", "contributing.md", "changelog.md"]  # docs/site_pages.py makes them
 EXAMPLES = sorted({*(ROOT / "examples").glob("*.py")} - {*(ROOT / "examples").glob("finetune_*.py")})
-MOST_SECONDS = 300  # they take a few; a loaded machine is no failure
 
 # The tables that list choices by name: page, heading of the column, registry.
 LISTS = [
@@ -104,9 +104,7 @@ def run_examples(page: str) -> None:
 def run(code: str, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     """Runs code in a process of its own, which finds tamiz and the modules in docs/extending."""
     environment = os.environ | variables | {"PYTHONPATH": f"{ROOT}{os.pathsep}{EXTENDING}"}
-    return subprocess.run(
-        [sys.executable, "-c", code], cwd=cwd, env=environment, capture_output=True, text=True, timeout=MOST_SECONDS
-    )
+    return warm.run(["-c", code], cwd=cwd, env=environment)
 
 
 @pytest.mark.slow

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
@@ -14,6 +12,7 @@ import pytest
 from corpora.errors import BadArgument, TamizError
 from tamiz.trainer import finetune
 from tamiz.trainer.families.t5 import T5
+from tests import warm
 from tests.make_shards import VOCAB_SIZE, make_tokenizer
 
 TINY = T5(vocab_size=VOCAB_SIZE, d_model=32, d_ff=32, d_kv=8, num_heads=2, num_layers=1, num_decoder_layers=1)
@@ -56,8 +55,7 @@ def test_it_learns_and_says_so(tmp_path, capsys):
 def test_a_folder_without_a_model_is_named(tmp_path):
     """By the command, whose documents are the demo's."""
     script = Path(finetune.__file__)
-    command = [sys.executable, "-m", "tamiz.finetune", str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=script.parents[2], check=False)
+    done = warm.run(["-m", "tamiz.finetune", tmp_path], cwd=script.parents[2], libraries=warm.TORCH)
     assert done.returncode == 2
     expected = f"{tmp_path} has no trained model: name the folder that `tamiz train` or `run` wrote"
     assert done.stderr == f"error: {expected}\n"

@@ -6,8 +6,6 @@ import json
 import re
 import shutil
 import struct
-import subprocess
-import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -17,7 +15,7 @@ from corpora import manifest
 from corpora.errors import DamagedFile
 from corpora.verify import verify
 from tamiz.report.page import is_written, write_report
-from tests.conftest import ROOT
+from tests import warm
 from tests.make_scores import Scored, sampled, scored_corpus, write_scored
 
 TAGS = re.compile(
@@ -216,11 +214,10 @@ def test_scores_of_nothing_are_refused(tmp_path):
 def test_the_command(corpus, tmp_path):
     folder, patterns = corpus
     shutil.copytree(folder / "scores", tmp_path / "scores")
-    command = [sys.executable, "-m", "tamiz", "report", str(tmp_path / "scores"), "--input", *patterns]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    done = warm.tamiz("report", tmp_path / "scores", "--input", *patterns)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip().endswith("report/index.html")
-    done = subprocess.run([*command[:4], str(tmp_path)], cwd=ROOT, capture_output=True, text=True)
+    done = warm.tamiz("report", tmp_path)
     assert done.returncode == 1
     assert "no manifest.json" in done.stderr
     assert "Traceback" not in done.stderr
