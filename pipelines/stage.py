@@ -18,6 +18,7 @@ from corpora.manifest import FileRecord, MadeFrom, Manifest, State
 from pipelines.advice import check_read, warn_of_blank_lines
 from pipelines.once import ItemResult, ItemWork, Unit
 from pipelines.room import check_room
+from pipelines.row_numbers import with_rows
 from pipelines.runners import Progress, run_units, size_of
 from pipelines.settings import RunnerSettings
 
@@ -120,7 +121,8 @@ def _run(passes: Sequence[Pass], runner: RunnerSettings, progress: Progress | No
     for number, each in enumerate(passes):
         notes = f"pass-{number + 1}" if number else ""
         update = _after(sizes, number, progress)
-        results.append(run_units(each.work, each.units_after(results), runner, update, notes))
+        units = with_rows(each.units_after(results), Path(each.work.out), runner)
+        results.append(run_units(each.work, units, runner, update, notes))
     client.log_counts()
     return results
 

@@ -24,8 +24,8 @@ _LOG = logging.getLogger(__name__)
 def work_items(inputs: Inputs, item_bytes: int = ITEM_BYTES) -> list[WorkItem]:
     """Work items for every file that the patterns or sources name, in the order of names.
 
-    Local uncompressed line files are cut at line borders about every item_bytes, Parquet files between row groups;
-    files of the Hub stay whole.
+    Line files are cut about every item_bytes: uncompressed ones at line borders, .zst and BGZF at frames, where these
+    can be found. Parquet files are cut between row groups. Files of the Hub stay whole.
     Raises BadArgument (no match, unknown extension, folder, name collision, Parquet without the text column, a file
     that two sources read differently) and TamizError (a remote address that can't be listed).
     """
