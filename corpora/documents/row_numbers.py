@@ -64,7 +64,7 @@ def numbered(items: Sequence[WorkItem], counts: Mapping[int, Lines]) -> list[Wor
 
     As when a file is read as a whole, nothing is read behind damage: the items there are empty.
     """
-    found = []
+    found: list[WorkItem] = []
     for _, parts in itertools.groupby(items, key=lambda item: item.path):
         found += _numbered(parts, counts)
     return found

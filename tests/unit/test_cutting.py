@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import lzma
+import os
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -170,3 +175,44 @@ def test_a_file_that_became_shorter(tmp_path: Path) -> None:
     assert rows(counted(items)) == rows(items)
     assert [row for row, *_ in rows(items)] == list(range(TEXT[:1700].count(b"\n")))
     assert damaged(items)
+
+
+@pytest.mark.parametrize("ending", ["gz", "zst", "xz", "bz2"])
+def test_one_line_says_how_to_cut_large_streams(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, ending: str
+) -> None:
+    """The command that it names makes a file that is cut."""
+    if not all(map(shutil.which, ("zstd", "split", "xz", "bzip2"))):
+        pytest.skip("needs zstd, split, xz and bzip2")
+    monkeypatch.setattr("corpora.documents.items.LARGE", 500)
+    monkeypatch.setattr("corpora.documents.uncut._FRAME", "1000")
+    text = b"".join(b"%d\n" % number**9 for number in range(1000))
+    path = tmp_path / f"a b.txt.{ending}"
+    path.write_bytes(
+        {"gz": gzip.compress, "zst": zstandard.compress, "xz": lzma.compress, "bz2": bz2.compress}[ending](text)
+    )
+    (tmp_path / f"c.txt.{ending}").write_bytes(path.read_bytes()[:-1])
+    work_items([f"{tmp_path}/*"], 500)
+    work_items([f"{tmp_path}/*"], 600)
+    (said,) = [record.message for record in caplog.records if str(tmp_path) in record.message]
+    assert said.startswith("2 files of more than 1 GB can't be cut: each is one item")
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    subprocess.run(said.rpartition("frames: ")[2], shell=True, check=True, cwd=folder)
+    (made,) = folder.iterdir()
+    assert made.name == ("frames-a b.txt.zst" if ending == "zst" else "a b.txt.zst")
+    items = work_items([str(made)], 500)
+    assert len(items) > 5
+    assert [row for row, *_ in rows(items)] == list(range(1000))
+
+
+def test_what_is_said_of_other_large_files(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("corpora.documents.items.LARGE", 500)
+    write("memory://cutting/said/x.txt.gz", gzip.compress(os.urandom(600)))
+    write("memory://cutting/said/y.csv", b"text\n" + b"a\n" * 300)
+    work_items(["memory://cutting/said/x.*"], 500)
+    work_items(["memory://cutting/said/y.*"], 500)
+    assert [record.message.rpartition("workers, ")[2] for record in caplog.records] == [
+        "store it as several files, uncompressed, or as Parquet",
+        "make several files of it, or JSON lines or Parquet",
+    ]
