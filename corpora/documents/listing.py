@@ -114,7 +114,7 @@ def _local(path: str, prefix: str, real: Callable[[str], str]) -> Listed | None:
     folder, name = os.path.split(path)
     return Listed(
         address=path,
-        key=os.path.realpath(path) if linked else os.path.join(real(folder or "."), name),
+        key=os.path.realpath(path) if linked else os.path.join(real(folder or "."), name),  # noqa: PTH118
         stem=_stem(os.path.relpath(path, prefix or ".")),
         size=status.st_size,
         mtime_ns=status.st_mtime_ns,
