@@ -317,11 +317,13 @@ class _Note(msgspec.Struct):
     """What matters here of the note on a unit: files in `.progress` are a step on the way, for the same run alone."""
 
     scratch: list[Any] = []
+    step: bool = False
 
 
 def _is_done(note: Path) -> bool:
     try:
-        return not msgspec.json.decode(note.read_bytes(), type=tuple[str, _Note])[1].scratch
+        result = msgspec.json.decode(note.read_bytes(), type=tuple[str, _Note])[1]
+        return not (result.scratch or result.step)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return False
 

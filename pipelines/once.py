@@ -30,6 +30,8 @@ class ItemResult(msgspec.Struct, frozen=True, kw_only=True):
     """files in `.progress` that the stage needs until it is finished"""
     facts: dict[str, Any] = {}
     """whatever the stage adds"""
+    step: bool = False
+    """whether it is only a step on the way, as files in `scratch` are: without more, the stage has made nothing"""
 
 
 class ItemWork(Protocol):

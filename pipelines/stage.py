@@ -21,6 +21,7 @@ from pipelines.once import ItemResult, ItemWork
 from pipelines.progress import Progress, size_of
 from pipelines.results import collect
 from pipelines.room import check_room
+from pipelines.row_numbers import with_rows
 from pipelines.runners import run_units
 from pipelines.settings import RunnerSettings
 from pipelines.shares import of_share, others_at_work, others_missing
@@ -133,7 +134,7 @@ class _Stage:
         """Returns the number of the pass: all, if every pass is complete."""
         results: list[Sequence[ItemResult]] = []
         for number, each in enumerate(self.passes):
-            units, work = each.units_after(results), each.work_after(results)
+            units, work = self._units(each, results), each.work_after(results)
             found, missing = collect(work, units, _notes(number))
             if missing:
                 mine = of_share(units, share)
@@ -151,7 +152,7 @@ class _Stage:
         sizes = [each.size for each in self.passes]
         results: list[Sequence[ItemResult]] = []
         for number, each in enumerate(self.passes):
-            units, work = each.units_after(results), each.work_after(results)
+            units, work = self._units(each, results), each.work_after(results)
             if number == 0:
                 check_room([unit for unit in units if isinstance(unit, WorkItem)], self.runner.workers)
             if share is not None:
@@ -165,6 +166,9 @@ class _Stage:
             results.append(run_units(work, units, self.runner, update, _notes(number)) if units else [])
         client.log_counts()
         return results
+
+    def _units(self, each: Pass, results: list[Sequence[ItemResult]]) -> Sequence[Unit]:
+        return with_rows(each.units_after(results), str(self.folder), self.runner)
 
     def complete(self, state: State, results: list[Sequence[ItemResult]]) -> Outcome:
         """Accounts for every row and writes the manifest."""

@@ -29,13 +29,20 @@ class WorkItem(Config, frozen=True, kw_only=True):
     """The name of one of `COMPRESSIONS`; empty for an uncompressed file."""
 
     start: int
-    """First byte of an uncompressed line file, first row group of a Parquet file, otherwise 0."""
+    """First byte of a line file as stored, first row group of a Parquet file, otherwise 0.
+
+    Of a compressed file: where a frame begins. The item's lines (or documents between blank lines) are those after
+    the first line end (blank line) of these frames, up to the first one at or after `end`.
+    """
 
     end: int
     """The end (exclusive), in the unit of `start`; 0 if the size is unknown, and the file is read to its end."""
 
-    first_row: int
-    """0-based row of the item's first line (or Parquet row) in the whole file."""
+    first_row: int | None
+    """0-based row of the item's first line (or Parquet row) in the whole file.
+
+    None: not counted yet. Readers then count what is before it (`row_numbers.located`); a stage counts once for all.
+    """
 
     number: int
     """0-based number among all items of a run."""
@@ -104,6 +111,17 @@ class WorkItem(Config, frozen=True, kw_only=True):
         return f"too long: {length:,} bytes; max_document_bytes is {self.max_document_bytes:,}"
 
     @property
+    def first(self) -> int:
+        """`first_row`, which is known where rows are read."""
+        assert self.first_row is not None, self.path
+        return self.first_row
+
+    @property
+    def is_part(self) -> bool:
+        """Whether the item is a part of a line file."""
+        return self.size is not None and (self.start > 0 or self.end < self.size)
+
+    @property
     def input_name(self) -> str:
         """`name` without `.itemNNNN`: the same for all items of a file."""
         return _ITEM_SUFFIX.sub("", self.name)
@@ -117,5 +135,5 @@ class WorkItem(Config, frozen=True, kw_only=True):
         return {**plain, "path": without_revision(self.path)}
 
     def at_a_glance(self) -> WorkItem:
-        """The same item, for a look before the work that can but refuse."""
-        return msgspec.structs.replace(self, glance=True)
+        """The same item, for a look before the work that can but refuse: rows don't matter there."""
+        return msgspec.structs.replace(self, glance=True, first_row=self.first_row or 0)

@@ -10,11 +10,14 @@ from functools import lru_cache
 import msgspec
 
 from corpora.documents.formats import FORMATS, detect
+from corpora.documents.formats.lines import LineFormat
 from corpora.documents.item import WorkItem
 from corpora.documents.listing import Listed, list_files, refuse_collisions
 from corpora.documents.sources import BETWEEN, DocumentSource, Inputs
 from corpora.documents.splitting import Range
+from corpora.documents.uncut import LARGE, said_of_uncut
 from corpora.errors import BadArgument
+from corpora.files import is_local
 
 ITEM_BYTES = 128 << 20
 LOOKS = 8  # files of the Hub that are looked into before the work, at most
@@ -24,8 +27,8 @@ _LOG = logging.getLogger(__name__)
 def work_items(inputs: Inputs, item_bytes: int = ITEM_BYTES) -> list[WorkItem]:
     """Work items for every file that the patterns or sources name, in the order of names.
 
-    Local uncompressed line files are cut at line borders about every item_bytes, Parquet files between row groups;
-    files of the Hub stay whole.
+    Line files are cut about every item_bytes: uncompressed ones at line borders, .zst and BGZF at frames, where these
+    can be found. Parquet files are cut between row groups. Files of the Hub stay whole.
     Raises BadArgument (no match, unknown extension, folder, name collision, Parquet without the text column, a file
     that two sources read differently) and TamizError (a remote address that can't be listed).
     """
@@ -33,9 +36,8 @@ def work_items(inputs: Inputs, item_bytes: int = ITEM_BYTES) -> list[WorkItem]:
         raise BadArgument(f"item_bytes is {item_bytes}; it must be at least 1")
     files = _files(_sources(inputs))
     _warn_of_unknown(files)
-    looked_at = _looked_at(files)
-    with ThreadPoolExecutor(16) as pool:  # remote Parquet footers: one round trip each
-        ranges = list(pool.map(lambda file: _split(file, item_bytes, looked_at), files))
+    ranges = _ranges(files, item_bytes)
+    _warn_of_uncut(files, ranges, item_bytes)
     items: list[WorkItem] = []
     for file, parts in zip(files, ranges, strict=True):
         items += _items(file, parts, len(items))
@@ -70,6 +72,20 @@ def _warn_of_unknown(files: Iterable[WorkItem]) -> None:
         unknown = FORMATS.get(file.format).unknown_fields(file.at_a_glance())
         if unknown:
             _warn(f"{file.path}: {unknown}; such fields are taken as empty")
+
+
+def _warn_of_uncut(files: Sequence[WorkItem], ranges: Sequence[list[Range]], item_bytes: int) -> None:
+    """Files of the Hub are told of where it is said that each is fetched whole."""
+    whole = [
+        file
+        for file, parts in zip(files, ranges, strict=True)
+        if len(parts) == 1 and file.size and file.size > max(item_bytes, LARGE)
+        and FORMATS.get(file.format).compressible and not file.commit
+    ]  # fmt: skip
+    largest = max(whole, key=lambda file: file.size or 0, default=None)
+    if largest is not None:
+        lines = isinstance(FORMATS.get(largest.format), LineFormat) and bool(largest.compression)
+        _warn(said_of_uncut(whole, largest, lines))
 
 
 @lru_cache(maxsize=64)
@@ -114,6 +130,22 @@ def _looked_at(files: Sequence[WorkItem]) -> set[str]:
     """Files of the Hub that are looked into before the work, spread over all: each costs a request."""
     of_hub = [file.path for file in files if file.commit]
     return {of_hub[place * len(of_hub) // LOOKS] for place in range(LOOKS)} if of_hub else set()
+
+
+def _ranges(files: Sequence[WorkItem], item_bytes: int) -> list[list[Range]]:
+    looked_at = _looked_at(files)
+
+    def split(file: WorkItem) -> list[Range]:
+        return _split(file, item_bytes, looked_at)
+
+    with ThreadPoolExecutor(16) as pool:  # remote files: round trips
+        found = {file.path: pool.submit(split, file) for file in files if not _is_at_hand(file)}
+        return [found[file.path].result() if file.path in found else split(file) for file in files]
+
+
+def _is_at_hand(file: WorkItem) -> bool:
+    """Whether splitting it takes less time than asking a thread to."""
+    return is_local(file.path) and isinstance(FORMATS.get(file.format), LineFormat)
 
 
 def _split(file: WorkItem, item_bytes: int, looked_at: set[str]) -> list[Range]:

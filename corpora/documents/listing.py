@@ -6,8 +6,10 @@ import glob
 import logging
 import os
 import re
+import stat
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -84,10 +86,10 @@ def _expand_local(pattern: str) -> Iterator[Listed]:
     if literal and os.path.isdir(pattern):  # noqa: PTH112
         raise BadArgument(f"{pattern} is a folder; name its files, such as {pattern.rstrip('/')}/*{_usual(pattern)}")
     prefix = os.path.dirname(pattern) if literal else _fixed_prefix(pattern)  # noqa: PTH120
+    real = lru_cache(maxsize=1024)(os.path.realpath)
     for path in paths:
-        if TEMPORARY.search(path) or os.path.isdir(path):  # noqa: PTH112
-            continue
-        yield _local(path, prefix)
+        if not TEMPORARY.search(path) and (listed := _local(path, prefix, real)) is not None:
+            yield listed
 
 
 def _quoting(pattern: str) -> str:
@@ -98,15 +100,21 @@ def _quoting(pattern: str) -> str:
     return f": its brackets are wildcards; write [[] where a name contains [, as in {quoted!r}"
 
 
-def _local(path: str, prefix: str) -> Listed:
+def _local(path: str, prefix: str, real: Callable[[str], str]) -> Listed | None:
+    """None for a folder. real: os.path.realpath, which asks the disk about each part of a path, for folders."""
     try:
-        status = os.stat(path)  # noqa: PTH116
+        status = os.lstat(path)
+        linked = stat.S_ISLNK(status.st_mode)
+        status = os.stat(path) if linked else status  # noqa: PTH116
     except OSError as error:
         raise TamizError(f"can't read {path}: {error.strerror}") from error
+    if stat.S_ISDIR(status.st_mode):
+        return None
     _refuse_undecodable(path)
+    folder, name = os.path.split(path)
     return Listed(
         address=path,
-        key=os.path.realpath(path),
+        key=os.path.realpath(path) if linked else os.path.join(real(folder or "."), name),  # noqa: PTH118
         stem=_stem(os.path.relpath(path, prefix or ".")),
         size=status.st_size,
         mtime_ns=status.st_mtime_ns,

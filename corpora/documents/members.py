@@ -1,4 +1,4 @@
-"""Decompression of .gz, .xz and .bz2: members one after another, each with its checksum.
+"""Decompression of .gz, .xz and .bz2: members one after another, each with its checksum; and where to cut BGZF.
 
 A decoder that meets an error in a chunk drops the output of that chunk. The file is then decoded again, with that
 chunk read byte by byte, so that everything before the error is yielded.
@@ -43,8 +43,8 @@ class Members:
     error: type[Exception]
 
     def __call__(self, source: Source) -> Iterator[bytes]:
-        """Uncompressed bytes. Raises Damage for anything but members and zero padding."""
-        done = 0
+        """Uncompressed bytes from where the source is. Raises Damage for anything but members and zero padding."""
+        done, begin = 0, source.position
         try:
             for piece in self._inflate(source, None):
                 done += len(piece)
@@ -52,7 +52,7 @@ class Members:
             return
         except _Corrupt as error:
             corrupt = error
-        if source.seek(0):
+        if source.seek(begin):
             try:
                 yield from _skip(self._inflate(source, corrupt.start), done)
                 return
@@ -63,12 +63,13 @@ class Members:
     def _inflate(self, source: Source, fine_from: int | None) -> Iterator[bytes]:
         """Pieces of output. Input is read in chunks, and one byte at a time from byte `fine_from` on."""
         decoder: Any = None  # None between members
+        begin = source.position
         while True:
             start = source.position
             chunk = source.read(_chunk_length(start, fine_from))
             if not chunk:
                 break
-            if start == 0 and not chunk.startswith(self.magic[: len(chunk)]):
+            if start == begin and not chunk.startswith(self.magic[: len(chunk)]):
                 raise Damage(f"not {self.name}: the first bytes aren't those of a member")
             while chunk:
                 if decoder is None:

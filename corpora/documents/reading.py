@@ -8,6 +8,7 @@ from corpora.documents.batches import BatchBuilder, DocumentBatch, RejectedRow, 
 from corpora.documents.carried import CarriedColumn
 from corpora.documents.formats import FORMATS
 from corpora.documents.item import WorkItem
+from corpora.documents.row_numbers import located
 from corpora.documents.source import Damage
 from corpora.texts import utf8
 
@@ -36,7 +37,7 @@ def read_batches(
     """
     try:
         if item.size != 0:  # an empty file is valid in any format; one of unknown size (None) is read to its end
-            yield from FORMATS.get(item.format).batches(item, batch_bytes, columns)
+            yield from FORMATS.get(item.format).batches(located(item), batch_bytes, columns)
     except Damage as damage:
         yield BatchBuilder(item.path, columns).build(0, str(damage))
 
@@ -51,7 +52,7 @@ def read_carrying(
     """As `read_batches`; each batch's `carried` gives the columns `carry`, or is None if the format has none."""
     try:
         if item.size != 0:
-            yield from FORMATS.get(item.format).carrying(item, batch_bytes, carry, columns)
+            yield from FORMATS.get(item.format).carrying(located(item), batch_bytes, carry, columns)
     except Damage as damage:
         yield BatchBuilder(item.path, columns).build(0, str(damage))
 
@@ -60,6 +61,6 @@ def read_texts(item: WorkItem, *, batch_bytes: int = BATCH_BYTES) -> Iterator[Te
     """As `read_batches`, for callers that need only the texts. Faster for JSON lines: no object is made per line."""
     try:
         if item.size != 0:
-            yield from FORMATS.get(item.format).texts(item, batch_bytes)
+            yield from FORMATS.get(item.format).texts(located(item), batch_bytes)
     except Damage as damage:
         yield TextBatch(utf8([]), [], 0, str(damage))

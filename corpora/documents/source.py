@@ -14,12 +14,16 @@ class Damage(Exception):
 
 
 class Source:
-    """An open file that knows its position and its address. A failing read raises TamizError, never Damage."""
+    """An open file that knows its position and its address. A failing read raises TamizError, never Damage.
+
+    end: where reading stops, as at the end of a file, until it is changed; None: the file's own end.
+    """
 
     def __init__(self, file: IO[bytes], address: str) -> None:
         self._file = file
         self.address = address
         self.position = 0
+        self.end: int | None = None
 
     def seek(self, position: int) -> bool:
         """Whether the file could be moved to `position`; a stream of unknown size can't."""
@@ -34,6 +38,8 @@ class Source:
 
     def read(self, length: int) -> bytes:
         """At most `length` bytes; none at the end."""
+        if self.end is not None:
+            length = min(length, max(self.end - self.position, 0))
         try:
             data = self._file.read(length)
         except Exception as error:  # every file system raises its own exceptions

@@ -1,4 +1,4 @@
-"""Where one input is cut into work items: after lines, after blank lines, or between row groups.
+"""Where one input is cut into work items: after lines, after blank lines, at frames, or between row groups.
 
 Borders depend only on the file and on item_bytes, so a run has the same items wherever it runs.
 """
@@ -6,80 +6,74 @@ Borders depend only on the file and on item_bytes, so a run has the same items w
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
-from typing import IO, NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
-import numpy as np
+from corpora.documents.borders import until
+from corpora.documents.compressions import CUTS
+from corpora.documents.item import WorkItem
+from corpora.documents.looking import Look, NoRanges, looking_into
+from corpora.files import is_local
 
-BLOCK = 4 << 20  # bytes read at a time
-
-_BLANK_LINE = re.compile(rb"\n\r?\n")
-
-NextBorder = Callable[[IO[bytes], int, int], int]  # file, position, size -> the border at or after position
+BLOCK = 4 << 20  # bytes read at a time, at most
+_FIRST_LOOK = 64 << 10  # most lines are shorter
 
 
 class Range(NamedTuple):
-    """[start, end) in bytes (line formats) or row groups (Parquet); first_row is 0-based in the whole file."""
+    """[start, end) in bytes as stored (line formats) or row groups (Parquet).
+
+    first_row: 0-based in the whole file; None: to be counted, see `row_numbers`.
+    """
 
     start: int
     end: int
-    first_row: int
+    first_row: int | None
 
 
-def ranges_of_lines(file: IO[bytes], size: int, item_bytes: int, next_border: NextBorder) -> list[Range]:
+def ranges_in(file: WorkItem, size: int, item_bytes: int, border: re.Pattern[bytes]) -> list[Range]:
+    """The ranges of a line file. One that can only be read from its beginning is one range.
+
+    A range of an uncompressed file ends after a document, one of a compressed file at a frame.
+    """
+    try:
+        with looking_into(file) as look:
+            if not file.compression:
+                return _gathered(_line_borders(look, size, item_bytes, border), size, item_bytes)
+            cut = CUTS[file.compression]
+            ranges = _gathered(cut.starts(look, size, is_local(file.path)), size, item_bytes)
+            if all(cut.begins(look, start) for start, _, _ in ranges[1:]):  # a table of frames may be wrong
+                return ranges
+    except NoRanges:
+        pass
+    return [Range(0, size, 0)]
+
+
+def _gathered(borders: Iterable[int], size: int, item_bytes: int) -> list[Range]:
     """At least one range, in order, covering the file. Each ends at the first border at or beyond item_bytes."""
-    ranges: list[Range] = []
-    start = row = 0
-    buffer = bytearray(BLOCK)
-    while start < size:
-        end = next_border(file, start + item_bytes - 1, size)
-        ranges.append(Range(start, end, row))
-        if end < size:
-            row += _count_newlines(file, start, end, buffer)
-        start = end
-    return ranges or [Range(0, size, 0)]
+    ends = []
+    start = 0
+    for border in borders:
+        if start + item_bytes <= border < size:
+            ends.append(border)
+            start = border
+    return [Range(begin, end, None if begin else 0) for begin, end in zip([0, *ends], [*ends, size], strict=True)]
 
 
-def line_end(file: IO[bytes], position: int, size: int) -> int:
-    """The byte after the first newline at or after `position`; `size` if there is none."""
-    file.seek(position)
+def _line_borders(look: Look, size: int, item_bytes: int, border: re.Pattern[bytes]) -> Iterator[int]:
+    """Only the borders that are needed: one look each, if lines aren't long."""
+    position = 0
     while position < size:
-        block = file.read(min(BLOCK, size - position))
-        if not block:
-            break
-        newline = block.find(b"\n")
-        if newline >= 0:
-            return position + newline + 1
-        position += len(block)
-    return size
+        position += item_bytes - 1
+        position += sum(map(len, until(_pieces(look, position, size), border)))
+        yield position
 
 
-def blank_line_end(file: IO[bytes], position: int, size: int) -> int:
-    """The byte after the first blank line that follows a newline at or after `position`; `size` if there is none."""
-    file.seek(position)
-    carried = b""  # a blank line may begin in one block and end in the next
-    while position < size:
-        block = file.read(min(BLOCK, size - position))
-        if not block:
-            break
-        blank = _BLANK_LINE.search(carried + block)
-        if blank:
-            return position - len(carried) + blank.end()
-        position += len(block)
-        carried = (carried + block)[-2:]
-    return size
-
-
-def _count_newlines(file: IO[bytes], start: int, end: int, buffer: bytearray) -> int:
-    file.seek(start)
-    view, left, count = memoryview(buffer), end - start, 0
-    while left > 0:
-        length = file.readinto(view[: min(left, len(buffer))])  # type: ignore[attr-defined]
-        if not length:
-            break
-        count += int(np.count_nonzero(np.frombuffer(buffer, np.uint8, length) == 10))
-        left -= length
-    return count
+def _pieces(look: Look, position: int, size: int) -> Iterator[bytes]:
+    length = min(_FIRST_LOOK, BLOCK)
+    while position < size and (piece := look(position, min(length, size - position))):
+        yield piece
+        position += len(piece)
+        length = min(4 * length, BLOCK)
 
 
 def ranges_of_groups(sizes: Iterable[tuple[int, int]], item_bytes: int) -> list[Range]:

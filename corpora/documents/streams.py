@@ -2,33 +2,66 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 
 from corpora.documents.batches import FIRST_BYTES
+from corpora.documents.borders import after, border_of, until
 from corpora.documents.compressions import COMPRESSIONS
 from corpora.documents.item import WorkItem
 from corpora.documents.opening import opened_file
 from corpora.documents.source import PIECE, Damage, Source
+from corpora.errors import TamizError
 
 
 def pieces(item: WorkItem) -> Iterator[bytes]:
-    """Uncompressed bytes of the item. Raises Damage after the last good bytes, TamizError if reading itself fails."""
+    """Uncompressed bytes of the item's lines. Raises Damage after the last good bytes, TamizError if reading itself
+    fails."""
     with opened_file(item) as file:
         source = Source(file, item.path)
-        if item.compression:
-            yield from COMPRESSIONS[item.compression](source)
-        else:
+        if not item.compression:
             yield from _plain(source, item)
+        elif not item.is_part:
+            yield from COMPRESSIONS[item.compression](source)
+        elif item.start < item.end:
+            border = border_of(item.blank_lines)
+            stream = itertools.chain(_frames(source, item), until(_behind(source, item), border))
+            yield from after(stream, border) if item.start else stream
+
+
+def stored_pieces(item: WorkItem) -> Iterator[bytes]:
+    """Uncompressed bytes of [start, end): in a compressed file, of these frames."""
+    with opened_file(item) as file:
+        source = Source(file, item.path)
+        yield from _frames(source, item) if item.compression else _plain(source, item)
+
+
+def _frames(source: Source, item: WorkItem) -> Iterator[bytes]:
+    _go_to(source, item.start)
+    source.end = item.end
+    return COMPRESSIONS[item.compression](source)
+
+
+def _behind(source: Source, item: WorkItem) -> Iterator[bytes]:
+    """The frames behind the item's own, where its last line may end."""
+    if item.end != item.size:
+        source.end = None
+        yield from COMPRESSIONS[item.compression](source)
+
+
+def _go_to(source: Source, position: int) -> None:
+    if position and not source.seek(position):
+        raise TamizError(f"can't read {source.address} from byte {position} on: copy the file to this machine first")
 
 
 def _plain(source: Source, item: WorkItem) -> Iterator[bytes]:
     if item.size is None:
         yield from iter(lambda: source.read(PIECE), b"")
         return
-    source.seek(item.start)
+    _go_to(source, item.start)
     while source.position < item.end:
         piece = source.read(min(PIECE, item.end - source.position))
         if not piece:

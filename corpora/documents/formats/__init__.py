@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 from corpora.choices import Choices
 from corpora.documents.addresses import path_of
@@ -36,8 +37,13 @@ FORMATS: Choices[Format] = Choices(
 
 def by_extension() -> dict[str, tuple[Format, str]]:
     """Extension -> (format, compression). Raises BadArgument if two formats claim one extension."""
+    return _by_extension(tuple(FORMATS))
+
+
+@lru_cache(maxsize=8)
+def _by_extension(formats: tuple[Format, ...]) -> dict[str, tuple[Format, str]]:
     table: dict[str, tuple[Format, str]] = {}
-    for format in FORMATS:
+    for format in formats:
         for extension in format.extensions:
             if extension in table:
                 raise BadArgument(f"the formats {table[extension][0].name} and {format.name} both claim {extension}")
@@ -66,8 +72,13 @@ def detect(address: str, name: str | None = None) -> tuple[Format, str]:
 
 def _by_ending(address: str) -> tuple[Format, str] | None:
     table, name = by_extension(), path_of(address).lower()
-    longest = max((extension for extension in table if name.endswith(extension)), key=len, default=None)
-    return None if longest is None else table[longest]
+    return next((table[name[-length:]] for length in _lengths(tuple(table)) if name[-length:] in table), None)
+
+
+@lru_cache(maxsize=8)
+def _lengths(extensions: tuple[str, ...]) -> list[int]:
+    """Of extensions, the longest first."""
+    return sorted({len(extension) for extension in extensions}, reverse=True)
 
 
 def extensions() -> str:

@@ -106,7 +106,7 @@ class Csv(Format):
         builder, read = BatchBuilder(item.path, columns), 0
         try:
             outcomes = _outcomes(item, lines, len(header), places, names[: 3 + strict])
-            for row, outcome in enumerate(outcomes, item.first_row):
+            for row, outcome in enumerate(outcomes, item.first):
                 builder.add(row, outcome, lines.first)
                 read += lines.length
                 if read >= batch_bytes:

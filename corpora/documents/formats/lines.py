@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from typing import Protocol, TypeVar
 
 from corpora.documents.batches import BatchBuilder, DocumentBatch, Outcome, RejectedRow, TextBatch, batch
+from corpora.documents.borders import border_of
+from corpora.documents.compressions import CUTS
 from corpora.documents.formats.base import Format
 from corpora.documents.item import WorkItem
-from corpora.documents.splitting import Range, blank_line_end, line_end, ranges_of_lines
+from corpora.documents.splitting import Range, ranges_in
 from corpora.documents.streams import LongLine, blocks_of_lines, pieces
-from corpora.errors import TamizError
-from corpora.files import is_local
 
 BOM = b"\xef\xbb\xbf"
 
@@ -74,18 +74,12 @@ class LineFormat(Format):
         return read_lines(item, batch_bytes, self.parser(item, columns))
 
     def split(self, item: WorkItem, item_bytes: int) -> list[Range]:
-        """Ranges that end after lines, or after blank lines if these separate documents.
-
-        Compressed and remote files stay whole.
-        """
-        if item.compression or item.size is None or item.size <= item_bytes or not is_local(item.path):
+        """Ranges that end after lines, or after blank lines if these separate documents; of a compressed file, at
+        frames where they can be found. Files of the Hub stay whole: they are checked as a whole."""
+        cuts = not item.compression or item.compression in CUTS
+        if item.size is None or item.size <= item_bytes or item.commit or not cuts:
             return super().split(item, item_bytes)
-        border = blank_line_end if item.blank_lines else line_end
-        try:
-            with open(item.path, "rb", buffering=0) as file:
-                return ranges_of_lines(file, item.size, item_bytes, border)
-        except OSError as error:
-            raise TamizError(f"can't read {item.path}: {error.strerror or error}") from error
+        return ranges_in(item, item.size, item_bytes, border_of(item.blank_lines))
 
 
 def blocks(item: WorkItem, batch_bytes: int) -> Iterator[bytes | LongLine]:
@@ -95,7 +89,7 @@ def blocks(item: WorkItem, batch_bytes: int) -> Iterator[bytes | LongLine]:
 
 def read_lines(item: WorkItem, batch_bytes: int, parse: Parse[Batch]) -> Iterator[Batch]:
     """A batch for each block of lines, and for each line that is too long."""
-    row = item.first_row
+    row = item.first
     for block in blocks(item, batch_bytes):
         if isinstance(block, LongLine):
             rejected = RejectedRow(item.path, row, item.too_long(block.length), block.first)

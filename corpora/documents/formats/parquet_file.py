@@ -176,7 +176,7 @@ def read_parquet(
         if carry is not None:
             file.refuse_unseen(item)
         names = _names(file, item, columns)
-        row, inner = item.first_row, file.inner(usual_columns(item))
+        row, inner = item.first, file.inner(usual_columns(item))
         wanted = [*item.text_columns, *names[1:], *(column.field for column in carry or ())]
         for group in file.groups(item):
             for table in file.tables(group, wanted, batch_bytes):

@@ -33,7 +33,7 @@ class Paragraphs:
         self.lines: list[bytes] = []  # lines of the document that is still open
         self._item, self._columns = item, columns
         self._parser = TxtParser(item.path, columns)
-        self._row = item.first_row  # row of the next line
+        self._row = item.first  # row of the next line
         self._first = 0  # row of the open document's first line
         self._length = 0  # its bytes
 

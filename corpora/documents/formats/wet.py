@@ -72,7 +72,7 @@ class Wet(Format):
     carried_on_request = True
 
     def batches(self, item: WorkItem, batch_bytes: int, columns: tuple[str, ...]) -> Iterator[DocumentBatch]:
-        stream, row, start = _Bytes(pieces(item)), item.first_row, 0
+        stream, row, start = _Bytes(pieces(item)), item.first, 0
         builder = BatchBuilder(item.path, columns)
         try:
             while (headers := _headers(stream)) is not None:

@@ -1,0 +1,45 @@
+"""Before the first pass of a stage: with which row does each item begin, where a file is cut into several?
+
+That takes the lines of all items before it, so they are counted once, by workers if they are many, and added up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from corpora.documents.item import WorkItem
+from corpora.documents.row_numbers import Lines, count_lines, numbered, uncounted
+from pipelines.notes import Unit
+from pipelines.once import ItemResult
+from pipelines.runners import run_units
+from pipelines.settings import RunnerSettings
+
+FEW = 64 << 20  # bytes in all, as stored: these are counted sooner than workers have started
+NOTES = "lines"
+
+
+@dataclass(frozen=True)
+class CountWork:
+    """Counts the lines of one item. Its result depends on the item alone."""
+
+    out: str
+    fingerprint: str = "lines"
+
+    def __call__(self, item: WorkItem) -> ItemResult:
+        lines = msgspec.structs.asdict(count_lines(item))
+        return ItemResult(name=item.name, number=item.number, facts=lines, step=True)
+
+
+def with_rows(units: Sequence[Unit], out: str, runner: RunnerSettings) -> Sequence[Unit]:
+    """The units; if they are items, each with its first row."""
+    items = [unit for unit in units if isinstance(unit, WorkItem)]
+    cut = uncounted(items)
+    if not cut:
+        return units
+    if sum(item.end - item.start for item in cut) <= FEW:
+        return numbered(items, {item.number: count_lines(item) for item in cut})
+    results = run_units(CountWork(out), cut, runner, notes=NOTES)
+    return numbered(items, {found.number: msgspec.convert(found.facts, Lines) for found in results})
