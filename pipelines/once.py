@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
 
-from corpora import files, manifest
+from corpora import manifest
 from corpora.documents.item import WorkItem
 from corpora.documents.joined import JoinedPart
 from corpora.errors import TamizError
+from corpora.home import Home, Place
 from corpora.manifest import FileRecord
 from corpora.parted import Part
 
@@ -50,9 +50,9 @@ class ItemWork(Protocol):
     def __call__(self, unit: Any, /) -> ItemResult: ...
 
 
-def notes_folder(out: Path, notes: str = "") -> Path:
+def notes_folder(out: Place, notes: str = "") -> Home:
     """Where the results of a pass are recorded. notes: a separate folder for each pass after the first."""
-    return out / manifest.PROGRESS / notes
+    return Home.of(out) / manifest.PROGRESS / notes if notes else Home.of(out) / manifest.PROGRESS
 
 
 def note_name(unit: Unit) -> str:
@@ -67,30 +67,23 @@ def _key(work: ItemWork, unit: Unit) -> str:
 
 def read_note(work: ItemWork, unit: Unit, notes: str = "") -> ItemResult | None:
     """The recorded result of `unit`, if it is a result of the same work."""
-    path = notes_folder(Path(work.out), notes) / note_name(unit)
-    if not path.exists():
-        return None
     try:
-        key, result = msgspec.json.decode(path.read_bytes(), type=tuple[str, ItemResult])
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+        note = notes_folder(work.out, notes).read_bytes(note_name(unit))
+        key, result = msgspec.json.decode(note, type=tuple[str, ItemResult])
+    except (FileNotFoundError, msgspec.MsgspecError, UnicodeDecodeError):
         return None
     return result if key == _key(work, unit) else None
 
 
-def _intact(out: Path, record: FileRecord) -> bool:
-    path = out / record.path
-    return path.is_file() and path.stat().st_size == record.bytes and files.sha256(path) == record.sha256
-
-
 def once(work: ItemWork, unit: Unit, notes: str = "") -> ItemResult:
     """Returns the recorded result if the unit's output is intact; otherwise does the work and records the result."""
-    out = Path(work.out)
+    home = Home.of(work.out)
     result = read_note(work, unit, notes)
-    if result is not None and all(_intact(out, r) for r in (*result.files, *result.scratch)):
+    if result is not None and all(home.holds(r) for r in (*result.files, *result.scratch)):
         return result
     result = work(unit)
     note = msgspec.json.encode((_key(work, unit), result))
-    files.write_bytes(notes_folder(out, notes) / note_name(unit), note)
+    notes_folder(home, notes).write_bytes(note_name(unit), note)
     return result
 
 

@@ -11,7 +11,6 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
@@ -20,6 +19,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from corpora.documents.item import WorkItem
 from corpora.documents.joined import JoinedPart
 from corpora.errors import BadArgument, DamagedFile, StaleOutput, TamizError, in_a_line
+from corpora.home import Home
 from corpora.stopping import Stopped, interruptible, working
 from pipelines.once import ItemResult, ItemWork, Unit, collect, note_name, notes_folder, once
 from pipelines.settings import RunnerSettings
@@ -107,7 +107,7 @@ def run_units(
         run = _runs[name] = _Run(stop)
         try:
             with (
-                _watched(notes_folder(Path(work.out), notes), units, progress),
+                _watched(notes_folder(work.out, notes), units, progress),
                 beam.Pipeline(runner=runner, options=options) as pipeline,
             ):
                 _ = pipeline | "Units" >> beam.Create(list(units)) | WorkOnUnits(work, notes, run=name)
@@ -148,7 +148,7 @@ def size_of(unit: Unit) -> int:
 
 
 @contextmanager
-def _watched(notes: Path, units: Sequence[Unit], progress: Progress | None) -> Iterator[None]:
+def _watched(notes: Home, units: Sequence[Unit], progress: Progress | None) -> Iterator[None]:
     """Reports twice a second the sizes of the units whose results are recorded."""
     if progress is None:
         yield
@@ -157,7 +157,7 @@ def _watched(notes: Path, units: Sequence[Unit], progress: Progress | None) -> I
     total, stop = sum(sizes.values()), threading.Event()
 
     def done() -> int:
-        return sum(sizes.get(p.name, 0) for p in notes.iterdir()) if notes.is_dir() else 0
+        return sum(sizes.get(name, 0) for name in notes.entries())
 
     def watch() -> None:
         while not stop.wait(0.5):

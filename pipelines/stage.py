@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from corpora import manifest
 from corpora.documents.item import WorkItem
+from corpora.home import Place
 from corpora.hub import client
 from corpora.locks import locked
 from corpora.manifest import FileRecord, MadeFrom, Manifest, State
@@ -63,7 +63,7 @@ class Pass:
 
 
 def run_stage(
-    folder: Path,
+    folder: Place,
     made_from: MadeFrom,
     passes: Sequence[Pass],
     runner: RunnerSettings,
@@ -82,7 +82,7 @@ def run_stage(
 
 
 def _run_stage(
-    folder: Path,
+    folder: Place,
     made_from: MadeFrom,
     passes: Sequence[Pass],
     runner: RunnerSettings,
