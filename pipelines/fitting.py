@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import msgspec
 
 from corpora.annotations.joining import AnnotationFolder
-from corpora.annotations.reading import item_file
+from corpora.annotations.reading import item_name
 from corpora.documents.item import WorkItem
+from corpora.home import Home
 from corpora.perplexity.calibration import Calibration, calibration_of
 from corpora.sampling.histogram import LogHistogram
 from pipelines.merging import Left, merge_passes
@@ -29,8 +30,7 @@ class HistogramWork:
     annotations: tuple[AnnotationFolder, ...] = ()
 
     def __call__(self, item: WorkItem) -> ItemResult:
-        path = item_file(self.scores, item)
-        found = encode(calibration_of(path.parent, self.annotations, path.name))
+        found = encode(calibration_of(Home.of(self.scores), self.annotations, item_name(item)))
         written = Left(self.out, NAME).write(item.number, found)
         return ItemResult(name=item.name, number=item.number, scratch=[written])
 

@@ -92,14 +92,14 @@ class SentenceWork:
 
     def __call__(self, item: WorkItem) -> ItemResult:
         with ItemReader(self.out, item) as reader:
-            paths = part_files(reader.out, item.number)
+            paths = part_files(reader.out.folder, item.number)
             texts = _ItemTexts(reader, self.share, ReservedWords(skip=self.skip, where=lambda: texts.place))
             with PartWriter(paths, self._numbers()) as writer:
                 for batch in texts.raw() if self.tokenizer is None else texts.flat():
                     writer.add(batch)
         return reader.result(
             kept=texts.kept,
-            files=[record(reader.out, paths.ids), record(reader.out, paths.words)],
+            files=[record(reader.out.folder, paths.ids), record(reader.out.folder, paths.words)],
             facts={"blank": writer.blank, "skipped": texts.skipped},
         )
 
@@ -264,7 +264,7 @@ class _Numbering:
             sha256=sha256,
         )
 
-    def _with_new_tokenizer(self, results: list[list[ItemResult]]) -> SentenceWork:
+    def _with_new_tokenizer(self, results: list[Sequence[ItemResult]]) -> SentenceWork:
         size = sum(result.facts["bytes"] for result in results[0])
         if not size:
             raise BadArgument(NO_SENTENCE)

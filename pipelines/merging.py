@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
-from corpora import files
 from corpora.errors import TamizError
-from corpora.manifest import PROGRESS, FileRecord, record
+from corpora.home import Home
+from corpora.manifest import PROGRESS, FileRecord
 from corpora.parted import Part, parts
 from pipelines.once import ItemResult
 from pipelines.stage import Pass
@@ -47,21 +46,23 @@ class Left:
         """What is left of all items, in order: merged by `merge_passes`, if there are many."""
         return self.of_items(range(items)) if items <= FEW else self.of_parts(items)
 
-    def _of_item(self, number: int) -> Path:
-        return Path(self.out) / PROGRESS / self.name / f"{number // _IN_A_FOLDER:03d}" / f"{number:06d}"
+    def _of_item(self, number: int) -> str:
+        return f"{PROGRESS}/{self.name}/{number // _IN_A_FOLDER:03d}/{number:06d}"
 
-    def _of_part(self, part: Part) -> Path:
-        return Path(self.out) / PROGRESS / self.name / part.name
+    def _of_part(self, part: Part) -> str:
+        return f"{PROGRESS}/{self.name}/{part.name}"
 
-    def _read(self, path: Path) -> bytes:
+    def _read(self, name: str) -> bytes:
+        home = Home.of(self.out)
         try:
-            return path.read_bytes()
+            return home.read_bytes(name)
         except FileNotFoundError:
-            raise TamizError(f"{path} is missing: every worker must have access to {self.out}") from None
+            raise TamizError(f"{home.at(name)} is missing: every worker must have access to {home}") from None
 
-    def _write(self, path: Path, content: bytes) -> FileRecord:
-        files.write_bytes(path, content)
-        return record(Path(self.out), path)
+    def _write(self, name: str, content: bytes) -> FileRecord:
+        with Home.of(self.out).writing(name) as file:
+            file.path.write_bytes(content)
+        return file.record()
 
 
 @dataclass(frozen=True)

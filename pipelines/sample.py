@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ import numpy.typing as npt
 
 from corpora import manifest
 from corpora.annotations.joining import AnnotationFolder, join, open_folders, prefer
-from corpora.annotations.reading import Languages, check_inputs, item_file
+from corpora.annotations.reading import Languages, check_inputs, item_file, item_name
 from corpora.documents.carried import CarriedColumn
 from corpora.documents.carrying import Carrying, carrying
 from corpora.documents.groups import Per, group_name, source_columns, source_of, sources_by
@@ -23,7 +22,8 @@ from corpora.documents.joined import JoinedPart
 from corpora.documents.reading import DocumentBatch
 from corpora.documents.sources import Inputs
 from corpora.documents.writing import COLUMNS, DocumentWriter
-from corpora.manifest import MadeFrom, Manifest, record
+from corpora.home import Home, Place
+from corpora.manifest import MadeFrom, Manifest
 from corpora.perplexity.calibration import Calibration
 from corpora.perplexity.scores import check_rows, places_of, read_languages, read_perplexities, read_rows, score_files
 from corpora.sampling.before_after import Histograms, histograms
@@ -86,7 +86,8 @@ class SampleWork:
 
     def __call__(self, item: WorkItem) -> ItemResult:
         rows = _ItemRows(self, item)
-        path = Path(self.out) / (ITEM_PARTS if self.joined else "") / part_file(item.number, self.format)
+        name = part_file(item.number, self.format)
+        path = Home.of(self.out).at(f"{ITEM_PARTS}/{name}" if self.joined else name)
         with (
             DocumentWriter(path, self.format, self.columns, self.carried) as writer,
             ItemReader(self.out, item, source_columns(self.source_by)) as reader,
@@ -95,7 +96,7 @@ class SampleWork:
                 rows.write_kept(batch, writer)
         check_rows(reader.read, rows.rows, item.path)
         totals = Totals(groups=rows.counts(), perplexities=rows.perplexities(), sources=rows.sources.largest())
-        written = [record(reader.out, path, rows=writer.rows)]
+        written = [writer.record(reader.out)]
         left = [Left(self.out, TOTALS).write(item.number, encode(totals))]
         return reader.result(
             kept=writer.rows,
@@ -205,12 +206,12 @@ class _ItemRows:
 
 def sample(
     patterns: Inputs,
-    scores: Path,
-    out: Path,
+    scores: Place,
+    out: Place,
     settings: SampleSettings,
     runner: RunnerSettings,
     *,
-    annotations: Sequence[Path] = (),
+    annotations: Sequence[Place] = (),
     rebuild: bool = False,
     progress: Progress | None = None,
 ) -> Outcome:
@@ -304,8 +305,8 @@ class SamplePasses:
         work = self.work
         if self.fitting:
             return summed_histograms(Left(work.out, HISTOGRAMS).all(len(self.items)))
-        named = {item_file(work.scores, item).name for item in self.items}
-        return Calibration.of_scores(Path(work.scores), self.scored, annotations=work.annotations, only=named)
+        named = {item_name(item) for item in self.items}
+        return Calibration.of_scores(work.scores, self.scored, annotations=work.annotations, only=named)
 
 
 def _of_items(made_from: MadeFrom) -> MadeFrom:
@@ -339,9 +340,9 @@ def _unusual(
 
 
 def _work(
-    out: Path,
+    out: Place,
     made_from: MadeFrom,
-    scores: Path,
+    scores: Place,
     settings: SampleSettings,
     annotations: tuple[AnnotationFolder, ...],
     carried: Carrying,

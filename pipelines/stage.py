@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from corpora import manifest
 from corpora.documents.item import WorkItem
+from corpora.home import Place
 from corpora.hub import client
 from corpora.locks import InUse, locked
 from corpora.manifest import FileRecord, MadeFrom, Manifest, State
@@ -47,7 +47,7 @@ class Finish:
 class Later:
     """Work that depends on the results of all earlier passes; equal results must give equal work."""
 
-    make: Callable[[list[list[ItemResult]]], ItemWork]
+    make: Callable[[list[Sequence[ItemResult]]], ItemWork]
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class Pass:
 
 
 def run_stage(
-    folder: Path,
+    folder: Place,
     made_from: MadeFrom,
     passes: Sequence[Pass],
     runner: RunnerSettings,
@@ -105,7 +105,7 @@ def run_stage(
 
 @dataclass(frozen=True)
 class _Stage:
-    folder: Path
+    folder: Place
     made_from: MadeFrom
     passes: Sequence[Pass]
     runner: RunnerSettings
