@@ -36,10 +36,11 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command(folder, *arguments), cwd=ROOT, capture_output=True, text=True, timeout=BOUND)
 
 
-def whole(folder: Path, texts: int) -> bool:
-    """Whether there is an output of each input, and no other file."""
+def check_whole(folder: Path, texts: int) -> None:
+    """There is an output of each input, and no other file."""
     found = sorted(path.name for path in (folder / "out").iterdir())
-    return found == [*(f"in{n}.jsonl.out" for n in range(texts)), manifest.NAME] and not verify(folder / "out")[1]
+    assert found == [*(f"in{n}.jsonl.out" for n in range(texts)), manifest.NAME]
+    assert verify(folder / "out")[1] == []
 
 
 def test_a_unit_that_always_kills_its_worker_is_set_aside_and_the_rest_is_done(tmp_path):
@@ -47,7 +48,7 @@ def test_a_unit_that_always_kills_its_worker_is_set_aside_and_the_rest_is_done(t
     ended = run(tmp_path, "FnApiRunner", "1", "", *PROCESSES)
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout == "['set aside after 3 tries: its process was ended by SIGSEGV']\n"
-    assert whole(tmp_path, 4)
+    check_whole(tmp_path, 4)
     content = manifest.read(tmp_path / "out")
     assert [each["file"] for each in content.damaged] == [str(tmp_path / "in1.jsonl")]
     assert content.counts["read"] == 3
@@ -81,7 +82,7 @@ def test_a_pool_s_worker_may_print_a_megabyte_and_be_stopped(pool, tmp_path):
     ended = run(tmp_path, "PortableRunner", "0.3", "", *flags)
     assert ended.returncode == 0, ended.stderr
     assert "made no progress for 18 s: going on with the rest" in ended.stderr
-    assert whole(tmp_path, 3)
+    check_whole(tmp_path, 3)
 
 
 def test_a_unit_that_stands_still_ends_the_run_and_is_set_aside_by_the_next(tmp_path):
@@ -92,7 +93,7 @@ def test_a_unit_that_stands_still_ends_the_run_and_is_set_aside_by_the_next(tmp_
     assert ended.stderr.splitlines()[-1].startswith(f"error: {said}")
     ended = run(tmp_path, "FnApiRunner", "0.05", "")
     assert ended.stdout == "['set aside after 3 tries: no progress for 3 s']\n"
-    assert whole(tmp_path, 2)
+    check_whole(tmp_path, 2)
 
 
 def test_a_run_that_is_killed_continues_and_one_that_is_interrupted_says_so(tmp_path):
@@ -109,4 +110,4 @@ def test_a_run_that_is_killed_continues_and_one_that_is_interrupted_says_so(tmp_
         process.communicate(timeout=BOUND)
         assert process.returncode == (130 if number == signal.SIGINT else -signal.SIGKILL)
     assert run(tmp_path, "FnApiRunner", "1", "").returncode == 0
-    assert whole(tmp_path, 6)
+    check_whole(tmp_path, 6)
