@@ -39,11 +39,11 @@ intermediate_size = 688
 num_heads = 4
 max_position_embeddings = 512
 [train]
-steps = 40
-batch_size = 16
+steps = 16
+batch_size = 8
 validation_batches = 2
-validate_every = 20
-warmup_steps = 5
+validate_every = 0
+warmup_steps = 2
 """
 SYSTEMS = ("t5", "llama")
 

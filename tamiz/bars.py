@@ -123,10 +123,14 @@ class Silent(Bar):
     """Shows nothing: tells whoever listens which phase begins; an empty name is the work between phases."""
 
     def show(self) -> None:
-        _heard[-1](self.text.removeprefix(f"{self.label}: ") if self.share is None else "")
+        is_phase = self.share is None and self.text != self.label
+        _heard[-1](self.text.removeprefix(f"{self.label}: ") if is_phase else "")
 
     def compiling(self, begins: bool) -> None:
-        _heard[-1](COMPILING if begins else "")
+        if begins:
+            _heard[-1](COMPILING)
+        else:
+            self.show()
 
 
 @contextmanager

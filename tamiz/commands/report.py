@@ -36,7 +36,7 @@ def command(folder: Path, scores: Path | None, inputs: tuple[str, ...]) -> None:
     from tamiz.report.planned import show_plan
 
     shown = show_plan(folder)
-    if shown and not (folder / "scores").is_dir() and not scores:
+    if shown and not scores and not (folder / "scores").is_dir():
         say("no page: it shows what was scored and sampled, and this run has no scores")
         return
 

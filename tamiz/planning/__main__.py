@@ -37,10 +37,11 @@ def main(folder: Path) -> None:
     with (folder / MEASURED).open("wb") as file:
         quick: set[str] = set()
         for size, recipe in spec.recipes.items():
-            plan = _Rehearsed(recipe, folder / size / "out", stages)
+            out = folder / size / "out"
+            plan = _Rehearsed(recipe, out, stages)
             for stage in stages:
                 if size == LARGER and stage.name not in quick:
-                    _take_over(stage, folder / LARGE / "out", plan.out)
+                    _take_over(stage, folder / LARGE / "out", out)
                     continue
                 measured = _measured(stage, plan, size)
                 file.write(msgspec.json.encode(measured) + b"\n")
@@ -58,14 +59,15 @@ def _take_over(stage: Stage, old: Path, new: Path) -> None:
 
 def _measured(stage: Stage, plan: Plan, size: str) -> Measured:
     measured = Measured(stage=stage.name, size=size)
-    folder = plan.folder(stage.name)
+    folder = Path(str(plan.folder(stage.name)))
     try:
         with watched(measured, folder):
             report = stage.run(plan, Context(max_rejected=1.0))
         measured.quantities = dict(stage.costs.counts(report))
         if stage.leaves is not None:
             left = [DocumentSource(input=tuple(stage.leaves(plan)))]
-            measured.left = _text(plan, left) / max(_text(plan, plan.documents(stage.name)), 1)
+            (text, documents), (all_text, every) = _held(plan, left), _held(plan, plan.documents(stage.name))
+            measured.left, measured.left_documents = text / max(all_text, 1), documents / max(every, 1)
     except TamizError as error:
         measured.problem = in_a_line(error)
     except Exception as error:  # a plan of the other stages is still worth having
@@ -73,9 +75,10 @@ def _measured(stage: Stage, plan: Plan, size: str) -> Measured:
     return measured
 
 
-def _text(plan: Plan, documents: list[DocumentSource]) -> int:
-    """Bytes of text of some documents."""
-    return sum(len(batch.texts.data) for item in plan.items(documents) for batch in read_texts(item))
+def _held(plan: Plan, sources: list[DocumentSource]) -> tuple[int, int]:
+    """Bytes of text, and documents."""
+    held = [(len(batch.texts.data), len(batch.texts)) for item in plan.items(sources) for batch in read_texts(item)]
+    return sum(text for text, _ in held), sum(documents for _, documents in held)
 
 
 if __name__ == "__main__":

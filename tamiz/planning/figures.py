@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from tamiz.bars import COMPILING
 from tamiz.console import count, size
 from tamiz.planning.look import Amounts
 from tamiz.planning.planned import PlannedPhase, PlannedStage
@@ -18,6 +19,8 @@ from tamiz.stages.growth import Growth
 
 Quantities = dict[str, float]
 _TRAINED = ("flops", "parameters")
+COLD_START = "cold start"
+KEPT = 1.25  # measured: what allocators keep of the stages before
 _MANIFEST = 3  # requests to write: begun, finished, and a look whether it is there
 
 
@@ -81,13 +84,17 @@ def planned(stage: Stage, run: Rehearsed) -> PlannedStage:
     return _Sum(stage, run, small, large).stage_plan()
 
 
-def cold_start(stage: Stage, run: Rehearsed) -> float:
-    """Seconds that the first run of a stage took beyond its work: imports, and kernels that were compiled."""
+def cold_start(stage: Stage, run: Rehearsed) -> tuple[float, float]:
+    """Seconds, and seconds of processor time, that the first run of a stage took beyond its work: imports and loaded
+    kernels, which the run takes as well; not kernels that were compiled, which are kept."""
     warm, (small, large) = run.measured.get((stage.name, WARM)), run.pair(stage.name)
-    if warm is None or small is None or large is None or warm.problem or run.done[stage.name].problem:
-        return 0.0
+    if warm is None or small is None or large is None or warm.problem:
+        return 0.0, 0.0
     x0, x1, x2 = (run.quantities(stage, each.size)["text"] for each in (warm, small, large))
-    return max(warm.seconds - Growth().at(x0, (x1, small.seconds), (x2, large.seconds)), 0.0)
+    compiled = warm.phases.get(COMPILING, (0.0, 0.0))
+    seconds = Growth().at(x0, (x1, small.seconds), (x2, large.seconds))
+    cpu = Growth().at(x0, (x1, small.cpu_seconds), (x2, large.cpu_seconds))
+    return max(warm.seconds - compiled[0] - seconds, 0.0), max(warm.cpu_seconds - compiled[1] - cpu, 0.0)
 
 
 @dataclass(frozen=True)
@@ -103,6 +110,8 @@ class _Sum:
         phases = self._phases()
         reading = self._reading()
         phases += [reading] if reading else []
+        seconds, cpu = cold_start(self.stage, self.run)
+        phases.append(PlannedPhase(name=COLD_START, seconds=seconds, cpu_seconds=cpu, grows_with="nothing"))
         memory, said = self._memory()
         disk = self._grown(self.stage.costs.disk, "disk_bytes")
         scratch = self._scratch(disk)
@@ -188,7 +197,10 @@ class _Sum:
         files = f" + {size(mapped[''])} of mapped files" if mapped[""] else ""
         each = f"{workers} x {size(one)}" if law.shared else size(one)
         unit = f" (at {count(round(x))} bytes of text an item)" if law.of == "item" else f" (grows with {law.of})"
-        return base + mapped[""] + workers * one, f"{size(base)}{files} + {each}{unit}"
+        return (
+            KEPT * (base + workers * one) + mapped[""],
+            f"{KEPT:g} x ({size(base)} + {each}){files}{unit}",
+        )
 
     def _mapped(self, which: str) -> float:
         if not which:
@@ -212,6 +224,8 @@ def _by_law(phases: Mapping[str, tuple[float, float]], laws: Mapping[str, Growth
     """The phases' times, added up by the law that they follow."""
     found: dict[str, tuple[float, float]] = {}
     for name, (seconds, cpu) in phases.items():
+        if name == COMPILING:
+            continue
         law = next((begin for begin in laws if begin and name.startswith(begin)), "")
         before = found.get(law, (0.0, 0.0))
         found[law] = before[0] + seconds, before[1] + cpu

@@ -54,7 +54,9 @@ def notes(plan: Planned) -> Iterator[str]:
         yield f"the slowest stage will be {slowest.stage}: {duration(slowest.seconds)}" + (
             f", of which {longest.name or 'reading and working'} {duration(longest.seconds)}"
         )
-    yield f"cold start, once: {duration(plan.cold_start_seconds)}"
+    cold = f"cold starts (imports), once a run, in these times: {duration(plan.cold_start_seconds)}"
+    compiled = f"; compiling kernels, once a machine: {duration(plan.compiling_seconds)}"
+    yield cold + (compiled if plan.compiling_seconds else "")
     for stage in plan.stages:
         if stage.memory:
             yield f"memory of {stage.stage}: {stage.memory}"

@@ -63,7 +63,9 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True):
     """Of text."""
     rehearsal_seconds: float
     cold_start_seconds: float
-    """Imports, and kernels that had to be compiled: once a run, in no stage's seconds."""
+    """Imports and loaded kernels, once a run; in the stages' seconds."""
+    compiling_seconds: float = 0.0
+    """What kernels took that had to be compiled: once a machine, in no stage's seconds."""
     stages: list[PlannedStage]
     uncertain: list[str]
 

@@ -67,7 +67,8 @@ def _part(recipe: Recipe, looks: Looks, folder: Path, scale: float, documents: f
         write_part(looks.at(inputs).rows, place, looks.unit * scale)
         return [DocumentSource(input=(f"{place}/*.jsonl",))]
 
-    read, count = [], 0
+    read: list[DocumentSource] = []
+    count = 0
     for source in recipe.inputs:
         place = folder / "documents" / f"{len(read)}"
         share = 1 / len(recipe.inputs)

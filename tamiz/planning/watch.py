@@ -31,7 +31,9 @@ class Measured(msgspec.Struct, kw_only=True):
     files: int = 0
     quantities: dict[str, float] = {}
     left: float = 1.0
-    """The bytes of text that it leaves to later stages, of those that it read."""
+    """The share of the text that it leaves to later stages."""
+    left_documents: float = 1.0
+    """The share of the documents."""
     problem: str | None = None
 
     @property

@@ -1,6 +1,7 @@
 """The stages of a run, in order. A stage is one value of type Stage, exported by one file.
 
-    common.py      Stage, Plan (a recipe in its output folder), Context (how to run), StageReport (the results)
+    common.py      Stage, Plan (a recipe in its output folder), Context (how to run), StageReport (the results), Costs
+    growth.py      how costs grow, for `tamiz plan`
     lm.py score.py sample.py tokenizer.py shards.py train.py export.py    the stages
     evaluation.py  `tamiz tokenizer eval`, which isn't part of recipes
     texts.py       documents as one stream of texts, for stages without a pipeline
@@ -17,9 +18,10 @@ from __future__ import annotations
 from corpora.choices import Choices
 from corpora.errors import BadArgument
 from tamiz.recipes.schema import Recipe, Section
-from tamiz.stages.common import Context, Plan, Stage, StageReport
+from tamiz.stages.common import Context, Costs, Plan, Stage, StageReport
+from tamiz.stages.growth import Growth
 
-__all__ = ["STAGES", "Context", "Plan", "Recipe", "Section", "Stage", "StageReport", "ordered"]
+__all__ = ["STAGES", "Context", "Costs", "Growth", "Plan", "Recipe", "Section", "Stage", "StageReport", "ordered"]
 
 STAGES: Choices[Stage] = Choices(
     "stage",

@@ -185,8 +185,8 @@ def test_a_stage_is_planned_from_two_sizes(rehearsed):
     found = planned_stage(STAGES.get("shards"), rehearsed)
     assert found.cpu_seconds == pytest.approx(1 + 2 * 1000 + 0.1 * 1000)
     assert found.seconds == pytest.approx(1 + 2 * 1000 / 2 + 0.1 * 1000 / 2)
-    assert found.memory_bytes == 700 + 2 * (30 + 2 * 200)  # the process, and two workers at the largest item
-    assert found.memory == "700 B + 2 x 430 B (at 200 bytes of text an item)"
+    assert found.memory_bytes == 1.25 * (700 + 2 * (30 + 2 * 200))  # the process; two workers at the largest item
+    assert found.memory == "1.25 x (700 B + 2 x 430 B) (at 200 bytes of text an item)"
     assert (found.disk_bytes, found.reads, found.writes) == (1010, 8, 2 * (3 * 8 + 8) + 3)
     assert found.scratch_bytes == pytest.approx(2000, rel=0.01)
 
@@ -199,10 +199,10 @@ def test_a_stage_that_failed_in_the_rehearsal_is_not_planned(rehearsed):
 
 
 def test_the_cold_start_is_what_the_first_time_took_besides_its_work(rehearsed):
-    rehearsed.done["shards"] = PlannedStage(stage="shards")
-    assert cold_start(STAGES.get("shards"), rehearsed) == 0
-    rehearsed.measured["shards", WARM].phases = {"": (30.0, 3.0)}
-    assert cold_start(STAGES.get("shards"), rehearsed) == pytest.approx(30 - (1 + 2 * 1))
+    assert cold_start(STAGES.get("shards"), rehearsed) == (0, 0)
+    rehearsed.measured["shards", WARM].phases = {"": (30.0, 8.0), "compiling kernels, once": (7.0, 4.0)}
+    assert cold_start(STAGES.get("shards"), rehearsed) == pytest.approx((30 - 3, 8 - 3))
+    assert planned_stage(STAGES.get("shards"), rehearsed).phases[-1].cpu_seconds == 5
 
 
 def test_a_rehearsal_of_every_bundled_recipe_is_a_recipe(tmp_path):
@@ -267,7 +267,7 @@ def test_a_stage_took_what_all_commands_took_on_it(tmp_path):
     assert taken["score"] == actual.Took(8, 5, 10**9, unended=1)
     (one,) = actual.compared(_plan(), tmp_path)
     assert (one.seconds, one.cpu_seconds, one.memory, one.counts) == (10 / 8, 8 / 5, 2, True)
-    assert "begun 1 more times" in list(actual.notes([one]))[0]
+    assert "begun 1 more times" in next(iter(actual.notes([one])))
 
 
 @pytest.mark.slow
@@ -279,7 +279,7 @@ def test_a_run_is_shown_beside_its_plan(tmp_path, capsys):
     assert code == 0
     plan = msgspec.json.decode(said, type=Planned)
     assert plan == planned.read(out)
-    assert plan.documents == pytest.approx(1500)
+    assert plan.documents == pytest.approx(1500, rel=0.01)
     assert [stage.problem for stage in plan.stages] == [None, None]
     shards = plan.stages[1]
     assert tamiz(capsys, "run", recipe, "--out", out)[0] == 0
