@@ -102,6 +102,16 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
+@pytest.fixture(scope="module")
+def quick_plots() -> Iterator[None]:
+    """For tests that don't look at the plots that they make."""
+    from tests.plots import blank
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("matplotlib.figure.Figure.savefig", blank)
+        yield
+
+
 def digests(folder: Path) -> dict[str, str]:
     """sha256 of every data file below `folder`."""
     files = {p.relative_to(folder).as_posix(): p for p in sorted(folder.rglob("*")) if p.is_file()}

@@ -24,7 +24,7 @@ def python(
 ) -> subprocess.CompletedProcess[str]:
     """Python, started in `folder`, with its modules and those of tamiz on the path. text: its standard input."""
     environment = os.environ | {"PYTHONPATH": f"{folder}{os.pathsep}{ROOT}", "TAMIZ_EXTENSIONS": extensions}
-    return warm.run(arguments, cwd=folder, env=environment, text=text, libraries=libraries)
+    return warm.run(arguments, cwd=folder, env=environment, text=text, libraries=libraries, quick_plots=True)
 
 
 def tamiz(

@@ -37,8 +37,10 @@ def run(
     env: Mapping[str, str] = os.environ,
     text: str | None = None,
     libraries: Sequence[str] = DATA,
+    quick_plots: bool = False,
 ) -> subprocess.CompletedProcess[str]:
-    """What follows `python`: -m MODULE ... or -c CODE .... text: its standard input; libraries: imported before."""
+    """What follows `python`: -m MODULE ... or -c CODE .... text: its standard input; libraries: imported before;
+    quick_plots: nobody looks at its plots."""
     changed = [name for name in env.keys() | os.environ.keys() if env.get(name) != os.environ.get(name)]
     early = sorted(name for name in changed if name.startswith(_READ_BEFORE))
     assert not early, f"libraries have read {early} before the fork: start Python itself"
@@ -56,6 +58,7 @@ def run(
                     "env": dict(env),
                     "streams": [str(path) for path in streams],
                     "libraries": list(libraries),
+                    "quick_plots": quick_plots,
                 }
             )
             return subprocess.CompletedProcess(told, code, *(path.read_text() for path in streams[1:]))
@@ -120,8 +123,11 @@ def _serve(connection: int) -> dict[str, object] | None:
     return None
 
 
-def _become(arguments: list[str], cwd: str, env: dict[str, str], streams: list[str]) -> None:
+def _become(arguments: list[str], cwd: str, env: dict[str, str], streams: list[str], quick_plots: bool) -> None:
     """As `python ARGUMENTS`, started there."""
+    if quick_plots:
+        figure = importlib.import_module("matplotlib.figure").Figure
+        figure.savefig = runpy.run_path(str(Path(__file__).with_name("plots.py")))["blank"]
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(env)

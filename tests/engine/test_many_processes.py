@@ -30,6 +30,8 @@ from tests.command import tamiz
 from tests.make_shards import VOCAB_SIZE, make_shards, make_tokenizer
 from tests.many_processes import Training, run
 
+pytestmark = pytest.mark.usefixtures("quick_plots")
+
 ROOT = Path(__file__).resolve().parents[2]
 BOUND = 1e-6
 MODELS = {

@@ -26,7 +26,7 @@ from tests.command import tamiz
 from tests.invented import document
 from tests.make_shards import VOCAB_SIZE, make_shards, make_tokenizer
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("one_thread", "quick_plots")
 
 LLAMA = Llama(
     vocab_size=VOCAB_SIZE, hidden_size=32, intermediate_size=32, num_layers=2, num_heads=4, num_kv_heads=2,

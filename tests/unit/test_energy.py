@@ -22,6 +22,8 @@ from tamiz.trainer.settings import TrainSettings
 from tamiz.trainer.train import train
 from tests.make_shards import VOCAB_SIZE, make_shards, make_tokenizer
 
+pytestmark = pytest.mark.usefixtures("quick_plots")
+
 MODEL = Llama(vocab_size=VOCAB_SIZE, hidden_size=16, intermediate_size=32, num_layers=1, num_heads=2)
 SETTINGS = TrainSettings(num_threads=1, steps=4, batch_size=5, warmup_steps=2, validate_every=0, checkpoint_every=2)
 needs_codecarbon = pytest.mark.skipif(find_spec("codecarbon") is None, reason="needs codecarbon: tamiz[energy]")

@@ -24,7 +24,7 @@ from tamiz.trainer.settings import TrainSettings
 from tamiz.trainer.train import train
 from tests.make_shards import VOCAB_SIZE, make_shards, make_tokenizer
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("one_thread", "quick_plots")
 
 SETTINGS = TrainSettings(
     steps=4, batch_size=4, num_threads=1, learning_rate=0.01, weight_decay=0.1, checkpoint_every=2

@@ -26,6 +26,8 @@ from tamiz.trainer.settings import TrainSettings
 from tamiz.trainer.train import train
 from tests.make_shards import VOCAB_SIZE, make_shards, make_tokenizer, row_numbers
 
+pytestmark = pytest.mark.usefixtures("quick_plots")
+
 SETTINGS = TrainSettings(num_threads=1, steps=6, batch_size=5, warmup_steps=2, validate_every=0, checkpoint_every=2)
 
 

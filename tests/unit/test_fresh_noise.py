@@ -21,6 +21,8 @@ from tamiz.trainer.settings import TrainSettings
 from tamiz.trainer.train import train
 from tests.make_shards import VOCAB_SIZE, make_shards, make_tokenizer, row_numbers
 
+pytestmark = pytest.mark.usefixtures("quick_plots")
+
 SHAPE = row_shape(20)  # 21 ids, 3 of them noise, in one span
 NOISE = SpanCorruptionSettings()
 FIRST_SENTINEL = VOCAB_SIZE - 1

@@ -26,6 +26,8 @@ from tamiz.trainer.steps import Steps, optimizer
 from tamiz.trainer.train import train
 from tests.make_shards import VOCAB_SIZE, make_shards, make_tokenizer
 
+pytestmark = pytest.mark.usefixtures("quick_plots")
+
 TINY = Llama(
     vocab_size=VOCAB_SIZE, hidden_size=16, intermediate_size=32, num_layers=2, num_heads=4, num_kv_heads=2,
     max_position_embeddings=32, document_masks=False,

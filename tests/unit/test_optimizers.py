@@ -22,7 +22,7 @@ from tamiz.trainer.settings import TrainSettings
 from tamiz.trainer.steps import Steps
 from tests.reference.optimizers import AdafactorTwin, AdamWScaleTwin, matrix
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("one_thread", "quick_plots")
 
 SHAPES = [(6, 10), (3, 4), (8,)]
 STEPS = 50

@@ -19,6 +19,8 @@ from tamiz.trainer.settings import TrainSettings
 from tamiz.trainer.train import train
 from tests.make_shards import VOCAB_SIZE, make_shards, make_tokenizer
 
+pytestmark = pytest.mark.usefixtures("quick_plots")
+
 MODELS: dict[str, ModelSettings] = {
     "t5": T5(
         vocab_size=VOCAB_SIZE,

@@ -21,7 +21,7 @@ from tamiz.trainer.train import train
 from tamiz.trainer.warm_start import load as load_weights
 from tests.make_shards import VOCAB_SIZE, make_shards, make_tokenizer
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("one_thread", "quick_plots")
 
 ROWS = VOCAB_SIZE + 8
 SMALL = {"vocab_size": ROWS, "num_layers": 2, "num_heads": 2, "hidden_dim": 16, "intermediate_dim": 24}

@@ -18,6 +18,8 @@ from tamiz.trainer.families.t5 import T5
 from tests.command import tamiz
 from tests.make_shards import VOCAB_SIZE, make_home
 
+pytestmark = pytest.mark.usefixtures("quick_plots")
+
 RECIPE = "t5-spanish-efficient-tiny"
 CAUSAL = ["shards.objective=causal", "shards.sequence_length=568"]
 NOISE = "train.span_corruption={noise_density = 0.15}"

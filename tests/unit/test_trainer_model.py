@@ -14,6 +14,8 @@ from tamiz.trainer.families.t5 import T5
 from tamiz.trainer.settings import TrainSettings
 from tamiz.trainer.steps import Steps, optimizer
 
+pytestmark = pytest.mark.usefixtures("quick_plots")
+
 TINY = T5(vocab_size=64, d_model=16, d_ff=32, d_kv=8, num_heads=2, num_layers=2, num_decoder_layers=1)
 
 

@@ -21,6 +21,8 @@ from tests.command import exit_code
 from tests.conftest import ROOT
 from tests.make_shards import VOCAB_SIZE, make_home
 
+pytestmark = pytest.mark.usefixtures("quick_plots")
+
 MODEL = f"""
 [model]
 vocab_size = {VOCAB_SIZE}

@@ -19,7 +19,7 @@ from tamiz.trainer.train import train
 from tests.command import tamiz
 from tests.make_shards import NUM_SENTINELS, VOCAB_SIZE, make_shards, make_tokenizer
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("one_thread", "quick_plots")
 
 ROWS = VOCAB_SIZE + 8  # rows that no id has, as GPT-J's
 T5_11 = T5(
