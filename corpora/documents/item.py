@@ -118,7 +118,7 @@ class WorkItem(Config, frozen=True, kw_only=True):
 
     @property
     def is_part(self) -> bool:
-        """Whether the item is a part of a line file."""
+        """Of a line file: whether the item is only a part of it."""
         return self.size is not None and (self.start > 0 or self.end < self.size)
 
     @property

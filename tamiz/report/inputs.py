@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from corpora.documents.formats import CUT
 from corpora.documents.item import WorkItem
 from corpora.documents.items import work_items
 from corpora.documents.sources import DocumentSource
@@ -17,7 +18,10 @@ from pipelines.accounts import input_identity
 def items_as_scored(pattern: str, made_from: MadeFrom) -> list[WorkItem]:
     """The pattern's items, with the settings for reading that were used for the scores. Raises TamizError if there
     are none."""
-    known = {identity.name: identity.reading or {} for identity in made_from.inputs}
+    known = {
+        identity.name: {key: value for key, value in (identity.reading or {}).items() if key != CUT}
+        for identity in made_from.inputs
+    }
     items: list[WorkItem] = []
     errors: list[TamizError] = []
     readings = list(known.values())

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import fsspec
+import msgspec
 import pytest
 import zstandard
 from fsspec.implementations.memory import MemoryFileSystem
@@ -25,6 +26,7 @@ from pipelines.items import ItemReader
 from pipelines.once import ItemResult
 from pipelines.settings import RunnerSettings
 from pipelines.stage import Finish, Pass, run_stage
+from tamiz.report.inputs import items_as_scored
 from tests.property.test_cutting import bgzf_member, check, counted, damaged, rows, seek_table
 
 TEXT = b"".join(b"line %d, which is of some length\n" % number for number in range(200))
@@ -216,3 +218,20 @@ def test_what_is_said_of_other_large_files(caplog: pytest.LogCaptureFixture, mon
         "store it as several files, uncompressed, or as Parquet",
         "make several files of it, or JSON lines or Parquet",
     ]
+
+
+def test_folders_made_when_a_file_was_one_item_are_refused(tmp_path: Path) -> None:
+    """Its items, and so the names of outputs, are others now."""
+    (tmp_path / "x.txt.zst").write_bytes(ZST)
+    (tmp_path / "y.txt").write_bytes(TEXT)
+    cut, whole = (
+        {i.name: i for i in input_identities(work_items([f"{tmp_path}/*.*"], size), tmp_path)} for size in (500, 9999)
+    )
+    assert whole["x.txt.zst"].reading is msgspec.UNSET
+    assert cut["x.txt.zst"].reading == {"cut": "at frames"}
+    assert cut["y.txt"] == whole["y.txt"]
+    write("memory://cutting/z.txt", TEXT)
+    (far,) = input_identities(work_items(["memory://cutting/z.txt"], 500), tmp_path)
+    assert far.reading == {"cut": "at lines"}
+    made_from = MadeFrom(stage="score", algorithm=1, settings={"item_bytes": 500}, inputs=[*cut.values()])
+    assert len(items_as_scored(f"{tmp_path}/*.*", made_from)) == len(work_items([f"{tmp_path}/*.*"], 500)) > 10

@@ -19,6 +19,9 @@ from corpora.documents.compressions import COMPRESSIONS, compression_of
 from corpora.documents.formats.base import Format
 from corpora.documents.item import MAX_DOCUMENT_BYTES, TEXT, WorkItem
 from corpora.errors import BadArgument
+from corpora.files import is_local
+
+CUT = "cut"
 
 FORMATS: Choices[Format] = Choices(
     "format",
@@ -108,7 +111,7 @@ def refuse_missing_column(items: Sequence[WorkItem], column: str) -> None:
 
 
 def reading_of(item: WorkItem) -> dict[str, str | bool | int]:
-    """How `item` is read, if not in the default way: part of its input's identity."""
+    """How `item` is read, if not in the default way: part of its input's identity. All but CUT are a source's."""
     reading: dict[str, str | bool | int] = {}
     usual = _by_ending(item.path)
     if usual is None or usual[0].name != item.format:
@@ -118,6 +121,8 @@ def reading_of(item: WorkItem) -> dict[str, str | bool | int]:
     for name in ("template", "turns", "turn"):
         if getattr(item, name) is not None:
             reading[name] = getattr(item, name)
+    if item.is_part and FORMATS.get(item.format).compressible and (item.compression or not is_local(item.path)):
+        reading[CUT] = "at frames" if item.compression else "at lines"  # once, such files were one item
     if item.blank_lines:
         reading["blank_lines"] = True
     if item.url_column:
