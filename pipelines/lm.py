@@ -1,4 +1,4 @@
-"""Sentences: documents -> ids of their words or pieces, two files per work item, of which a language model is estimated.
+"""Sentences: documents -> ids of their words or pieces, two files per item, of which a language model is estimated.
 
 A tokenizer that is to be trained needs a look at all documents first: that pass leaves the lines that it may learn
 from. What the items leave is enough to go on after a kill at any point: the estimation alone starts anew.

@@ -1,4 +1,4 @@
-"""A look at all documents: which draws are the smallest, so that a given number of documents is chosen by their keys."""
+"""A look at all documents: which draws are the smallest? So a given number of documents is chosen by their keys."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The lines that a language model's tokenizer is trained on, drawn from parts of a text of unknown size.
 
-Of the whole text, the lines whose draw is below SAMPLE_BYTES / (its bytes) are used: see `lm_tokenizer`. A part doesn't
-know that bound, only that it is at most SAMPLE_BYTES / (its own bytes): it keeps the lines below that, in the order of
-their draws, so that the few which are used in the end are read without the others.
+Of the whole text, the lines whose draw is below SAMPLE_BYTES / (its bytes) are used: see `lm_tokenizer`. A part
+doesn't know that bound, only that it is at most SAMPLE_BYTES / (its own bytes): it keeps the lines below that, in the
+order of their draws, so that the few which are used in the end are read without the others.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Trains a language model: a small text in this process, all others through a pipeline that numbers their sentences."""
+"""Trains a language model: of a small text in this process, of others after a pipeline numbered their sentences."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The sentences of one part of a text as ids of its own: made part by part, on any worker, joined by `parted_text`.
 
-In a part, words are numbered by first occurrence, as in the whole text. So the parts' words, one part after the other,
-give the order of first occurrence in the whole text, and the ids of a part become those of the text by a table.
+In a part, words are numbered by first occurrence, as in the whole text. So the parts' words, one part after the
+other, give the order of first occurrence in the whole text; the ids of a part become those of the text by a table.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from corpora.perplexity.estimation.pieces import PieceNumbers
 from corpora.perplexity.estimation.scratch import Scratch
 from corpora.perplexity.estimation.spool import IdSpool
 from corpora.perplexity.estimation.suffix_order import Ids
-from corpora.perplexity.estimation.vocabulary import vocabulary_of
+from corpora.perplexity.estimation.vocabulary import Vocabulary, vocabulary_of
 from corpora.perplexity.estimation.words import WordNumbers
 from corpora.perplexity.kenlm_binary import murmur_hash
 from corpora.perplexity.pieces import batches
