@@ -23,7 +23,7 @@ def is_signed(data: bytes) -> bool:
     return _END.search(data) is not None
 
 
-def check(path: Path, data: bytes, *, signed: bool) -> None:
+def check(path: Path | str, data: bytes, *, signed: bool) -> None:
     """Raises DamagedFile if `data`, the content of `path`, was changed. signed: whether there must be a checksum."""
     found = _END.search(data)
     if found is None and not signed:

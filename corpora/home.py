@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TypeAlias
+from typing import IO, Any, TypeAlias
 
 from corpora import addresses, files
-from corpora.stores import store_of
+from corpora.errors import TamizError
+from corpora.stores import store_of, temporary
 from corpora.stores.base import FileRecord, Store, Writing
 from corpora.stores.cache import fetched
 
@@ -110,11 +113,27 @@ class Home:
         """Names and sizes of all files below a folder inside, in order; empty if there is none."""
         return self._store.entries(addresses.checked(below) if below else "")
 
+    def is_folder(self) -> bool:
+        """Whether there is such a folder; in a store, a file below it."""
+        return self.folder.is_dir() if self.is_local else bool(self.entries())
+
     def remove(self, name: str) -> None:
         self._store.remove(addresses.checked(name))
 
     def remove_all(self, below: str = "") -> None:
         self._store.remove_all(addresses.checked(below) if below else "")
+
+    def clear(self, name: str) -> None:
+        """Removes a file or a folder inside, whichever it is. Raises TamizError."""
+        if not self.is_local:
+            self.remove(name)
+            self.remove_all(name)
+            return
+        path = self.folder / addresses.checked(name)
+        try:
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+        except OSError as error:
+            raise TamizError(f"can't clear {self}: {error.strerror}") from error
 
     def sha256(self, name: str) -> str:
         """Of a file's content, which is read for it. Raises FileNotFoundError."""
@@ -126,6 +145,16 @@ class Home:
         if known is None or known.size != record.bytes:
             return False
         return (known.sha256 or self.sha256(record.path)) == record.sha256
+
+    @contextlib.contextmanager
+    def filled(self) -> Iterator[Path]:
+        """A local folder to make files in: itself, or one whose files are published when the block ends."""
+        if self.is_local:
+            yield self.folder
+            return
+        with temporary.local_folder() as folder:
+            yield folder
+            self.publish(folder)
 
     def publish(self, folder: Path) -> list[FileRecord]:
         """A local folder's files, here under the same names, in order; manifests come last, its own the very last.
@@ -141,6 +170,49 @@ class Home:
                 self._store.put(path, record)
             records.append(record)
         return records
+
+
+def of_file(address: str | Path) -> tuple[Home, str]:
+    """The folder and the name of a file at an address."""
+    folder, _, name = addresses.plain(address).rpartition("/")
+    return Home(folder or ("/" if str(address).startswith("/") else ".")), name
+
+
+def writing(address: str | Path) -> contextlib.AbstractContextManager[Writing]:
+    """`Home.writing` for a file at an address, or a local path."""
+    home, name = of_file(address)
+    return home.writing(name)
+
+
+def exists(address: str | Path) -> bool:
+    """Whether there is a file at an address."""
+    home, name = of_file(address)
+    return home.exists(name)
+
+
+def opened(address: str | Path) -> IO[bytes]:
+    """`Home.open` for a file at an address: what is read once needs no copy."""
+    home, name = of_file(address)
+    return home.open(name)
+
+
+def source(address: str | Path) -> Any:
+    """What pyarrow reads a file from: a local path, or the ranges of a store's file as they are asked for.
+
+    Raises FileNotFoundError for a store's.
+    """
+    return Path(address) if not addresses.scheme_of(str(address)) else opened(address)
+
+
+def local(address: str | Path, sha256: str | None = None) -> Path:
+    """A local path to read a file from: its own, or that of a checked copy of a store's file.
+
+    Raises FileNotFoundError for a store's.
+    """
+    if not addresses.scheme_of(str(address)):
+        return Path(address)
+    home, name = of_file(address)
+    return home.fetched(name, sha256)
 
 
 def _turn(name: str) -> tuple[bool, int, str]:

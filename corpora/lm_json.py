@@ -14,6 +14,7 @@ import msgspec
 
 from corpora import checksum, manifest
 from corpora.errors import DamagedFile
+from corpora.home import Home, of_file
 from corpora.manifest import Counts, FileRecord, MadeFrom, Manifest
 
 FORMAT = "tamiz-lm"
@@ -59,11 +60,12 @@ def progress_folder(lm: str | Path) -> Path:
     return Path(lm).parent / manifest.PROGRESS / Path(lm).name
 
 
-def is_lm_json(path: Path) -> bool:
+def is_lm_json(path: Path | str) -> bool:
     """Whether the file is an LM.json, damaged or not; cheap."""
-    if path.name == manifest.NAME or not path.is_file():
+    home, name = of_file(path)
+    if name == manifest.NAME or not home.exists(name):
         return False
-    with path.open("rb") as file:
+    with home.open(name) as file:
         head = file.read(_HEAD)
     return any(mark in head for mark in _MARKS)
 
@@ -73,7 +75,7 @@ def encode(content: dict[str, Any]) -> bytes:
     return checksum.sign(msgspec.json.format(msgspec.json.encode(content)))
 
 
-def check(path: Path, data: bytes, format: str, version: int) -> None:
+def check(path: Path | str, data: bytes, format: str, version: int) -> None:
     """Raises DamagedFile if `data`, the content of LM.json, is of another format or was changed."""
     if format != FORMAT or not 1 <= version <= VERSION:
         raise DamagedFile(
@@ -82,10 +84,11 @@ def check(path: Path, data: bytes, format: str, version: int) -> None:
     checksum.check(path, data, signed=version > 1)
 
 
-def read(path: Path) -> Manifest:
+def read(path: Path | str) -> Manifest:
     """LM.json as a manifest whose files lie beside it; all that it says is in `facts`. Raises DamagedFile."""
+    home, name = of_file(path)
     try:
-        data = path.read_bytes()
+        data = home.read_bytes(name)
         facts = msgspec.json.decode(data, type=dict[str, Any])
         content = msgspec.convert(facts, _Content)
         if content.made_from:
@@ -104,17 +107,14 @@ def read(path: Path) -> Manifest:
         facts=facts,
         items=content.items if content.made_from else [],
         damaged=content.damaged,
-        files=_records(path, content),
+        files=_records(home, name.removesuffix(".json"), content),
     )
 
 
-def _records(path: Path, content: _Content) -> list[FileRecord]:
+def _records(home: Home, stem: str, content: _Content) -> list[FileRecord]:
     """The model's files. Of the model and its tokenizer only checksums are known, which say what sizes would."""
-    digests = {path.with_suffix(".bin"): content.lm_sha256, tokenizer_path(path): content.tokenizer_sha256}
-    records = []
-    for file, digest in digests.items():
-        if digest is not None:
-            size = file.stat().st_size if file.is_file() else 0
-            records.append(FileRecord(path=file.name, bytes=size, sha256=digest))
-    folder = rejected_folder(path).name
-    return records + [msgspec.structs.replace(r, path=f"{folder}/{r.path}") for r in content.rejected_files]
+    digests = {f"{stem}.bin": content.lm_sha256, f"{stem}.spiece.model": content.tokenizer_sha256}
+    records = [
+        FileRecord(path=name, bytes=home.size(name) or 0, sha256=digest) for name, digest in digests.items() if digest
+    ]
+    return records + [msgspec.structs.replace(r, path=f"{stem}.rejected/{r.path}") for r in content.rejected_files]

@@ -1,7 +1,9 @@
 """One run at a time in an output folder: a lock that the kernel drops when its process ends, however it ends.
 
-The lock is on a file of its own, which says who works there. The file is removed with the lock; one that a killed run
-leaves blocks nobody. Only the process that runs a command takes locks: Beam's workers don't.
+Only on disks: a store has no locks. There, two runs of the same work end in the same bytes, and one of other work is
+refused by the manifest, which whoever comes first creates. The lock is on a file of its own, which says who works
+there. The file is removed with the lock; one that a killed run leaves blocks nobody. Only the process that runs a
+command takes locks: Beam's workers don't.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from pathlib import Path
 
 import msgspec
 
+from corpora.addresses import scheme_of
 from corpora.errors import TamizError
 
 try:
@@ -51,18 +54,22 @@ class _Holder(msgspec.Struct):
         return f"tamiz {self.command} (pid {self.pid} on {self.host}, since {time.strftime(clock, begun)})"
 
 
-def is_lock(path: Path) -> bool:
-    return path.name.endswith(SUFFIX)
+def is_lock(path: Path | str) -> bool:
+    return str(path).endswith(SUFFIX)
 
 
 @contextlib.contextmanager
-def locked(folder: Path, command: str, model: str = "", *, shared: bool = False) -> Iterator[None]:
-    """Holds the lock of `folder`, or of the language model with this stem in it, while the block runs.
+def locked(place: object, command: str, model: str = "", *, shared: bool = False) -> Iterator[None]:
+    """Holds the lock of a folder, or of the language model with this stem in it, while the block runs.
 
     A block inside a block that holds the lock runs at once. A folder made for the lock is removed again if nothing is
     in it at the end. Where the file system has no locks, the block runs with a warning.
     command: what works there, for the message. shared: others may hold it as well, but nobody alone. Raises InUse.
     """
+    if scheme_of(str(place)):  # a store has no locks: there, a manifest is claimed by whoever makes it first
+        yield
+        return
+    folder = Path(str(place))
     path = _lock_path(folder, model)
     if path in _held.get():
         yield
@@ -87,9 +94,11 @@ def locked(folder: Path, command: str, model: str = "", *, shared: bool = False)
                 empty.rmdir()
 
 
-def check_free(folder: Path, model: str = "") -> None:
+def check_free(place: object, model: str = "") -> None:
     """Raises InUse if another run holds the lock of the folder, of the model, or of the run that the folder is in."""
-    path = _lock_path(folder, model)
+    if scheme_of(str(place)):
+        return
+    path = _lock_path(Path(str(place)), model)
     above = (_lock_path(path.parent), _lock_path(path.parent.parent))
     for each in dict.fromkeys((path, *above)):
         if each not in _held.get() and _is_held(each):

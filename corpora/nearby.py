@@ -2,37 +2,39 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import msgspec
 
+from corpora.home import Home
+
 _SHOWN = 3
+_DEPTH = 2
 
 
 class _Said(msgspec.Struct):
     stage: str = ""
 
 
-def absent(folder: Path, name: str) -> str:
-    """Why `folder` has no manifest `name`."""
-    if not folder.exists():
-        return f"{folder} doesn't exist: check its name"
-    return f"{folder} has no {name}: it was not made by tamiz, or not finished"
+def absent(home: Home, name: str) -> str:
+    """Why a folder has no manifest `name`."""
+    if not home.is_folder():
+        return f"{home} doesn't exist: check its name"
+    return f"{home} has no {name}: it was not made by tamiz, or not finished"
 
 
-def hint(folder: Path, name: str, stage: str) -> str:
+def hint(home: Home, name: str, stage: str) -> str:
     """`: name FOLDER/shards`, with the folders inside whose manifest `name` is of `stage`; empty if there are none.
 
     A run's shards by source are one level deeper.
     """
-    homes = [*sorted(folder.glob(f"*/{name}")), *sorted(folder.glob(f"*/*/{name}"))]
-    found = [str(path.parent) for path in homes if _stage_of(path) == stage]
+    inside = [path for path in home.entries() if path.endswith(f"/{name}") and path.count("/") <= _DEPTH]
+    inside.sort(key=lambda path: (path.count("/"), path))
+    found = [home.at(path.removesuffix(f"/{name}")) for path in inside if _stage_of(home, path) == stage]
     more = ", ..." if len(found) > _SHOWN else ""
     return f": name {' or '.join(found[:_SHOWN])}{more}" if found else ""
 
 
-def _stage_of(path: Path) -> str:
+def _stage_of(home: Home, name: str) -> str:
     try:
-        return msgspec.json.decode(path.read_bytes(), type=_Said).stage
+        return msgspec.json.decode(home.read_bytes(name), type=_Said).stage
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
         return ""

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from corpora.config import Config
-from corpora.files import atomic_path
+from corpora.home import Home, source, writing
+from corpora.stores.base import FileRecord, Writing
 
 PARTS = 64
 _PART_SHIFT = np.uint64(64 - 6)  # the highest bits: hash tables choose cells by the lowest bits
@@ -54,26 +55,31 @@ def parts(files: int = PARTS) -> list[Part]:
 class PartedWriter:
     """Writes rows with any columns; the complete file appears when the block ends. Each `write` adds PARTS groups.
 
-    schema: a pyarrow.Schema. Raises TamizError if the file can't be written.
+    path: an address, too. schema: a pyarrow.Schema. Raises TamizError if the file can't be written.
     """
 
-    def __init__(self, path: Path, schema: Any) -> None:
-        self._atomic = atomic_path(path)
+    def __init__(self, path: Path | str, schema: Any) -> None:
+        self._file = writing(path)
         self._schema = schema
+        self._written: Writing
         self._writer: Any = None
 
     def __enter__(self) -> Self:
         import pyarrow.parquet as pq
 
-        temporary = self._atomic.__enter__()
-        self._writer = pq.ParquetWriter(temporary, self._schema, compression="zstd", use_dictionary=False)
+        self._written = self._file.__enter__()
+        self._writer = pq.ParquetWriter(self._written.path, self._schema, compression="zstd", use_dictionary=False)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._writer.close()
-        self._atomic.__exit__(kind, error, trace)
+        self._file.__exit__(kind, error, trace)
+
+    def record(self, of: Home) -> FileRecord:
+        """Of the file, once the block has ended. of: a folder above it."""
+        return self._written.record(of=of)
 
     def write(self, columns: list[Any], hashes: NDArray[np.uint64]) -> None:
         """columns: pyarrow arrays of n rows, in the schema's order; hashes: uint64[n], of each row's key."""
@@ -87,10 +93,10 @@ class PartedWriter:
             self._writer.write_table(rows.slice(start, stop - start), row_group_size=max(1, stop - start))
 
 
-def read_part(path: Path, part: int) -> Iterator[Any]:
+def read_part(path: Path | str, part: int) -> Iterator[Any]:
     """The rows of one part of a file (0 to PARTS - 1): a pyarrow.Table for each `write`, in their order."""
     import pyarrow.parquet as pq
 
-    with pq.ParquetFile(path) as file:
+    with pq.ParquetFile(source(path)) as file:
         for group in range(part, file.num_row_groups, PARTS):
             yield file.read_row_group(group)

@@ -14,13 +14,14 @@ from corpora.documents.batches import BLANK
 from corpora.documents.formats import reading_of
 from corpora.documents.item import WorkItem
 from corpora.files import is_local
+from corpora.home import Place
 from corpora.locks import check_free
 from corpora.manifest import InputIdentity
 from pipelines.advice import of_rejected
 
 
 def input_identities(
-    items: Sequence[WorkItem], folder: Path, known: dict[str, InputIdentity] | None = None
+    items: Sequence[WorkItem], folder: Place, known: dict[str, InputIdentity] | None = None
 ) -> list[InputIdentity]:
     """One identity per input file. Hashes only files that aren't in `known` (default: from the folder's manifest).
 
@@ -44,7 +45,7 @@ def input_identity(item: WorkItem, known: dict[str, InputIdentity]) -> InputIden
     return msgspec.structs.replace(content, reading=reading_of(item) or msgspec.UNSET)
 
 
-def too_many_rejected(rejected: Path, counts: dict[str, Any], max_rejected: float) -> str | None:
+def too_many_rejected(rejected: Place, counts: dict[str, Any], max_rejected: float) -> str | None:
     """A message if more than this share of the rows was rejected, else None. Blank lines don't count."""
     blank = counts["rejected"].get(BLANK, 0)
     bad = sum(counts["rejected"].values()) - blank

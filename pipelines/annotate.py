@@ -20,8 +20,9 @@ from corpora.documents.item import WorkItem
 from corpora.documents.items import work_items
 from corpora.documents.reading import DocumentBatch
 from corpora.errors import BadArgument, TamizError
+from corpora.home import Place, local
 from corpora.loaded import Loaded, check_content
-from corpora.manifest import MadeFrom, record
+from corpora.manifest import MadeFrom
 from pipelines.accounts import input_identities
 from pipelines.items import ItemReader
 from pipelines.once import ItemResult
@@ -74,19 +75,26 @@ class AnnotateWork:
                     reader.reject(_add(columns, batch, found, item))
                 except ValueError as error:
                     raise TamizError(f"the annotator {annotator.name} failed on {item.path}: {error}") from error
-        path = reader.out / f"{item.name}.parquet"
-        rows = columns.write(path)
+        written = columns.write(reader.out.at(f"{item.name}.parquet"))
         counted = {fact: columns.counts(column) for fact, column in annotator.counted.items()}
-        records = [record(reader.out, path, rows=rows)]
-        return reader.result(kept=rows - reader.rejected, files=records, facts={**counted, **facts})
+        record = msgspec.structs.replace(written, path=f"{item.name}.parquet")
+        return reader.result(kept=(record.rows or 0) - reader.rejected, files=[record], facts={**counted, **facts})
 
 
 def file_contents(annotator: Annotator) -> tuple[tuple[str, str], ...]:
     """Settings field -> sha256 of its file. Raises BadArgument if a file is missing."""
     for name, path in annotator.files.items():
-        if not Path(path).is_file():
+        if not _local(name, path).is_file():
             raise BadArgument(f"{name} is {path}: no such file")
-    return tuple((name, files.sha256(path)) for name, path in sorted(annotator.files.items()))
+    return tuple((name, files.sha256(_local(name, path))) for name, path in sorted(annotator.files.items()))
+
+
+def _local(name: str, path: str) -> Path:
+    """An annotator's file, fetched from an address into this machine's cache."""
+    try:
+        return local(path)
+    except FileNotFoundError as error:
+        raise BadArgument(f"{name} is {path}: no such file") from error
 
 
 def _add(
@@ -115,7 +123,7 @@ def _rejected(batch: DocumentBatch, place: int, reason: str, item: WorkItem) -> 
 def annotate(
     patterns: list[str],
     annotator: Annotator,
-    out: Path,
+    out: Place,
     runner: RunnerSettings,
     *,
     item_bytes: int = ITEM_BYTES,
@@ -144,7 +152,7 @@ def annotate(
 def run_annotator(
     items: list[WorkItem],
     annotator: Annotator,
-    out: Path,
+    out: Place,
     made_from: MadeFrom,
     runner: RunnerSettings,
     *,

@@ -6,19 +6,20 @@ import heapq
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from corpora import files, manifest
+from corpora import manifest
+from corpora.copies import local_tokenizer
 from corpora.documents.groups import check_language_column, language_of_value, source_of
 from corpora.documents.item import WorkItem
 from corpora.documents.items import work_items
 from corpora.documents.reading import DocumentBatch, read_batches
 from corpora.documents.sources import Inputs
+from corpora.home import Home, Place
 from corpora.loaded import Loaded, check_content
-from corpora.manifest import MadeFrom, record
+from corpora.manifest import MadeFrom
 from corpora.randomness import uniform
 from corpora.verify import check_intact
 from pipelines.accounts import input_identities
@@ -82,7 +83,9 @@ class EvaluateWork:
 
     def _load_all(self) -> tuple[Candidate, ...]:
         compare = self.settings.compare_auto
-        return tuple(load_candidate(path, name, compare_auto=compare) for name, path in self.tokenizers)
+        return tuple(
+            load_candidate(local_tokenizer(path), name, compare_auto=compare) for name, path in self.tokenizers
+        )
 
     def __call__(self, item: WorkItem) -> ItemResult:
         counting = _Counting(self, item)
@@ -154,7 +157,7 @@ def _bound(items: Sequence[WorkItem], settings: EvaluationSettings) -> float | N
 def evaluate(
     tokenizers: Sequence[str],
     patterns: Inputs,
-    out: Path,
+    out: Place,
     settings: EvaluationSettings,
     runner: RunnerSettings,
     *,
@@ -173,8 +176,10 @@ def evaluate(
     languages = {} if settings.language_column else _languages(items, settings)
     named = tuple(zip(names_of(tokenizers, names), tokenizers, strict=True))
     for path in tokenizers:
-        check_intact(Path(path))
-    candidates = tuple(load_candidate(path, name, compare_auto=settings.compare_auto) for name, path in named)
+        check_intact(path)
+    candidates = tuple(
+        load_candidate(local_tokenizer(path), name, compare_auto=settings.compare_auto) for name, path in named
+    )
     identities = tuple(_identity(candidate) for candidate in candidates)
     identity = {
         **settings_dict(settings),
@@ -207,12 +212,12 @@ def _languages(items: Sequence[WorkItem], settings: EvaluationSettings) -> dict[
     return {language: sorted(names) for language, names in sorted(found.items())}
 
 
-def _finish(results: list[ItemResult], candidates: Sequence[Candidate], out: Path) -> Finish:
+def _finish(results: list[ItemResult], candidates: Sequence[Candidate], out: Place) -> Finish:
     tallies: dict[Key, list[Tally]] = {}
     for result in results:
         for number, language, source, counts in result.facts["tallies"]:
             tallies.setdefault((number, language, source), []).append(msgspec.convert(counts, Tally))
     facts: dict[str, Any] = summarise({key: Tally.sum(parts) for key, parts in tallies.items()}, candidates)
-    path = out / NAME
-    files.write_bytes(path, msgspec.json.format(msgspec.json.encode(facts), indent=1) + b"\n")
-    return Finish([record(out, path)], {"tokenizers": facts["tokenizers"]})
+    with Home.of(out).writing(NAME) as file:
+        file.path.write_bytes(msgspec.json.format(msgspec.json.encode(facts), indent=1) + b"\n")
+    return Finish([file.record()], {"tokenizers": facts["tokenizers"]})

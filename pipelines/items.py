@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -19,6 +18,7 @@ from corpora.documents.reading import (
     read_texts,
 )
 from corpora.documents.rejected import RejectedWriter
+from corpora.home import Home, Place
 from corpora.manifest import FileRecord
 from corpora.stopping import go_on
 from corpora.texts import Utf8
@@ -39,14 +39,14 @@ class ItemReader:
         return reader.result(kept=...)
     """
 
-    def __init__(self, out: str | Path, item: WorkItem, columns: tuple[str, ...] = ()) -> None:
-        self.out = Path(out)
+    def __init__(self, out: Place, item: WorkItem, columns: tuple[str, ...] = ()) -> None:
+        self.out = Home.of(out)
         self.item = item
         self.read = 0
         """Rows read so far, rejected ones included."""
         self._columns = columns
         self._damage: str | None = None
-        self._rejected = RejectedWriter(self.out / "rejected" / f"{item.name}.jsonl")
+        self._rejected = RejectedWriter(self.out.at(f"{manifest.REJECTED}/{item.name}.jsonl"))
         self._pending: list[RejectedRow] = []
 
     def __enter__(self) -> Self:
@@ -101,7 +101,6 @@ class ItemReader:
         """The item's result, once the block has ended. Documents that are neither kept nor rejected count as sampled
         out."""
         rejected = self._rejected
-        aside = [manifest.record(self.out, rejected.path, rows=rejected.rows)] if rejected.rows else []
         return ItemResult(
             name=self.item.name,
             number=self.item.number,
@@ -110,7 +109,7 @@ class ItemReader:
             sampled_out=self.read - kept - rejected.rows,
             rejected=dict(sorted(rejected.counts.items())),
             damage=self._damage,
-            files=[*files, *aside],
+            files=[*files, *rejected.records(self.out)],
             scratch=list(scratch),
             facts=facts or {},
         )

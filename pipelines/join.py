@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from corpora.documents.carried import CarriedColumn
 from corpora.documents.item import WorkItem
 from corpora.documents.joined import JoinedPart, join_documents, joined_parts, part_name
 from corpora.documents.sources import Inputs, owner_of
-from corpora.manifest import PROGRESS, record
+from corpora.home import Home
+from corpora.manifest import PROGRESS
 from pipelines.once import ItemResult
 
 ITEM_PARTS = f"{PROGRESS}/parts"
@@ -33,11 +33,11 @@ class JoinWork:
     carried: tuple[CarriedColumn, ...] = ()
 
     def __call__(self, part: JoinedPart) -> ItemResult:
-        out = Path(self.out)
-        files = [out / ITEM_PARTS / part_file(item, self.format) for item in part.items]
-        path = out / part_file(part.number, self.format)
-        rows = join_documents(files, path, self.format, self.columns, self.carried)
-        return ItemResult(name=part.name, number=part.number, files=[record(out, path, rows=rows)])
+        home = Home.of(self.out)
+        files = [home.at(f"{ITEM_PARTS}/{part_file(item, self.format)}") for item in part.items]
+        path = home.at(part_file(part.number, self.format))
+        record = join_documents(files, path, self.format, self.columns, self.carried)
+        return ItemResult(name=part.name, number=part.number, files=[record])
 
 
 def part_file(number: int, format: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -14,7 +13,7 @@ import numpy.typing as npt
 
 from corpora import manifest
 from corpora.annotations.joining import AnnotationFolder, join, open_folders, prefer
-from corpora.annotations.reading import Languages, check_inputs, item_file
+from corpora.annotations.reading import Languages, check_inputs, item_file, item_name
 from corpora.documents.carried import CarriedColumn
 from corpora.documents.carrying import Carrying, carrying
 from corpora.documents.groups import Per, group_name, source_columns, source_of, sources_by
@@ -24,7 +23,8 @@ from corpora.documents.joined import JoinedPart
 from corpora.documents.reading import DocumentBatch
 from corpora.documents.sources import Inputs
 from corpora.documents.writing import COLUMNS, DocumentWriter
-from corpora.manifest import MadeFrom, Manifest, record
+from corpora.home import Home, Place
+from corpora.manifest import MadeFrom, Manifest
 from corpora.perplexity.calibration import Calibration
 from corpora.perplexity.scores import check_rows, places_of, read_languages, read_perplexities, read_rows, score_files
 from corpora.sampling.before_after import Histograms, histograms
@@ -83,7 +83,8 @@ class SampleWork:
 
     def __call__(self, item: WorkItem) -> ItemResult:
         rows = _ItemRows(self, item)
-        path = Path(self.out) / (ITEM_PARTS if self.joined else "") / part_file(item.number, self.format)
+        name = part_file(item.number, self.format)
+        path = Home.of(self.out).at(f"{ITEM_PARTS}/{name}" if self.joined else name)
         with (
             DocumentWriter(path, self.format, self.columns, self.carried) as writer,
             ItemReader(self.out, item, source_columns(self.source_by)) as reader,
@@ -92,7 +93,7 @@ class SampleWork:
                 rows.write_kept(batch, writer)
         check_rows(reader.read, rows.rows, item.path)
         groups = {name: msgspec.to_builtins(counts) for name, counts in rows.counts().items()}
-        written = [record(reader.out, path, rows=writer.rows)]
+        written = [writer.record(reader.out)]
         return reader.result(
             kept=writer.rows,
             files=[] if self.joined else written,
@@ -204,12 +205,12 @@ class _ItemRows:
 
 def sample(
     patterns: Inputs,
-    scores: Path,
-    out: Path,
+    scores: Place,
+    out: Place,
     settings: SampleSettings,
     runner: RunnerSettings,
     *,
-    annotations: Sequence[Path] = (),
+    annotations: Sequence[Place] = (),
     rebuild: bool = False,
     progress: Progress | None = None,
 ) -> Outcome:
@@ -288,16 +289,16 @@ def _unusual(
 
 
 def _work(
-    out: Path,
+    out: Place,
     made_from: MadeFrom,
-    scores: Path,
+    scores: Place,
     scored: Manifest,
     settings: SampleSettings,
     annotations: tuple[AnnotationFolder, ...],
     items: Sequence[WorkItem],
     carried: Carrying,
 ) -> SampleWork:
-    named = {item_file(scores, item).name for item in items}
+    named = {item_name(item) for item in items}
     calibration = Calibration.of_scores(scores, scored, annotations=annotations, only=named)
     return SampleWork(
         out=str(out),

@@ -10,6 +10,7 @@ from typing import Any
 from corpora.documents.item import WorkItem
 from corpora.documents.items import work_items
 from corpora.documents.sources import Inputs
+from corpora.home import Place
 from corpora.manifest import MadeFrom, is_finished
 from corpora.perplexity.annotator import Perplexity, PerplexityScorer
 from corpora.perplexity.routing import LmChoice
@@ -48,12 +49,12 @@ class ScoreWork:
 
 def score(
     patterns: Inputs,
-    lm: Path | Sequence[LmChoice],
-    out: Path,
+    lm: str | Path | Sequence[LmChoice],
+    out: Place,
     settings: ScoreSettings,
     runner: RunnerSettings,
     *,
-    tokenizer: Path | None = None,
+    tokenizer: str | Path | None = None,
     rebuild: bool = False,
     progress: Progress | None = None,
 ) -> Outcome:
@@ -62,7 +63,7 @@ def score(
     Raises BadArgument for a pattern that matches no files, a path that names no language, or a model that doesn't
     know the documents' words, DamagedFile for a bad model, StaleOutput if the folder was made from something else.
     """
-    if isinstance(lm, Path):
+    if isinstance(lm, str | Path):
         given = str(tokenizer) if tokenizer else None
         lm = [LmChoice(str(lm), None, given, settings.mode, normaliser=normaliser_of(settings))]
     annotator = Perplexity(models=tuple(lm), language_column=settings.language_column)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import msgspec
 
+from corpora.copies import local_tokenizer
 from corpora.documents.item import WorkItem
 from corpora.documents.items import work_items
 from corpora.documents.sources import Inputs
 from corpora.encoding import Encoder, load_encoder
+from corpora.home import Place
 from corpora.loaded import Loaded, check_content
-from corpora.manifest import FileRecord, MadeFrom, record
+from corpora.manifest import FileRecord, MadeFrom
 from corpora.tokens.build import ItemShards, build_item, check_settings, finish_tails
 from corpora.tokens.build_facts import shard_facts
 from corpora.tokens.settings import ShardSettings
@@ -44,7 +45,7 @@ class ShardWork:
 
     def __post_init__(self) -> None:
         if not self.tokenizer_sha256:
-            encoder = load_encoder(self.tokenizer)
+            encoder = load_encoder(local_tokenizer(self.tokenizer))
             object.__setattr__(self, "tokenizer_sha256", encoder.sha256)
             _encoders.put(encoder.sha256, encoder)
 
@@ -53,11 +54,12 @@ class ShardWork:
         return _encoders.get(self.tokenizer_sha256, self._load)
 
     def _load(self) -> Encoder:
-        encoder = load_encoder(self.tokenizer)
+        encoder = load_encoder(local_tokenizer(self.tokenizer))
         check_content(self.tokenizer, encoder.sha256, self.tokenizer_sha256)
         return encoder
 
     def __call__(self, item: WorkItem) -> ItemResult:
+        written: list[FileRecord] = []
         with ItemReader(self.out, item) as reader:
             built = build_item(
                 reader.texts(),
@@ -65,23 +67,19 @@ class ShardWork:
                 self.settings,
                 folder=reader.out,
                 part=f"part-{item.number:05d}",
+                written=written,
             )
         return reader.result(
             kept=built.documents,
-            files=_records(reader.out, built),
+            files=written,
             facts={"shards": msgspec.to_builtins(built)},
         )
-
-
-def _records(out: Path, built: ItemShards) -> list[FileRecord]:
-    shards = [s for s in built.splits.values() if s.file is not None]
-    return [record(out, out / str(s.file), rows=s.rows) for s in shards]
 
 
 def build_shards(
     patterns: Inputs,
     tokenizer: str,
-    out: Path,
+    out: Place,
     settings: ShardSettings,
     runner: RunnerSettings,
     *,
@@ -94,8 +92,8 @@ def build_shards(
     DamagedFile for a bad tokenizer.
     """
     items = work_items(patterns, ITEM_BYTES)
-    check_intact(Path(tokenizer))
-    encoder = load_encoder(tokenizer)
+    check_intact(tokenizer)
+    encoder = load_encoder(local_tokenizer(tokenizer))
     _encoders.put(encoder.sha256, encoder)
     check_settings(settings, encoder)
     identity = {**settings.fingerprint_settings(), "tokenizer_sha256": encoder.sha256}
@@ -114,8 +112,9 @@ def build_shards(
     return run_stage(out, made_from, [Pass(work, items)], runner, rebuild=rebuild, progress=progress, finish=finish)
 
 
-def _finish(results: list[ItemResult], encoder: Encoder, settings: ShardSettings, out: Path) -> Finish:
+def _finish(results: list[ItemResult], encoder: Encoder, settings: ShardSettings, out: Place) -> Finish:
     """Packs the leftover ids of all items, in order, into a last part; adds up the account."""
     built = [msgspec.convert(r.facts["shards"], ItemShards) for r in results]
-    last = finish_tails(built, encoder, settings, folder=out, part=f"part-{len(built):05d}")
-    return Finish(_records(out, last), shard_facts([*built, last], encoder, settings).asdict())
+    written: list[FileRecord] = []
+    last = finish_tails(built, encoder, settings, folder=out, part=f"part-{len(built):05d}", written=written)
+    return Finish(written, shard_facts([*built, last], encoder, settings).asdict())

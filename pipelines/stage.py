@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from corpora import manifest
 from corpora.documents.item import WorkItem
+from corpora.home import Place
 from corpora.hub import client
 from corpora.locks import InUse, locked
 from corpora.manifest import FileRecord, MadeFrom, Manifest, State
@@ -67,7 +67,7 @@ class Pass:
 
 
 def run_stage(
-    folder: Path,
+    folder: Place,
     made_from: MadeFrom,
     passes: Sequence[Pass],
     runner: RunnerSettings,
@@ -91,7 +91,7 @@ def run_stage(
 
 @dataclass(frozen=True)
 class _Stage:
-    folder: Path
+    folder: Place
     made_from: MadeFrom
     passes: Sequence[Pass]
     runner: RunnerSettings

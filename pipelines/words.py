@@ -7,6 +7,7 @@ summing needs memory for a 64th of the distinct words. All files are in `.progre
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import chain
@@ -15,11 +16,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from corpora import files
 from corpora.documents.item import WorkItem
 from corpora.errors import TamizError
+from corpora.home import Home, Place, writing
 from corpora.manifest import PROGRESS, MadeFrom, record
 from corpora.parted import Part, parts
+from corpora.stores import temporary
 from pipelines.items import ItemReader
 from pipelines.once import ItemResult
 from pipelines.runners import Progress
@@ -56,10 +58,11 @@ class CountWork:
             counts, texts = _counts_path(reader.out, item.name), _texts_path(reader.out, item.name)
             with CountsFile(counts) as file:
                 sample = _draw(_counted(reader, table, file), self.seed)
-        files.write_bytes(texts, msgspec.msgpack.encode(sample.texts))
+        with writing(texts) as written:
+            written.path.write_bytes(msgspec.msgpack.encode(sample.texts))
         return reader.result(
             kept=sample.seen,
-            scratch=[record(reader.out, counts), record(reader.out, texts)],
+            scratch=[file.record(reader.out), written.record(of=reader.out)],
             facts={"bytes": sample.seen_bytes, "cut": table.words_cut},
         )
 
@@ -86,37 +89,36 @@ class SumWork:
     def __call__(self, part: Part) -> ItemResult:
         from corpora.words.files import sum_part, write_sums
 
-        out = Path(self.out)
-        counts = sorted((out / SCRATCH).glob("*.parquet"))
+        out = Home.of(self.out)
+        counts = [out.at(name) for name in out.entries(SCRATCH) if name.endswith(".parquet")]
         if len(counts) != self.items:
             raise TamizError(
-                f"{out / SCRATCH} has counts of {len(counts)} items instead of {self.items}: every worker must have "
-                "access to that folder"
+                f"{out.at(SCRATCH)} has counts of {len(counts)} items instead of {self.items}: every worker must "
+                "have access to that folder"
             )
-        path = _sum_path(out, part)
-        write_sums(path, (sum_part(counts, number) for number in part.hashed))
-        return ItemResult(name=part.name, number=part.number, scratch=[record(out, path)])
+        written = write_sums(_sum_path(out, part), (sum_part(counts, number) for number in part.hashed))
+        return ItemResult(name=part.name, number=part.number, scratch=[written.record(of=out)])
 
 
 def _draw(texts: Iterator[str], seed: int) -> Sample:
     return draw(texts, seed=seed, most=CHECKED_DOCUMENTS, most_bytes=CHECKED_BYTES)
 
 
-def _counts_path(out: Path, name: str) -> Path:
-    return out / SCRATCH / f"{name}.parquet"
+def _counts_path(out: Home, name: str) -> str:
+    return out.at(f"{SCRATCH}/{name}.parquet")
 
 
-def _texts_path(out: Path, name: str) -> Path:
-    return out / SCRATCH / f"{name}.texts"
+def _texts_path(out: Home, name: str) -> str:
+    return out.at(f"{SCRATCH}/{name}.texts")
 
 
-def _sum_path(out: Path, part: Part) -> Path:
-    return out / SUMS / f"{part.name}.parquet"
+def _sum_path(out: Home, part: Part) -> str:
+    return out.at(f"{SUMS}/{part.name}.parquet")
 
 
 def train_on_corpus(
     items: list[WorkItem],
-    out: Path,
+    out: Place,
     made_from: MadeFrom,
     settings: TokenizerSettings,
     runner: RunnerSettings,
@@ -136,11 +138,23 @@ def train_on_corpus(
 
     def finish(counted: list[ItemResult], _: list[ItemResult]) -> Finish:
         phase("selecting words")
-        corpus = _corpus(counted, out, settings)
-        facts = train_on_words(corpus, out, settings, kept=out / PROGRESS, phase=phase)
-        return Finish([record(out, out / name) for name in facts["files"]], facts)
+        home = Home.of(out)
+        corpus = _corpus(counted, home, settings)
+        with home.filled() as folder, kept_in(home) as kept:
+            facts = train_on_words(corpus, folder, settings, kept=kept, phase=phase)
+            return Finish([record(folder, folder / name) for name in facts["files"]], facts)
 
     return run_stage(out, made_from, passes, runner, rebuild=rebuild, progress=progress, finish=finish)
+
+
+@contextlib.contextmanager
+def kept_in(home: Home) -> Iterator[Path]:
+    """Where SentencePiece's model is kept for a run that is interrupted later: of a store, only in this run."""
+    if home.is_local:
+        yield home.folder / PROGRESS
+        return
+    with temporary.local_folder() as folder:
+        yield folder
 
 
 def _counted_from(made_from: MadeFrom, settings: TokenizerSettings) -> MadeFrom:
@@ -149,7 +163,7 @@ def _counted_from(made_from: MadeFrom, settings: TokenizerSettings) -> MadeFrom:
     return MadeFrom(stage="words", algorithm=made_from.algorithm, settings=plain, inputs=made_from.inputs)
 
 
-def _corpus(results: list[ItemResult], out: Path, settings: TokenizerSettings) -> Corpus:
+def _corpus(results: list[ItemResult], out: Home, settings: TokenizerSettings) -> Corpus:
     from corpora.words.files import read_sums
     from corpora.words.selection import select
 
@@ -163,6 +177,6 @@ def _corpus(results: list[ItemResult], out: Path, settings: TokenizerSettings) -
     )
 
 
-def _texts(results: list[ItemResult], out: Path) -> Iterator[str]:
+def _texts(results: list[ItemResult], out: Home) -> Iterator[str]:
     for result in results:
-        yield from msgspec.msgpack.decode(_texts_path(out, result.name).read_bytes(), type=list[str])
+        yield from msgspec.msgpack.decode(out.read_bytes(f"{SCRATCH}/{result.name}.texts"), type=list[str])

@@ -14,6 +14,7 @@ from corpora.documents.formats import refuse_missing_column
 from corpora.documents.groups import Per, check_source_by, group_name, source_columns
 from corpora.documents.item import WorkItem
 from corpora.errors import BadArgument, DamagedFile
+from corpora.home import Home, Place
 from corpora.locks import locked
 from corpora.manifest import Manifest
 from corpora.perplexity.calibration import Calibration
@@ -33,13 +34,13 @@ LEVELS: tuple[Per, ...] = get_args(Per)
 
 
 def calibrate(
-    scores: Path,
+    scores: Place,
     keeps: Sequence[float] = (),
     progress: Callable[[int, int], None] | None = None,
     *,
     source_by: str | None = None,
     inputs: Sequence[str] = (),
-) -> tuple[dict[str, Any], list[Path]]:
+) -> tuple[dict[str, Any], list[str]]:
     """Writes calibration.json and a plot for each language; the scores' manifest lists them as derived files.
 
     keeps: shares to fit samplers to, besides BERTIN's. source_by: a rule of `sources_by`; the result then has
@@ -54,7 +55,8 @@ def calibrate(
     content = manifest.read_finished(scores, "score")
     items = _documents(source_by, inputs, content)
     with locked(scores, "calibrate"):
-        files.remove_temporary(scores)
+        if Home.of(scores).is_local:
+            files.remove_temporary(Home.of(scores).folder)
         calibration = Calibration.of_scores(scores, content, progress)
         if not calibration.total:
             raise DamagedFile(f"{scores} has no scored document")
@@ -85,12 +87,12 @@ def _documents(source_by: str | None, inputs: Sequence[str], content: Manifest) 
 
 
 def _write(
-    scores: Path,
+    scores: Place,
     content: Manifest,
     calibration: Calibration,
     keeps: Sequence[float],
     sources: tuple[str, Calibration] | None,
-) -> tuple[dict[str, Any], list[Path]]:
+) -> tuple[dict[str, Any], list[str]]:
     wanted = list(dict.fromkeys([BERTIN_KEEP, *keeps]))
     facts: dict[str, Any] = {
         "format": FORMAT,
@@ -102,11 +104,13 @@ def _write(
     if sources:
         samplers = {name: group["samplers"] for name, group in facts["per"]["language"].items()}
         facts["sources"] = source_facts(*sources, samplers)
-    path = scores / "calibration.json"
-    files.write_bytes(path, msgspec.json.format(msgspec.json.encode(facts, order="sorted"), indent=1) + b"\n")
-    written = [path, *_draw(scores, calibration, wanted[-1])]
-    manifest.add_derived(scores, written)
-    return facts, written
+    home = Home.of(scores)
+    with home.filled() as folder:
+        path = folder / "calibration.json"
+        files.write_bytes(path, msgspec.json.format(msgspec.json.encode(facts, order="sorted"), indent=1) + b"\n")
+        made = [manifest.record(folder, each) for each in (path, *_draw(folder, calibration, wanted[-1]))]
+    manifest.add_derived(home, made)
+    return facts, [home.at(record.path) for record in made]
 
 
 def _groups(calibration: Calibration, level: Per, keeps: Sequence[float]) -> dict[str, Any]:

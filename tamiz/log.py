@@ -52,7 +52,7 @@ class Report(Protocol):
     def state(self) -> str: ...
 
     @property
-    def folder(self) -> Path: ...
+    def folder(self) -> Any: ...
 
     @property
     def damaged(self) -> Sequence[str]: ...
@@ -66,6 +66,7 @@ class RunLog:
 
     def __init__(self) -> None:
         self._file: Path | None = None
+        self._far: Any = None  # the folder in a store, whose log is written as a whole
         self._is_ready: Callable[[], bool] = lambda: False
         self._waiting: list[dict[str, Any]] = []
         self._ended: set[str] = set()
@@ -83,11 +84,14 @@ class RunLog:
         self._waiting.clear()
         self._on = False
 
-    def in_folder(self, folder: Path) -> None:
-        """Puts the log into `folder`, once that has a manifest."""
+    def in_folder(self, place: Any) -> None:
+        """Puts the log into a folder, once that has a manifest."""
+        from corpora.home import Home
         from corpora.manifest import LOG, is_tamiz_folder
 
-        self._file, self._is_ready = folder / LOG, lambda: is_tamiz_folder(folder)
+        home = Home.of(place)
+        self._is_ready = lambda: is_tamiz_folder(home)
+        self._file, self._far = (home.folder / LOG, None) if home.is_local else (Path(LOG), home)
 
     def beside(self, lm: Path) -> None:
         """Puts the log next to a language model's file, once its training has started."""
@@ -107,6 +111,9 @@ class RunLog:
             return
         lines = "".join(_line(event) for event in self._waiting)
         self._waiting.clear()
+        if self._far is not None:
+            self._append_far(lines)
+            return
         try:
             _mend(self._file)
             with self._file.open("a", encoding="utf-8") as file:
@@ -114,6 +121,18 @@ class RunLog:
         except OSError as error:
             self._on = False
             _log.warning("can't write %s: %s; the run goes on without a log", self._file, error.strerror)
+
+    def _append_far(self, lines: str) -> None:
+        """A store has no appending: the log is read and written again, which is one request each."""
+        from corpora.errors import TamizError
+        from corpora.manifest import LOG
+
+        try:
+            before = self._far.read_bytes(LOG) if self._far.exists(LOG) else b""
+            self._far.write_bytes(LOG, before + lines.encode())
+        except (TamizError, OSError) as error:
+            self._on = False
+            _log.warning("can't write %s: %s; the run goes on without a log", self._far.at(LOG), error)
 
     @contextlib.contextmanager
     def stage(self, name: str) -> Iterator[Callable[[Report], None]]:
@@ -224,8 +243,9 @@ def _gpu() -> dict[str, str]:
 
 def _counts(report: Report) -> dict[str, Any]:
     from corpora import manifest
+    from corpora.home import Home
 
-    if (report.folder / manifest.NAME).is_file():
+    if Home.of(report.folder).exists(manifest.NAME):
         return manifest.read(report.folder).counts
     found: dict[str, Any] = report.facts.get("documents", {}) if report.stage == "lm" else {}
     return found

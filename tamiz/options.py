@@ -113,7 +113,7 @@ def checked_folder(ctx: click.Context, parameter: click.Parameter, value: Any) -
         return None
     if not str(value):
         raise BadArgument("--out is empty: name a folder")
-    if Path(value).is_file():
+    if not _is_address(str(value)) and Path(value).is_file():
         raise BadArgument(f"--out {value} is a file: name a folder")
     return value
 
@@ -121,19 +121,28 @@ def checked_folder(ctx: click.Context, parameter: click.Parameter, value: Any) -
 def log_folder(ctx: click.Context, parameter: click.Parameter, value: Any) -> Any:
     """Callback of an --out that is a folder: puts the command's log there."""
     if value is not None:
-        log.in_folder(Path(checked_folder(ctx, parameter, value)))
+        log.in_folder(checked_folder(ctx, parameter, value))
     return value
 
 
 class OutputPath(click.Path):
-    """The path of an output. Refuses fsspec addresses, which would become local folders named `s3:`."""
+    """The path of an output. anywhere: an address, too; otherwise one is refused: no folder `s3:` shall be made."""
+
+    def __init__(self, *, anywhere: bool = False) -> None:
+        super().__init__()
+        self.anywhere = anywhere
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        from corpora.addresses import plain
+
         address = str(value)
+        if self.anywhere and _is_address(address) and "::" not in address:
+            return plain(address)
         if _is_address(address):
             local = address.removeprefix("file://").removeprefix("local://")
             advice = "write to a local folder and copy that" if _is_address(local) else f"write {local}"
             raise BadArgument(f"{_flag(param)} is {address}, but outputs are only written to local paths: {advice}")
+        plain(address) if address else None  # refuses s3:/bucket
         try:
             os.fsencode(address).decode()
         except UnicodeDecodeError:
@@ -141,16 +150,44 @@ class OutputPath(click.Path):
         return super().convert(value, param, ctx)
 
 
+class FolderPath(click.Path):
+    """A folder to read: a `Path`, or with `anywhere` the `Home` at an address; otherwise an address is refused."""
+
+    def __init__(self, *, anywhere: bool = False) -> None:
+        super().__init__(path_type=Path)
+        self.anywhere = anywhere
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        from corpora.home import Home
+
+        home = Home.of(value) if str(value) else None
+        if home is None or home.is_local:
+            return super().convert(str(home or value), param, ctx)
+        if not self.anywhere:
+            raise BadArgument(
+                f"{_flag(param)} is {value}, but this command reads local folders: copy it to one first"
+            )
+        return home
+
+
 def _is_address(text: str) -> bool:
     return "://" in text or "::" in text
 
 
 def _flag(parameter: click.Parameter | None) -> str:
-    return parameter.opts[0] if parameter else "the output"
+    return parameter.opts[0] if parameter and parameter.opts else "the output"
 
 
 def out_option(function: F) -> F:
     """--out, a folder."""
+    return click.option(
+        "--out", required=True, type=OutputPath(anywhere=True), callback=log_folder,
+        help="Output folder: a path, or an address such as s3://bucket/run.",
+    )(function)  # fmt: skip
+
+
+def local_out_option(function: F) -> F:
+    """--out, a folder on a disk."""
     return click.option(
         "--out", required=True, type=OutputPath(), callback=log_folder, help="Output folder."
     )(function)  # fmt: skip

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from corpora import verify as generic
+from corpora.home import Place
 from corpora.verify import is_described, notes
 from tamiz.stages import STAGES
 
 __all__ = ["is_described", "notes", "verify"]
 
 
-def verify(folder: Path) -> tuple[int, list[str]]:
+def verify(folder: Place) -> tuple[int, list[str]]:
     """Checks `folder` and every folder below it that has a manifest.
 
     Returns the number of files checked and the problems, one line each. Raises DamagedFile if there is no manifest.

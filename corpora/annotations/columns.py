@@ -11,8 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from corpora import files
 from corpora.errors import BadArgument
+from corpora.home import writing
+from corpora.stores.base import FileRecord
 
 ROW = "row"
 KEEP = "keep"
@@ -75,15 +76,15 @@ class AnnotationColumns:
                     found[value] = found.get(value, 0) + pair["counts"]
         return found
 
-    def write(self, path: Path) -> int:
-        """Writes the rows in input order, however they were added. Returns their number."""
+    def write(self, path: Path | str) -> FileRecord:
+        """Writes the rows in input order, however they were added. path: an address, too."""
         table = pa.Table.from_batches(self._batches, schema=self._schema).combine_chunks()
         rows = table.column(ROW).to_numpy()
         if (np.diff(rows) < 0).any():
             table = table.take(np.argsort(rows, kind="stable"))
-        with files.atomic_path(path) as temporary:
-            pq.write_table(table, temporary, compression="zstd")
-        return len(rows)
+        with writing(path) as file:
+            pq.write_table(table, file.path, compression="zstd")
+        return file.record(len(rows))
 
 
 def _array(values: Any, field: pa.Field[Any], length: int, null: np.ndarray | None) -> pa.Array[Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,9 +11,10 @@ import numpy.typing as npt
 
 from corpora import manifest
 from corpora.annotations.columns import KEEP, LANGUAGE, ROW
-from corpora.annotations.reading import Languages, check_inputs, item_file, read_columns, read_strings
+from corpora.annotations.reading import Languages, check_inputs, item_name, read_columns, read_strings
 from corpora.documents.item import WorkItem
 from corpora.errors import BadArgument, DamagedFile, StaleOutput
+from corpora.home import Home, Place
 from corpora.manifest import InputIdentity
 
 FACT = "columns"  # in the manifest of a folder of annotations: column -> type
@@ -39,7 +39,7 @@ class AnnotationFolder:
 
 
 def open_folders(
-    folders: Sequence[Path], inputs: Sequence[InputIdentity], item_bytes: int, reserved: Sequence[str] = ()
+    folders: Sequence[Place], inputs: Sequence[InputIdentity], item_bytes: int, reserved: Sequence[str] = ()
 ) -> tuple[AnnotationFolder, ...]:
     """The folders, checked against the inputs of the scores and against their item_bytes.
 
@@ -59,7 +59,7 @@ def open_folders(
     return opened
 
 
-def _open(folder: Path, inputs: Sequence[InputIdentity], item_bytes: int) -> AnnotationFolder:
+def _open(folder: Place, inputs: Sequence[InputIdentity], item_bytes: int) -> AnnotationFolder:
     content = manifest.read(folder)
     if not content.finished:
         raise DamagedFile(f"--annotations {folder} is unfinished: annotate again to finish it")
@@ -112,7 +112,7 @@ def join(folders: Iterable[AnnotationFolder], item: WorkItem | str, rows: int, *
 
 
 def _read(folder: AnnotationFolder, item: WorkItem | str, rows: int, carry: bool) -> Any:
-    path = Path(folder.path) / item if isinstance(item, str) else item_file(folder.path, item)
+    path = Home.of(folder.path).at(item if isinstance(item, str) else item_name(item))
     wanted = [name for name in folder.columns if carry or name not in folder.carried]
     table = read_columns(path, [ROW, *wanted])
     if table.num_rows != rows:

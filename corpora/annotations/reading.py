@@ -12,6 +12,7 @@ import numpy.typing as npt
 from corpora.changes import differences, some_inputs
 from corpora.documents.item import WorkItem
 from corpora.errors import DamagedFile, StaleOutput
+from corpora.home import Home, Place, local
 from corpora.manifest import InputIdentity, Manifest
 
 Read = TypeVar("Read")
@@ -25,11 +26,16 @@ def annotation_files(content: Manifest) -> list[str]:
     return [r.path for r in content.files if r.path.endswith(".parquet")]
 
 
-def item_file(folder: str | Path, item: WorkItem) -> Path:
-    return Path(folder) / f"{item.name}.parquet"
+def item_file(folder: Place, item: WorkItem) -> str:
+    """The address of an item's file."""
+    return Home.of(folder).at(item_name(item))
 
 
-def readable(path: Path, read: Callable[[], Read]) -> Read:
+def item_name(item: WorkItem) -> str:
+    return f"{item.name}.parquet"
+
+
+def readable(path: Path | str, read: Callable[[], Read]) -> Read:
     """The result of `read`. Raises DamagedFile if the file isn't what it should be."""
     try:
         return read()
@@ -38,12 +44,12 @@ def readable(path: Path, read: Callable[[], Read]) -> Read:
         raise DamagedFile(f"{path} can't be read ({reason}): make it again (--rebuild)") from None
 
 
-def read_columns(path: Path, names: Sequence[str]) -> Any:
-    """The columns of one file, a pyarrow.Table of n rows. Raises DamagedFile."""
+def read_columns(path: Path | str, names: Sequence[str]) -> Any:
+    """The columns of one file, a pyarrow.Table of n rows; of a store's, a copy is fetched. Raises DamagedFile."""
     import pyarrow.parquet as pq
 
     def read() -> Any:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(local(path)) as file:
             missing = [name for name in names if name not in file.schema_arrow.names]
             if missing:
                 raise KeyError(f"it has no column {missing[0]}")
@@ -74,7 +80,7 @@ def read_strings(column: Any) -> Languages:
     return list(known), codes
 
 
-def check_inputs(folder: Path, content: Manifest, inputs: Iterable[InputIdentity], advice: str) -> None:
+def check_inputs(folder: Place, content: Manifest, inputs: Iterable[InputIdentity], advice: str) -> None:
     """Raises StaleOutput if an input isn't byte for byte the one that the folder was made from, or was read in
     another way."""
     known = {tuple(i.content()) for i in content.made_from.inputs}

@@ -8,13 +8,15 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
+from corpora import home
 from corpora.config import Config
 from corpora.documents import writing
 from corpora.documents.carried import CarriedColumn
 from corpora.documents.parquet_groups import GroupWriter
 from corpora.errors import TamizError
-from corpora.files import atomic_path
+from corpora.home import exists
 from corpora.stopping import go_on
+from corpora.stores.base import FileRecord
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -69,28 +71,30 @@ def joined_parts(sizes: Sequence[int], sources: Sequence[Hashable], part_bytes: 
 
 
 def join_documents(
-    files: Sequence[Path],
-    path: Path,
+    files: Sequence[Path | str],
+    path: Path | str,
     format: str,
     columns: Mapping[str, str] | None = None,
     carried: Sequence[CarriedColumn] = (),
-) -> int:
-    """Writes the rows of `files`, which a DocumentWriter wrote with the same arguments, to `path`; returns how many.
+) -> FileRecord:
+    """Writes the rows of `files`, which a DocumentWriter wrote with the same arguments, to `path`.
 
     `path` has the bytes that one DocumentWriter gives for all rows. Memory: one group of rows. Raises TamizError if a
     file is missing or damaged, or `path` can't be written.
     """
-    missing = [file for file in files if not file.is_file()]
+    missing = [file for file in files if not exists(file)]
     if missing:
         raise TamizError(f"{missing[0]} is missing: every worker must have access to its folder")
-    with atomic_path(path) as temporary, temporary.open("wb") as out:
+    with home.writing(path) as written, written.path.open("wb") as out:
         if format in writing.LINES:
-            return _join_lines(files, writing.LINES[format](out), format.rpartition(".")[2])
-        return _join_tables(files, out, {**writing.TYPES, **(columns or {})}, carried)
+            rows = _join_lines(files, writing.LINES[format](out), format.rpartition(".")[2])
+        else:
+            rows = _join_tables(files, out, {**writing.TYPES, **(columns or {})}, carried)
+    return written.record(rows)
 
 
 def _join_tables(
-    files: Iterable[Path], out: IO[bytes], columns: Mapping[str, str], carried: Sequence[CarriedColumn]
+    files: Iterable[Path | str], out: IO[bytes], columns: Mapping[str, str], carried: Sequence[CarriedColumn]
 ) -> int:
     schema, rows = writing.parquet_schema(columns, carried), 0
     with GroupWriter(out, schema, writing.dictionaries(columns, carried)) as writer:
@@ -100,14 +104,14 @@ def _join_tables(
     return rows
 
 
-def _join_lines(files: Iterable[Path], stream: Any, compression: str) -> int:
+def _join_lines(files: Iterable[Path | str], stream: Any, compression: str) -> int:
     from corpora.documents.compressions import COMPRESSIONS
     from corpora.documents.source import Damage, Source
 
     rows = 0
     with stream:
         for path in files:
-            with path.open("rb") as file:
+            with home.opened(path) as file:
                 try:
                     for piece in COMPRESSIONS[compression](Source(file, str(path))):
                         go_on()
@@ -118,13 +122,13 @@ def _join_lines(files: Iterable[Path], stream: Any, compression: str) -> int:
     return rows
 
 
-def _tables(files: Iterable[Path]) -> Iterator[pa.Table]:
+def _tables(files: Iterable[Path | str]) -> Iterator[pa.Table]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     for path in files:
         try:
-            with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            with pq.ParquetFile(home.source(path), page_checksum_verification=True) as file:
                 for group in range(file.num_row_groups):
                     go_on()
                     yield file.read_row_group(group)
@@ -163,5 +167,5 @@ def _characters(table: pa.Table) -> np.typing.NDArray[np.int64]:
     return counted
 
 
-def _damaged(path: Path, error: Exception) -> TamizError:
+def _damaged(path: Path | str, error: Exception) -> TamizError:
     return TamizError(f"{path} can't be read ({str(error).splitlines()[0]}): run the command again to make it anew")

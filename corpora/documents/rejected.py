@@ -12,7 +12,8 @@ from typing import IO, Self
 import msgspec
 
 from corpora.documents.batches import RejectedRow
-from corpora.files import atomic_path
+from corpora.home import Home, of_file, writing
+from corpora.stores.base import FileRecord, Writing
 
 
 class RejectedWriter:
@@ -22,10 +23,12 @@ class RejectedWriter:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+        """path: an address, too."""
+        self.path = path
         self.counts: Counter[str] = Counter()
         self._open = contextlib.ExitStack()
         self._file: IO[bytes] | None = None
+        self._writing: Writing | None = None
 
     @property
     def rows(self) -> int:
@@ -34,8 +37,8 @@ class RejectedWriter:
     def write(self, rejected: Iterable[RejectedRow]) -> None:
         for row in rejected:
             if self._file is None:
-                temporary = self._open.enter_context(atomic_path(self.path))
-                self._file = self._open.enter_context(temporary.open("wb"))
+                self._writing = self._open.enter_context(writing(self.path))
+                self._file = self._open.enter_context(self._writing.path.open("wb"))
             # msgspec writes bytes as base64
             plain = {"file": row.file, "row": row.row, "reason": row.reason, "first_bytes": row.first_bytes}
             self._file.write(msgspec.json.encode(plain) + b"\n")
@@ -49,4 +52,9 @@ class RejectedWriter:
     ) -> None:
         self._open.__exit__(kind, error, trace)
         if error is None and self._file is None:
-            self.path.unlink(missing_ok=True)
+            home, name = of_file(self.path)
+            home.remove(name)
+
+    def records(self, of: Home) -> list[FileRecord]:
+        """The file that was written, if there is one, once the block has ended. of: a folder above it."""
+        return [self._writing.record(self.rows, of=of)] if self._writing else []

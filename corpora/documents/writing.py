@@ -22,7 +22,8 @@ from numpy.typing import ArrayLike, NDArray
 from corpora.documents.carried import PREFIX, REST, Carried, CarriedColumn, missing
 from corpora.documents.parquet_groups import NUMBERS, GroupWriter
 from corpora.errors import BadArgument
-from corpora.files import atomic_path
+from corpora.home import Home, writing
+from corpora.stores.base import FileRecord, Writing
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -50,6 +51,7 @@ class _Sink(Protocol):
 class DocumentWriter:
     """Appends documents to one file. The complete file appears when the block ends without an exception.
 
+    path: an address, too.
     format: parquet | jsonl.zst | jsonl.gz. columns: name -> type (pyarrow's name: bool, int32, float64, string)
     of the columns after the usual ones; carried: the columns after these. Raises TamizError if the file can't be
     written.
@@ -64,12 +66,13 @@ class DocumentWriter:
     ) -> None:
         if format not in FORMATS:
             raise BadArgument(f"documents can't be written as {format}; formats are {', '.join(FORMATS)}")
-        self.path = Path(path)
+        self.path = path
         self.rows = 0
         self._format = format
         self._columns, self._carried = {**TYPES, **(columns or {})}, carried
         self._open = contextlib.ExitStack()
         self._sink: _Sink
+        self._writing: Writing
         self._pending: list[Row] = []
         self._characters = 0
 
@@ -104,7 +107,8 @@ class DocumentWriter:
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as stack:
-            file = stack.enter_context(open(stack.enter_context(atomic_path(self.path)), "wb"))
+            self._writing = stack.enter_context(writing(self.path))
+            file = stack.enter_context(self._writing.path.open("wb"))
             self._sink = FORMATS[self._format](file, self._columns, self._carried)
             stack.callback(self._sink.close)
             self._open = stack.pop_all()
@@ -118,6 +122,10 @@ class DocumentWriter:
             return
         with self._open:
             self._flush()
+
+    def record(self, of: Home) -> FileRecord:
+        """Of the file, once the block has ended. of: a folder above it."""
+        return self._writing.record(self.rows, of=of)
 
 
 class _ParquetSink:

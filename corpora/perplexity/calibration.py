@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
 from typing import TypeVar
 
 from corpora.annotations.joining import AnnotationFolder, join, prefer
 from corpora.documents.groups import Per, group_name, source_of
+from corpora.home import Home, Place
 from corpora.manifest import Manifest
 from corpora.perplexity.scores import Floats, read_by_language, read_languages, read_perplexities, score_files
 from corpora.sampling.histogram import LogHistogram
@@ -29,7 +29,7 @@ class Calibration:
     @classmethod
     def of_scores(
         cls,
-        scores: Path,
+        scores: Place,
         content: Manifest,
         progress: Callable[[int, int], None] | None = None,
         annotations: Sequence[AnnotationFolder] = (),
@@ -41,7 +41,7 @@ class Calibration:
         Memory: a few thousand rows and the bins; with annotations, the scores of THREADS items.
         """
         names = [name for name in score_files(content) if only is None or name in only]
-        return cls.of_each(partial(_of_file, scores, annotations), names, progress)
+        return cls.of_each(partial(_of_file, Home.of(scores), annotations), names, progress)
 
     @classmethod
     def of_each(
@@ -83,10 +83,10 @@ class Calibration:
         return sum(histogram.total for histogram in self.groups.values())
 
 
-def _of_file(scores: Path, annotations: Sequence[AnnotationFolder], name: str) -> Calibration:
+def _of_file(scores: Home, annotations: Sequence[AnnotationFolder], name: str) -> Calibration:
     source = source_of(name)
     found: dict[tuple[str, str], LogHistogram] = {}
-    read = _read_joined(scores, annotations, name) if annotations else read_by_language(scores / name)
+    read = _read_joined(scores, annotations, name) if annotations else read_by_language(scores.at(name))
     for language, perplexities in read:
         part = LogHistogram.of(perplexities)
         key = (language, source)
@@ -94,10 +94,10 @@ def _of_file(scores: Path, annotations: Sequence[AnnotationFolder], name: str) -
     return Calibration(found)
 
 
-def _read_joined(scores: Path, annotations: Sequence[AnnotationFolder], name: str) -> Iterator[tuple[str, Floats]]:
+def _read_joined(scores: Home, annotations: Sequence[AnnotationFolder], name: str) -> Iterator[tuple[str, Floats]]:
     """As `read_by_language`, without the documents that an annotation drops."""
-    perplexities = read_perplexities(scores / name)
+    perplexities = read_perplexities(scores.at(name))
     joined = join(annotations, name, len(perplexities), carry=False)
-    languages = prefer(read_languages(scores / name), joined.languages)
+    languages = prefer(read_languages(scores.at(name)), joined.languages)
     for code, language in enumerate(languages[0]):
         yield language, perplexities[(languages[1] == code) & joined.keep]

@@ -11,6 +11,7 @@ from typing import cast, get_args
 
 from corpora.errors import BadArgument
 from corpora.lm_json import manifest_path, tokenizer_path
+from corpora.perplexity.lm_copies import local_lm, local_tokenizer
 from corpora.perplexity.lm_header import LmHeader, check_lm
 from corpora.perplexity.lm_manifest import LmManifest, check_sha256, check_trusted, read_manifest, recorded_sha256
 from corpora.perplexity.settings import ScoringMode
@@ -33,7 +34,7 @@ class LmFiles:
 
 def check_is_file(path: str | Path) -> Path:
     """Raises BadArgument unless the path is that of a file."""
-    lm = Path(path)
+    lm = local_lm(path)
     if lm.is_dir():
         found = sorted(lm.glob("*.bin")) or [lm / "lm.bin"]
         raise BadArgument(f"language model {lm} is a folder: name the file in it, such as {found[0]}")
@@ -52,6 +53,8 @@ def resolve_lm(
 ) -> LmFiles:
     """The files and the mode that `path`, a KenLM file, must be used with. Its header, size and sha256 are checked.
 
+    Files of a store are copied to this machine's cache, whose copies are used.
+
     If LM.json is beside it, tokenizer and mode come from there, and others are refused. A foreign model
     needs `mode`, and a tokenizer (a SentencePiece model) unless the mode is bertin; their sha256 are recorded at
     first use. trust: also open a type that kenlm loads (see check_trusted) without a recorded sha256. normaliser:
@@ -60,7 +63,7 @@ def resolve_lm(
     """
     lm = check_is_file(path)
     header = check_lm(lm)
-    chosen = None if tokenizer is None else Path(tokenizer)
+    chosen = local_tokenizer(tokenizer)
     manifest = read_manifest(lm)
     if manifest is not None:
         if normaliser != CCNET:

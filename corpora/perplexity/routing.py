@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from corpora.errors import BadArgument
-from corpora.lm_json import manifest_path
+from corpora.perplexity.lm_copies import has_manifest
 from corpora.text.normalise import CCNET, Normaliser
 
 _LANGUAGE = re.compile(r"[A-Za-z][A-Za-z0-9]*([-_][A-Za-z0-9]+)*")
@@ -61,7 +61,7 @@ def choose_models(
     chosen = []
     for language, path in named.items():
         choice = LmChoice(path, language, given.get(language), mode, trust)
-        if not manifest_path(path).is_file():
+        if not has_manifest(path):
             choice = replace(choice, tokenizer=choice.tokenizer or given.get(None), normaliser=normaliser)
         chosen.append(choice)
     if all(choice.normaliser != normaliser for choice in chosen):

@@ -18,6 +18,7 @@ from corpora.annotations.reading import (
     readable,
 )
 from corpora.errors import DamagedFile
+from corpora.home import local
 from corpora.manifest import Manifest
 
 ROWS = 1 << 16  # rows read at once: 1 MB
@@ -30,13 +31,13 @@ def score_files(content: Manifest) -> list[str]:
     return annotation_files(content)
 
 
-def read_perplexities(path: Path) -> Floats:
+def read_perplexities(path: Path | str) -> Floats:
     """The column `perplexity` of one file of scores, float64[n]; NaN where a row was rejected. Raises DamagedFile."""
     column = read_columns(path, ["perplexity"]).column(0)
     return np.asarray(column.to_numpy(), dtype=np.float64)
 
 
-def read_rows(path: Path) -> npt.NDArray[np.int32]:
+def read_rows(path: Path | str) -> npt.NDArray[np.int32]:
     """The column `row` of one file of scores, int32[n], ascending. Raises DamagedFile."""
     column = read_columns(path, ["row"]).column(0)
     return np.asarray(column.to_numpy(), dtype=np.int32)
@@ -59,16 +60,16 @@ def check_rows(read: int, rows: npt.NDArray[np.int32], path: str) -> None:
         raise DamagedFile(f"{path} has {read} rows but {len(rows)} scores: score it again (--rebuild)")
 
 
-def read_languages(path: Path) -> Languages:
+def read_languages(path: Path | str) -> Languages:
     """The languages of one file of scores ("" for null), and int64[n]: the index of each row's language."""
     return read_strings(read_columns(path, ["language"]).column(0))
 
 
-def read_by_language(path: Path) -> Iterator[tuple[str, Floats]]:
+def read_by_language(path: Path | str) -> Iterator[tuple[str, Floats]]:
     """Perplexities of one file of scores, by language, a few thousand rows at a time. Raises DamagedFile."""
     import pyarrow.parquet as pq
 
-    file = readable(path, lambda: pq.ParquetFile(path))
+    file = readable(path, lambda: pq.ParquetFile(local(path)))
     with file:
         batches = file.iter_batches(ROWS, columns=["perplexity", "language"])
         while (groups := readable(path, lambda: _next_by_language(batches))) is not None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 
@@ -13,6 +12,7 @@ from corpora.annotations.reading import item_file
 from corpora.documents.groups import source_columns, sources_by
 from corpora.documents.item import WorkItem
 from corpora.documents.reading import read_batches
+from corpora.home import Place
 from corpora.perplexity.calibration import Calibration
 from corpora.perplexity.scores import Floats, check_rows, places_of, read_languages, read_perplexities, read_rows
 from corpora.sampling.histogram import LogHistogram
@@ -22,7 +22,7 @@ Key = tuple[str, str]  # language, source
 
 
 def calibrate_sources(
-    scores: Path, items: Sequence[WorkItem], by: str, progress: Callable[[int, int], None] | None = None
+    scores: Place, items: Sequence[WorkItem], by: str, progress: Callable[[int, int], None] | None = None
 ) -> Calibration:
     """The histogram of each (language, source). Reads the documents again. by: a rule of `sources_by`.
 
@@ -32,7 +32,7 @@ def calibrate_sources(
     return Calibration.of_each(partial(_of_item, scores, by), items, progress)
 
 
-def _of_item(scores: Path, by: str, item: WorkItem) -> Calibration:
+def _of_item(scores: Place, by: str, item: WorkItem) -> Calibration:
     path = item_file(scores, item)
     perplexities, rows, (languages, codes) = read_perplexities(path), read_rows(path), read_languages(path)
     known: dict[Key, int] = {}

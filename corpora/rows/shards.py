@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from corpora import manifest
+from corpora.copies import local_folder
+from corpora.files import is_local
 from corpora.rows.split_reader import SplitReader
 from corpora.tokens.facts import ShardFacts, facts_of
 
@@ -37,11 +39,12 @@ class Shards:
 
 
 def read_shards(path: str | Path) -> Shards:
-    """The facts and files of finished shards; reads no rows.
+    """The facts and files of finished shards; reads no rows. path: an address, too: the files are copied to this
+    machine's cache, all of them now, so that training reads a disk.
 
     Raises DamagedFile if the manifest is missing, unfinished or lacks a fact.
     """
-    folder = Path(path)
+    folder = Path(path) if is_local(str(path)) else local_folder(str(path))
     made = manifest.read_finished(folder, "shards")
     message = [made.fingerprint, sorted((f.path, f.sha256) for f in made.files)]
     fingerprint = hashlib.sha256(json.dumps(message).encode()).hexdigest()[:32]

@@ -10,6 +10,8 @@ from typing import IO
 
 import msgspec
 
+from corpora.addresses import joined
+
 _BLOCK = 1 << 20
 
 
@@ -25,19 +27,20 @@ class FileRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Writing:
     """A file that is being written: to `path`, a local temporary file; it has its name when the block has ended."""
 
-    def __init__(self, name: str, path: Path) -> None:
-        self.name = name
+    def __init__(self, folder: str, name: str, path: Path) -> None:
+        self.address = joined(folder, name)
         self.path = path
         self._record: FileRecord | None = None
 
     def published(self, record: FileRecord) -> None:
         self._record = record
 
-    def record(self, rows: int | None = None) -> FileRecord:
-        """Its description, once the block has ended; the file isn't read again."""
+    def record(self, rows: int | None = None, *, of: object = None) -> FileRecord:
+        """Its description, once the block has ended; the file isn't read again. of: a folder above, for its path."""
         if self._record is None:
-            raise RuntimeError(f"{self.name} has no record before its block ends")
-        return self._record if rows is None else msgspec.structs.replace(self._record, rows=rows)
+            raise RuntimeError(f"{self.address} has no record before its block ends")
+        path = self._record.path if of is None else self.address.removeprefix(f"{of}/")
+        return msgspec.structs.replace(self._record, path=path, rows=rows)
 
 
 class Known(msgspec.Struct, frozen=True):

@@ -24,6 +24,7 @@ from corpora.errors import BadArgument, DamagedFile, TamizError
 from corpora.hub.waiting import Waiting
 from corpora.machine import free_bytes
 from corpora.stores.base import Known, Store
+from corpora.stores.views import remove_unused
 
 try:
     import fcntl
@@ -173,15 +174,19 @@ def _make_room(kept: Path, size: int) -> None:
     copies = []
     for path in kept.iterdir():
         with contextlib.suppress(OSError):
+            status = path.stat()
             if _NAME.match(path.name):
-                status = path.stat()
                 copies.append((status.st_mtime, status.st_size, path))
     total = sum(each[1] for each in copies)
+    if total + size > most or free_bytes(kept) <= size:
+        remove_unused(kept, _IN_USE)
     for used, bytes_, path in sorted(copies):
         if total + size <= most and free_bytes(kept) > size:
             return
         if time.time() - used < _IN_USE:
             return
         with contextlib.suppress(OSError):
+            if path.stat().st_nlink > 1:  # in a folder that is read
+                continue
             path.unlink()
             total -= bytes_

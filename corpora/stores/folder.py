@@ -28,7 +28,7 @@ class Folder(Store):
     @contextlib.contextmanager
     def writing(self, name: str) -> Iterator[Writing]:
         with files.atomic_path(self._path(name)) as temporary:
-            file = Writing(name, temporary)
+            file = Writing(self.address, name, temporary)
             yield file
             size, digest = temporary.stat().st_size, files.sha256(temporary)
         file.published(FileRecord(path=name, bytes=size, sha256=digest))

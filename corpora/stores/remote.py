@@ -38,7 +38,7 @@ class RemoteStore(Store):
     @contextlib.contextmanager
     def writing(self, name: str) -> Iterator[Writing]:
         with temporary.local_file(name) as path:
-            file = Writing(name, path)
+            file = Writing(self.address, name, path)
             try:
                 yield file
             except OSError as error:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import shutil
 import tempfile
 import time
 import uuid
@@ -22,6 +23,7 @@ try:
 except ImportError:  # not a POSIX system: no locks
     fcntl = None  # type: ignore[assignment]
 
+_FOLDER = ".d"  # ends the name of a folder, whose lock is on the file beside it
 _OLD = 24 * 3600.0  # seconds, where there are no locks
 
 
@@ -45,6 +47,18 @@ def local_file(name: str) -> Iterator[Path]:
         os.close(descriptor)
 
 
+@contextlib.contextmanager
+def local_folder() -> Iterator[Path]:
+    """An empty local folder, removed with its content when the block ends."""
+    with local_file("folder") as lock:
+        folder = lock.with_name(f"{lock.name}{_FOLDER}")
+        try:
+            folder.mkdir()
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
 def _folder() -> Path:
     user = os.getuid() if hasattr(os, "getuid") else 0
     folder = Path(tempfile.gettempdir()) / f"tamiz-{user}"
@@ -60,7 +74,8 @@ def _clear(folder: Path) -> None:
     """Once per process: removes the files whose processes are gone."""
     for path in folder.iterdir():
         with contextlib.suppress(OSError):
-            if _is_left(path):
+            if path.is_file() and _is_left(path):
+                shutil.rmtree(path.with_name(f"{path.name}{_FOLDER}"), ignore_errors=True)
                 path.unlink()
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from msgspec import UNSET
 
 from corpora.errors import DamagedFile
+from corpora.home import Home, Place, exists
 from corpora.manifest import Manifest
 from corpora.tokens.facts import PartAccount, ShardFacts, SplitAccount, facts_of
 from corpora.tokens.objectives import OBJECTIVES, objective_of
@@ -16,7 +17,7 @@ SUMMED = ("documents", "ids", "separators", "rows", "row_ids")
 SETTINGS = ("tokenizer_sha256", "objective", "packing", "seed", "sequence_length", "window_groups")
 
 
-def bad_account(home: Path, content: Manifest) -> list[str]:
+def bad_account(home: Place, content: Manifest) -> list[str]:
     """Problems of the account in a manifest of shards, one line each. Counts the rows' ids again."""
     if "parts" not in content.facts:
         return [f"{home}: an older tamiz built these shards: their account can't be recomputed; build them again"]
@@ -50,7 +51,7 @@ def bad_account(home: Path, content: Manifest) -> list[str]:
     return problems
 
 
-def row_ids(path: Path, facts: ShardFacts) -> int:
+def row_ids(path: Path | str, facts: ShardFacts) -> int:
     """The number of stream ids in a shard's rows, counted again.
 
     Raises DamagedFile if the file can't be read, lacks a column or has a row that the facts don't allow.
@@ -66,7 +67,7 @@ def row_ids(path: Path, facts: ShardFacts) -> int:
     return total
 
 
-def _other_settings(home: Path, content: Manifest) -> list[str]:
+def _other_settings(home: Place, content: Manifest) -> list[str]:
     """Problems where facts differ from the settings that they repeat, which the fingerprint covers."""
     known = content.made_from.settings
     return [
@@ -76,7 +77,7 @@ def _other_settings(home: Path, content: Manifest) -> list[str]:
     ]
 
 
-def _other_documents(home: Path, accounts: dict[str, SplitAccount], content: Manifest) -> list[str]:
+def _other_documents(home: Place, accounts: dict[str, SplitAccount], content: Manifest) -> list[str]:
     documents, kept = sum(split.documents for split in accounts.values()), content.counts.get("kept")
     return [] if documents == kept else [f"{home}: the splits have {documents} documents, {kept} were kept"]
 
@@ -89,16 +90,16 @@ def _bad_split(where: str, account: SplitAccount, parts: list[PartAccount]) -> l
     return problems
 
 
-def _bad_part(home: Path, split: str, part: PartAccount, facts: ShardFacts, named: set[str]) -> list[str]:
+def _bad_part(home: Place, split: str, part: PartAccount, facts: ShardFacts, named: set[str]) -> list[str]:
     problems = _unbalanced(
         f"{home}: {split}, {part.file}", part.ids + part.separators + part.carried, part.row_ids + part.left_over
     )
     if part.file is None:
         return problems + ([f"{home}: {split}: a part of {part.rows} rows names no file"] if part.rows else [])
-    path = home / part.file
+    path = Home.of(home).at(part.file)
     if part.file not in named:
         return [*problems, f"{home}: {split}: {part.file} is not among the manifest's files"]
-    if not path.is_file():
+    if not exists(path):
         return problems  # the check of files reports this
     try:
         counted = row_ids(path, facts)

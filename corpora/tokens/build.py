@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import zlib
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol, Self
 
 import msgspec
@@ -20,7 +19,9 @@ from msgspec import UNSET, UnsetType
 from corpora.encoding.byte_encoder import CONTINUATION_IDS, ByteEncoder
 from corpora.encoding.flat import FlatIds, id_dtype
 from corpora.errors import BadArgument
+from corpora.home import Home, Place
 from corpora.randomness import digest
+from corpora.stores.base import FileRecord
 from corpora.texts import Utf8
 from corpora.tokens.best_fit import BestFit
 from corpora.tokens.concatenate import Concatenation, Separators, Stream
@@ -75,12 +76,20 @@ class ItemShards(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def build_item(
-    batches: Iterable[Utf8], encoder: TextEncoder, settings: ShardSettings, *, folder: str | Path, part: str
+    batches: Iterable[Utf8],
+    encoder: TextEncoder,
+    settings: ShardSettings,
+    *,
+    folder: Place,
+    part: str,
+    written: list[FileRecord] | None = None,
 ) -> ItemShards:
     """Writes FOLDER/{train,validation}/PART.parquet from batches of texts; no file for a split without rows.
 
     Memory: one batch and, per split, one row group (best-fit: one window). The same texts in the same order give the
     same bytes, however they are batched. Noise is keyed by (split, part, row).
+
+    written: takes the records of the files. folder: an address, too.
 
     Raises:
         BadArgument: the encoder doesn't support the settings (raised before any text is read).
@@ -92,11 +101,19 @@ def build_item(
             held_out = validation_mask(texts, settings.validation_fraction, settings.seed)
             for split, builder in builders.items():
                 builder.add(ids, held_out if split == "validation" else ~held_out, sizes)
-        return ItemShards(part=part, splits={split: builder.finish() for split, builder in builders.items()})
+        finished = ItemShards(part=part, splits={split: builder.finish() for split, builder in builders.items()})
+    _note(written, builders, folder)
+    return finished
 
 
 def finish_tails(
-    items: Iterable[ItemShards], encoder: Vocabulary, settings: ShardSettings, *, folder: str | Path, part: str
+    items: Iterable[ItemShards],
+    encoder: Vocabulary,
+    settings: ShardSettings,
+    *,
+    folder: Place,
+    part: str,
+    written: list[FileRecord] | None = None,
 ) -> ItemShards:
     """Packs the items' tails, in the order given, into a last part per split.
 
@@ -108,7 +125,16 @@ def finish_tails(
         for item in items:
             for split, builder in builders.items():
                 builder.add_tail(item.splits[split].tail)
-        return ItemShards(part=part, splits={split: builder.finish(last=True) for split, builder in builders.items()})
+        finished = {split: builder.finish(last=True) for split, builder in builders.items()}
+    _note(written, builders, folder)
+    return ItemShards(part=part, splits=finished)
+
+
+def _note(written: list[FileRecord] | None, builders: Mapping[str, _SplitBuilder], folder: Place) -> None:
+    """Adds the records of the files, which are there once the builders' block has ended."""
+    for builder in builders.values():
+        if written is not None:
+            written += builder.records(Home.of(folder))
 
 
 def check_settings(settings: ShardSettings, vocabulary: Vocabulary) -> None:
@@ -127,12 +153,10 @@ def unaccounted(part: SplitShard) -> int:
 class _SplitBuilder:
     """Packs, corrupts and writes one split of one part."""
 
-    def __init__(
-        self, encoder: Vocabulary, settings: ShardSettings, folder: str | Path, split: str, part: str
-    ) -> None:
+    def __init__(self, encoder: Vocabulary, settings: ShardSettings, folder: Place, split: str, part: str) -> None:
         self._maker = settings.rows(encoder)
         self._file = f"{split}/{part}.parquet"
-        self._writer = ShardWriter(Path(folder) / self._file, self._maker.columns)
+        self._writer = ShardWriter(Home.of(folder).at(self._file), self._maker.columns)
         self._base = digest(settings.seed, "rows", split, part)
         self._stream = Stream(id_dtype(encoder.vocab_size), separators(settings, encoder))
         self._packer = self._packing(settings, encoder)
@@ -158,6 +182,9 @@ class _SplitBuilder:
 
     def __exit__(self, *error: object) -> None:
         self._writer.__exit__(*error)  # type: ignore[arg-type]
+
+    def records(self, of: Home) -> list[FileRecord]:
+        return self._writer.records(of)
 
     def add(self, documents: FlatIds, chosen: npt.NDArray[np.bool_], sizes: npt.NDArray[np.int64]) -> None:
         self._text_bytes += int(sizes[chosen].sum())
@@ -223,6 +250,6 @@ def _inside_characters(encoder: Vocabulary) -> tuple[int, int]:
 
 
 def _builders(
-    stack: contextlib.ExitStack, encoder: Vocabulary, settings: ShardSettings, folder: str | Path, part: str
+    stack: contextlib.ExitStack, encoder: Vocabulary, settings: ShardSettings, folder: Place, part: str
 ) -> dict[str, _SplitBuilder]:
     return {split: stack.enter_context(_SplitBuilder(encoder, settings, folder, split, part)) for split in SPLITS}

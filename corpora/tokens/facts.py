@@ -7,7 +7,6 @@ Fields that have a default are missing from older manifests; fields that are UNS
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
@@ -15,6 +14,7 @@ from msgspec import UNSET, UnsetType
 
 from corpora import manifest
 from corpora.errors import DamagedFile
+from corpora.home import Home, Place
 
 WINDOW_GROUPS = 256  # default for manifests without it: 134 MB at 2**18 uint16 ids per group
 
@@ -123,11 +123,11 @@ class ShardFacts(msgspec.Struct, frozen=True, kw_only=True):
         return known[number] if number is not None and 0 <= number < len(known) else None
 
 
-def facts_of(folder: Path, content: manifest.Manifest) -> ShardFacts:
+def facts_of(folder: Place, content: manifest.Manifest) -> ShardFacts:
     """The facts in a manifest of shards. Raises DamagedFile if one is missing or invalid."""
     try:
         return msgspec.convert(content.facts, ShardFacts)
     except msgspec.ValidationError as error:
         raise DamagedFile(
-            f"{folder / manifest.NAME}: the facts are damaged ({error}); build the shards again"
+            f"{Home.of(folder).at(manifest.NAME)}: the facts are damaged ({error}); build the shards again"
         ) from None

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from msgspec import UNSET
 
 from corpora import manifest
+from corpora.copies import local_tokenizer
 from corpora.encoding import Encoder, load_encoder
 from corpora.errors import BadArgument, DamagedFile
+from corpora.home import Home, Place, source
 from corpora.tokens.facts import SentinelIds, ShardFacts
 from corpora.tokens.readable import Vocabulary
 from corpora.tokens.row_views import Row, Value
@@ -19,7 +20,7 @@ from corpora.tokens.row_views import Row, Value
 LISTS = ("input_ids", "labels", "document_starts")
 
 
-def read_row(folder: Path, content: manifest.Manifest, split: str, number: int) -> Row:
+def read_row(folder: Place, content: manifest.Manifest, split: str, number: int) -> Row:
     """Row `number` of a split, from 0 in the order of its files.
 
     Raises BadArgument if there is no such split or row, DamagedFile if its file differs from the manifest.
@@ -46,16 +47,16 @@ def _is_shard(path: str) -> bool:
     return path.endswith(".parquet") and "/" in path
 
 
-def _from_file(folder: Path, path: str, rows: int, place: int) -> Row:
+def _from_file(folder: Place, path: str, rows: int, place: int) -> Row:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    at = Home.of(folder).at(path)
     try:
-        with pq.ParquetFile(folder / path) as file:
+        with pq.ParquetFile(source(at)) as file:
             if file.metadata.num_rows != rows:
                 raise DamagedFile(
-                    f"{folder / path} has {file.metadata.num_rows} rows, but its manifest says {rows}; "
-                    "build the shards again"
+                    f"{at} has {file.metadata.num_rows} rows, but its manifest says {rows}; build the shards again"
                 )
             groups, group = file.metadata.num_row_groups, 0
             while place >= file.metadata.row_group(group).num_rows:
@@ -64,7 +65,7 @@ def _from_file(folder: Path, path: str, rows: int, place: int) -> Row:
             table = file.read_row_group(group, use_threads=False).slice(place, 1)
         columns = {name: _value(name, table.column(name)[0].as_py()) for name in table.column_names}
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise DamagedFile(f"{folder / path} can't be read ({error}); build the shards again") from None
+        raise DamagedFile(f"{at} can't be read ({error}); build the shards again") from None
     return Row(place, rows, path, group, groups, place, columns)
 
 
@@ -84,14 +85,14 @@ class FoundTokenizer(NamedTuple):
     note: str
 
 
-def find_tokenizer(folder: Path, facts: ShardFacts, given: str | None) -> FoundTokenizer:
+def find_tokenizer(folder: Place, facts: ShardFacts, given: str | None) -> FoundTokenizer:
     """The `given` tokenizer; otherwise byt5 or the folder `tokenizer` beside the shards, if they were built with it.
 
     Raises BadArgument if the given tokenizer is a different one.
     """
     wanted = facts.tokenizer_sha256
     if given is not None:
-        encoder = load_encoder(given)
+        encoder = load_encoder(local_tokenizer(given))
         if encoder.sha256 != wanted:
             raise BadArgument(
                 f"{given} (sha256 {encoder.sha256[:12]}) is not the tokenizer of {folder} ({wanted[:12]}): "
@@ -100,17 +101,19 @@ def find_tokenizer(folder: Path, facts: ShardFacts, given: str | None) -> FoundT
         return FoundTokenizer(encoder, given)
     if (encoder := load_encoder("byt5")).sha256 == wanted:
         return FoundTokenizer(encoder, "byt5")
-    return _beside(folder.absolute().parent / "tokenizer", wanted)
+    home = Home.of(folder)
+    beside = f"{home.folder.absolute() if home.is_local else home}".rpartition("/")[0]
+    return _beside(f"{beside}/tokenizer", wanted)
 
 
-def _beside(path: Path, wanted: str) -> FoundTokenizer:
+def _beside(path: str, wanted: str) -> FoundTokenizer:
     try:
-        encoder = load_encoder(str(path))
+        encoder = load_encoder(local_tokenizer(path))
         if encoder.sha256 == wanted:
-            return FoundTokenizer(encoder, str(path))
+            return FoundTokenizer(encoder, path)
         why = f"{path} (sha256 {encoder.sha256[:12]}) is not the tokenizer of the shards ({wanted[:12]})"
     except (BadArgument, DamagedFile) as error:
-        why = str(error) if path.exists() else f"there is no {path}"
+        why = str(error) if Home.of(path).is_folder() else f"there is no {path}"
     return FoundTokenizer(None, f"{why}: showing ids; name the tokenizer with --tokenizer")
 
 

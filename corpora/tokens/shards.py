@@ -17,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from corpora.errors import DamagedFile
-from corpora.files import atomic_path
+from corpora.home import Home, source, writing
+from corpora.stores.base import FileRecord, Writing
 from corpora.tokens.causal import Ragged
 
 if TYPE_CHECKING:
@@ -37,8 +38,10 @@ class ShardWriter:
     """
 
     def __init__(self, path: str | Path, columns: Mapping[str, ColumnSpec]) -> None:
-        self.path = Path(path)
+        """path: an address, too."""
+        self.path = path
         self.rows = 0
+        self._writing: Writing | None = None
         self._columns = dict(columns)
         self._open = contextlib.ExitStack()
         self._parquet: ParquetFile | None = None
@@ -67,13 +70,17 @@ class ShardWriter:
             self._file().write(chosen)
             self.rows += count
 
+    def records(self, of: Home) -> list[FileRecord]:
+        """The file, if it has a row, once the block has ended. of: a folder above it."""
+        return [self._writing.record(self.rows, of=of)] if self._writing else []
+
     def _file(self) -> ParquetFile:
         if self._parquet is None:
             from corpora.tokens.parquet_file import Leaf, parquet_file
 
             leaves = [Leaf(name, np.dtype(dtype), width != SCALAR) for name, (width, dtype) in self._columns.items()]
-            temporary = self._open.enter_context(atomic_path(self.path))
-            opened = parquet_file(temporary, leaves, {"ARROW:schema": _arrow_schema(self._columns)})
+            self._writing = self._open.enter_context(writing(self.path))
+            opened = parquet_file(self._writing.path, leaves, {"ARROW:schema": _arrow_schema(self._columns)})
             self._parquet = self._open.enter_context(opened)
         return self._parquet
 
@@ -108,7 +115,7 @@ def read_rows(path: str | Path) -> dict[str, Any]:
     import pyarrow.parquet as pq
 
     with _reading(path):
-        table = pq.read_table(path, use_threads=False)
+        table = pq.read_table(source(path), use_threads=False)
         return _columns(table)
 
 
@@ -116,7 +123,7 @@ def read_groups(path: str | Path) -> Iterator[dict[str, Any]]:
     """As `read_rows`, one row group at a time."""
     import pyarrow.parquet as pq
 
-    with _reading(path), pq.ParquetFile(path) as file:
+    with _reading(path), pq.ParquetFile(source(path)) as file:
         for group in range(file.num_row_groups):
             yield _columns(file.read_row_group(group, use_threads=False))
 

@@ -9,8 +9,9 @@ from typing import Any, Self
 
 import numpy as np
 
-from corpora.files import atomic_path
+from corpora.home import Home, source, writing
 from corpora.parted import PARTS, PartedWriter, read_part
+from corpora.stores.base import FileRecord, Writing
 from corpora.words.table import HashedWords, Words, WordTable
 
 __all__ = ["PARTS", "CountsFile", "read_sums", "sum_part", "summed", "write_sums"]
@@ -19,7 +20,7 @@ __all__ = ["PARTS", "CountsFile", "read_sums", "sum_part", "summed", "write_sums
 class CountsFile:
     """Writes words and counts; the complete file appears when the block ends. Each `write` adds every part once."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path | str) -> None:
         self._writer = PartedWriter(path, _schema())
 
     def __enter__(self) -> Self:
@@ -30,6 +31,10 @@ class CountsFile:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._writer.__exit__(kind, error, trace)
+
+    def record(self, of: Home) -> FileRecord:
+        """Of the file, once the block has ended. of: a folder above it."""
+        return self._writer.record(of)
 
     def write(self, table: WordTable) -> None:
         import pyarrow as pa
@@ -56,12 +61,12 @@ def _binary(words: Words) -> Any:
     return pa.BinaryArray.from_buffers(pa.binary(), len(words), [None, pa.py_buffer(offsets), pa.py_buffer(data)])
 
 
-def summed(paths: Sequence[Path]) -> Iterator[HashedWords]:
+def summed(paths: Sequence[Path | str]) -> Iterator[HashedWords]:
     """The words of all files with their sums, part by part: each word is in one part only."""
     return (sum_part(paths, part) for part in range(PARTS))
 
 
-def sum_part(paths: Sequence[Path], part: int) -> HashedWords:
+def sum_part(paths: Sequence[Path | str], part: int) -> HashedWords:
     """The words of one part of all files, each once, with its sum. Only their order depends on the files' order."""
     table = WordTable(keep_spaces=False)
     for path in paths:
@@ -70,26 +75,30 @@ def sum_part(paths: Sequence[Path], part: int) -> HashedWords:
     return table.words()
 
 
-def write_sums(path: Path, sums: Iterable[HashedWords]) -> None:
-    """Writes sums of parts, with the words' hashes, so that readers need no table. Only one sum is in memory."""
+def write_sums(path: Path | str, sums: Iterable[HashedWords]) -> Writing:
+    """Writes sums of parts, with the words' hashes, so that readers need no table. Only one sum is in memory.
+
+    Returns what describes the file. path: an address, too.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     schema = _schema(("hash", pa.uint64()))
     with (
-        atomic_path(path) as temporary,
-        pq.ParquetWriter(temporary, schema, compression="zstd", use_dictionary=False) as writer,
+        writing(path) as file,
+        pq.ParquetWriter(file.path, schema, compression="zstd", use_dictionary=False) as writer,
     ):
         for words, hashes in sums:
             columns = [_binary(words), pa.array(words.counts), pa.array(hashes)]
             writer.write_table(pa.Table.from_arrays(columns, schema=schema), row_group_size=max(1, len(words)))
+    return file
 
 
-def read_sums(path: Path) -> Iterator[HashedWords]:
+def read_sums(path: Path | str) -> Iterator[HashedWords]:
     """Reads back what `write_sums` wrote, part by part."""
     import pyarrow.parquet as pq
 
-    with pq.ParquetFile(path) as file:
+    with pq.ParquetFile(source(path)) as file:
         for group in range(file.num_row_groups):
             rows = file.read_row_group(group)
             yield HashedWords(_words(rows), rows.column("hash").to_numpy())

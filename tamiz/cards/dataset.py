@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 from corpora.config import Config
 from corpora.documents.groups import source_of
+from corpora.home import Place
 from corpora.manifest import Manifest
 from tamiz.cards import allowed, configs, plots, texts
 from tamiz.cards.examples import examples
@@ -45,7 +45,7 @@ class DatasetFacts(Config, frozen=True, kw_only=True):
     """The model that scored the documents, in words."""
 
 
-def add_dataset_card(folder: Path, content: Manifest, facts: DatasetFacts) -> None:
+def add_dataset_card(folder: Place, content: Manifest, facts: DatasetFacts) -> None:
     """Writes the card and the plot of a finished sample, unless it has a card."""
     drawn = {plots.PERPLEXITY: lambda path: plots.draw_perplexity(content.facts, path)} if _has_plot(content) else {}
     add_card(folder, content, lambda: dataset_card(content, facts, examples(folder, content)), drawn)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from corpora import files, manifest
+from corpora.home import Home, Place
 from corpora.manifest import Manifest
 
 NAME = "README.md"
@@ -16,7 +17,7 @@ LINE = 80  # characters of a quoted line
 
 
 def add_card(
-    folder: Path,
+    folder: Place,
     content: Manifest,
     text: Callable[[], str],
     plots: Mapping[str, Callable[[Path], object]] | None = None,
@@ -26,12 +27,15 @@ def add_card(
 
     plots: a file's name -> what draws it.
     """
-    if NAME in {r.path for r in content.derived} and (folder / NAME).is_file():
+    home = Home.of(folder)
+    if NAME in {r.path for r in content.derived} and home.exists(NAME):
         return
-    for name, draw in (plots or {}).items():
-        draw(folder / name)
-    files.write_bytes(folder / NAME, text().encode())
-    manifest.add_derived(folder, [folder / NAME, *(folder / name for name in plots or {})])
+    with home.filled() as made:
+        for name, draw in (plots or {}).items():
+            draw(made / name)
+        files.write_bytes(made / NAME, text().encode())
+        records = [manifest.record(made, made / name) for name in (NAME, *(plots or {}))]
+    manifest.add_derived(home, records)
 
 
 def table(rows: Iterable[Sequence[object]], head: Sequence[str] = ("", "")) -> str:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from corpora.documents.groups import source_of
+from corpora.home import Place
 from corpora.manifest import Manifest
 from tamiz.cards import plots, texts
 from tamiz.cards.front_matter import front_matter
@@ -14,7 +14,7 @@ from tamiz.cards.markdown import add_card, section, sources_text, table
 
 
 def add_tokenizer_card(
-    folder: Path, content: Manifest, languages: tuple[str, ...] = (), sources: tuple[str, ...] = ()
+    folder: Place, content: Manifest, languages: tuple[str, ...] = (), sources: tuple[str, ...] = ()
 ) -> None:
     """Writes the card and the plot of a finished tokenizer, unless it has a card."""
     words = _evaluation(content).get("tokens_of_words", [])

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import click
 
+from corpora.home import Place
 from tamiz.console import progress, say, table, warn
+from tamiz.options import FolderPath
 
 SHOWN = 24  # groups in a table
 SAMPLERS_SHOWN = 6  # groups whose samplers are printed
 
 
 @click.command()
-@click.argument("scores", type=click.Path(path_type=Path))
+@click.argument("scores", type=FolderPath(anywhere=True))
 @click.option("--keep", "keeps", type=float, multiple=True, metavar="SHARE",
               help="Also fit the samplers to this share, besides BERTIN's eighth. Repeatable.")  # fmt: skip
 @click.option(
@@ -28,7 +29,7 @@ SAMPLERS_SHOWN = 6  # groups whose samplers are printed
               help="The scored documents, which every --source-by but file needs to read again.")  # fmt: skip
 @click.option("--bertin", is_flag=True, help="Also show BERTIN's published parameters at BERTIN's quartiles.")
 def command(
-    scores: Path, keeps: tuple[float, ...], source_by: str | None, inputs: tuple[str, ...], bertin: bool
+    scores: Place, keeps: tuple[float, ...], source_by: str | None, inputs: tuple[str, ...], bertin: bool
 ) -> None:
     """Show quartiles, buckets and fitted samplers of a folder of scores, per language and source.
 

@@ -9,15 +9,15 @@ import click
 
 from tamiz.choice_options import choice_flags, choice_option, chosen
 from tamiz.commands._summary import summarise
-from tamiz.options import out_option, rebuild_option
+from tamiz.options import FolderPath, local_out_option, rebuild_option
 from tamiz.trainer.exports import EXPORTS
 
 
 @click.command()
 @choice_flags(EXPORTS)
-@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("model", type=FolderPath())
 @choice_option(EXPORTS, "--to")
-@out_option
+@local_out_option
 @rebuild_option
 def command(model: Path, to: str, out: str, rebuild: bool, **flags: Any) -> None:
     """Write the trained model in the folder MODEL in the format of another program, with a card."""

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 import click
 
 from corpora.errors import BadArgument
+from tamiz.options import FolderPath
 
 if TYPE_CHECKING:
     from tamiz.trainer.families.decoding import Sampling
 
 
 @click.command()
-@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("model", type=FolderPath())
 @click.argument("text", required=False)
 @click.option(
     "--max-new-tokens",

@@ -7,13 +7,14 @@ from pathlib import Path
 import click
 
 from tamiz.console import say
+from tamiz.options import FolderPath
 
 
 @click.command()
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", type=FolderPath())
 @click.option(
     "--scores",
-    type=click.Path(path_type=Path),
+    type=FolderPath(),
     metavar="DIR",
     help="The scores that a sample was drawn from. [default: next to the sample]",
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 import click
@@ -12,22 +11,30 @@ from corpora import manifest
 from corpora.documents.groups import Per
 from corpora.documents.sources import DocumentSource
 from corpora.errors import BadArgument
+from corpora.home import Home, Place
 from corpora.sampling.methods import DEFAULT_METHOD, METHODS
 from corpora.sampling.methods.base import REST, Format
 from tamiz.choice_options import choice_flags, choice_option, chosen
 from tamiz.commands._summary import summarise
-from tamiz.options import BEAM, document_options_beside_format, out_option, pipeline_options, runner_settings
+from tamiz.options import (
+    BEAM,
+    FolderPath,
+    document_options_beside_format,
+    out_option,
+    pipeline_options,
+    runner_settings,
+)
 
 N = TypeVar("N", int, float)
 
 
 @click.command(context_settings=BEAM)
 @document_options_beside_format
-@click.option("--scores", required=True, type=click.Path(path_type=Path), help="The folder that `tamiz score` wrote.")
+@click.option("--scores", required=True, type=FolderPath(anywhere=True), help="The folder that `tamiz score` wrote.")
 @click.option(
     "--annotations",
     multiple=True,
-    type=click.Path(path_type=Path),
+    type=FolderPath(anywhere=True),
     metavar="DIR...",
     help="Folders of annotations: a false `keep` drops the document, a `language` is used if the scores name none, "
     "other columns are written into the sample.",
@@ -94,8 +101,8 @@ N = TypeVar("N", int, float)
 def command(
     ctx: click.Context,
     sources: list[DocumentSource],
-    scores: Path,
-    annotations: tuple[Path, ...],
+    scores: Place,
+    annotations: tuple[Place, ...],
     method: str,
     keep: tuple[str, ...],
     keep_documents: tuple[str, ...],
@@ -128,7 +135,7 @@ def command(
         )
     context = Context(running, rebuild, max_rejected)
     manifest.read_finished(scores, "score")  # at once, before Beam is imported
-    summarise([sample_stage(sources, scores, Path(out), settings, context, annotations)], "Sample")
+    summarise([sample_stage(sources, scores, Home.of(out), settings, context, annotations)], "Sample")
 
 
 def columns_of(given: str | None) -> str | list[str] | None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from corpora.documents.sources import DocumentSource
+from corpora.home import Home
 from tamiz.commands._summary import summarise
 from tamiz.options import BEAM, document_options, out_option, pipeline_options, runner_settings, settings
 
@@ -96,4 +95,4 @@ def command(
     asked = settings(ScoreSettings, mode=mode, language_column=language_column, allow_unknown=allow_unknown)
     for choice in chosen:  # at once, before Beam is imported
         check_is_file(choice.path)
-    summarise([score_stage(sources, chosen, Path(out), asked, context)], "Scores")
+    summarise([score_stage(sources, chosen, Home.of(out), asked, context)], "Scores")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
 
 from corpora.documents.sources import DocumentSource
+from corpora.home import Home
 from corpora.tokens.objectives import OBJECTIVES
 from tamiz.choice_options import choice_flags, choice_option, chosen
 from tamiz.commands._summary import summarise
@@ -84,7 +84,7 @@ def build(
     common = {name: values.pop(name) for name in COMMON}
     settings = chosen(OBJECTIVES, objective, values, common)
     context = Context(runner_settings(ctx, runner, workers), rebuild, max_rejected)
-    report = shards_stage(sources, tokenizer, Path(out), settings, context)
+    report = shards_stage(sources, tokenizer, Home.of(out), settings, context)
     summarise([report], "Shards")
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from corpora.home import Place
 from tamiz.console import draw, say, table, warn
+from tamiz.options import FolderPath
 
 if TYPE_CHECKING:
     from corpora.tokens.readable import Segment
@@ -25,13 +26,13 @@ STYLES = {
 
 
 @click.command(name="inspect")
-@click.argument("folder", type=click.Path(path_type=Path), metavar="DIR")
+@click.argument("folder", type=FolderPath(anywhere=True), metavar="DIR")
 @click.option("--row", type=int, help="Number of the row within its split, counted from 0. [default: 0]")
 @click.option("--split", default="train", show_default=True, help="train or validation.")
 @click.option(
     "--tokenizer", help="The tokenizer of the shards. [default: byt5, or the folder `tokenizer` next to DIR]"
 )
-def command(folder: Path, row: int | None, split: str, tokenizer: str | None) -> None:
+def command(folder: Place, row: int | None, split: str, tokenizer: str | None) -> None:
     """Show one row of DIR in readable form.
 
     A dot separates the pieces of a word; pieces that form a character only together are shown as one. Masked spans

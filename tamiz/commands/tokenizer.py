@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
 
 from corpora.documents.sources import DocumentSource
+from corpora.home import Home
 from tamiz.commands._summary import summarise
 from tamiz.commands.tokenizer_eval import command as eval_command
 from tamiz.groups import Group
@@ -72,7 +72,7 @@ def train(
     from tokenizer_train.settings import TokenizerSettings
 
     context = Context(runner_settings(ctx, runner, workers), rebuild, max_rejected)
-    report = tokenizer_stage(sources, Path(out), settings(TokenizerSettings, **values), context)
+    report = tokenizer_stage(sources, Home.of(out), settings(TokenizerSettings, **values), context)
     summarise([report], "Tokenizer")
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import click
 
 from corpora.documents.sources import DocumentSource
+from corpora.home import Home
 from tamiz.commands._fitting import fitting_tables
 from tamiz.commands._summary import summarise
 from tamiz.console import say, table
@@ -46,7 +46,7 @@ SHOWN = 24  # groups in a table
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the random draw.")
 @click.option(
     "--out",
-    type=OutputPath(),
+    type=OutputPath(anywhere=True),
     callback=log_folder,
     help="Folder for eval.json and eval.png. [default: none; the tables are only printed]",
 )
@@ -87,7 +87,7 @@ def command(
     named = tuple(name.strip() for name in languages.split(",")) if languages is not None else None
     asked = settings(EvaluationSettings, languages=named, **values)
     labels = names.split(",") if names is not None else None
-    report = evaluation_stage(paths, sources, Path(out) if out else None, asked, context, labels)
+    report = evaluation_stage(paths, sources, Home.of(out) if out else None, asked, context, labels)
     show(report.facts)
     summarise([report], "Evaluation")
 

@@ -12,7 +12,7 @@ from corpora.errors import BadArgument
 from tamiz.commands._budget import pausing, stop_after_option
 from tamiz.commands._shards import mixed, named_shards, tokenizer_beside
 from tamiz.commands._summary import summarise
-from tamiz.options import out_option, rebuild_option
+from tamiz.options import FolderPath, local_out_option, rebuild_option
 from tamiz.trainer.ranks import joined
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--tokenizer",
-    type=click.Path(path_type=Path),
+    type=FolderPath(),
     help="Folder of the tokenizer, or byt5. [default: the folder `tokenizer` next to the shards]",
 )
 @click.option(
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 @click.option("--steps", type=int, help="Number of steps; replaces train.steps.")
 @click.option("--tensorboard", is_flag=True, help="Write curves to OUT/tensorboard; like train.tensorboard.")
 @stop_after_option
-@out_option
+@local_out_option
 @rebuild_option
 @joined()
 def command(

@@ -11,12 +11,13 @@ from tamiz.console import progress, say, size, table, warn
 from tamiz.hub.folder import Publication, RepoType
 from tamiz.hub.names import check_branch, check_repository
 from tamiz.hub.plan import Plan
+from tamiz.options import FolderPath
 
 SHOWN = 20  # files of a --dry-run, and of what is left out
 
 
 @click.command()
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", type=FolderPath())
 @click.option("--repo", required=True, metavar="OWNER/NAME", help="The repository. It is made if there is none.")
 @click.option(
     "--type",

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from corpora.errors import DamagedFile
+from corpora.home import Place
 from tamiz.console import fail, say, warn
+from tamiz.options import FolderPath
 from tamiz.verify import notes, verify
 
 SHOWN = 20
 
 
 @click.command()
-@click.argument("folder", type=click.Path(path_type=Path))
-def command(folder: Path) -> None:
+@click.argument("folder", type=FolderPath(anywhere=True))
+def command(folder: Place) -> None:
     """Check FOLDER, and every folder below it, against its manifest: files, sizes, checksums, counts."""
     checked, problems = verify(folder)
     for problem in problems[:SHOWN]:

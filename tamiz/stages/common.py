@@ -13,6 +13,7 @@ from corpora.documents.listing import list_files
 from corpora.documents.sources import DocumentSource, Inputs
 from corpora.errors import TamizError, TooManyRejected
 from corpora.files import is_local
+from corpora.home import Home, Place
 from corpora.manifest import Manifest
 from pipelines.settings import RunnerSettings
 from tamiz.console import count
@@ -49,7 +50,7 @@ class StageReport:
 
     stage: str
     state: str
-    folder: Path
+    folder: Place
     rows: Sequence[tuple[str, str]]
     warnings: Sequence[str] = ()
     damaged: Sequence[str] = ()
@@ -91,7 +92,7 @@ class Stage:
     leaves: Callable[[Plan], Sequence[str]] | None = None
     settle: Callable[[Recipe], None] | None = None
     before: Callable[[Plan], None] | None = None
-    check: Callable[[Path, Manifest], list[str]] | None = None
+    check: Callable[[Home, Manifest], list[str]] | None = None
     after: str | None = None
     announces: Callable[[Plan], Sequence[str]] | None = None
     writes: Callable[[Plan, int], tuple[int, int]] | None = None

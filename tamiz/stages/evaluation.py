@@ -11,6 +11,7 @@ import msgspec
 
 from corpora import manifest
 from corpora.documents.sources import Inputs
+from corpora.home import Home, Place
 from corpora.locks import locked
 from tamiz.console import count, progress
 from tamiz.stages.common import Context, StageReport, check_local, damaged_inputs
@@ -22,7 +23,7 @@ PLOT = "eval.png"
 def evaluation_stage(
     tokenizers: Sequence[str],
     patterns: Inputs,
-    out: Path | None,
+    out: Place | None,
     settings: EvaluationSettings,
     context: Context,
     names: Sequence[str] | None = None,
@@ -39,7 +40,7 @@ def evaluation_stage(
 def _evaluate(
     tokenizers: Sequence[str],
     patterns: Inputs,
-    out: Path,
+    out: Place,
     settings: EvaluationSettings,
     context: Context,
     names: Sequence[str] | None,
@@ -61,14 +62,17 @@ def _evaluate(
                 rebuild=context.rebuild,
                 progress=update,
             )
-        facts = msgspec.json.decode((out / NAME).read_bytes())
-        if not (out / PLOT).is_file() and outcome.manifest.counts["kept"]:
-            manifest.add_derived(out, [draw_tokenizers(facts, out / PLOT)])
+        home = Home.of(out)
+        facts = msgspec.json.decode(home.read_bytes(NAME))
+        if not home.exists(PLOT) and outcome.manifest.counts["kept"]:
+            with home.filled() as folder:
+                drawn = manifest.record(folder, draw_tokenizers(facts, folder / PLOT))
+            manifest.add_derived(home, [drawn])
     counts = outcome.manifest.counts
     rows = [("documents", count(counts["kept"]))]
     if counts["sampled_out"]:
         rows.append(("documents not drawn", count(counts["sampled_out"])))
     rows += [("rows rejected", count(sum(counts["rejected"].values())))]
     rows += [(f"  {reason}", count(n)) for reason, n in counts["rejected"].items()]
-    many = too_many_rejected(out / "rejected", counts, context.max_rejected)
+    many = too_many_rejected(home.at("rejected"), counts, context.max_rejected)
     return StageReport("evaluation", outcome.state, out, rows, (), damaged_inputs(outcome.manifest), many, facts)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import glob
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -12,6 +11,7 @@ import msgspec
 from corpora import manifest
 from corpora.documents.groups import UNKNOWN
 from corpora.documents.sources import Inputs
+from corpora.home import Home, Place
 from corpora.manifest import Manifest
 from corpora.sampling.methods import DEFAULT_METHOD, METHODS, SampleSettings
 from corpora.verify import bad_rows
@@ -26,11 +26,11 @@ SHOWN = 8  # groups in a summary
 
 def sample_stage(
     patterns: Inputs,
-    scores: Path,
-    out: Path,
+    scores: Place,
+    out: Place,
     settings: SampleSettings,
     context: Context,
-    annotations: Sequence[Path] = (),
+    annotations: Sequence[Place] = (),
     card: DatasetFacts | None = None,
 ) -> StageReport:
     """Makes sure that `out` holds the sample and its card. annotations: folders that drop documents, name languages
@@ -53,7 +53,7 @@ def sample_stage(
     require_facts(out, outcome.manifest)
     add_dataset_card(out, outcome.manifest, _card(scores, outcome.manifest, card or DatasetFacts(), patterns))
     counts, facts = outcome.manifest.counts, outcome.manifest.facts
-    many = too_many_rejected(out / "rejected", counts, context.max_rejected)
+    many = too_many_rejected(Home.of(out).at("rejected"), counts, context.max_rejected)
     warnings = [
         *filter(None, [facts.get("flat_warning")]),
         *facts.get("lost_warnings", []),
@@ -95,12 +95,12 @@ class _Facts(_Shares, kw_only=True):
     parts: list[SamplePart] = []
 
 
-def require_facts(folder: Path, content: Manifest) -> None:
+def require_facts(folder: Place, content: Manifest) -> None:
     """Raises DamagedFile unless the manifest of a sample says what summaries and pages show."""
-    manifest.require(folder / manifest.NAME, content, manifest.Counts, _Facts)
+    manifest.require(Home.of(folder).at(manifest.NAME), content, manifest.Counts, _Facts)
 
 
-def _card(scores: Path, content: Manifest, card: DatasetFacts, patterns: Inputs) -> DatasetFacts:
+def _card(scores: Place, content: Manifest, card: DatasetFacts, patterns: Inputs) -> DatasetFacts:
     """What the card says besides the manifest."""
     languages = [
         name for name in content.facts["groups"] if content.facts.get("per") == "language" and name != UNKNOWN
@@ -242,7 +242,7 @@ def sample_parts(content: Manifest) -> list[SamplePart]:
     return msgspec.convert(content.facts.get("parts", []), list[SamplePart])
 
 
-def _check(home: Path, content: Manifest) -> list[str]:
+def _check(home: Place, content: Manifest) -> list[str]:
     try:
         parts = sample_parts(content)
     except msgspec.ValidationError as error:

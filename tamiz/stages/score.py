@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from corpora.documents.sources import Inputs
+from corpora.home import Home, Place
 from corpora.manifest import NAME, Counts, Manifest, require
 from corpora.perplexity.routing import LmChoice
 from corpora.perplexity.unknown_tokens import ALL, BOUNDS, TOKENS, UNKNOWN_TOKENS, unknown_share
@@ -17,7 +17,7 @@ from tamiz.stages.languages import check_routes, settle_languages
 
 
 def score_stage(
-    patterns: Inputs, models: Sequence[LmChoice], out: Path, settings: ScoreSettings, context: Context
+    patterns: Inputs, models: Sequence[LmChoice], out: Place, settings: ScoreSettings, context: Context
 ) -> StageReport:
     """Makes sure that `out` holds the scores of all documents, from one model or from the model of each language."""
     check_local(patterns)
@@ -27,8 +27,8 @@ def score_stage(
     with progress("score") as bar:
         outcome = score(patterns, models, out, settings, context.runner, rebuild=context.rebuild, progress=bar)
     counts = outcome.manifest.counts
-    require(out / NAME, outcome.manifest, Counts)
-    many = too_many_rejected(out / "rejected", counts, context.max_rejected)
+    require(Home.of(out).at(NAME), outcome.manifest, Counts)
+    many = too_many_rejected(Home.of(out).at("rejected"), counts, context.max_rejected)
     languages = outcome.manifest.facts.get("languages", {})
     rows = [
         ("documents scored", count(counts["kept"])),

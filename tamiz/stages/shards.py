@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from msgspec import UNSET
 
 from corpora.documents.sources import Inputs
+from corpora.home import Home, Place
 from corpora.manifest import NAME, Counts, Manifest, require
 from corpora.rows.mixing import DEFAULT as DEFAULT_MIXTURE
 from corpora.rows.mixing import MIXTURES
@@ -21,7 +20,7 @@ from tamiz.stages.mixtures import check_names, documents_by_name, joined, refuse
 
 
 def shards_stage(
-    patterns: Inputs, tokenizer: str, out: Path, settings: ShardSettings, context: Context
+    patterns: Inputs, tokenizer: str, out: Place, settings: ShardSettings, context: Context
 ) -> StageReport:
     """Makes sure that `out` holds the rows of all documents."""
     check_local(patterns)
@@ -33,8 +32,8 @@ def shards_stage(
             patterns, tokenizer, out, settings, context.runner, rebuild=context.rebuild, progress=update
         )
     counts, facts = outcome.manifest.counts, facts_of(out, outcome.manifest)
-    require(out / NAME, outcome.manifest, Counts)
-    many = too_many_rejected(out / "rejected", counts, context.max_rejected)
+    require(Home.of(out).at(NAME), outcome.manifest, Counts)
+    many = too_many_rejected(Home.of(out).at("rejected"), counts, context.max_rejected)
     rows = [("documents", count(counts["kept"]))]
     for split, account in ({} if facts.account is UNSET else facts.account).items():
         rows.append((f"rows, {split}", count(account.rows)))
@@ -62,7 +61,7 @@ def _run(plan: Plan, context: Context) -> StageReport:
     return joined(home, reports)
 
 
-def _check(home: Path, content: Manifest) -> list[str]:
+def _check(home: Place, content: Manifest) -> list[str]:
     """Checks the rows of the files, and the account of every id."""
     from corpora.tokens.account import bad_account
 

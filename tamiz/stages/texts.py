@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 from corpora.documents.item import WorkItem
+from corpora.home import Place
 from corpora.manifest import FileRecord
 from corpora.randomness import uniform
 from pipelines.advice import warn_of_blank_lines
@@ -24,7 +24,7 @@ class Texts:
     def __init__(
         self,
         items: list[WorkItem],
-        folder: Path,
+        folder: Place,
         progress: Callable[[int, int], None] | None = None,
         share: float = 1.0,
     ) -> None:

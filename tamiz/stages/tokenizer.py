@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import msgspec
 
 from corpora import manifest
 from corpora.documents.item import WorkItem
 from corpora.documents.items import work_items
 from corpora.documents.sources import Inputs
+from corpora.home import Home, Place
 from corpora.locks import locked
 from corpora.manifest import MadeFrom, Manifest, State
 from tamiz.cards.tokenizer import add_tokenizer_card
@@ -52,7 +51,7 @@ class TokenizerSource(TokenizerSettings, frozen=True, kw_only=True):
 
 def tokenizer_stage(
     patterns: Inputs,
-    out: Path,
+    out: Place,
     settings: TokenizerSettings,
     context: Context,
     languages: tuple[str, ...] = (),
@@ -71,9 +70,9 @@ def tokenizer_stage(
     )
     make = _from_words if settings.learns_from_words else _from_documents
     state, done = make(items, out, made_from, settings, context)
-    manifest.require(out / manifest.NAME, done, manifest.Counts, _Facts)
+    manifest.require(Home.of(out).at(manifest.NAME), done, manifest.Counts, _Facts)
     add_tokenizer_card(out, done, languages, sources)
-    many = too_many_rejected(out / "rejected", done.counts, context.max_rejected)
+    many = too_many_rejected(Home.of(out).at("rejected"), done.counts, context.max_rejected)
     return StageReport("tokenizer", state, out, _rows(done), (), damaged_inputs(done), many, done.facts)
 
 
@@ -104,7 +103,7 @@ def _rows(done: Manifest) -> list[tuple[str, str]]:
 
 
 def _from_words(
-    items: list[WorkItem], out: Path, made_from: MadeFrom, settings: TokenizerSettings, context: Context
+    items: list[WorkItem], out: Place, made_from: MadeFrom, settings: TokenizerSettings, context: Context
 ) -> tuple[State, Manifest]:
     """Trains on the words of all documents; a pipeline counts them."""
     from pipelines.words import train_on_corpus
@@ -117,19 +116,21 @@ def _from_words(
 
 
 def _from_documents(
-    items: list[WorkItem], out: Path, made_from: MadeFrom, settings: TokenizerSettings, context: Context
+    items: list[WorkItem], out: Place, made_from: MadeFrom, settings: TokenizerSettings, context: Context
 ) -> tuple[State, Manifest]:
     """Trains on a sample of the documents; kind `bytes` doesn't need one."""
     with locked(out, made_from.stage):
         state = manifest.begin(out, made_from, rebuild=context.rebuild)
         if state == "finished":
             return state, manifest.read(out)
+        from pipelines.words import kept_in
         from tokenizer_train.train import train_tokenizer
 
-        with progress("tokenizer") as bar:
-            texts = Texts(items, out, bar)
-            facts = train_tokenizer(texts, out, settings, kept=out / manifest.PROGRESS, phase=bar.phase)
-        records = [manifest.record(out, out / name) for name in facts["files"]]
+        home = Home.of(out)
+        with progress("tokenizer") as bar, home.filled() as folder, kept_in(home) as kept:
+            texts = Texts(items, home, bar)
+            facts = train_tokenizer(texts, folder, settings, kept=kept, phase=bar.phase)
+            records = [manifest.record(folder, folder / name) for name in facts["files"]]
         return state, manifest.finish(
             out,
             records=[*records, *texts.records],

@@ -157,7 +157,6 @@ def test_a_remote_output_is_refused(
 
     monkeypatch.chdir(tmp_path)
     for out, advice in (
-        ("s3://b/o", "write to a local folder"),
         ("file:///tmp/o.bin", "write /tmp/o.bin"),
         ("simplecache::o", "write to a local folder"),
     ):

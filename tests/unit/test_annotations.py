@@ -282,7 +282,7 @@ def test_columns_are_written_in_input_order_however_they_come(tmp_path):
         "n": [None, None, None, None, 40, 50],
         "s": [None, None, None, None, "x", "z"],
     }
-    assert AnnotationColumns({"n": "int32"}).write(tmp_path / "none.parquet") == 0
+    assert AnnotationColumns({"n": "int32"}).write(tmp_path / "none.parquet").rows == 0
 
 
 def test_what_pipelines_exports_is_there():

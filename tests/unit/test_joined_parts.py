@@ -158,7 +158,7 @@ def test_joined_bytes_are_those_of_one_writer(tmp_path, monkeypatch, format, bou
     whole = write(tmp_path / f"whole.{format}", 0, 250)
     cuts = [0, 1, 40, 40, 41, 133, 250, 250]
     files = [write(tmp_path / f"{n}.{format}", cuts[n], cuts[n + 1]) for n in range(len(cuts) - 1)]
-    assert join_documents(files, tmp_path / f"joined.{format}", format, columns, held) == 250
+    assert join_documents(files, tmp_path / f"joined.{format}", format, columns, held).rows == 250
     assert (tmp_path / f"joined.{format}").read_bytes() == whole.read_bytes()
 
 
@@ -214,10 +214,10 @@ for point in points:
 
 
 def test_killed_anywhere_it_continues_to_the_same_bytes(scored, tmp_path, monkeypatch):
-    """Files are renamed to their names: 1 manifest, 7 item parts and notes, the parts and their notes, 1 manifest."""
+    """Files are renamed to their names after the manifest was made: 7 item parts and notes, the parts and their notes, 1 manifest."""
     whole = run(scored, tmp_path / "whole", part_bytes=6_000)
-    between, last = 1 + 2 * ITEMS, 2 + 2 * ITEMS + 2 * len(whole.files)
-    points = [8, between, -between - 1, between + 1, -last]
+    between, last = 2 * ITEMS, 1 + 2 * ITEMS + 2 * len(whole.files)
+    points = [7, between, -between - 1, between + 1, -last]
     command = [sys.executable, "-c", KILLED, str(scored), str(tmp_path), *map(str, points)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["-9"] * len(points), done.stderr

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from corpora.choices import VARIABLE, Choices
 from corpora.errors import BadArgument, DamagedFile
+from corpora.home import Place
 from corpora.tokens.facts import ShardFacts
 from corpora.tokens.settings import NEUTRAL, ShardSettings
 
@@ -58,7 +58,7 @@ class Objectives(Choices[type[ShardSettings]]):
         return converted
 
 
-def objective_of(folder: Path, facts: ShardFacts) -> type[ShardSettings]:
+def objective_of(folder: Place, facts: ShardFacts) -> type[ShardSettings]:
     """The objective of finished shards. Raises DamagedFile for an unknown objective."""
     try:
         return OBJECTIVES.get(facts.objective)

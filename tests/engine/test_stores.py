@@ -1,0 +1,135 @@
+"""The stages with outputs in a store: the same bytes as in a folder, whatever the store answers."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from corpora import manifest
+from corpora.errors import StaleOutput
+from corpora.home import Home
+from corpora.manifest import MadeFrom
+from corpora.stores import store_of
+from tamiz.verify import notes, verify
+from tests.command import exit_code, tamiz
+from tests.loopback_store import LoopbackStore, loopback_store
+
+ASIDE = ("manifest.json", "log.jsonl")  # they have times
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LoopbackStore]:
+    with pytest.MonkeyPatch.context() as patch, loopback_store() as running:
+        patch.setenv("TAMIZ_CACHE", str(tmp_path_factory.mktemp("cache")))
+        store_of.cache_clear()
+        yield running
+    store_of.cache_clear()
+
+
+def contents(home: Home) -> dict[str, str]:
+    """The sha256 of every file, by name; without those that have times."""
+    names = [name for name in home.entries() if name.rpartition("/")[2] not in ASIDE]
+    return {name: hashlib.sha256(home.read_bytes(name)).hexdigest() for name in names}
+
+
+def chain(inputs: list[str], lm: str, out: Home) -> None:
+    """Tokenizer, scores, sample and shards in one place, each from what the one before left there."""
+    given = [flag for pattern in inputs for flag in ("--input", pattern)]
+    words = ["tokenizer", "train"]
+    for command in (
+        [*words, *given, "--kind", "bpe", "--vocab-size", 600, "--out", out.at("tokenizer")],
+        ["score", *given, "--lm", lm, "--out", out.at("scores")],
+        ["sample", *given, "--scores", out.at("scores"), "--keep", 0.5, "--out", out.at("sampled")],
+        ["shards", "build", *given, "--tokenizer", out.at("tokenizer"), "--sequence-length", 64, "--out", out.at("shards")],
+        ["calibrate", out.at("scores")],
+    ):
+        assert exit_code(*command) == 0, command
+
+
+@pytest.fixture(scope="module")
+def chained(store: LoopbackStore, corpus: list[str], lm: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The chain in a folder, and in the store with the language model there: while 1 of 5 answers is 503."""
+    local = tmp_path_factory.mktemp("local")
+    chain(corpus, str(lm), Home.of(local))
+    far = Home.of(store.address("chain"))
+    for ending in (".bin", ".json", ".spiece.model"):
+        if (path := lm.with_suffix(ending)).exists():
+            (far / "lm").write_bytes(path.name, path.read_bytes())
+    store.faults.refuse = 0.2
+    chain(corpus, far.at(f"lm/{lm.name}"), far)
+    store.faults.refuse = 0.0
+    return local
+
+
+def test_a_store_gets_the_bytes_of_a_folder(chained: Path, store: LoopbackStore) -> None:
+    far = Home.of(store.address("chain"))
+    for stage in ("tokenizer", "scores", "sampled", "shards"):
+        assert contents(far / stage) == contents(Home.of(chained / stage)), stage
+    assert verify(far)[1] == [] and len(notes(far)) == 1
+    assert not Path("s3:").exists()
+
+
+def test_verify_finds_what_is_wrong_in_a_store(
+    chained: Path, store: LoopbackStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(store.root / "tests" / "chain" / "scores", store.root / "tests" / "wrong")
+    wrong = Home.of(store.address("wrong"))
+    names = [name for name in wrong.entries() if name.endswith(".parquet")]
+    data = wrong.read_bytes(names[0])
+    wrong.write_bytes(names[0], data[:-1] + bytes([data[-1] ^ 1]))
+    wrong.remove(names[1])
+    wrong.write_bytes("more.txt", b"")
+    code, _, said = tamiz(capsys, "verify", wrong)
+    assert code == 1
+    for line in (f"{names[0]}: sha256 differs", f"{names[1]}: missing", "more.txt: not listed"):
+        assert f"{wrong}/{line}" in said
+
+
+def test_what_is_finished_is_done_and_other_work_is_refused(
+    chained: Path, store: LoopbackStore, corpus: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = [flag for pattern in corpus for flag in ("--input", pattern)]
+    out, scores = store.address("chain/sampled"), store.address("chain/scores")
+    before = store.faults.requests["PUT"]
+    code, said, _ = tamiz(capsys, "sample", *given, "--scores", scores, "--keep", 0.5, "--out", out)
+    assert (code, store.faults.requests["PUT"] - before) == (0, 1), "the log alone is written"
+    assert "nothing to do" in said
+    code, _, said = tamiz(capsys, "sample", *given, "--scores", scores, "--keep", 0.4, "--out", out)
+    assert code == 1
+    assert f"{out} was made from something else" in said
+
+
+def test_of_two_runs_that_begin_at_once_one_claims_the_folder(
+    store: LoopbackStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = Home.of(store.address("claimed"))
+    one, other = (MadeFrom(stage="x", algorithm=n, settings={}, inputs=[]) for n in (1, 2))
+    exists = Home.exists
+    monkeypatch.setattr(Home, "exists", lambda h, name: False if name == manifest.NAME else exists(h, name))
+    monkeypatch.setattr(manifest, "_entries", lambda _: [])
+    assert manifest.begin(home, one) == "new"
+    assert manifest.begin(home, one) == "continued"
+    home.write_bytes("result", b"")
+    with pytest.raises(StaleOutput, match="algorithm version 1 -> 2"):
+        manifest.begin(home, other)
+
+
+def test_rows_of_a_store_are_read_and_shown(
+    chained: Path, store: LoopbackStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from corpora.rows import read_shards
+
+    far, near = read_shards(store.address("chain/shards")), read_shards(chained / "shards")
+    assert far.fingerprint == near.fingerprint
+    groups = range(len(near.split("train").group_rows))
+    for name, values in near.split("train").read(groups, {}).items():
+        assert (values == far.split("train").read(groups, {})[name]).all()
+    shown = [
+        tamiz(capsys, "shards", "inspect", place, "--row", 1)[1]
+        for place in (chained / "shards", store.address("chain/shards"))
+    ]
+    assert shown[0].replace(str(chained), "AT") == shown[1].replace(store.address("chain"), "AT")
