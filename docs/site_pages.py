@@ -1,7 +1,7 @@
 """What the site needs besides docs/*.md: pages made of files elsewhere, and a reference of the public names.
 
-mkdocs calls `on_config`, `on_files` and `on_page_markdown`. Run as a program, this file copies docs/extending/*.py
-into the blocks of docs/extending.md that show them, and writes docs/recipe-schema.md from the settings classes.
+mkdocs calls `on_config`, `on_files` and `on_page_markdown`. Run as a program, this file copies files into the blocks of
+pages that show them (SHOWING), and writes docs/recipe-schema.md from the settings classes.
 """
 
 from __future__ import annotations
@@ -38,7 +38,10 @@ MOVED = {
     "benchmarks/results": "results/index.md",
 }
 _LINK = re.compile(r"(\]\(|src=\")([^)\"#:\s]+)(#[^)\s]*)?(\)|\")")
-_SHOWN = re.compile(r"^(<!-- (docs/extending/\w+\.py) -->\n)(?:\n```python\n.*?^```\n)?", re.MULTILINE | re.DOTALL)
+# the pages with lines `<!-- docs/FILE -->`, below each of which that file is shown
+SHOWING = ("docs/extending.md", "docs/anywhere/flink.md", "docs/anywhere/job-arrays.md")
+_SHOWN = re.compile(r"^(<!-- (docs/[\w/.-]+) -->\n)(?:\n```\w+\n.*?^```\n)?", re.MULTILINE | re.DOTALL)
+_LANGUAGES = {".py": "python", ".sh": "bash", "": "dockerfile"}
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
@@ -144,17 +147,19 @@ def _home(module: ModuleType, name: str) -> str:
 
 
 def with_blocks(page: str) -> str:
-    """The page, with the file below each line `<!-- docs/extending/X.py -->` as a block of code."""
+    """The page, with the file below each line `<!-- docs/FILE -->` as a block of code."""
 
     def block(found: re.Match[str]) -> str:
-        return f"{found[1]}\n```python\n{(ROOT / found[2]).read_text()}```\n"
+        path = ROOT / found[2]
+        return f"{found[1]}\n```{_LANGUAGES[path.suffix]}\n{path.read_text()}```\n"
 
     return _SHOWN.sub(block, page)
 
 
 if __name__ == "__main__":
-    shown = ROOT / "docs" / "extending.md"
-    shown.write_text(with_blocks(shown.read_text()))
+    for name in SHOWING:
+        shown = ROOT / name
+        shown.write_text(with_blocks(shown.read_text()))
     from tamiz.recipes.describe import page
 
     (ROOT / "docs" / "recipe-schema.md").write_text(page())

@@ -106,6 +106,7 @@ def digests(folder: Path) -> dict[str, str]:
         for p in sorted(folder.rglob("*"))
         if p.is_file()
         and p.name not in left_out
+        and not p.name.endswith(".log.jsonl")  # of a language model
         and "report" not in p.relative_to(folder).parts[:1]
         and "checkpoints" not in p.relative_to(folder).parts  # a checkpoint has the seconds so far
     }

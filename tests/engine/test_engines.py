@@ -1,0 +1,42 @@
+"""Flink, Spark and Prism: the whole chain gives the bytes of the FnApiRunner. Needs shared/engines and Java."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.command import exit_code
+from tests.conftest import digests
+from tests.engines import chain
+from tests.engines.installed import engines
+from tests.engines.runners import ENGINES, RUNNERS
+
+pytestmark = [pytest.mark.engine, pytest.mark.slow]
+
+
+@pytest.fixture(scope="module")
+def inputs(es_shards, tmp_path_factory) -> list[str]:
+    """160 real documents in four files."""
+    return chain.small_inputs(es_shards[1], tmp_path_factory.mktemp("es"))
+
+
+def run(command: list[str]) -> None:
+    assert exit_code(*command) == 0
+
+
+@pytest.fixture(scope="module")
+def in_process(inputs, tmp_path_factory) -> dict[str, str]:
+    """The digests of the chain on one thread."""
+    out = tmp_path_factory.mktemp("in-process")
+    chain.do(inputs, str(out), (), run)
+    return digests(out)
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_the_whole_chain_has_the_same_bytes_on_an_engine(name, inputs, in_process, tmp_path):
+    engines()
+    with RUNNERS[name](tmp_path) as flags:
+        chain.do(inputs, str(tmp_path / "out"), flags, run)
+    assert len(in_process) > 10
+    assert digests(tmp_path / "out") == in_process

@@ -1,0 +1,35 @@
+"""Beam's worker pool, which starts a worker process for each that an engine asks for: --environment_type=EXTERNAL."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+from tests.engines.processes import answers, free_ports, running
+
+
+class Pool:
+    def __init__(self, process: psutil.Process, port: int) -> None:
+        self.process, self.port = process, port
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        return ("--environment_type=EXTERNAL", f"--environment_config=localhost:{self.port}")
+
+    def workers(self) -> list[psutil.Process]:
+        """The worker processes of now."""
+        return self.process.children()
+
+
+@contextmanager
+def worker_pool(log: Path, within: tuple[str, ...] = (), port: int | None = None) -> Iterator[Pool]:
+    """A pool on a port of its own. within: a command that starts it elsewhere, such as in another namespace."""
+    port = port or free_ports(1)[0]
+    command = [sys.executable, "-m", "apache_beam.runners.worker.worker_pool_main", f"--service_port={port}"]
+    ready = (lambda: answers(port)) if not within else (lambda: True)
+    with running([*within, *command], log, ready) as process:
+        yield Pool(process, port)
