@@ -1,9 +1,9 @@
 """The whole chain on real text under every runner: `python -m benchmarks.engines --out DIR`.
 
-lm, score, sample, tokenizer, shards: real commands, one after the other, with the flags of tests.engines.runners; then
-as four shares. Prints a table for benchmarks/results: seconds and CPU seconds of each command, and whether all data
-files have the sha256 of the FnApiRunner with one worker. Ends with exit code 1 if one differs. Needs shared/engines,
-shared/corpora and Java.
+lm, score, sample, tokenizer, shards: real commands, one after the other, with the flags of tests.engines.runners;
+then as four shares. Prints a table for benchmarks/results: seconds and CPU seconds of each command, and whether all
+data files have the sha256 of the FnApiRunner with one worker. Ends with exit code 1 if one differs. Needs
+shared/engines, shared/corpora and Java.
 """
 
 from __future__ import annotations
@@ -94,7 +94,9 @@ def main() -> None:
     source = sorted((SHARED / "corpora" / "es").glob("*.jsonl.zst"))[0]
     inputs = chain.small_inputs(source, given.out / "in", given.files, given.documents)
     size = sum(path.stat().st_size for path in (given.out / "in").iterdir())
-    print(f"{given.files} files, {size / 1e6:.1f} MB; seconds, and CPU seconds of the driver's processes; *: no pipeline")
+    print(
+        f"{given.files} files, {size / 1e6:.1f} MB; seconds (CPU seconds of the driver's processes); *: no pipeline"
+    )
     print("\n| runner | lm | score | sample | tokenizer | shards | in all | data files |")
     print("|---|---|---|---|---|---|---|---|")
     first, wrong = None, 0

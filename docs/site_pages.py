@@ -1,7 +1,7 @@
 """What the site needs besides docs/*.md: pages made of files elsewhere, and a reference of the public names.
 
-mkdocs calls `on_config`, `on_files` and `on_page_markdown`. Run as a program, this file copies files into the blocks of
-pages that show them (SHOWING), and writes docs/recipe-schema.md from the settings classes.
+mkdocs calls `on_config`, `on_files` and `on_page_markdown`. Run as a program, this file copies files into the blocks
+of pages that show them (SHOWING), and writes docs/recipe-schema.md from the settings classes.
 """
 
 from __future__ import annotations

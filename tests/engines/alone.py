@@ -1,4 +1,4 @@
-"""A process that shares no folder with the others: the same paths, a disk of its own (a mount namespace, needs root)."""
+"""A process that shares no folder with the others: the same path, its own disk. Needs root (a mount namespace)."""
 
 from __future__ import annotations
 

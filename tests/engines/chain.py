@@ -21,18 +21,21 @@ class Size:
     sequence_length: int = 128
 
 
-def commands(inputs: Sequence[str], out: str, size: Size = Size(), models: str | None = None) -> Iterator[list[str]]:  # noqa: B008 (immutable)
-    """The commands of the chain, in order. out: a folder or an address. models: where the language model goes."""
+SMALL = Size()
+
+
+def commands(inputs: Sequence[str], out: str, size: Size = SMALL) -> Iterator[list[str]]:
+    """The commands of the chain, in order. out: a folder or an address."""
     text = ["--input", *inputs]
-    lm = f"{models or out}/lm/es.bin"
+    lm = f"{out}/lm/es.bin"
     yield ["lm", "train", *text, "--order", str(size.order), "--train-tokenizer", str(size.lm_pieces), "--out", lm]
     yield ["score", *text, "--lm", lm, "--out", f"{out}/scores"]
     yield ["sample", *text, "--scores", f"{out}/scores", "--keep", "0.5", "--out", f"{out}/sampled"]
     sampled = ["--input", f"{out}/sampled/*.parquet"]
-    yield ["tokenizer", "train", *sampled, "--kind", "unigram", "--vocab-size", str(size.vocab_size), "--extra-ids", "100",
-           "--out", f"{out}/tokenizer"]  # fmt: skip
-    yield ["shards", "build", *sampled, "--tokenizer", f"{out}/tokenizer",
-           "--objective", "span-corruption", "--sequence-length", str(size.sequence_length), "--out", f"{out}/shards"]  # fmt: skip
+    learn = ["--kind", "unigram", "--vocab-size", str(size.vocab_size), "--extra-ids", "100"]
+    yield ["tokenizer", "train", *sampled, *learn, "--out", f"{out}/tokenizer"]
+    rows = ["--objective", "span-corruption", "--sequence-length", str(size.sequence_length)]
+    yield ["shards", "build", *sampled, "--tokenizer", f"{out}/tokenizer", *rows, "--out", f"{out}/shards"]
 
 
 def name(command: Sequence[str]) -> str:
@@ -51,9 +54,9 @@ def runs_on_beam(command: Sequence[str]) -> bool:
     return any(parameter.name == "runner" for parameter in found.params)
 
 
-def do(inputs: Sequence[str], out: str, flags: Sequence[str], run: Callable[[list[str]], None], **more: object) -> None:
+def do(inputs: Sequence[str], out: str, flags: Sequence[str], run: Callable[[list[str]], None]) -> None:
     """Runs the chain with the runner of these flags."""
-    for command in commands(inputs, out, **more):  # type: ignore[arg-type]
+    for command in commands(inputs, out):
         run([*command, *(flags if runs_on_beam(command) else ())])
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import sys
-import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -13,16 +11,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from tests.engines.installed import engines, jar
-from tests.engines.pool import Pool, worker_pool
-from tests.engines.processes import answers, free_ports, running, wait_for
+from tests.engines.processes import Running, answers, free_ports, running, wait_for
 
 # packages that Java 17 hides and the engines reach into, as in shared/engines/unpack.py
-OPENED = """java.io java.lang java.lang.invoke java.lang.reflect java.net java.nio java.util java.util.concurrent
-java.util.concurrent.atomic sun.nio.ch sun.nio.cs sun.security.action sun.util.calendar""".split()
+OPENED = (
+    *("java.io", "java.lang", "java.lang.invoke", "java.lang.reflect", "java.net", "java.nio", "java.util"),
+    *("java.util.concurrent", "java.util.concurrent.atomic", "sun.nio.ch", "sun.nio.cs", "sun.security.action"),
+    "sun.util.calendar",
+)
 SLOTS = 2
+JOB_MANAGER = "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint"
+TASK_MANAGER = "org.apache.flink.runtime.taskexecutor.TaskManagerRunner"
 
 CONFIG = """
 jobmanager.rpc.address: {host}
@@ -65,8 +65,7 @@ class Cluster:
     rest: int
     stack: ExitStack
     host: str = "localhost"
-    manager: psutil.Process | None = None
-    task_managers: list[psutil.Process] = field(default_factory=list)
+    task_managers: list[Running] = field(default_factory=list)
 
     @property
     def master(self) -> str:
@@ -83,14 +82,14 @@ class Cluster:
             return int(self.get("overview")["slots-total"])
         return 0
 
-    def add_task_manager(self, host: str = "localhost", within: tuple[str, ...] = ()) -> psutil.Process:
+    def add_task_manager(self, host: str = "localhost", within: tuple[str, ...] = ()) -> Running:
         """Starts one more, and waits until its slots are there."""
         before = self.slots()
         own = {f"taskmanager.{key}": str(value) for key, value in MEMORY.items()}
         own |= {"taskmanager.host": host, "taskmanager.bind-host": host}
         command = [
             *within,
-            *_java("org.apache.flink.runtime.taskexecutor.TaskManagerRunner", self.folder, "-XX:MaxDirectMemorySize=300m"),
+            *_java(TASK_MANAGER, self.folder, "-XX:MaxDirectMemorySize=300m"),
             *(part for key, value in own.items() for part in ("-D", f"{key}={value}")),
         ]  # fmt: skip
         log = self.folder / f"task-manager-{len(self.task_managers)}.log"
@@ -104,14 +103,14 @@ class Cluster:
 
     def start(self) -> None:
         command = [
-            *_java("org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint", self.folder),
+            *_java(JOB_MANAGER, self.folder),
             "--executionMode",
             "cluster",
         ]
         log = self.folder / "job-manager.log"
         ready = lambda: answers(self.rest, self.host)  # noqa: E731
-        self.manager = self.stack.enter_context(running(command, log, ready, self._variables()))
-        wait_for(self._answers, self.manager.is_running, "the JobManager", log)
+        manager = self.stack.enter_context(running(command, log, ready, self._variables()))
+        wait_for(self._answers, lambda: manager.alive, "the JobManager", log)
 
     def _answers(self) -> bool:
         with contextlib.suppress(OSError):
@@ -143,7 +142,7 @@ def flink_cluster(folder: Path, task_managers: int = 1, host: str = "localhost")
 
 
 @contextmanager
-def job_server(engine: str, log: Path, *arguments: str) -> Iterator[tuple[psutil.Process, str]]:
+def job_server(engine: str, log: Path, *arguments: str) -> Iterator[tuple[Running, str]]:
     """(process, endpoint) of a job server for many pipelines: without it, each pipeline starts one of its own."""
     job, artifact, expansion = free_ports(3)
     command = ["java", "-Xmx500m", "-jar", str(jar(engine)), *arguments]

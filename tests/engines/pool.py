@@ -9,12 +9,12 @@ from pathlib import Path
 
 import psutil
 
-from tests.engines.processes import answers, free_ports, running
+from tests.engines.processes import Running, answers, free_ports, running
 
 
 class Pool:
-    def __init__(self, process: psutil.Process, port: int) -> None:
-        self.process, self.port = process, port
+    def __init__(self, running: Running, port: int) -> None:
+        self.running, self.port = running, port
 
     @property
     def flags(self) -> tuple[str, ...]:
@@ -22,7 +22,7 @@ class Pool:
 
     def workers(self) -> list[psutil.Process]:
         """The worker processes of now."""
-        return self.process.children()
+        return self.running.process.children()
 
 
 @contextmanager

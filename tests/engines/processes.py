@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -51,14 +52,33 @@ def environment(**more: str) -> dict[str, str]:
     return {**os.environ, "PATH": path, "PYTHONPATH": code, **more}
 
 
+@dataclass(frozen=True)
+class Running:
+    """A command in the background. process: the command's own."""
+
+    process: psutil.Process
+    _reaper: subprocess.Popen[bytes]
+
+    @property
+    def alive(self) -> bool:
+        return self._reaper.poll() is None
+
+    def wait(self, seconds: float) -> int | None:
+        """Its exit code, 137 after SIGKILL; None if it still runs after so many seconds."""
+        try:
+            return self._reaper.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return None
+
+
 @contextmanager
 def running(
     command: Sequence[str],
     log: Path,
-    ready: Callable[[], bool] = lambda: True,
+    ready: Callable[[], object] = lambda: True,
     variables: Mapping[str, str] | None = None,
-) -> Iterator[psutil.Process]:
-    """A command in the background, once it is ready; its output is in `log`. All that it started is killed at the end."""
+) -> Iterator[Running]:
+    """A command in the background, once it is ready; its output is in `log`. It ends with the block."""
     with log.open("ab") as output:
         reaper = subprocess.Popen(
             [sys.executable, "-S", str(REAPER), *command],
@@ -70,14 +90,17 @@ def running(
         )
     with reaper:
         try:
+            mine = psutil.Process(reaper.pid)
+            wait_for(mine.children, lambda: reaper.poll() is None, command[0], log)
+            process = mine.children()[0]
             wait_for(ready, lambda: reaper.poll() is None, f"{command[0]} ({log})", log)
-            yield psutil.Process(reaper.pid).children()[0]
+            yield Running(process, reaper)
         finally:
             reaper.terminate()
 
 
 def wait_for(
-    ready: Callable[[], bool],
+    ready: Callable[[], object],
     alive: Callable[[], bool],
     what: str,
     log: Path | None = None,

@@ -1,7 +1,7 @@
 """Runs a command and ends with it: `python reaper.py COMMAND ...`, started by `tests.engines.processes`.
 
-When the command ends, when stdin closes or when SIGTERM comes, every process below this one is killed, also those that
-made a session of their own or whose parent has gone. stdin is a pipe from the test, so its death closes it, however it died.
+When the command ends, when stdin closes or when SIGTERM comes, every process below this one is killed, also one that
+made a session of its own or whose parent has gone. stdin is a pipe from the test, so its death closes it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER: whose parent has gone becomes a child 
 def below(parent: int) -> list[int]:
     """Every process below `parent` that hasn't ended."""
     children: dict[int, list[int]] = {}
-    for name in filter(str.isdigit, os.listdir("/proc")):
+    for name in filter(str.isdigit, os.listdir("/proc")):  # noqa: PTH208 (quicker to start)
         with contextlib.suppress(OSError), open(f"/proc/{name}/stat") as file:
             state, above = file.read().rpartition(")")[2].split()[:2]
             if state != "Z":

@@ -1,4 +1,4 @@
-"""The pages on running anywhere: their shell is valid, their commands parse, the job script and the image do what they say."""
+"""The pages on running anywhere: their shell is valid, their commands parse, they show the files that they name."""
 
 from __future__ import annotations
 
@@ -35,7 +35,9 @@ def test_the_job_script_is_clean():
 
 def test_the_commands_given_to_sbatch_are_commands_of_tamiz():
     page = ANYWHERE / "job-arrays.md"
-    found = re.findall(r"job-array\.sh (.+?)\)?$", "\n".join([*blocks(page, "bash"), SCRIPT.read_text()]), re.MULTILINE)
+    found = re.findall(
+        r"job-array\.sh (.+?)\)?$", "\n".join([*blocks(page, "bash"), SCRIPT.read_text()]), re.MULTILINE
+    )
     assert len(found) >= 4
     for command in found:
         check(f"tamiz {command}")
@@ -65,7 +67,6 @@ def test_the_image_is_made_of_what_the_checkout_has():
 def test_pages_say_what_was_not_run_here():
     for page in ANYWHERE.glob("*.md"):
         assert re.search(r"not run here", page.read_text(), re.IGNORECASE), page
-
 
 
 def test_every_command_on_the_pages_is_one_that_is_parsed():

@@ -1,0 +1,160 @@
+"""Beam's own cost, and what two workers gain: `python -m benchmarks.beam_cost --out DIR`.
+
+Scores and shards of real text, in one process with warm kernels, in turns: the function called in a loop over the
+work items; a Beam pipeline with one worker; with two. A pipeline of one small item says what its start costs. Prints
+the best of the rounds: seconds and CPU seconds. Targets: one worker at most 10% above the loop plus the start; two
+workers at least 1.8 times one, on a quiet machine with two cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import itertools
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import zstandard
+
+from corpora.documents.item import WorkItem
+from corpora.documents.items import work_items
+from corpora.perplexity.routing import LmChoice
+from corpora.tokens.objectives import OBJECTIVES
+from tests.command import exit_code
+from tests.conftest import SHARED
+
+MOST_OVER = 1.10
+LEAST_GAIN = 1.8
+
+Work = Callable[[WorkItem], object]
+
+
+@dataclass
+class Measured:
+    """The rounds of one way to do the work: (seconds, CPU seconds)."""
+
+    rounds: list[tuple[float, float]] = field(default_factory=list)
+
+    def time(self, do: Callable[[], object]) -> None:
+        begun, used = time.monotonic(), time.process_time()
+        do()
+        self.rounds.append((time.monotonic() - begun, time.process_time() - used))
+
+    @property
+    def seconds(self) -> float:
+        return min(seconds for seconds, _ in self.rounds)
+
+    @property
+    def cpu(self) -> float:
+        return min(cpu for _, cpu in self.rounds)
+
+    def __str__(self) -> str:
+        return f"{self.seconds:.2f} ({self.cpu:.2f})"
+
+
+def prepared(folder: Path, files: int) -> tuple[str, str, str]:
+    """(pattern, language model, tokenizer), made once in the folder."""
+    text = folder / "text"
+    if not text.exists():
+        text.mkdir(parents=True)
+        for path in sorted((SHARED / "corpora" / "es").glob("*.jsonl.zst"))[:files]:
+            (text / path.name.removesuffix(".zst")).write_bytes(_whole(path))
+    pattern, lm, tokenizer = str(text / "*.jsonl"), str(folder / "lm" / "es.bin"), str(folder / "tokenizer")
+    first = str(sorted(text.iterdir())[0])
+    _do("lm", "train", "--input", first, "--train-tokenizer", "8000", "--out", lm)
+    _do("tokenizer", "train", "--input", first, "--kind", "unigram", "--vocab-size", "8000", "--extra-ids", "100",
+        "--out", tokenizer)  # fmt: skip
+    return pattern, lm, tokenizer
+
+
+def _whole(path: Path) -> bytes:
+    return zstandard.ZstdDecompressor().stream_reader(io.BytesIO(path.read_bytes())).read()
+
+
+def _do(*command: str) -> None:
+    if code := exit_code(*command):
+        sys.exit(f"{' '.join(command)}: exit code {code}")
+
+
+def in_a_pipeline(transform: Callable[[Any], Any], work: Work, items: Sequence[WorkItem], workers: int) -> None:
+    """As the commands run it: the FnApiRunner, with threads."""
+    import apache_beam as beam
+    from apache_beam.options.pipeline_options import PipelineOptions
+    from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+
+    flags = ["--direct_running_mode=multi_threading", f"--direct_num_workers={workers}"] if workers > 1 else []
+    with beam.Pipeline(FnApiRunner(), PipelineOptions(flags)) as pipeline:
+        _ = pipeline | beam.Create(list(items)) | transform(work)
+
+
+def measure(
+    new_work: Callable[[str], Work], transform: Callable[[Any], Any], items: list[WorkItem], folder: Path, rounds: int
+) -> list[Measured]:
+    """[loop, one worker, two workers, a single small item], in turns, each round in folders of its own."""
+    numbers = itertools.count()
+
+    def fresh() -> Work:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.sync()  # the other way's writes
+        return new_work(str(folder / str(next(numbers))))
+
+    def loop(work: Work) -> None:
+        for item in items:
+            work(item)
+
+    ways: list[Callable[[Work], None]] = [
+        loop,
+        lambda work: in_a_pipeline(transform, work, items, 1),
+        lambda work: in_a_pipeline(transform, work, items, 2),
+        lambda work: in_a_pipeline(transform, work, items[:1], 1),
+    ]
+    loop(fresh())  # warm: kernels, the model, the files
+    measured = [Measured() for _ in ways]
+    for number in range(rounds):
+        turn = list(zip(ways, measured, strict=True))
+        for way, result in turn if number % 2 else reversed(turn):
+            work = fresh()
+            result.time(lambda way=way, work=work: way(work))  # type: ignore[misc]
+    return measured
+
+
+def main() -> None:
+    from pipelines import BuildShards, ScoreDocuments, ScoreWork
+    from pipelines.shards import ShardWork
+
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--files", type=int, default=4, help="so many files of es, 12 MB each")
+    parser.add_argument("--item-bytes", type=int, default=[1 << 20, 100_000], nargs="*")
+    parser.add_argument("--rounds", type=int, default=5)
+    given = parser.parse_args()
+    pattern, lm, tokenizer = prepared(given.out, given.files)
+    settings = OBJECTIVES.get("span-corruption")(sequence_length=512)
+    stages: dict[str, tuple[Callable[[str], Work], Callable[[Any], Any]]] = {
+        "score": (lambda out: ScoreWork(out=out, fingerprint="f", models=(LmChoice(lm),)), ScoreDocuments),
+        "shards": (lambda out: ShardWork(out, "f", tokenizer, settings), BuildShards),
+    }
+    print("seconds (CPU seconds), the best of the rounds\n")
+    print("| stage | items | loop | Beam, 1 worker | Beam, 2 workers | start | over the loop | 2 workers |")
+    print("|---|---|---|---|---|---|---|---|")
+    for size in given.item_bytes:
+        items = list(work_items([pattern], size))
+        for name, (new_work, transform) in stages.items():
+            loop, one, two, start = measure(new_work, transform, items, given.out / "work", given.rounds)
+            over, gain = (one.seconds - start.seconds) / loop.seconds, one.seconds / two.seconds
+            said = f"{over - 1:+.0%} {'ok' if over <= MOST_OVER else 'TOO MUCH'}"
+            print(
+                f"| {name} | {len(items)} | {loop} | {one} | {two} | {start.seconds:.2f} | {said} "
+                f"| {gain:.2f}x {'ok' if gain >= LEAST_GAIN else 'TOO LITTLE'} |",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
