@@ -131,7 +131,7 @@ def kill_in(cluster: Cluster, pool: Pool, target: str, chance: random.Random) ->
             chance.choice(found).kill()
         if target == "task manager":
             time.sleep(7)  # until the heartbeat's timeout, so that its slots are gone
-            cluster.add_task_manager()
+            cluster.add_task_managers()
         return target
 
     return kill

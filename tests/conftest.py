@@ -99,17 +99,21 @@ def one_thread() -> Iterator[None]:
 
 
 def digests(folder: Path) -> dict[str, str]:
-    """sha256 of every data file below `folder`: all but those that hold times: manifests, cards, checkpoints, ...."""
+    """sha256 of every data file below `folder`."""
+    files = {p.relative_to(folder).as_posix(): p for p in sorted(folder.rglob("*")) if p.is_file()}
+    return {name: hashlib.sha256(p.read_bytes()).hexdigest() for name, p in files.items() if is_data(name)}
+
+
+def is_data(name: str) -> bool:
+    """Of a file below an output folder: not for those that hold times: manifests, cards, checkpoints, logs, ...."""
+    parts = name.split("/")
     left_out = {"manifest.json", "README.md", "metrics.json", "loss.png", "log.jsonl"}
-    return {
-        p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest()
-        for p in sorted(folder.rglob("*"))
-        if p.is_file()
-        and p.name not in left_out
-        and not p.name.endswith(".log.jsonl")  # of a language model
-        and "report" not in p.relative_to(folder).parts[:1]
-        and "checkpoints" not in p.relative_to(folder).parts  # a checkpoint has the seconds so far
-    }
+    return not (
+        parts[-1] in left_out
+        or parts[-1].endswith(".log.jsonl")  # of a language model
+        or parts[0] == "report"
+        or "checkpoints" in parts  # a checkpoint has the seconds so far
+    )
 
 
 def counts(folder: Path) -> dict[str, object]:

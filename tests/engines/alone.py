@@ -13,14 +13,14 @@ def missing() -> str | None:
     """Why no process can be set apart here."""
     if shutil.which("unshare") is None:
         return "no unshare on PATH"
-    ended = subprocess.run(apart(Path("/mnt"), "true"), capture_output=True, text=True)
+    ended = subprocess.run([*apart(Path("/mnt")), "true"], capture_output=True, text=True)
     return f"no mount namespace: {ended.stderr.strip()}" if ended.returncode else None
 
 
-def apart(folder: Path, *command: str) -> list[str]:
-    """The command, for which `folder` is an empty disk in memory that nobody else sees."""
+def apart(folder: Path) -> list[str]:
+    """Starts the rest of its line so that `folder` is an empty disk in memory, which nobody else sees."""
     script = 'mount -t tmpfs none "$0" && cd "$0" && exec "$@"'
-    return ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, str(folder), *command]
+    return ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, str(folder)]
 
 
 def own_folders(folder: Path) -> dict[str, str]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import json
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tests.engines.installed import engines, jar
-from tests.engines.processes import Running, answers, free_ports, running, wait_for
+from tests.engines.processes import Running, answers, free_ports, running
 
 # packages that Java 17 hides and the engines reach into, as in shared/engines/unpack.py
 OPENED = (
@@ -25,12 +25,12 @@ JOB_MANAGER = "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntry
 TASK_MANAGER = "org.apache.flink.runtime.taskexecutor.TaskManagerRunner"
 
 CONFIG = """
-jobmanager.rpc.address: {host}
+jobmanager.rpc.address: localhost
 jobmanager.rpc.port: {rpc}
-jobmanager.bind-host: {host}
+jobmanager.bind-host: localhost
 jobmanager.memory.process.size: 700m
-rest.address: {host}
-rest.bind-address: {host}
+rest.address: localhost
+rest.bind-address: localhost
 rest.port: {rest}
 taskmanager.numberOfTaskSlots: {slots}
 parallelism.default: 2
@@ -40,6 +40,7 @@ restart-strategy.fixed-delay.attempts: 20
 restart-strategy.fixed-delay.delay: 1s
 heartbeat.interval: 1000
 heartbeat.timeout: 6000
+io.tmp.dirs: {folder}
 """
 # what Flink's start script would compute; without them a TaskManager refuses to start
 MEMORY = {
@@ -64,80 +65,63 @@ class Cluster:
     folder: Path
     rest: int
     stack: ExitStack
-    host: str = "localhost"
     task_managers: list[Running] = field(default_factory=list)
 
     @property
     def master(self) -> str:
-        return f"{self.host}:{self.rest}"
+        return f"localhost:{self.rest}"
 
     def get(self, path: str) -> Any:
-        """An answer of Flink's REST interface."""
+        """An answer of Flink's REST interface. Raises OSError while nobody answers."""
         with urllib.request.urlopen(f"http://{self.master}/{path}", timeout=5) as answer:
             return json.load(answer)
 
     def slots(self) -> int:
-        """The slots that registered; 0 while nobody answers."""
+        """The slots that registered; -1 while nobody answers."""
         with contextlib.suppress(OSError):
             return int(self.get("overview")["slots-total"])
-        return 0
-
-    def add_task_manager(self, host: str = "localhost", within: tuple[str, ...] = ()) -> Running:
-        """Starts one more, and waits until its slots are there."""
-        before = self.slots()
-        own = {f"taskmanager.{key}": str(value) for key, value in MEMORY.items()}
-        own |= {"taskmanager.host": host, "taskmanager.bind-host": host}
-        command = [
-            *within,
-            *_java(TASK_MANAGER, self.folder, "-XX:MaxDirectMemorySize=300m"),
-            *(part for key, value in own.items() for part in ("-D", f"{key}={value}")),
-        ]  # fmt: skip
-        log = self.folder / f"task-manager-{len(self.task_managers)}.log"
-        ready = lambda: self.slots() >= before + SLOTS  # noqa: E731
-        self.task_managers.append(self.stack.enter_context(running(command, log, ready, self._variables())))
-        return self.task_managers[-1]
-
-    def jobs(self) -> list[dict[str, str]]:
-        """id and status of every job."""
-        return list(self.get("jobs")["jobs"])
+        return -1
 
     def start(self) -> None:
-        command = [
-            *_java(JOB_MANAGER, self.folder),
-            "--executionMode",
-            "cluster",
-        ]
-        log = self.folder / "job-manager.log"
-        ready = lambda: answers(self.rest, self.host)  # noqa: E731
-        manager = self.stack.enter_context(running(command, log, ready, self._variables()))
-        wait_for(self._answers, lambda: manager.alive, "the JobManager", log)
+        """Starts the JobManager, and waits until it answers."""
+        command = [*_java(JOB_MANAGER, self.folder), "--executionMode", "cluster"]
+        self._running("job-manager", command, lambda: self.slots() >= 0)
 
-    def _answers(self) -> bool:
-        with contextlib.suppress(OSError):
-            return bool(self.get("overview"))
-        return False
+    def add_task_managers(self, number: int = 1) -> None:
+        """Starts some, and waits until their slots are there."""
+        own = {f"taskmanager.{key}": str(value) for key, value in MEMORY.items()}
+        own |= {"taskmanager.host": "localhost", "taskmanager.bind-host": "localhost"}
+        settings = [part for key, value in own.items() for part in ("-D", f"{key}={value}")]
+        command = [*_java(TASK_MANAGER, self.folder, "-XX:MaxDirectMemorySize=300m"), *settings]
+        wanted = max(self.slots(), 0) + SLOTS * number
+        for each in range(number):
+            last = each == number - 1
+            ready = (lambda: self.slots() >= wanted) if last else (lambda: True)
+            name = f"task-manager-{len(self.task_managers)}"
+            self.task_managers.append(self._running(name, command, ready))
 
-    def _variables(self) -> dict[str, str]:
-        return {"FLINK_CONF_DIR": str(self.folder)}
+    def _running(self, name: str, command: list[str], ready: Callable[[], bool]) -> Running:
+        variables = {"FLINK_CONF_DIR": str(self.folder)}
+        return self.stack.enter_context(running(command, self.folder / f"{name}.log", ready, variables))
 
 
 def _java(main: str, folder: Path, *more: str) -> list[str]:
     opens = [f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in OPENED]
     classes = f"{engines()}/common/*:{engines()}/flink/*"
-    return ["java", "-Xmx400m", *more, *opens, "-cp", classes, main, "--configDir", str(folder)]
+    start = ["java", "-Xmx400m", f"-Djava.io.tmpdir={folder}", *more, *opens]
+    return [*start, "-cp", classes, main, "--configDir", str(folder)]
 
 
 @contextmanager
-def flink_cluster(folder: Path, task_managers: int = 1, host: str = "localhost") -> Iterator[Cluster]:
+def flink_cluster(folder: Path, task_managers: int = 1) -> Iterator[Cluster]:
     """A cluster with restart strategy, on free ports; `folder` has its configuration and logs."""
     folder.mkdir(parents=True, exist_ok=True)
     rpc, rest = free_ports(2)
-    (folder / "config.yaml").write_text(CONFIG.format(rpc=rpc, rest=rest, slots=SLOTS, host=host))
+    (folder / "config.yaml").write_text(CONFIG.format(rpc=rpc, rest=rest, slots=SLOTS, folder=folder))
     with ExitStack() as stack:
-        cluster = Cluster(folder, rest, stack, host)
+        cluster = Cluster(folder, rest, stack)
         cluster.start()
-        for _ in range(task_managers):
-            cluster.add_task_manager()
+        cluster.add_task_managers(task_managers)
         yield cluster
 
 
@@ -145,7 +129,7 @@ def flink_cluster(folder: Path, task_managers: int = 1, host: str = "localhost")
 def job_server(engine: str, log: Path, *arguments: str) -> Iterator[tuple[Running, str]]:
     """(process, endpoint) of a job server for many pipelines: without it, each pipeline starts one of its own."""
     job, artifact, expansion = free_ports(3)
-    command = ["java", "-Xmx500m", "-jar", str(jar(engine)), *arguments]
+    command = ["java", "-Xmx500m", f"-Djava.io.tmpdir={log.parent}", "-jar", str(jar(engine)), *arguments]
     command += [f"--job-port={job}", f"--artifact-port={artifact}", f"--expansion-port={expansion}"]
     command += ["--job-host=localhost", f"--artifacts-dir={log.parent / 'artifacts'}"]
     with running(command, log, lambda: answers(job)) as process:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -26,10 +26,9 @@ class Pool:
 
 
 @contextmanager
-def worker_pool(log: Path, within: tuple[str, ...] = (), port: int | None = None) -> Iterator[Pool]:
-    """A pool on a port of its own. within: a command that starts it elsewhere, such as in another namespace."""
-    port = port or free_ports(1)[0]
+def worker_pool(log: Path, apart: Sequence[str] = (), **variables: str) -> Iterator[Pool]:
+    """A pool on a port of its own. apart: starts the rest of its line elsewhere, see `tests.engines.alone`."""
+    (port,) = free_ports(1)
     command = [sys.executable, "-m", "apache_beam.runners.worker.worker_pool_main", f"--service_port={port}"]
-    ready = (lambda: answers(port)) if not within else (lambda: True)
-    with running([*within, *command], log, ready) as process:
+    with running([*apart, *command], log, lambda: answers(port), variables) as process:
         yield Pool(process, port)
