@@ -1,0 +1,182 @@
+"""Flink whose workers share no folder with the driver: `python -m benchmarks.engine_store --out DIR`.
+
+The driver and the worker pool each have a disk of their own in place of DIR/apart (a mount namespace: needs root). The
+text, the language model and every output are on an S3 server on the loopback. The whole chain: undisturbed; killed
+half-way, command by command (driver and a TaskManager in turn), and run again; while the store refuses 30% of its
+requests. --moto PYTHON: an interpreter with moto[server], for a second opinion on the store. Prints whether the objects
+are the files of a local run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.engine_kills import SIZE
+from corpora.home import Home
+from tests.conftest import SHARED, digests, is_data
+from tests.engines import alone, chain
+from tests.engines.flink import Cluster, flink_cluster
+from tests.engines.installed import jar
+from tests.engines.pool import worker_pool
+from tests.engines.processes import Running, answers, free_ports, running
+from tests.loopback_store import loopback_store
+
+MOST_SECONDS = 900.0
+
+
+@dataclass(frozen=True)
+class Apart:
+    """Runs commands on a disk of their own. flags: of the runner."""
+
+    folder: Path
+    log: Path
+    flags: Sequence[str]
+
+    def run(self, command: list[str], disturb: Callable[[Running], None] = lambda _driver: None) -> int | None:
+        line = [*alone.apart(self.folder), sys.executable, "-m", "tamiz", *command]
+        if chain.runs_on_beam(command):
+            line += self.flags
+        with running(line, self.log, variables=alone.own_folders(self.folder)) as driver:
+            disturb(driver)
+            return driver.wait(MOST_SECONDS)
+
+
+def objects(address: str) -> dict[str, str]:
+    """sha256 of every data file below an address."""
+    home = Home.of(address)
+    names = [name for name in home.entries() if is_data(name)]
+    return {name: hashlib.sha256(home.read_bytes(name)).hexdigest() for name in sorted(names)}
+
+
+def undisturbed(apart: Apart, inputs: Sequence[str], address: str) -> dict[str, float]:
+    """The seconds of each command."""
+    seconds = {}
+    for command in chain.commands(inputs, address, SIZE):
+        begun = time.monotonic()
+        code = apart.run(command)
+        if code != 0:
+            sys.exit(f"{chain.name(command)}: exit code {code}, see {apart.log}")
+        seconds[chain.name(command)] = time.monotonic() - begun
+    return seconds
+
+
+def killed(apart: Apart, inputs: Sequence[str], address: str, seconds: dict[str, float], cluster: Cluster) -> str:
+    """Kills half-way through each command, then gives it again; what was killed, and the exit codes."""
+    said = []
+    for number, command in enumerate(chain.commands(inputs, address, SIZE)):
+        name = chain.name(command)
+
+        def disturb(driver: Running, half: float = seconds[name] / 2, number: int = number) -> None:
+            if driver.wait(half) is None:
+                (driver if number % 2 else cluster.task_managers[-1]).process.kill()
+                cluster.add_task_managers(1 - number % 2)
+
+        code = apart.run(command, disturb)
+        again = apart.run(command) if code else code
+        if again != 0:
+            sys.exit(f"{name}: exit code {again} after {code}, see {apart.log}")
+        said.append(f"{name}: {'driver' if number % 2 else 'TaskManager'}, {code}")
+    return "; ".join(said)
+
+
+@contextmanager
+def moto(python: str, log: Path) -> Iterator[str]:
+    """The address of a bucket on moto's server; this process's variables name it meanwhile."""
+    (port,) = free_ports(1)
+    endpoint = {
+        "AWS_ENDPOINT_URL": f"http://localhost:{port}",
+        "AWS_ACCESS_KEY_ID": "x",
+        "AWS_SECRET_ACCESS_KEY": "x",
+    }
+    before = {name: os.environ.get(name) for name in endpoint}
+    with running([python, "-m", "moto.server", "-p", str(port)], log, lambda: answers(port)):
+        os.environ.update(endpoint)
+        try:
+            _make_bucket(endpoint["AWS_ENDPOINT_URL"])
+            yield "s3://tests"
+        finally:
+            for name, value in before.items():
+                os.environ.pop(name, None) if value is None else os.environ.__setitem__(name, value)
+
+
+def _make_bucket(endpoint: str) -> None:
+    import urllib.request
+
+    urllib.request.urlopen(urllib.request.Request(f"{endpoint}/tests", method="PUT"), timeout=30).close()
+
+
+def publish(folder: Path, address: str) -> list[str]:
+    """The texts at an address; their pattern."""
+    Home.of(address).publish(folder)
+    return [f"{address}/*.jsonl"]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--moto", metavar="PYTHON")
+    given = parser.parse_args()
+    if reason := alone.missing():
+        sys.exit(reason)
+    source = sorted((SHARED / "corpora" / "es").glob("*.jsonl.zst"))[0]
+    here = chain.small_inputs(source, given.out / "in", files=12, documents=150)
+    apart = given.out / "apart"
+    apart.mkdir()
+    local = Apart(apart, given.out / "local.log", ())
+    chain.do(here, str(given.out / "local"), (), lambda c: None if _in_place(c, local) else sys.exit(f"{c} failed"))
+    first = digests(given.out / "local")
+    wrong = 0
+    with loopback_store() as store:
+        wrong += on_store("localbucket", store.address, given.out, first, store.faults)
+    if given.moto:
+        with moto(given.moto, given.out / "moto.log") as bucket:
+            wrong += on_store("moto", lambda name: f"{bucket}/{name}", given.out, first, None)
+    sys.exit(min(wrong, 1))
+
+
+def _in_place(command: list[str], local: Apart) -> bool:
+    """A local run, in a folder that others see."""
+    with running([sys.executable, "-m", "tamiz", *command], local.log) as driver:
+        return driver.wait(MOST_SECONDS) == 0
+
+
+def on_store(name: str, address: Callable[[str], str], out: Path, first: dict[str, str], faults: object) -> int:
+    """How many of the chains differ."""
+    inputs, wrong = publish(out / "in", address("in")), 0
+    apart, own = out / "apart", alone.own_folders(out / "apart")
+    with (
+        flink_cluster(out / f"flink-{name}", task_managers=2) as cluster,
+        worker_pool(out / f"pool-{name}.log", alone.apart(apart), **own) as pool,
+    ):
+        flags = ["--runner=FlinkRunner", "--flink_version=1.19", f"--flink_master={cluster.master}"]
+        flags += [f"--flink_job_server_jar={jar('flink')}", "--parallelism=2", *pool.flags]
+        driver = Apart(apart, out / f"driver-{name}.log", flags)
+        seconds = undisturbed(driver, inputs, address("calm"))
+        took = ", ".join(f"{key} {value:.0f} s" for key, value in seconds.items())
+        wrong += _said(f"{name}, undisturbed ({took})", objects(address("calm")), first)
+        codes = killed(driver, inputs, address("killed"), seconds, cluster)
+        wrong += _said(f"{name}, killed half-way ({codes})", objects(address("killed")), first)
+        if faults is not None:
+            faults.refuse = 0.3  # type: ignore[attr-defined]
+            seconds = undisturbed(driver, inputs, address("refused"))
+            faults.refuse = 0.0  # type: ignore[attr-defined]
+            took = f"{sum(seconds.values()):.0f} s"
+            wrong += _said(f"{name}, 503 to 30% of the requests ({took})", objects(address("refused")), first)
+    return wrong
+
+
+def _said(what: str, found: dict[str, str], first: dict[str, str]) -> int:
+    print(f"* {what}: {f'{len(found)} data files, the same' if found == first else 'DIFFERENT'}", flush=True)
+    return found != first
+
+
+if __name__ == "__main__":
+    main()
