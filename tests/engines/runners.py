@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
+from tests.engines import installed
 from tests.engines.flink import flink_cluster, job_server
-from tests.engines.installed import prism
 from tests.engines.pool import worker_pool
+from tests.engines.processes import answers, free_ports, running
 
 Flags = tuple[str, ...]
 
@@ -56,8 +57,12 @@ def spark_with_pool(folder: Path) -> Iterator[Flags]:
 
 
 @contextmanager
-def prism_runner(folder: Path) -> Iterator[Flags]:  # noqa: ARG001 (every runner gets a folder)
-    yield ("--runner=PrismRunner", f"--prism_location={prism()}", LOOPBACK)
+def prism(folder: Path) -> Iterator[Flags]:
+    """Beam's engine in Go, started here: Beam would keep its own until the test process ends."""
+    (port,) = free_ports(1)
+    command = [str(installed.prism()), f"--job_port={port}", "--serve_http=false"]
+    with running(command, folder / "prism.log", lambda: answers(port)):
+        yield ("--runner=PrismRunner", f"--job_endpoint=localhost:{port}", LOOPBACK)
 
 
 @contextmanager
@@ -84,7 +89,7 @@ RUNNERS: dict[str, Callable[[Path], AbstractContextManager[Flags]]] = {
     "Flink cluster, worker pool": flink_standalone,
     "Spark": spark,
     "Spark, worker pool": spark_with_pool,
-    "Prism": prism_runner,
+    "Prism": prism,
 }
 ENGINES = ("Flink embedded", "Flink cluster, worker pool", "Spark", "Prism")
 """Those that need shared/engines."""
