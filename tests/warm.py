@@ -22,7 +22,13 @@ from pathlib import Path
 from types import ModuleType
 
 DATA = ("apache_beam", "matplotlib.backends.backend_agg", "numba", "pyarrow.parquet")
-TORCH = (*DATA, "torch", "transformers.models.auto.modeling_auto", "transformers.models.auto.tokenization_auto")
+TORCH = (
+    *DATA,
+    "torch._dynamo",
+    "transformers.models.gpt2.modeling_gpt2",
+    "transformers.models.llama.modeling_llama",
+    "transformers.models.t5.modeling_t5",
+)
 # variables that these libraries read when they are imported
 _READ_BEFORE = ("GRPC_", "HF_", "MKL_", "MPL", "NUMBA_", "OMP_", "PYTHONHASHSEED", "PYTHONWARNINGS", "TORCH_")
 _OWN = ("corpora", "pipelines", "tamiz", "tokenizer_train")

@@ -6,8 +6,6 @@ import itertools
 import json
 import random
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +29,7 @@ from pipelines.settings import RunnerSettings
 from tamiz.report.folders import find
 from tamiz.report.rows import item_rows
 from tamiz.verify import verify
+from tests import warm
 from tests.command import tamiz
 from tests.conftest import digests
 from tests.make_scores import documents, write_scored, write_scores
@@ -218,8 +217,7 @@ def test_killed_anywhere_it_continues_to_the_same_bytes(scored, tmp_path, monkey
     whole = run(scored, tmp_path / "whole", part_bytes=6_000)
     between, last = 2 * ITEMS, 1 + 2 * ITEMS + 2 * len(whole.files)
     points = [7, between, -between - 1, between + 1, -last]
-    command = [sys.executable, "-c", KILLED, str(scored), str(tmp_path), *map(str, points)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    done = warm.run(["-c", KILLED, scored, tmp_path, *points], cwd=ROOT)
     assert done.stdout.split() == ["-9"] * len(points), done.stderr
     shutil.copytree(tmp_path / str(between), tmp_path / "other")
     for point in points:

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from pathlib import Path
-
 import msgspec
 import pytest
 
@@ -17,6 +13,8 @@ from tamiz.trainer.families.t5 import T5
 from tamiz.trainer.optimizers import OPTIMIZERS
 from tamiz.trainer.settings import TrainSettings
 from tamiz.trainer.train import train
+from tests import warm
+from tests.conftest import ROOT
 from tests.make_shards import VOCAB_SIZE, make_shards, make_tokenizer
 
 pytestmark = pytest.mark.usefixtures("quick_plots")
@@ -56,8 +54,6 @@ def go(home, out, family, name, done=lambda _step, _steps: None):
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-import torch._dynamo  # what every child would import, once for all
-from transformers import LlamaForCausalLM, T5ForConditionalGeneration
 from tests.unit.test_optimizers_resume import CASES, go
 
 def kill(step, steps):
@@ -85,9 +81,7 @@ def home(tmp_path_factory):
 def killed(home, tmp_path_factory):
     """The folders of trainings that were killed after step 5, with a checkpoint of step 3."""
     out = tmp_path_factory.mktemp("killed")
-    told = [sys.executable, "-c", KILLED, str(home), str(out)]
-    root = Path(__file__).resolve().parents[2]
-    done = subprocess.run(told, cwd=root, capture_output=True, text=True, check=True)
+    done = warm.run(["-c", KILLED, home, out], cwd=ROOT, libraries=warm.TORCH)
     assert done.stdout.split("\n")[:-1] == [f"{family} {name} -9" for family, name in CASES]
     return out
 

@@ -100,9 +100,11 @@ def test_units_stop_in_whichever_thread_they_are(tmp_path, workers):
     for number in range(8):
         (tmp_path / f"in{number}.jsonl").write_text(json.dumps({"text": "uno dos tres"}) + "\n")
     items = work_items([str(tmp_path / "in*.jsonl")])
+    before, begun = set(threading.enumerate()), time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         run_units(SlowWork(str(tmp_path / "out")), items, RunnerSettings(workers=workers))
-    time.sleep(0.5)  # for threads of Beam that outlive it
+    while set(threading.enumerate()) - before and time.monotonic() - begun < 3:
+        time.sleep(0.02)  # some threads of Beam outlive it
     assert len(list((tmp_path / "out").glob("*.done"))) <= workers
 
 

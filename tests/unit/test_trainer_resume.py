@@ -11,7 +11,6 @@ import subprocess
 import sys
 import time
 from functools import partial
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -26,6 +25,8 @@ from tamiz.trainer.families.t5 import T5
 from tamiz.trainer.generation import generate
 from tamiz.trainer.settings import TrainSettings
 from tamiz.trainer.train import train
+from tests import warm
+from tests.conftest import ROOT
 from tests.make_shards import VOCAB_SIZE, make_shards, make_tokenizer
 
 pytestmark = pytest.mark.usefixtures("quick_plots")
@@ -149,10 +150,9 @@ train(Path(shards), Path(tokenizer), Path(out), msgspec.json.decode(model, type=
 """
 
 
-def start(shards, tokenizer, out, settings):
+def arguments(shards, tokenizer, out, settings):
     told = [msgspec.json.encode(value).decode() for value in (MODEL, settings)]
-    command = [sys.executable, "-c", RUN, str(shards), str(tokenizer), str(out), *told]
-    return subprocess.Popen(command, cwd=Path(__file__).resolve().parents[2], stdout=subprocess.DEVNULL)
+    return ["-c", RUN, str(shards), str(tokenizer), str(out), *told]
 
 
 def test_a_run_killed_ends_as_if_it_had_not(shards, tokenizer, tmp_path):
@@ -160,13 +160,14 @@ def test_a_run_killed_ends_as_if_it_had_not(shards, tokenizer, tmp_path):
     whole = tmp_path / "whole"
     train(shards, tokenizer, whole, MODEL, settings, report=lambda _: None)
     out = tmp_path / "killed"
-    process = start(shards, tokenizer, out, settings)
+    told = arguments(shards, tokenizer, out, settings)
+    process = subprocess.Popen([sys.executable, *told], cwd=ROOT, stdout=subprocess.DEVNULL)
     while process.poll() is None and not checkpoint.found(out):
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
     assert not (out / "model.safetensors").exists()
-    assert start(shards, tokenizer, out, settings).wait() == 0
+    assert warm.run(told, cwd=ROOT, libraries=warm.TORCH).returncode == 0
     assert files.sha256(out / "model.safetensors") == files.sha256(whole / "model.safetensors")
     assert not list(out.rglob("*.tmp-*"))
 
