@@ -13,6 +13,7 @@ import msgspec
 
 from corpora.documents.item import WorkItem
 from corpora.documents.row_numbers import Lines, count_lines, numbered, uncounted
+from corpora.errors import TamizError
 from pipelines.once import ItemResult, Unit
 from pipelines.runners import run_units
 from pipelines.settings import RunnerSettings
@@ -42,4 +43,10 @@ def with_rows(units: Sequence[Unit], out: Path, runner: RunnerSettings) -> Seque
     if sum(item.end - item.start for item in cut) <= FEW:
         return numbered(items, {item.number: count_lines(item) for item in cut})
     results = run_units(CountWork(str(out)), cut, runner, notes=NOTES)
-    return numbered(items, {found.number: msgspec.convert(found.facts, Lines) for found in results})
+    return numbered(items, {found.number: _lines(found) for found in results})
+
+
+def _lines(result: ItemResult) -> Lines:
+    if result.damage:  # without the count, no row behind it has its number
+        raise TamizError(f"{result.name}: its lines couldn't be counted ({result.damage})")
+    return msgspec.convert(result.facts, Lines)
