@@ -321,8 +321,7 @@ class _Note(msgspec.Struct):
 
 def _is_done(note: Path) -> bool:
     try:
-        result = msgspec.json.decode(note.read_bytes(), type=tuple[str, _Note])[1]
-        return not (result.scratch or result.step)
+        return not ((told := msgspec.json.decode(note.read_bytes(), type=tuple[str, _Note])[1]).scratch or told.step)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return False
 
