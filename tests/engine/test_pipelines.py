@@ -52,7 +52,6 @@ def test_samples_are_the_same_on_every_runner(name, corpus, scored, tmp_path):
 
 def test_scores_stand_in_input_order_and_equal_the_model(corpus, lm, scored):
     from corpora.documents.items import work_items
-from corpora.documents.row_numbers import located
     from corpora.documents.reading import read_batches
     from corpora.perplexity.model import PerplexityModel
 
