@@ -12,6 +12,7 @@ import msgspec
 
 from corpora.documents.item import WorkItem
 from corpora.documents.row_numbers import Lines, count_lines, numbered, uncounted
+from corpora.errors import TamizError
 from pipelines.notes import Unit
 from pipelines.once import ItemResult
 from pipelines.runners import run_units
@@ -42,4 +43,10 @@ def with_rows(units: Sequence[Unit], out: str, runner: RunnerSettings) -> Sequen
     if sum(item.end - item.start for item in cut) <= FEW:
         return numbered(items, {item.number: count_lines(item) for item in cut})
     results = run_units(CountWork(out), cut, runner, notes=NOTES)
-    return numbered(items, {found.number: msgspec.convert(found.facts, Lines) for found in results})
+    return numbered(items, {found.number: _lines(found) for found in results})
+
+
+def _lines(result: ItemResult) -> Lines:
+    if result.damage:  # without the count, no row behind it has its number
+        raise TamizError(f"{result.name}: its lines couldn't be counted ({result.damage})")
+    return msgspec.convert(result.facts, Lines)

@@ -185,9 +185,7 @@ class _Stage:
             counts=counts,
             facts=more.facts,
             items=[_account(r) for r in items],
-            damaged=[
-                {"file": unit.path, "damage": r.damage} for unit, r in zip(first, items, strict=True) if r.damage
-            ],
+            damaged=_damaged(first, items),
         )
         return Outcome(state, done)
 
@@ -201,6 +199,15 @@ def _after(sizes: Sequence[int], number: int, progress: Progress | None) -> Prog
     """Turns the progress of one pass into the progress of all passes."""
     before, size, total = sum(sizes[:number]), sizes[number], sum(sizes)
     return None if progress is None else lambda done, of: progress(before + size * done // max(of, 1), total)
+
+
+def _damaged(units: Sequence[Unit], results: Sequence[ItemResult]) -> list[dict[str, Any]]:
+    """The first damage of each file."""
+    found: dict[str, str] = {}
+    for unit, result in zip(units, results, strict=True):
+        if result.damage:
+            found.setdefault(unit.path, result.damage)
+    return [{"file": path, "damage": damage} for path, damage in found.items()]
 
 
 def _account(result: ItemResult) -> dict[str, Any]:

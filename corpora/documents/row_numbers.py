@@ -62,7 +62,7 @@ def _line_ends(piece: bytes) -> int:
 def numbered(items: Sequence[WorkItem], counts: Mapping[int, Lines]) -> list[WorkItem]:
     """The items, each with its first row. counts: by number, of the items of `uncounted`.
 
-    As when a file is read as a whole, nothing is read behind damage: the items there are empty.
+    As when a file is read as a whole, nothing is read behind damage: the items there are empty, and reading says so.
     """
     found: list[WorkItem] = []
     for _, parts in itertools.groupby(items, key=lambda item: item.path):

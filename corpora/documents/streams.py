@@ -22,11 +22,13 @@ def pieces(item: WorkItem) -> Iterator[bytes]:
     fails."""
     with opened_file(item) as file:
         source = Source(file, item.path)
+        if item.is_part and item.start == item.end:
+            raise Damage(f"not read from byte {item.start} on: what is before is damaged")
         if not item.compression:
             yield from _plain(source, item)
         elif not item.is_part:
             yield from COMPRESSIONS[item.compression](source)
-        elif item.start < item.end:
+        else:
             border = border_of(item.blank_lines)
             stream = itertools.chain(_frames(source, item), until(_behind(source, item), border))
             yield from after(stream, border) if item.start else stream

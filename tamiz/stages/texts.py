@@ -56,7 +56,7 @@ class Texts:
                         self.place = f"{item.path}, row {row}"
                         yield text
         result = reader.result(kept=kept)
-        if result.damage:
+        if result.damage and all(found["file"] != item.path for found in self.damaged):
             self.damaged.append({"file": item.path, "damage": result.damage})
         counts = {"kept": kept, "sampled_out": result.sampled_out, "rejected": result.rejected}
         self.accounts.append({"name": item.name, "read": result.read, **counts})

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from corpora import manifest
+from corpora.documents.row_numbers import located
 from corpora.errors import StaleOutput
 from corpora.sampling.methods import sample_settings
 from pipelines.sample import sample
@@ -60,7 +61,7 @@ def test_scores_stand_in_input_order_and_equal_the_model(corpus, lm, scored):
     for item in items:
         texts = [text for batch in read_batches(item) for text in batch.texts]
         table = pq.read_table(scored / f"{item.name}.parquet")
-        assert table.column("row").to_pylist() == list(range(item.first_row, item.first_row + len(texts)))
+        assert table.column("row").to_pylist() == list(range(row := located(item).first, row + len(texts)))
         perplexity, num_tokens = model.score_with_lengths(texts)
         assert table.column("perplexity").to_pylist() == perplexity.tolist()
         assert table.column("num_tokens").to_pylist() == num_tokens.tolist()
