@@ -5,8 +5,11 @@ It writes a line for each stage to FOLDER/measured.jsonl. What the stages print 
 
 from __future__ import annotations
 
+import os
 import pickle
 import sys
+import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,5 +84,13 @@ def _held(plan: Plan, sources: list[DocumentSource]) -> tuple[int, int]:
     return sum(text for text, _ in held), sum(documents for _, documents in held)
 
 
+def _end_with(parent: int) -> None:
+    """A rehearsal whose parent is killed ends, too."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
+
+
 if __name__ == "__main__":
+    threading.Thread(target=_end_with, args=[os.getppid()], daemon=True).start()
     main(Path(sys.argv[1]))

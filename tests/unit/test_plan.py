@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import msgspec
@@ -25,7 +28,7 @@ from tamiz.recipes.load import load
 from tamiz.stages import STAGES
 from tamiz.stages.growth import Growth
 from tests.command import exit_code, tamiz
-from tests.conftest import DEMO
+from tests.conftest import DEMO, ROOT
 
 RECIPE = """
 [documents]
@@ -292,3 +295,21 @@ def test_a_run_is_shown_beside_its_plan(tmp_path, capsys):
     code, said, _ = tamiz(capsys, "report", out)
     assert code == 0
     assert "Planned and taken" in said
+
+
+@pytest.mark.slow
+def test_a_rehearsal_ends_with_the_process_that_asked_for_it():
+    code = (
+        "import subprocess, sys\n"
+        "wait = 'import os, threading, time, tamiz.planning.__main__ as m;'\n"
+        "wait += 'threading.Thread(target=m._end_with, args=[os.getppid()], daemon=True).start();'\n"
+        "wait += 'print(os.getpid(), flush=True); time.sleep(600)'\n"
+        "child = subprocess.Popen([sys.executable, '-c', wait], stdout=subprocess.PIPE)\n"
+        "print(child.stdout.readline().decode(), flush=True)\n"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True).stdout
+    for _ in range(600):
+        if not Path(f"/proc/{said.strip()}").exists():
+            return
+        time.sleep(0.1)
+    pytest.fail("the rehearsal goes on without its parent")
