@@ -33,6 +33,7 @@ _LOG = logging.getLogger(__name__)
 _START = 120.0  # seconds without a unit that begins, after which the likely causes are told
 _GRACE = 5.0  # for a runner to notice itself that its worker has ended
 _LOOK = 0.5
+_WHILE = "[while running '"  # in what Beam makes of a function's exception
 _ASIDE, _ASIDE_SHARE = 10, 0.01  # more units that are set aside aren't single bad inputs
 
 
@@ -213,7 +214,10 @@ class _Pipeline:
         failure = self._desk.failure()
         if failure is not None:
             return by_name(failure[0])(failure[1])
-        return _EngineEnded(f"the runner {self._settings.runner} failed: {_said(error)}")
+        said = f"the runner {self._settings.runner} failed: {_said(error)}"
+        if _WHILE in said:  # a unit raised what will be raised again
+            return TamizError(f"{said} (--debug shows all)")
+        return _EngineEnded(said)
 
 
 def _said(error: Exception) -> str:
