@@ -1,6 +1,6 @@
 """Peak memory of every stage on a corpus and on a larger one: python -m benchmarks.memory_growth [--times 10]
 
-The text is that of `--texts` (JSON lines), repeated with one word of each line changed, cut into files of `--file-bytes`.
+The text is that of `--texts` (JSON lines), repeated with a word of each changed, cut into files of `--file-bytes`.
 Each command runs in a process of its own, the driver and its worker threads together, after a first run that compiles
 kernels. Prints the seconds of CPU and the peak of anonymous memory (RssAnon: pages of mapped models are not counted)
 for both sizes, and their ratio.
