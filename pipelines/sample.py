@@ -241,8 +241,7 @@ def sample(
         return Outcome("finished", manifest.read(out))
     work = _work(out, made_from, scores, settings, folders, carried)
     passes = SamplePasses(work, settings, scored, made_from, items, source_names(patterns))
-    finish = partial(_finish, passes, carried)
-    each = passes.of(carried.of_glimpsed(items))
+    finish, each = partial(_finish, passes, carried), passes.of(carried.of_glimpsed(items))
     return run_stage(out, made_from, each, runner, rebuild=rebuild, progress=progress, finish=finish)
 
 
