@@ -242,11 +242,8 @@ def sample(
         return Outcome("finished", manifest.read(out))
     work = _work(out, made_from, scores, settings, folders, carried)
     passes = SamplePasses(work, settings, scored, made_from, items, source_names(patterns))
-    if not passes.fitting:
-        _ = passes.fitted  # raises before anything is written
-    finish = partial(_finish, passes, carried)
-    units = carried.of_glimpsed(items)
-    return run_stage(out, made_from, passes.of(units), runner, rebuild=rebuild, progress=progress, finish=finish)
+    finish, each = partial(_finish, passes, carried), passes.of(carried.of_glimpsed(items))
+    return run_stage(out, made_from, each, runner, rebuild=rebuild, progress=progress, finish=finish)
 
 
 @dataclass(frozen=True)
@@ -275,6 +272,9 @@ class SamplePasses:
         return fitting_passes(work.out, counted.fingerprint(), work.scores, work.annotations, self.items)
 
     def of(self, units: Sequence[WorkItem]) -> list[Pass]:
+        """Raises BadArgument for curves that can't be fitted, where that is known before anything is written."""
+        if not self.fitting:
+            _ = self.fitted
         passes = [*self.fitting, Pass(Later(lambda _: self.fitted), units)]
         passes += merge_passes(Left(self.work.out, TOTALS), self._fingerprint, len(units), merge)
         if self.settings.part_bytes is None:

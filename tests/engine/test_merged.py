@@ -38,9 +38,9 @@ def content(folder: Path) -> dict[str, bytes]:
 
 
 COMMANDS = {
-    "sample": ("sample", "--scores", "scores", "--keep", 0.4, "--per", "source", "--source-by", "domain"),
+    "sample": ("sample", "--scores", "scores", "--keep", 0.4, "--source-by", "host"),
     "joined": ("sample", "--scores", "scores", "--keep", 0.4, "--part-bytes", 9000),
-    "words": ("tokenizer", "train", "--kind", "unigram", "--vocab-size", 120, "--extra-ids", 0, "--most-words", 90),
+    "words": ("tokenizer", "train", "--kind", "unigram", "--vocab-size", 100, "--extra-ids", 0, "--most-words", 90),
     "eval": ("tokenizer", "eval", "byt5", "--documents", 20, "--language", "es"),
 }
 

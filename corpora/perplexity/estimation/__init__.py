@@ -3,6 +3,7 @@
 The same model, bit for bit, and the same bytes in the file. The steps, one module each:
 
     words, pieces, spool   text -> ids, numbered by first occurrence (`large_text`), and their `vocabulary`
+    item_ids, parted_text  the same part by part, on any worker: ids of each part's own words, joined in order
     suffix_order           positions sorted by the word there, the word before it, and so on; slice by slice
     neighbours             how much of an n-gram each position shares with the one before it in that order
     survey                 from that alone: the number of n-grams of each order, of kept ones, and counts of counts
