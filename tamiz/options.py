@@ -38,6 +38,7 @@ READING = (
 )
 
 MAX_REJECTED = 0.05
+_LOCAL = ("file", "local")  # schemes of paths, which are written without them
 DEFAULT_RUNNER = "FnApiRunner"
 
 
@@ -133,10 +134,10 @@ class OutputPath(click.Path):
         self.anywhere = anywhere
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        from corpora.addresses import plain
+        from corpora.addresses import plain, scheme_of
 
         address = str(value)
-        if self.anywhere and _is_address(address) and "::" not in address:
+        if self.anywhere and _is_address(address) and "::" not in address and scheme_of(address) not in _LOCAL:
             return plain(address)
         if _is_address(address):
             local = address.removeprefix("file://").removeprefix("local://")

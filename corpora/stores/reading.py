@@ -4,22 +4,31 @@ from __future__ import annotations
 
 import functools
 from importlib.util import find_spec
-from typing import Any
 
 from corpora.stores import access
 
 _PACKAGES = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs"}
 
 
-@functools.cache
 def register() -> None:
-    """Once per process; without obstore, nothing happens."""
-    if find_spec("obstore") is None:
-        return
+    """Cheap after the first call; without obstore, nothing happens. Endpoint and patience are those of now."""
     import fsspec
+
+    for scheme in _registered():
+        options = access.patience()
+        if scheme in ("s3", "s3a"):
+            endpoint = access.endpoint()
+            options["config"] = {**access.OPTIONS, **({"endpoint": endpoint} if endpoint else {})}
+        fsspec.config.conf.setdefault(scheme, {}).update(options)
+
+
+@functools.cache
+def _registered() -> tuple[str, ...]:
+    if find_spec("obstore") is None:
+        return ()
     from obstore.fsspec import register as by_obstore
 
-    for scheme in (scheme for scheme, package in _PACKAGES.items() if find_spec(package) is None):
+    schemes = tuple(scheme for scheme, package in _PACKAGES.items() if find_spec(package) is None)
+    for scheme in schemes:
         by_obstore(scheme)
-        options: dict[str, Any] = {**access.patience(), "config": access.OPTIONS if scheme in ("s3", "s3a") else {}}
-        fsspec.config.conf.setdefault(scheme, {}).update({k: v for k, v in options.items() if v})
+    return schemes

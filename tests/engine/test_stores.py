@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from tamiz.verify import notes, verify
 from tests.command import exit_code, tamiz
 from tests.loopback_store import LoopbackStore, loopback_store
 
+DEMO = Path(__file__).parents[2] / "tamiz" / "recipes" / "demo"
 ASIDE = ("manifest.json", "log.jsonl")  # they have times
 
 
@@ -134,3 +136,65 @@ def test_rows_of_a_store_are_read_and_shown(
     near_row, far_row = (tamiz(capsys, "shards", "inspect", place, "--row", 1)[1] for place in places)
     assert near_row.partition("Row")[0] == far_row.partition("Row")[0] != ""
     assert store.address("chain/tokenizer") in far_row
+
+
+RECIPE = """
+name = "far"
+title = "A run in a store"
+[documents]
+input = ["{corpus}/*"]
+[lm]
+input = ["{clean}"]
+order = 3
+train_tokenizer = 600
+[score]
+[sample]
+keep = 0.5
+[tokenizer]
+kind = "bpe"
+vocab_size = 600
+[shards]
+objective = "causal"
+sequence_length = 64
+"""
+
+
+def test_a_run_in_a_store(
+    corpus: list[str], store: LoopbackStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every stage reads what the one before left in the store; the same command has nothing to do."""
+    monkeypatch.chdir(tmp_path)
+    text = RECIPE.format(corpus=corpus[0].removesuffix("/*"), clean=DEMO / "clean.jsonl")
+    (tmp_path / "far.toml").write_text(text)
+    far = store.address("whole")
+    assert exit_code("run", "far.toml", "--out", far) == 0
+    assert exit_code("run", "far.toml", "--out", tmp_path / "near") == 0
+    for stage in ("lm", "scores", "sampled", "tokenizer", "shards"):
+        assert contents(Home.of(far) / stage) == contents(Home.of(tmp_path / "near" / stage)), stage
+    before = manifest.read(Home.of(far) / "shards")
+    assert exit_code("run", far) == 0
+    assert manifest.read(Home.of(far) / "shards") == before
+    assert verify(Home.of(far))[1] == []
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["far.toml", "near"]
+
+
+def test_a_mirrored_folder_continues_on_another_machine(
+    store: LoopbackStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tamiz import mirror
+
+    home = Home.of(store.address("mirrored/model"))
+    monkeypatch.setattr(mirror, "SECONDS", 0.05)
+    with mirror.mirrored(home) as folder:
+        (folder / "checkpoint-1").write_bytes(b"1")
+    shutil.rmtree(mirror.folder_of(home))
+    with mirror.mirrored(home) as folder:
+        assert (folder / "checkpoint-1").read_bytes() == b"1"
+        (folder / "checkpoint-1").rename(folder / "checkpoint-2")
+        (folder / "manifest.json").write_bytes(b"{}")
+        for _ in range(100):
+            if home.exists("checkpoint-2"):
+                break
+            time.sleep(0.05)
+        assert home.entries() == {"checkpoint-2": 1}
+    assert set(home.entries()) == {"checkpoint-2", "manifest.json"}
