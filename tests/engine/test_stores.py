@@ -44,7 +44,17 @@ def chain(inputs: list[str], lm: str, out: Home) -> None:
         [*words, *given, "--kind", "bpe", "--vocab-size", 600, "--out", out.at("tokenizer")],
         ["score", *given, "--lm", lm, "--out", out.at("scores")],
         ["sample", *given, "--scores", out.at("scores"), "--keep", 0.5, "--out", out.at("sampled")],
-        ["shards", "build", *given, "--tokenizer", out.at("tokenizer"), "--sequence-length", 64, "--out", out.at("shards")],
+        [
+            "shards",
+            "build",
+            *given,
+            "--tokenizer",
+            out.at("tokenizer"),
+            "--sequence-length",
+            64,
+            "--out",
+            out.at("shards"),
+        ],
         ["calibrate", out.at("scores")],
     ):
         assert exit_code(*command) == 0, command
