@@ -1,7 +1,7 @@
 """Flink whose workers share no folder with the driver: `python -m benchmarks.engine_store --out DIR`.
 
 The driver and the worker pool each have a disk of their own in place of DIR/apart (a mount namespace: needs root).
-The text, the language model and every output are on an S3 server on the loopback. The whole chain: undisturbed; killed
+The text, the language model and all output are on an S3 server on the loopback. The whole chain: undisturbed; killed
 half-way, command by command (driver and a TaskManager in turn), and run again; while the store refuses 30% of its
 requests. --moto PYTHON: an interpreter with moto[server], for a second opinion on the store. Prints whether the
 objects are the files of a local run.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, TypeAlias
@@ -146,6 +146,13 @@ class Home:
             return False
         return (known.sha256 or self.sha256(record.path)) == record.sha256
 
+    def send(self, name: str, path: Path) -> FileRecord:
+        """Publishes a complete local file under a name here, unless it is here."""
+        record = FileRecord(path=addresses.checked(name), bytes=path.stat().st_size, sha256=files.sha256(path))
+        if not self.holds(record):
+            self._store.put(path, record)
+        return record
+
     @contextlib.contextmanager
     def filled(self) -> Iterator[Path]:
         """A local folder to make files in: itself, or one whose files are published when the block ends."""
@@ -162,13 +169,9 @@ class Home:
         What is here already isn't sent again.
         """
         records = []
-        names = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
-        for name in sorted(names, key=_turn):
-            path = folder / name
-            record = FileRecord(path=name, bytes=path.stat().st_size, sha256=files.sha256(path))
-            if not self.holds(record):
-                self._store.put(path, record)
-            records.append(record)
+        names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+        for name in sorted(names, key=lambda name: _turn(name, names)):
+            records.append(self.send(name, folder / name))
         return records
 
 
@@ -215,7 +218,7 @@ def local(address: str | Path, sha256: str | None = None) -> Path:
     return home.fetched(name, sha256)
 
 
-def _turn(name: str) -> tuple[bool, int, str]:
-    """Manifests come last, the outer ones after the inner ones."""
-    last = name.rpartition("/")[2] == _LAST
+def _turn(name: str, names: Container[str]) -> tuple[bool, int, str]:
+    """Manifests come last, the outer ones after the inner ones; LM.json is the manifest of LM.bin."""
+    last = name.rpartition("/")[2] == _LAST or f"{name.removesuffix('.json')}.bin" in names
     return last, -name.count("/") if last else 0, name

@@ -90,6 +90,22 @@ def verify(folder: Place, checks: Mapping[str, Check] | None = None) -> tuple[in
     return checked, problems
 
 
+def described(folder: Place) -> list[str]:
+    """The names of the folders inside ("": itself) that have a manifest. Raises DamagedFile if there are none."""
+    found = _Found.of(folder)
+    if not found.homes and not found.models:
+        raise DamagedFile(f"{folder}: no {manifest.NAME} of tamiz there or below, nor a language model's LM.json")
+    return found.homes
+
+
+def unlisted(folder: Place, home: str) -> list[str]:
+    """The names, in `folder`, of files in a folder inside that its manifest must name, but doesn't."""
+    found = _Found.of(folder)
+    content = manifest.read(_inside(found.root, home))
+    named = {_joined(home, r.path) for r in (*content.files, *content.derived)}
+    return [name for name in _present(found, home) if name not in named]
+
+
 def notes(folder: Place) -> list[str]:
     """What is no fault, but worth a line each: where it was found, manifests without a checksum, temporary files."""
     found = _Found.of(folder)

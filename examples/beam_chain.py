@@ -1,4 +1,4 @@
-"""Your own Beam pipeline from documents to training rows: ScoreDocuments, SampleDocuments and BuildShards in one graph.
+"""Your own Beam pipeline, from documents to training rows: ScoreDocuments, SampleDocuments and BuildShards.
 
     python examples/beam_chain.py [LM.bin [OUT [PATTERN...]]]
 
@@ -50,9 +50,15 @@ def main(lm: str = "demo/lm/lm.bin", out: str = "my-corpus", *patterns: str) -> 
     # an item with the same fingerprint is not done again: include everything that affects the output
     score = ScoreWork(out=f"{out}/scores", fingerprint=f"chain, {lm}", models=(LmChoice(lm),))
     sample = SampleWork(
-        out=f"{out}/sampled", fingerprint=f"chain, {lm}, {CURVE}", scores=score.out, per="all", seed=0, format="parquet",
-        groups={"all": FittedGroup(CURVE, (150.0, 300.0, 600.0), 0)}, extra_columns={},
-    )  # fmt: skip
+        out=f"{out}/sampled",
+        fingerprint=f"chain, {lm}, {CURVE}",
+        scores=score.out,
+        per="all",
+        groups={"all": FittedGroup(CURVE, (150.0, 300.0, 600.0), 0)},
+        seed=0,
+        format="parquet",
+        extra_columns={},
+    )
     shards = ShardWork(f"{out}/shards", f"chain, {lm}, {CURVE}, {ROWS}", "byt5", OBJECTIVES.convert(ROWS))
     with beam.Pipeline() as pipeline:
         done = (

@@ -6,7 +6,6 @@ import base64
 import logging
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -17,6 +16,7 @@ from corpora.documents.formats.fields import likely_text
 from corpora.documents.item import WorkItem
 from corpora.documents.templates import NO_TEXT
 from corpora.errors import TamizError
+from corpora.home import Home, Place
 
 _LOG = logging.getLogger(__name__)
 _LOOKED_AT = 20  # files of rejected rows
@@ -51,7 +51,7 @@ def check_read(items: Sequence[WorkItem], counts: dict[str, Any], damaged: bool)
     )
 
 
-def of_rejected(folder: Path, limit: str) -> str:
+def of_rejected(folder: Place, limit: str) -> str:
     """What to do about rejected rows, from the first of each file in `folder`; `limit` if they suggest nothing."""
     for row in _first_rows(folder):
         reason, first = str(row["reason"]), base64.b64decode(row["first_bytes"])
@@ -69,7 +69,8 @@ def of_rejected(folder: Path, limit: str) -> str:
     return limit
 
 
-def _first_rows(folder: Path) -> Iterator[dict[str, Any]]:
-    for path in islice(sorted(folder.glob("*.jsonl")), _LOOKED_AT):
-        with path.open("rb") as file:
+def _first_rows(folder: Place) -> Iterator[dict[str, Any]]:
+    home = Home.of(folder)
+    for name in islice((name for name in home.entries() if name.endswith(".jsonl")), _LOOKED_AT):
+        with home.open(name) as file:
             yield msgspec.json.decode(file.readline())

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
@@ -20,6 +21,7 @@ import msgspec
 
 from corpora.documents.item import WorkItem
 from corpora.documents.joined import JoinedPart
+from corpora.files import cannot_write
 from corpora.home import Home
 from corpora.manifest import PROGRESS
 from corpora.parted import Part
@@ -93,3 +95,24 @@ class Desk:
     def names(self, kind: str) -> dict[str, int]:
         """Names and sizes of the run's files of a kind: beats, failed, aside."""
         return self.home.entries(f"{self.run}/{kind}")
+
+
+def write_lightly(home: Home, name: str, data: bytes) -> None:
+    """Writes a small file that must outlive processes. On a disk it isn't synced, which costs more than a small unit:
+    one that is lost, or empty, after the machine itself went down means that its unit is done again."""
+    if not home.is_local:
+        home.write_bytes(name, data)
+        return
+    final = home.folder / name
+    temporary = final.with_name(f"{final.name}.tmp-{uuid.uuid4().hex[:12]}")
+    try:
+        try:
+            temporary.write_bytes(data)
+        except FileNotFoundError:
+            final.parent.mkdir(parents=True, exist_ok=True)
+            temporary.write_bytes(data)
+        temporary.replace(final)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise cannot_write(final, error, len(data)) from error

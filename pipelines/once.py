@@ -10,7 +10,7 @@ import msgspec
 from corpora.documents.item import WorkItem
 from corpora.home import Home
 from corpora.manifest import FileRecord
-from pipelines.notes import Desk, Unit
+from pipelines.notes import Desk, Unit, write_lightly
 
 
 class ItemResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,7 +69,7 @@ def answer(work: ItemWork, unit: Unit, notes: str = "") -> ItemResult | None:
 
 def record(work: ItemWork, unit: Unit, result: ItemResult, notes: str = "") -> None:
     note = msgspec.json.encode((_key(work, unit), result))
-    Home.of(work.out).write_bytes(Desk(work.out, notes).note(unit), note)
+    write_lightly(Home.of(work.out), Desk(work.out, notes).note(unit), note)
 
 
 def once(work: ItemWork, unit: Unit, notes: str = "") -> ItemResult:

@@ -10,6 +10,7 @@ from typing import IO, overload
 
 import msgspec
 
+from corpora.home import Home
 from pipelines.notes import GROUP, Unit
 from pipelines.once import ItemResult, ItemWork, read_note
 
@@ -62,7 +63,7 @@ def collect(work: ItemWork, units: Sequence[Unit], notes: str = "") -> tuple[Res
     results, missing, remaining = Results(), list[Unit](), iter(units)
     with ThreadPoolExecutor(_READERS) as pool:
         while block := list(islice(remaining, GROUP)):
-            local = isinstance(work.out, str) and "://" not in work.out
+            local = Home.of(work.out).is_local
             read = map if local else pool.map
             found = list(read(lambda unit: read_note(work, unit, notes), block))
             missing += [unit for unit, result in zip(block, found, strict=True) if result is None]

@@ -74,20 +74,24 @@ def _until_done(
     stop: threading.Event,
 ) -> None:
     """Runs the pipeline, and again after a worker or the engine ended if it has moved on, in results or in tries."""
-    before: object = None
+    before = _moved(desk, units)
     while True:
         try:
             _Pipeline(work, units, settings, desk, progress, stop).run()
             return
         except _EngineEnded as ended:
-            counted = Counted(desk, units)
-            counted.look()
-            tries = {name: desk.home.read_bytes(name) for name in desk.home.entries(f"{desk.folder}/tries")}
-            state = counted.done, tries
-            if state == before or not tries:
+            now = _moved(desk, units)
+            if now == before or stop.is_set():
                 raise TamizError(f"{ended}; the same command continues (--debug shows all)") from ended
             _LOG.warning("%s: going on with the rest", ended)
-            before = state
+            before = now
+
+
+def _moved(desk: Desk, units: Sequence[Unit]) -> object:
+    """What differs if a unit was done, begun or tried again meanwhile."""
+    counted = Counted(desk, units)
+    counted.look()
+    return counted.done, desk.home.entries(f"{desk.folder}/tries")
 
 
 class _Pipeline:
@@ -240,15 +244,26 @@ def _in_processes(settings: RunnerSettings, options: PipelineOptions) -> bool:
 
 
 class _quiet:
-    """Within the block, neither Beam's loggers nor its threads print what they raise, as we raise each error once;
-    --debug shows all."""
+    """Within the block, neither the loggers of Beam and what it uses nor its threads print what they raise, as we
+    raise each error once; --debug shows all."""
+
+    _LOGGERS = (
+        "apache_beam", "grpc", "concurrent.futures", "FlinkJarJobServer", "SparkJarJobServer", "PrismJobServer",
+    )  # fmt: skip
 
     def __enter__(self) -> None:
         self._hook = threading.excepthook
         if logging.getLogger("pipelines").isEnabledFor(logging.DEBUG):
             return
-        logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
+        for name in self._LOGGERS:
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+        logging.getLogger().addFilter(_nothing)  # of the root logger itself: Beam logs an engine's stack traces there
         threading.excepthook = lambda _: None
 
     def __exit__(self, *_: object) -> None:
         threading.excepthook = self._hook
+        logging.getLogger().removeFilter(_nothing)
+
+
+def _nothing(_: logging.LogRecord) -> bool:
+    return False

@@ -8,7 +8,6 @@ it is set aside: its result is that of an empty item, and its input counts as da
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Callable
 
@@ -18,7 +17,7 @@ from corpora.documents.item import WorkItem
 from corpora.errors import TamizError
 from corpora.home import Home
 from pipelines.isolated import Ended, work_apart
-from pipelines.notes import Desk, Unit
+from pipelines.notes import Desk, Unit, write_lightly
 from pipelines.once import ItemResult, ItemWork, answer, once, record
 
 TRIES = 3  # the first in a worker, the others in a process of their own
@@ -92,15 +91,4 @@ def _read(home: Home, name: str) -> Tries:
 
 
 def _write(home: Home, name: str, tries: Tries) -> None:
-    """Not synced on a disk: it must survive a process, not the machine."""
-    data = msgspec.json.encode(tries)
-    if not home.is_local:
-        home.write_bytes(name, data)
-        return
-    path = home.folder / name
-    try:
-        path.write_bytes(data)
-    except FileNotFoundError:
-        with contextlib.suppress(FileExistsError):
-            path.parent.mkdir(parents=True)
-        path.write_bytes(data)
+    write_lightly(home, name, msgspec.json.encode(tries))

@@ -8,6 +8,7 @@ from pathlib import Path
 from corpora.documents.item import WorkItem
 from corpora.errors import TamizError
 from corpora.files import is_local
+from corpora.home import Home
 from corpora.hub.opening import room_folder
 from corpora.machine import free_bytes
 from pipelines.room import room_needed
@@ -32,7 +33,8 @@ def lines(plan: Plan, chosen: Sequence[Stage], items: Sequence[WorkItem]) -> Ite
             needed += written
         if stage.announces is not None:
             yield from (f"  {stage.name}: {line}" for line in stage.announces(plan))
-    yield from _disk(plan.out, needed)
+    if Home.of(plan.out).is_local:
+        yield from _disk(plan.out, needed)
 
 
 def described(items: Sequence[WorkItem]) -> str:

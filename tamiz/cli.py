@@ -33,6 +33,7 @@ COMMANDS = {
     "export": ("export", "Write a trained model for KerasHub, bitsandbytes or llama.cpp."),
     "upload": ("upload", "Publish an output folder on the Hugging Face Hub."),
     "verify": ("verify", "Check a folder, and those below it, against their manifests."),
+    "clean": ("clean", "Remove what killed runs left in a folder or a store."),
     "report": ("report", "Write a page with plots of a run."),
 }
 # options that take several values: `--input a b c`, which is what a shell makes of a glob

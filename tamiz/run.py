@@ -12,11 +12,13 @@ from corpora import files, manifest
 from corpora.changes import differences
 from corpora.documents.item import WorkItem
 from corpora.errors import BadArgument, DamagedFile, ShareDone, StaleOutput
+from corpora.home import Home, Place
 from corpora.locks import locked
 from corpora.manifest import MadeFrom
 from tamiz import before
 from tamiz.console import say
 from tamiz.log import log, without_secret
+from tamiz.mirror import SECONDS, folder_of, mirrored
 from tamiz.recipes.schema import SAVED
 from tamiz.stages import Context, Plan, Recipe, Stage, StageReport, ordered
 from tamiz.verify import is_described, verify
@@ -25,8 +27,8 @@ from tamiz.verify import is_described, verify
 class Run:
     """A run of one recipe in one output folder."""
 
-    def __init__(self, recipe: Recipe, out: Path, context: Context) -> None:
-        self.plan = Plan(recipe, out, tuple(stage for stage in ordered() if stage.runs_in(recipe)))
+    def __init__(self, recipe: Recipe, out: Place, context: Context) -> None:
+        self.plan = Plan(recipe, _place(out), tuple(stage for stage in ordered() if stage.runs_in(recipe)))
         self.context = context
         self._redoing = False
 
@@ -70,14 +72,27 @@ class Run:
         if self.context.runner.share is not None and not stage.shared:
             return self._unshared(stage, self.context.runner.share)
         if not self.context.rebuild or self._redoing:
-            return stage.run(self.plan, replace(self.context, rebuild=self._redoing))
+            return self._run(stage, rebuild=self._redoing)
         try:
             _check_intact(self.plan.out / stage.folder)
-            return stage.run(self.plan, replace(self.context, rebuild=False))
+            return self._run(stage, rebuild=False)
         except (StaleOutput, DamagedFile) as error:
             say(f"  redone: {str(error).partition('; pass --rebuild')[0]}")  # which was passed
             self._redoing = True
-            return stage.run(self.plan, replace(self.context, rebuild=True))
+            return self._run(stage, rebuild=True)
+
+    def _run(self, stage: Stage, *, rebuild: bool) -> StageReport:
+        """Runs a stage where its output belongs, or in a local folder that is sent there."""
+        runner = self.context.runner if stage.shared else msgspec.structs.replace(self.context.runner, share=None)
+        context = replace(self.context, rebuild=rebuild, runner=runner)
+        if stage.anywhere or Home.of(self.plan.out).is_local:
+            return stage.run(self.plan, context)
+        home = self.plan.out / stage.folder
+        say(f"  in {folder_of(home)}, sent to {home} every {SECONDS:.0f} s and at the end")
+        with mirrored(home) as folder:
+            local = {**self.plan.local, stage.name: folder}
+            self.plan = replace(self.plan, local=local)  # for the stages that come after it
+            return replace(stage.run(self.plan, context), folder=home)
 
     def _unshared(self, stage: Stage, share: tuple[int, int]) -> StageReport:
         """A stage whose work isn't parted: the first share does it, the others go on once it is there."""
@@ -86,8 +101,7 @@ class Run:
                 f"share {share[0]}/{share[1]} ends before {stage.name}, whose work can't be parted: share "
                 f"1/{share[1]} does it, or the same command without --share; then start the shares again"
             )
-        runner = msgspec.structs.replace(self.context.runner, share=None)
-        return stage.run(self.plan, replace(self.context, runner=runner))
+        return self._run(stage, rebuild=False)
 
     def _check_inputs(self, chosen: tuple[Stage, ...]) -> list[WorkItem]:
         """The documents' items. Raises errors for patterns that match no files, and for a missing network."""
@@ -117,7 +131,7 @@ class Run:
             of = f"a run of {owner}" if owner else f"of stage {home.stage!r}"
             again = f", or continue that run with `tamiz run {out}`" if owner else ""
             raise StaleOutput(f"{out} is {of}, not a run of {self.plan.recipe.name}: choose another --out{again}")
-        changed = _changed(out / SAVED, self._plain())
+        changed = _changed(Home.of(out), self._plain())
         if changed:
             say(f"{out} was last run with another recipe ({changed}): `tamiz run {out}` repeats that run")
 
@@ -126,16 +140,17 @@ class Run:
         name, out = self.plan.recipe.name, self.plan.out
         made_from = MadeFrom(stage="run", algorithm=1, settings={"recipe": name}, inputs=[])
         if manifest.is_finished(out, made_from):
-            files.remove_temporary(out)
+            if Home.of(out).is_local:
+                files.remove_temporary(out)
             return
         manifest.begin(out, made_from)
         self._record()
 
     def _record(self) -> None:
         """Writes recipe.json, the resolved recipe, and the manifest of the whole folder."""
-        path = self.plan.out / SAVED
-        files.write_bytes(path, msgspec.json.format(msgspec.json.encode(self._plain()), indent=1) + b"\n")
-        manifest.finish(self.plan.out, records=[manifest.record(self.plan.out, path)])
+        with Home.of(self.plan.out).writing(SAVED) as file:
+            file.path.write_bytes(msgspec.json.format(msgspec.json.encode(self._plain()), indent=1) + b"\n")
+        manifest.finish(self.plan.out, records=[file.record()])
 
     def _plain(self) -> dict[str, Any]:
         """The recipe as plain data, without secrets in addresses."""
@@ -151,39 +166,46 @@ def _public(value: Any) -> Any:
     return without_secret(value) if isinstance(value, str) and "://" in value else value
 
 
-def _changed(path: Path, plain: dict[str, Any]) -> str:
+def _changed(home: Home, plain: dict[str, Any]) -> str:
     """How this recipe differs from that of the last run: `train.steps: 20 -> 40`; empty if they agree."""
     try:
-        old = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+        old = msgspec.json.decode(home.read_bytes(SAVED), type=dict[str, Any])
     except (OSError, msgspec.MsgspecError):
         return ""
     said = {"sources": None, "published": None}  # which decide nothing
     return differences({**old, **said}, {**plain, **said})
 
 
-def _check_intact(folder: Path) -> None:
+def _check_intact(folder: Place) -> None:
     """Raises DamagedFile if a finished stage differs from its manifest."""
-    home = folder / manifest.NAME
-    inner = sorted(path.parent for path in folder.glob(f"*/{manifest.NAME}"))
-    if inner and not home.exists():  # shards by source, some of which may be unfinished
-        for one in inner:
-            _check_intact(one)
+    home = Home.of(folder)
+    whole = home.exists(manifest.NAME)
+    inner = [name for name in home.entries() if name.count("/") == 1 and name.endswith(f"/{manifest.NAME}")]
+    if inner and not whole:  # shards by source, some of which may be unfinished
+        for name in sorted(inner):
+            _check_intact(home / name.partition("/")[0])
         return
-    if not is_described(folder) or (home.exists() and not manifest.read(folder).finished):
+    if not is_described(home) or (whole and not manifest.read(home).finished):
         return
-    problems = verify(folder)[1]
+    problems = verify(home)[1]
     if problems:
         raise DamagedFile(problems[0])
 
 
-def _is_complete(folder: Path) -> bool:
-    home = folder / manifest.NAME
-    return is_described(folder) and (not home.exists() or manifest.read(folder).finished)
+def _is_complete(folder: Place) -> bool:
+    home = Home.of(folder)
+    return is_described(home) and (not home.exists(manifest.NAME) or manifest.read(home).finished)
 
 
-def _is_intact(folder: Path) -> bool:
+def _is_intact(folder: Place) -> bool:
     try:
         _check_intact(folder)
     except DamagedFile:
         return False
     return True
+
+
+def _place(out: Place) -> Path | Home:
+    """Stages make paths from a local folder."""
+    home = Home.of(out)
+    return home.folder if home.is_local else home

@@ -18,6 +18,7 @@ from corpora.errors import BadArgument, TamizError, Unreachable
 from corpora.files import TEMPORARY, is_local
 from corpora.hub.address import is_hub, parse, without_cache
 from corpora.hub.tree import fixed_folder, look_up, matching
+from corpora.stores.reading import register
 
 _LOG = logging.getLogger(__name__)
 _ESCAPED = re.compile(r"\[([*?[])\]")  # as glob.escape writes them
@@ -161,6 +162,7 @@ def _remote_glob(pattern: str) -> tuple[str, dict[str, dict[str, object]]]:
     """(the pattern in its file system's form, path -> info)."""
     import fsspec
 
+    register()
     try:
         filesystem, root = fsspec.core.url_to_fs(pattern)
     except ImportError as error:

@@ -11,6 +11,7 @@ from corpora.documents.source import unreadable
 from corpora.errors import TamizError
 from corpora.files import open_binary
 from corpora.hub.address import is_hub
+from corpora.stores.reading import register
 
 
 @contextlib.contextmanager
@@ -19,6 +20,7 @@ def opened_file(item: WorkItem) -> Iterator[IO[bytes]]:
 
     One of the Hub is fetched first, and checked; for a `glance` only what is read of it is fetched.
     """
+    register()
     with contextlib.ExitStack() as closing:
         try:
             file = closing.enter_context(_of_hub(item) if is_hub(item.path) else open_binary(item.path))

@@ -20,6 +20,7 @@ RETRIES = 10  # of a request that a store answers with 5xx or 429, or not at all
 RETRY_SECONDS = 180  # after which it isn't tried again
 SECONDS = 120  # of one request
 BOUND = f"a request is given up after {RETRIES} more tries, or {(RETRY_SECONDS + SECONDS) // 60} minutes"
+OPTIONS: dict[str, Any] = {"checksum_algorithm": "SHA256", "disable_bulk_delete": True}  # some lack DeleteObjects
 _ADVICE = {
     "s3": "set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION (AWS_ENDPOINT_URL); profiles need botocore",
     "gs": "let GOOGLE_APPLICATION_CREDENTIALS name a key file that may write there",
@@ -50,7 +51,17 @@ def client(kind: str, bucket: str, address: str) -> Any:
 def _client(kind: str, bucket: str, environment: tuple[tuple[str, str], ...]) -> Any:
     from obstore.store import AzureStore, GCSStore, S3Store
 
-    common: dict[str, Any] = {
+    common = patience()
+    if kind == "gs":
+        return GCSStore(bucket, **common)
+    if kind == "az":
+        return AzureStore(bucket, **common)
+    return S3Store(bucket, **{**_of_profile(dict(environment)), **OPTIONS, **common})
+
+
+def patience() -> dict[str, Any]:
+    """obstore's options of clients: how long a request may take, and how often it is tried again."""
+    return {
         "client_options": {
             "timeout": timedelta(seconds=SECONDS),
             "connect_timeout": "10s",
@@ -58,12 +69,6 @@ def _client(kind: str, bucket: str, environment: tuple[tuple[str, str], ...]) ->
         },
         "retry_config": {"max_retries": RETRIES, "retry_timeout": timedelta(seconds=RETRY_SECONDS)},
     }
-    if kind == "gs":
-        return GCSStore(bucket, **common)
-    if kind == "az":
-        return AzureStore(bucket, **common)
-    own: dict[str, Any] = {"checksum_algorithm": "SHA256", "disable_bulk_delete": True}  # some lack DeleteObjects
-    return S3Store(bucket, **_of_profile(dict(environment)), **own, **common)
 
 
 def endpoint() -> str | None:

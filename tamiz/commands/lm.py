@@ -9,6 +9,7 @@ import click
 
 from corpora.documents.sources import DocumentSource
 from corpora.errors import BadArgument
+from corpora.files import is_local
 from tamiz.commands._summary import summarise
 from tamiz.groups import Group
 from tamiz.log import log
@@ -44,7 +45,7 @@ def command() -> None:
 @click.option(
     "--out",
     required=True,
-    type=OutputPath(),
+    type=OutputPath(anywhere=True),
     metavar="LM.bin",
     help="File of the model; its other files are written next to it.",
 )
@@ -62,9 +63,10 @@ def train(
     chosen = settings(LmSettings, prune=_prune(prune), **values)
     if not out:
         raise BadArgument("--out is empty: name a file that ends in .bin")
-    log.beside(Path(out))
+    if is_local(out):
+        log.beside(Path(out))
     context = Context(rebuild=rebuild, max_rejected=max_rejected)
-    summarise([lm_stage(sources, Path(out), chosen, context)], "Language model")
+    summarise([lm_stage(sources, Path(out) if is_local(out) else out, chosen, context)], "Language model")
 
 
 def _prune(text: str | None) -> list[int] | None:

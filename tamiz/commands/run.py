@@ -8,6 +8,8 @@ from pathlib import Path
 import click
 
 from corpora.errors import BadArgument
+from corpora.files import is_local
+from corpora.home import Home
 from tamiz.commands._budget import pausing, stop_after_option
 from tamiz.commands._summary import summarise
 from tamiz.console import say
@@ -36,7 +38,7 @@ class _UntilHelp(click.Option):
 @click.argument("recipe", required=False)
 @click.option(
     "--out",
-    type=OutputPath(),
+    type=OutputPath(anywhere=True),
     callback=checked_folder,
     help="Output folder. [default: runs/ and the recipe's name; with --demo: demo; of an earlier run: its folder]",
 )
@@ -77,17 +79,35 @@ def command(
     if recipe is None or recipe.startswith("-"):
         known = f"`tamiz run {out}` continues the run there" if out and saved(out) else ", ".join(names())
         raise BadArgument(f"name a recipe, a .toml file or the folder of an earlier run before the options: {known}")
+    usual: str | Path = recipe
+    if not is_local(recipe):
+        recipe = str(_saved_in(recipe))
     chosen = load(recipe, overrides=overrides, demo=demo)
     earlier = saved(recipe)
-    usual = earlier.parent if earlier else Path("demo") if demo else Path("runs") / chosen.name
-    folder = Path(out) if out else usual
+    if is_local(str(usual)):
+        usual = earlier.parent if earlier else Path("demo") if demo else Path("runs") / chosen.name
+    folder = Home.of(out or usual)
     log.in_folder(folder)
     context = Context(runner_settings(ctx, runner, workers), rebuild, max_rejected, stop_at)
     with pausing():
         _run(chosen, folder, context, until, load(recipe) if demo else None)
 
 
-def _run(chosen: Recipe, folder: Path, context: Context, until: str | None, full: Recipe | None) -> None:
+def _saved_in(address: str) -> Path:
+    """A copy of the recipe.json that the folder of a run in a store holds."""
+    from corpora.stores import cache
+    from corpora.stores.views import view
+    from tamiz.recipes.schema import SAVED
+
+    home = Home.of(address.removesuffix(f"/{SAVED}"))
+    try:
+        copy = home.fetched(SAVED)
+    except FileNotFoundError as error:
+        raise BadArgument(f"{home} has no {SAVED}: name the folder of an earlier `tamiz run`") from error
+    return view(cache.folder(), copy.name[:32], {SAVED: copy}) / SAVED
+
+
+def _run(chosen: Recipe, folder: Home, context: Context, until: str | None, full: Recipe | None) -> None:
     """full: the recipe that this is the demo of."""
     from tamiz.run import Run
 
@@ -95,7 +115,8 @@ def _run(chosen: Recipe, folder: Path, context: Context, until: str | None, full
         "use --demo, or name local files with --set documents.input=PATTERN --set lm.input=PATTERN"
     ):
         reports = Run(chosen, folder, context).stages(until)
-    _show(folder, reports, chosen, full)
+    if folder.is_local:
+        _show(folder.folder, reports, chosen, full)
     summarise(reports, f"{chosen.title}: {folder}")
 
 

@@ -11,7 +11,9 @@ import shutil
 from pathlib import Path
 
 from corpora import files, manifest
+from corpora.copies import local_folder, local_tokenizer
 from corpora.errors import BadArgument, DamagedFile, Unreachable
+from corpora.home import Home, Place
 from corpora.locks import locked
 from corpora.manifest import MadeFrom
 from tamiz.console import count, say
@@ -32,38 +34,38 @@ def is_of_hub(file: str) -> bool:
     return _HUB_NAME.fullmatch(file) is not None and not is_file
 
 
-def located(file: str, out: Path) -> str:
+def located(file: str, out: Place) -> str:
     """A name or path that `load_encoder` takes. out: the folder of the stage, for one of the Hub."""
     if file.startswith(DEMO_PREFIX):
         return str(DEMO / file.removeprefix(DEMO_PREFIX))
     return str(out) if is_of_hub(file) else file
 
 
-def check(file: str, out: Path) -> None:
+def check(file: str, out: Place) -> None:
     """Raises BadArgument, DamagedFile or TamizError if the tokenizer can't be used; fetches one of the Hub."""
     from corpora.encoding import load_encoder
     from corpora.verify import check_intact
 
     if is_of_hub(file):
-        source = out if _is_intact_copy(file, out) else _fetched(file)
+        source = local_folder(out) if _is_intact_copy(file, out) else _fetched(file)
     else:
         source = Path(located(file, out))
         check_intact(source)
     load_encoder(str(source))
 
 
-def brought_stage(file: str, out: Path, context: Context) -> StageReport:
+def brought_stage(file: str, out: Place, context: Context) -> StageReport:
     """Makes sure that `out` holds a tokenizer of the Hub; loads any other to check it."""
     from corpora.encoding import load_encoder
 
     state: manifest.State = _copied(file, out, context) if is_of_hub(file) else "finished"
     folder = located(file, out)
-    encoder = load_encoder(folder)
+    encoder = load_encoder(local_tokenizer(folder))
     rows = [("existing, sha256", encoder.sha256[:16] + "…"), ("ids", count(encoder.vocab_size))]
-    return StageReport("tokenizer", state, Path(folder), rows)
+    return StageReport("tokenizer", state, Home.of(folder), rows)
 
 
-def _copied(file: str, out: Path, context: Context) -> manifest.State:
+def _copied(file: str, out: Place, context: Context) -> manifest.State:
     """What is finished isn't looked for on the Hub again."""
     from corpora.encoding import load_encoder
 
@@ -75,16 +77,18 @@ def _copied(file: str, out: Path, context: Context) -> manifest.State:
         inputs = [manifest.local_identity(path, path.name) for path in found]
         made_from = MadeFrom(stage="tokenizer", algorithm=ALGORITHM, settings={"file": file}, inputs=inputs)
         state = manifest.begin(out, made_from, rebuild=context.rebuild)
-        for path in found:
-            with files.atomic_path(out / path.name) as temporary:
-                shutil.copyfile(path, temporary)
-        encoder = load_encoder(str(out))
+        with Home.of(out).filled() as folder:
+            for path in found:
+                with files.atomic_path(folder / path.name) as temporary:
+                    shutil.copyfile(path, temporary)
+            encoder = load_encoder(str(folder))
+            records = [manifest.record(folder, folder / path.name) for path in found]
         facts = {"kind": "brought", "sha256": encoder.sha256, "vocab_size": encoder.vocab_size}
-        manifest.finish(out, records=[manifest.record(out, out / path.name) for path in found], facts=facts)
+        manifest.finish(out, records=records, facts=facts)
     return state
 
 
-def _is_intact_copy(file: str, out: Path) -> bool:
+def _is_intact_copy(file: str, out: Place) -> bool:
     """Whether OUT has been finished from this name. Raises DamagedFile if it is no longer what it was."""
     from corpora.verify import verify
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -77,6 +77,7 @@ class Stage:
     check         additional checks of `tamiz verify`, besides files, checksums and counts: one line per problem
     after         the stage that it follows; None: it comes after all others
     announces     lines about the work, said before it
+    anywhere      whether it writes to any address; otherwise it works in a local folder, which is sent to a store
     writes        (plan, bytes of text read) -> (about how many bytes it writes, bytes of text left to later stages)
     """
 
@@ -96,6 +97,7 @@ class Stage:
     after: str | None = None
     announces: Callable[[Plan], Sequence[str]] | None = None
     writes: Callable[[Plan, int], tuple[int, int]] | None = None
+    anywhere: bool = False
 
     def runs_in(self, recipe: Recipe) -> bool:
         return recipe.sections.get(self.sections[0].name) is not None
@@ -128,15 +130,18 @@ class Plan:
     """A recipe in its output folder. stages: the stages that run, in order."""
 
     recipe: Recipe
-    out: Path
+    out: Any
+    """A `Path`, or a `Home` in a store."""
     stages: tuple[Stage, ...]
+    local: Mapping[str, Path] = field(default_factory=dict, compare=False)
+    """Local folders of stages whose output belongs to a store, by name."""
     _items: dict[tuple[object, ...], list[WorkItem]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
 
-    def folder(self, name: str) -> Path:
-        """The folder of the stage with this name."""
-        return self.out / self._stage(name).folder
+    def folder(self, name: str) -> Any:
+        """The folder of the stage with this name: a `Path`, or a `Home` in a store unless the stage works locally."""
+        return self.local.get(name, self.out / self._stage(name).folder)
 
     def has(self, name: str) -> bool:
         return any(stage.name == name for stage in self.stages)

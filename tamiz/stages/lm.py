@@ -17,10 +17,13 @@ from corpora.documents.item import WorkItem
 from corpora.documents.items import work_items
 from corpora.documents.sources import Inputs
 from corpora.errors import BadArgument, DamagedFile, StaleOutput
+from corpora.files import is_local
+from corpora.home import Home, exists, of_file
 from corpora.locks import locked
 from corpora.manifest import InputIdentity, MadeFrom, Manifest, State
 from corpora.perplexity.routing import LmChoice
 from corpora.perplexity.settings import LmSettings
+from corpora.stores import temporary
 from corpora.text.normalise import CCNET, Normaliser
 from tamiz.console import count, progress, size
 from tamiz.recipes.schema import Recipe
@@ -35,10 +38,13 @@ NOT_IDENTITY = ("arpa", "memory", "tokenizer")  # they say where things are and 
 
 
 def lm_stage(
-    patterns: Inputs, out: Path, settings: LmSettings, context: Context, share: float = 1.0, bar: str = "lm"
+    patterns: Inputs, out: Path | str, settings: LmSettings, context: Context, share: float = 1.0, bar: str = "lm"
 ) -> StageReport:
     """Makes sure that `out` (LM.bin) is a model of the documents, or of a share of them; with LM.json and, if it has
-    pieces, LM.spiece.model. bar: what its progress is called."""
+    pieces, LM.spiece.model. bar: what its progress is called. In a store, it is trained here and then sent there."""
+    if not is_local(str(out)):
+        return _in_store(patterns, str(out), settings, context, share, bar)
+    out = Path(out)
     if out.suffix != ".bin":
         raise BadArgument(f"--out {out} must end in .bin: a KenLM binary is written there")
     if settings.arpa and Path(settings.arpa).resolve() in {p.resolve() for p in _made(out)}:
@@ -60,7 +66,34 @@ def lm_stage(
         content = lm_json.read(described)
         manifest.require(described, content, manifest.Counts, _Facts)
         many = too_many_rejected(lm_json.rejected_folder(out), content.counts, context.max_rejected)
-        return StageReport("lm", state, out, _rows(content, out), (), damaged_inputs(content), many, content.facts)
+        return StageReport(
+            "lm", state, out, _rows(content, out.stat().st_size), (), damaged_inputs(content), many, content.facts
+        )
+
+
+def _in_store(
+    patterns: Inputs, out: str, settings: LmSettings, context: Context, share: float, bar: str
+) -> StageReport:
+    """Trains in a temporary folder, unless the model is in the store; its files are sent, LM.json last."""
+    from pipelines.accounts import input_identities, too_many_rejected
+
+    home, name = of_file(out)
+    if not name.endswith(".bin"):
+        raise BadArgument(f"--out {out} must end in .bin: a KenLM binary is written there")
+    described = home.at(f"{name.removesuffix('.bin')}.json")
+    old = lm_json.read(described) if exists(described) and not context.rebuild else None
+    items = work_items(patterns, ITEM_BYTES)
+    known = {i.name: i for i in old.made_from.inputs} if old else {}
+    made_from = _made_from(settings, input_identities(items, home, known=known), share)
+    if old is None or manifest.resume(old, described, made_from) != "finished":
+        with temporary.local_folder() as folder:
+            trained = lm_stage(patterns, folder / name, settings, replace(context, rebuild=False), share, bar)
+            shutil.rmtree(folder / manifest.PROGRESS, ignore_errors=True)
+            home.publish(folder)
+        return replace(trained, folder=out)
+    many = too_many_rejected(home.at(f"{name.removesuffix('.bin')}.rejected"), old.counts, context.max_rejected)
+    rows = _rows(old, home.size(name) or 0)
+    return StageReport("lm", "finished", out, rows, (), damaged_inputs(old), many, old.facts)
 
 
 class _Facts(msgspec.Struct):
@@ -171,24 +204,25 @@ def _is_arpa(path: Path, old: Manifest) -> bool:
     return path.is_file() and files.sha256(path) == old.facts.get("arpa_sha256")
 
 
-def _rows(content: Manifest, out: Path) -> list[tuple[str, str]]:
+def _rows(content: Manifest, bytes_: int) -> list[tuple[str, str]]:
     facts = content.facts
     return [
         ("documents", count(content.counts["kept"])),
         ("sentences", f"{facts['sentences']:,} ({facts['blank_lines']:,} blank lines skipped)"),
         *([("reserved words skipped", count(facts["skipped_symbols"]))] if "skipped_symbols" in facts else []),
         ("n-grams, by order", " / ".join(count(n) for n in facts["counts"])),
-        ("size", size(out.stat().st_size)),
+        ("size", size(bytes_)),
         ("mode", str(facts["mode"])),
     ]
 
 
 def foreign_lm(choice: LmChoice) -> StageReport:
     """A ready KenLM file. Its sha256 is recorded at first use, then enforced."""
+    from corpora.perplexity.lm_copies import has_manifest
     from corpora.perplexity.lm_files import resolve_lm
 
-    file = Path(choice.path)
-    described = lm_json.manifest_path(file).is_file()  # it says the rest
+    file = choice.path
+    described = has_manifest(file)  # it says the rest
     if not described and (choice.mode is None or (choice.tokenizer is None and choice.mode != "bertin")):
         raise BadArgument(f"lm.file {file} needs score.mode and, except in mode bertin, lm.tokenizer")
     found = resolve_lm(file, choice.tokenizer, choice.mode, trust=choice.trust, normaliser=choice.normaliser)
@@ -211,8 +245,8 @@ def _choice(plan: Plan, language: str | None, lm: LmSource) -> LmChoice:
     return LmChoice(str(_path(plan, language)), language, mode=mode)
 
 
-def _path(plan: Plan, language: str | None) -> Path:
-    return plan.folder("lm") / (NAME if language is None else f"{language}.bin")
+def _path(plan: Plan, language: str | None) -> str:
+    return Home.of(plan.folder("lm")).at(NAME if language is None else f"{language}.bin")
 
 
 def _run(plan: Plan, context: Context) -> StageReport:
@@ -283,6 +317,7 @@ STAGE = Stage(
     help="a language model, trained or brought; or one for each language",
     sections=(SECTION,),
     run=_run,
+    anywhere=True,
     before=_before,
     settle=_settle,
     announces=_announces,

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
-from corpora import files, lm_json
+from corpora import lm_json
 from corpora.errors import DamagedFile
+from corpora.home import Place, exists, of_file
 from tamiz.stages.common import StageReport
 
 
-def check_intact(lm: Path) -> None:
+def check_intact(lm: str) -> None:
     """Raises DamagedFile if a file of a trained model isn't the one that its LM.json records."""
-    described = lm_json.manifest_path(lm)
-    for record in lm_json.read(described).files if described.is_file() else ():
-        path = lm.parent / record.path
-        if not path.is_file() or files.sha256(path) != record.sha256:
-            raise DamagedFile(f"{path} is not the file that {described} records")
+    home, name = of_file(lm)
+    described = home.at(f"{name.removesuffix('.bin')}.json")
+    for record in lm_json.read(described).files if exists(described) else ():
+        if not home.exists(record.path) or home.sha256(record.path) != record.sha256:
+            raise DamagedFile(f"{home.at(record.path)} is not the file that {described} records")
 
 
-def joined(reports: Mapping[str | None, StageReport], folder: Path) -> StageReport:
+def joined(reports: Mapping[str | None, StageReport], folder: Place) -> StageReport:
     """The reports of all languages' models as one. facts: the documents of all, counted."""
     every = list(reports.values())
     states = {report.state for report in every}

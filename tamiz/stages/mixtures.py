@@ -5,8 +5,7 @@ from __future__ import annotations
 import glob
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -14,6 +13,7 @@ from corpora import manifest
 from corpora.documents.listing import list_files
 from corpora.documents.sources import BETWEEN, DocumentSource, owner_of
 from corpora.errors import DamagedFile, StaleOutput, TamizError
+from corpora.home import Home, Place
 from corpora.manifest import Manifest
 from tamiz.recipes.schema import Recipe
 from tamiz.stages.common import Plan, StageReport
@@ -55,7 +55,7 @@ def check_names(recipe: Recipe) -> None:
     recipe.mixture.check_names(names)
 
 
-def folders(plan: Plan) -> dict[str, Path]:
+def folders(plan: Plan) -> dict[str, Any]:
     """The folder of each source's shards."""
     return {name: plan.folder("shards") / name for name in names_of(plan.recipe)}
 
@@ -78,13 +78,13 @@ def documents_by_name(plan: Plan) -> dict[str, list[DocumentSource]]:
     return {name: [DocumentSource(input=tuple(map(glob.escape, paths)))] for name, paths in parts.items()}
 
 
-def parts_by_name(folder: Path, content: Manifest, names: Sequence[str]) -> dict[str, list[str]]:
+def parts_by_name(folder: Place, content: Manifest, names: Sequence[str]) -> dict[str, list[str]]:
     """The files of a sample, by the source whose documents they hold.
 
     Item k is in part k, unless the manifest says which items each part holds. Raises DamagedFile for a part of no
     source, of several, or that isn't listed, and for a source without a part.
     """
-    place = folder / manifest.NAME
+    place = Home.of(folder).at(manifest.NAME)
     held = _stated(place, "facts.parts", content.facts.get("parts", []), list[SamplePart])
     files = {int(named[1]): r.path for r in content.files if (named := _PART.fullmatch(r.path))}
     if not held:
@@ -98,24 +98,25 @@ def parts_by_name(folder: Path, content: Manifest, names: Sequence[str]) -> dict
                 f"{place}: the part {part.file or 'that is missing'} holds {', '.join(part.items[:3])}, which isn't "
                 f"of one of the sources {', '.join(names)}: sample again (--rebuild)"
             )
-        found[str(owners.pop())].append(str(folder / part.file))
-    return _none_empty(found, str(place))
+        found[str(owners.pop())].append(Home.of(folder).at(part.file))
+    return _none_empty(found, place)
 
 
-def _require_kept(folder: Path, content: Manifest, names: Sequence[str]) -> None:
+def _require_kept(folder: Place, content: Manifest, names: Sequence[str]) -> None:
     """Raises TamizError for a source of which the sample has no document."""
-    items = _stated(folder / manifest.NAME, "items", content.items, list[_Item])
+    items = _stated(Home.of(folder).at(manifest.NAME), "items", content.items, list[_Item])
     for name in names:
         own = [item for item in items if owner_of(item.name, names) == name]
         read, rejected = sum(item.read for item in own), sum(sum(item.rejected.values()) for item in own)
         if not any(item.kept for item in own):
             raise TamizError(
                 f"the sample has no document of {name!r}, which [mixture] mixes: of {read:,} rows, {rejected:,} were "
-                f"rejected ({folder / 'rejected'}) and {read - rejected:,} sampled out; keep more, or leave it out"
+                f"rejected ({Home.of(folder).at('rejected')}) and {read - rejected:,} sampled out; keep more, or "
+                "leave it out"
             )
 
 
-def _stated(place: Path, key: str, value: object, kind: type[_Kind]) -> _Kind:
+def _stated(place: str, key: str, value: object, kind: type[_Kind]) -> _Kind:
     """A part of a sample's manifest. Raises DamagedFile if it isn't what it must be."""
     try:
         return msgspec.convert(value, kind)
@@ -145,9 +146,9 @@ def _none_empty(found: dict[str, list[str]], where: str) -> dict[str, list[str]]
     return found
 
 
-def refuse_one_folder(home: Path) -> None:
+def refuse_one_folder(home: Place) -> None:
     """Raises StaleOutput if the folder holds shards that were built without [mixture]."""
-    if (home / manifest.NAME).exists():
+    if Home.of(home).exists(manifest.NAME):
         raise StaleOutput(
             f"{home} holds the shards of all documents, built without [mixture]: choose another --out, or remove it"
         )
@@ -160,7 +161,7 @@ def require_rows(name: str, report: StageReport) -> None:
         raise TamizError(f"{name!r} has no training rows to mix: {why}, or leave it out of [mixture]")
 
 
-def joined(home: Path, reports: Mapping[str, StageReport]) -> StageReport:
+def joined(home: Place, reports: Mapping[str, StageReport]) -> StageReport:
     """One report of all sources."""
     states = {report.state for report in reports.values()}
     return StageReport(

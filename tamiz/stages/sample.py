@@ -234,7 +234,11 @@ def _settle(recipe: Recipe) -> None:
 
 
 def _leaves(plan: Plan) -> list[str]:
-    return [f"{glob.escape(str(plan.folder('sample')))}/part-*.{plan.recipe.sample.format}"]
+    home = Home.of(plan.folder("sample"))
+    if home.is_local:
+        return [f"{glob.escape(str(home))}/part-*.{plan.recipe.sample.format}"]
+    listed = manifest.read(home).files  # in a store, the manifest says what is there
+    return [glob.escape(home.at(record.path)) for record in listed if record.path.startswith("part-")]
 
 
 def sample_parts(content: Manifest) -> list[SamplePart]:
@@ -272,6 +276,7 @@ STAGE = Stage(
     sections=(Section("sample", METHODS, DEFAULT_METHOD),),
     needs=(("score", "add a section [score]"),),
     run=_run,
+    anywhere=True,
     reads=True,
     shared=True,
     leaves=_leaves,

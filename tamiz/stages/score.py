@@ -114,6 +114,7 @@ STAGE = Stage(
     sections=(Section("score", ScoreSettings),),
     needs=(("lm", "add a section [lm], with lm.input or lm.file"),),
     run=_run,
+    anywhere=True,
     reads=True,
     shared=True,
     before=_before,

@@ -94,6 +94,7 @@ STAGE = Stage(
     sections=(Section("shards", OBJECTIVES, DEFAULT), Section("mixture", MIXTURES, DEFAULT_MIXTURE)),
     needs=(("tokenizer", "add a section [tokenizer], or tokenizer.file"),),
     run=_run,
+    anywhere=True,
     reads=True,
     shared=True,
     check=_check,

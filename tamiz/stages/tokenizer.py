@@ -167,6 +167,7 @@ STAGE = Stage(
     help="a tokenizer, trained or existing",
     sections=(Section("tokenizer", TokenizerSource, displaces={"file": None}),),
     run=_run,
+    anywhere=True,
     reads=True,
     before=_before,
 )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from corpora import manifest
+from corpora.copies import local_folder, local_tokenizer
 from corpora.errors import BadArgument, StaleOutput
 from corpora.locks import locked
 from corpora.machine import available_cores
@@ -264,15 +265,15 @@ def _run(plan: Plan, context: Context) -> StageReport:
 
     recipe = plan.recipe
     return train_stage(
-        _shards(plan), Path(tokenizer_of(plan)), plan.folder("train"), recipe.model, recipe.train, context,
-        card=_card(plan),
+        _shards(plan), Path(local_tokenizer(tokenizer_of(plan))), plan.folder("train"), recipe.model, recipe.train,
+        context, card=_card(plan),
     )  # fmt: skip
 
 
 def _shards(plan: Plan) -> Path | Blend:
     recipe = plan.recipe
     if recipe.mixture is None:
-        return plan.folder("shards")
+        return local_folder(plan.folder("shards"))
     from corpora.rows.resolve import resolve
     from corpora.rows.shards import read_shards
 

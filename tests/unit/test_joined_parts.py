@@ -214,7 +214,7 @@ for point in points:
 
 
 def test_killed_anywhere_it_continues_to_the_same_bytes(scored, tmp_path, monkeypatch):
-    """Files are renamed to their names after the manifest was made: 7 item parts and notes, the parts and their notes, 1 manifest."""
+    """Files are renamed after the manifest was made: 7 item parts and notes, parts and their notes, 1 manifest."""
     whole = run(scored, tmp_path / "whole", part_bytes=6_000)
     between, last = 2 * ITEMS, 1 + 2 * ITEMS + 2 * len(whole.files)
     points = [7, between, -between - 1, between + 1, -last]

@@ -77,7 +77,7 @@ with locked(pathlib.Path(sys.argv[1]), "score", shared=True):
         other.stdout.readline()
         temporary = out / "in3.jsonl.json.tmp-0123456789ab"  # of the other share
         temporary.write_bytes(b"")
-        with pytest.raises(ShareDone, match="the share that ends last finishes .* is in use by tamiz"):
+        with pytest.raises(ShareDone, match=r"the share that ends last finishes .* is in use by tamiz"):
             share(out, items, 1, 4)
         assert temporary.exists()
         with pytest.raises(InUse):

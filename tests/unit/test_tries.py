@@ -10,6 +10,7 @@ import apache_beam as beam
 import msgspec
 import pytest
 
+from corpora.documents.item import WorkItem
 from corpora.documents.items import work_items
 from corpora.errors import TamizError
 from corpora.parted import parts
@@ -23,10 +24,15 @@ from pipelines.tries import Tries, attempt
 from tests.hostile_work import HostileWork
 
 
+def item_of(folder: Path, text: str) -> WorkItem:
+    (folder / "in0.jsonl").write_text(f'{{"text": "{text}"}}\n')
+    (item,) = work_items([str(folder / "in0.jsonl")])
+    return item
+
+
 @pytest.fixture
-def many(tmp_path: Path):
-    (tmp_path / "in.jsonl").write_text('{"text": "uno"}\n')
-    (item,) = work_items([str(tmp_path / "in.jsonl")])
+def many(tmp_path: Path) -> list[WorkItem]:
+    item = item_of(tmp_path, "uno")
     return [msgspec.structs.replace(item, number=n, name=f"in{n}.jsonl") for n in range(2500)]
 
 
@@ -93,9 +99,8 @@ def test_a_unit_that_begins_is_written_down_until_it_ends(many, tmp_path):
     assert alone(Looking(work.out), unit).kept == 1
     assert seen == [Tries(begun=True)]
     assert not tries.exists()
-    Path(unit.path).write_text('{"text": "refuse"}\n')
     with pytest.raises(TamizError, match="asked for"):
-        alone(HostileWork(work.out, "other"), unit)
+        alone(HostileWork(work.out, "other"), item_of(tmp_path, "refuse"))
     assert not tries.exists()  # an error isn't the end of a process
 
 
@@ -109,8 +114,7 @@ def test_a_unit_that_ended_its_worker_is_tried_apart_and_set_aside(many, tmp_pat
     assert alone(work, unit).kept == 1  # something else had ended its worker
     assert not tries.exists()
     tries.write_bytes(b"{")  # cut by a kill
-    Path(unit.path).write_text('{"text": "crash"}\n')
-    other = HostileWork(work.out, "other")
+    other, unit = HostileWork(work.out, "other"), item_of(tmp_path, "crash")
     result = alone(other, unit)
     assert result.damage == "set aside after 3 tries: its process was ended by SIGSEGV"
     assert (result.read, result.files) == (0, read_note(other, unit).files)
