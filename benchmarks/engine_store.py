@@ -1,7 +1,7 @@
 """Flink whose workers share no folder with the driver: `python -m benchmarks.engine_store --out DIR`.
 
 The driver and the worker pool each have a disk of their own in place of DIR/apart (a mount namespace: needs root).
-The text (read by HTTP), the language model and all output are on an S3 server on the loopback. The chain: calm; killed
+The text, the language model and all output are on an S3 server on the loopback. The chain: undisturbed; killed
 half-way, command by command (driver and a TaskManager in turn), and run again; while the store refuses 30% of its
 requests. --moto PYTHON: an interpreter with moto[server], for a second opinion on the store. Prints whether the
 objects are the files of a local run.
@@ -59,7 +59,7 @@ def objects(address: str) -> dict[str, str]:
 def undisturbed(apart: Apart, inputs: Sequence[str], address: str) -> dict[str, float]:
     """The seconds of each command."""
     seconds = {}
-    for command in chain.commands(inputs, address, SIZE, inputs):
+    for command in chain.commands(inputs, address, SIZE):
         begun = time.monotonic()
         code = apart.run(command)
         if code != 0:
@@ -71,7 +71,7 @@ def undisturbed(apart: Apart, inputs: Sequence[str], address: str) -> dict[str, 
 def killed(apart: Apart, inputs: Sequence[str], address: str, seconds: dict[str, float], cluster: Cluster) -> str:
     """Kills half-way through each command, then gives it again; what was killed, and the exit codes."""
     said = []
-    for number, command in enumerate(chain.commands(inputs, address, SIZE, inputs)):
+    for number, command in enumerate(chain.commands(inputs, address, SIZE)):
         name = chain.name(command)
 
         def disturb(driver: Running, half: float = seconds[name] / 2, number: int = number) -> None:
@@ -127,16 +127,17 @@ def main() -> None:
     wrong = 0
     with loopback_store() as store:
         Home.of(store.address("in")).publish(given.out / "in")
-        names = sorted(path.name for path in (given.out / "in").iterdir())
-        inputs = alone.visible(store.address("in"), store.environment["AWS_ENDPOINT_URL"], names)
+        inputs = [store.address("in/*.jsonl")]
         local = Apart(given.out / "apart", given.out / "local.log", ())
-        for command in chain.commands(inputs, str(given.out / "local"), SIZE, inputs):
+        for command in chain.commands(inputs, str(given.out / "local"), SIZE):
             if not _in_place(command, local):
                 sys.exit(f"{chain.name(command)} failed, see {local.log}")
         first = digests(given.out / "local")
         wrong += on_store("localbucket", store.address, given.out, inputs, first, store.faults)
         if given.moto:
             with moto(given.moto, given.out / "moto.log") as bucket:
+                Home.of(f"{bucket}/in").publish(given.out / "in")
+                inputs = [f"{bucket}/in/*.jsonl"]
                 wrong += on_store("moto", lambda name: f"{bucket}/{name}", given.out, inputs, first, None)
     sys.exit(min(wrong, 1))
 

@@ -11,15 +11,34 @@ from corpora.stores import access
 _PACKAGES = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs"}
 
 
-@functools.cache
 def register() -> None:
-    """Once per process; without obstore, nothing happens."""
+    """Before each use: the environment says whether an endpoint is plain http. Without obstore, nothing happens."""
+    import fsspec
+
+    for scheme in _registered():
+        options: dict[str, Any] = {**access.patience(), "config": access.OPTIONS if scheme in ("s3", "s3a") else {}}
+        fsspec.config.conf.setdefault(scheme, {}).update({k: v for k, v in options.items() if v})
+
+
+@functools.cache
+def _registered() -> tuple[str, ...]:
+    """Once per process: the schemes that obstore reads."""
     if find_spec("obstore") is None:
-        return
+        return ()
     import fsspec
     from obstore.fsspec import register as by_obstore
 
-    for scheme in (scheme for scheme, package in _PACKAGES.items() if find_spec(package) is None):
+    schemes = tuple(scheme for scheme, package in _PACKAGES.items() if find_spec(package) is None)
+    for scheme in schemes:
         by_obstore(scheme)
-        options: dict[str, Any] = {**access.patience(), "config": access.OPTIONS if scheme in ("s3", "s3a") else {}}
-        fsspec.config.conf.setdefault(scheme, {}).update({k: v for k, v in options.items() if v})
+        fsspec.register_implementation(scheme, _reading(fsspec.get_filesystem_class(scheme)), clobber=True)
+    return schemes
+
+
+def _reading(base: Any) -> Any:
+    """obstore's file system, which takes `block_size` for a setting of the store and refuses it."""
+
+    def begin(self: Any, *arguments: Any, block_size: int | None = None, **options: Any) -> None:  # noqa: ARG001
+        base.__init__(self, *arguments, **options)
+
+    return type(base.__name__, (base,), {"__init__": begin})

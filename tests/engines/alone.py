@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import shutil
 import subprocess
-from collections.abc import Sequence
 from pathlib import Path
 
 
@@ -22,11 +21,6 @@ def apart(folder: Path) -> list[str]:
     """Starts the rest of its line so that `folder` is an empty disk in memory, which nobody else sees."""
     script = 'mount -t tmpfs none "$0" && cd "$0" && exec "$@"'
     return ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, str(folder)]
-
-
-def visible(address: str, endpoint: str, names: Sequence[str]) -> list[str]:
-    """Files of a loopback store as a web server's, which needs no package to read: s3://bucket/in -> http://.../in/a."""
-    return [f"{endpoint}/{address.removeprefix('s3://')}/{name}" for name in names]
 
 
 def own_folders(folder: Path) -> dict[str, str]:

@@ -25,17 +25,14 @@ class Size:
 SMALL = Size()
 
 
-def commands(inputs: Sequence[str], out: str, size: Size = SMALL, learned: Sequence[str] = ()) -> Iterator[list[str]]:
-    """The commands of the chain, in order. out: a folder or an address.
-
-    learned: what tokenizer and shards read; by default the sample, which in a store needs s3fs.
-    """
+def commands(inputs: Sequence[str], out: str, size: Size = SMALL) -> Iterator[list[str]]:
+    """The commands of the chain, in order. out: a folder or an address."""
     text = ["--input", *inputs]
     lm = f"{out}/lm/es.bin"
     yield ["lm", "train", *text, "--order", str(size.order), "--train-tokenizer", str(size.lm_pieces), "--out", lm]
     yield ["score", *text, "--lm", lm, "--out", f"{out}/scores"]
     yield ["sample", *text, "--scores", f"{out}/scores", "--keep", "0.5", "--out", f"{out}/sampled"]
-    sampled = ["--input", *(learned or [f"{out}/sampled/*.parquet"])]
+    sampled = ["--input", f"{out}/sampled/*.parquet"]
     learn = ["--kind", "unigram", "--vocab-size", str(size.vocab_size), "--extra-ids", "100"]
     yield ["tokenizer", "train", *sampled, *learn, "--out", f"{out}/tokenizer"]
     rows = ["--objective", "span-corruption", "--sequence-length", str(size.sequence_length)]
