@@ -1,7 +1,7 @@
 """Flink whose workers share no folder with the driver: `python -m benchmarks.engine_store --out DIR`.
 
 The driver and the worker pool each have a disk of their own in place of DIR/apart (a mount namespace: needs root).
-The text, the language model and every output are on an S3 server on the loopback. The whole chain: undisturbed; killed
+The text, the language model and all output are on an S3 server on the loopback. The chain: undisturbed; killed
 half-way, command by command (driver and a TaskManager in turn), and run again; while the store refuses 30% of its
 requests. --moto PYTHON: an interpreter with moto[server], for a second opinion on the store. Prints whether the
 objects are the files of a local run.
@@ -27,7 +27,7 @@ from tests.engines.flink import Cluster, flink_cluster
 from tests.engines.installed import jar
 from tests.engines.pool import worker_pool
 from tests.engines.processes import Running, answers, free_ports, running
-from tests.loopback_store import loopback_store
+from tests.loopback_store import Faults, loopback_store
 
 MOST_SECONDS = 900.0
 
@@ -113,32 +113,32 @@ def _make_bucket(endpoint: str) -> None:
     urllib.request.urlopen(urllib.request.Request(f"{endpoint}/tests", method="PUT"), timeout=30).close()
 
 
-def publish(folder: Path, address: str) -> list[str]:
-    """The texts at an address; their pattern."""
-    Home.of(address).publish(folder)
-    return [f"{address}/*.jsonl"]
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--files", type=int, default=12)
     parser.add_argument("--moto", metavar="PYTHON")
     given = parser.parse_args()
     if reason := alone.missing():
         sys.exit(reason)
     source = sorted((SHARED / "corpora" / "es").glob("*.jsonl.zst"))[0]
-    here = chain.small_inputs(source, given.out / "in", files=12, documents=150)
-    apart = given.out / "apart"
-    apart.mkdir()
-    local = Apart(apart, given.out / "local.log", ())
-    chain.do(here, str(given.out / "local"), (), lambda c: None if _in_place(c, local) else sys.exit(f"{c} failed"))
-    first = digests(given.out / "local")
+    chain.small_inputs(source, given.out / "in", given.files, documents=150)
+    (given.out / "apart").mkdir()
     wrong = 0
     with loopback_store() as store:
-        wrong += on_store("localbucket", store.address, given.out, first, store.faults)
-    if given.moto:
-        with moto(given.moto, given.out / "moto.log") as bucket:
-            wrong += on_store("moto", lambda name: f"{bucket}/{name}", given.out, first, None)
+        Home.of(store.address("in")).publish(given.out / "in")
+        inputs = [store.address("in/*.jsonl")]
+        local = Apart(given.out / "apart", given.out / "local.log", ())
+        for command in chain.commands(inputs, str(given.out / "local"), SIZE):
+            if not _in_place(command, local):
+                sys.exit(f"{chain.name(command)} failed, see {local.log}")
+        first = digests(given.out / "local")
+        wrong += on_store("localbucket", store.address, given.out, inputs, first, store.faults)
+        if given.moto:
+            with moto(given.moto, given.out / "moto.log") as bucket:
+                Home.of(f"{bucket}/in").publish(given.out / "in")
+                inputs = [f"{bucket}/in/*.jsonl"]
+                wrong += on_store("moto", lambda name: f"{bucket}/{name}", given.out, inputs, first, None)
     sys.exit(min(wrong, 1))
 
 
@@ -148,10 +148,16 @@ def _in_place(command: list[str], local: Apart) -> bool:
         return driver.wait(MOST_SECONDS) == 0
 
 
-def on_store(name: str, address: Callable[[str], str], out: Path, first: dict[str, str], faults: object) -> int:
+def on_store(
+    name: str,
+    address: Callable[[str], str],
+    out: Path,
+    inputs: Sequence[str],
+    first: dict[str, str],
+    faults: Faults | None,
+) -> int:
     """How many of the chains differ."""
-    inputs, wrong = publish(out / "in", address("in")), 0
-    apart, own = out / "apart", alone.own_folders(out / "apart")
+    wrong, apart, own = 0, out / "apart", alone.own_folders(out / "apart")
     with (
         flink_cluster(out / f"flink-{name}", task_managers=2) as cluster,
         worker_pool(out / f"pool-{name}.log", alone.apart(apart), **own) as pool,
@@ -165,9 +171,9 @@ def on_store(name: str, address: Callable[[str], str], out: Path, first: dict[st
         codes = killed(driver, inputs, address("killed"), seconds, cluster)
         wrong += _said(f"{name}, killed half-way ({codes})", objects(address("killed")), first)
         if faults is not None:
-            faults.refuse = 0.3  # type: ignore[attr-defined]
+            faults.refuse = 0.3
             seconds = undisturbed(driver, inputs, address("refused"))
-            faults.refuse = 0.0  # type: ignore[attr-defined]
+            faults.refuse = 0.0
             took = f"{sum(seconds.values()):.0f} s"
             wrong += _said(f"{name}, 503 to 30% of the requests ({took})", objects(address("refused")), first)
     return wrong

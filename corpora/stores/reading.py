@@ -31,4 +31,14 @@ def _registered() -> tuple[str, ...]:
     schemes = tuple(scheme for scheme, package in _PACKAGES.items() if find_spec(package) is None)
     for scheme in schemes:
         by_obstore(scheme)
+        fsspec.register_implementation(scheme, _reading(fsspec.get_filesystem_class(scheme)), clobber=True)
     return schemes
+
+
+def _reading(base: Any) -> Any:
+    """obstore's file system, which takes `block_size` for a setting of the store and refuses it."""
+
+    def begin(self: Any, *arguments: Any, block_size: int | None = None, **options: Any) -> None:  # noqa: ARG001
+        base.__init__(self, *arguments, **options)
+
+    return type(base.__name__, (base,), {"__init__": begin})

@@ -31,10 +31,12 @@ def in_process(inputs, tmp_path_factory) -> dict[str, str]:
     return digests(out)
 
 
-@pytest.mark.parametrize("name", ENGINES)
-def test_the_whole_chain_has_the_same_bytes_on_an_engine(name, inputs, in_process, tmp_path):
+@pytest.mark.parametrize(("name", "most"), ENGINES.items())
+def test_the_chain_has_the_same_bytes_on_an_engine(name, most, inputs, in_process, tmp_path):
     engines()
+    out = tmp_path / "out"
     with RUNNERS[name](tmp_path) as flags:
-        chain.do(inputs, str(tmp_path / "out"), flags, run)
-    assert len(in_process) > 10
-    assert digests(tmp_path / "out") == in_process
+        chain.do(inputs, str(out), flags, run, most)
+    done = [folder.name for folder in out.iterdir()]
+    assert len(done) == most
+    assert digests(out) == {file: sha256 for file, sha256 in in_process.items() if file.split("/")[0] in done}

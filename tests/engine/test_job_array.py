@@ -40,7 +40,8 @@ def test_an_array_has_the_bytes_of_one_run_and_a_missing_task_is_made_up_for(cor
     first = sbatch(3, [1, 3], *score, tmp_path / "array")
     assert [code for code, _ in first] == [0, 0], first
     assert not manifest.read(tmp_path / "array").finished
-    assert all("have no result yet" in output for _, output in first), first
+    assert all("the share that ends last finishes" in output for _, output in first), first
+    assert any("is b.jsonl.gz of share 2/3" in output for _, output in first), first
     ((code, output),) = sbatch(3, [2], *score, tmp_path / "array")
     assert code == 0, output
     assert digests(tmp_path / "array") == digests(tmp_path / "one")

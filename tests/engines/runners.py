@@ -91,5 +91,5 @@ RUNNERS: dict[str, Callable[[Path], AbstractContextManager[Flags]]] = {
     "Spark, worker pool": spark_with_pool,
     "Prism": prism,
 }
-ENGINES = ("Flink embedded", "Flink cluster, worker pool", "Spark", "Prism")
-"""Those that need shared/engines."""
+ENGINES = {"Flink embedded": 2, "Flink cluster, worker pool": 5, "Spark": 5, "Prism": 5}
+"""Those that need shared/engines, and how much of the chain the tests do on them."""
