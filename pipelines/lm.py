@@ -18,7 +18,7 @@ from corpora.documents.item import WorkItem
 from corpora.documents.reading import read_batches
 from corpora.errors import BadArgument, DamagedFile, StaleOutput
 from corpora.loaded import Loaded, check_content
-from corpora.manifest import PROGRESS, REJECTED, InputIdentity, MadeFrom, Manifest, record
+from corpora.manifest import PROGRESS, REJECTED, FileRecord, InputIdentity, MadeFrom, Manifest, record
 from corpora.perplexity.estimation.item_ids import LinePieces, Numbers, PartFiles, PartWriter, RawWords
 from corpora.perplexity.line_sample import LineSample, used_lines
 from corpora.perplexity.lm_tokenizer import share_of, train_on_lines
@@ -182,7 +182,7 @@ class Sentences:
                 shutil.copyfile(self.folder / found.path, temporary)
 
     @property
-    def rejected(self) -> list[manifest.FileRecord]:
+    def rejected(self) -> list[FileRecord]:
         return [found for found in self.manifest.files if found.path.startswith(f"{REJECTED}/")]
 
 

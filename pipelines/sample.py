@@ -267,7 +267,7 @@ class SamplePasses:
         if len(self.items) <= FEW:
             return []
         work, settings = self.work, self.made_from.settings
-        identity = {name: settings[name] for name in ("scores", "annotations") if name in settings}
+        identity: dict[str, Any] = {name: settings[name] for name in ("scores", "annotations") if name in settings}
         counted = MadeFrom(stage="histograms", algorithm=1, settings=identity, inputs=self.made_from.inputs)
         return fitting_passes(work.out, counted.fingerprint(), work.scores, work.annotations, self.items)
 

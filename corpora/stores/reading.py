@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from importlib.util import find_spec
+from typing import Any
 
 from corpora.stores import access
 
@@ -26,6 +27,7 @@ def register() -> None:
 def _registered() -> tuple[str, ...]:
     if find_spec("obstore") is None:
         return ()
+    import fsspec
     from obstore.fsspec import register as by_obstore
 
     schemes = tuple(scheme for scheme, package in _PACKAGES.items() if find_spec(package) is None)

@@ -3,6 +3,7 @@ trained one."""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace

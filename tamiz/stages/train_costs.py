@@ -21,7 +21,7 @@ def _rehearsed(recipe: Recipe, part: Part) -> Recipe:
     most = REHEARSED_FLOPS[choose_device(recipe.train).type]
 
     def rows(model: ModelSettings) -> float:
-        return most / (REHEARSED_STEPS * 6 * model.num_parameters() * recipe.shards.sequence_length)
+        return float(most / (REHEARSED_STEPS * 6 * model.num_parameters() * recipe.shards.sequence_length))
 
     model = recipe.model
     if rows(model) < 1:
