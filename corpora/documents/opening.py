@@ -10,8 +10,9 @@ from corpora.documents.item import WorkItem
 from corpora.documents.source import unreadable
 from corpora.errors import TamizError
 from corpora.files import open_binary
+from corpora.home import opened
 from corpora.hub.address import is_hub
-from corpora.stores.reading import register
+from corpora.stores.reading import is_ours
 
 
 @contextlib.contextmanager
@@ -20,13 +21,16 @@ def opened_file(item: WorkItem) -> Iterator[IO[bytes]]:
 
     One of the Hub is fetched first, and checked; for a `glance` only what is read of it is fetched.
     """
-    register()
     with contextlib.ExitStack() as closing:
         try:
-            file = closing.enter_context(_of_hub(item) if is_hub(item.path) else open_binary(item.path))
+            file = closing.enter_context(_of_hub(item) if is_hub(item.path) else _opened(item.path))
         except Exception as error:  # every file system raises its own exceptions
             raise unreadable(item.path, error) from error
         yield file
+
+
+def _opened(path: str) -> IO[bytes]:
+    return opened(path) if is_ours(path) else open_binary(path)
 
 
 def _of_hub(item: WorkItem) -> contextlib.AbstractContextManager[IO[bytes]]:

@@ -6,6 +6,7 @@ import functools
 from importlib.util import find_spec
 from typing import Any
 
+from corpora.addresses import scheme_of
 from corpora.stores import access
 
 _PACKAGES = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs"}
@@ -21,6 +22,11 @@ def register() -> None:
             endpoint = access.endpoint()
             options["config"] = {**access.OPTIONS, **({"endpoint": endpoint} if endpoint else {})}
         fsspec.config.conf.setdefault(scheme, {}).update(options)
+
+
+def is_ours(address: str) -> bool:
+    """Whether a file is read by `corpora.home`: an object store's, whose own package isn't installed."""
+    return "::" not in address and scheme_of(address) in _registered()
 
 
 @functools.cache

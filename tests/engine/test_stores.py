@@ -20,7 +20,7 @@ from tests.command import exit_code, tamiz
 from tests.loopback_store import LoopbackStore, loopback_store
 
 DEMO = Path(__file__).parents[2] / "tamiz" / "recipes" / "demo"
-ASIDE = ("manifest.json", "log.jsonl")  # they have times
+ASIDE = ("manifest.json", "log.jsonl", "README.md")  # they have times, or say how the run's inputs are named
 
 
 @pytest.fixture(scope="module")
