@@ -25,7 +25,7 @@ from corpora.stores.reading import register
 _LOG = logging.getLogger(__name__)
 _ESCAPED = re.compile(r"\[([*?[])\]")  # as glob.escape writes them
 # The keys under which file systems report a content tag, best first, then those for the modification time.
-_TAGS = ("sha256", "blob_id", "ETag", "etag", "md5Hash", "generation", "content_md5", "checksum", "CRC")
+_TAGS = ("sha256", "blob_id", "ETag", "etag", "e_tag", "md5Hash", "generation", "content_md5", "checksum", "CRC")
 _TIMES = ("last_commit", "LastModified", "last_modified", "updated", "mtime", "modified", "created")
 
 
