@@ -18,7 +18,8 @@ from corpora.perplexity.lm_tokenizer import SAMPLE_BYTES, drawn, share_of
 
 _GROUP = 4096  # lines read at once
 _MOST_HELD = 2 * SAMPLE_BYTES
-_SCHEMA = pa.schema([pa.field("draw", pa.float64()), pa.field("place", pa.int64()), pa.field("line", pa.binary())])
+_FIELDS: list[tuple[str, pa.DataType]] = [("draw", pa.float64()), ("place", pa.int64()), ("line", pa.binary())]
+_SCHEMA = pa.schema(_FIELDS)
 
 _Line = tuple[float, int, bytes]  # draw, place among the part's lines, UTF-8
 
