@@ -17,8 +17,9 @@ from corpora import files, manifest
 from corpora.documents.item import WorkItem
 from corpora.documents.reading import read_batches
 from corpora.errors import BadArgument, DamagedFile, StaleOutput
+from corpora.home import Home, local
 from corpora.loaded import Loaded, check_content
-from corpora.manifest import PROGRESS, REJECTED, FileRecord, InputIdentity, MadeFrom, Manifest, record
+from corpora.manifest import PROGRESS, REJECTED, FileRecord, InputIdentity, MadeFrom, Manifest
 from corpora.perplexity.estimation.item_ids import LinePieces, Numbers, PartFiles, PartWriter, RawWords
 from corpora.perplexity.line_sample import LineSample, used_lines
 from corpora.perplexity.lm_tokenizer import share_of, train_on_lines
@@ -66,12 +67,8 @@ class LineWork:
             for text in batch.texts:
                 if _is_chosen(text, self.share):
                     sample.add(lines_of(text, self.mode))
-        out = Path(self.out)
-        path = _lines_path(out, item.number)
-        sample.write(path)
-        return ItemResult(
-            name=item.name, number=item.number, scratch=[record(out, path)], facts={"bytes": sample.bytes}
-        )
+        written = sample.write(Home.of(self.out).at(_lines_name(item.number))).record(of=self.out)
+        return ItemResult(name=item.name, number=item.number, scratch=[written], facts={"bytes": sample.bytes})
 
 
 @dataclass(frozen=True)
@@ -92,14 +89,13 @@ class SentenceWork:
 
     def __call__(self, item: WorkItem) -> ItemResult:
         with ItemReader(self.out, item) as reader:
-            paths = part_files(reader.out.folder, item.number)
             texts = _ItemTexts(reader, self.share, ReservedWords(skip=self.skip, where=lambda: texts.place))
-            with PartWriter(paths, self._numbers()) as writer:
+            with PartWriter(part_files(reader.out, item.number), self._numbers()) as writer:
                 for batch in texts.raw() if self.tokenizer is None else texts.flat():
                     writer.add(batch)
         return reader.result(
             kept=texts.kept,
-            files=[record(reader.out.folder, paths.ids), record(reader.out.folder, paths.words)],
+            files=writer.records,
             facts={"blank": writer.blank, "skipped": texts.skipped},
         )
 
@@ -111,9 +107,10 @@ class SentenceWork:
 
     def _load(self) -> tuple[Any, bytes]:
         assert self.tokenizer is not None
-        processor = load_tokenizer(self.tokenizer)
-        check_content(self.tokenizer, files.sha256(self.tokenizer), self.sha256)
-        return processor, Path(self.tokenizer).read_bytes()
+        path = local(self.tokenizer, self.sha256)
+        processor = load_tokenizer(path)
+        check_content(self.tokenizer, files.sha256(path), self.sha256)
+        return processor, path.read_bytes()
 
 
 class _ItemTexts:
@@ -158,19 +155,19 @@ def _is_chosen(text: str, share: float) -> bool:
     return share == 1 or uniform(0, "share", text) < share
 
 
-def part_files(folder: Path, number: int) -> PartFiles:
-    return PartFiles(folder / "ids" / f"part-{number:05d}.ids", folder / "ids" / f"part-{number:05d}.words")
+def part_files(folder: Home, number: int) -> PartFiles:
+    return PartFiles(folder, f"ids/part-{number:05d}.ids", f"ids/part-{number:05d}.words")
 
 
-def _lines_path(folder: Path, number: int) -> Path:
-    return folder / LINES / f"part-{number:05d}.parquet"
+def _lines_name(number: int) -> str:
+    return f"{LINES}/part-{number:05d}.parquet"
 
 
 @dataclass(frozen=True)
 class Sentences:
     """What a language model is estimated of. tokenizer: its file; None for raw words."""
 
-    folder: Path
+    folder: Home
     manifest: Manifest
     parts: list[PartFiles]
     tokenizer: bytes | None
@@ -178,8 +175,12 @@ class Sentences:
     def copy_rejected(self, folder: Path) -> None:
         """Copies the rejected rows to `folder`/rejected: these files stay, for a run that is killed later."""
         for found in self.rejected:
-            with files.atomic_path(folder / found.path) as temporary:
-                shutil.copyfile(self.folder / found.path, temporary)
+            with (
+                files.atomic_path(folder / found.path) as temporary,
+                self.folder.open(found.path) as rows,
+                temporary.open("wb") as copy,
+            ):
+                shutil.copyfileobj(rows, copy)
 
     @property
     def rejected(self) -> list[FileRecord]:
@@ -188,7 +189,7 @@ class Sentences:
 
 def number_sentences(
     items: list[WorkItem],
-    folder: Path,
+    folder: Home,
     inputs: list[InputIdentity],
     settings: LmSettings,
     share: float,
@@ -208,7 +209,7 @@ def number_sentences(
     numbering = _Numbering(folder, made_from.fingerprint(), settings, share, len(items), kept, phase)
     done = run_stage(folder, made_from, numbering.passes(items), runner, progress=progress, finish=numbering.finish)
     parts = [part_files(folder, item.number) for item in items]
-    tokenizer = None if settings.words else Path(settings.tokenizer or folder / TOKENIZER).read_bytes()
+    tokenizer = None if settings.words else local(settings.tokenizer or folder.at(TOKENIZER)).read_bytes()
     return Sentences(folder, done.manifest, parts, tokenizer)
 
 
@@ -220,21 +221,21 @@ def _made_from(settings: LmSettings, share: float, inputs: list[InputIdentity]) 
     return MadeFrom(stage="sentences", algorithm=ALGORITHM, settings=plain, inputs=inputs)
 
 
-def _clear_others(folder: Path, made_from: MadeFrom) -> None:
+def _clear_others(folder: Home, made_from: MadeFrom) -> None:
     """Removes what was made from something else, or is damaged."""
-    if not folder.exists():
+    if not folder.is_folder():
         return
     with suppress(StaleOutput, DamagedFile):
         manifest.resume(manifest.read(folder), folder, made_from)
         return
-    shutil.rmtree(folder)
+    folder.remove_all()
 
 
 @dataclass(frozen=True)
 class _Numbering:
     """The passes of `number_sentences`."""
 
-    folder: Path
+    folder: Home
     fingerprint: str
     settings: LmSettings
     share: float
@@ -247,13 +248,13 @@ class _Numbering:
         if settings.words:
             return [Pass(self._work(), items)]
         if settings.tokenizer is not None:
-            load_tokenizer(settings.tokenizer)  # at once
+            load_tokenizer(local(settings.tokenizer))  # at once
             return [Pass(self._work(settings.tokenizer), items)]
         look = LineWork(str(self.folder), self.fingerprint, settings.mode, self.share)
         return [Pass(look, items, looks=True), Pass(Later(self._with_new_tokenizer), items)]
 
     def _work(self, tokenizer: str | None = None) -> SentenceWork:
-        sha256 = None if tokenizer is None else files.sha256(tokenizer)
+        sha256 = None if tokenizer is None else files.sha256(local(tokenizer))
         return SentenceWork(
             out=str(self.folder),
             fingerprint=f"{self.fingerprint}-{sha256}",
@@ -271,12 +272,16 @@ class _Numbering:
         vocabulary = self.settings.vocabulary_size
         assert vocabulary is not None
         self.phase(f"SentencePiece, {vocabulary:,} pieces")
-        lines = used_lines([_lines_path(self.folder, number) for number in range(self.items)], share_of(size))
-        path = self.folder / TOKENIZER
-        files.write_bytes(path, train_on_lines(lines, vocabulary, kept=self.kept))
-        return self._work(str(path))
+        parts = [self.folder.at(_lines_name(number)) for number in range(self.items)]
+        self.folder.write_bytes(
+            TOKENIZER, train_on_lines(used_lines(parts, share_of(size)), vocabulary, kept=self.kept)
+        )
+        return self._work(self.folder.at(TOKENIZER))
 
     def finish(self, *results: list[ItemResult]) -> Finish:
-        path = self.folder / TOKENIZER
         facts = {name: sum(result.facts[name] for result in results[-1]) for name in ("blank", "skipped")}
-        return Finish([record(self.folder, path)] if self.settings.vocabulary_size else [], facts)
+        made = [TOKENIZER] if self.settings.vocabulary_size else []
+        return Finish([self._record(name) for name in made], facts)
+
+    def _record(self, name: str) -> FileRecord:
+        return FileRecord(path=name, bytes=self.folder.size(name) or 0, sha256=self.folder.sha256(name))

@@ -8,13 +8,13 @@ order of their draws, so that the few which are used in the end are read without
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from corpora.files import atomic_path
+from corpora.home import source, writing
 from corpora.perplexity.lm_tokenizer import SAMPLE_BYTES, drawn, share_of
+from corpora.stores.base import Writing
 
 _GROUP = 4096  # lines read at once
 _MOST_HELD = 2 * SAMPLE_BYTES
@@ -52,20 +52,21 @@ class LineSample:
         self._lines = [line for line in self._lines if line[0] <= share_of(self.bytes)]
         self._held = sum(len(data) for _, _, data in self._lines)
 
-    def write(self, path: Path) -> None:
+    def write(self, address: str) -> Writing:
         """Writes the lines, those with the smallest draws first."""
         self._drop()
         columns = list(zip(*sorted(self._lines), strict=True)) or [(), (), ()]
         arrays = [pa.array(values, kind) for values, kind in zip(columns, _SCHEMA.types, strict=True)]
-        with atomic_path(path) as temporary:
-            pq.write_table(pa.table(arrays, schema=_SCHEMA), temporary, compression="zstd", row_group_size=_GROUP)
+        with writing(address) as file:
+            pq.write_table(pa.table(arrays, schema=_SCHEMA), file.path, compression="zstd", row_group_size=_GROUP)
+        return file
 
 
-def used_lines(paths: Sequence[Path], share: float) -> Iterator[str]:
+def used_lines(addresses: Sequence[str], share: float) -> Iterator[str]:
     """The lines of all parts whose draw is below the share, in the order of the text. Memory: those of one part."""
-    for path in paths:
+    for address in addresses:
         found: list[tuple[int, bytes]] = []
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(source(address)) as file:
             for group in range(file.num_row_groups):
                 rows = file.read_row_group(group).to_pydict()
                 found += [

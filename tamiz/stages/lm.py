@@ -38,17 +38,21 @@ NOT_IDENTITY = ("arpa", "memory", "tokenizer")  # they say where things are and 
 
 
 def lm_stage(
-    patterns: Inputs, out: Path | str, settings: LmSettings, context: Context, share: float = 1.0, bar: str = "lm"
+    patterns: Inputs,
+    out: Path | str,
+    settings: LmSettings,
+    context: Context,
+    share: float = 1.0,
+    bar: str = "lm",
+    shared: Home | None = None,
 ) -> StageReport:
     """Makes sure that `out` (LM.bin) is a model of the documents, or of a share of them; with LM.json and, if it has
-    pieces, LM.spiece.model. bar: what its progress is called. In a store, it is trained here and then sent there."""
+    pieces, LM.spiece.model. bar: what its progress is called. In a store, it is estimated here and then sent there.
+    shared: where workers leave their results, if it isn't beside the model."""
     if not is_local(str(out)):
         return _in_store(patterns, str(out), settings, context, share, bar)
     out = Path(out)
-    if out.suffix != ".bin":
-        raise BadArgument(f"--out {out} must end in .bin: a KenLM binary is written there")
-    if settings.arpa and Path(settings.arpa).resolve() in {p.resolve() for p in _made(out)}:
-        raise BadArgument(f"--arpa {settings.arpa} is a file of --out {out}: name another")
+    _check_names(out, settings)
     with locked(out.parent, "lm train", out.stem):
         from pipelines.accounts import input_identities, too_many_rejected
 
@@ -64,7 +68,7 @@ def lm_stage(
             from tamiz.stages.lm_training import train
 
             _check_own(out, settings)
-            train(items, out, settings, made_from, share, context.runner, bar)
+            train(items, out, settings, made_from, share, context.runner, bar, shared)
         content = lm_json.read(described)
         manifest.require(described, content, manifest.Counts, _Facts)
         many = too_many_rejected(lm_json.rejected_folder(out), content.counts, context.max_rejected)
@@ -73,11 +77,22 @@ def lm_stage(
         )
 
 
+def _check_names(out: Path, settings: LmSettings) -> None:
+    if out.suffix != ".bin":
+        raise BadArgument(f"--out {out} must end in .bin: a KenLM binary is written there")
+    if settings.arpa and Path(settings.arpa).resolve() in {p.resolve() for p in _made(out)}:
+        raise BadArgument(f"--arpa {settings.arpa} is a file of --out {out}: name another")
+
+
 def _in_store(
     patterns: Inputs, out: str, settings: LmSettings, context: Context, share: float, bar: str
 ) -> StageReport:
-    """Trains in a temporary folder, unless the model is in the store; its files are sent, LM.json last."""
+    """Estimates in a temporary folder, unless the model is in the store; its files are sent, LM.json last.
+
+    What workers make of the documents is in the store, so that they need no folder of this machine.
+    """
     from pipelines.accounts import input_identities, too_many_rejected
+    from tamiz.stages.lm_training import SENTENCES
 
     home, name = of_file(out)
     if not name.endswith(".bin"):
@@ -88,10 +103,13 @@ def _in_store(
     known = {i.name: i for i in old.made_from.inputs} if old else {}
     made_from = _made_from(settings, input_identities(items, home, known=known), share)
     if old is None or manifest.resume(old, described, made_from) != "finished":
+        notes = home / f"{manifest.PROGRESS}/{name}"
+        again = replace(context, rebuild=False)
         with temporary.local_folder() as folder:
-            trained = lm_stage(patterns, folder / name, settings, replace(context, rebuild=False), share, bar)
+            trained = lm_stage(patterns, folder / name, settings, again, share, bar, notes / SENTENCES)
             shutil.rmtree(folder / manifest.PROGRESS, ignore_errors=True)
             home.publish(folder)
+        notes.remove_all()
         return replace(trained, folder=out)
     many = too_many_rejected(home.at(f"{name.removesuffix('.bin')}.rejected"), old.counts, context.max_rejected)
     rows = _rows(old, home.size(name) or 0)

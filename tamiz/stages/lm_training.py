@@ -11,6 +11,7 @@ import msgspec
 
 from corpora import files, lm_json
 from corpora.documents.item import WorkItem
+from corpora.home import Home
 from corpora.manifest import FileRecord, MadeFrom, Manifest
 from corpora.perplexity.settings import LmSettings
 from corpora.perplexity.train_lm import NUMBERED, part_of, reading_percent, train_lm, train_on_parts
@@ -31,11 +32,13 @@ def train(
     share: float,
     runner: RunnerSettings,
     name: str,
+    shared: Home | None = None,
 ) -> None:
-    """Writes the model's files. Both ways give the same bytes."""
+    """Writes the model's files. Both ways give the same bytes. shared: where workers leave their results, if it isn't
+    beside the model."""
     way = _train_here if is_small(items) and runner.runner == _HERE else _train_by_pipeline
     with progress(name) as bar:
-        way(list(items), out, settings, made_from, share, runner, bar)
+        way(list(items), out, settings, made_from, share, runner, bar, shared)
 
 
 def is_small(items: Sequence[WorkItem]) -> bool:
@@ -52,6 +55,7 @@ def _train_here(
     share: float,
     runner: RunnerSettings,  # noqa: ARG001 - as in _train_by_pipeline
     bar: Bar,
+    shared: Home | None,  # noqa: ARG001
 ) -> None:
     from tamiz.stages.texts import Texts
 
@@ -77,6 +81,7 @@ def _train_by_pipeline(
     share: float,
     runner: RunnerSettings,
     bar: Bar,
+    shared: Home | None,
 ) -> None:
     from pipelines.lm import number_sentences
 
@@ -84,7 +89,7 @@ def _train_by_pipeline(
     border = reading_percent(settings) if settings.vocabulary_size is None else NUMBERED
     sentences = number_sentences(
         items,
-        notes / SENTENCES,
+        shared or Home.of(notes / SENTENCES),
         made_from.inputs,
         settings,
         share,

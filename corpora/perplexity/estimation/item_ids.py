@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Protocol, Self
 
@@ -18,12 +17,13 @@ import numpy as np
 import numpy.typing as npt
 
 from corpora.encoding.cache.lending import DEFAULT_CACHE
-from corpora.files import atomic_path
+from corpora.home import Home
 from corpora.perplexity.estimation.large_text import blocks
 from corpora.perplexity.estimation.pieces import PieceNumbers
 from corpora.perplexity.estimation.vocabulary import SPARE, Vocabulary
 from corpora.perplexity.estimation.words import WordNumbers
 from corpora.perplexity.pieces import batches
+from corpora.stores.base import FileRecord, Writing
 from corpora.text.normalise import CCNET, normalise
 from corpora.texts import Utf8, read_only
 
@@ -96,23 +96,25 @@ def _codes(numbers: PieceNumbers, surfaces: list[bytes]) -> list[int]:
 
 @dataclass(frozen=True)
 class PartFiles:
-    """ids: uint32, as they come. words: the strings of all ids from 0 up, a NUL after each."""
+    """Two files in a folder at any address. ids: uint32, as they come. words: the strings of all ids from 0 up, a NUL
+    after each."""
 
-    ids: Path
-    words: Path
+    folder: Home
+    ids: str
+    words: str
 
     @property
     def length(self) -> int:
-        return self.ids.stat().st_size // 4
+        return (self.folder.size(self.ids) or 0) // 4
 
     def read_words(self) -> bytes:
-        return self.words.read_bytes()
+        return self.folder.read_bytes(self.words)
 
     def read_ids(self, block: int) -> Iterator[Ids]:
         """All ids, `block` at a time."""
-        with open(self.ids, "rb") as file:
-            while len(ids := np.fromfile(file, "<u4", block)):
-                yield ids
+        with self.folder.open(self.ids) as file:
+            while data := file.read(4 * block):
+                yield np.frombuffer(data, "<u4")
 
 
 class PartWriter:
@@ -120,14 +122,17 @@ class PartWriter:
 
     def __init__(self, files: PartFiles, numbers: Numbers) -> None:
         self.blank = 0
+        self.records: list[FileRecord] = []
+        """Of the files, once the block has ended."""
         self._files, self._numbers = files, numbers
         self._stack = ExitStack()
+        self._written: list[Writing] = []
         self._ids: IO[bytes]
-        self._words: Path
 
     def __enter__(self) -> Self:
-        self._words = self._stack.enter_context(atomic_path(self._files.words))
-        self._ids = self._stack.enter_context(open(self._stack.enter_context(atomic_path(self._files.ids)), "wb"))
+        words, ids = (self._files.folder.writing(name) for name in (self._files.words, self._files.ids))
+        self._written = [self._stack.enter_context(words), self._stack.enter_context(ids)]
+        self._ids = self._stack.enter_context(self._written[1].path.open("wb"))
         return self
 
     def add(self, texts: Utf8) -> None:
@@ -140,8 +145,10 @@ class PartWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if kind is None:
-            self._words.write_bytes(self._numbers.vocabulary().strings())
+            self._written[0].path.write_bytes(self._numbers.vocabulary().strings())
         self._stack.__exit__(kind, error, trace)
+        if kind is None:
+            self.records = [written.record() for written in self._written]
 
 
 def vocabulary_of_strings(strings: bytes) -> Vocabulary:
