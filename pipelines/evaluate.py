@@ -80,10 +80,7 @@ class EvaluateWork:
         return found
 
     def _load_all(self) -> tuple[Candidate, ...]:
-        compare = self.settings.compare_auto
-        return tuple(
-            load_candidate(local_tokenizer(path), name, compare_auto=compare) for name, path in self.tokenizers
-        )
+        return _all(self.tokenizers, self.settings)
 
     def __call__(self, item: WorkItem) -> ItemResult:
         counting = _Counting(self, item)
@@ -154,9 +151,7 @@ def evaluate(
     named = tuple(zip(names_of(tokenizers, names), tokenizers, strict=True))
     for path in tokenizers:
         check_intact(path)
-    candidates = tuple(
-        load_candidate(local_tokenizer(path), name, compare_auto=settings.compare_auto) for name, path in named
-    )
+    candidates = _all(named, settings)
     identities = tuple(_identity(candidate) for candidate in candidates)
     identity = {
         **settings_dict(settings),
@@ -181,6 +176,12 @@ def _passes(work: EvaluateWork, items: list[WorkItem]) -> list[Pass]:
     looking = smallest_draws_passes(work.out, work.fingerprint, number, work.settings.seed, items)
     later = Later(lambda _: replace(work, below=largest_of_smallest(work.out, number, len(items))))
     return [*looking, Pass(later, items)]
+
+
+def _all(named: Sequence[tuple[str, str]], settings: EvaluationSettings) -> tuple[Candidate, ...]:
+    """The tokenizers with these names and paths; those of a store are copied."""
+    compare = settings.compare_auto
+    return tuple(load_candidate(local_tokenizer(path), name, compare_auto=compare) for name, path in named)
 
 
 def _identity(candidate: Candidate) -> Identity:
