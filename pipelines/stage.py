@@ -120,14 +120,14 @@ class _Stage:
         """Returns the number of the pass: all, if every pass is complete."""
         results: list[Sequence[ItemResult]] = []
         for number, each in enumerate(self.passes):
-            units = each.units_after(results)
-            found, missing = collect(each.work, units, _notes(number))
+            work, units = _planned(each, results)
+            found, missing = collect(work, units, _notes(number))
             if missing:
                 mine = of_share(units, share)
                 if number == 0:
                     check_room([unit for unit in mine if isinstance(unit, WorkItem)], self.runner.workers)
                 if mine:
-                    run_units(each.work, mine, self.runner, self.progress, _notes(number))
+                    run_units(work, mine, self.runner, self.progress, _notes(number))
                 return number
             results.append(found)
         return len(self.passes)
@@ -138,18 +138,18 @@ class _Stage:
         sizes = [each.size for each in self.passes]
         results: list[Sequence[ItemResult]] = []
         for number, each in enumerate(self.passes):
-            units = each.units_after(results)
+            work, units = _planned(each, results)
             if number == 0:
                 check_room([unit for unit in units if isinstance(unit, WorkItem)], self.runner.workers)
             if share is not None:
-                found, missing = collect(each.work, units, _notes(number))
+                found, missing = collect(work, units, _notes(number))
                 if missing and number <= reached:
                     raise others_missing(share, units, missing)
                 if not missing:
                     results.append(found)
                     continue
             update = _after(sizes, number, self.progress)
-            results.append(run_units(each.work, units, self.runner, update, _notes(number)))
+            results.append(run_units(work, units, self.runner, update, _notes(number)))
         client.log_counts()
         return results
 
@@ -172,6 +172,11 @@ class _Stage:
             ],
         )
         return Outcome(state, done)
+
+
+def _planned(each: Pass, results: list[Sequence[ItemResult]]) -> tuple[ItemWork, Sequence[Unit]]:
+    """The work and the units of a pass, once all earlier passes are done."""
+    return each.work, each.units_after(results)
 
 
 def _notes(number: int) -> str:
