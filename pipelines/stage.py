@@ -190,11 +190,6 @@ class _Stage:
         return Outcome(state, done)
 
 
-def _planned(each: Pass, results: list[Sequence[ItemResult]]) -> tuple[ItemWork, Sequence[Unit]]:
-    """The work and the units of a pass, once all earlier passes are done."""
-    return each.work, each.units_after(results)
-
-
 def _notes(number: int) -> str:
     """The folder of the notes of a pass."""
     return f"pass-{number + 1}" if number else ""

@@ -21,7 +21,8 @@ def _rehearsed(recipe: Recipe, part: Part) -> Recipe:
     most = REHEARSED_FLOPS[choose_device(recipe.train).type]
 
     def rows(model: ModelSettings) -> float:
-        return float(most / (REHEARSED_STEPS * 6 * model.num_parameters() * recipe.shards.sequence_length))
+        ids: int = recipe.shards.sequence_length
+        return most / (REHEARSED_STEPS * 6 * model.num_parameters() * ids)
 
     model = recipe.model
     if rows(model) < 1:
