@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,7 +19,12 @@ from corpora.perplexity.lm_tokenizer import SAMPLE_BYTES, drawn, share_of
 
 _GROUP = 4096  # lines read at once
 _MOST_HELD = 2 * SAMPLE_BYTES
-_SCHEMA = pa.schema({"draw": pa.float64(), "place": pa.int64(), "line": pa.binary()})
+_FIELDS: list[pa.Field[Any]] = [
+    pa.field("draw", pa.float64()),
+    pa.field("place", pa.int64()),
+    pa.field("line", pa.binary()),
+]
+_SCHEMA = pa.schema(_FIELDS)
 
 _Line = tuple[float, int, bytes]  # draw, place among the part's lines, UTF-8
 
