@@ -33,6 +33,8 @@ _LOG = logging.getLogger(__name__)
 _START = 120.0  # seconds without a unit that begins, after which the likely causes are told
 _GRACE = 5.0  # for a runner to notice itself that its worker has ended
 _LOOK = 0.5
+_TRACEBACK = "Traceback (most recent call last)"
+_WHILE = "[while running '"  # in what Beam makes of a function's exception
 _ASIDE, _ASIDE_SHARE = 10, 0.01  # more units that are set aside aren't single bad inputs
 
 
@@ -213,7 +215,10 @@ class _Pipeline:
         failure = self._desk.failure()
         if failure is not None:
             return by_name(failure[0])(failure[1])
-        return _EngineEnded(f"the runner {self._settings.runner} failed: {_said(error)}")
+        said = f"the runner {self._settings.runner} failed: {_said(error)}"
+        if _WHILE in str(error):  # a unit raised what will be raised again
+            return TamizError(f"{said} (--debug shows all)")
+        return _EngineEnded(said)
 
 
 def _said(error: Exception) -> str:
@@ -224,7 +229,11 @@ def _said(error: Exception) -> str:
         lost = error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
         said = "its job server ended or can't be reached" if lost else f"its job server says {error.code().name}"
         return f"{said} ({in_a_line(error.details() or 'no details', lines=1)})"
-    return f"{type(error).__name__}: {in_a_line(error)}"
+    text = str(error)
+    if _TRACEBACK in text:  # of a worker: the point is the last line that isn't indented
+        text = next(line for line in reversed(text.splitlines()) if line.strip() and not line.startswith((" ", "\t")))
+        return in_a_line(text)
+    return f"{type(error).__name__}: {in_a_line(text)}"
 
 
 def _runner(settings: RunnerSettings) -> tuple[Any, PipelineOptions]:

@@ -57,7 +57,7 @@ class KeyWork:
                 keys = np.array([digest(0, text) & (1 << 64) - 1 for text in batch.texts], np.uint64)
                 number = pa.array([item.number] * len(keys), pa.int32())
                 writer.write([pa.array(keys), number, pa.array(batch.rows)], keys)
-        return reader.result(kept=reader.read - reader.rejected, scratch=[record(reader.out, path)])
+        return reader.result(kept=reader.read - reader.rejected, scratch=[record(Path(self.out), path)])
 
 
 @dataclass(frozen=True)

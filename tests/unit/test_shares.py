@@ -119,3 +119,11 @@ def test_rebuild_and_share_exclude_each_other():
         command.main(["--share", "1/2", "--rebuild"], standalone_mode=False)
     with pytest.raises(SystemExit, match=r"\(2, 3\)"):
         command.main(["--share", "2/3"], standalone_mode=False)
+
+
+def test_a_stage_that_cannot_be_parted_is_left_to_the_first_share(tmp_path, capsys):
+    given = ["run", "t5-spanish-efficient-tiny", "--demo", "--out", tmp_path / "run", "--until", "score"]
+    code, out, errors = tamiz(capsys, *given, "--share", "2/2")
+    assert (code, errors) == (0, "")
+    assert "share 2/2 ends before lm, whose work can't be parted: share 1/2 does it" in out
+    assert not (tmp_path / "run" / "lm").exists()

@@ -16,7 +16,7 @@ from corpora.errors import TamizError
 from corpora.parted import parts
 from pipelines.graph import WorkOnUnits, work_on_list
 from pipelines.notes import Desk
-from pipelines.once import ItemResult, read_note
+from pipelines.once import ItemResult, read_note, record
 from pipelines.progress import Counted
 from pipelines.results import Results, collect
 from pipelines.standing import Watch
@@ -137,3 +137,21 @@ def test_a_unit_without_progress_is_told_of_once():
     stop.set()
     thread.join()
     assert told == ["still made no progress for 1 s"]
+
+
+def test_a_desk_lies_at_any_address(many):
+    desk, work = Desk("memory://desk/out", "pass-2", (2, 3)), HostileWork("memory://desk/out")
+    assert list(desk.read_units(desk.write_units(many))) == many
+    assert desk.failure() is None
+    desk.fail(many[0], "DamagedFile", "is cut")
+    assert desk.failure() == ("DamagedFile", "is cut")
+    result = ItemResult(name=many[1200].name, number=1200, kept=1)
+    record(work, many[1200], result, desk.notes)
+    counted = Counted(desk, many)
+    assert counted.look()
+    assert counted.done * 2500 == counted.total
+    assert not counted.look()  # it isn't time for another listing
+    found, missing = collect(work, many[1199:1201], desk.notes)
+    assert (list(found), missing) == ([result], [many[1199]])
+    desk.clear()
+    assert list(desk.home.entries()) == [desk.note(many[1200])]
