@@ -25,6 +25,7 @@ from pipelines.row_numbers import with_rows
 from pipelines.runners import run_units
 from pipelines.settings import RunnerSettings
 from pipelines.shares import of_share, others_at_work, others_missing
+from pipelines.tries import SET_ASIDE
 
 
 @dataclass(frozen=True)
@@ -202,12 +203,13 @@ def _after(sizes: Sequence[int], number: int, progress: Progress | None) -> Prog
 
 
 def _damaged(units: Sequence[Unit], results: Sequence[ItemResult]) -> list[dict[str, Any]]:
-    """The first damage of each file."""
-    found: dict[str, str] = {}
+    """The first damage of each file, as all its items behind that have it, too; and every item that was set aside."""
+    found: dict[tuple[str, str], str] = {}
     for unit, result in zip(units, results, strict=True):
         if result.damage:
-            found.setdefault(unit.path, result.damage)
-    return [{"file": path, "damage": damage} for path, damage in found.items()]
+            aside = result.damage if result.damage.startswith(SET_ASIDE) else ""
+            found.setdefault((unit.path, aside), result.damage)
+    return [{"file": path, "damage": damage} for (path, _), damage in found.items()]
 
 
 def _account(result: ItemResult) -> dict[str, Any]:

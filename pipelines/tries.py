@@ -20,6 +20,7 @@ from pipelines.isolated import Ended, work_apart
 from pipelines.notes import Desk, Unit, write_lightly
 from pipelines.once import ItemResult, ItemWork, answer, once, record
 
+SET_ASIDE = "set aside after"  # so begins the damage of such an item
 TRIES = 3  # the first in a worker, the others in a process of their own
 
 
@@ -68,7 +69,7 @@ def _again(
 
 def _set_aside(work: ItemWork, unit: Unit, desk: Desk, reason: str) -> ItemResult:
     """The result of the work on nothing, under the unit's name. Raises TamizError for a part, which all need."""
-    said = f"set aside after {TRIES} tries: {reason}"
+    said = f"{SET_ASIDE} {TRIES} tries: {reason}"
     if not isinstance(unit, WorkItem):
         raise TamizError(f"{unit.path} can't be done ({said}); the same command tries it again")
     nothing = msgspec.structs.replace(

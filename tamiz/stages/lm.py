@@ -18,7 +18,7 @@ from corpora.documents.sources import Inputs
 from corpora.errors import BadArgument, DamagedFile, StaleOutput
 from corpora.files import is_local
 from corpora.home import Home, exists, of_file
-from corpora.locks import locked
+from corpora.locks import InUse, locked
 from corpora.manifest import InputIdentity, MadeFrom, Manifest, State
 from corpora.perplexity.routing import LmChoice
 from corpora.perplexity.settings import LmSettings
@@ -53,6 +53,8 @@ def lm_stage(
         return _in_store(patterns, str(out), settings, context, share, bar)
     out = Path(out)
     _check_names(out, settings)
+    if context.runner.share is not None:
+        context = _after_share(patterns, out, settings, context, share, bar, shared)
     with locked(out.parent, "lm train", out.stem):
         from pipelines.accounts import input_identities, too_many_rejected
 
@@ -75,6 +77,39 @@ def lm_stage(
         return StageReport(
             "lm", state, out, _rows(content, out.stat().st_size), (), damaged_inputs(content), many, content.facts
         )
+
+
+def _after_share(
+    patterns: Inputs,
+    out: Path,
+    settings: LmSettings,
+    context: Context,
+    share: float,
+    bar: str,
+    shared: Home | None,
+) -> Context:
+    """Numbers the sentences of this run's share; the context of the run that finishes, if that was the last one.
+
+    Raises ShareDone if others are missing or at work.
+    """
+    from pipelines.accounts import input_identities
+    from pipelines.shares import others_at_work
+    from tamiz.stages.lm_training import number
+
+    runner = context.runner
+    alone = replace(context, runner=msgspec.structs.replace(runner, share=None))
+    with locked(out.parent, "lm train", out.stem, shared=True):
+        if lm_json.manifest_path(out).exists():
+            return alone
+        _check_own(out, settings)
+        items = work_items(patterns, ITEM_BYTES)
+        number(items, out, settings, input_identities(items, out.parent), share, runner, bar, shared)
+    try:
+        with locked(out.parent, "lm train", out.stem):
+            return alone
+    except InUse as error:
+        assert runner.share is not None
+        raise others_at_work(runner.share, error) from None
 
 
 def _check_names(out: Path, settings: LmSettings) -> None:

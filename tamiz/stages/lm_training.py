@@ -5,19 +5,22 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from corpora import files, lm_json
 from corpora.documents.item import WorkItem
 from corpora.home import Home
-from corpora.manifest import FileRecord, MadeFrom, Manifest
+from corpora.manifest import FileRecord, InputIdentity, MadeFrom, Manifest
 from corpora.perplexity.settings import LmSettings
 from corpora.perplexity.train_lm import NUMBERED, part_of, reading_percent, train_lm, train_on_parts
 from pipelines.settings import RunnerSettings
 from tamiz.bars import Bar
 from tamiz.console import progress
+
+if TYPE_CHECKING:
+    from pipelines.lm import Sentences
 
 SMALL_INPUT = 4 << 20  # bytes as stored: for less, starting a pipeline takes longer than reading
 SENTENCES = "sentences"  # in the notes of the model
@@ -83,21 +86,7 @@ def _train_by_pipeline(
     bar: Bar,
     shared: Home | None,
 ) -> None:
-    from pipelines.lm import number_sentences
-
-    notes = lm_json.progress_folder(out)
-    border = reading_percent(settings) if settings.vocabulary_size is None else NUMBERED
-    sentences = number_sentences(
-        items,
-        shared or Home.of(notes / SENTENCES),
-        made_from.inputs,
-        settings,
-        share,
-        runner,
-        kept=notes,
-        progress=part_of(bar, 0, border),
-        phase=bar.phase,
-    )
+    sentences = _numbered(items, out, settings, made_from.inputs, share, runner, bar, shared)
     done = sentences.manifest
     _clear_rejected(out)
     sentences.copy_rejected(lm_json.rejected_folder(out))
@@ -109,9 +98,55 @@ def _train_by_pipeline(
         tokenizer=sentences.tokenizer,
         blank_lines=done.facts["blank"],
         skipped=done.facts["skipped"],
-        progress=part_of(bar, border, 100),
+        progress=part_of(bar, _border(settings), 100),
         extra=lambda: _described(settings, made_from, done.counts, _accounts(done), done.damaged, sentences.rejected),
     )
+
+
+def number(
+    items: list[WorkItem],
+    out: Path,
+    settings: LmSettings,
+    inputs: list[InputIdentity],
+    share: float,
+    runner: RunnerSettings,
+    name: str,
+    shared: Home | None,
+) -> None:
+    """Does a run's share of the work before the estimation. Raises ShareDone if that of others is missing."""
+    with progress(name) as bar:
+        _numbered(items, out, settings, inputs, share, runner, bar, shared)
+
+
+def _numbered(
+    items: list[WorkItem],
+    out: Path,
+    settings: LmSettings,
+    inputs: list[InputIdentity],
+    share: float,
+    runner: RunnerSettings,
+    bar: Bar,
+    shared: Home | None,
+) -> Sentences:
+    from pipelines.lm import number_sentences
+
+    notes = lm_json.progress_folder(out)
+    return number_sentences(
+        items,
+        shared or Home.of(notes / SENTENCES),
+        inputs,
+        settings,
+        share,
+        runner,
+        kept=notes,
+        progress=part_of(bar, 0, _border(settings)),
+        phase=bar.phase,
+    )
+
+
+def _border(settings: LmSettings) -> int:
+    """The percentage at which the estimation begins."""
+    return reading_percent(settings) if settings.vocabulary_size is None else NUMBERED
 
 
 def _clear_rejected(out: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import json
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,8 @@ from typing import Any
 import pytest
 
 from corpora import lm_json
-from corpora.errors import BadArgument, TamizError
+from corpora.errors import BadArgument, ShareDone, TamizError
+from corpora.locks import locked
 from corpora.perplexity.settings import LmSettings
 from corpora.perplexity.train_lm import train_lm
 from pipelines import lm as pipeline
@@ -65,6 +67,23 @@ def test_a_pipeline_gives_the_bytes_of_one_process(
     monkeypatch.setattr(lm_training, "SMALL_INPUT", -1)
     assert made(source, tmp_path / "by-pipeline" / "lm.bin", settings, share, workers=2) == expected
     assert sum(name.startswith("lm.rejected/") for name in expected) > 1
+
+
+def test_shares_number_the_sentences_and_the_last_one_estimates(
+    source: str, tokenizer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stage, "ITEM_BYTES", 9_000)
+    settings = LmSettings(tokenizer=tokenizer, order=3)
+    expected = made(source, tmp_path / "here" / "lm.bin", settings)
+    out = tmp_path / "shared" / "lm.bin"
+    first, last = (Context(RunnerSettings(share=(i, 2)), max_rejected=1.0) for i in (1, 2))
+    with pytest.raises(ShareDone, match=r"share 1/2 is done; \d+ of \d+ units have no result yet"):
+        stage.lm_stage([source], out, settings, first)
+    assert not out.exists()
+    with locked(out.parent, "lm train", out.stem, shared=True), pytest.raises(ShareDone, match="is in use by tamiz"):
+        contextvars.Context().run(stage.lm_stage, [source], out, settings, last)
+    stage.lm_stage([source], out, settings, first)
+    assert made(source, out, settings) == expected
 
 
 class Killed(BaseException):
