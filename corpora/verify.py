@@ -106,7 +106,12 @@ def _present(home: Path, homes: list[Path], models: list[Path]) -> list[Path]:
     """The files that the folder's manifest must name: all but logs, locks, a training's curves and what other
     manifests name."""
     inner = [h for h in homes if home in h.parents]
-    others = {home / manifest.NAME, home / manifest.LOG, *(f for m in models for f in _beside(m))}
+    others = {
+        home / manifest.NAME,
+        home / manifest.LOG,
+        home / manifest.PLAN,
+        *(f for m in models for f in _beside(m)),
+    }
     return [
         path
         for path in sorted(_files(home))
