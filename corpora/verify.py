@@ -115,11 +115,15 @@ def notes(folder: Place) -> list[str]:
     unsigned = [found.root.at(name) for name in manifests if not checksum.is_signed(found.root.read_bytes(name))]
     if unsigned:
         lines.append(f"no checksum in {_first(unsigned)}: written by an older tamiz, so not every change is noticed")
-    temporary = sorted({n for home in found.homes for n in found.below(home) if files.TEMPORARY.search(n)})
+    temporary = sorted({n for home in found.homes for n in found.below(home) if _is_temporary(n, home)})
     if temporary:
         said = _first([found.root.at(name) for name in temporary])
         lines.append(f"temporary: {said}: left by a killed run, the next one removes it")
     return lines
+
+
+def _is_temporary(name: str, home: str) -> bool:
+    return files.TEMPORARY.search(name) is not None or name.startswith(f"{_joined(home, manifest.PROGRESS)}/")
 
 
 def _first(paths: list[str]) -> str:
@@ -152,6 +156,7 @@ def _present(found: _Found, home: str) -> list[str]:
     others = {
         _joined(home, manifest.NAME),
         _joined(home, manifest.LOG),
+        _joined(home, manifest.PLAN),
         *(n for m in found.models for n in _beside(found, m)),
     }
     return [
@@ -191,6 +196,8 @@ def _verify(found: _Found, name: str, content: Manifest, checks: Mapping[str, Ch
         problems += _bad_file(found, _joined(folder, record.path), record.bytes, record.sha256)
     present = _rejected(found, name) if is_model else _present(found, name)
     says = at if is_model else found.root.at(_joined(name, manifest.NAME))
+    late = f"{_joined(name, manifest.PROGRESS)}/"  # of a worker that outlived its run: see `notes`
+    present = [path for path in present if not path.startswith(late)]
     problems += [f"{found.root.at(path)}: not listed in {says}" for path in present if path not in named]
     return len(named), problems
 

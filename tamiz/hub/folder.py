@@ -35,6 +35,7 @@ PARTS = ("sampled", "shards", "tokenizer", MODEL)  # of a run
 _WHY = {
     manifest.REJECTED: "rows that aren't documents, with their first bytes",
     manifest.LOG: "command lines and the machine",
+    manifest.PLAN: "the machine, and what was planned for it",
     "checkpoints": "of use to this training alone",
     manifest.CURVES: "curves of the training, with its times",
     "lm": "language models: large, and not needed to read the rest",
