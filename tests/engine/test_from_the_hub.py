@@ -113,11 +113,11 @@ def test_a_killed_run_continues_after_the_repository_moved_on(hub, files, lm, tm
     environment = hub.environment(TAMIZ_HUB_CACHE=str(kept))
     running = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     end = time.monotonic() + 90
-    while len(list((out / ".progress").glob("*.json"))) < 3 and time.monotonic() < end:
+    while len(list((out / ".progress").glob("notes/*/*.json"))) < 3 and time.monotonic() < end:
         time.sleep(0.05)
     os.kill(running.pid, signal.SIGKILL)
     running.wait()
-    done = len(list((out / ".progress").glob("*.json")))
+    done = len(list((out / ".progress").glob("notes/*/*.json")))
     assert 3 <= done < 40
     hub.clear_faults()
     hub.clear()

@@ -180,7 +180,7 @@ def test_killed_again_and_again_it_ends_with_the_same_bytes(many, built, tmp_pat
         with start(many, out, "--workers", "2") as process:
             begun = time.monotonic()
             while process.poll() is None and time.monotonic() - begun < 60:
-                if len(list(out.glob(".progress/*.json"))) >= kill_at:
+                if len(list(out.glob(".progress/notes/*/*.json"))) >= kill_at:
                     os.kill(process.pid, signal.SIGKILL)
                     break
                 time.sleep(0.001)
