@@ -91,5 +91,6 @@ RUNNERS: dict[str, Callable[[Path], AbstractContextManager[Flags]]] = {
     "Spark, worker pool": spark_with_pool,
     "Prism": prism,
 }
-ENGINES = {"Flink embedded": 2, "Flink cluster, worker pool": 5, "Spark": 5, "Prism": 5}
-"""Those that need shared/engines, and how much of the chain the tests do on them."""
+ENGINES = {"Flink cluster, worker pool": 2, "Spark": 2, "Prism": 5}
+"""Those that need shared/engines, and how many stages of the chain the tests do on them: each pass is a job, which takes
+a Java engine ten seconds. `benchmarks.engines` does the whole chain on all."""
