@@ -1,7 +1,8 @@
 """Checks output folders against their manifests: files, sizes, checksums, counts. On a disk or in a store.
 
 Files that other programs, or killed runs, left outside of tamiz's folders are no fault. Nor are temporary files of a
-killed run inside: a note names them, and the next run removes them.
+killed run inside, or what a worker that outlived its run left in `.progress` of a finished folder: a note names them,
+and the next run removes them.
 """
 
 from __future__ import annotations
@@ -119,7 +120,19 @@ def notes(folder: Place) -> list[str]:
     if temporary:
         said = _first([found.root.at(name) for name in temporary])
         lines.append(f"temporary: {said}: left by a killed run, the next one removes it")
+    late = [found.root.at(name) for home in found.homes for name in _late(found, home)]
+    if late:
+        lines.append(f"late: {_first(late)}: left by a worker that outlived its run, the next run removes it")
     return lines
+
+
+def _late(found: _Found, home: str) -> list[str]:
+    """What lies in `.progress` of a finished folder."""
+    names = found.below(_joined(home, manifest.PROGRESS))
+    try:
+        return names if names and manifest.read(_inside(found.root, home)).finished else []
+    except DamagedFile:  # `verify` says it
+        return []
 
 
 def _first(paths: list[str]) -> str:
@@ -145,10 +158,10 @@ def bad_rows(home: Place, content: Manifest, expected: Mapping[str, int]) -> lis
 
 
 def _present(found: _Found, home: str) -> list[str]:
-    """The files that the folder's manifest must name: all but logs, locks, a training's curves and what other
-    manifests name."""
+    """The files that the folder's manifest must name: all but logs, locks, a training's curves, notes of units and
+    what other manifests name."""
     inner = [f"{h}/" for h in found.homes if h != home and (not home or h.startswith(f"{home}/"))]
-    inner.append(f"{_joined(home, manifest.CURVES)}/")
+    inner += [f"{_joined(home, aside)}/" for aside in (manifest.CURVES, manifest.PROGRESS)]
     others = {
         _joined(home, manifest.NAME),
         _joined(home, manifest.LOG),
