@@ -21,7 +21,7 @@ import msgspec
 
 from corpora.documents.item import WorkItem
 from corpora.documents.joined import JoinedPart
-from corpora.errors import DamagedFile
+from corpora.errors import TamizError
 from corpora.files import cannot_write
 from corpora.home import Home
 from corpora.manifest import PROGRESS, read
@@ -68,11 +68,11 @@ class Desk:
     def is_over(self) -> bool:
         """Whether the output is finished, so that a worker that an engine still lets work does so for nobody.
 
-        A missing list alone doesn't say so: a network disk may show it late.
+        A missing list alone doesn't say so: a network disk may show it late. Nor does a store that doesn't answer.
         """
         try:
             return not self.is_open and read(self.home).finished
-        except DamagedFile:
+        except (TamizError, OSError):
             return False
 
     def note(self, unit: Unit) -> str:

@@ -9,6 +9,7 @@ import pytest
 from corpora import manifest
 from corpora.documents.item import WorkItem
 from corpora.documents.items import work_items
+from corpora.errors import Unreachable
 from corpora.manifest import MadeFrom
 from corpora.verify import notes, verify
 from pipelines.graph import WorkOnUnits
@@ -77,6 +78,15 @@ def test_a_worker_that_ends_after_its_run_leaves_no_notes(unit, desk):
 def test_without_its_list_a_run_may_still_be_at_work(unit, desk):
     """A network disk may show a new file late."""
     desk.clear()
+    late = WorkOnUnits(HostileWork(desk.out), desk, run="elsewhere")._worker
+    assert len(list(late.process(unit))) == 1
+
+
+def test_a_store_that_does_not_answer_says_nothing_of_the_run(unit, desk, monkeypatch):
+    def refuses(*_: object) -> bool:
+        raise Unreachable("503")
+
+    monkeypatch.setattr(Desk, "is_open", property(refuses))
     late = WorkOnUnits(HostileWork(desk.out), desk, run="elsewhere")._worker
     assert len(list(late.process(unit))) == 1
 
