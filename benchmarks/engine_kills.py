@@ -1,10 +1,11 @@
 """SIGKILL at random points of the whole chain: `python -m benchmarks.engine_kills 20 --out DIR`.
 
 As many on a standalone Flink cluster with two TaskManagers and a worker pool (in turn a worker, a TaskManager, the
-job server, the driver) as in-process (the driver). Each round is a chain in a fresh folder: the process is killed
-while one of the commands runs; a command that then fails is given again, as a user would. Prints per round what was
-killed and when, the exit codes, the longest time without any change in the output folder, and whether all data files
-are those of a run that nobody disturbed. Ends with exit code 1 if a round differs or takes longer than MOST_SECONDS.
+job server, the driver) as in-process (the driver). First a chain that nobody disturbs; each round then is one of its
+commands, in a folder with what the commands before left: the process is killed at a random point of it, and if the
+command fails it is given again, as a user would. Prints per round what was killed and when, the exit codes, the
+longest time without any change in the output folder, and whether all data files are those of the undisturbed chain.
+Ends with exit code 1 if a round differs or a command takes longer than MOST_SECONDS.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import random
+import shutil
 import sys
 import threading
 import time
@@ -40,7 +42,7 @@ Kill = Callable[[Running], str]
 
 @dataclass
 class Chain:
-    """A chain in a folder: its commands are given until each has ended well."""
+    """A chain in a folder, or one command of it: each is given until it has ended well."""
 
     inputs: Sequence[str]
     folder: Path
@@ -52,28 +54,32 @@ class Chain:
     def out(self) -> Path:
         return self.folder / "out"
 
-    def run(self, kill: Kill | None = None, at: tuple[str, float] | None = None) -> str:
-        """Does it all; returns what `kill` says, which is called at (command, seconds after its start)."""
-        said = "nothing"
+    def run(self) -> None:
+        """Does it all."""
         for command in chain.commands(self.inputs, str(self.out), SIZE):
-            name = chain.name(command)
-            flags = self.flags if chain.runs_on_beam(command) else ()
-            mine = kill if at and at[0] == name else None
-            for _ in range(MOST_TRIES):
-                begun = time.monotonic()
-                with self._driver([*command, *flags]) as driver:
-                    if mine and at:
-                        said, mine = "too late" if driver.wait(at[1]) is not None else mine(driver), None
-                    code = driver.wait(MOST_SECONDS)
-                self.seconds[name] = time.monotonic() - begun
-                if code == 0:
-                    break
-                if code is None:
-                    raise RuntimeError(f"{name} hangs: {self.folder / 'commands.log'}")
-                self.codes.append(f"{name}: {code}")
-            else:
-                raise RuntimeError(f"{name} failed {MOST_TRIES} times: {self.folder / 'commands.log'}")
-        return said
+            self._run(command)
+
+    def run_killed(self, name: str, kill: Kill, moment: float) -> str:
+        """Does the command of a name; returns what `kill` says, which is called so many seconds after its start."""
+        (command,) = (c for c in chain.commands(self.inputs, str(self.out), SIZE) if chain.name(c) == name)
+        return self._run(command, kill, moment)
+
+    def _run(self, command: list[str], kill: Kill | None = None, moment: float = 0.0) -> str:
+        name, said = chain.name(command), "nothing"
+        flags = self.flags if chain.runs_on_beam(command) else ()
+        for _ in range(MOST_TRIES):
+            begun = time.monotonic()
+            with self._driver([*command, *flags]) as driver:
+                if kill:
+                    said, kill = "too late" if driver.wait(moment) is not None else kill(driver), None
+                code = driver.wait(MOST_SECONDS)
+            self.seconds[name] = time.monotonic() - begun
+            if code == 0:
+                return said
+            if code is None:
+                raise RuntimeError(f"{name} hangs: {self.folder / 'commands.log'}")
+            self.codes.append(str(code))
+        raise RuntimeError(f"{name} failed {MOST_TRIES} times: {self.folder / 'commands.log'}")
 
     @contextmanager
     def _driver(self, command: Sequence[str]) -> Iterator[Running]:
@@ -95,6 +101,7 @@ def longest_pause(folder: Path) -> Iterator[list[float]]:
             if now != seen:
                 longest[0] = max(longest[0], time.monotonic() - since)
                 seen, since = now, time.monotonic()
+        longest[0] = max(longest[0], time.monotonic() - since)
 
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()
@@ -114,17 +121,22 @@ def _state(folder: Path) -> set[tuple[str, int]]:
 
 
 def kill_in(cluster: Cluster, pool: Pool, target: str, chance: random.Random) -> Kill:
-    """Kills one of the target's processes; a TaskManager is replaced, as a supervisor would."""
+    """Kills one of the target's processes, once there is one; a TaskManager is replaced, as a supervisor would."""
+
+    def there(driver: Running) -> list[psutil.Process]:
+        if target == "driver":
+            return [driver.process]
+        if target == "job server":
+            return [each for each in driver.process.children(recursive=True) if each.name() == "java"]
+        if target == "worker":
+            return pool.workers()
+        return [each.process for each in cluster.task_managers if each.alive]
 
     def kill(driver: Running) -> str:
-        if target == "driver":
-            found = [driver.process]
-        elif target == "job server":
-            found = [each for each in driver.process.children(recursive=True) if each.name() == "java"]
-        elif target == "worker":
-            found = pool.workers()
-        else:
-            found = [each.process for each in cluster.task_managers if each.alive]
+        found = there(driver)
+        while not found and driver.wait(0.1) is None:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                found = there(driver)
         if not found:
             return f"{target}: not there"
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -158,17 +170,28 @@ class Rounds:
         print("| killed | at | exit codes, before 0 | longest pause | data files |")
         print("|---|---|---|---|---|", flush=True)
 
+    def _copy_before(self, name: str, out: Path) -> list[str]:
+        """Copies what the commands before that of a name left; returns their folders and its own."""
+        folders = []
+        for command in chain.commands(self.inputs, "out", SIZE):
+            folders.append(Path(command[-1]).parts[1])
+            if chain.name(command) == name:
+                out.mkdir(parents=True, exist_ok=True)
+                return folders
+            shutil.copytree(self.folder / "calm" / "out" / folders[-1], out / folders[-1])
+        raise AssertionError(name)
+
     def round(self, number: int, kill: Kill, chance: random.Random) -> None:
         commands = [c for c in chain.commands(self.inputs, "", SIZE) if self.kind != "Flink" or chain.runs_on_beam(c)]
         names = [chain.name(command) for command in commands]
         (name,) = chance.choices(names, [self.seconds[name] for name in names])
         moment = chance.uniform(0.05, 0.95) * self.seconds[name]
         each = Chain(self.inputs, self.folder / f"{number}", self.flags)
-        each.folder.mkdir(parents=True)
+        folders = self._copy_before(name, each.out)
         try:
             with longest_pause(each.folder) as pause:
-                said = each.run(kill, (name, moment))
-            same = digests(each.out) == self.first
+                said = each.run_killed(name, kill, moment)
+            same = digests(each.out) == {f: d for f, d in self.first.items() if f.split("/")[0] in folders}
         except RuntimeError as error:
             said, same, pause = f"FAILED: {error}", False, [0.0]
         self.wrong += not same
@@ -182,11 +205,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("number", type=int, nargs="?", default=20)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--files", type=int, default=12)
+    parser.add_argument("--documents", type=int, default=150, help="in each file")
     parser.add_argument("--seed", type=int, default=20261130)
     parser.add_argument("--only", choices=["flink", "in-process"])
     given = parser.parse_args()
     source = sorted((SHARED / "corpora" / "es").glob("*.jsonl.zst"))[0]
-    inputs = chain.small_inputs(source, given.out / "in", files=12, documents=150)
+    inputs = chain.small_inputs(source, given.out / "in", given.files, given.documents)
     chance, done = random.Random(given.seed), list[Rounds]()
     if given.only != "flink":
         rounds = Rounds(inputs, given.out / "in-process", ("--workers=2",), "In-process")

@@ -22,7 +22,7 @@ from tests.engines import chain
 from tests.engines.processes import environment
 from tests.engines.runners import RUNNERS
 
-SIZE = chain.Size(order=5, lm_pieces=8000, vocab_size=8000, sequence_length=512)
+SIZE = chain.Size(order=5, lm_pieces=2000, vocab_size=2000, sequence_length=512)  # as much as 1 MB supports
 SHARES = 4
 
 
@@ -87,8 +87,8 @@ def _at_once(commands: Sequence[list[str]], log: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--files", type=int, default=8, help="so many files of --documents each")
-    parser.add_argument("--documents", type=int, default=500)
+    parser.add_argument("--files", type=int, default=4, help="so many files of --documents each")
+    parser.add_argument("--documents", type=int, default=100)
     parser.add_argument("--only", nargs="*", default=[*RUNNERS, "four shares"], metavar="RUNNER")
     given = parser.parse_args()
     source = sorted((SHARED / "corpora" / "es").glob("*.jsonl.zst"))[0]

@@ -1,7 +1,8 @@
 """Checks output folders against their manifests: files, sizes, checksums, counts. On a disk or in a store.
 
 Files that other programs, or killed runs, left outside of tamiz's folders are no fault. Nor are temporary files of a
-killed run inside: a note names them, and the next run removes them.
+killed run inside, or what a worker that outlived its run left in `.progress` of a finished folder: a note names them,
+and the next run removes them.
 """
 
 from __future__ import annotations
@@ -115,15 +116,23 @@ def notes(folder: Place) -> list[str]:
     unsigned = [found.root.at(name) for name in manifests if not checksum.is_signed(found.root.read_bytes(name))]
     if unsigned:
         lines.append(f"no checksum in {_first(unsigned)}: written by an older tamiz, so not every change is noticed")
-    temporary = sorted({n for home in found.homes for n in found.below(home) if _is_temporary(n, home)})
+    temporary = sorted({n for home in found.homes for n in found.below(home) if files.TEMPORARY.search(n)})
     if temporary:
         said = _first([found.root.at(name) for name in temporary])
         lines.append(f"temporary: {said}: left by a killed run, the next one removes it")
+    late = [found.root.at(name) for home in found.homes for name in _late(found, home)]
+    if late:
+        lines.append(f"late: {_first(late)}: left by a worker that outlived its run, the next run removes it")
     return lines
 
 
-def _is_temporary(name: str, home: str) -> bool:
-    return files.TEMPORARY.search(name) is not None or name.startswith(f"{_joined(home, manifest.PROGRESS)}/")
+def _late(found: _Found, home: str) -> list[str]:
+    """What lies in `.progress` of a finished folder."""
+    names = found.below(_joined(home, manifest.PROGRESS))
+    try:
+        return names if names and manifest.read(_inside(found.root, home)).finished else []
+    except DamagedFile:  # `verify` says it
+        return []
 
 
 def _first(paths: list[str]) -> str:
@@ -149,10 +158,10 @@ def bad_rows(home: Place, content: Manifest, expected: Mapping[str, int]) -> lis
 
 
 def _present(found: _Found, home: str) -> list[str]:
-    """The files that the folder's manifest must name: all but logs, locks, a training's curves and what other
-    manifests name."""
+    """The files that the folder's manifest must name: all but logs, locks, a training's curves, notes of units and
+    what other manifests name."""
     inner = [f"{h}/" for h in found.homes if h != home and (not home or h.startswith(f"{home}/"))]
-    inner.append(f"{_joined(home, manifest.CURVES)}/")
+    inner += [f"{_joined(home, aside)}/" for aside in (manifest.CURVES, manifest.PROGRESS)]
     others = {
         _joined(home, manifest.NAME),
         _joined(home, manifest.LOG),
@@ -196,8 +205,6 @@ def _verify(found: _Found, name: str, content: Manifest, checks: Mapping[str, Ch
         problems += _bad_file(found, _joined(folder, record.path), record.bytes, record.sha256)
     present = _rejected(found, name) if is_model else _present(found, name)
     says = at if is_model else found.root.at(_joined(name, manifest.NAME))
-    late = f"{_joined(name, manifest.PROGRESS)}/"  # of a worker that outlived its run: see `notes`
-    present = [path for path in present if not path.startswith(late)]
     problems += [f"{found.root.at(path)}: not listed in {says}" for path in present if path not in named]
     return len(named), problems
 

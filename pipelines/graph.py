@@ -11,6 +11,7 @@ from typing import Any
 import apache_beam as beam
 
 from corpora.errors import TamizError, Unreachable, by_name
+from corpora.manifest import PROGRESS
 from corpora.stopping import Stopped, working
 from pipelines.notes import Desk, Unit
 from pipelines.once import ItemResult, ItemWork
@@ -108,7 +109,9 @@ class _WorkOnUnit(beam.DoFn):
 
     def _elsewhere(self, unit: Unit) -> Iterator[ItemResult]:
         """In a process of Beam. What will fail again is told to the run, if there is one of ours, not to the engine,
-        which would try it again."""
+        which would try it again. A worker that comes, or ends, after its run leaves nothing."""
+        if self._run and self._desk.is_over:
+            return
         stands, desk = (end_process, self._desk) if is_worker() else (_say, None)
         try:
             with watch.over(unit.path, self._stall, stands, desk) as alive, working(threading.Event(), alive):
@@ -121,6 +124,9 @@ class _WorkOnUnit(beam.DoFn):
             _failed.add(self._run)
             self._desk.fail(unit, type(error).__name__, str(error))
             return
+        finally:
+            if self._run and self._desk.is_over:
+                self._desk.home.remove_all(PROGRESS)
         yield result
 
 

@@ -21,9 +21,10 @@ import msgspec
 
 from corpora.documents.item import WorkItem
 from corpora.documents.joined import JoinedPart
+from corpora.errors import TamizError
 from corpora.files import cannot_write
 from corpora.home import Home
-from corpora.manifest import PROGRESS
+from corpora.manifest import PROGRESS, read
 from corpora.parted import Part
 
 Unit = WorkItem | Part | JoinedPart
@@ -54,6 +55,26 @@ class Desk:
         """What only this run writes and reads."""
         return f"{self.folder}/run-{self.share[0]}-of-{self.share[1]}"
 
+    @property
+    def _list(self) -> str:
+        return f"{self.run}/units.jsonl"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the run is at work, as far as is seen here: it writes the list of its units and removes it."""
+        return self.home.exists(self._list)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the output is finished, so that a worker that an engine still lets work does so for nobody.
+
+        A missing list alone doesn't say so: a network disk may show it late. Nor does a store that doesn't answer.
+        """
+        try:
+            return not self.is_open and read(self.home).finished
+        except (TamizError, OSError):
+            return False
+
     def note(self, unit: Unit) -> str:
         return f"{self.group(unit.number // GROUP)}/{unit.name}.json"
 
@@ -70,7 +91,7 @@ class Desk:
     def write_units(self, units: Sequence[Unit]) -> str:
         """Writes the list of the units; returns its address. The pipeline's graph holds no more than that."""
         encode = msgspec.json.Encoder().encode
-        name = f"{self.run}/units.jsonl"
+        name = self._list
         self.home.write_bytes(name, b"".join(encode([type(unit).__name__, unit]) + b"\n" for unit in units))
         return name
 

@@ -98,7 +98,7 @@ class Watch:
         self._arm(watched)
 
     def _beat(self, unit: _AtWork) -> None:
-        """Changes the size of a small file: a listing shows it."""
+        """Changes the size of a small file: a listing shows it. None is left after the run."""
         assert unit.desk is not None
         at, number = self._beaten.get(unit.desk, (-60.0, 0))
         if self.clock - at < min(60.0, unit.stall / 10):
@@ -106,7 +106,8 @@ class Watch:
         self._beaten[unit.desk] = self.clock, number + 1
         name = f"{unit.desk.run}/beats/{socket.gethostname()}-{os.getpid()}"
         with contextlib.suppress(TamizError, OSError):  # a beat that is lost: the next one comes
-            unit.desk.home.write_bytes(name, b"." * (number % 60 + 1))
+            if unit.desk.is_open:
+                unit.desk.home.write_bytes(name, b"." * (number % 60 + 1))
 
     def _arm(self, watched: list[_AtWork]) -> None:
         if not watched:

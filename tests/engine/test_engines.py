@@ -8,15 +8,15 @@ from tests.command import exit_code
 from tests.conftest import digests
 from tests.engines import chain
 from tests.engines.installed import engines
-from tests.engines.runners import ENGINES, RUNNERS
+from tests.engines.runners import ENGINES
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
 def inputs(es_shards, tmp_path_factory) -> list[str]:
-    """160 real documents in four files."""
-    return chain.small_inputs(es_shards[1], tmp_path_factory.mktemp("es"))
+    """80 real documents in two files."""
+    return chain.small_inputs(es_shards[1], tmp_path_factory.mktemp("es"), files=2)
 
 
 def run(command: list[str]) -> None:
@@ -31,12 +31,10 @@ def in_process(inputs, tmp_path_factory) -> dict[str, str]:
     return digests(out)
 
 
-@pytest.mark.parametrize(("name", "most"), ENGINES.items())
-def test_the_chain_has_the_same_bytes_on_an_engine(name, most, inputs, in_process, tmp_path):
+@pytest.mark.parametrize("name", ENGINES)
+def test_the_chain_has_the_same_bytes_on_an_engine(name, inputs, in_process, tmp_path):
     engines()
-    out = tmp_path / "out"
-    with RUNNERS[name](tmp_path) as flags:
-        chain.do(inputs, str(out), flags, run, most)
-    done = [folder.name for folder in out.iterdir()]
-    assert len(done) == most
-    assert digests(out) == {file: sha256 for file, sha256 in in_process.items() if file.split("/")[0] in done}
+    with ENGINES[name](tmp_path) as flags:
+        chain.do(inputs, str(tmp_path / "out"), flags, run)
+    assert len(in_process) > 10
+    assert digests(tmp_path / "out") == in_process

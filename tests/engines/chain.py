@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,11 +54,9 @@ def runs_on_beam(command: Sequence[str]) -> bool:
     return any(parameter.name == "runner" for parameter in found.params)
 
 
-def do(
-    inputs: Sequence[str], out: str, flags: Sequence[str], run: Callable[[list[str]], None], most: int = 5
-) -> None:
-    """Runs the chain with the runner of these flags. most: only so many of its commands."""
-    for command in itertools.islice(commands(inputs, out), most):
+def do(inputs: Sequence[str], out: str, flags: Sequence[str], run: Callable[[list[str]], None]) -> None:
+    """Runs the chain with the runner of these flags."""
+    for command in commands(inputs, out):
         run([*command, *(flags if runs_on_beam(command) else ())])
 
 

@@ -1,11 +1,12 @@
 """Every runner that is tried here, with the flags that a user types.
 
-`quick` gives those of the FnApiRunner first: they are what the others are compared with. A job server or a cluster is
-started once for all commands of a block.
+Those of the FnApiRunner come first: they are what the others are compared with. A job server or a cluster is started
+once for all commands of a block.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -30,10 +31,10 @@ def flink_embedded(folder: Path) -> Iterator[Flags]:
 
 
 @contextmanager
-def flink_standalone(folder: Path) -> Iterator[Flags]:
-    """A JobManager, two TaskManagers and a worker pool; the job server submits to them."""
+def flink_standalone(folder: Path, task_managers: int = 2) -> Iterator[Flags]:
+    """A JobManager, TaskManagers and a worker pool; the job server submits to them."""
     with (
-        flink_cluster(folder / "flink", task_managers=2) as cluster,
+        flink_cluster(folder / "flink", task_managers) as cluster,
         worker_pool(folder / "pool.log") as pool,
         job_server("flink", folder / "job-server.log", f"--flink-master={cluster.master}") as (_, endpoint),
     ):
@@ -91,6 +92,9 @@ RUNNERS: dict[str, Callable[[Path], AbstractContextManager[Flags]]] = {
     "Spark, worker pool": spark_with_pool,
     "Prism": prism,
 }
-ENGINES = {"Flink cluster, worker pool": 2, "Spark": 2, "Prism": 5}
-"""Those that need shared/engines, and how many stages of the chain the tests do on them: each pass is a job, which takes
-a Java engine ten seconds. `benchmarks.engines` does the whole chain on all."""
+ENGINES: dict[str, Callable[[Path], AbstractContextManager[Flags]]] = {
+    "Flink cluster, worker pool": functools.partial(flink_standalone, task_managers=1),
+    "Spark": spark,
+    "Prism": prism,
+}
+"""Those that need shared/engines and are in the tests, as small as they prove most."""

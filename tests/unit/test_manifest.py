@@ -336,12 +336,6 @@ def test_strangers_are_no_fault_and_temporary_files_are_a_note(tmp_path):
     files.write_bytes(stale, b"")
     assert verify(tmp_path) == (1, [])
     assert notes(tmp_path)[1] == f"temporary: {stale}: left by a killed run, the next one removes it"
-    beat = tmp_path / "out" / ".progress" / "run-1-of-1" / "beats" / "host-1"  # of a worker that outlived its run
-    files.write_bytes(beat, b".")
-    assert verify(tmp_path) == (1, [])
-    assert notes(tmp_path)[1].startswith(f"temporary: {beat} and 1 more")
-    assert manifest.begin(tmp_path / "out", made_from(order=5)) == "finished"
-    assert not beat.exists()
 
 
 def test_a_finished_folder_without_files_is_not_begun_anew(tmp_path):
