@@ -1,14 +1,13 @@
 """What many small units cost: python -m benchmarks.many_units [10000 ...] [--lm lm.bin]
 
-Through `run_units`, with work that does next to nothing: seconds, CPU seconds, and what the process that drives the run
-holds at its peak (RssAnon). With a language model: a whole `tamiz score` of as many files of 40 words, in a process
-of its own. The last column is microseconds of CPU a unit: it must not grow.
+Through `run_units`, with work that does next to nothing: seconds, CPU seconds, and what the process that drives the
+run holds at its peak (RssAnon). With a language model: a whole `tamiz score` of as many files of 40 words, in a
+process of its own. The last column is microseconds of CPU a unit: it must not grow.
 """
 
 from __future__ import annotations
 
 import argparse
-import sys
 import tempfile
 import threading
 import time
@@ -43,7 +42,17 @@ def names(number: int) -> list[str]:
 
 def units(number: int) -> list[WorkItem]:
     return [
-        WorkItem(path=f"/none/{name}", format="jsonl", compression="", start=0, end=1, first_row=0, number=place, name=name, size=1)
+        WorkItem(
+            path=f"/none/{name}",
+            format="jsonl",
+            compression="",
+            start=0,
+            end=1,
+            first_row=0,
+            number=place,
+            name=name,
+            size=1,
+        )
         for place, name in enumerate(names(number))
     ]
 
@@ -88,19 +97,18 @@ def main() -> None:
     print("| what | units | s | CPU s | peak MB | us of CPU a unit |\n|---|---|---|---|---|---|")
     for number in given.number:
         with tempfile.TemporaryDirectory() as folder:
-            ways: dict[str, Callable[[], Peak]] = {"run_units": lambda: run(number, Path(folder), given.workers)}
-            if given.lm is not None:
-                ways = {"score": lambda: score(number, Path(folder), given.lm, given.workers)}
-            for name, way in ways.items():
-                begun = time.monotonic()
-                peak = way()
-                seconds = time.monotonic() - begun
-                each = peak.cpu / number * 1e6
-                print(
-                    f"| {name} | {number:,} | {seconds:.1f} | {peak.cpu:.1f} | {peak.bytes / 1e6:.0f} | {each:.0f} |",
-                    flush=True,
-                )
+            name = "run_units" if given.lm is None else "score"
+            begun = time.monotonic()
+            if given.lm is None:
+                peak = run(number, Path(folder), given.workers)
+            else:
+                peak = score(number, Path(folder), given.lm, given.workers)
+            seconds, each = time.monotonic() - begun, peak.cpu / number * 1e6
+            print(
+                f"| {name} | {number:,} | {seconds:.1f} | {peak.cpu:.1f} | {peak.bytes / 1e6:.0f} | {each:.0f} |",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

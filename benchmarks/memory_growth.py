@@ -1,11 +1,12 @@
 """Peak memory of every stage on a corpus and on a larger one: python -m benchmarks.memory_growth [--times 10]
 
-The text is that of `--texts` (JSON lines, .zst too): all of it is the large corpus, every tenth document the small one,
-so no text comes twice and the larger one has more distinct words and n-grams, as in earnest. Both are cut into files of
-`--file-bytes`, each a work item: choose them so that the small one has more than 64 (`pipelines.merging.FEW`), and
-`--memory` so that it is filled. Each command runs in a process of its own, the driver and its worker threads together, and
-what it starts is added; before the figures, a part of the small corpus goes through, to compile kernels. Prints seconds
-of CPU, the peak of anonymous memory (RssAnon: pages of mapped models are not counted) for both sizes, and their ratio.
+The text is that of `--texts` (JSON lines, .zst too): all of it is the large corpus, every tenth document the small
+one, so no text comes twice and the larger one has more distinct words and n-grams, as in earnest. Both are cut into
+files of `--file-bytes`, each a work item: choose them so that the small one has more than 64
+(`pipelines.merging.FEW`). Each command runs in a process of its own, the driver and its worker threads together;
+what it starts is added. Before the figures, a part of the small corpus goes through, to compile kernels. Prints
+seconds of CPU, the peak of anonymous memory (RssAnon: pages of mapped models are not counted) for both sizes, and
+their ratio.
 """
 
 from __future__ import annotations
