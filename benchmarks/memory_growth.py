@@ -1,15 +1,19 @@
 """Peak memory of every stage on a corpus and on a larger one: python -m benchmarks.memory_growth [--times 10]
 
-The text is that of `--texts` (JSON lines), repeated with a word of each changed, cut into files of `--file-bytes`.
-Each command runs in a process of its own, the driver and its worker threads together, after a first run that compiles
-kernels. Prints the seconds of CPU and the peak of anonymous memory (RssAnon: pages of mapped models are not counted)
-for both sizes, and their ratio.
+The text is that of `--texts` (JSON lines, .zst too): all of it is the large corpus, every tenth document the small
+one, so no text comes twice and the larger one has more distinct words and n-grams, as in earnest. Both are cut into
+files of `--file-bytes`, each a work item: choose them so that the small one has more than 64
+(`pipelines.merging.FEW`). Each command runs in a process of its own, the driver and its worker threads together;
+what it starts is added. Before the figures, a part of the small corpus goes through, to compile kernels. Prints
+seconds of CPU, the peak of anonymous memory (RssAnon: pages of mapped models are not counted) for both sizes, and
+their ratio.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+import contextlib
+import io
 import os
 import subprocess
 import sys
@@ -19,12 +23,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import zstandard
+
 SECONDS_BETWEEN_SAMPLES = 0.05
 
 
 @dataclass(frozen=True)
 class Peak:
-    """cpu: seconds. bytes: the most RssAnon at any time."""
+    """cpu: seconds. bytes: the most RssAnon at any time, of the command and of what it started."""
 
     cpu: float
     bytes: int
@@ -36,7 +42,7 @@ def measured(command: Sequence[object]) -> Peak:
     peak, before = 0, os.times()
     with tempfile.TemporaryFile() as said, subprocess.Popen(told, stdout=said, stderr=said) as process:
         while process.poll() is None:
-            peak = max(peak, _anonymous(process.pid))
+            peak = max(peak, anonymous(process.pid))
             time.sleep(SECONDS_BETWEEN_SAMPLES)
         if process.returncode:
             said.seek(0)
@@ -46,33 +52,37 @@ def measured(command: Sequence[object]) -> Peak:
     return Peak(used, peak)
 
 
-def _anonymous(pid: int) -> int:
-    try:
+def anonymous(pid: int | str = "self") -> int:
+    """Of a process and all below it."""
+    total = 0
+    with contextlib.suppress(OSError):  # it ended meanwhile
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    except OSError:
-        return 0  # it ended meanwhile
-    return sum(int(line.split()[1]) << 10 for line in lines if line.startswith("RssAnon:"))
+        total += sum(int(line.split()[1]) << 10 for line in lines if line.startswith("RssAnon:"))
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            with contextlib.suppress(OSError):
+                total += sum(map(anonymous, (task / "children").read_text().split()))
+    return total
 
 
-def texts(source: Path, times: int) -> Iterator[str]:
-    """Lines of JSON: the documents, then again with a word of each changed, so that no text comes twice."""
-    given = [json.loads(line)["text"] for line in source.read_text().splitlines()]
-    for time_ in range(times):
-        for text in given:
-            first, _, rest = text.partition(" ")
-            yield json.dumps({"text": f"{first}{time_ or ''} {rest}"}, ensure_ascii=False) + "\n"
+def documents(sources: Sequence[Path]) -> Iterator[bytes]:
+    for source in sources:
+        with source.open("rb") as stored:
+            compressed = source.suffix == ".zst"
+            yield from io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(stored)) if compressed else stored
 
 
-def write_corpus(source: Path, folder: Path, times: int, file_bytes: int) -> None:
+def write_corpus(sources: Sequence[Path], folder: Path, every: int, file_bytes: int) -> int:
+    """Every so many documents; returns the number of files."""
     folder.mkdir(parents=True)
-    number, size, file = 0, 0, open(folder / "es-00000.jsonl", "w")  # noqa: SIM115 - closed below
-    for line in texts(source, times):
-        if size > file_bytes:
-            file.close()
-            number, size = number + 1, 0
-            file = open(folder / f"es-{number:05d}.jsonl", "w")  # noqa: SIM115
-        size += file.write(line)
-    file.close()
+    number, pending = 0, bytearray()
+    for place, line in enumerate(documents(sources)):
+        if place % every == 0:
+            pending += line
+        if len(pending) > file_bytes:
+            (folder / f"es-{number:05d}.jsonl").write_bytes(pending)
+            number, pending = number + 1, bytearray()
+    (folder / f"es-{number:05d}.jsonl").write_bytes(pending)
+    return number + 1
 
 
 def stages(home: Path, tokenizer: Path, workers: int) -> dict[str, list[object]]:
@@ -95,29 +105,31 @@ def stages(home: Path, tokenizer: Path, workers: int) -> dict[str, list[object]]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--texts", type=Path, required=True, help="JSON lines with a field `text`")
+    parser.add_argument("--texts", type=Path, required=True, nargs="+", help="JSON lines with a field `text`")
     parser.add_argument("--tokenizer", type=Path, required=True, help="a spiece.model, for lm train")
     parser.add_argument("--times", type=int, default=10)
-    parser.add_argument("--file-bytes", type=int, default=2 << 20)
+    parser.add_argument("--file-bytes", type=int, default=256 << 10)
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--only", help="the last stage to run")
+    parser.add_argument("--only", nargs="*", help="the stages to run; with --home, on what others left")
+    parser.add_argument("--home", type=Path, help="keeps the corpora and the outputs here, for another call")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        homes = [Path(folder) / str(times) for times in (1, options.times)]
-        for home, times in zip(homes, (1, options.times), strict=True):
-            write_corpus(options.texts, home / "texts", times, options.file_bytes)
-        print(
-            f"{'stage':12}{'1x CPU s':>10}{'MB':>8}{f'{options.times}x CPU s':>12}{'MB':>8}{'ratio':>8}", flush=True
-        )
-        for name in stages(homes[0], options.tokenizer, options.workers):
-            small, large = (measured(stages(home, options.tokenizer, options.workers)[name]) for home in homes)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = options.home or Path(temporary)
+        homes = [folder / "warm", folder / "small", folder / "large"]
+        for home, every in zip(homes, (4 * options.times, options.times, 1), strict=True):
+            if not (home / "texts").exists():
+                print(f"{home.name}: {write_corpus(options.texts, home / 'texts', every, options.file_bytes)} files")
+        print("\n| stage | 1x CPU s | 1x MB |" + f" {options.times}x CPU s | {options.times}x MB | ratio |")
+        print("|---|---|---|---|---|---|", flush=True)
+        for name in stages(folder, options.tokenizer, options.workers):
+            if options.only and name not in options.only:
+                continue
+            _, small, large = (measured(stages(home, options.tokenizer, options.workers)[name]) for home in homes)
             print(
-                f"{name:12}{small.cpu:10.1f}{small.bytes / 1e6:8.0f}{large.cpu:12.1f}{large.bytes / 1e6:8.0f}"
-                f"{large.bytes / max(small.bytes, 1):8.2f}",
+                f"| {name} | {small.cpu:.1f} | {small.bytes / 1e6:.0f} | {large.cpu:.1f} | {large.bytes / 1e6:.0f} "
+                f"| {large.bytes / max(small.bytes, 1):.2f} |",
                 flush=True,
             )
-            if name == options.only:
-                break
 
 
 if __name__ == "__main__":
