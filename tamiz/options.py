@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import math
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -171,6 +172,24 @@ class FolderPath(click.Path):
         return home
 
 
+class Number(click.FloatRange):
+    """A number between two bounds: click's own lets `nan` through, which no comparison refuses later."""
+
+    name = "number"
+
+    def __init__(self, least: float, most: float) -> None:
+        super().__init__(least, most)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            number = float(value)
+        except ValueError:
+            self.fail(f"{value!r} is not a number", param, ctx)
+        if math.isnan(number):
+            self.fail(f"{value} is not in the range {self._describe_range()}.", param, ctx)
+        return super().convert(number, param, ctx)
+
+
 def _is_address(text: str) -> bool:
     return "://" in text or "::" in text
 
@@ -203,7 +222,7 @@ def rebuild_option(function: F) -> F:
 def max_rejected_option(function: F) -> F:
     return click.option(
         "--max-rejected",
-        type=click.FloatRange(0, 1),
+        type=Number(0, 1),
         default=MAX_REJECTED,
         show_default=True,
         help="Exit with code 1 if a larger share of the rows is rejected.",

@@ -5,26 +5,34 @@ from __future__ import annotations
 import click
 
 from tamiz.console import say, table
-from tamiz.options import OutputPath, advice_for_unreachable, checked_folder
+from tamiz.options import Number, OutputPath, advice_for_unreachable, checked_folder
+
+MOST = 1e18  # documents or bytes: more than there are anywhere, and far from where floats overflow
 
 
 @click.command()
 @click.argument("recipe")
 @click.option(
     "--documents",
-    type=click.FloatRange(1),
+    type=Number(1, MOST),
     metavar="N",
     help="Documents of the whole corpus, such as 416e6. [default: those of the recipe's inputs]",
 )
 @click.option(
     "--bytes",
     "text",
-    type=click.FloatRange(1),
+    type=Number(1, MOST),
     metavar="B",
     help="Bytes of their text, not packed, such as 1.4e12. [default: as of the inputs, as long as documents there]",
 )
 @click.option(
-    "--cores", type=click.IntRange(1), default=1, show_default=True, metavar="N", help="What --workers will be."
+    "--cores",
+    "--workers",
+    type=click.IntRange(1, 1_000_000),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Workers of the run, each on a core of its own.",
 )
 @click.option(
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key, such as train.steps=20."

@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 import os
 import platform
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 from corpora.machine import available_cores
+from corpora.stores import temporary
 from tamiz.bars import COMPILING
 from tamiz.console import size
 from tamiz.planning.figures import Rehearsed, cold_start, planned
@@ -41,8 +40,7 @@ class Asked:
 def plan_run(recipe: Recipe, asked: Asked, say: Callable[[str], None] = lambda _: None) -> Planned:
     """Raises TamizError for inputs that can't be read, BadArgument for patterns that match nothing."""
     begun = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="tamiz-plan-") as scratch:
-        folder = Path(scratch)
+    with temporary.local_folder() as folder:
         stages = tuple(stage for stage in ordered() if stage.runs_in(recipe))
         looks = Looks(stages, asked.rehearsed_bytes)
         say(f"looking at the documents of {recipe.name}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from corpora import manifest
 from corpora.documents.sources import Inputs
 from corpora.home import Home, Place
 from corpora.locks import locked
+from corpora.stores import temporary
 from tamiz.console import count, progress
 from tamiz.stages.common import Context, StageReport, check_local, damaged_inputs
 from tokenizer_train.evaluation.settings import EvaluationSettings
@@ -31,8 +31,8 @@ def evaluation_stage(
     """Makes sure that `out` holds eval.json and its plot; None: keeps no files. The report has eval.json's facts."""
     if out is not None:
         return _evaluate(tokenizers, patterns, out, settings, context, names)
-    with tempfile.TemporaryDirectory() as scratch:
-        report = _evaluate(tokenizers, patterns, Path(scratch), settings, context, names)
+    with temporary.local_folder() as scratch:
+        report = _evaluate(tokenizers, patterns, scratch, settings, context, names)
     many = report.too_many and report.too_many.replace(f"{scratch}/rejected", "DIR/rejected (with --out DIR)")
     return replace(report, folder=Path("not kept: no --out"), too_many=many)
 

@@ -129,6 +129,28 @@ def test_what_is_asked_for_replaces_what_is_listed(tmp_path):
     assert (whole.documents, whole.text) == (10, 1e6)
 
 
+@pytest.mark.parametrize("flag", ["--documents", "--bytes", "--cores", "--workers"])
+@pytest.mark.parametrize("value", ["nan", "inf", "1e30", "0", "-1", "many"])
+def test_amounts_that_are_no_numbers_are_refused_before_any_work(flag, value, capsys):
+    code, said, error = tamiz(capsys, "plan", "t5-spanish-efficient-tiny", flag, value)
+    assert (code, said) == (2, "")
+    assert flag in error or "--cores" in error
+    assert value in error or "1e+30" in error
+
+
+def test_a_share_of_rows_that_is_no_number_is_refused(capsys):
+    """It would be above no share, so that all rows might be rejected."""
+    code, _, error = tamiz(capsys, "score", "--max-rejected", "nan")
+    assert code == 2
+    assert "'--max-rejected': nan is not in the range 0<=x<=1" in error
+
+
+def test_a_plan_is_kept_on_a_disk_only(capsys):
+    code, _, error = tamiz(capsys, "plan", "t5-spanish-efficient-tiny", "--demo", "--out", "s3://bucket/run")
+    assert code == 2
+    assert "s3://bucket/run, but outputs are only written to local paths" in error
+
+
 def test_phases_memory_and_disk_are_measured(tmp_path):
     into = Measured(stage="toy", size=LARGE)
     with watched(into, tmp_path), progress("toy") as bar:
