@@ -86,7 +86,7 @@ def _document_options(function: F, *format_flags: str) -> F:
                      help="Text made of several fields, like '{instruction}\\n{output}'."),
         click.option("--text-column", metavar="NAME",
                      help="Column or field with the text, or its path, like metadata.text. [default: text]"),
-        click.option("--input", "patterns", multiple=True, required=True, metavar="PATTERN...",
+        click.option("--input", "patterns", multiple=True, required=True, type=Named(), metavar="PATTERN...",
                      help=f"Input files: {extensions()}; paths, globs or fsspec URLs."),
     ):  # fmt: skip
         wrapper = option(wrapper)
@@ -169,6 +169,16 @@ class FolderPath(click.Path):
                 f"{_flag(param)} is {value}, but this command reads local folders: copy it to one first"
             )
         return home
+
+
+class Named(click.types.StringParamType):
+    """A text that names a file, a folder or an address: what lost a slash is refused before it is sought."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        from corpora.addresses import refuse_mangled
+
+        refuse_mangled(re.sub(r"^\w+=", "", str(value)))  # es=s3:/...
+        return super().convert(value, param, ctx)
 
 
 def _is_address(text: str) -> bool:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from tamiz.console import say, table
-from tamiz.options import advice_for_unreachable, checked_folder
+from tamiz.options import Named, OutputPath, advice_for_unreachable, checked_folder
 
 
 @click.command()
-@click.argument("recipe")
+@click.argument("recipe", type=Named())
 @click.option(
     "--documents",
     type=click.FloatRange(1),
@@ -40,7 +38,13 @@ from tamiz.options import advice_for_unreachable, checked_folder
     metavar="B",
     help="Text to rehearse on: more is slower, and more exact.",
 )
-@click.option("--out", callback=checked_folder, metavar="DIR", help="The --out of the run: the plan is kept there.")
+@click.option(
+    "--out",
+    type=OutputPath(anywhere=True),
+    callback=checked_folder,
+    metavar="DIR",
+    help="The --out of the run: the plan is kept there.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
 def command(
     recipe: str,
@@ -67,7 +71,7 @@ def command(
     chosen = load(recipe, overrides=overrides, demo=demo)
     with advice_for_unreachable("name local files with --set documents.input=PATTERN --set lm.input=PATTERN"):
         plan = plan_run(chosen, Asked(documents, text, cores, sample_bytes), (lambda _: None) if as_json else say)
-    kept = save(plan, Path(out)) if out else None
+    kept = save(plan, out) if out else None
     if as_json:
         say(encoded(plan).decode().rstrip())
         return

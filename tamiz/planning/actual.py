@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import msgspec
 
 from corpora import manifest
+from corpora.home import Home, Place
 from tamiz.console import size
 from tamiz.planning.lines import duration
 from tamiz.planning.planned import Planned, PlannedStage
@@ -38,10 +38,10 @@ class Took:
     unended: int = 0
 
 
-def took(out: Path) -> dict[str, Took]:
+def took(out: Place) -> dict[str, Took]:
     """By stage, for the stages that a run made in OUT. A torn line, which a kill leaves, is passed over."""
     found: dict[str, Took] = {}
-    for event in _events(out / manifest.LOG):
+    for event in _events(Home.of(out)):
         if event.event == "stage":
             found.setdefault(event.stage, Took()).unended += 1
         elif event.event == "finished" and event.stage in found:
@@ -54,8 +54,12 @@ def took(out: Path) -> dict[str, Took]:
     return {name: stage for name, stage in found.items() if stage.seconds}
 
 
-def _events(path: Path) -> Iterator[_Event]:
-    for line in path.read_bytes().splitlines() if path.is_file() else []:
+def _events(home: Home) -> Iterator[_Event]:
+    try:
+        lines = home.read_bytes(manifest.LOG).splitlines()
+    except FileNotFoundError:
+        return
+    for line in lines:
         try:
             yield msgspec.json.decode(line, type=_Event)
         except (msgspec.MsgspecError, UnicodeDecodeError):
@@ -91,7 +95,7 @@ def _ratio(planned: float, taken: float) -> float | None:
     return planned / taken if taken else None
 
 
-def compared(plan: Planned, out: Path) -> list[Compared]:
+def compared(plan: Planned, out: Place) -> list[Compared]:
     """The planned stages that the run in OUT has made."""
     taken = took(out)
     return [

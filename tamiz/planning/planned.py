@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import msgspec
 
-from corpora import files, manifest
+from corpora import manifest
 from corpora.errors import DamagedFile
+from corpora.home import Home, Place
 
 VERSION = 1
 
@@ -78,20 +77,21 @@ def encoded(plan: Planned) -> bytes:
     return msgspec.json.format(msgspec.json.encode(plan), indent=1) + b"\n"
 
 
-def save(plan: Planned, out: Path) -> Path:
-    """Writes OUT/plan.json, which no manifest lists."""
-    out.mkdir(parents=True, exist_ok=True)
-    path = out / manifest.PLAN
-    files.write_bytes(path, encoded(plan))
-    return path
+def save(plan: Planned, out: Place) -> str:
+    """Writes OUT/plan.json, which no manifest lists; returns where it is."""
+    home = Home.of(out)
+    home.write_bytes(manifest.PLAN, encoded(plan))
+    return home.at(manifest.PLAN)
 
 
-def read(out: Path) -> Planned | None:
+def read(out: Place) -> Planned | None:
     """The plan that OUT holds; None if there is none. Raises DamagedFile."""
-    path = out / manifest.PLAN
-    if not path.is_file():
-        return None
+    home = Home.of(out)
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Planned)
+        return msgspec.json.decode(home.read_bytes(manifest.PLAN), type=Planned)
+    except FileNotFoundError:
+        return None
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise DamagedFile(f"{path} is no plan of tamiz ({error}): remove it, or make it again") from None
+        raise DamagedFile(
+            f"{home.at(manifest.PLAN)} is no plan of tamiz ({error}): remove it, or make it again"
+        ) from None

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
+from corpora.home import Place
 from tamiz.console import say, table
 from tamiz.planning import planned
 from tamiz.planning.actual import HEADER, Compared, compared, notes, rows
@@ -14,13 +13,13 @@ from tamiz.report.html import table as html_table
 _TITLE = "Planned and taken"
 
 
-def _found(run: Path) -> tuple[Planned, list[Compared]] | None:
+def _found(run: Place) -> tuple[Planned, list[Compared]] | None:
     plan = planned.read(run)
     found = compared(plan, run) if plan else []
     return (plan, found) if plan and found else None
 
 
-def show_plan(run: Path) -> bool:
+def show_plan(run: Place) -> bool:
     """A table, if the folder has a plan and stages that it planned; returns whether it has. Raises DamagedFile for a
     damaged plan."""
     both = _found(run)
@@ -33,7 +32,7 @@ def show_plan(run: Path) -> bool:
     return True
 
 
-def section(run: Path) -> str:
+def section(run: Place) -> str:
     """The same for the page; empty without a plan."""
     both = _found(run)
     if both is None:
