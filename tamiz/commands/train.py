@@ -95,9 +95,10 @@ def command(
         raise BadArgument(f"no tokenizer folder at {home}: name it with --tokenizer")
     rows = mixed(given, mixture, max_epochs, training.steps * training.batch_size)
     own, context = Path(local_tokenizer(str(home))), Context(rebuild=rebuild, stop_at=stop_at)
-    with pausing(), worked_in(out) if current().first else nullcontext(Path(out)) as folder:
-        report = train_stage(rows, own, folder, shape, training, context)
-    summarise([replace(report, folder=out)], "Training")
+    with pausing():
+        with worked_in(out) if current().first else nullcontext(Path(out)) as folder:
+            report = train_stage(rows, own, folder, shape, training, context)
+        summarise([replace(report, folder=out)], "Training")
 
 
 def _settings(
