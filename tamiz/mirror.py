@@ -110,24 +110,27 @@ class _Mirror:
         """Sends what is new and removes what is gone. last: finished manifests, too, after all else."""
         here = {path.relative_to(self.folder).as_posix(): path for path in self.folder.rglob("*") if path.is_file()}
         here = {name: path for name, path in here.items() if not _is_aside(name)}
-        turns = {name: _turn(name, path) for name, path in here.items()}
-        for name in sorted(here, key=lambda name: turns[name]):
-            if turns[name][0] > 1 and not last:
-                continue
+        for name in sorted(here, key=lambda name: _turn(name, here[name])):
             with contextlib.suppress(FileNotFoundError):  # a checkpoint that was replaced meanwhile
-                self._send(name, here[name])
+                self._send(name, here[name], last=last)
         for name in set(self._sent) - set(here):
             self._home.remove(name)
             del self._sent[name]
             self._record()
 
-    def _send(self, name: str, path: Path) -> None:
-        before = self._sent.get(name)
-        if before is None or _state(path, before.there) != before:
-            state = _state(path, "")
+    def _send(self, name: str, path: Path, *, last: bool) -> None:
+        state, before = _state(path, ""), self._sent.get(name)
+        if before is not None and msgspec.structs.replace(before, there="") == state:
+            return
+        if _is_manifest(name):
+            data = path.read_bytes()  # once: it may be finished between a look and its sending
+            if _is_finished(data) and not last:
+                return
+            self._home.write_bytes(name, data)
+        else:
             self._home.send(name, path)
-            self._sent[name] = msgspec.structs.replace(state, there=self._home.tag(name))
-            self._record()  # at once: a kill between the two costs what is only here
+        self._sent[name] = msgspec.structs.replace(state, there=self._home.tag(name))
+        self._record()  # at once: a kill between the two costs what is only here
 
     def _recorded(self) -> dict[str, _Sent]:
         """What was sent last; empty if that isn't known, or isn't here any more."""
@@ -149,16 +152,28 @@ def _state(path: Path, there: str) -> _Sent:
 
 def _turn(name: str, path: Path) -> tuple[int, int, str]:
     """Manifests that claim a folder come first, finished ones last, the outer ones after the inner ones."""
-    if name.rpartition("/")[2] != manifest.NAME:
+    if not _is_manifest(name):
         return 1, 0, name
-    return (2, -name.count("/"), name) if _is_finished(path) else (0, name.count("/"), name)
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        data = b""
+    return (2, -name.count("/"), name) if _is_finished(data) else (0, name.count("/"), name)
 
 
-def _is_finished(path: Path) -> bool:
+def _is_manifest(name: str) -> bool:
+    return name.rpartition("/")[2] == manifest.NAME
+
+
+class _Said(msgspec.Struct):
+    finished: bool
+
+
+def _is_finished(data: bytes) -> bool:
     """Whether a manifest is finished, or can't be read, so that nobody should trust it early."""
     try:
-        return manifest.read(path.parent).finished
-    except TamizError:
+        return msgspec.json.decode(data, type=_Said).finished
+    except msgspec.MsgspecError:
         return True
 
 

@@ -197,13 +197,6 @@ def out_option(function: F) -> F:
     )(function)  # fmt: skip
 
 
-def local_out_option(function: F) -> F:
-    """--out, a folder on a disk."""
-    return click.option(
-        "--out", required=True, type=OutputPath(), callback=log_folder, help="Output folder."
-    )(function)  # fmt: skip
-
-
 def rebuild_option(function: F) -> F:
     return click.option(
         "--rebuild", is_flag=True, help="Redo output that is damaged or was made from other settings or inputs."

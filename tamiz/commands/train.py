@@ -76,7 +76,6 @@ def command(
     OUT may be an address: the training works in a local folder, and sends what is new every 30 seconds. Shards at an
     address are copied to this machine first.
     """
-    from corpora.copies import local_tokenizer
     from corpora.rows.shards import read_shards
     from tamiz.mirror import worked_in
     from tamiz.stages.common import Context
@@ -90,15 +89,23 @@ def command(
         training = msgspec.structs.replace(training, init=init)
     if tensorboard:
         training = msgspec.structs.replace(training, tensorboard=True)
-    home = Home.of(tokenizer or tokenizer_beside(first))
-    if not home.is_folder() and str(home) != "byt5":
-        raise BadArgument(f"no tokenizer folder at {home}: name it with --tokenizer")
+    own = _tokenizer(tokenizer or tokenizer_beside(first))
     rows = mixed(given, mixture, max_epochs, training.steps * training.batch_size)
-    own, context = Path(local_tokenizer(str(home))), Context(rebuild=rebuild, stop_at=stop_at)
+    context = Context(rebuild=rebuild, stop_at=stop_at)
     with pausing():
         with worked_in(out) if current().first else nullcontext(Path(out)) as folder:
             report = train_stage(rows, own, folder, shape, training, context)
         summarise([replace(report, folder=out)], "Training")
+
+
+def _tokenizer(place: Place) -> Path:
+    """The tokenizer's folder on this machine."""
+    from corpora.copies import local_tokenizer
+
+    home = Home.of(place)
+    if not home.is_folder() and str(home) != "byt5":
+        raise BadArgument(f"no tokenizer folder at {home}: name it with --tokenizer")
+    return Path(local_tokenizer(str(home)))
 
 
 def _settings(
