@@ -55,6 +55,14 @@ class Home:
         return self.address.rpartition("/")[2]
 
     @property
+    def above(self) -> Home:
+        """The folder that it lies in; a bucket is its own."""
+        if self.is_local:
+            return Home.of(self.folder.resolve().parent)
+        head, _, rest = self.address.partition("://")
+        return Home(f"{head}://{rest.rpartition('/')[0] or rest}")
+
+    @property
     def is_local(self) -> bool:
         return not addresses.scheme_of(self.address)
 
@@ -138,6 +146,16 @@ class Home:
     def sha256(self, name: str) -> str:
         """Of a file's content, which is read for it. Raises FileNotFoundError."""
         return self._store.digest(addresses.checked(name))
+
+    def known_sha256(self, name: str) -> str | None:
+        """What a store says of a file's content, without sending it; None if it doesn't know, or there is no file."""
+        known = self._store.known(addresses.checked(name))
+        return known.sha256 if known else None
+
+    def tag(self, name: str) -> str:
+        """What changes with a file, as far as the store tells without sending it; empty if there is none."""
+        known = self._store.known(addresses.checked(name))
+        return "" if known is None else known.sha256 or f"{known.size} {known.tag or ''}"
 
     def holds(self, record: FileRecord) -> bool:
         """Whether a file is there with this size and checksum. It is read unless the store knows its checksum."""

@@ -21,6 +21,15 @@ def absent(home: Home, name: str) -> str:
     return f"{home} has no {name}: it was not made by tamiz, or not finished"
 
 
+def inside(home: Home, name: str) -> list[str]:
+    """The folders directly inside that have a manifest `name`, in order."""
+    if home.is_local:  # without a look at each file below
+        return sorted(path.parent.name for path in home.folder.glob(f"*/{name}"))
+    return sorted(
+        path.partition("/")[0] for path in home.entries() if path.count("/") == 1 and path.endswith(f"/{name}")
+    )
+
+
 def hint(home: Home, name: str, stage: str) -> str:
     """`: name FOLDER/shards`, with the folders inside whose manifest `name` is of `stage`; empty if there are none.
 

@@ -87,7 +87,7 @@ def _document_options(function: F, *format_flags: str) -> F:
                      help="Text made of several fields, like '{instruction}\\n{output}'."),
         click.option("--text-column", metavar="NAME",
                      help="Column or field with the text, or its path, like metadata.text. [default: text]"),
-        click.option("--input", "patterns", multiple=True, required=True, metavar="PATTERN...",
+        click.option("--input", "patterns", multiple=True, required=True, type=Named(), metavar="PATTERN...",
                      help=f"Input files: {extensions()}; paths, globs or fsspec URLs."),
     ):  # fmt: skip
         wrapper = option(wrapper)
@@ -190,6 +190,16 @@ class Number(click.FloatRange):
         return super().convert(number, param, ctx)
 
 
+class Named(click.types.StringParamType):
+    """A text that names a file, a folder or an address: what lost a slash is refused before it is sought."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        from corpora.addresses import refuse_mangled
+
+        refuse_mangled(re.sub(r"^\w+=", "", str(value)))  # es=s3:/...
+        return super().convert(value, param, ctx)
+
+
 def _is_address(text: str) -> bool:
     return "://" in text or "::" in text
 
@@ -203,13 +213,6 @@ def out_option(function: F) -> F:
     return click.option(
         "--out", required=True, type=OutputPath(anywhere=True), callback=log_folder,
         help="Output folder: a path, or an address such as s3://bucket/run.",
-    )(function)  # fmt: skip
-
-
-def local_out_option(function: F) -> F:
-    """--out, a folder on a disk."""
-    return click.option(
-        "--out", required=True, type=OutputPath(), callback=log_folder, help="Output folder."
     )(function)  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from corpora.manifest import MadeFrom
 from tamiz import before
 from tamiz.console import say
 from tamiz.log import log, without_secret
-from tamiz.mirror import SECONDS, folder_of, mirrored
+from tamiz.mirror import worked_in
 from tamiz.recipes.schema import SAVED
 from tamiz.stages import Context, Plan, Recipe, Stage, StageReport, ordered
 from tamiz.verify import is_described, verify
@@ -88,8 +88,7 @@ class Run:
         if stage.anywhere or Home.of(self.plan.out).is_local:
             return stage.run(self.plan, context)
         home = self.plan.out / stage.folder
-        say(f"  in {folder_of(home)}, sent to {home} every {SECONDS:.0f} s and at the end")
-        with mirrored(home) as folder:
+        with worked_in(home) as folder:
             local = {**self.plan.local, stage.name: folder}
             self.plan = replace(self.plan, local=local)  # for the stages that come after it
             return replace(stage.run(self.plan, context), folder=home)

@@ -7,22 +7,25 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from corpora import manifest
+from corpora import manifest, nearby
 from corpora.errors import BadArgument
+from corpora.home import Home
 
 if TYPE_CHECKING:
     from corpora.rows.blend import Blend
     from corpora.rows.mixing import MixtureSettings
 
-Weights = Mapping[Path, float | None]
+Folder = str | Path
+"""A local folder is a `Path`, one in a store its address."""
+Weights = Mapping[Folder, float | None]
 
 
-def named_shards(given: Sequence[str]) -> dict[Path, float | None]:
+def named_shards(given: Sequence[str]) -> dict[Folder, float | None]:
     """The folders and their weights; a folder without a manifest whose folders have one stands for these.
 
     Raises BadArgument for a weight that isn't above 0, a folder named twice, and weights for only some folders.
     """
-    found: dict[Path, float | None] = {}
+    found: dict[Folder, float | None] = {}
     for text in given:
         path, weight = _parsed(text)
         inside = _below(path)
@@ -41,10 +44,10 @@ def named_shards(given: Sequence[str]) -> dict[Path, float | None]:
     return found
 
 
-def _parsed(text: str) -> tuple[Path, float | None]:
+def _parsed(text: str) -> tuple[Folder, float | None]:
     folder, equals, number = text.rpartition("=")
     if not equals or Path(text).is_dir():
-        return Path(text), None
+        return _folder(text), None
     try:
         weight = float(number)
     except ValueError:
@@ -53,30 +56,38 @@ def _parsed(text: str) -> tuple[Path, float | None]:
         ) from None
     if not 0 < weight < math.inf:
         raise BadArgument(f"--shards {text}: the weight is {number}; it must be above 0 and finite")
-    return Path(folder), weight
+    return _folder(folder), weight
 
 
-def _below(folder: Path) -> list[Path]:
+def _folder(place: str) -> Folder:
+    home = Home.of(place)
+    return home.folder if home.is_local else home.address
+
+
+def _below(folder: Folder) -> list[Folder]:
     """The folders of shards in the folder of a run's shards by source."""
-    if (folder / manifest.NAME).exists() or not folder.is_dir():
+    home = Home.of(folder)
+    if home.exists(manifest.NAME):
         return []
-    return sorted(path.parent for path in folder.glob(f"*/{manifest.NAME}"))
+    return [_folder(home.at(name)) for name in nearby.inside(home, manifest.NAME)]
 
 
-def tokenizer_beside(shards: Path) -> Path:
+def tokenizer_beside(shards: Folder) -> Home:
     """The folder `tokenizer` next to the shards, or next to the folder of all sources' shards."""
-    beside = shards.parent / "tokenizer"
-    above = shards.parent.parent / "tokenizer"
-    return above if above.is_dir() and not beside.is_dir() else beside
+    run = Home.of(shards).above
+    beside, above = run / "tokenizer", run.above / "tokenizer"
+    return above if not beside.is_folder() and above.is_folder() else beside
 
 
 def mixed(given: Weights, mixture: MixtureSettings | None, max_epochs: float | None, rows: int) -> Path | Blend:
-    """What to train on, for a training of `rows` rows: one folder, or several with their weights.
+    """What to train on, for a training of `rows` rows: one folder (of a store: its copy), or several with their
+    weights.
 
     Raises BadArgument for folders that can't be mixed, and for more epochs of one than are allowed.
     """
     import msgspec
 
+    from corpora.copies import local_folder
     from corpora.rows.blend import Blend, names_of, opened
     from corpora.rows.mixing.base import MAX_EPOCHS
     from corpora.rows.resolve import check_epochs, resolve
@@ -87,12 +98,12 @@ def mixed(given: Weights, mixture: MixtureSettings | None, max_epochs: float | N
     if len(given) == 1:
         if max_epochs is not None:
             raise BadArgument("--max-epochs is for mixtures, but --shards names one folder: leave it out")
-        return next(iter(given))
+        return local_folder(next(iter(given)))
     weights = {folder: weight for folder, weight in given.items() if weight is not None}
     if not weights and mixture is not None:
         if max_epochs is not None:
             mixture = msgspec.structs.replace(mixture, max_epochs=max_epochs)
-        sources = dict(zip(names_of(list(given)), map(read_shards, given), strict=True))
+        sources = dict(zip(names_of([Path(folder) for folder in given]), map(read_shards, given), strict=True))
         try:
             mixture.check_names(sources)
         except ValueError as error:
@@ -104,7 +115,7 @@ def mixed(given: Weights, mixture: MixtureSettings | None, max_epochs: float | N
     return blend
 
 
-def _as_large(folders: Iterable[Path]) -> dict[Path, int]:
+def _as_large(folders: Iterable[Folder]) -> dict[Folder, int]:
     """Weights in proportion to the folders' rows. Raises BadArgument for a folder without rows."""
     from corpora.rows.blend import require_rows
     from corpora.rows.resolve import SPLIT

@@ -9,7 +9,7 @@ import click
 
 from corpora.home import Place
 from tamiz.console import progress, say, table, warn
-from tamiz.options import FolderPath
+from tamiz.options import FolderPath, Named
 
 SHOWN = 24  # groups in a table
 SAMPLERS_SHOWN = 6  # groups whose samplers are printed
@@ -25,7 +25,7 @@ SAMPLERS_SHOWN = 6  # groups whose samplers are printed
     help="Also show quartiles by source: the input's name up to its shard number (file), the host of the URL (host), "
     "its host and first folder (path), or the values of a column.",
 )
-@click.option("--input", "inputs", multiple=True, metavar="PATTERN...",
+@click.option("--input", "inputs", multiple=True, type=Named(), metavar="PATTERN...",
               help="The scored documents, which every --source-by but file needs to read again.")  # fmt: skip
 @click.option("--bertin", is_flag=True, help="Also show BERTIN's published parameters at BERTIN's quartiles.")
 def command(

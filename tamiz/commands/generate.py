@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from corpora.errors import BadArgument
+from corpora.home import Place
 from tamiz.options import FolderPath
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("model", type=FolderPath())
+@click.argument("model", type=FolderPath(anywhere=True))
 @click.argument("text", required=False)
 @click.option(
     "--max-new-tokens",
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @click.option("--top-p", type=float, help="Draw the text at random, from the likeliest ids with this probability.")
 @click.option("--seed", type=int, help="Seed of a text that is drawn at random. [default: 0]")
 def command(
-    model: Path,
+    model: Place,
     text: str | None,
     max_new_tokens: int | None,
     num_beams: int | None,
@@ -41,6 +41,7 @@ def command(
     A T5 fills <extra_id_0>, <extra_id_1>, ...; a causal model continues the text. Without TEXT, the text is read from
     standard input.
     """
+    from corpora.copies import local_folder
     from tamiz.trainer import require_torch
 
     require_torch()
@@ -52,7 +53,9 @@ def command(
     given = sys.stdin.read().rstrip("\n") if text is None else text
     sampling = _sampling(num_beams, temperature, top_p, seed)
     beams = NUM_BEAMS if num_beams is None else num_beams
-    click.echo(generate(model, given, max_new_tokens=max_new_tokens, num_beams=beams, sampling=sampling))
+    click.echo(
+        generate(local_folder(model), given, max_new_tokens=max_new_tokens, num_beams=beams, sampling=sampling)
+    )
 
 
 def _sampling(

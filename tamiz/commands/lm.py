@@ -13,7 +13,7 @@ from corpora.files import is_local
 from tamiz.commands._summary import summarise
 from tamiz.groups import Group
 from tamiz.log import log
-from tamiz.options import BEAM, OutputPath, document_options, pipeline_options, runner_settings, settings
+from tamiz.options import BEAM, Named, OutputPath, document_options, pipeline_options, runner_settings, settings
 
 
 @click.group(cls=Group)
@@ -23,7 +23,7 @@ def command() -> None:
 
 @command.command(context_settings=BEAM)
 @document_options
-@click.option("--tokenizer", help="The spiece.model that splits lines into pieces.")
+@click.option("--tokenizer", type=Named(), help="The spiece.model that splits lines into pieces.")
 @click.option(
     "--train-tokenizer", type=int, help="First train a unigram tokenizer with this many pieces. [default: 32000]"
 )

@@ -5,13 +5,13 @@ from __future__ import annotations
 import click
 
 from tamiz.console import say, table
-from tamiz.options import Number, OutputPath, advice_for_unreachable, checked_folder
+from tamiz.options import Named, Number, OutputPath, advice_for_unreachable, checked_folder
 
 MOST = 1e18  # documents or bytes: more than there are anywhere, and far from where floats overflow
 
 
 @click.command()
-@click.argument("recipe")
+@click.argument("recipe", type=Named())
 @click.option(
     "--documents",
     type=Number(1, MOST),

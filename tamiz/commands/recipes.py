@@ -9,6 +9,7 @@ import click
 
 from tamiz.console import say, table
 from tamiz.groups import Group
+from tamiz.options import Named
 
 
 @click.group(cls=Group, invoke_without_command=True)
@@ -46,7 +47,7 @@ def _grouped(names: Sequence[str], below: Mapping[str, str | None]) -> list[str]
 
 
 @command.command(short_help="Print a recipe, resolved, as TOML.")
-@click.argument("recipe")
+@click.argument("recipe", type=Named())
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key, as in `tamiz run`.")
 @click.option("--demo", is_flag=True, help="Show the recipe's small variant.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: the recipe, its sources, claims and figures.")

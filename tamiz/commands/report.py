@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
+from corpora.home import Home, Place
 from tamiz.console import say
-from tamiz.options import FolderPath
+from tamiz.options import FolderPath, Named
 
 
 @click.command()
-@click.argument("folder", type=FolderPath())
+@click.argument("folder", type=FolderPath(anywhere=True))
 @click.option(
     "--scores",
-    type=FolderPath(),
+    type=FolderPath(anywhere=True),
     metavar="DIR",
     help="The scores that a sample was drawn from. [default: next to the sample]",
 )
@@ -22,10 +21,11 @@ from tamiz.options import FolderPath
     "--input",
     "inputs",
     multiple=True,
+    type=Named(),
     metavar="PATTERN",
     help="The scored documents; the page shows some of them. [default: those in the run's recipe]",
 )
-def command(folder: Path, scores: Path | None, inputs: tuple[str, ...]) -> None:
+def command(folder: Place, scores: Place | None, inputs: tuple[str, ...]) -> None:
     """Write a page that shows what was kept, FOLDER/report/index.html, and its plots as PNG files next to it.
 
     FOLDER is the --out of `tamiz run`, `tamiz score` or `tamiz sample`. The page shows perplexity and length before
@@ -36,7 +36,7 @@ def command(folder: Path, scores: Path | None, inputs: tuple[str, ...]) -> None:
     from tamiz.report.planned import show_plan
 
     shown = show_plan(folder)
-    if shown and not scores and not (folder / "scores").is_dir():
+    if shown and not scores and not (Home.of(folder) / "scores").is_folder():
         say("no page: it shows what was scored and sampled, and this run has no scores")
         return
 

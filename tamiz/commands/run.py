@@ -16,6 +16,7 @@ from tamiz.console import say
 from tamiz.log import log
 from tamiz.options import (
     BEAM,
+    Named,
     OutputPath,
     advice_for_unreachable,
     checked_folder,
@@ -35,7 +36,7 @@ class _UntilHelp(click.Option):
 
 
 @click.command(context_settings=BEAM)
-@click.argument("recipe", required=False)
+@click.argument("recipe", required=False, type=Named())
 @click.option(
     "--out",
     type=OutputPath(anywhere=True),
@@ -115,8 +116,7 @@ def _run(chosen: Recipe, folder: Home, context: Context, until: str | None, full
         "use --demo, or name local files with --set documents.input=PATTERN --set lm.input=PATTERN"
     ):
         reports = Run(chosen, folder, context).stages(until)
-    if folder.is_local:
-        _show(folder.folder, reports, chosen, full)
+    _show(folder, reports, chosen, full)
     summarise(reports, f"{chosen.title}: {folder}")
 
 
@@ -128,21 +128,21 @@ def _refuse_many() -> None:
     )
 
 
-def _show(folder: Path, reports: Sequence[StageReport], chosen: Recipe, full: Recipe | None) -> None:
+def _show(folder: Home, reports: Sequence[StageReport], chosen: Recipe, full: Recipe | None) -> None:
     """full: the recipe that this is the demo of."""
     made = {report.stage for report in reports}
     if "sample" in made:
         _show_page(folder, reports)
-    if full is not None:
-        _show_demo(folder, made, chosen, full)
+    if full is not None and folder.is_local:
+        _show_demo(folder.folder, made, chosen, full)
 
 
-def _show_page(folder: Path, reports: Sequence[StageReport]) -> None:
+def _show_page(folder: Home, reports: Sequence[StageReport]) -> None:
     """Writes the page and its plots, if a stage has changed."""
     from tamiz.report.page import INDEX, is_written, write_report
 
     remake = any(r.state != "finished" for r in reports) or not is_written(folder)
-    say(f"report: {write_report(folder) if remake else folder / INDEX}")
+    say(f"report: {write_report(folder) if remake else folder.at(INDEX)}")
 
 
 def _show_demo(folder: Path, made: Container[str], chosen: Recipe, full: Recipe) -> None:

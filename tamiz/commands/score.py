@@ -7,7 +7,7 @@ import click
 from corpora.documents.sources import DocumentSource
 from corpora.home import Home
 from tamiz.commands._summary import summarise
-from tamiz.options import BEAM, document_options, out_option, pipeline_options, runner_settings, settings
+from tamiz.options import BEAM, Named, document_options, out_option, pipeline_options, runner_settings, settings
 
 
 @click.command(context_settings=BEAM)
@@ -16,6 +16,7 @@ from tamiz.options import BEAM, document_options, out_option, pipeline_options, 
     "--lm",
     "models",
     multiple=True,
+    type=Named(),
     required=True,
     metavar="[LANGUAGE=]LM.bin...",
     help="A KenLM file, or one for each language: es=es.bin pt=pt.bin.",
@@ -29,6 +30,7 @@ from tamiz.options import BEAM, document_options, out_option, pipeline_options, 
     "--tokenizer",
     "tokenizers",
     multiple=True,
+    type=Named(),
     metavar="[LANGUAGE=]FILE",
     help="The spiece.model of a language model that has no LM.json.",
 )

@@ -13,7 +13,7 @@ from tamiz.choice_options import choice_flags, choice_option, chosen
 from tamiz.commands._summary import summarise
 from tamiz.commands.shards_inspect import command as inspect_command
 from tamiz.groups import Group
-from tamiz.options import BEAM, document_options, out_option, pipeline_options, runner_settings
+from tamiz.options import BEAM, Named, document_options, out_option, pipeline_options, runner_settings
 
 COMMON = (
     "sequence_length",
@@ -35,7 +35,12 @@ def command() -> None:
 @command.command(context_settings=BEAM, short_help="Build training rows from documents.")
 @choice_flags(OBJECTIVES)
 @document_options
-@click.option("--tokenizer", required=True, help="A folder, a .model or tokenizer.json file, GPT-2's files, or byt5.")
+@click.option(
+    "--tokenizer",
+    required=True,
+    type=Named(),
+    help="A folder, a .model or tokenizer.json file, GPT-2's files, or byt5.",
+)
 @choice_option(OBJECTIVES, "--objective")
 @click.option(
     "--sequence-length", type=int, required=True, help="Length of the model's input (causal: of the row), in ids."

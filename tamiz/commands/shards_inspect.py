@@ -9,7 +9,7 @@ import click
 
 from corpora.home import Place
 from tamiz.console import draw, say, table, warn
-from tamiz.options import FolderPath
+from tamiz.options import FolderPath, Named
 
 if TYPE_CHECKING:
     from corpora.tokens.readable import Segment
@@ -30,7 +30,9 @@ STYLES = {
 @click.option("--row", type=int, help="Number of the row within its split, counted from 0. [default: 0]")
 @click.option("--split", default="train", show_default=True, help="train or validation.")
 @click.option(
-    "--tokenizer", help="The tokenizer of the shards. [default: byt5, or the folder `tokenizer` next to DIR]"
+    "--tokenizer",
+    type=Named(),
+    help="The tokenizer of the shards. [default: byt5, or the folder `tokenizer` next to DIR]",
 )
 def command(folder: Place, row: int | None, split: str, tokenizer: str | None) -> None:
     """Show one row of DIR in readable form.

@@ -14,6 +14,7 @@ from tamiz.commands._summary import summarise
 from tamiz.console import say, table
 from tamiz.options import (
     BEAM,
+    Named,
     OutputPath,
     document_options,
     log_folder,
@@ -26,7 +27,7 @@ SHOWN = 24  # groups in a table
 
 
 @click.command(name="eval", context_settings=BEAM, short_help="Compare tokenizers on documents.")
-@click.argument("tokenizers", nargs=-1, required=True, metavar="TOKENIZER...")
+@click.argument("tokenizers", nargs=-1, required=True, type=Named(), metavar="TOKENIZER...")
 @document_options
 @click.option("--language-column", metavar="C", help="Column or field with each document's language.")
 @click.option(

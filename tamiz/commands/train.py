@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,11 +11,12 @@ import click
 import msgspec
 
 from corpora.errors import BadArgument
+from corpora.home import Home, Place
 from tamiz.commands._budget import pausing, stop_after_option
-from tamiz.commands._shards import mixed, named_shards, tokenizer_beside
+from tamiz.commands._shards import Folder, mixed, named_shards, tokenizer_beside
 from tamiz.commands._summary import summarise
-from tamiz.options import FolderPath, local_out_option, rebuild_option
-from tamiz.trainer.ranks import joined
+from tamiz.options import FolderPath, Named, out_option, rebuild_option
+from tamiz.trainer.ranks import current, joined
 
 if TYPE_CHECKING:
     from corpora.rows.mixing import MixtureSettings
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 @click.option(
     "--shards",
     required=True,
+    type=Named(),
     multiple=True,
     metavar="DIR[=WEIGHT]...",
     help="Folder from `tamiz shards build`, or `shards` of a run with [mixture]. Several are mixed: by WEIGHT, "
@@ -35,24 +39,29 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--tokenizer",
-    type=FolderPath(),
+    type=FolderPath(anywhere=True),
     help="Folder of the tokenizer, or byt5. [default: the folder `tokenizer` next to the shards]",
 )
 @click.option(
-    "--model", required=True, help="A recipe (name or TOML file), or a TOML file with only [model] and [train]."
+    "--model",
+    required=True,
+    type=Named(),
+    help="A recipe (name or TOML file), or a TOML file with only [model] and [train].",
 )
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key of a recipe.")
-@click.option("--init", help="Start from the weights of this model: a folder, or OWNER/NAME of the Hub.")
+@click.option(
+    "--init", type=Named(), help="Start from the weights of this model: a folder, or OWNER/NAME of the Hub."
+)
 @click.option("--steps", type=int, help="Number of steps; replaces train.steps.")
 @click.option("--tensorboard", is_flag=True, help="Write curves to OUT/tensorboard; like train.tensorboard.")
 @stop_after_option
-@local_out_option
+@out_option
 @rebuild_option
 @joined()
 def command(
     shards: tuple[str, ...],
     max_epochs: float | None,
-    tokenizer: Path | None,
+    tokenizer: Place | None,
     model: str,
     overrides: tuple[str, ...],
     init: str | None,
@@ -62,8 +71,13 @@ def command(
     out: str,
     rebuild: bool,
 ) -> None:
-    """Train a model on shards, and write a folder that transformers loads, with a model card."""
+    """Train a model on shards, and write a folder that transformers loads, with a model card.
+
+    OUT may be an address: the training works in a local folder, and sends what is new every 30 seconds. Shards at an
+    address are copied to this machine first.
+    """
     from corpora.rows.shards import read_shards
+    from tamiz.mirror import worked_in
     from tamiz.stages.common import Context
     from tamiz.stages.train import train_stage
 
@@ -75,17 +89,27 @@ def command(
         training = msgspec.structs.replace(training, init=init)
     if tensorboard:
         training = msgspec.structs.replace(training, tensorboard=True)
-    home = tokenizer or tokenizer_beside(first)
-    if not home.is_dir() and str(home) != "byt5":
-        raise BadArgument(f"no tokenizer folder at {home}: name it with --tokenizer")
+    own = _tokenizer(tokenizer or tokenizer_beside(first))
     rows = mixed(given, mixture, max_epochs, training.steps * training.batch_size)
     context = Context(rebuild=rebuild, stop_at=stop_at)
     with pausing():
-        summarise([train_stage(rows, home, Path(out), shape, training, context)], "Training")
+        with worked_in(out) if current().first else nullcontext(Path(out)) as folder:
+            report = train_stage(rows, own, folder, shape, training, context)
+        summarise([replace(report, folder=out)], "Training")
+
+
+def _tokenizer(place: Place) -> Path:
+    """The tokenizer's folder on this machine."""
+    from corpora.copies import local_tokenizer
+
+    home = Home.of(place)
+    if not home.is_folder() and str(home) != "byt5":
+        raise BadArgument(f"no tokenizer folder at {home}: name it with --tokenizer")
+    return Path(local_tokenizer(str(home)))
 
 
 def _settings(
-    model: str, overrides: tuple[str, ...], steps: int | None, shards: Path
+    model: str, overrides: tuple[str, ...], steps: int | None, shards: Folder
 ) -> tuple[ModelSettings, TrainSettings, MixtureSettings | None]:
     """The model, the training and the mixture of a recipe, or of a TOML file with [model] and [train]."""
     from tamiz.recipes.load import load, parse, section_settings
@@ -110,7 +134,7 @@ def _settings(
     return section_settings("model", _with_vocabulary(shape, shards)), section_settings("train", training), None
 
 
-def _with_vocabulary(shape: dict[str, Any], shards: Path) -> dict[str, Any]:
+def _with_vocabulary(shape: dict[str, Any], shards: Folder) -> dict[str, Any]:
     """A model that doesn't say how many ids it has gets those of the shards, as a recipe's gets its tokenizer's."""
     from corpora.rows.shards import read_shards
 

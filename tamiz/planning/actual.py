@@ -55,7 +55,10 @@ def took(out: Place) -> dict[str, Took]:
 
 
 def _events(home: Home) -> Iterator[_Event]:
-    lines = home.read_bytes(manifest.LOG).splitlines() if home.exists(manifest.LOG) else []
+    try:
+        lines = home.read_bytes(manifest.LOG).splitlines()
+    except FileNotFoundError:
+        return
     for line in lines:
         try:
             yield msgspec.json.decode(line, type=_Event)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from corpora import manifest
+from corpora import manifest, nearby
 from corpora.documents.sources import SOURCES
 from corpora.errors import BadArgument, DamagedFile, StaleOutput
+from corpora.home import Home, Place
 from corpora.manifest import Manifest
 from tamiz.recipes.schema import SAVED, patterns
 from tamiz.stages.sample import require_facts
@@ -25,12 +25,12 @@ class Scored:
     run.
     """
 
-    home: Path
+    home: Home
     title: str
     reference: str
-    scores: Path
+    scores: Home
     scored: Manifest
-    sampled: Path | None
+    sampled: Home | None
     sample: Manifest | None
     inputs: list[str]
     recipe: dict[str, Any]
@@ -46,7 +46,7 @@ class Scored:
         return [str(i["name"]) for i in (self.sample or self.scored).items]
 
 
-def find(folder: Path, scores: Path | None = None, inputs: Sequence[str] = ()) -> Scored:
+def find(folder: Place, scores: Place | None = None, inputs: Sequence[str] = ()) -> Scored:
     """Finds the scores, sample and documents that belong to `folder`, unless `scores` and `inputs` name them.
 
     Raises:
@@ -54,22 +54,23 @@ def find(folder: Path, scores: Path | None = None, inputs: Sequence[str] = ()) -
         StaleOutput: the sample wasn't drawn from these scores.
         BadArgument: a run has no scores, or the scores of the sample can't be found.
     """
-    content = manifest.read(folder)
+    home = Home.of(folder)
+    content = manifest.read(home)
     if content.stage == "run":
-        if not (folder / "scores").is_dir():
-            raise BadArgument(f"{folder} has no scores yet: a report shows what was scored and sampled")
-        return _of(folder, folder / "scores", _sample_of(folder), folder, inputs)
+        if not (home / "scores").is_folder():
+            raise BadArgument(f"{home} has no scores yet: a report shows what was scored and sampled")
+        return _of(home, home / "scores", _sample_of(home), home, inputs)
     if content.stage == "score":
-        return _of(folder, folder, None, folder.parent, inputs)
+        return _of(home, home, None, home.above, inputs)
     if content.stage == "sample":
-        chosen = scores or _scores_of(folder, content)
-        return _of(folder, chosen, folder, folder.parent, inputs)
+        chosen = Home.of(scores) if scores else _scores_of(home, content)
+        return _of(home, chosen, home, home.above, inputs)
     raise DamagedFile(
         f"{folder} holds the output of {content.stage!r}: give the folder of a run, of scores or of a sample"
     )
 
 
-def _of(home: Path, scores: Path, sampled: Path | None, run: Path, inputs: Sequence[str]) -> Scored:
+def _of(home: Home, scores: Home, sampled: Home | None, run: Home, inputs: Sequence[str]) -> Scored:
     scored = manifest.read_finished(scores, "score")
     sample = manifest.read_finished(sampled, "sample") if sampled else None
     if sampled and sample:
@@ -79,7 +80,7 @@ def _of(home: Path, scores: Path, sampled: Path | None, run: Path, inputs: Seque
     recipe = _recipe(run)
     return Scored(
         home=home,
-        title=recipe.get("title") or "/".join(home.resolve().parts[-2:]),
+        title=recipe.get("title") or _title(home),
         reference=recipe.get("reference", ""),
         scores=scores,
         scored=scored,
@@ -90,16 +91,22 @@ def _of(home: Path, scores: Path, sampled: Path | None, run: Path, inputs: Seque
     )
 
 
-def _sample_of(run: Path) -> Path | None:
+def _title(home: Home) -> str:
+    whole = home.folder.resolve().as_posix() if home.is_local else home.address.partition("://")[2]
+    return "/".join(whole.strip("/").split("/")[-2:])
+
+
+def _sample_of(run: Home) -> Home | None:
     """The run's sample, if it is finished."""
     home = run / "sampled"
-    return home if (home / manifest.NAME).exists() and manifest.read(home).finished else None
+    return home if home.exists(manifest.NAME) and manifest.read(home).finished else None
 
 
-def _scores_of(sampled: Path, content: Manifest) -> Path:
+def _scores_of(sampled: Home, content: Manifest) -> Home:
     """The folder of scores that the sample was drawn from; it must be next to the sample."""
     wanted = content.made_from.settings["scores"]
-    for home in sorted(p.parent for p in sampled.resolve().parent.glob(f"*/{manifest.NAME}")):
+    beside = sampled.above
+    for home in (beside / name for name in nearby.inside(beside, manifest.NAME)):
         try:
             found = manifest.read(home)
         except DamagedFile:
@@ -109,15 +116,14 @@ def _scores_of(sampled: Path, content: Manifest) -> Path:
     raise BadArgument(f"the scores that {sampled} was drawn from are not next to it: name them with --scores DIR")
 
 
-def _recipe(run: Path) -> dict[str, Any]:
+def _recipe(run: Home) -> dict[str, Any]:
     """The run's resolved recipe; empty if the folder isn't part of a run."""
-    path = run / SAVED
-    if not path.exists() or not (run / manifest.NAME).exists() or manifest.read(run).stage != "run":
+    if not run.exists(SAVED) or not run.exists(manifest.NAME) or manifest.read(run).stage != "run":
         return {}
     try:
-        recipe: dict[str, Any] = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+        recipe: dict[str, Any] = msgspec.json.decode(run.read_bytes(SAVED), type=dict[str, Any])
     except msgspec.MsgspecError as error:
-        raise DamagedFile(f"{path} can't be read ({error}): run the recipe again") from None
+        raise DamagedFile(f"{run.at(SAVED)} can't be read ({error}): run the recipe again") from None
     return recipe
 
 

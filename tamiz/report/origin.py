@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -115,8 +114,9 @@ def _leaves(tree: Any, path: str) -> Iterator[tuple[str, Any]]:
 
 def language_models(scored: Scored) -> str:
     """HTML: the models of a run by their LM.json, else what the scores say of theirs."""
-    homes = sorted((scored.home / "lm").glob("*.json"))
-    tables = [_model(path) for path in homes if lm_json.is_lm_json(path)]
+    models = scored.home / "lm"
+    names = [name for name in models.entries() if name.endswith(".json") and "/" not in name]
+    tables = [_model(models.at(name)) for name in names if lm_json.is_lm_json(models.at(name))]
     if tables:
         return "".join(tables)
     settings = scored.scored.made_from.settings
@@ -129,7 +129,7 @@ def language_models(scored: Scored) -> str:
     return pairs(("what", "value"), rows) if rows else ""
 
 
-def _model(path: Path) -> str:
+def _model(path: str) -> str:
     try:
         content = lm_json.read(path)
     except DamagedFile:
@@ -137,7 +137,7 @@ def _model(path: Path) -> str:
     facts = content.facts
     ngrams = facts.get("counts") or []
     rows: Rows = [
-        ("file", path.with_suffix(".bin").name),
+        ("file", f"{path.rpartition('/')[2].removesuffix('.json')}.bin"),
         ("order", f"{facts.get('order', '–')}, with {' / '.join(f'{n:,}' for n in ngrams)} n-grams"),
         ("mode", str(facts.get("mode", "–"))),
     ]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from corpora import files, manifest
 from corpora.errors import DamagedFile
+from corpora.home import Home, Place
 from corpora.locks import locked
 from tamiz.console import progress, warn
 from tamiz.report import documents, origin, planned, stages
@@ -45,9 +45,10 @@ class PageContent:
 
 
 def write_report(
-    folder: Path, *, scores: Path | None = None, inputs: Sequence[str] = (), remote: bool = False
-) -> Path:
-    """Writes <folder>/report/ (index.html and the plots) and lists these files in the folder's manifest.
+    folder: Place, *, scores: Place | None = None, inputs: Sequence[str] = (), remote: bool = False
+) -> str:
+    """Writes <folder>/report/ (index.html and the plots) and lists these files in the folder's manifest;
+    returns where the page is.
 
     folder: the output of `tamiz run`, `tamiz score` or `tamiz sample`. scores, inputs: what it was made from, if that
     can't be found. remote: whether to read inputs that aren't local files in order to show documents.
@@ -59,34 +60,37 @@ def write_report(
     """
     scored = find(folder, scores, inputs)
     with locked(folder, "report"):
-        files.remove_temporary(folder)  # of a run that was killed while it drew
-        return _write(folder, scored, remote)
+        if scored.home.is_local:
+            for each in (scored.home.folder, scored.home.folder / "report"):
+                files.remove_temporary(each)  # of a run that was killed while it drew
+        return _write(scored, remote)
 
 
-def _write(folder: Path, scored: Scored, remote: bool) -> Path:
-    home = folder / "report"
-    files.remove_temporary(home)  # what a killed report left
+def _write(scored: Scored, remote: bool) -> str:
     with progress("scores") as update:
         summary = summarise(_counted(item_rows(scored), len(scored.items), update))
     if not summary.groups:
         raise DamagedFile(f"{scored.scores} has no scored document: nothing to report")
     named = named_groups(summary, scored)
-    perplexity = perplexity_figures(summary, named, home)
-    length = length_figures(summary, unit_of(scored), home)
     chosen, texts = _read_documents(scored, summary, remote=remote)
-    page = folder / INDEX
-    files.write_bytes(page, _page(PageContent(scored, summary, named, perplexity, length, chosen, texts)).encode())
-    manifest.add_derived(folder, [page, *(f.path for f in (*perplexity, *length))])
-    return page
+    with scored.home.filled() as folder:
+        perplexity = perplexity_figures(summary, named, folder / "report")
+        length = length_figures(summary, unit_of(scored), folder / "report")
+        content = PageContent(scored, summary, named, perplexity, length, chosen, texts)
+        files.write_bytes(folder / INDEX, _page(content).encode())
+        made = [folder / INDEX, *(figure.path for figure in (*perplexity, *length))]
+        records = [manifest.record(folder, path) for path in made]
+    manifest.add_derived(scored.home, records)
+    return scored.home.at(INDEX)
 
 
-def is_written(run: Path) -> bool:
+def is_written(run: Place) -> bool:
     """Whether the manifest lists the page, and the page covers exactly the existing stages."""
-    page = run / INDEX
-    if INDEX not in {r.path for r in manifest.read(run).derived} or not page.exists():
+    home = Home.of(run)
+    if INDEX not in {r.path for r in manifest.read(home).derived} or not home.exists(INDEX):
         return False
-    text = page.read_text(encoding="utf-8")
-    return all(manifest.read(home).fingerprint in text for home in stages.homes(run).values())
+    text = home.read_bytes(INDEX).decode()
+    return all(manifest.read(each).fingerprint in text for each in stages.homes(home).values())
 
 
 def _read_documents(scored: Scored, summary: Summary, *, remote: bool) -> tuple[list[Decile], ReadBack]:
@@ -140,8 +144,8 @@ def _page(content: PageContent) -> str:
     parts.append(groups_table(content.named, content.summary, scored, content.unit) + sources_table(scored))
     parts += _figures(content.length)
     parts += _documents(content)
-    loss = scored.home / "model" / "loss.png"
-    if loss.exists():
+    if (scored.home / "model").exists("loss.png"):
+        loss = (scored.home / "model").fetched("loss.png")
         caption = "Loss by step, in nats per target id."
         parts.append("<h2>Loss</h2>" + figure(loss, "Training and validation loss by step", caption))
     parts.append(planned.section(scored.home))

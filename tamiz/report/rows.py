@@ -6,7 +6,7 @@ import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from fnmatch import fnmatch
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,8 @@ from corpora.documents.items import work_items
 from corpora.documents.joined import part_name
 from corpora.documents.reading import read_batches
 from corpora.errors import DamagedFile, StaleOutput
+from corpora.home import Home, source
+from corpora.manifest import Manifest
 from tamiz.report.folders import Scored
 from tamiz.stages.sample import sample_parts
 
@@ -49,7 +51,7 @@ def item_rows(scored: Scored, *, with_sample: bool = True) -> Iterator[ItemRows]
     """
     found = kept_of_items(scored) if with_sample else itertools.repeat(None)
     for item, sampled in zip(scored.items, found, strict=False):
-        columns = _columns(scored.scores / f"{item}.parquet")
+        columns = _columns(scored.scores.at(f"{item}.parquet"))
         kept = None if sampled is None else _kept(columns["perplexity"], *sampled)
         valid = np.isfinite(columns["perplexity"])
         yield ItemRows(
@@ -64,14 +66,14 @@ def item_rows(scored: Scored, *, with_sample: bool = True) -> Iterator[ItemRows]
         )
 
 
-def _columns(path: Path) -> dict[str, Any]:
+def _columns(path: str) -> dict[str, Any]:
     """The columns of one file of scores as arrays, with the language as an index; rejected rows are NaN."""
     import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
     try:
-        table: Any = pq.read_table(path, columns=["row", "perplexity", "num_tokens", "language"])
+        table: Any = pq.read_table(source(path), columns=["row", "perplexity", "num_tokens", "language"])
         named: Any = pc.fill_null(table.column("language").cast(pa.string()), "")
         language: Any = named.combine_chunks().dictionary_encode()
     except (OSError, ValueError, KeyError) as error:
@@ -84,20 +86,20 @@ def _columns(path: Path) -> dict[str, Any]:
     return {**found, "language": codes, "languages": language.dictionary.to_pylist()}
 
 
-def kept_of_items(scored: Scored) -> Iterator[tuple[Floats, Path] | None]:
+def kept_of_items(scored: Scored) -> Iterator[tuple[Floats, str] | None]:
     """For each item, the perplexities float64[k] of its kept documents, and the file they are in; None: no sample."""
     if scored.sampled is None or scored.sample is None:
         yield from itertools.repeat(None, len(scored.items))
         return
     parts = sample_parts(scored.sample)
     for number in range(0 if parts else len(scored.items)):
-        path = _part(scored.sampled, number)
+        path = scored.sampled.at(_part(scored.sampled, scored.sample, number))
         yield _kept_perplexities(path), path
     if parts and [name for part in parts for name in part.items] != scored.items:
         raise DamagedFile(f"{scored.sampled}: the parts that its manifest lists hold other items: sample again")
     counts = {str(item["name"]): int(item.get("kept", 0)) for item in scored.sample.items}
     for part in parts:
-        path = scored.sampled / part.file
+        path = scored.sampled.at(part.file)
         perplexities = _kept_perplexities(path)
         ends = np.cumsum([counts.get(name, 0) for name in part.items])
         if len(perplexities) != sum(ends[-1:]):
@@ -106,30 +108,30 @@ def kept_of_items(scored: Scored) -> Iterator[tuple[Floats, Path] | None]:
             yield kept, path
 
 
-def _part(sampled: Path, number: int) -> Path:
+def _part(sampled: Home, content: Manifest, number: int) -> str:
     """The sample's file for the item with this number, in any format."""
     name = f"{part_name(number)}.*"
-    found = [path for path in sorted(sampled.glob(name)) if path.suffix in (".parquet", ".gz", ".zst")]
+    found = [r.path for r in content.files if fnmatch(r.path, name) and r.path.endswith((".parquet", ".gz", ".zst"))]
     if len(found) != 1:
         raise DamagedFile(f"{sampled} has {len(found)} files named {name}, not 1: sample again")
     return found[0]
 
 
-def _kept_perplexities(part: Path) -> Floats:
+def _kept_perplexities(part: str) -> Floats:
     """float64[k]: the perplexities of the kept documents, in input order."""
-    if part.suffix == ".parquet":
+    if part.endswith(".parquet"):
         import pyarrow.parquet as pq
 
         try:
-            column = pq.read_table(part, columns=["perplexity"]).column(0)
+            column = pq.read_table(source(part), columns=["perplexity"]).column(0)
         except (OSError, ValueError, KeyError) as error:
             raise DamagedFile(f"{part} can't be read ({str(error).splitlines()[0]}): sample again") from None
         return np.asarray(column.to_numpy(zero_copy_only=False), np.float64)
-    batches = (b for item in work_items([str(part)]) for b in read_batches(item, columns=("perplexity",)))
+    batches = (b for item in work_items([part]) for b in read_batches(item, columns=("perplexity",)))
     return np.array([float(value or "nan") for b in batches for value in b.extra["perplexity"]], np.float64)
 
 
-def _kept(perplexities: Floats, kept: Floats, part: Path) -> npt.NDArray[np.bool_]:
+def _kept(perplexities: Floats, kept: Floats, part: str) -> npt.NDArray[np.bool_]:
     """bool[n]: which rows the kept perplexities [k] belong to.
 
     If rows have exactly the same perplexity (nearly always because their texts are equal), the first ones count as

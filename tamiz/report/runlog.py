@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from corpora import manifest
+from corpora.home import Home, Place
 
 
 @dataclass
@@ -31,10 +31,10 @@ class Logged:
         return any(state != "finished" for state in self.states)
 
 
-def last_command(folder: Path) -> Logged | None:
+def last_command(folder: Place) -> Logged | None:
     """The last command that made something in the folder, else the last one; None without a log."""
     commands: list[Logged] = []
-    for event in _events(folder / manifest.LOG):
+    for event in _events(Home.of(folder)):
         if event.get("event") == "start":
             started = _started(event)
             commands += [started] if started else []
@@ -55,12 +55,13 @@ def _started(event: dict[str, Any]) -> Logged | None:
         return None
 
 
-def _events(path: Path) -> Iterator[dict[str, Any]]:
-    if not path.is_file():
+def _events(home: Home) -> Iterator[dict[str, Any]]:
+    try:
+        lines = home.read_bytes(manifest.LOG).splitlines()
+    except FileNotFoundError:
         return
-    with path.open("rb") as file:
-        for line in file:
-            try:
-                yield msgspec.json.decode(line, type=dict[str, Any])
-            except (msgspec.MsgspecError, UnicodeDecodeError):
-                continue
+    for line in lines:
+        try:
+            yield msgspec.json.decode(line, type=dict[str, Any])
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            continue

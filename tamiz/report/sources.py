@@ -10,9 +10,8 @@ from tamiz.report.html import escaped, table
 
 def sources_table(scored: Scored) -> str:
     """HTML from the calibration.json of these scores; empty if it has no sources but files."""
-    path = scored.scores / "calibration.json"
     try:
-        facts = msgspec.json.decode(path.read_bytes(), type=dict[str, msgspec.Raw])
+        facts = msgspec.json.decode(scored.scores.read_bytes("calibration.json"), type=dict[str, msgspec.Raw])
         sources = msgspec.json.decode(facts.get("sources", b"{}"))
         fresh = msgspec.json.decode(facts["scores"]) == scored.scored.fingerprint
     except (OSError, KeyError, msgspec.MsgspecError):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-from corpora import manifest
+from corpora import manifest, nearby
+from corpora.home import Home, Place
 from tamiz.console import size
 from tamiz.report.html import checksum, escaped, pairs
 from tamiz.report.values import name_of, text_of
@@ -20,16 +20,15 @@ _ON_CARDS = ("perplexities", "evaluation")
 _ELSEWHERE = ("files", *_ON_CARDS, "flat_warning", "lost_warnings", *_SAMPLER)
 
 
-def homes(run: Path) -> dict[str, Path]:
+def homes(run: Place) -> dict[str, Home]:
     """Title -> folder, for the stages of a run that have a manifest; for shards by source, each source's."""
     found = {}
     for stage in ordered():
-        folder = run / stage.folder
-        inner = sorted(path.parent for path in folder.glob(f"*/{manifest.NAME}"))
-        if (folder / manifest.NAME).exists():
+        folder = Home.of(run) / stage.folder
+        if folder.exists(manifest.NAME):
             found[stage.title] = folder
         else:
-            found |= {f"{stage.title}: {home.name}": home for home in inner}
+            found |= {f"{stage.title}: {name}": folder / name for name in nearby.inside(folder, manifest.NAME)}
     return found
 
 

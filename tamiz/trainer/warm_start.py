@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from corpora import manifest
+from corpora.addresses import scheme_of
+from corpora.copies import local_folder
 from corpora.encoding import Encoder, load_encoder
 from corpora.encoding.byte_encoder import ByteEncoder
 from corpora.errors import BadArgument, DamagedFile, Unreachable
@@ -35,6 +37,8 @@ _HUB_NAME = re.compile(r"(?P<name>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(@(?P<re
 
 def folder_of(init: str) -> Path:
     """The model's folder, downloaded if it is a name of the Hub. Raises BadArgument if there is no such model."""
+    if scheme_of(init):  # a copy of what lies in a store
+        return local_folder(init)
     if Path(init).is_dir():
         return Path(init)
     named = _HUB_NAME.fullmatch(init)

@@ -114,7 +114,7 @@ def test_the_sample_goes_on_to_shards(home: Path) -> None:
 def test_the_page_shows_documents_of_named_sources(home: Path) -> None:
     from tamiz.report.page import write_report
 
-    page = write_report(home / "run").read_text()
+    page = Path(write_report(home / "run")).read_text()
     assert "no longer among the inputs" not in page
     assert "es.bin" in page
     assert "pt.bin" in page

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -159,6 +158,16 @@ sequence_length = 64
 """
 
 
+def _same_report(far: Home, near: Home) -> None:
+    """The run has written its page; `tamiz report` writes one for a sample, reading only the store."""
+    plots = [name for name in near.entries("report") if name.endswith(".png")]
+    assert plots
+    assert [far.read_bytes(name) for name in plots] == [near.read_bytes(name) for name in plots]
+    assert b"Documents nearest each decile" in far.read_bytes("report/index.html")
+    assert exit_code("report", far / "sampled") == 0
+    assert (far / "sampled").exists("report/index.html")
+
+
 def test_a_run_in_a_store(
     corpus: list[str], store: LoopbackStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -171,30 +180,14 @@ def test_a_run_in_a_store(
     assert exit_code("run", "far.toml", "--out", tmp_path / "near") == 0
     for stage in ("lm", "scores", "sampled", "tokenizer", "shards"):
         assert contents(Home.of(far) / stage) == contents(Home.of(tmp_path / "near" / stage)), stage
+    for stage in ("scores", "sampled", "tokenizer", "shards"):
+        one, other = (manifest.read(Home.of(place) / stage).fingerprint for place in (far, tmp_path / "near"))
+        assert one == other, "what tamiz left in a store is known by its content, as on a disk"
+    card = "tokenizer/README.md"
+    assert Home.of(far).read_bytes(card) == (tmp_path / "near" / card).read_bytes()
+    _same_report(Home.of(far), Home.of(tmp_path / "near"))
     before = manifest.read(Home.of(far) / "shards")
     assert exit_code("run", far) == 0
     assert manifest.read(Home.of(far) / "shards") == before
     assert verify(Home.of(far))[1] == []
     assert sorted(path.name for path in tmp_path.iterdir()) == ["far.toml", "near"]
-
-
-def test_a_mirrored_folder_continues_on_another_machine(
-    store: LoopbackStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from tamiz import mirror
-
-    home = Home.of(store.address("mirrored/model"))
-    monkeypatch.setattr(mirror, "SECONDS", 0.05)
-    with mirror.mirrored(home) as folder:
-        (folder / "checkpoint-1").write_bytes(b"1")
-    shutil.rmtree(mirror.folder_of(home))
-    with mirror.mirrored(home) as folder:
-        assert (folder / "checkpoint-1").read_bytes() == b"1"
-        (folder / "checkpoint-1").rename(folder / "checkpoint-2")
-        (folder / "manifest.json").write_bytes(b"{}")
-        for _ in range(100):
-            if home.exists("checkpoint-2"):
-                break
-            time.sleep(0.05)
-        assert home.entries() == {"checkpoint-2": 1}
-    assert set(home.entries()) == {"checkpoint-2", "manifest.json"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from corpora import manifest
@@ -36,5 +38,5 @@ def test_the_page_of_an_old_sample(tmp_path, monkeypatch):
     content = manifest.read(folder / "sampled")
     content.facts["per"] = [content.facts["per"]]
     manifest.write(folder / "sampled", content)
-    page = write_report(folder / "sampled", inputs=patterns).read_text()
+    page = Path(write_report(folder / "sampled", inputs=patterns)).read_text()
     assert "keep probability" in page

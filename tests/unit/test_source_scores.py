@@ -145,6 +145,6 @@ def test_many_sources_of_an_item_are_counted_together(scored, monkeypatch):
 def test_the_page_shows_the_quartiles_of_the_sources(scored):
     patterns, scores = scored
     calibrate(scores, source_by="host", inputs=patterns)
-    page = write_report(scores, inputs=patterns).read_text()
+    page = Path(write_report(scores, inputs=patterns)).read_text()
     assert "Perplexity by host" in page
     assert "verso.invalid" in page
