@@ -109,7 +109,8 @@ def mixed(given: Weights, mixture: MixtureSettings | None, max_epochs: float | N
         except ValueError as error:
             raise BadArgument(f"{error}; --shards must name the recipe's folders, or give weights") from None
         return resolve(mixture, sources, rows)
-    blend = opened(weights or _as_large(given))
+    shares: Mapping[Folder, float] = weights or _as_large(given)
+    blend = opened(shares)  # type: ignore[arg-type]  # names of either kind
     assert isinstance(blend, Blend), given
     check_epochs(blend, rows, MAX_EPOCHS if max_epochs is None else max_epochs)
     return blend

@@ -114,9 +114,9 @@ def _leaves(tree: Any, path: str) -> Iterator[tuple[str, Any]]:
 
 def language_models(scored: Scored) -> str:
     """HTML: the models of a run by their LM.json, else what the scores say of theirs."""
-    models = scored.home / "lm"
-    names = [name for name in models.entries() if name.endswith(".json") and "/" not in name]
-    tables = [_model(models.at(name)) for name in names if lm_json.is_lm_json(models.at(name))]
+    folder = scored.home / "lm"
+    names = [name for name in folder.entries() if name.endswith(".json") and "/" not in name]
+    tables = [_model(folder.at(name)) for name in names if lm_json.is_lm_json(folder.at(name))]
     if tables:
         return "".join(tables)
     settings = scored.scored.made_from.settings
