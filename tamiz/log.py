@@ -108,7 +108,7 @@ class RunLog:
 
     def flush(self) -> None:
         """Writes the events kept in memory, if the log has a place yet."""
-        if not self._waiting or self._file is None or not self._is_ready():
+        if not self._waiting or self._file is None or not self._has_place():
             return
         lines = "".join(_line(event) for event in self._waiting)
         self._waiting.clear()
@@ -122,6 +122,15 @@ class RunLog:
         except OSError as error:
             self._on = False
             _log.warning("can't write %s: %s; the run goes on without a log", self._file, error.strerror)
+
+    def _has_place(self) -> bool:
+        from corpora.errors import TamizError
+
+        try:
+            return self._is_ready()
+        except TamizError:  # of a store: the command itself says it
+            self._file = None
+            return False
 
     def _append_far(self, lines: str) -> None:
         """A store has no appending: the log is read and written again, which is one request each."""
@@ -178,6 +187,8 @@ class RunLog:
             frames = traceback.extract_tb(error.__traceback__)
             fields["traceback"] = [f"{f.filename}:{f.lineno} {f.name}: {f.line}" for f in frames]
         self.event("error", **fields)
+        if self._far is not None and fields["class"] == "Unreachable":
+            self._file = None  # to ask the store once more would take minutes
 
     def end(self, code: int) -> None:
         """Logs the end of the command. A command that was refused before any work (exit code 2) leaves no log."""

@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 
-from corpora import files, manifest
+from corpora import manifest
 from corpora.config import Config
 from corpora.documents.items import work_items
 from corpora.verify import bad_rows
@@ -25,9 +25,9 @@ class KeepWord:
     def __call__(self, item):
         with ItemReader(self.out, item) as reader:
             kept = [text for batch in reader.batches() for text in batch.texts if self.word in text]
-        path = reader.out / "kept" / f"{item.name}.jsonl"
-        files.write_bytes(path, "".join(json.dumps({"text": text}) + "\n" for text in kept).encode())
-        return reader.result(kept=len(kept), files=[manifest.record(reader.out, path, rows=len(kept))])
+        with reader.out.writing(f"kept/{item.name}.jsonl") as file:  # in a folder or in a store
+            file.path.write_text("".join(json.dumps({"text": text}) + "\n" for text in kept))
+        return reader.result(kept=len(kept), files=[file.record(rows=len(kept))])
 
 
 def run(plan, context):

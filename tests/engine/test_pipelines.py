@@ -61,7 +61,8 @@ def test_scores_stand_in_input_order_and_equal_the_model(corpus, lm, scored):
     for item in items:
         texts = [text for batch in read_batches(item) for text in batch.texts]
         table = pq.read_table(scored / f"{item.name}.parquet")
-        assert table.column("row").to_pylist() == list(range(row := located(item).first, row + len(texts)))
+        first = located(item).first
+        assert table.column("row").to_pylist() == list(range(first, first + len(texts)))
         perplexity, num_tokens = model.score_with_lengths(texts)
         assert table.column("perplexity").to_pylist() == perplexity.tolist()
         assert table.column("num_tokens").to_pylist() == num_tokens.tolist()

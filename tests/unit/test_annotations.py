@@ -274,7 +274,7 @@ def test_columns_are_written_in_input_order_however_they_come(tmp_path):
     columns.add_null([3, 0])
     columns.add(np.array([2, 5]), {"n": [20, 50], "s": pa.array(["y", "z"])}, null=np.array([True, False]))
     assert columns.counts("s") == {"x": 1, "z": 1}
-    assert columns.write(tmp_path / "a.parquet") == 6
+    assert columns.write(tmp_path / "a.parquet").rows == 6
     found = pq.read_table(tmp_path / "a.parquet")
     assert found.schema.types == [pa.int32(), pa.int32(), pa.string()]
     assert found.to_pydict() == {

@@ -50,7 +50,7 @@ def test_one_of_the_hub_is_copied_into_the_run(cache, tmp_path):
     check(NAME, out)
     assert not out.exists()
     report = brought_stage(NAME, out, Context())
-    assert (report.state, report.folder) == ("new", out)
+    assert (report.state, str(report.folder)) == ("new", str(out))
     assert load_encoder(located(NAME, out)).sha256 == load_encoder(str(source)).sha256
     assert manifest.read(out).facts["sha256"] == load_encoder(str(source)).sha256
     assert verify(out)[1] == []

@@ -49,7 +49,7 @@ def test_options_whose_help_shows_several_values_take_them():
         (("help",), "did you mean `tamiz --help`?"),
         (("version",), "did you mean `tamiz --version`?"),
         (("lm", "trian"), "No such command 'trian'; did you mean `tamiz lm train`?"),
-        (("xyz",), "the commands are run, recipes, lm"),
+        (("xyz",), "the commands are run, recipes, plan, lm"),
         (("run",), "name a recipe, a .toml file or the folder of an earlier run"),
         (("run", "--out", "/nowhere/x"), "name a recipe"),
         (("run", "t5-spanish-efficient-tiny", "--out", __file__), "is a file: name a folder"),

@@ -192,6 +192,8 @@ rename = Path.replace
 def run(point):
     done = [0]
     def killed(path, target):
+        if target.parents[1].name in ("totals", ".progress"):  # what items count, and the list of the units
+            return rename(path, target)
         done[0] += 1
         if done[0] == abs(point) and point < 0:
             os.kill(os.getpid(), signal.SIGKILL)

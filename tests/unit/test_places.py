@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -102,11 +103,12 @@ def test_a_store_that_is_gone_is_an_error_in_a_line(
     for name, value in (("ENDPOINT_URL", "http://127.0.0.1:1"), ("ACCESS_KEY_ID", "k"), ("SECRET_ACCESS_KEY", "s")):
         monkeypatch.setenv(f"AWS_{name}", value)
     monkeypatch.setattr(access, "RETRIES", 0)
+    monkeypatch.setattr("sys.stdin", io.StringIO("texto"))
     access._client.cache_clear()
     store_of.cache_clear()
     code, _, said = tamiz(capsys, *arguments(path, place, "s3://gone/x"))
     store_of.cache_clear()
     assert code in (1, 2), said
-    assert said.count("error:") == 1
+    assert [line.startswith("error: ") for line in said.splitlines()].count(True) == 1
     assert "--debug shows all" not in said, said
     assert [p.name for p in folder.iterdir()] == ["at"]

@@ -145,12 +145,6 @@ def test_a_share_of_rows_that_is_no_number_is_refused(capsys):
     assert "'--max-rejected': nan is not in the range 0<=x<=1" in error
 
 
-def test_a_plan_is_kept_on_a_disk_only(capsys):
-    code, _, error = tamiz(capsys, "plan", "t5-spanish-efficient-tiny", "--demo", "--out", "s3://bucket/run")
-    assert code == 2
-    assert "s3://bucket/run, but outputs are only written to local paths" in error
-
-
 def test_phases_memory_and_disk_are_measured(tmp_path):
     into = Measured(stage="toy", size=LARGE)
     with watched(into, tmp_path), progress("toy") as bar:
