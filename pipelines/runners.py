@@ -8,6 +8,7 @@ ended but units have moved on, the pipeline is run again over what is missing.
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import time
 import uuid
@@ -34,6 +35,7 @@ _START = 120.0  # seconds without a unit that begins, after which the likely cau
 _GRACE = 5.0  # for a runner to notice itself that its worker has ended
 _LOOK = 0.5
 _TRACEBACK = "Traceback (most recent call last)"
+_DETAILS = re.compile(r'^\s*details = "(.*?)"$', re.MULTILINE)  # of what gRPC raises
 _WHILE = "[while running '"  # in what Beam makes of a function's exception
 _ASIDE, _ASIDE_SHARE = 10, 0.01  # more units that are set aside aren't single bad inputs
 
@@ -218,7 +220,7 @@ class _Pipeline:
         said = f"the runner {self._settings.runner} failed: {_said(error)}"
         if _WHILE in str(error):  # a unit raised what will be raised again
             return TamizError(f"{said} (--debug shows all)")
-        return _EngineEnded(said)
+        return _EngineEnded(f"{said}; {self._needs}" if _DETAILS.search(str(error)) else said)
 
 
 def _said(error: Exception) -> str:
@@ -230,6 +232,9 @@ def _said(error: Exception) -> str:
         said = "its job server ended or can't be reached" if lost else f"its job server says {error.code().name}"
         return f"{said} ({in_a_line(error.details() or 'no details', lines=1)})"
     text = str(error)
+    lost = _DETAILS.search(text)
+    if lost:  # of a connection, somewhere in the engine
+        return f"a connection failed ({in_a_line(lost[1], lines=1)})"
     if _TRACEBACK in text:  # of a worker: the point is the last line that isn't indented
         text = next(line for line in reversed(text.splitlines()) if line.strip() and not line.startswith((" ", "\t")))
         return in_a_line(text)

@@ -22,6 +22,7 @@ QUICK = replace(
 def read_from(hub: LoopbackHub, monkeypatch, folder: Path, token: str | None = None) -> None:
     """Lets this process read from the hub, with an empty cache of its own, as if it had just started."""
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", hub.url)
+    monkeypatch.setenv("HF_ENDPOINT", hub.url)  # for a unit that is tried in a process of its own
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(folder / "hf"))
     monkeypatch.setattr("huggingface_hub.get_token", lambda: token)

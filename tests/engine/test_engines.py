@@ -33,8 +33,11 @@ def in_process(inputs, tmp_path_factory) -> dict[str, str]:
 
 @pytest.mark.parametrize("name", ENGINES)
 def test_the_chain_has_the_same_bytes_on_an_engine(name, inputs, in_process, tmp_path):
+    """The whole chain on Prism, its first two stages on Java's engines: there, each pass is a job of ten seconds."""
     engines()
+    out, most = tmp_path / "out", 5 if name == "Prism" else 2
     with ENGINES[name](tmp_path) as flags:
-        chain.do(inputs, str(tmp_path / "out"), flags, run)
-    assert len(in_process) > 10
-    assert digests(tmp_path / "out") == in_process
+        chain.do(inputs, str(out), flags, run, most)
+    done = [folder.name for folder in out.iterdir()]
+    assert len(done) == most
+    assert digests(out) == {file: sha256 for file, sha256 in in_process.items() if file.split("/")[0] in done}

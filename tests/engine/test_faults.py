@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -69,10 +70,24 @@ def pool() -> Iterator[int]:
         serve, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     )
     try:
+        while process.poll() is None:  # importing Beam takes it a while
+            with contextlib.suppress(ConnectionRefusedError), socket.create_connection(("localhost", port), 1):
+                break
+            time.sleep(0.1)
         yield port
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+
+def test_a_pool_that_is_not_there_is_named(tmp_path):
+    inputs(tmp_path, "uno")
+    flags = ("--job_endpoint=embed", "--environment_type=EXTERNAL", "--environment_config=localhost:1")
+    ended = run(tmp_path, "PortableRunner", "0.3", "", *flags)
+    assert ended.returncode == 1
+    said = ended.stderr.splitlines()[-1]
+    assert said.startswith("error: the runner PortableRunner failed: a connection failed (failed to connect")
+    assert "check that a worker pool listens at localhost:1" in said
 
 
 def test_a_pool_s_worker_may_print_a_megabyte_and_be_stopped(pool, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,9 +55,11 @@ def runs_on_beam(command: Sequence[str]) -> bool:
     return any(parameter.name == "runner" for parameter in found.params)
 
 
-def do(inputs: Sequence[str], out: str, flags: Sequence[str], run: Callable[[list[str]], None]) -> None:
-    """Runs the chain with the runner of these flags."""
-    for command in commands(inputs, out):
+def do(
+    inputs: Sequence[str], out: str, flags: Sequence[str], run: Callable[[list[str]], None], most: int = 5
+) -> None:
+    """Runs the chain, or its first commands, with the runner of these flags."""
+    for command in itertools.islice(commands(inputs, out), most):
         run([*command, *(flags if runs_on_beam(command) else ())])
 
 
