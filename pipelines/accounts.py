@@ -24,6 +24,9 @@ from corpora.manifest import InputIdentity
 from corpora.stores import OBJECTS
 from pipelines.advice import of_rejected
 
+_READERS = 4  # threads that hash files
+_BLOCK = 100  # files that a thread takes at a time, at most: a future costs as much as a small file
+
 
 def input_identities(
     items: Sequence[WorkItem], folder: Place, known: dict[str, InputIdentity] | None = None
@@ -36,8 +39,11 @@ def input_identities(
     known = manifest.known_inputs(folder) if known is None else known
     paths = {item.path: item for item in items}
     ours = functools.cache(is_ours)
-    with ThreadPoolExecutor(4) as pool:
-        return list(pool.map(lambda item: input_identity(item, known, ours), paths.values()))
+    every, size = list(paths.values()), min(_BLOCK, -(-len(paths) // _BLOCK)) or 1
+    blocks = (every[start : start + size] for start in range(0, len(every), size))
+    with ThreadPoolExecutor(_READERS) as pool:
+        found = pool.map(lambda block: [input_identity(item, known, ours) for item in block], blocks)
+        return [identity for block in found for identity in block]
 
 
 def input_identity(

@@ -199,12 +199,18 @@ def _languages(items: Sequence[WorkItem], settings: EvaluationSettings) -> dict[
     return {language: sorted(names) for language, names in sorted(found.items())}
 
 
-def _finish(*found: list[ItemResult], candidates: Sequence[Candidate], out: Place) -> Finish:
-    tallies: dict[Key, list[Tally]] = {}
-    for result in found[-1]:
+def summed(results: Iterable[ItemResult]) -> dict[Key, Tally]:
+    """The tallies of all items. Memory: one item's, and the sums."""
+    total: dict[Key, Tally] = {}
+    for result in results:
         for number, language, source, counts in result.facts["tallies"]:
-            tallies.setdefault((number, language, source), []).append(msgspec.convert(counts, Tally))
-    facts: dict[str, Any] = summarise({key: Tally.sum(parts) for key, parts in tallies.items()}, candidates)
+            key = (number, language, source)
+            total[key] = Tally.sum([total.get(key, Tally()), msgspec.convert(counts, Tally)])
+    return total
+
+
+def _finish(*found: list[ItemResult], candidates: Sequence[Candidate], out: Place) -> Finish:
+    facts: dict[str, Any] = summarise(summed(found[-1]), candidates)
     with Home.of(out).writing(NAME) as file:
         file.path.write_bytes(msgspec.json.format(msgspec.json.encode(facts), indent=1) + b"\n")
     return Finish([file.record()], {"tokenizers": facts["tokenizers"]})

@@ -42,13 +42,15 @@ def null_in_the_first_part(results: Sequence[ItemResult], parts: Sequence[Joined
 
     parts: what the items' parts were joined into; empty: each item has its own.
     """
-    held = [[results[number] for number in part.items] for part in parts] or [[result] for result in results]
-    given = [
-        set[str]().union(*(result.facts["given"] for result in part))
-        for part in held
-        if any(result.kept for result in part)
-    ]
-    return sorted(set[str]().union(*given[1:]) - given[0]) if given else []
+    held = ([results[number] for number in part.items] for part in parts) if parts else ([each] for each in results)
+    first: set[str] | None = None
+    later = set[str]()
+    for part in held:
+        if any(result.kept for result in part):
+            given = set[str]().union(*(result.facts["given"] for result in part))
+            first = given if first is None else first
+            later |= given
+    return sorted(later - first) if first is not None else []
 
 
 def sample_facts(
