@@ -232,9 +232,9 @@ def _said(error: Exception) -> str:
         said = "its job server ended or can't be reached" if lost else f"its job server says {error.code().name}"
         return f"{said} ({in_a_line(error.details() or 'no details', lines=1)})"
     text = str(error)
-    lost = _DETAILS.search(text)
-    if lost:  # of a connection, somewhere in the engine
-        return f"a connection failed ({in_a_line(lost[1], lines=1)})"
+    details = _DETAILS.search(text)
+    if details:  # of a connection, somewhere in the engine
+        return f"a connection failed ({in_a_line(details[1], lines=1)})"
     if _TRACEBACK in text:  # of a worker: the point is the last line that isn't indented
         text = next(line for line in reversed(text.splitlines()) if line.strip() and not line.startswith((" ", "\t")))
         return in_a_line(text)
