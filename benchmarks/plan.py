@@ -18,7 +18,7 @@ from tamiz.console import say, table
 from tamiz.planning import planned
 from tamiz.planning.actual import HEADER, NEAR, compared, notes, rows
 
-ES = Path("/work/shared/corpora/es")
+ES = Path(__file__).resolve().parents[2] / "shared" / "corpora" / "es"
 T5 = ("t5-spanish-efficient-tiny", "train.steps=40", "train.batch_size=16", "train.validation_batches=2",
       "train.validate_every=20", "train.warmup_steps=5", "lm.train_tokenizer=8000")  # fmt: skip
 LLAMA = """base = "teenytinyllama-160m"

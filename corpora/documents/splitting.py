@@ -43,9 +43,9 @@ def ranges_in(file: WorkItem, size: int, item_bytes: int, border: re.Pattern[byt
             ranges = _gathered(cut.starts(look, size, is_local(file.path)), size, item_bytes)
             if all(cut.begins(look, start) for start, _, _ in ranges[1:]):  # a table of frames may be wrong
                 return ranges
+            return [Range(0, size, 0)]
     except NoRanges:
-        pass
-    return [Range(0, size, 0)]
+        return [Range(0, size, 0)]
 
 
 def _gathered(borders: Iterable[int], size: int, item_bytes: int) -> list[Range]:
