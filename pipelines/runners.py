@@ -12,7 +12,7 @@ import re
 import threading
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, PortableOptions
@@ -59,7 +59,7 @@ def run_units(
     desk = Desk(str(work.out), notes, settings.share or (1, 1))
     with _quiet(), interruptible() as stop:
         desk.clear()
-        _until_done(work, units, settings, desk, progress, stop)
+        _until_done(lambda: _Pipeline(work, units, settings, desk, progress, stop), desk, units, stop)
         desk.clear()
     results, missing = collect(work, units, notes)
     if missing:
@@ -69,19 +69,12 @@ def run_units(
     return results
 
 
-def _until_done(
-    work: ItemWork,
-    units: Sequence[Unit],
-    settings: RunnerSettings,
-    desk: Desk,
-    progress: Progress | None,
-    stop: threading.Event,
-) -> None:
+def _until_done(new: Callable[[], _Pipeline], desk: Desk, units: Sequence[Unit], stop: threading.Event) -> None:
     """Runs the pipeline, and again after a worker or the engine ended if it has moved on, in results or in tries."""
     before = _moved(desk, units)
     while True:
         try:
-            _Pipeline(work, units, settings, desk, progress, stop).run()
+            new().run()
             return
         except _EngineEnded as ended:
             now = _moved(desk, units)

@@ -13,6 +13,22 @@ from corpora.tokens.shards import SCALAR, ShardWriter
 
 VOCAB_SIZE = 64
 NUM_SENTINELS = 4
+MODEL = f"""
+[model]
+vocab_size = {VOCAB_SIZE}
+d_model = 16
+d_ff = 32
+d_kv = 8
+num_heads = 2
+num_layers = 1
+num_decoder_layers = 1
+
+[train]
+steps = 3
+batch_size = 4
+num_threads = 1
+"""
+"""Sections of a recipe: a T5 for these shards, and three steps."""
 
 
 def make_tokenizer(folder: Path, salt: str = "") -> Path:

@@ -16,24 +16,9 @@ from corpora.stores import store_of
 from tamiz import mirror
 from tests.command import exit_code, tamiz
 from tests.loopback_store import LoopbackStore, loopback_store
-from tests.make_shards import VOCAB_SIZE, make_home
+from tests.make_shards import MODEL, make_home
 
 WORK = MadeFrom(stage="x", algorithm=1, settings={}, inputs=[])
-MODEL = f"""
-[model]
-vocab_size = {VOCAB_SIZE}
-d_model = 16
-d_ff = 32
-d_kv = 8
-num_heads = 2
-num_layers = 1
-num_decoder_layers = 1
-
-[train]
-steps = 3
-batch_size = 4
-num_threads = 1
-"""
 
 
 @pytest.fixture

@@ -16,28 +16,13 @@ from tamiz.recipes.load import load
 from tamiz.trainer.families.llama import Llama
 from tamiz.trainer.families.t5 import T5
 from tests.command import tamiz
-from tests.make_shards import VOCAB_SIZE, make_home
+from tests.make_shards import MODEL, VOCAB_SIZE, make_home
 
 pytestmark = pytest.mark.usefixtures("quick_plots")
 
 RECIPE = "t5-spanish-efficient-tiny"
 CAUSAL = ["shards.objective=causal", "shards.sequence_length=568"]
 NOISE = "train.span_corruption={noise_density = 0.15}"
-MODEL = f"""
-[model]
-vocab_size = {VOCAB_SIZE}
-d_model = 16
-d_ff = 32
-d_kv = 8
-num_heads = 2
-num_layers = 1
-num_decoder_layers = 1
-
-[train]
-steps = 3
-batch_size = 4
-num_threads = 1
-"""
 
 
 @pytest.fixture(scope="module")
