@@ -20,7 +20,7 @@ from corpora.encoding.cache.lending import DEFAULT_CACHE
 from corpora.home import Home
 from corpora.perplexity.estimation.large_text import blocks
 from corpora.perplexity.estimation.pieces import PieceNumbers
-from corpora.perplexity.estimation.vocabulary import SPARE, Vocabulary
+from corpora.perplexity.estimation.vocabulary import Vocabulary
 from corpora.perplexity.estimation.words import WordNumbers
 from corpora.perplexity.pieces import batches
 from corpora.stores.base import FileRecord, Writing
@@ -149,12 +149,6 @@ class PartWriter:
         self._stack.__exit__(kind, error, trace)
         if kind is None:
             self.records = [written.record() for written in self._written]
-
-
-def vocabulary_of_strings(strings: bytes) -> Vocabulary:
-    """The vocabulary whose `strings` these are."""
-    data = np.frombuffer(bytearray(strings + bytes(SPARE)), np.uint8)
-    return Vocabulary(data, np.flatnonzero(data[: len(strings)] == 0) + 1)
 
 
 def lengths(parts: Iterable[PartFiles]) -> int:
