@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import itertools
 import os
+import time
 import urllib.error
 import urllib.request
 import xml.etree.ElementTree as ET
@@ -23,6 +25,7 @@ from corpora.stores import OBJECTS, access
 
 OLD = timedelta(days=1)  # younger ones may be under way
 SECONDS = 60
+PAUSE = 0.1  # before the second try; doubled each time
 _EMPTY = hashlib.sha256(b"").hexdigest()
 
 
@@ -88,17 +91,32 @@ def _request(method: str, bucket: str, key: str, query: Mapping[str, str]) -> by
     base = f"{endpoint.rstrip('/')}/{bucket}" if endpoint else f"https://{bucket}.s3.{keys.region}.amazonaws.com"
     text = "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in sorted(query.items()))
     url = f"{base}/{quote(key)}?{text}"
+    end = time.monotonic() + access.RETRY_SECONDS
+    for number in itertools.count():
+        try:
+            return _answer(method, url, keys)
+        except OSError as error:
+            code = error.code if isinstance(error, urllib.error.HTTPError) else None
+            if method == "DELETE" and code == 404:
+                return b""
+            passes = code is None or code == 429 or code >= 500
+            if not passes or number == access.RETRIES or time.monotonic() > end:
+                raise Unreachable(f"s3://{bucket}: {method} of unfinished uploads: {_said(error)}") from error
+        time.sleep(min(PAUSE * 2**number, 10))
+    raise AssertionError  # for mypy: the loop returns or raises
+
+
+def _answer(method: str, url: str, keys: Keys) -> bytes:
     request = urllib.request.Request(url, method=method, headers=signed(method, url, keys, datetime.now(UTC)))
-    try:
-        with urllib.request.urlopen(request, timeout=SECONDS) as answer:
-            content: bytes = answer.read()
-            return content
-    except urllib.error.HTTPError as error:
-        if method == "DELETE" and error.code == 404:
-            return b""
-        raise Unreachable(f"s3://{bucket}: {method} of unfinished uploads: {error.code} {error.reason}") from error
-    except OSError as error:
-        raise Unreachable(f"s3://{bucket}: {method} of unfinished uploads: {in_a_line(error)}") from error
+    with urllib.request.urlopen(request, timeout=SECONDS) as answer:
+        content: bytes = answer.read()
+    return content
+
+
+def _said(error: OSError) -> str:
+    if isinstance(error, urllib.error.HTTPError):
+        return f"{error.code} {error.reason}"
+    return in_a_line(error)
 
 
 def signed(method: str, url: str, keys: Keys, now: datetime) -> dict[str, str]:

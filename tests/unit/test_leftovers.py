@@ -67,6 +67,7 @@ def test_old_uploads_of_a_store_are_aborted(tmp_path: Path, capsys: pytest.Captu
             folder.mkdir(parents=True)
             (folder / localbucket.UPLOAD_META).write_text(f'{{"bucket": "tests", "key": "{key}"}}')
             os.utime(folder / localbucket.UPLOAD_META, (time.time() - 3600 * hours,) * 2)
+        store.faults.refuse = 0.5
         code, said, _ = tamiz(capsys, "clean", home, "--dry-run")
         assert (code, said.count("would remove")) == (0, 2)
         assert "s3://tests/run/old (an upload that was begun" in said.replace("\n", " ")
