@@ -21,7 +21,8 @@ from pipelines.once import ItemResult
 class HostileWork:
     """Copies the texts of an item to <out>/<name>.out. What a text asks for is done first:
 
-    crash    the process ends by SIGSEGV; `crash once`, `stop once`, `hang once`: only if OUT.once isn't there
+    crash    the process ends by SIGSEGV, counted in OUT.ends
+             `crash once`, `stop once`, `hang once`: only if OUT.once isn't there
     stop     the process stops (SIGSTOP)
     hang     nothing happens any more
     print    a megabyte goes to stdout
@@ -51,6 +52,8 @@ class HostileWork:
             except FileExistsError:
                 return
         if asked == "crash":
+            with Path(f"{self.out}.ends").open("ab") as ends:
+                ends.write(b".")
             os.kill(os.getpid(), signal.SIGSEGV)
         elif asked == "stop":
             os.kill(os.getpid(), signal.SIGSTOP)

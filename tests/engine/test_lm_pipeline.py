@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from corpora import lm_json
-from corpora.errors import BadArgument, ShareDone, TamizError
+from corpora.errors import BadArgument, ShareDone, StaleOutput, TamizError
 from corpora.locks import locked
 from corpora.perplexity.settings import LmSettings
 from corpora.perplexity.train_lm import train_lm
@@ -80,6 +80,11 @@ def test_shares_number_the_sentences_and_the_last_one_estimates(
     with pytest.raises(ShareDone, match=r"share 1/2 is done; \d+ of \d+ units have no result yet"):
         stage.lm_stage([source], out, settings, first)
     assert not out.exists()
+    brought = tmp_path / "brought" / "lm.bin"
+    brought.parent.mkdir()
+    brought.write_bytes(b"somebody's")
+    with pytest.raises(StaleOutput, match=r"is there, but no lm\.json"):
+        stage.lm_stage([source], brought, settings, first)
     with locked(out.parent, "lm train", out.stem, shared=True), pytest.raises(ShareDone, match="is in use by tamiz"):
         contextvars.Context().run(stage.lm_stage, [source], out, settings, last)
     stage.lm_stage([source], out, settings, first)

@@ -19,8 +19,10 @@ from pipelines.notes import Desk
 from pipelines.once import ItemResult, read_note, record
 from pipelines.progress import Counted
 from pipelines.results import Results, collect
+from pipelines.row_numbers import _lines
+from pipelines.stage import _damaged
 from pipelines.standing import Watch
-from pipelines.tries import Tries, attempt
+from pipelines.tries import SET_ASIDE, Tries, attempt
 from tests.hostile_work import HostileWork
 
 
@@ -117,8 +119,22 @@ def test_a_unit_that_ended_its_worker_is_tried_apart_and_set_aside(many, tmp_pat
     other, unit = HostileWork(work.out, "other"), item_of(tmp_path, "crash")
     result = alone(other, unit)
     assert result.damage == "set aside after 3 tries: its process was ended by SIGSEGV"
+    assert (tmp_path / "out.ends").read_bytes() == b".."  # the first try was that of its worker
     assert (result.read, result.files) == (0, read_note(other, unit).files)
     assert (tmp_path / "out" / "in0.jsonl.out").read_bytes() == b""
+
+
+def test_the_first_damage_of_a_file_is_listed_and_every_item_that_was_set_aside(many):
+    units = [msgspec.structs.replace(unit, path="a" if n < 4 else "b") for n, unit in enumerate(many[:6])]
+    told = [None, "cut", "behind damage", f"{SET_ASIDE} 3 tries (item0003)", f"{SET_ASIDE} 3 tries (item0000)", "cut"]
+    results = [ItemResult(name=u.name, number=u.number, damage=d) for u, d in zip(units, told, strict=True)]
+    listed = [(each["file"], each["damage"]) for each in _damaged(units, results)]
+    assert listed == [("a", told[1]), ("a", told[3]), ("b", told[4]), ("b", told[5])]
+
+
+def test_lines_that_could_not_be_counted_number_no_row():
+    with pytest.raises(TamizError, match=r"a\.item0000: its lines couldn't be counted \(set aside after 3 tries\)"):
+        _lines(ItemResult(name="a.item0000", number=0, damage="set aside after 3 tries"))
 
 
 def test_a_unit_without_progress_is_told_of_once():
