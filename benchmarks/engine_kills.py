@@ -232,8 +232,9 @@ def on_flink(inputs: Sequence[str], out: Path, number: int, chance: random.Rando
             "--flink_version=1.19",
             f"--flink_master={cluster.master}",
             "--parallelism=2",
+            "--stall-minutes=2",  # Flink waits for ever for a worker that was killed before it reported
         ]
-        flags += [f"--flink_job_server_jar={jar('flink')}", "--parallelism=2", *pool.flags]
+        flags += [f"--flink_job_server_jar={jar('flink')}", *pool.flags]
         rounds = Rounds(inputs, out / "on-flink", flags, "Flink")
         for each in range(number):
             target = TARGETS[each % len(TARGETS)]
