@@ -336,18 +336,21 @@ def _writes(plan: Plan, text_bytes: int) -> tuple[int, int]:
 
 
 def _phases(recipe: Recipe) -> dict[str, Growth]:
-    """SentencePiece learns from a bounded sample of each model's lines; nothing is shared between cores."""
+    """The cores share the numbering; SentencePiece learns from a bounded sample of each model's lines."""
     from corpora.perplexity.lm_tokenizer import SAMPLE_BYTES
 
     trained = sum(not lm.file for lm in recipe.lm.models.values())
-    return {"": Growth(), "SentencePiece": Growth(law="power", most=SAMPLE_BYTES * trained)}
+    learning = Growth(law="power", most=SAMPLE_BYTES * trained)
+    return {"": Growth(shared=True), "SentencePiece": learning, "counting n-grams": Growth()}
 
 
 def _as_large(text: float) -> None:
+    """The documents of a large corpus are numbered by a pipeline: so are those of the rehearsal."""
     from corpora.perplexity import train_lm
+    from tamiz.stages import lm_training
 
     if text >= train_lm.SMALL_INPUT:
-        train_lm.SMALL_INPUT = 0
+        lm_training.SMALL_INPUT = -1
 
 
 STAGE = Stage(
