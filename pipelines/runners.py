@@ -164,7 +164,7 @@ class _Pipeline:
         if len(aside) > self._aside:
             reason = self._desk.home.read_bytes(next(iter(aside))).decode()
             raise TamizError(
-                f"{len(aside)} inputs ended their processes, which is more than bad inputs do: the first by {reason}"
+                f"{len(aside)} inputs ended their processes, too many to be single bad inputs; the first: {reason}"
             )
 
     def _check_moves(self) -> None:
