@@ -20,6 +20,8 @@ from pipelines.once import ItemResult, read_note, record
 from pipelines.progress import Counted
 from pipelines.results import Results, collect
 from pipelines.row_numbers import _lines
+from pipelines.runners import _Pipeline
+from pipelines.settings import RunnerSettings
 from pipelines.stage import _damaged
 from pipelines.standing import Watch
 from pipelines.tries import SET_ASIDE, Tries, attempt
@@ -130,6 +132,18 @@ def test_the_first_damage_of_a_file_is_listed_and_every_item_that_was_set_aside(
     results = [ItemResult(name=u.name, number=u.number, damage=d) for u, d in zip(units, told, strict=True)]
     listed = [(each["file"], each["damage"]) for each in _damaged(units, results)]
     assert listed == [("a", told[1]), ("a", told[3]), ("b", told[4]), ("b", told[5])]
+
+
+def test_more_units_set_aside_than_single_bad_inputs_end_the_run(many, tmp_path):
+    work = HostileWork(str(tmp_path / "out"))
+    desk = Desk(work.out)
+    running = _Pipeline(work, many[:40], RunnerSettings(), desk, None, threading.Event())
+    for number in range(10):
+        desk.home.write_bytes(f"{desk.run}/aside/in{number}", b"its process was ended by SIGSEGV")
+    running._check_aside()
+    desk.home.write_bytes(f"{desk.run}/aside/in10", b"its process was ended by SIGSEGV")
+    with pytest.raises(TamizError, match="11 inputs ended their processes, too many .* the first: its process was"):
+        running._check_aside()
 
 
 def test_lines_that_could_not_be_counted_number_no_row():
