@@ -142,7 +142,7 @@ def test_more_units_set_aside_than_single_bad_inputs_end_the_run(many, tmp_path)
         desk.home.write_bytes(f"{desk.run}/aside/in{number}", b"its process was ended by SIGSEGV")
     running._check_aside()
     desk.home.write_bytes(f"{desk.run}/aside/in10", b"its process was ended by SIGSEGV")
-    with pytest.raises(TamizError, match="11 inputs ended their processes, too many .* the first: its process was"):
+    with pytest.raises(TamizError, match=r"11 inputs ended their processes, too many .* the first: its process was"):
         running._check_aside()
 
 
