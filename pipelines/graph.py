@@ -72,10 +72,20 @@ class WorkOnUnits(beam.PTransform):
     def expand(self, units: Any) -> Any:
         return units | "Spread" >> beam.Reshuffle() | self._label >> beam.ParDo(self._worker)
 
+    def in_blocks(self, blocks: Any) -> Any:
+        """PCollection[list[Unit]] -> PCollection[ItemResult]: a block goes to one worker."""
+        return (
+            blocks
+            | "Spread" >> beam.Reshuffle()
+            | "Units" >> beam.FlatMap(iter)
+            | self._label >> beam.ParDo(self._worker)
+        )
+
 
 def work_on_list(pipeline: Any, name: str, worker: WorkOnUnits, desk: Desk) -> None:
     """Adds the work on the units that are listed under a name of the desk's home: the graph holds but the name."""
-    _ = pipeline | "List" >> beam.Create([name]) | "Units" >> beam.FlatMap(desk.read_units) | worker
+    blocks = pipeline | "List" >> beam.Create([name]) | "Blocks" >> beam.FlatMap(desk.read_blocks)
+    worker.in_blocks(blocks)
 
 
 class _WorkOnUnit(beam.DoFn):

@@ -29,6 +29,7 @@ from corpora.parted import Part
 
 Unit = WorkItem | Part | JoinedPart
 GROUP = 1000  # units in a folder of notes
+MOST_BLOCKS = 10_000  # an engine holds several KB of memory for each element of its own
 
 _KINDS: dict[str, Any] = {kind.__name__: kind for kind in get_args(Unit)}
 
@@ -89,17 +90,20 @@ class Desk:
         self.home.remove_all(self.run)
 
     def write_units(self, units: Sequence[Unit]) -> str:
-        """Writes the list of the units; returns its address. The pipeline's graph holds no more than that."""
+        """Writes the list of the units, a block of them in a line; returns its address. The pipeline's graph holds no
+        more than that."""
         encode = msgspec.json.Encoder().encode
         name = self._list
-        self.home.write_bytes(name, b"".join(encode([type(unit).__name__, unit]) + b"\n" for unit in units))
+        with self.home.writing(name) as written, open(written.path, "wb") as file:
+            for block in blocks(units):
+                file.write(encode([(type(unit).__name__, unit) for unit in block]) + b"\n")
         return name
 
-    def read_units(self, name: str) -> Iterator[Unit]:
+    def read_blocks(self, name: str) -> Iterator[list[Unit]]:
         with self.home.open(name) as file:
             for line in file:
-                kind, unit = msgspec.json.decode(line, type=tuple[str, msgspec.Raw])
-                yield msgspec.json.decode(unit, type=_KINDS[kind])
+                listed = msgspec.json.decode(line, type=list[tuple[str, msgspec.Raw]])
+                yield [msgspec.json.decode(unit, type=_KINDS[kind]) for kind, unit in listed]
 
     def fail(self, unit: Unit, kind: str, message: str) -> None:
         """Tells the run that `unit` can't be done."""
@@ -116,6 +120,13 @@ class Desk:
     def names(self, kind: str) -> dict[str, int]:
         """Names and sizes of the run's files of a kind: beats, failed, aside."""
         return self.home.entries(f"{self.run}/{kind}")
+
+
+def blocks(units: Sequence[Unit]) -> Iterator[Sequence[Unit]]:
+    """Units in their order, in at most MOST_BLOCKS blocks of as many; the last may have fewer. A worker takes the units
+    of a block one after the other, so blocks of one unit spread best."""
+    size = -(-len(units) // MOST_BLOCKS) or 1
+    return (units[start : start + size] for start in range(0, len(units), size))
 
 
 def write_lightly(home: Home, name: str, data: bytes) -> None:

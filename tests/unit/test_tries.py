@@ -14,13 +14,14 @@ from corpora.documents.item import WorkItem
 from corpora.documents.items import work_items
 from corpora.errors import TamizError
 from corpora.parted import parts
+from pipelines import notes
 from pipelines.graph import WorkOnUnits, work_on_list
 from pipelines.notes import Desk
 from pipelines.once import ItemResult, read_note, record
 from pipelines.progress import Counted
 from pipelines.results import Results, collect
 from pipelines.row_numbers import _lines
-from pipelines.runners import _Pipeline
+from pipelines.runners import _Pipeline, run_units
 from pipelines.settings import RunnerSettings
 from pipelines.stage import _damaged
 from pipelines.standing import Watch
@@ -47,8 +48,8 @@ def alone(work: HostileWork, unit, stall: float = 60.0) -> ItemResult:
 def test_the_graph_holds_no_items_and_a_store_can_list_the_notes(many, tmp_path):
     desk, work = Desk(str(tmp_path / "out")), HostileWork(str(tmp_path / "out"))
     name = desk.write_units(many)
-    assert list(desk.read_units(name)) == many
-    assert list(desk.read_units(desk.write_units(parts(64)))) == parts(64)
+    assert list(desk.read_blocks(name)) == [[unit] for unit in many]
+    assert list(desk.read_blocks(desk.write_units(parts(64)))) == [[part] for part in parts(64)]
     pipeline = beam.Pipeline()
     work_on_list(pipeline, name, WorkOnUnits(work, desk), desk)
     assert pipeline.to_runner_api().ByteSize() < 20_000
@@ -169,9 +170,26 @@ def test_a_unit_without_progress_is_told_of_once():
     assert told == ["still made no progress for 1 s"]
 
 
+def test_an_engine_gets_a_bounded_number_of_elements(many, tmp_path, monkeypatch):
+    monkeypatch.setattr(notes, "MOST_BLOCKS", 1000)
+    desk = Desk(str(tmp_path / "out"))
+    found = list(desk.read_blocks(desk.write_units(many)))
+    assert [len(block) for block in found] == [3] * 833 + [1]
+    assert [unit for block in found for unit in block] == many
+    assert list(desk.read_blocks(desk.write_units(many[:1000]))) == [[unit] for unit in many[:1000]]
+    assert list(desk.read_blocks(desk.write_units([]))) == []
+
+
+def test_units_in_blocks_are_all_done_once(many, tmp_path, monkeypatch):
+    monkeypatch.setattr(notes, "MOST_BLOCKS", 7)
+    few, work = many[:50], HostileWork(str(tmp_path / "out"))
+    assert [result.number for result in run_units(work, few, RunnerSettings(workers=2))] == list(range(50))
+    assert sorted(path.name for path in (tmp_path / "out").rglob("*.out")) == sorted(f"{unit.name}.out" for unit in few)
+
+
 def test_a_desk_lies_at_any_address(many):
     desk, work = Desk("memory://desk/out", "pass-2", (2, 3)), HostileWork("memory://desk/out")
-    assert list(desk.read_units(desk.write_units(many))) == many
+    assert list(desk.read_blocks(desk.write_units(many))) == [[unit] for unit in many]
     assert desk.failure() is None
     desk.fail(many[0], "DamagedFile", "is cut")
     assert desk.failure() == ("DamagedFile", "is cut")
