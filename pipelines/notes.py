@@ -29,7 +29,7 @@ from corpora.parted import Part
 
 Unit = WorkItem | Part | JoinedPart
 GROUP = 1000  # units in a folder of notes
-MOST_BLOCKS = 10_000  # an engine holds several KB of memory for each element of its own
+MOST_BLOCKS = 10_000  # so many elements an engine has to hold, however many units there are
 
 _KINDS: dict[str, Any] = {kind.__name__: kind for kind in get_args(Unit)}
 
@@ -90,7 +90,7 @@ class Desk:
         self.home.remove_all(self.run)
 
     def write_units(self, units: Sequence[Unit]) -> str:
-        """Writes the list of the units, a block of them in a line; returns its address. The pipeline's graph holds no
+        """Writes the list of the units, a block of them in a line; returns its name. The pipeline's graph holds no
         more than that."""
         encode = msgspec.json.Encoder().encode
         name = self._list
@@ -99,11 +99,21 @@ class Desk:
                 file.write(encode([(type(unit).__name__, unit) for unit in block]) + b"\n")
         return name
 
-    def read_blocks(self, name: str) -> Iterator[list[Unit]]:
+    def places(self, name: str) -> Iterator[tuple[int, int]]:
+        """Where the blocks of a list begin, and their bytes: what an engine holds of them."""
+        start = 0
         with self.home.open(name) as file:
             for line in file:
-                listed = msgspec.json.decode(line, type=list[tuple[str, msgspec.Raw]])
-                yield [msgspec.json.decode(unit, type=_KINDS[kind]) for kind, unit in listed]
+                yield start, len(line)
+                start += len(line)
+
+    def block(self, place: tuple[int, int]) -> list[Unit]:
+        """The units of a block of the run's list."""
+        start, size = place
+        with self.home.open(self._list) as file:
+            file.seek(start)
+            listed = msgspec.json.decode(file.read(size), type=list[tuple[str, msgspec.Raw]])
+        return [msgspec.json.decode(unit, type=_KINDS[kind]) for kind, unit in listed]
 
     def fail(self, unit: Unit, kind: str, message: str) -> None:
         """Tells the run that `unit` can't be done."""
@@ -123,8 +133,8 @@ class Desk:
 
 
 def blocks(units: Sequence[Unit]) -> Iterator[Sequence[Unit]]:
-    """Units in their order, in at most MOST_BLOCKS blocks of as many; the last may have fewer. A worker takes the units
-    of a block one after the other, so blocks of one unit spread best."""
+    """Units in their order, in at most MOST_BLOCKS blocks of as many; the last may have fewer. A worker takes the
+    units of a block one after the other, so blocks of one unit spread best."""
     size = -(-len(units) // MOST_BLOCKS) or 1
     return (units[start : start + size] for start in range(0, len(units), size))
 

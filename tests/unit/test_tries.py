@@ -41,6 +41,10 @@ def many(tmp_path: Path) -> list[WorkItem]:
     return [msgspec.structs.replace(item, number=n, name=f"in{n}.jsonl") for n in range(2500)]
 
 
+def listed(desk: Desk, name: str) -> list[list]:
+    return [desk.block(place) for place in desk.places(name)]
+
+
 def alone(work: HostileWork, unit, stall: float = 60.0) -> ItemResult:
     return attempt(work, unit, Desk(work.out), stall, lambda: None)
 
@@ -48,8 +52,8 @@ def alone(work: HostileWork, unit, stall: float = 60.0) -> ItemResult:
 def test_the_graph_holds_no_items_and_a_store_can_list_the_notes(many, tmp_path):
     desk, work = Desk(str(tmp_path / "out")), HostileWork(str(tmp_path / "out"))
     name = desk.write_units(many)
-    assert list(desk.read_blocks(name)) == [[unit] for unit in many]
-    assert list(desk.read_blocks(desk.write_units(parts(64)))) == [[part] for part in parts(64)]
+    assert listed(desk, name) == [[unit] for unit in many]
+    assert listed(desk, desk.write_units(parts(64))) == [[part] for part in parts(64)]
     pipeline = beam.Pipeline()
     work_on_list(pipeline, name, WorkOnUnits(work, desk), desk)
     assert pipeline.to_runner_api().ByteSize() < 20_000
@@ -173,23 +177,25 @@ def test_a_unit_without_progress_is_told_of_once():
 def test_an_engine_gets_a_bounded_number_of_elements(many, tmp_path, monkeypatch):
     monkeypatch.setattr(notes, "MOST_BLOCKS", 1000)
     desk = Desk(str(tmp_path / "out"))
-    found = list(desk.read_blocks(desk.write_units(many)))
+    found = listed(desk, desk.write_units(many))
     assert [len(block) for block in found] == [3] * 833 + [1]
     assert [unit for block in found for unit in block] == many
-    assert list(desk.read_blocks(desk.write_units(many[:1000]))) == [[unit] for unit in many[:1000]]
-    assert list(desk.read_blocks(desk.write_units([]))) == []
+    assert listed(desk, desk.write_units(many[:1000])) == [[unit] for unit in many[:1000]]
+    assert listed(desk, desk.write_units([])) == []
 
 
 def test_units_in_blocks_are_all_done_once(many, tmp_path, monkeypatch):
     monkeypatch.setattr(notes, "MOST_BLOCKS", 7)
     few, work = many[:50], HostileWork(str(tmp_path / "out"))
     assert [result.number for result in run_units(work, few, RunnerSettings(workers=2))] == list(range(50))
-    assert sorted(path.name for path in (tmp_path / "out").rglob("*.out")) == sorted(f"{unit.name}.out" for unit in few)
+    assert sorted(path.name for path in (tmp_path / "out").rglob("*.out")) == sorted(
+        f"{unit.name}.out" for unit in few
+    )
 
 
 def test_a_desk_lies_at_any_address(many):
     desk, work = Desk("memory://desk/out", "pass-2", (2, 3)), HostileWork("memory://desk/out")
-    assert list(desk.read_blocks(desk.write_units(many))) == [[unit] for unit in many]
+    assert listed(desk, desk.write_units(many)) == [[unit] for unit in many]
     assert desk.failure() is None
     desk.fail(many[0], "DamagedFile", "is cut")
     assert desk.failure() == ("DamagedFile", "is cut")
