@@ -1,6 +1,6 @@
 """Whether `tamiz plan` is right: plans recipes, runs them, and prints planned : taken, stage by stage.
 
-    python -m benchmarks.plan [--corpus DIR] [--scale 1] [--work DIR] [t5] [llama]
+    python -m benchmarks.plan [--corpus DIR] [--scale 1] [--work DIR] [--systems t5 llama]
 
 Text of a corpus is used in files: two for the documents, one for the language model, times --scale. Ratios of stages
 that take less than 5 s of processor time say little. On a machine that others use, too, look at processor time.
@@ -83,7 +83,7 @@ def measure(system: str, corpus: Path, scale: int, work: Path, sample: int) -> b
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("systems", nargs="*", choices=[[], *SYSTEMS], default=list(SYSTEMS))
+    parser.add_argument("--systems", nargs="+", choices=list(SYSTEMS), default=list(SYSTEMS))
     parser.add_argument("--corpus", type=Path, default=ES)
     parser.add_argument("--scale", type=int, default=1)
     parser.add_argument("--sample-bytes", type=int, default=8_000_000)

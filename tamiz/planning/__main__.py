@@ -35,8 +35,8 @@ def main(folder: Path) -> None:
     spec: Spec = pickle.loads((folder / SPEC).read_bytes())
     known = {stage.name: stage for stage in ordered()}
     stages = tuple(known[name] for name in spec.stages)
-    for name, read in spec.text.items():
-        known[name].costs.as_large(read)
+    for name, read in spec.reads.items():
+        known[name].costs.as_large(read.text, read.stored)
     with (folder / MEASURED).open("wb") as file:
         quick: set[str] = set()
         for size, recipe in spec.recipes.items():

@@ -13,7 +13,7 @@ import msgspec
 
 from corpora.documents.sources import DocumentSource, Inputs
 from corpora.errors import TamizError
-from tamiz.planning.look import Look, listed, look, write_part
+from tamiz.planning.look import Amounts, Look, listed, look, write_part
 from tamiz.planning.watch import Measured
 from tamiz.recipes.schema import Recipe
 from tamiz.stages import Stage
@@ -28,11 +28,11 @@ QUICK = 4.0  # seconds of processor time for the large part: below, the rate is 
 
 @dataclass(frozen=True)
 class Spec:
-    """What the rehearsing process is told. text: stage -> bytes of text that the whole run will read."""
+    """What the rehearsing process is told. reads: stage -> what it will read in the whole run."""
 
     stages: tuple[str, ...]
     recipes: Mapping[str, Recipe]
-    text: Mapping[str, float]
+    reads: Mapping[str, Amounts]
 
 
 @dataclass

@@ -52,7 +52,7 @@ def plan_run(recipe: Recipe, asked: Asked, say: Callable[[str], None] = lambda _
         spec = Spec(
             stages=tuple(stage.name for stage in stages),
             recipes={size: recipes[size] for size in SCALES},
-            text={name: amounts[""].text for name, amounts in reads.items()},
+            reads={name: amounts[""] for name, amounts in reads.items()},
         )
         measured = rehearse(spec, folder)
         run = Rehearsed(

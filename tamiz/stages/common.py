@@ -87,7 +87,7 @@ class Costs:
     reads       the inputs that it reads, each with the share of documents used, if not those of the run
     counts      quantities that only the work tells; they grow with the text by a power law
     rehearsed   the recipe as it is rehearsed on a part of the documents
-    as_large    called with the bytes of text that the run will read: makes the part take the way of a large input
+    as_large    called with the bytes that the run will read, of text and as stored: makes the part take the same way
     """
 
     phases: Callable[[Recipe], Mapping[str, Growth]] = lambda _: {"": Growth(shared=True)}
@@ -97,7 +97,7 @@ class Costs:
     reads: Callable[[Recipe], Sequence[tuple[Inputs, float]]] | None = None
     counts: Callable[[StageReport], Mapping[str, float]] = lambda _: {}
     rehearsed: Callable[[Recipe, Part], Recipe] = lambda recipe, _: recipe
-    as_large: Callable[[float], None] = lambda _: None
+    as_large: Callable[[float, float], None] = lambda _text, _stored: None
 
 
 def with_section(recipe: Recipe, name: str, **changes: Any) -> Recipe:

@@ -4,6 +4,7 @@ trained one."""
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -344,13 +345,14 @@ def _phases(recipe: Recipe) -> dict[str, Growth]:
     return {"": Growth(shared=True), "SentencePiece": learning, "counting n-grams": Growth()}
 
 
-def _as_large(text: float) -> None:
-    """The documents of a large corpus are numbered by a pipeline: so are those of the rehearsal."""
+def _as_large(text: float, stored: float) -> None:
+    """Files that aren't small are numbered by a pipeline, and much text by compiled code: so are those of the
+    rehearsal, and only then."""
     from corpora.perplexity import train_lm
     from tamiz.stages import lm_training
 
-    if text >= train_lm.SMALL_INPUT:
-        lm_training.SMALL_INPUT = -1
+    lm_training.SMALL_INPUT = -1 if stored > lm_training.SMALL_INPUT else sys.maxsize
+    train_lm.SMALL_INPUT = 0 if text >= train_lm.SMALL_INPUT else sys.maxsize
 
 
 STAGE = Stage(

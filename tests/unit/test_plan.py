@@ -15,6 +15,7 @@ import pytest
 from corpora import usage
 from corpora.documents.items import work_items
 from corpora.errors import DamagedFile, TamizError
+from corpora.perplexity import train_lm
 from tamiz.console import progress
 from tamiz.planning import actual, lines, planned
 from tamiz.planning.figures import Rehearsed, cold_start
@@ -25,7 +26,7 @@ from tamiz.planning.rehearsal import LARGE, SMALL, WARM, Looks, parts_of
 from tamiz.planning.watch import Measured, watched
 from tamiz.planning.whole import Asked, _asked_for
 from tamiz.recipes.load import load
-from tamiz.stages import STAGES
+from tamiz.stages import STAGES, lm_training
 from tamiz.stages.growth import Growth
 from tests.command import exit_code, tamiz
 from tests.conftest import DEMO, ROOT
@@ -329,3 +330,22 @@ def test_a_rehearsal_ends_with_the_process_that_asked_for_it():
             return
         time.sleep(0.1)
     pytest.fail("the rehearsal goes on without its parent")
+
+
+@pytest.mark.parametrize(
+    ("text", "stored", "piped", "compiled"),
+    [
+        (50_000_000, 20_000_000, True, True),
+        (12_000_000, 4_000_000, False, True),  # packed well: few bytes to read, much text
+        (5_000_000, 5_000_000, True, False),
+        (1_000_000, 400_000, False, False),
+    ],
+)
+def test_a_language_model_is_rehearsed_the_way_that_the_run_goes(text, stored, piped, compiled, monkeypatch):
+    """Whatever the size of the parts: what imports Beam, or compiles, must do so in the plan, too."""
+    for module in (lm_training, train_lm):
+        monkeypatch.setattr(module, "SMALL_INPUT", module.SMALL_INPUT)
+    STAGES.get("lm").costs.as_large(text, stored)
+    for part in (1_000, 32_000_000):
+        assert (part > lm_training.SMALL_INPUT) is piped
+        assert (part >= train_lm.SMALL_INPUT) is compiled
