@@ -4,10 +4,9 @@
 #   benchmarks/gpu.sh wheels   first, where there is a package registry: fetches what that machine lacks into .whl
 #   benchmarks/gpu.sh          there, from the folder of the checkout; figures go to $OUT, or to runs/gpu
 #
-# Its python3 must have torch, transformers, accelerate, tokenizers, safetensors, pyarrow, numba, numpy, xxhash and rich,
-# as the machine has that /work/.library/device/README.md describes (Python 3.12, torch 2.11, transformers 5.17). What
-# tamiz's trainer needs besides are msgspec and zstandard (tests/unit/test_train_bench.py tries it with no more).
-# There, name .whl in `carry`: device.run {command: "benchmarks/gpu.sh", carry: [".whl"], timeout_s: 590}.
+# Its python3 must have torch, transformers, accelerate, tokenizers, sentencepiece, safetensors, pyarrow, numba, numpy,
+# xxhash, fsspec and rich; torch 2.11, transformers 5.17 and Python 3.12 will do. What tamiz's trainer needs besides
+# are msgspec and zstandard: their wheels lie in .whl, which git ignores, so it must be brought along by name.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 if [ "${1:-}" = wheels ]; then
