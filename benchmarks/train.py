@@ -123,11 +123,12 @@ class Bench:
         files.write_bytes(self.out / "train.md", markdown(self.found).encode())
 
 
-def chosen(given: argparse.Namespace, on_gpu: bool) -> tuple[list[tuple[Block, Block]], list[Block]]:
+def chosen(given: argparse.Namespace, machine: Found) -> tuple[list[tuple[Block, Block]], list[Block]]:
     """(checks, blocks) that the options ask for."""
+    on_gpu = machine.get("device", "cpu") != "cpu"
     if given.tiny:
         return check_blocks("tiny"), tiny_blocks()
-    blocks = gpu_blocks() if given.all or on_gpu else cpu_blocks(given.rounds)
+    blocks = gpu_blocks() if given.all or on_gpu else cpu_blocks(given.rounds, machine.get("auto_is_float32", True))
     blocks = [block for block in blocks if given.only.lower() in block.name.lower()]
     return check_blocks("gpu" if on_gpu else "cpu"), blocks
 
@@ -151,7 +152,7 @@ def main(arguments: Sequence[str] | None = None, run: Run = in_a_process) -> Non
     bench = Bench(given.out, 60, run)
     bench.machine()
     on_gpu = bench.found["machine"].get("device", "cpu") != "cpu"
-    checks, blocks = chosen(given, on_gpu)
+    checks, blocks = chosen(given, bench.found["machine"])
     if not blocks:
         parser.error(f"no block has {given.only!r} in its name")
     bench.limit(begun, given.minutes or (9.5 if on_gpu else 60))

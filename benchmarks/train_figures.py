@@ -8,12 +8,13 @@ from dataclasses import asdict
 from typing import Any
 
 from benchmarks.train_formulas import FORMULAS, utilisations
+from benchmarks.train_precision import BFLOAT16, FLOAT32, PRODUCTS
 from benchmarks.train_shapes import PUBLISHED, TAMIZ, Block
 
 Found = dict[str, Any]
 # of losses: a bfloat16 has 8 bits, so each of a few operations in a row is off by up to 0.4%, and errors of many ids
 # cancel out; in float32 only sums in another order differ, by some 1e-7 in each, and five updates make that larger
-FARTHEST = {"cpu": 1e-4, "gpu": 2e-2}
+FARTHEST = {FLOAT32: 1e-4, BFLOAT16: 2e-2, PRODUCTS: 2e-2}
 
 
 def tokens_per_second(found: Found) -> float:
@@ -37,7 +38,7 @@ def checked(block: Block, ours: Found, theirs: Found) -> Found:
         return {"name": name, "problem": broken[0]}
     pairs = list(zip(ours["timing"]["losses"], theirs["timing"]["losses"], strict=True))
     difference = max((abs(a - b) / b for a, b in pairs), default=float("inf"))
-    bound = FARTHEST["cpu" if ours["device"] == "cpu" else "gpu"]
+    bound = FARTHEST[ours["precision"]]
     found = {"name": name, "losses": pairs, "difference": difference, "bound": bound, "kernels": ours["kernels"]}
     if difference > bound:
         found["problem"] = f"losses differ by {difference:.2e} of the plain ones, more than {bound:g}"
@@ -71,8 +72,9 @@ def _machine(machine: Found) -> str:
 
 def _blocks(blocks: Sequence[Found], machine: Found) -> list[str]:
     peak = machine.get("peak")
-    head = ["block", "tokens/s", "per CPU second", "ms a step", *(f"MFU, {name}" for name in FORMULAS if peak),
-            "of a product", "memory", "J/token", "waiting", "attention"]  # fmt: skip
+    mfu = [f"MFU, {name}" for name in FORMULAS if peak]
+    head = ["block", "precision", "tokens/s", "per CPU second", "ms a step", *mfu, "of a product",
+            "memory", "J/token", "waiting", "attention"]  # fmt: skip
     rows = [head, ["---"] * len(head)]
     for one in blocks:
         if "timing" in one:
@@ -88,6 +90,7 @@ def _row(found: Found, peak: float | None, product: float | None) -> list[str]:
     shares = utilisations(flops, speed, peak) if peak else {}
     return [
         found["name"],
+        found["precision"],
         f"{speed:,.0f}",
         f"{tokens_per_cpu_second(found):,.0f}",
         f"{1000 * timing['median']:,.1f}",
@@ -106,7 +109,9 @@ def pairs_of(blocks: Sequence[Found]) -> dict[str, list[tuple[Found, Found]]]:
     for one in blocks:
         if "timing" in one:
             block = Block.of(one["block"])
-            same = f"{block.shape.name}, {block.batch} rows, {block.shape.documents} documents a row"
+            same = (
+                f"{block.shape.name}, {block.batch} rows, {block.shape.documents} documents a row, {one['precision']}"
+            )
             found.setdefault(same, {}).setdefault(block.who, []).append(one)
     return {
         f"{same}, against {who}": list(zip(by[TAMIZ], theirs, strict=False))

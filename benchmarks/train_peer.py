@@ -1,7 +1,8 @@
 """The peer of `benchmarks.train`: transformers' Trainer on the same weights, rows, batches and optimizer settings.
 
 The model is transformers' own, with its own attention (SDPA where it has one), and tamiz's initial weights.
-The optimizer is fused AdamW on both sides, precision is bfloat16 autocast on a GPU and float32 on a CPU.
+The optimizer is fused AdamW on both sides. The precision is tamiz's: where that is bfloat16, as the Trainer does it,
+by autocast; where products of float32 are rounded, by the same switch of torch.
 """
 
 from __future__ import annotations
@@ -17,10 +18,12 @@ import transformers
 from torch.utils.data import IterableDataset
 
 from benchmarks.train_kernels import Profile
+from benchmarks.train_precision import matmul_precision
 from benchmarks.train_rows import EOS, PAD
 from benchmarks.train_shapes import COMPILED, PLAIN, Block
 from benchmarks.train_timing import Stopwatch
 from tamiz.trainer.dataset import ShardDataset
+from tamiz.trainer.device import uses_bfloat16
 from tamiz.trainer.families import ModelSettings
 from tamiz.trainer.settings import TrainSettings
 
@@ -99,17 +102,17 @@ def with_transformers(
     """Trains with transformers' Trainer."""
     plain = block.who == PLAIN
     torch.set_num_threads(settings.num_threads)
-    if not plain:
-        torch.set_float32_matmul_precision("high")
+    torch.set_float32_matmul_precision("highest" if plain else matmul_precision(settings, device))
     torch.manual_seed(settings.seed)
     model = peer_model(family, settings.seed, "eager" if plain else "sdpa")
+    bfloat16 = uses_bfloat16(settings, device) and not plain
     with tempfile.TemporaryDirectory() as folder:
         arguments = transformers.TrainingArguments(
             output_dir=folder, max_steps=settings.steps, per_device_train_batch_size=block.micro,
             gradient_accumulation_steps=block.batch // block.micro, learning_rate=settings.learning_rate,
             lr_scheduler_type="constant", weight_decay=settings.weight_decay, adam_beta1=settings.betas[0],
             adam_beta2=settings.betas[1], adam_epsilon=settings.epsilon, max_grad_norm=settings.clip_norm,
-            optim="adamw_torch_fused", bf16=device.type == "cuda" and not plain, use_cpu=device.type == "cpu",
+            optim="adamw_torch_fused", bf16=bfloat16, use_cpu=device.type == "cpu",
             torch_compile=block.who == COMPILED, report_to=[], save_strategy="no", disable_tqdm=True,
             logging_strategy="steps" if block.losses else "no", logging_steps=1, remove_unused_columns=False,
             seed=settings.seed,

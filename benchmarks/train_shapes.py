@@ -49,7 +49,8 @@ class Block:
     @property
     def name(self) -> str:
         documents = f", {self.shape.documents} documents a row" if self.shape.documents > 1 else ""
-        return f"{self.shape.name}, {self.batch} rows, {self.micro} at a time{documents}: {self.who}"
+        precision = f", {self.more['precision']}" if "precision" in self.more else ""
+        return f"{self.shape.name}, {self.batch} rows, {self.micro} at a time{documents}{precision}: {self.who}"
 
     def asdict(self) -> dict[str, Any]:
         return asdict(self)
@@ -109,14 +110,16 @@ def gpu_blocks() -> list[Block]:
     ]
 
 
-def cpu_blocks(rounds: int) -> list[Block]:
-    """Product and peer in turn, `rounds` times."""
+def cpu_blocks(rounds: int, auto_is_float32: bool = False) -> list[Block]:
+    """Product and peer in turn, `rounds` times: in float32, and with the precision that tamiz chooses if that is
+    another one."""
     t5 = Block(T5_TINY, batch=16, micro=4, steps=8, warm_up=2, seconds=600)
     llama = Block(LLAMA_SMALL, batch=16, micro=4, steps=8, warm_up=2, seconds=600)
     return [
-        replace(block, who=who)
+        replace(block, who=who, more=more)
         for number in range(rounds)
         for block in (t5, llama)
+        for more in ({"precision": "float32"}, *(() if auto_is_float32 else ({},)))
         for who in ((TAMIZ, TRANSFORMERS) if number % 2 == 0 else (TRANSFORMERS, TAMIZ))
     ]
 
@@ -139,7 +142,15 @@ def check_blocks(where: str) -> list[tuple[Block, Block]]:
         "tiny": (LLAMA_SMALLEST, T5_SMALLEST, 4),
     }[where]
     product = [
-        Block(shape, batch=batch, micro=batch // 2, steps=5, warm_up=1, losses=True)
+        Block(
+            shape,
+            batch=batch,
+            micro=batch // 2,
+            steps=5,
+            warm_up=1,
+            seconds=120 if where == "gpu" else 600,
+            losses=True,
+        )
         for shape in (replace(llama, documents=4), t5)
     ]
     return [(block, replace(block, who=PLAIN)) for block in product]

@@ -28,6 +28,7 @@ import torch
 
 from benchmarks.train_formulas import flops_per_token
 from benchmarks.train_kernels import STEPS, Profile
+from benchmarks.train_precision import FLOAT32, precision_of
 from benchmarks.train_rows import make_rows, make_tokenizer
 from benchmarks.train_shapes import TAMIZ, Block
 from benchmarks.train_timing import Stopwatch
@@ -84,9 +85,10 @@ def measure(block: Block, profile: Path | None = None) -> dict[str, Any]:
     shape = block.shape
     return {
         "block": block.asdict(), "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
-        "torch": torch.__version__, "timing": timing.asdict(),
+        "torch": str(torch.__version__), "timing": timing.asdict(),
         "flops_per_token": flops_per_token(family, shape.width, shape.targets, shape.documents),
-        "parameters": family.num_parameters(), "kernels": sorted(profiled.kernels()), "said": said,
+        "parameters": family.num_parameters(), "precision": precision_of(settings, device),
+        "kernels": sorted(profiled.kernels()), "said": said,
         "not_set": sorted(set(block.more) - set(TrainSettings.__struct_fields__)),
     }  # fmt: skip
 
@@ -139,9 +141,11 @@ def machine() -> dict[str, Any]:
     torch.set_num_threads(THREADS)
     name = torch.cuda.get_device_name() if on_gpu else "cpu"
     return {
-        "device": name, "torch": torch.__version__, "transformers": version("transformers"),
+        "device": name, "torch": str(torch.__version__), "transformers": version("transformers"),
         "python": platform.python_version(), "system": platform.platform(), "cores": os.cpu_count(),
-        "threads": THREADS, "product": product_speed(device), "peak": peak_flops(name) if on_gpu else None,
+        "threads": THREADS, "product": product_speed(device),
+        "auto_is_float32": precision_of(TrainSettings(steps=1), device) == FLOAT32,
+        "peak": peak_flops(name) if on_gpu else None,
         "clocks": _clocks() if on_gpu else None, "cudnn": torch.backends.cudnn.version() if on_gpu else None,
     }  # fmt: skip
 

@@ -45,7 +45,8 @@ from tests.conftest import ROOT
 
 CPU = torch.device("cpu")
 DOCUMENTS = replace(LLAMA_SMALLEST, documents=3)
-BLOCK = Block(LLAMA_SMALLEST, batch=4, micro=2, steps=5, warm_up=1, losses=True)
+FLOAT32 = {"precision": "float32"}
+BLOCK = Block(LLAMA_SMALLEST, batch=4, micro=2, steps=5, warm_up=1, more=FLOAT32, losses=True)
 
 
 def family_of(shape):
@@ -223,7 +224,7 @@ def found(who=TAMIZ, seconds=2.0, cpu=3.0, **more):
               "joules": 51.2, "joules_by": "NVML", "peak_memory": 3_000_000_000, "losses": [2.0, 1.0]}  # fmt: skip
     return {
         "name": block.name, "block": block.asdict(), "device": "cpu", "timing": timing, "kernels": ["flash"],
-        "flops_per_token": dict.fromkeys(FORMULAS, 1e6), **more,
+        "flops_per_token": dict.fromkeys(FORMULAS, 1e6), "precision": "float32", **more,
     }  # fmt: skip
 
 
@@ -249,7 +250,8 @@ def test_ratios_are_of_the_same_round():
 def test_the_table():
     text = markdown({"machine": MACHINE, "checks": [], "blocks": [found(), found(problem="bad")], "left_out": ["x"]})
     share = "6.4%"  # 64 tokens/s of a million operations, of 1e9
-    row = f"| 64 | 171 | 2,000.0 | {share} | {share} | {share} | {share} | 12.8% | 3.0 GB | 0.1000 (NVML) | 1.0% |"
+    shares = f"{share} | {share} | {share} | {share} | 12.8%"
+    row = f"| float32 | 64 | 171 | 2,000.0 | {shares} | 3.0 GB | 0.1000 (NVML) | 1.0% |"
     assert row in text
     assert f"* {BLOCK.name}: bad" in text
     assert "* x: left out, the time was over" in text
@@ -263,7 +265,7 @@ def test_losses_that_differ_are_a_problem():
     other["timing"]["losses"] = [2.0, 1.0002]
     one = checked(BLOCK, found(), other)
     assert one["problem"] == "losses differ by 2.00e-04 of the plain ones, more than 0.0001"
-    assert "problem" not in checked(BLOCK, {**found(), "device": "NVIDIA H200"}, other)
+    assert "problem" not in checked(BLOCK, found(precision="bfloat16"), other)
     assert checked(BLOCK, found(problem="bad"), other)["problem"] == "bad"
 
 
@@ -355,8 +357,11 @@ def test_a_gpu_gets_all_shapes_within_the_time():
 
 
 def test_rounds_take_turns():
-    whos = [block.who for block in cpu_blocks(2) if block.shape == T5_TINY]
-    assert whos == [TAMIZ, TRANSFORMERS, TRANSFORMERS, TAMIZ]
+    turns = [TAMIZ, TRANSFORMERS, TRANSFORMERS, TAMIZ]
+    blocks = [block for block in cpu_blocks(2) if block.shape == T5_TINY]
+    assert [block.who for block in blocks if block.more == FLOAT32] == turns
+    assert [block.who for block in blocks if not block.more] == turns
+    assert {str(block.more) for block in cpu_blocks(2, auto_is_float32=True)} == {str(FLOAT32)}
 
 
 @pytest.mark.parametrize(
