@@ -40,10 +40,19 @@ Say = Callable[[str], None]
 
 class Sieve:
     """One experiment in a folder. commands: does `tamiz ARGUMENTS` for each of them, and raises an error if one
-    fails."""
+    fails. names: of the samples that are compared."""
 
-    def __init__(self, corpora: Path, out: Path, size: Size, commands: Commands, say: Say = print) -> None:
+    def __init__(
+        self,
+        corpora: Path,
+        out: Path,
+        size: Size,
+        commands: Commands,
+        say: Say = print,
+        names: Sequence[str] = (*SAMPLERS, CLEAN_ONLY),
+    ) -> None:
         self.corpora, self.out, self.size, self._commands, self._say = corpora, out, size, commands, say
+        self._names = names
         self.lm, self.scores, self.tokenizer = out / "lm" / "es.bin", out / "scores", out / "tokenizer"
 
     def run(self, jobs: int) -> list[Arm]:
@@ -52,7 +61,7 @@ class Sieve:
         corpus = make_corpus(self.corpora, self.out / "corpus", self.size)
         self._say(f"pool: {sum(corpus.counts.values()):,} documents; held out: {corpus.held_out}; {corpus.counts}")
         self._prepare(corpus)
-        names = [(name, seed) for seed in range(self.size.seeds) for name in (*SAMPLERS, CLEAN_ONLY)]
+        names = [(name, seed) for seed in range(self.size.seeds) for name in self._names]
         done: list[Arm] = []
         with ThreadPoolExecutor(jobs) as pool:
             waiting = [pool.submit(self.arm, corpus, name, seed) for name, seed in names]

@@ -16,6 +16,10 @@ from benchmarks.sieve_figures import Arm, differences, markdown, reached, spread
 from benchmarks.sieve_noise import CLEAN, SHARES, Document
 from benchmarks.sieve_sizes import CLEAN_ONLY, SAMPLERS, SIZES
 from corpora.errors import BadArgument
+from corpora.sampling.methods import METHODS
+from tamiz.choice_options import chosen
+from tamiz.cli import cli
+from tamiz.cli import spread as spread_out
 from tests.command import exit_code
 from tests.conftest import ROOT
 from tests.invented import document
@@ -172,14 +176,15 @@ def in_this_process(series):
 @pytest.mark.slow
 def test_the_whole_of_it(corpora, tmp_path):
     """Each sample is another one, the held-out rows are the same ones, and what is done isn't done again."""
-    found = sieve.Sieve(corpora, tmp_path, SIZE, in_this_process).run(jobs=1)
-    assert [arm.name for arm in found] == [*SAMPLERS, CLEAN_ONLY]
+    names = ("random", "gaussian 2/9", CLEAN_ONLY)
+    found = sieve.Sieve(corpora, tmp_path, SIZE, in_this_process, names=names).run(jobs=1)
+    assert [arm.name for arm in found] == list(names)
     assert all(sum(arm.documents.values()) > 0 and [step for step, _ in arm.curve] == [0, 2, 4] for arm in found)
     by_name = {arm.name: arm for arm in found}
     assert by_name[CLEAN_ONLY].noise == 0.0
     assert by_name["random"].noise > 0.0
     held_out = [digests(path) for path in tmp_path.glob("arms/*/shards/validation")]
-    assert len(held_out) == 6
+    assert len(held_out) == 3
     assert all(one == held_out[0] for one in held_out)
     assert len({arm.last for arm in found}) > 1
     assert len({arm.curve[0][1] for arm in found}) == 1  # the same first weights on the same rows
@@ -191,4 +196,26 @@ def test_the_whole_of_it(corpora, tmp_path):
         assert series[0][0] == "lm"
         in_this_process(series)
 
-    assert sieve.Sieve(corpora, tmp_path, SIZE, only_shared).run(jobs=1) == found
+    assert sieve.Sieve(corpora, tmp_path, SIZE, only_shared, names=names).run(jobs=1) == found
+
+
+MEANT = {
+    "random": ("random", {}),
+    "gaussian 9/2": ("gaussian", {"width": 4.5}),
+    "gaussian 2/9": ("gaussian", {"width": 2 / 9}),
+    "stepwise": ("stepwise", {}),
+    "head": ("buckets", {"keep_buckets": ("head",)}),
+}
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_samplers_have_flags_that_tamiz_takes(name):
+    """As the command line reads them."""
+    given = ["--input", "x.jsonl", "--scores", "y", *SAMPLERS[name], "--keep", "0.125", "--out", "z"]
+    values = cli.get_command(None, "sample").make_context("sample", spread_out(given)).params
+    method, meant = MEANT[name]
+    assert values["method"] == method
+    given = {flag.field: values[flag.field] for kind in METHODS for flag in kind.flags}
+    settings = chosen(METHODS, method, given, {"keep": 0.125})
+    assert {key: getattr(settings, key) for key in meant} == meant
+    assert [key for key, value in given.items() if value is not None] == list(meant)
