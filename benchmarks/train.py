@@ -20,8 +20,10 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -34,6 +36,7 @@ from benchmarks.train_shapes import Block, check_blocks, cpu_blocks, gpu_blocks,
 from corpora import files
 
 ROOT = Path(__file__).resolve().parents[1]
+WORKER = ("-m", "benchmarks.train_worker")
 RESULT = "RESULT "
 Found = dict[str, Any]
 Run = Callable[[Sequence[str], float], tuple[int | None, str]]
@@ -41,17 +44,22 @@ Run = Callable[[Sequence[str], float], tuple[int | None, str]]
 
 def in_a_process(arguments: Sequence[str], seconds: float) -> tuple[int | None, str]:
     """The exit code of `python -m benchmarks.train_worker ARGUMENTS`, None if it took too long, and what it said."""
-    command = [sys.executable, "-m", "benchmarks.train_worker", *arguments]
+    command = [sys.executable, *WORKER, *arguments]
     environment = {"OMP_WAIT_POLICY": "PASSIVE", "PYTORCH_ALLOC_CONF": "expandable_segments:True", **os.environ}
-    try:
-        ended = subprocess.run(
-            command, cwd=ROOT, env=environment, timeout=seconds, text=True, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )  # fmt: skip
-    except subprocess.TimeoutExpired as error:
-        said = error.stdout or b""
-        return None, said.decode(errors="replace") if isinstance(said, bytes) else said
-    return ended.returncode, ended.stdout
+    with tempfile.TemporaryFile() as said:  # not a pipe: compilers that outlive their process would hold it open
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdout=said, stderr=subprocess.STDOUT, start_new_session=True
+        )
+        try:
+            code: int | None = process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            code = None
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)  # and its compilers
+                process.wait()
+        said.seek(0)
+        return code, said.read().decode(errors="replace")
 
 
 class Bench:

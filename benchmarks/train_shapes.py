@@ -62,10 +62,10 @@ class Block:
         return cls(**{**given, "shape": Shape(**given["shape"]), "kernels": tuple(given["kernels"])})
 
 
-LLAMA_160M = Shape("TeenyTinyLlama-160m", "llama", {}, 2048)
+LLAMA_160M = Shape("TeenyTinyLlama-160m", "llama", {"vocab_size": 32000}, 2048)
 LLAMA_460M = Shape(
     "TeenyTinyLlama-460m", "llama",
-    {"hidden_size": 1024, "intermediate_size": 4096, "num_layers": 24, "num_heads": 16}, 2048,
+    {"vocab_size": 32000, "hidden_size": 1024, "intermediate_size": 4096, "num_layers": 24, "num_heads": 16}, 2048,
 )  # fmt: skip
 T5_BASE = Shape(
     "T5-1.1-base", "t5",

@@ -21,9 +21,9 @@ Item = TypeVar("Item")
 @dataclass(frozen=True)
 class Timing:
     """Of the timed steps. seconds: of each step, on the GPU's clock if there is one. cpu_seconds: of all threads, and
-    steps together. waiting: share of the time in which the next batch was waited for, None if nobody counted.
-    joules: None if nothing measures them. peak_memory: bytes, since the process began; on a GPU as torch counts.
-    losses: of each step, where the trainer tells them."""
+    steps together. waiting: share of the time in which the host waited for the next batch, None if nobody counted; a
+    GPU that still has work idles less. joules: None if nothing measures them. peak_memory: bytes, since the process
+    began; on a GPU as torch counts. losses: of each step, where the trainer tells them."""
 
     seconds: list[float]
     wall: float
