@@ -23,7 +23,7 @@ def flops_per_token(settings: ModelSettings, inputs: int, targets: int, document
 
     embedding: the table of inputs, in which ids are looked up; a tied one is an output layer as well, so it stays.
     Not masked: half of the pairs of a causal model, and with several documents of equal length in a row (documents)
-    only those inside one; in a decoder half of its own pairs.
+    only those inside one; in a decoder half of its own pairs, and the keys and values that it makes of all inputs.
     """
     import torch
 
@@ -34,7 +34,9 @@ def flops_per_token(settings: ModelSettings, inputs: int, targets: int, document
     config = model.config
     if config.is_encoder_decoder:  # cost() leaves the tables out already
         own = 12 * config.num_heads * config.d_kv * config.num_decoder_layers * targets * targets
-        counts = (whole, six, whole, whole - own / 2)
+        # cost() counts all of a decoder for the targets, but its keys and values of the encoder are of the inputs
+        crossing = 6 * config.num_decoder_layers * 2 * config.d_model * config.num_heads * config.d_kv
+        counts = (whole, six, whole, whole - own / 2 + crossing * (inputs - targets))
     else:
         tied = model.get_input_embeddings().weight is model.get_output_embeddings().weight
         looked_up = 0 if tied else 6 * found.embedding * inputs
