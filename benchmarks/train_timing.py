@@ -56,16 +56,19 @@ class Stopwatch:
         self.losses: list[float] = []
 
     def batches(self, given: Iterator[Item]) -> Iterator[Item]:
-        """The same batches; counts how long each was waited for."""
+        """The same batches; counts how long each was waited for. Closing it closes what gives them."""
         self._waited = 0.0
-        while True:
-            begun = time.perf_counter()
-            try:
-                batch = next(given)
-            except StopIteration:
-                return
-            self._waited += time.perf_counter() - begun
-            yield batch
+        try:
+            while True:
+                begun = time.perf_counter()
+                try:
+                    batch = next(given)
+                except StopIteration:
+                    return
+                self._waited += time.perf_counter() - begun
+                yield batch
+        finally:
+            getattr(given, "close", lambda: None)()
 
     def step(self) -> None:
         self._steps += 1

@@ -196,6 +196,23 @@ def test_a_stopwatch_looks_at_the_steps_between():
     assert timing.peak_memory > 1 << 20
 
 
+def test_the_watched_batches_close_what_gives_them():
+    """As a training that is stopped closes its dataset, whose thread then ends."""
+    closed = []
+
+    def given():
+        try:
+            yield from range(9)
+        finally:
+            closed.append(True)
+
+    batches = Stopwatch(CPU, 1, 2).batches(given())
+    assert next(batches) == 0
+    assert not closed
+    batches.close()
+    assert closed
+
+
 def test_a_trainer_whose_batches_arent_seen_has_no_waiting():
     watch = Stopwatch(CPU, 1, 2)
     watch.step()
