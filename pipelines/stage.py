@@ -13,7 +13,7 @@ from corpora import manifest
 from corpora.documents.item import WorkItem
 from corpora.home import Place
 from corpora.hub import client
-from corpora.locks import InUse, locked
+from corpora.locks import InUse, locked, named_share
 from corpora.manifest import FileRecord, MadeFrom, Manifest, State
 from pipelines.advice import check_read, warn_of_blank_lines
 from pipelines.notes import Unit
@@ -118,13 +118,14 @@ class _Stage:
 
     def run_share(self, share: tuple[int, int]) -> Outcome:
         """Works on a share of the first incomplete pass; finishes if that leaves nothing to others."""
-        with locked(self.folder, self.made_from.stage, shared=True):
+        command = named_share(self.made_from.stage, share)
+        with locked(self.folder, command, shared=True):
             state = manifest.begin(self.folder, self.made_from)
             if state == "finished":
                 return self.finished(state)
             reached = self._work_on_share(share)
         try:
-            with locked(self.folder, self.made_from.stage):
+            with locked(self.folder, command):
                 if manifest.begin(self.folder, self.made_from) == "finished":
                     return self.finished(state)
                 return self.complete(state, self.run_passes(share, reached))
