@@ -11,6 +11,7 @@ import msgspec
 
 from corpora import manifest
 from corpora.documents.item import WorkItem
+from corpora.errors import StaleOutput
 from corpora.home import Place
 from corpora.hub import client
 from corpora.locks import InUse, locked, named_share
@@ -120,17 +121,24 @@ class _Stage:
         """Works on a share of the first incomplete pass; finishes if that leaves nothing to others."""
         command = named_share(self.made_from.stage, share)
         with locked(self.folder, command, shared=True):
-            state = manifest.begin(self.folder, self.made_from)
+            state = self._begin_share()
             if state == "finished":
                 return self.finished(state)
             reached = self._work_on_share(share)
         try:
             with locked(self.folder, command):
-                if manifest.begin(self.folder, self.made_from) == "finished":
+                if self._begin_share() == "finished":
                     return self.finished(state)
                 return self.complete(state, self.run_passes(share, reached))
         except InUse as error:
             raise others_at_work(share, error) from None
+
+    def _begin_share(self) -> State:
+        try:
+            return manifest.begin(self.folder, self.made_from, shared=True)
+        except StaleOutput as error:
+            advice = f"all shares need the same inputs and settings; to begin anew, remove {self.folder} first"
+            raise StaleOutput(str(error).replace(manifest.REDO, advice)) from None
 
     def _work_on_share(self, share: tuple[int, int]) -> int:
         """Returns the number of the pass: all, if every pass is complete."""
@@ -188,6 +196,7 @@ class _Stage:
             facts=more.facts,
             items=[_account(r) for r in items],
             damaged=_damaged(first, items),
+            made_from=self.made_from,
         )
         return Outcome(state, done)
 

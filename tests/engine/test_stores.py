@@ -116,9 +116,19 @@ def test_of_two_runs_that_begin_at_once_one_claims_the_folder(
     monkeypatch.setattr(manifest, "_entries", lambda _: [])
     assert manifest.begin(home, one) == "new"
     assert manifest.begin(home, one) == "continued"
-    home.write_bytes("result", b"")
-    with pytest.raises(StaleOutput, match="algorithm version 1 -> 2"):
+    with pytest.raises(StaleOutput, match="algorithm version 1 -> 2"):  # it may be at work, without a result yet
         manifest.begin(home, other)
+
+
+def test_a_run_that_lost_its_folder_to_another_does_not_finish_it(store: LoopbackStore) -> None:
+    """Its files would lie there as those of other settings."""
+    home = Home.of(store.address("taken"))
+    one, other = (MadeFrom(stage="x", algorithm=n, settings={}, inputs=[]) for n in (1, 2))
+    manifest.begin(home, one)
+    manifest.begin(home, other, rebuild=True)
+    with pytest.raises(StaleOutput, match=r"another run took .* .algorithm version 1 -> 2"):
+        manifest.finish(home, records=[], made_from=one)
+    assert manifest.finish(home, records=[], made_from=other).finished
 
 
 def test_rows_of_a_store_are_read_and_shown(

@@ -12,7 +12,7 @@ import pytest
 
 from corpora import locks, manifest
 from corpora.documents.item import WorkItem
-from corpora.errors import BadArgument, ShareDone
+from corpora.errors import BadArgument, ShareDone, StaleOutput
 from corpora.locks import InUse, locked, named_share
 from corpora.manifest import MadeFrom
 from corpora.parted import parts
@@ -51,6 +51,17 @@ def test_the_last_share_finishes_with_the_bytes_of_one_run(items, tmp_path):  # 
     }
     assert manifest.read(out).counts == manifest.read(tmp_path / "whole").counts
     assert verify(out)[1] == []
+
+
+def test_a_share_of_other_inputs_is_refused_and_clears_nothing(items, tmp_path):  # noqa: F811
+    """Results that are only steps on the way, such as counts of words, are hours of work of other shares."""
+    with pytest.raises(ShareDone):
+        share(tmp_path / "out", items, 1, 2)
+    with pytest.raises(
+        StaleOutput, match=r"something else \(input gone: in3.jsonl\); all shares need the same inputs"
+    ):
+        share(tmp_path / "out", items[:-1], 2, 2)
+    assert share(tmp_path / "out", items, 2, 2) == "continued"
 
 
 def test_a_plain_run_finishes_what_shares_left(items, tmp_path):  # noqa: F811
