@@ -11,8 +11,8 @@ import msgspec
 
 from corpora import manifest
 from corpora.documents.item import WorkItem
-from corpora.errors import StaleOutput
-from corpora.home import Place
+from corpora.errors import StaleOutput, TamizError
+from corpora.home import Home, Place
 from corpora.hub import client
 from corpora.locks import InUse, locked, named_share
 from corpora.manifest import FileRecord, MadeFrom, Manifest, State
@@ -98,11 +98,12 @@ def run_stage(
     works in the folder.
     """
     stage = _Stage(folder, made_from, passes, runner, progress, finish)
-    if runner.share is not None:
-        return stage.run_share(runner.share)
-    with locked(folder, made_from.stage):
-        state = manifest.begin(folder, made_from, rebuild=rebuild)
-        return stage.finished(state) if state == "finished" else stage.complete(state, stage.run_passes())
+    try:
+        return stage.run_share(runner.share) if runner.share is not None else stage.run(rebuild)
+    except TamizError:
+        if not stage.others_finished():
+            raise
+        return stage.finished("continued")
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,22 @@ class _Stage:
     runner: RunnerSettings
     progress: Progress | None
     finish: Callable[..., Finish] | None
+
+    def run(self, rebuild: bool) -> Outcome:
+        with locked(self.folder, self.made_from.stage):
+            state = manifest.begin(self.folder, self.made_from, rebuild=rebuild)
+            return self.finished(state) if state == "finished" else self.complete(state, self.run_passes())
+
+    def others_finished(self) -> bool:
+        """Whether another run of the same work, in a store, has finished it and removed what this one needed."""
+        home = Home.of(self.folder)
+        try:
+            if home.is_local or not manifest.is_finished(home, self.made_from):
+                return False
+            home.remove_all(manifest.PROGRESS)  # what this run has left since
+        except TamizError:
+            return False
+        return True
 
     def finished(self, state: State) -> Outcome:
         return Outcome(state, manifest.read(self.folder))
