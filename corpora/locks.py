@@ -110,9 +110,9 @@ def check_free(place: object, model: str = "") -> None:
             raise _in_use(each)
 
 
-def named_share(command: str, share: tuple[int, int]) -> str:
-    """The command of a share, for `locked`."""
-    return f"{command}{_SHARE}{share[0]}/{share[1]}"
+def named_share(command: str, share: tuple[int, int] | None) -> str:
+    """The command of a share, or of a run without one, for `locked`."""
+    return command if share is None else f"{command}{_SHARE}{share[0]}/{share[1]}"
 
 
 def _lock_path(folder: Path, model: str = "") -> Path:

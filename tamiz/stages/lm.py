@@ -53,11 +53,9 @@ def lm_stage(
         return _in_store(patterns, str(out), settings, context, share, bar)
     out = Path(out)
     _check_names(out, settings)
-    command = "lm train"
-    if context.runner.share is not None:
-        command = named_share(command, context.runner.share)
+    if (part := context.runner.share) is not None:
         context = _after_share(patterns, out, settings, context, share, bar, shared)
-    with locked(out.parent, command, out.stem):
+    with locked(out.parent, named_share("lm train", part), out.stem):
         from pipelines.accounts import input_identities, too_many_rejected
 
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -100,7 +98,7 @@ def _after_share(
 
     runner = context.runner
     alone = replace(context, runner=msgspec.structs.replace(runner, share=None))
-    command = named_share("lm train", runner.share or (1, 1))
+    command = named_share("lm train", runner.share)
     with locked(out.parent, command, out.stem, shared=True):
         if lm_json.manifest_path(out).exists():
             return alone
