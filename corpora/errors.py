@@ -4,6 +4,7 @@ TamizError            anything that ends a command: one or two lines, exit code 
 ├── BadArgument       a flag, a recipe key or a pattern is wrong: exit code 2, nearly always before any work
 ├── StaleOutput       an output folder was made from other settings or inputs
 ├── Unreachable       a remote file can't be listed or read: no network, no right to it, a server that fails
+│   └── StoreFailed   a store of outputs does so; the message says what helps
 ├── DamagedFile       an input or output is not what it should be (truncated, bad header, wrong sha256)
 ├── TooManyRejected   more rows were rejected than `--max-rejected` allows
 └── ShareDone         a share of a run is done, and others aren't: no error, exit code 0
@@ -42,6 +43,10 @@ class StaleOutput(TamizError):
 
 class Unreachable(TamizError):
     """A remote file can't be listed or read: there is no network, or no right to it, or its server keeps failing."""
+
+
+class StoreFailed(Unreachable):
+    """A store, which may be that of the output, gives no answer or keeps failing; the same command continues."""
 
 
 class DamagedFile(TamizError):

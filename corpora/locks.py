@@ -29,7 +29,9 @@ except ImportError:  # not a POSIX system: no locks
 
 _log = logging.getLogger(__name__)
 SUFFIX = ".tamiz.lock"
+_SHARE = " --share "
 _TRIES, _PAUSE = 4, 0.05  # another process may hold the lock for a moment, to look whether it is free
+_TOLD = 5.0  # seconds of waiting for a share, after which that is said
 _held: ContextVar[frozenset[Path]] = ContextVar("_held", default=frozenset())
 _shared: ContextVar[frozenset[Path]] = ContextVar(
     "_shared", default=frozenset()
@@ -37,7 +39,9 @@ _shared: ContextVar[frozenset[Path]] = ContextVar(
 
 
 class InUse(TamizError):
-    """Another process, or another thread, works in the folder."""
+    """Another process, or another thread, works in the folder. fact: the message without its advice."""
+
+    fact: str = ""
 
 
 class _Holder(msgspec.Struct):
@@ -64,7 +68,8 @@ def locked(place: object, command: str, model: str = "", *, shared: bool = False
 
     A block inside a block that holds the lock runs at once. A folder made for the lock is removed again if nothing is
     in it at the end. Where the file system has no locks, the block runs with a warning.
-    command: what works there, for the message. shared: others may hold it as well, but nobody alone. Raises InUse.
+    command: what works there, for the message. shared: others may hold it as well, but nobody alone; a `named_share`
+    that holds it alone, to look whether all are done or to finish, is waited for. Raises InUse.
     """
     if scheme_of(str(place)):  # a store has no locks: there, a manifest is claimed by whoever makes it first
         yield
@@ -105,6 +110,11 @@ def check_free(place: object, model: str = "") -> None:
             raise _in_use(each)
 
 
+def named_share(command: str, share: tuple[int, int] | None) -> str:
+    """The command of a share, or of a run without one, for `locked`."""
+    return command if share is None else f"{command}{_SHARE}{share[0]}/{share[1]}"
+
+
 def _lock_path(folder: Path, model: str = "") -> Path:
     return folder.resolve() / (f".{model}{SUFFIX}" if model else SUFFIX)
 
@@ -118,7 +128,8 @@ def _acquire(path: Path, command: str, shared: bool) -> int | None:
     """An open file with the lock; None where there can't be one: whoever writes there says why."""
     if fcntl is None:
         return None
-    for attempt in range(_TRIES):
+    attempt, waited = 0, 0.0
+    while attempt < _TRIES:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
@@ -128,7 +139,15 @@ def _acquire(path: Path, command: str, shared: bool) -> int | None:
             fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(descriptor)
-            time.sleep(_PAUSE if attempt + 1 < _TRIES else 0)
+            time.sleep(_PAUSE)
+            if shared and _SHARE in (holder := _holder(path)):
+                waited += _PAUSE
+                if waited - _PAUSE < _TOLD <= waited:
+                    _log.warning(
+                        "%s: waiting for %s, which looks whether all is done, and finishes", path.parent, holder
+                    )
+            else:
+                attempt += 1
             continue
         except OSError as error:
             os.close(descriptor)
@@ -138,6 +157,7 @@ def _acquire(path: Path, command: str, shared: bool) -> int | None:
             _introduce(descriptor, command)
             return descriptor
         os.close(descriptor)  # its last holder has just removed it
+        attempt += 1
     raise _in_use(path)
 
 
@@ -173,13 +193,19 @@ def _is_held(path: Path) -> bool:
     return False
 
 
-def _in_use(path: Path) -> InUse:
+def _holder(path: Path) -> str:
     try:
-        holder = str(msgspec.json.decode(path.read_bytes(), type=_Holder))
+        return str(msgspec.json.decode(path.read_bytes(), type=_Holder))
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
-        holder = "another tamiz"
+        return "another tamiz"
+
+
+def _in_use(path: Path) -> InUse:
     place = path.parent if path.name == SUFFIX else path.parent / f"{path.name[1:].removesuffix(SUFFIX)}.bin"
-    return InUse(f"{_shown(place)} is in use by {holder}: wait for it, or choose another --out")
+    fact = f"{_shown(place)} is in use by {_holder(path)}"
+    error = InUse(f"{fact}: wait for it, or choose another --out")
+    error.fact = fact
+    return error
 
 
 def _shown(path: Path) -> Path:

@@ -34,6 +34,7 @@ PROGRESS = ".progress"
 REJECTED = "rejected"
 FORMAT = "tamiz-manifest"
 VERSION = 2  # 1 has no checksum
+REDO = "pass --rebuild to redo it, or choose another --out"  # ends what StaleOutput says of other work
 PACKAGES = (
     "apache-beam", "datasets", "kenlm", "llvmlite", "numba", "numpy", "pyarrow", "sentencepiece", "tamiz",
     "tokenizers", "torch", "transformers", "xxhash",
@@ -162,28 +163,29 @@ def _encoded(manifest: Manifest) -> bytes:
     return checksum.sign(msgspec.json.format(msgspec.json.encode(manifest), indent=1))
 
 
-def begin(folder: Place, made_from: MadeFrom, *, rebuild: bool = False) -> State:
+def begin(folder: Place, made_from: MadeFrom, *, rebuild: bool = False, shared: bool = False) -> State:
     """Claims `folder` for `made_from`.
 
     Returns "finished" (nothing to do), "continued" (same work, interrupted) or "new". Raises StaleOutput if the
     folder has other work, or files and no manifest; `rebuild` clears it instead. An attempt of the same stage that
-    ended before it made anything counts for nothing: the folder is new. Of two runs that begin at once, one makes the
+    ended before it made anything counts for nothing: the folder is new. But where others may be at work, it may be
+    theirs: in a store, which has no locks, and if `shared` says so. Of two runs that begin at once, one makes the
     manifest, and the other finds it.
     """
     home = Home.of(folder)
     if rebuild:
         _clear(home, made_from.stage)
     if home.exists(NAME):
-        return _found(home, made_from)
+        return _found(home, made_from, shared)
     if any(not files.TEMPORARY.search(name) for name in _entries(home)):
         raise StaleOutput(f"{home} is not empty and has no {NAME}: choose another --out, or empty it")
-    return "new" if _start(home, made_from, only_new=True) else _found(home, made_from)
+    return "new" if _start(home, made_from, only_new=True) else _found(home, made_from, shared)
 
 
-def _found(home: Home, made_from: MadeFrom) -> State:
+def _found(home: Home, made_from: MadeFrom, shared: bool) -> State:
     """What a folder is for `made_from` that has a manifest already."""
     old = read(home)
-    if _is_false_start(home, old, made_from):
+    if home.is_local and not shared and _is_false_start(home, old, made_from):
         _clear(home, made_from.stage, keep=PROGRESS if _same_inputs(old.made_from, made_from) else "")
         _start(home, made_from)
         return "new"
@@ -202,10 +204,7 @@ def resume(old: Manifest, home: Place, made_from: MadeFrom) -> State:
     at = Home.of(home)
     folder = of_file(str(at))[0] if str(at).endswith(".json") else at
     if old.fingerprint != made_from.fingerprint():
-        raise StaleOutput(
-            f"{at} was made from something else ({made_from.changes_from(old.made_from)}); "
-            "pass --rebuild to redo it, or choose another --out"
-        )
+        raise StaleOutput(f"{at} was made from something else ({made_from.changes_from(old.made_from)}); {REDO}")
     if not old.finished:
         return "continued"
     sizes = {r.path: folder.size(r.path) for r in old.files} if folder.is_local else folder.entries()
@@ -329,10 +328,20 @@ def finish(
     facts: dict[str, Any] | None = None,
     items: list[dict[str, Any]] | None = None,
     damaged: list[dict[str, Any]] | None = None,
+    made_from: MadeFrom | None = None,
 ) -> Manifest:
-    """Writes the final manifest, last of all, and removes the notes on single items."""
+    """Writes the final manifest, last of all, and removes the notes on single items.
+
+    made_from: what the work was begun with. Raises StaleOutput if another run has taken the folder for other work
+    meanwhile, as it can in a store.
+    """
     home = Home.of(folder)
     manifest = read(home)
+    if made_from is not None and manifest.fingerprint != made_from.fingerprint():
+        raise StaleOutput(
+            f"another run took {home} for other work meanwhile ({manifest.made_from.changes_from(made_from)}): "
+            "choose another --out"
+        )
     manifest.finished = True
     manifest.files = sorted(records, key=lambda r: r.path)
     manifest.counts, manifest.facts = counts or {}, facts or {}

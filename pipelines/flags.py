@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import difflib
+import io
 from collections.abc import Sequence
 
 from apache_beam.options.pipeline_options import PipelineOptions
@@ -24,7 +26,7 @@ def check_runner(name: str) -> None:
 
 
 def check_beam_flags(flags: Sequence[str], own: Sequence[str] = ()) -> tuple[str, ...]:
-    """Returns the flags if each of them is declared by some PipelineOptions class.
+    """Returns the flags if each of them is declared by some PipelineOptions class, with a value that it takes.
 
     Raises BadArgument for any other flag, naming the closest option: first of the command (`own`), then of Beam.
     """
@@ -38,7 +40,19 @@ def check_beam_flags(flags: Sequence[str], own: Sequence[str] = ()) -> tuple[str
     if flags and not flags[0].startswith("-"):
         hint = f": each setting needs an option before it, such as --set {flags[0]}" if "=" in flags[0] else ""
         raise BadArgument(f"unexpected argument {flags[0]!r}{hint}")
+    _check_values(flags)
     return tuple(flags)
+
+
+def _check_values(flags: Sequence[str]) -> None:
+    """Beam's parser prints a hundred lines of usage before what is wrong, and ends the process."""
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            PipelineOptions(list(flags)).get_all_options()
+    except SystemExit:
+        point = (said.getvalue().strip().splitlines() or ["Beam refuses its flags"])[-1]
+        raise BadArgument(point.partition("error: ")[2] or point) from None
 
 
 def _known_flags() -> list[str]:

@@ -90,6 +90,10 @@ def work_on_list(pipeline: Any, name: str, worker: WorkOnUnits, desk: Desk) -> N
 def _block(place: tuple[int, int], desk: Desk) -> list[Unit]:
     try:
         return desk.block(place)
+    except FileNotFoundError as error:
+        if desk.is_over:  # another run of the same work has finished it
+            return []
+        raise marked(error) from error
     except (TamizError, OSError) as error:
         raise marked(error) from error
 

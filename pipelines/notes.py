@@ -86,8 +86,12 @@ class Desk:
         return f"{self.folder}/notes/{number:05d}"
 
     def clear(self) -> None:
-        """Removes what an earlier run of the same share left, but neither notes nor tries."""
-        self.home.remove_all(self.run)
+        """Removes what an earlier run of the same share left, but neither notes nor tries.
+
+        In a store the list stays until the output is finished: a run of the same work, at the same time, reads it.
+        """
+        for kind in ("",) if self.home.is_local else ("/beats", "/failed", "/aside"):
+            self.home.remove_all(f"{self.run}{kind}")
 
     def write_units(self, units: Sequence[Unit]) -> str:
         """Writes the list of the units, a block of them in a line; returns its name. The pipeline's graph holds no

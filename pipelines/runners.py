@@ -19,12 +19,12 @@ from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions,
 
 from corpora.errors import TamizError, by_name, in_a_line
 from corpora.stopping import interruptible
+from pipelines.beam_workers import BeamWorkers
 from pipelines.driving import drive
 from pipelines.graph import Run, UnitFailed, WorkOnUnits, runs, unmarked, work_on_list
 from pipelines.isolated import minutes
 from pipelines.notes import Desk, Unit
 from pipelines.once import ItemWork
-from pipelines.processes import descendants
 from pipelines.progress import Counted, Progress
 from pipelines.results import Results, collect
 from pipelines.settings import RunnerSettings
@@ -113,7 +113,8 @@ class _Pipeline:
         self._still = self._clock = 0.0  # seconds since anything moved; since the start
         self._begun = self._told = False
         self._last = time.monotonic()
-        self._workers: dict[tuple[int, int], float] = {}  # of FnApiRunner's processes: when each was last seen
+        self._workers = BeamWorkers() if _in_processes(settings, self._options) else None
+        self._died: float | None = None  # when a worker process was first seen to have died
 
     def run(self) -> None:
         listed = self._desk.write_units(self._units)
@@ -192,16 +193,13 @@ class _Pipeline:
         return "check that the engine has free slots and that its workers can reach this machine"
 
     def _check_workers(self, now: float) -> None:
-        """FnApiRunner waits for ever for a worker process that has ended, or is stopped."""
-        if not _in_processes(self._settings, self._options):
+        """FnApiRunner waits for ever for a worker process that has died."""
+        died = self._workers.died() if self._workers else None
+        if died is None:
             return
-        alive = descendants()
-        for key, process in alive.items():
-            if process.state != "Z" and (key in self._workers or "sdk_worker_main" in process.command):
-                self._workers[key] = now
-        for key, seen in self._workers.items():
-            if now - seen > _GRACE:
-                raise _EngineEnded(f"a worker process of {self._settings.runner} ended (pid {key[0]})")
+        self._died = self._died or now
+        if now - self._died > _GRACE:
+            raise _EngineEnded(f"a worker process of {self._settings.runner} ended (pid {died})")
 
     def _translated(self, error: Exception) -> Exception:
         found = unmarked(str(error))
@@ -264,12 +262,14 @@ class _quiet:
             return
         for name in self._LOGGERS:
             logging.getLogger(name).setLevel(logging.CRITICAL)
+            logging.getLogger(name).addFilter(_nothing)  # Beam sets the level of its job servers' again
         logging.getLogger().addFilter(_nothing)  # of the root logger itself: Beam logs an engine's stack traces there
         threading.excepthook = lambda _: None
 
     def __exit__(self, *_: object) -> None:
         threading.excepthook = self._hook
-        logging.getLogger().removeFilter(_nothing)
+        for name in ("", *self._LOGGERS):
+            logging.getLogger(name).removeFilter(_nothing)
 
 
 def _nothing(_: logging.LogRecord) -> bool:

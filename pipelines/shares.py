@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from corpora.errors import ShareDone
+from corpora.locks import InUse
 from pipelines.notes import Unit
 
 
@@ -27,5 +28,5 @@ def others_missing(share: tuple[int, int], units: Sequence[Unit], missing: Seque
     )
 
 
-def others_at_work(share: tuple[int, int], why: object) -> ShareDone:
-    return ShareDone(f"share {share[0]}/{share[1]} is done; the share that ends last finishes ({why})")
+def others_at_work(share: tuple[int, int], why: InUse) -> ShareDone:
+    return ShareDone(f"share {share[0]}/{share[1]} is done; the share that ends last finishes ({why.fact})")

@@ -11,9 +11,10 @@ import msgspec
 
 from corpora import manifest
 from corpora.documents.item import WorkItem
-from corpora.home import Place
+from corpora.errors import StaleOutput, TamizError
+from corpora.home import Home, Place
 from corpora.hub import client
-from corpora.locks import InUse, locked
+from corpora.locks import InUse, locked, named_share
 from corpora.manifest import FileRecord, MadeFrom, Manifest, State
 from pipelines.advice import check_read, warn_of_blank_lines
 from pipelines.notes import Unit
@@ -97,11 +98,12 @@ def run_stage(
     works in the folder.
     """
     stage = _Stage(folder, made_from, passes, runner, progress, finish)
-    if runner.share is not None:
-        return stage.run_share(runner.share)
-    with locked(folder, made_from.stage):
-        state = manifest.begin(folder, made_from, rebuild=rebuild)
-        return stage.finished(state) if state == "finished" else stage.complete(state, stage.run_passes())
+    try:
+        return stage.run_share(runner.share) if runner.share is not None else stage.run(rebuild)
+    except TamizError:
+        if not stage.others_finished():
+            raise
+        return stage.finished("continued")
 
 
 @dataclass(frozen=True)
@@ -113,23 +115,47 @@ class _Stage:
     progress: Progress | None
     finish: Callable[..., Finish] | None
 
+    def run(self, rebuild: bool) -> Outcome:
+        with locked(self.folder, self.made_from.stage):
+            state = manifest.begin(self.folder, self.made_from, rebuild=rebuild)
+            return self.finished(state) if state == "finished" else self.complete(state, self.run_passes())
+
+    def others_finished(self) -> bool:
+        """Whether another run of the same work, in a store, has finished it and removed what this one needed."""
+        home = Home.of(self.folder)
+        try:
+            if home.is_local or not manifest.is_finished(home, self.made_from):
+                return False
+            home.remove_all(manifest.PROGRESS)  # what this run has left since
+        except TamizError:
+            return False
+        return True
+
     def finished(self, state: State) -> Outcome:
         return Outcome(state, manifest.read(self.folder))
 
     def run_share(self, share: tuple[int, int]) -> Outcome:
         """Works on a share of the first incomplete pass; finishes if that leaves nothing to others."""
-        with locked(self.folder, self.made_from.stage, shared=True):
-            state = manifest.begin(self.folder, self.made_from)
+        command = named_share(self.made_from.stage, share)
+        with locked(self.folder, command, shared=True):
+            state = self._begin_share()
             if state == "finished":
                 return self.finished(state)
             reached = self._work_on_share(share)
         try:
-            with locked(self.folder, self.made_from.stage):
-                if manifest.begin(self.folder, self.made_from) == "finished":
+            with locked(self.folder, command):
+                if self._begin_share() == "finished":
                     return self.finished(state)
                 return self.complete(state, self.run_passes(share, reached))
         except InUse as error:
             raise others_at_work(share, error) from None
+
+    def _begin_share(self) -> State:
+        try:
+            return manifest.begin(self.folder, self.made_from, shared=True)
+        except StaleOutput as error:
+            advice = f"all shares need the same inputs and settings; to begin anew, remove {self.folder} first"
+            raise StaleOutput(str(error).replace(manifest.REDO, advice)) from None
 
     def _work_on_share(self, share: tuple[int, int]) -> int:
         """Returns the number of the pass: all, if every pass is complete."""
@@ -187,6 +213,7 @@ class _Stage:
             facts=more.facts,
             items=[_account(r) for r in items],
             damaged=_damaged(first, items),
+            made_from=self.made_from,
         )
         return Outcome(state, done)
 

@@ -181,13 +181,15 @@ class RunLog:
         self.flush()
 
     def error(self, error: BaseException, *, expected: bool) -> None:
+        from corpora.errors import Unreachable
+
         text = str(error)
         fields: dict[str, Any] = {"class": type(error).__name__, "message": text if expected else text[:_LONGEST]}
         if not expected:
             frames = traceback.extract_tb(error.__traceback__)
             fields["traceback"] = [f"{f.filename}:{f.lineno} {f.name}: {f.line}" for f in frames]
         self.event("error", **fields)
-        if self._far is not None and fields["class"] == "Unreachable":
+        if self._far is not None and isinstance(error, Unreachable):
             self._file = None  # to ask the store once more would take minutes
 
     def end(self, code: int) -> None:

@@ -15,7 +15,7 @@ import click
 import msgspec
 
 from corpora.documents.sources import DocumentSource
-from corpora.errors import BadArgument, Unreachable
+from corpora.errors import BadArgument, StoreFailed, Unreachable
 from pipelines.settings import RunnerSettings
 from tamiz.log import log
 
@@ -102,9 +102,12 @@ def _with_breaks(ctx: click.Context, parameter: click.Parameter, value: str | No
 
 @contextlib.contextmanager
 def advice_for_unreachable(advice: str) -> Iterator[None]:
-    """Adds to the message about a remote pattern what the command at hand offers without a network."""
+    """Adds to the message about a remote pattern what the command at hand offers without a network; none to that
+    about a store, which may be that of the output and says itself what helps."""
     try:
         yield
+    except StoreFailed:
+        raise
     except Unreachable as error:
         raise Unreachable(f"{error}; without a network, {advice}") from error
 
@@ -142,8 +145,10 @@ class OutputPath(click.Path):
             return plain(address)
         if _is_address(address):
             local = address.removeprefix("file://").removeprefix("local://")
-            advice = "write to a local folder and copy that" if _is_address(local) else f"write {local}"
-            raise BadArgument(f"{_flag(param)} is {address}, but outputs are only written to local paths: {advice}")
+            if not _is_address(local):
+                raise BadArgument(f"{_flag(param)} is {address}: write {local}")
+            where = "to paths and to stores" if self.anywhere else "to local paths"
+            raise BadArgument(f"{_flag(param)} is {address}, but outputs are only written {where}")
         plain(address) if address else None  # refuses s3:/bucket
         try:
             os.fsencode(address).decode()

@@ -19,6 +19,9 @@ from corpora.errors import TamizError
 RETRIES = 10  # of a request that a store answers with 5xx or 429, or not at all
 RETRY_SECONDS = 180  # after which it isn't tried again
 SECONDS = 120  # of one request
+BACKOFF = (
+    6.0  # a pause is up to so many times the one before, 0.1 s at first, 15 s at most: all tries take about a minute
+)
 BOUND = f"a request is given up after {RETRIES} more tries, or {(RETRY_SECONDS + SECONDS) // 60} minutes"
 OPTIONS: dict[str, Any] = {"checksum_algorithm": "SHA256", "disable_bulk_delete": True}  # some lack DeleteObjects
 _ADVICE = {
@@ -67,7 +70,15 @@ def patience() -> dict[str, Any]:
             "connect_timeout": "10s",
             "allow_http": _plain_http(),
         },
-        "retry_config": {"max_retries": RETRIES, "retry_timeout": timedelta(seconds=RETRY_SECONDS)},
+        "retry_config": {
+            "max_retries": RETRIES,
+            "retry_timeout": timedelta(seconds=RETRY_SECONDS),
+            "backoff": {
+                "init_backoff": timedelta(seconds=0.1),
+                "max_backoff": timedelta(seconds=15),
+                "base": BACKOFF,
+            },
+        },
     }
 
 

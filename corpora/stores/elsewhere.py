@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from corpora.addresses import joined, scheme_of
-from corpora.errors import BadArgument, TamizError, Unreachable, in_a_line
+from corpora.errors import BadArgument, StoreFailed, TamizError, in_a_line
 from corpora.stores.base import FileRecord, Known
 from corpora.stores.remote import RemoteStore
 
@@ -95,7 +95,7 @@ class Elsewhere(RemoteStore):
         except (FileNotFoundError, FileExistsError, TamizError, NotImplementedError, TypeError, ValueError):
             raise
         except Exception as error:  # file systems raise what their libraries do
-            raise Unreachable(f"{joined(self.address, name)}: {in_a_line(error)}") from error
+            raise StoreFailed(f"{joined(self.address, name)}: {in_a_line(error)}") from error
 
 
 def _tag(info: dict[str, Any]) -> str | None:

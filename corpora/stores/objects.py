@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from corpora.addresses import joined
-from corpora.errors import TamizError, Unreachable, in_a_line
+from corpora.errors import StoreFailed, TamizError, Unreachable, in_a_line
 from corpora.stores import access
 from corpora.stores.base import FileRecord, Known
 from corpora.stores.remote import RemoteStore
@@ -144,9 +144,10 @@ class Objects(RemoteStore):
             return TamizError(f"{at}: there is no bucket {self.bucket}: make it first")
         if isinstance(error, (exceptions.NotFoundError, FileNotFoundError)) and not writes:
             return FileNotFoundError(f"{at}: no such file")
-        if isinstance(error, (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError)):
+        refused = (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError)
+        if isinstance(error, refused) or reason(error).startswith(("401", "403")):  # also of who hands out its keys
             return TamizError(f"{at}: the store refuses ({reason(error)}): {access.advice(self.kind)}")
-        return Unreachable(f"{at}: {reason(error)} ({access.BOUND}): run the same command again")
+        return StoreFailed(f"{at}: {reason(error)} ({access.BOUND}): run the same command again")
 
 
 def reason(error: BaseException) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from corpora import files
 from corpora.addresses import joined
-from corpora.errors import DamagedFile, TamizError, Unreachable
+from corpora.errors import DamagedFile, StoreFailed, TamizError, Unreachable
 from corpora.stores import temporary
 from corpora.stores.base import FileRecord, Known, Store, Writing
 
@@ -56,7 +56,9 @@ class RemoteStore(Store):
     def put(self, source: Path | bytes, record: FileRecord) -> None:
         """Sends a file and looks whether it is there, twice at most. Raises Unreachable if it isn't."""
         at = joined(self.address, record.path)
-        failed = Unreachable(f"{at} was sent, but isn't there with its {record.bytes:,} bytes: run the command again")
+        failed: Unreachable = StoreFailed(
+            f"{at} was sent, but isn't there with its {record.bytes:,} bytes: run the command again"
+        )
         for _ in range(_SENDS):
             lost = False
             try:

@@ -20,7 +20,7 @@ from typing import NamedTuple
 from urllib.parse import quote, urlsplit
 
 from corpora.addresses import scheme_of
-from corpora.errors import TamizError, Unreachable, in_a_line
+from corpora.errors import StoreFailed, TamizError, in_a_line
 from corpora.stores import OBJECTS, access
 
 OLD = timedelta(days=1)  # younger ones may be under way
@@ -101,7 +101,7 @@ def _request(method: str, bucket: str, key: str, query: Mapping[str, str]) -> by
                 return b""
             passes = code is None or code == 429 or code >= 500
             if not passes or number == access.RETRIES or time.monotonic() > end:
-                raise Unreachable(f"s3://{bucket}: {method} of unfinished uploads: {_said(error)}") from error
+                raise StoreFailed(f"s3://{bucket}: {method} of unfinished uploads: {_said(error)}") from error
         time.sleep(min(PAUSE * 2**number, 10))
     raise AssertionError  # for mypy: the loop returns or raises
 

@@ -84,7 +84,7 @@ def _copied(file: str, out: Place, context: Context) -> manifest.State:
             encoder = load_encoder(str(folder))
             records = [manifest.record(folder, folder / path.name) for path in found]
         facts = {"kind": "brought", "sha256": encoder.sha256, "vocab_size": encoder.vocab_size}
-        manifest.finish(out, records=records, facts=facts)
+        manifest.finish(out, records=records, facts=facts, made_from=made_from)
     return state
 
 

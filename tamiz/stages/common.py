@@ -230,9 +230,13 @@ def check_inputs(reports: Sequence[StageReport]) -> None:
     """Raises FinishedWithDamage or TooManyRejected (exit code 1); called when everything else is done."""
     damaged = sorted({d for r in reports for d in r.damaged})
     if damaged:
-        more = f" and {len(damaged) - 1} more" if len(damaged) > 1 else ""
+        if len(damaged) > 1:
+            raise FinishedWithDamage(
+                f"finished, but {len(damaged)} input files are damaged; the first, {damaged[0]}; repair them and run "
+                "again with --rebuild"
+            )
         raise FinishedWithDamage(
-            f"finished, but an input file is damaged: {damaged[0]}{more}; repair it and run again with --rebuild"
+            f"finished, but an input file is damaged: {damaged[0]}; repair it and run again with --rebuild"
         )
     for report in reports:
         if report.too_many:

@@ -19,7 +19,7 @@ from corpora.documents.sources import Inputs
 from corpora.errors import BadArgument, DamagedFile, StaleOutput
 from corpora.files import is_local
 from corpora.home import Home, exists, of_file
-from corpora.locks import InUse, locked
+from corpora.locks import InUse, locked, named_share
 from corpora.manifest import InputIdentity, MadeFrom, Manifest, State
 from corpora.perplexity.routing import LmChoice
 from corpora.perplexity.settings import LmSettings
@@ -54,9 +54,9 @@ def lm_stage(
         return _in_store(patterns, str(out), settings, context, share, bar)
     out = Path(out)
     _check_names(out, settings)
-    if context.runner.share is not None:
+    if (part := context.runner.share) is not None:
         context = _after_share(patterns, out, settings, context, share, bar, shared)
-    with locked(out.parent, "lm train", out.stem):
+    with locked(out.parent, named_share("lm train", part), out.stem):
         from pipelines.accounts import input_identities, too_many_rejected
 
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -99,14 +99,15 @@ def _after_share(
 
     runner = context.runner
     alone = replace(context, runner=msgspec.structs.replace(runner, share=None))
-    with locked(out.parent, "lm train", out.stem, shared=True):
+    command = named_share("lm train", runner.share)
+    with locked(out.parent, command, out.stem, shared=True):
         if lm_json.manifest_path(out).exists():
             return alone
         _check_own(out, settings)
         items = work_items(patterns, ITEM_BYTES)
         number(items, out, settings, input_identities(items, out.parent), share, runner, bar, shared)
     try:
-        with locked(out.parent, "lm train", out.stem):
+        with locked(out.parent, command, out.stem):
             return alone
     except InUse as error:
         assert runner.share is not None

@@ -139,6 +139,7 @@ def _from_documents(
             facts=facts,
             items=texts.accounts,
             damaged=texts.damaged,
+            made_from=made_from,
         )
 
 

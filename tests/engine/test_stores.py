@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from corpora import manifest
+from corpora.documents.item import WorkItem
+from corpora.documents.items import work_items
 from corpora.errors import StaleOutput
 from corpora.home import Home
 from corpora.manifest import MadeFrom
 from corpora.stores import store_of
+from pipelines.accounts import input_identities
+from pipelines.items import ItemReader
+from pipelines.once import ItemResult
+from pipelines.settings import RunnerSettings
+from pipelines.stage import Pass, run_stage
 from tamiz.verify import notes, verify
 from tests.command import exit_code, tamiz
 from tests.loopback_store import LoopbackStore, loopback_store
@@ -116,9 +125,65 @@ def test_of_two_runs_that_begin_at_once_one_claims_the_folder(
     monkeypatch.setattr(manifest, "_entries", lambda _: [])
     assert manifest.begin(home, one) == "new"
     assert manifest.begin(home, one) == "continued"
-    home.write_bytes("result", b"")
-    with pytest.raises(StaleOutput, match="algorithm version 1 -> 2"):
+    with pytest.raises(StaleOutput, match="algorithm version 1 -> 2"):  # it may be at work, without a result yet
         manifest.begin(home, other)
+
+
+def test_a_run_that_lost_its_folder_to_another_does_not_finish_it(store: LoopbackStore) -> None:
+    """Its files would lie there as those of other settings."""
+    home = Home.of(store.address("taken"))
+    one, other = (MadeFrom(stage="x", algorithm=n, settings={}, inputs=[]) for n in (1, 2))
+    manifest.begin(home, one)
+    manifest.begin(home, other, rebuild=True)
+    with pytest.raises(StaleOutput, match=r"another run took .* .algorithm version 1 -> 2"):
+        manifest.finish(home, records=[], made_from=one)
+    assert manifest.finish(home, records=[], made_from=other).finished
+
+
+_meanwhile: list[Callable[[], None]] = []
+
+
+@dataclass(frozen=True)
+class CopyWork:
+    """Copies the texts of an item; before the second one, what is in `_meanwhile` is called, once."""
+
+    out: str
+    fingerprint: str = "f"
+
+    def __call__(self, item: WorkItem) -> ItemResult:
+        with ItemReader(self.out, item) as reader:
+            texts = [str(text) for batch in reader.batches() for text in batch.texts]
+        if _meanwhile and item.number == 1:
+            _meanwhile.pop()()
+        with Home.of(self.out).writing(f"{item.name}.out") as file:
+            file.path.write_text("".join(texts))
+        return reader.result(kept=len(texts), files=[file.record()])
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_run_that_another_one_overtakes_ends_with_it(store: LoopbackStore, tmp_path: Path, workers: int) -> None:
+    """The other removes the list of the units and the notes that this one works with."""
+    for number in range(5):
+        (tmp_path / f"in{number}.jsonl").write_text('{"text": "uno"}\n')
+    items, home = work_items([str(tmp_path / "in*.jsonl")]), Home.of(store.address(f"overtaken-{workers}"))
+    made_from = MadeFrom(stage="copies", algorithm=1, settings={}, inputs=input_identities(items, home))
+
+    def run() -> None:
+        states.append(
+            run_stage(home, made_from, [Pass(CopyWork(str(home)), items)], RunnerSettings(workers=workers)).state
+        )
+
+    def overtake() -> None:
+        other = threading.Thread(target=run)
+        other.start()
+        other.join()
+
+    states: list[str] = []
+    _meanwhile[:] = [overtake]
+    run()
+    assert states == ["continued", "continued"]
+    assert sorted(home.entries()) == [*(f"in{number}.jsonl.out" for number in range(5)), "manifest.json"]
+    assert verify(home)[1] == []
 
 
 def test_rows_of_a_store_are_read_and_shown(

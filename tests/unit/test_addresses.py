@@ -17,7 +17,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from corpora.documents.addresses import path_of, with_path
 from corpora.documents.items import work_items
 from corpora.documents.reading import read_batches, read_texts
-from corpora.errors import BadArgument
+from corpora.errors import BadArgument, StoreFailed
 from pipelines.accounts import input_identities
 from tamiz.options import advice_for_unreachable
 
@@ -157,14 +157,12 @@ def test_a_remote_output_is_refused(
 
     monkeypatch.chdir(tmp_path)
     for out, advice in (
-        ("file:///tmp/o.bin", "write /tmp/o.bin"),
-        ("simplecache::o", "write to a local folder"),
+        ("file:///tmp/o.bin", ": write /tmp/o.bin"),
+        ("simplecache::o", ", but outputs are only written to paths and to stores"),
     ):
         result = CliRunner().invoke(cli, [*command, "--out", out])
         assert isinstance(result.exception, BadArgument)
-        assert str(result.exception).startswith(
-            f"--out is {out}, but outputs are only written to local paths: {advice}"
-        )
+        assert str(result.exception) == f"--out is {out}{advice}"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -176,3 +174,9 @@ def test_advice_is_that_of_the_command() -> None:
         advice_for_unreachable("use --demo"),
     ):
         raise Unreachable("can't list x")
+
+
+def test_a_store_that_fails_gets_no_advice_about_inputs() -> None:
+    """It may be the output's."""
+    with pytest.raises(StoreFailed, match=r"^s3://a/b: 503$"), advice_for_unreachable("download the files"):
+        raise StoreFailed("s3://a/b: 503")

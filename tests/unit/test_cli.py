@@ -166,6 +166,10 @@ def test_beam_flags_pass():
     from pipelines.flags import check_beam_flags
 
     assert check_beam_flags(["--flink_version=1.19", "--environment_type", "LOOPBACK"])
+    with pytest.raises(
+        BadArgument, match=r"^argument --flink_version: invalid choice: '1.18' \(choose from '1.19', "
+    ):
+        check_beam_flags(["--flink_version=1.18"])
     with pytest.raises(BadArgument, match=r"unexpected argument 'stray'$"):
         check_beam_flags(["stray"])
 

@@ -157,10 +157,10 @@ def parse(arguments: list[str], command: click.Command) -> None:
         value = given.get(str(parameter.name))
         if isinstance(parameter.type, click.Choice) and isinstance(value, str):
             parameter.type.convert(value, parameter, context)
-    if unknown := [flag for flag in left if flag.startswith("-")]:
+    if any(each.startswith("-") for each in left):
         from pipelines.flags import check_beam_flags
 
-        check_beam_flags(unknown)
+        check_beam_flags(left)
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if "```toml" in page.read_text()], ids=page_id)

@@ -5,16 +5,19 @@ from __future__ import annotations
 import errno
 import os
 import pickle
+import re
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from corpora.errors import BadArgument, DamagedFile, TamizError, Unreachable
-from corpora.home import Home
+from corpora.home import Home, source
 from corpora.stores import access, cache, objects, store_of
 from tests.loopback_store import LoopbackStore, loopback_store
 
@@ -138,6 +141,45 @@ def test_a_home_is_a_value(tmp_path: Path) -> None:
     for name in ("../x", "/x", "a//b", ""):
         with pytest.raises(ValueError, match="no name inside"):
             home / name
+
+
+@pytest.mark.parametrize(
+    ("address", "advice"),
+    [
+        ("s3:bucket/run", "two slashes, as in s3://bucket/run"),
+        ("s3:/bucket/run", "two slashes, as in s3://bucket/run"),
+        ("s3:///run", "names no bucket or folder: write s3://NAME/FOLDER"),
+        ("s3://bucket//run", "write s3://bucket/run"),
+        ("s3://bucket/a/../run/", "write s3://bucket/a/run"),
+        ("gs://bucket/./run", "write gs://bucket/run"),
+    ],
+)
+def test_an_address_that_no_object_has_is_refused(address: str, advice: str):
+    with pytest.raises(BadArgument, match=f"{re.escape(advice)}$"):
+        Home(address)
+
+
+def test_names_that_only_look_odd_are_kept():
+    for address in ("s3://bucket/a b/ñ%20?x=1#y", "s3://bucket", "sftp://host//from/the/root"):
+        assert Home(f"{address}/").address == address
+
+
+def test_a_folder_may_have_a_colon_in_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """pyarrow takes the relative path es:run/a.parquet for an address of a file system named es."""
+    monkeypatch.chdir(tmp_path)
+    home = Home("es:run")
+    with home.writing("a.parquet") as file:
+        pq.write_table(pa.table({"a": [1]}), file.path)
+    assert pq.read_table(source(home.at("a.parquet"))).column("a").to_pylist() == [1]
+    assert Path("es:run/a.parquet").is_file()
+
+
+def test_a_store_that_hands_out_no_keys_refuses(store: LoopbackStore):
+    """As where the machine's account has no right: obstore has no kind of its own for that."""
+    said = objects.Objects(store.address("run"), "s3")._wording(
+        "at", OSError("status code: 403 Forbidden: no"), writes=True
+    )
+    assert str(said).startswith("at: the store refuses (403 Forbidden): set AWS_ACCESS_KEY_ID")
 
 
 @pytest.mark.parametrize("place", ["s3:/bucket/run", Path("s3://bucket/run"), "gs:/x", "s3://", "s3:///"])

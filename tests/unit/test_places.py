@@ -81,11 +81,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.parametrize("lost", ["s3:/mangled/x", "s3:mangled/x"])
 @pytest.mark.parametrize(("path", "place"), CASES)
 def test_an_address_that_lost_a_slash_is_refused(
-    path: tuple[str, ...], place: str, folder: Path, capsys: pytest.CaptureFixture[str]
+    path: tuple[str, ...], place: str, lost: str, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code, _, said = tamiz(capsys, *arguments(path, place, "s3:/mangled/x"))
+    code, _, said = tamiz(capsys, *arguments(path, place, lost))
     assert code == 2, said
     assert "two slashes, as in s3://mangled/x" in said.replace("\n", " ")
     assert said.count("error:") == 1

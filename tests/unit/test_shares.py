@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from corpora import manifest
+from corpora import locks, manifest
 from corpora.documents.item import WorkItem
-from corpora.errors import BadArgument, ShareDone
-from corpora.locks import InUse, locked
+from corpora.errors import BadArgument, ShareDone, StaleOutput
+from corpora.locks import InUse, locked, named_share
 from corpora.manifest import MadeFrom
 from corpora.parted import parts
 from corpora.verify import verify
@@ -52,6 +53,17 @@ def test_the_last_share_finishes_with_the_bytes_of_one_run(items, tmp_path):  # 
     assert verify(out)[1] == []
 
 
+def test_a_share_of_other_inputs_is_refused_and_clears_nothing(items, tmp_path):  # noqa: F811
+    """Results that are only steps on the way, such as counts of words, are hours of work of other shares."""
+    with pytest.raises(ShareDone):
+        share(tmp_path / "out", items, 1, 2)
+    with pytest.raises(
+        StaleOutput, match=r"something else \(input gone: in3.jsonl\); all shares need the same inputs"
+    ):
+        share(tmp_path / "out", items[:-1], 2, 2)
+    assert share(tmp_path / "out", items, 2, 2) == "continued"
+
+
 def test_a_plain_run_finishes_what_shares_left(items, tmp_path):  # noqa: F811
     out = tmp_path / "out"
     with pytest.raises(ShareDone):
@@ -77,7 +89,9 @@ with locked(pathlib.Path(sys.argv[1]), "score", shared=True):
         other.stdout.readline()
         temporary = out / "in3.jsonl.json.tmp-0123456789ab"  # of the other share
         temporary.write_bytes(b"")
-        with pytest.raises(ShareDone, match=r"the share that ends last finishes .* is in use by tamiz"):
+        with pytest.raises(
+            ShareDone, match=r"the share that ends last finishes .* is in use by tamiz .*since ..:..\)\)$"
+        ):
             share(out, items, 1, 4)
         assert temporary.exists()
         with pytest.raises(InUse):
@@ -85,6 +99,34 @@ with locked(pathlib.Path(sys.argv[1]), "score", shared=True):
         other.communicate()
     run(out, items)
     assert not temporary.exists()
+
+
+def test_a_share_waits_for_one_that_looks_alone_or_finishes(tmp_path, caplog, monkeypatch):
+    """A job array starts a task in the second in which another ends; one that fails blocks what depends on it."""
+    monkeypatch.setattr(locks, "_TOLD", 0.3)
+    holder = """
+import sys, pathlib, time
+from corpora.locks import locked, named_share
+with locked(pathlib.Path(sys.argv[1]), named_share("score", (1, 4)) if sys.argv[2] == "share" else "score"):
+    print("held", flush=True)
+    sys.stdin.readline()
+    print("over", flush=True)
+"""
+    for kind in ("plain", "share"):
+        command = [sys.executable, "-c", holder, str(tmp_path), kind]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+            assert other.stdin is not None
+            assert other.stdout is not None
+            other.stdout.readline()
+            if kind == "plain":
+                with pytest.raises(InUse), locked(tmp_path, "score --share 2/4", shared=True):
+                    pass
+                continue
+            ending = threading.Timer(1, lambda: other.stdin and (other.stdin.write("end\n"), other.stdin.flush()))
+            ending.start()
+            with locked(tmp_path, named_share("score", (2, 4)), shared=True):
+                assert other.stdout.readline() == "over\n"
+            assert "waiting for tamiz score --share 1/4 (pid" in caplog.text
 
 
 def test_a_lock_that_is_shared_goes_with_its_last_holder(tmp_path):
