@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from corpora.errors import BadArgument
-from tamiz.trainer.families.base import IGNORED, TARGETS, ModelSettings, summed_cross_entropy
+from tamiz.trainer.families.base import IGNORED, TARGETS, ModelSettings
 from tamiz.trainer.families.decoding import NUM_BEAMS, Sampling
 
 if TYPE_CHECKING:
@@ -95,13 +95,19 @@ class Seq2SeqSettings(ModelSettings, frozen=True, kw_only=True):
 
     def loss(self, model: Any, prepared: dict[str, torch.Tensor], z_loss: float = 0.0) -> torch.Tensor:
         """The encoder doesn't attend to padding."""
+        from tamiz.trainer.families.chunked_loss import chunked_cross_entropy
+
         input_ids, targets = prepared["input_ids"], prepared[TARGETS]
         decoder_input_ids = model.prepare_decoder_input_ids_from_labels(targets)
         mask = (input_ids != model.config.pad_token_id).long()
-        logits = model(
-            input_ids=input_ids, attention_mask=mask, decoder_input_ids=decoder_input_ids, use_cache=False
-        ).logits[..., : self.vocab_size]
-        return summed_cross_entropy(logits, targets, z_loss)
+        encoded = model.encoder(input_ids=input_ids, attention_mask=mask).last_hidden_state
+        hidden = model.decoder(
+            input_ids=decoder_input_ids, encoder_hidden_states=encoded, encoder_attention_mask=mask, use_cache=False
+        ).last_hidden_state
+        if model.config.scale_decoder_outputs:
+            hidden = hidden * model.model_dim**-0.5
+        head = model.get_output_embeddings()
+        return chunked_cross_entropy(hidden, head, targets, vocab_size=self.vocab_size, z_loss=z_loss)
 
     def ids_per_row(self, facts: ShardFacts) -> int:
         return facts.sequence_length + (facts.label_length or 0)
