@@ -18,9 +18,11 @@ from tamiz.trainer.settings import TrainSettings
 MOST_FORMS = 64  # of one layer: training and validation, with masks and without, each kind of T5's layers
 
 
-def wants_compiled(settings: TrainSettings, device: torch.device) -> bool:
-    """`auto`: on a GPU. On a CPU it takes a minute and a C++ compiler; see docs/training.md for what it gives."""
-    return settings.compile == "on" or (settings.compile == "auto" and device.type == "cuda")
+def wants_compiled(settings: TrainSettings, device: torch.device, processes: int = 1) -> bool:
+    """`auto`: on a GPU, unless FSDP gathers each layer, which the compiler would have to see through. On a CPU it
+    takes a minute and a C++ compiler; see docs/training.md for what it gives."""
+    gathered = processes > 1 and settings.parallel == "fsdp"
+    return settings.compile == "on" or (settings.compile == "auto" and device.type == "cuda" and not gathered)
 
 
 def compile_layers(model: torch.nn.Module, backend: str | Callable[..., Any] = "inductor") -> None:

@@ -60,7 +60,7 @@ def prepare(
     """Before the first step, where the settings and the device call for it: finds how many rows fit at a time, and
     compiles. first: a batch of the training. known, and the result: of `found_rows`."""
     tries = tries_rows(steps.settings, steps.device, processes)
-    compiles = wants_compiled(steps.settings, steps.device)
+    compiles = wants_compiled(steps.settings, steps.device, processes)
     if not tries and not compiles:
         return known
     batch = first()

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from tamiz.trainer.families import chunked_loss
 from tamiz.trainer.families.base import IGNORED, summed_cross_entropy
 from tamiz.trainer.families.chunked_loss import chunk_rows, chunked_cross_entropy, compiled_chunks
 from tamiz.trainer.families.gptj import GptJ
@@ -94,6 +95,20 @@ def test_float32_is_as_near_to_float64_as_the_readable_loss_is(scale, ignored):
         size = wanted.abs().max().item()
         assert (found - wanted).abs().max() <= 2 * (near - wanted).abs().max() + 1e-6 * size
         assert torch.isfinite(found).all()
+
+
+@pytest.mark.parametrize(("scale", "z_loss"), [(1.0, 0.0), (1.0, 0.03), (50.0, 0.001)])
+def test_the_form_that_is_compiled_is_the_same(scale, z_loss):
+    """It has no break for the compiler, whose front end runs it here."""
+    head, hidden, targets = case(torch.float32, bias=True, padded=0, scale=scale)
+    logits = head(hidden).flatten(0, 1).detach()
+    traced = torch.compile(chunked_loss._elements_to_compile, backend="eager", fullgraph=True, dynamic=False)
+    wanted = chunked_loss._elements(logits.clone(), targets.flatten(), z_loss)
+    for form in (chunked_loss._elements_to_compile, traced):
+        found = form(logits.clone(), targets.flatten(), z_loss)
+        assert found.loss.item() == pytest.approx(wanted.loss.item(), rel=1e-5)
+        assert torch.allclose(found.error, wanted.error, atol=1e-5)  # of logits of up to 300, which have 3e-5 each
+        assert torch.allclose(found.factor, wanted.factor, rtol=1e-5)
 
 
 def test_one_target_and_one_id():
@@ -187,8 +202,6 @@ def test_chunks_fit_a_cpus_caches():
 
 
 def test_nothing_is_compiled_unless_asked():
-    from tamiz.trainer.families import chunked_loss
-
     assert not chunked_loss._compiled.get()
     with compiled_chunks(True):
         assert chunked_loss._compiled.get()

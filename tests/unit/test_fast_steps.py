@@ -223,7 +223,10 @@ def test_too_little_memory_is_no_fault_of_the_compiler():
     [("auto", CPU, False), ("auto", CUDA, True), ("on", CPU, True), ("off", CUDA, False)],
 )
 def test_when_layers_are_compiled(wanted, place, compiles):
-    assert compiling.wants_compiled(msgspec.structs.replace(SETTINGS, compile=wanted), place) is compiles
+    chosen = msgspec.structs.replace(SETTINGS, compile=wanted)
+    assert compiling.wants_compiled(chosen, place) is compiles
+    gathered = msgspec.structs.replace(chosen, parallel="fsdp")
+    assert compiling.wants_compiled(gathered, place, 2) is (wanted == "on")
 
 
 # rows at a time

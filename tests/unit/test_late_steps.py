@@ -12,11 +12,14 @@ from functools import partial
 import msgspec
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from corpora import files
-from tamiz.trainer import checkpoint
+from tamiz.trainer import checkpoint, compiling
+from tamiz.trainer import steps as steps_module
 from tamiz.trainer.awaited import Awaited, Taken
 from tamiz.trainer.bad_batches import TooManyBad
+from tamiz.trainer.families import chunked_loss
 from tamiz.trainer.families.llama import Llama
 from tamiz.trainer.outcome import NotFinite, Outcome
 from tamiz.trainer.settings import TrainSettings
@@ -234,6 +237,26 @@ def test_too_many_bad_steps_end_it_with_a_state_that_is_whole(shards, tokenizer,
     others = partial(go, shards, tokenizer, tmp_path / "more", model)
     assert others(msgspec.structs.replace(SETTINGS, max_skipped_steps=2))["history"] == metrics["history"]
     assert files.sha256(tmp_path / "more/model.safetensors") == files.sha256(tmp_path / "model.safetensors")
+
+
+def test_a_compiled_or_checkpointed_training_leaves_a_plain_folder(shards, tokenizer, tmp_path, monkeypatch):
+    """Weights under their names, and what transformers loads, with nothing of how they were trained. The compiler's
+    front end stands in for all of it."""
+    monkeypatch.setattr(steps_module, "compile_layers", partial(compiling.compile_layers, backend="eager"))
+    monkeypatch.setattr(chunked_loss, "_compiled_elements", lambda: chunked_loss._elements_to_compile)
+    plain, lines = tmp_path / "plain", []
+    go(shards, tokenizer, plain, Llama(**SHAPE))
+    torch._dynamo.reset()
+    for name, value in {"compile": "on", "checkpoint_activations": True}.items():
+        out, changed = tmp_path / name, msgspec.structs.replace(SETTINGS, **{name: value})
+        train(shards, tokenizer, out, Llama(**SHAPE), changed, report=lines.append)
+        found, wanted = load_file(out / "model.safetensors"), load_file(plain / "model.safetensors")
+        assert found.keys() == wanted.keys()
+        assert all(torch.allclose(found[key], wanted[key], atol=1e-3) for key in wanted)
+        for file in ("config.json", "generation_config.json"):
+            assert (out / file).read_bytes() == (plain / file).read_bytes()
+    torch._dynamo.reset()
+    assert not [line for line in lines if "failed" in line]
 
 
 def test_only_a_gpu_with_a_fused_optimizer_is_read_late():
