@@ -21,7 +21,7 @@ from corpora import files
 from corpora.errors import TamizError
 from corpora.randomness import digest
 from corpora.rows.blend import Blend, opened
-from tamiz.trainer import checkpoint, state, warm_start
+from tamiz.trainer import checkpoint, self_test, state, warm_start
 from tamiz.trainer.bad_batches import BadBatches, TooManyBad, began_at
 from tamiz.trainer.before import plan_lines, threads_line
 from tamiz.trainer.dataset import Batch, ShardDataset
@@ -124,6 +124,7 @@ class _Run:
         built = new_model(inputs, family, settings, warm=starts)
         if starts and settings.init is not None:
             report(f"starts from the weights of {settings.init}")
+        sample = self_test.sample_of(built) if device.type == "cuda" else None
         self._parameters = family.num_parameters()
         self._parallel = parallel(settings.parallel, built, family, ranks, device)
         micro_rows = micro_batch_rows(settings, device, ranks.world_size)
@@ -137,6 +138,9 @@ class _Run:
             seed=settings.seed, span_corruption=settings.span_corruption, with_documents=family.reads_documents,
         )  # fmt: skip
         self._held_out = held_out(inputs.shards, settings, with_documents=family.reads_documents)
+        self_test.choose(
+            sample, self._parallel, family, self._data, inputs.facts.pad_id, device, bfloat16=bfloat16, report=report
+        )
         self._made_from = _made_from(inputs, family, settings)
         self._step, self._began, self._seconds, self._stop_at = 0, 0, 0.0, stop_at
         self._history, self._best = History(settings), BestWeights(self._parallel, settings)

@@ -96,13 +96,13 @@ def biased_attention(
     """[b, heads, n, width], from queries of that shape and keys and values [b, heads, m, width]. Each query sees all
     keys.
 
-    bias: added to the scaled products; it may have 1 for b, heads or n. In the dtype of the queries: with another one,
-    kernels have been silently wrong (pytorch#191612). None: 0.
+    bias: added to the scaled products, in the dtype of the queries: with another one, kernels were silently wrong
+    (pytorch#191612). It may have 1 for b, heads or n. None: 0.
     """
     if bias is None:
         return _fused(query, key, value, None, kernel, dropout_p=dropout, scale=scaling)
     bias = bias.to(query.dtype)
-    # a CPU has no fused kernel for a bias that learns; torch's own fallback takes a quarter longer than these products
+    # a CPU has no fused kernel for a bias that learns, and torch's fallback takes a fifth longer than these products
     if bias.requires_grad and (kernel == PRODUCTS or not query.is_cuda):
         return _products(query, key, value, bias, dropout, scaling)
     return _fused(query, key, value, bias, kernel, dropout_p=dropout, scale=scaling)

@@ -19,7 +19,7 @@ class FusedAttention(modeling_gptj.GPTJAttention):
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
         kernel = self.config._attn_implementation
         if kernel == attention.EAGER:
-            return super()._attn(query, key, value, attention_mask)  # type: ignore[no-any-return]
+            return super()._attn(query, key, value, attention_mask)
         dropped = self.attn_dropout.p if self.training else 0.0
         return attention.causal_attention(query, key, value, attention_mask, dropout=dropped, kernel=kernel), None
 

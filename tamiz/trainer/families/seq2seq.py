@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from corpora.errors import BadArgument
-from tamiz.trainer.families.base import IGNORED, TARGETS, ModelSettings, summed_cross_entropy
+from tamiz.trainer.families.base import IGNORED, INPUT_MASK, TARGETS, ModelSettings, summed_cross_entropy
 from tamiz.trainer.families.decoding import NUM_BEAMS, Sampling
 
 if TYPE_CHECKING:
@@ -91,8 +91,6 @@ class Seq2SeqSettings(ModelSettings, frozen=True, kw_only=True):
     def prepare(self, batch: dict[str, torch.Tensor], pad_id: int) -> dict[str, torch.Tensor]:
         """input_ids [b, n] and targets [b, m]; padding is not predicted. If any input is padding, also INPUT_MASK:
         full rows need no mask, and attention is faster without one."""
-        from tamiz.trainer.families.t5_attention import INPUT_MASK
-
         inputs, labels = batch["input_ids"], batch["labels"]
         known = inputs != pad_id
         prepared = {"input_ids": inputs, TARGETS: labels.masked_fill(labels == pad_id, IGNORED)}
@@ -100,7 +98,7 @@ class Seq2SeqSettings(ModelSettings, frozen=True, kw_only=True):
 
     def loss(self, model: Any, prepared: dict[str, torch.Tensor], z_loss: float = 0.0) -> torch.Tensor:
         """The encoder doesn't attend to padding."""
-        from tamiz.trainer.families.t5_attention import GPU_STEP, INPUT_MASK, widened
+        from tamiz.trainer.families.t5_attention import GPU_STEP, widened
 
         if prepared["input_ids"].is_cuda:
             prepared = widened(prepared, model.config.pad_token_id, GPU_STEP)

@@ -1,7 +1,7 @@
 """T5's attention with fused kernels, where transformers' is slow, or wrong (its flex_attention).
 
-What a query adds to its products with the keys depends on the distance to them: it is looked up once for each distance
-and stack of layers, with the keys that it doesn't see, instead of for each pair and layer.
+The bias of a query and a key depends on their distance alone: it is looked up once for each distance and stack of
+layers, not for each pair, and it tells what a query doesn't see, so that no layer needs a mask.
 """
 
 from __future__ import annotations
@@ -13,10 +13,8 @@ from torch.nn import functional
 from transformers.models.t5 import modeling_t5
 
 from tamiz.trainer.families import attention
-from tamiz.trainer.families.base import IGNORED, TARGETS
+from tamiz.trainer.families.base import IGNORED, INPUT_MASK, TARGETS
 
-INPUT_MASK = "input_mask"
-"""Of a prepared batch: bool [b, n], false where an input is padding. Absent if none is."""
 GPU_STEP = 128  # kernels are fastest, and best tested, at lengths that are multiples of it
 
 
@@ -35,12 +33,11 @@ class FusedAttention(modeling_t5.T5Attention):
         if past_key_values is not None:  # the text is written id by id: transformers knows the distances
             return super().forward(hidden_states, mask, key_value_states, position_bias, past_key_values, **others)
         if position_bias is None:
-            position_bias = self._bias(hidden_states, key_value_states, mask)
-        return super().forward(hidden_states, None, key_value_states, position_bias, None, whole_bias=True, **others)
+            position_bias = self._bias(hidden_states, mask)
+        others["whole_bias"] = True
+        return super().forward(hidden_states, None, key_value_states, position_bias, None, **others)
 
-    def _bias(
-        self, queries: torch.Tensor, keys: torch.Tensor | None, mask: torch.Tensor | None
-    ) -> torch.Tensor:
+    def _bias(self, queries: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
         """[1 or b, heads, n, m]; of a layer without distances [1, 1, 1, 1], or [b, 1, 1, m] if it has a mask."""
         kind = queries.device.type
         dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else queries.dtype
