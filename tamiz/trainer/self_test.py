@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
@@ -18,6 +17,7 @@ from corpora.rows.columns import DOCUMENT_IDS
 from tamiz.trainer.dataset import Batch, ShardDataset
 from tamiz.trainer.families import attention
 from tamiz.trainer.families.base import INPUT_MASK, ModelSettings
+from tamiz.trainer.families.cpu_attention import whole_float32
 from tamiz.trainer.parallel import Parallel
 from tamiz.trainer.ranks import Ranks
 
@@ -184,7 +184,7 @@ def _praise(kernel: str, verdicts: list[Verdict]) -> list[str]:
 
 def _reference(sample: torch.nn.Module, family: ModelSettings, rows: Batch, *, bfloat16: bool) -> tuple[Signs, Signs]:
     """transformers' own attention: in float32, and in the precision of the training."""
-    with _whole_float32():
+    with whole_float32():
         exact = _signs(sample, family, rows, attention.EAGER, bfloat16=False)
     return exact, _signs(sample, family, rows, attention.EAGER, bfloat16=bfloat16)
 
@@ -221,17 +221,6 @@ def _kinds(family: ModelSettings, batch: Batch, pad_id: int) -> Iterator[Batch]:
     masks = [name for name in rows if name in (DOCUMENT_IDS, INPUT_MASK)]
     if masks:
         yield {name: tensor for name, tensor in rows.items() if name not in masks}
-
-
-@contextmanager
-def _whole_float32() -> Iterator[None]:
-    """Products of float32 without TF32."""
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("highest")
-    try:
-        yield
-    finally:
-        torch.set_float32_matmul_precision(before)
 
 
 def _outermost_lists(model: torch.nn.Module) -> Iterator[torch.nn.ModuleList]:

@@ -8,7 +8,6 @@ dimensions reaches the function as it is.
 
 from __future__ import annotations
 
-import contextlib
 from functools import cache, partial
 from typing import Any
 
@@ -16,7 +15,7 @@ import torch
 from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from tamiz.trainer.families import document_attention
+from tamiz.trainer.families import cpu_attention, document_attention
 
 NAME = "tamiz"
 PLAIN = "tamiz_plain"
@@ -74,13 +73,13 @@ def causal_attention(
             flexed: torch.Tensor = _flex()(query, key, value, block_mask=mask, scale=scaling, enable_gqa=groups)
             return flexed
         mask = document_attention.dense(mask, query)
-    if mask is not None and mask.shape[2] == 1 < query.shape[2]:
+    if mask is not None and mask.dtype == torch.int64:
         lengths = None if query.is_cuda else document_attention.lengths(mask, query)
         if lengths is not None:
             return document_attention.apart(query, key, value, lengths, dropout=dropout, scaling=scaling)
         mask = document_mask(mask[:, 0, 0], blocks=False)
     whole = mask is None and query.shape[2] > 1  # one query, from a cache, sees all keys
-    return _fused(query, key, value, mask, kernel, dropout_p=dropout, is_causal=whole, scale=scaling)
+    return _fused(query, key, value, mask, kernel, dropout, scaling, causal=whole)
 
 
 def biased_attention(
@@ -100,12 +99,12 @@ def biased_attention(
     (pytorch#191612). It may have 1 for b, heads or n. None: 0.
     """
     if bias is None:
-        return _fused(query, key, value, None, kernel, dropout_p=dropout, scale=scaling)
+        return _fused(query, key, value, None, kernel, dropout, scaling)
     bias = bias.to(query.dtype)
     # a CPU has no fused kernel for a bias that learns, and torch's fallback takes a fifth longer than these products
     if bias.requires_grad and (kernel == PRODUCTS or not query.is_cuda):
         return _products(query, key, value, bias, dropout, scaling)
-    return _fused(query, key, value, bias, kernel, dropout_p=dropout, scale=scaling)
+    return _fused(query, key, value, bias, kernel, dropout, scaling)
 
 
 def backends(kernel: str, width: int, *, masked: bool) -> list[SDPBackend]:
@@ -162,21 +161,26 @@ def positions(documents: torch.Tensor) -> torch.Tensor:
 
 
 def _fused(
-    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None, kernel: str, **more: Any
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    mask: torch.Tensor | None,
+    kernel: str,
+    dropout: float,
+    scaling: float | None,
+    *,
+    causal: bool = False,
 ) -> torch.Tensor:
+    if kernel != PRODUCTS and not query.is_cuda:
+        return cpu_attention.fused(query, key, value, mask, dropout=dropout, causal=causal, scaling=scaling)
     groups = query.shape[1] // key.shape[1]
-    if groups > 1 and mask is not None and query.is_cuda:  # where the fused kernel with masks takes no groups
+    if groups > 1 and mask is not None:  # the fused kernel that takes masks takes no groups
         key, value = (tensor.repeat_interleave(groups, 1) for tensor in (key, value))
         groups = 1
-    with _choice(query, kernel, masked=mask is not None):
-        return functional.scaled_dot_product_attention(query, key, value, mask, enable_gqa=groups > 1, **more)
-
-
-def _choice(query: torch.Tensor, kernel: str, *, masked: bool) -> contextlib.AbstractContextManager[Any]:
-    """On a CPU torch chooses, unless it is PRODUCTS."""
-    if kernel != PRODUCTS and not query.is_cuda:
-        return contextlib.nullcontext()
-    return sdpa_kernel(backends(kernel, query.shape[-1], masked=masked), set_priority=True)
+    with sdpa_kernel(backends(kernel, query.shape[-1], masked=mask is not None), set_priority=True):
+        return functional.scaled_dot_product_attention(
+            query, key, value, mask, dropout, causal, scale=scaling, enable_gqa=groups > 1
+        )
 
 
 def _products(

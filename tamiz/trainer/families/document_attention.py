@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch.nn import functional
+
+from tamiz.trainer.families import cpu_attention
 
 BLOCK = 128  # ids on a side of a block of flex_attention's masks
 # What one more call costs, forward and backward, in products of numbers that a call with a mask does in that time;
@@ -45,16 +46,13 @@ def apart(
 ) -> torch.Tensor:
     """Causal attention of each document alone: [b, heads, n, width], from the arguments of `causal_attention`. The
     sum of lengths is b * n."""
-    rows, heads, width, _ = query.shape
-    groups = heads != key.shape[1]
+    rows, _, width, _ = query.shape
     # laid out id by id, as the layers before have made them: to split is then to look, and its gradient one copy
     parts = [tensor.transpose(1, 2).flatten(0, 1).split(lengths) for tensor in (query, key, value)]
     made = []
     for document in zip(*parts, strict=True):
         q, k, v = (part.transpose(0, 1).unsqueeze(0) for part in document)
-        seen = functional.scaled_dot_product_attention(
-            q, k, v, dropout_p=dropout, is_causal=True, scale=scaling, enable_gqa=groups
-        )
+        seen = cpu_attention.fused(q, k, v, dropout=dropout, causal=True, scaling=scaling)
         made.append(seen[0].transpose(0, 1))
     return torch.cat(made).unflatten(0, (rows, width)).transpose(1, 2)
 
@@ -94,7 +92,7 @@ def dense(mask: Any, query: torch.Tensor) -> torch.Tensor:
 
 
 def _listed(blocks: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """For each block of queries: how many blocks of keys, and the numbers of blocks, these first. int32 [b, 1, blocks]
-    and [b, 1, blocks, blocks]."""
+    """How many blocks of keys each block of queries has, int32 [b, 1, blocks], and the numbers of all blocks, these
+    first, int32 [b, 1, blocks, blocks]."""
     counted = blocks[:, None].int()
     return counted.sum(-1, dtype=torch.int32), counted.argsort(dim=-1, descending=True, stable=True).int()
