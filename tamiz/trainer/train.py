@@ -21,7 +21,7 @@ from corpora import files
 from corpora.errors import TamizError
 from corpora.randomness import digest
 from corpora.rows.blend import Blend, opened
-from tamiz.trainer import checkpoint, state
+from tamiz.trainer import checkpoint, self_test, state
 from tamiz.trainer.awaited import Awaited, Taken
 from tamiz.trainer.bad_batches import BadBatches, TooManyBad, began_at
 from tamiz.trainer.before import machine_line, plan_lines, threads_line
@@ -129,6 +129,7 @@ class _Run:
         built = new_model(inputs, family, settings, warm=starts)
         if starts and settings.init is not None:
             report(f"starts from the weights of {settings.init}")
+        self._sample = self_test.sample_of(built) if device.type == "cuda" else None
         self._parameters = family.num_parameters()
         self._parallel = parallel(settings.parallel, built, family, ranks, device)
         micro_rows = micro_batch_rows(settings, device, ranks.world_size)
@@ -137,10 +138,7 @@ class _Run:
             bfloat16=uses_bfloat16(settings, device), pad_id=inputs.facts.pad_id,
         )  # fmt: skip
         self._awaited = Awaited(self._record)
-        self._data = ShardDataset(
-            inputs.shards, batch_size=settings.batch_size, rank=ranks.rank, world_size=ranks.world_size,
-            seed=settings.seed, span_corruption=settings.span_corruption, with_documents=family.reads_documents,
-        )  # fmt: skip
+        self._data = _rows(inputs, family, settings, ranks)
         self._held_out = held_out(inputs.shards, settings, with_documents=family.reads_documents)
         self._made_from = made_from(inputs, family, settings)
         self._step, self._began, self._seconds, self._stop_at = 0, 0, 0.0, stop_at
@@ -165,6 +163,11 @@ class _Run:
 
     def whole(self, done: Callable[[int, int], None], card: Card | None) -> Metrics:
         """All of the training that isn't done yet, up to the folder that it writes."""
+        self_test.choose(
+            self._sample, self._parallel, self._family, self._data, self._inputs.facts.pad_id, self._device,
+            bfloat16=self.steps.bfloat16, report=self._report,
+        )  # fmt: skip
+        self._sample = None
         self.resume()
         if self._step < self._settings.steps:
             first = partial(self._ranks.together, partial(self._data.batch, 0, 0))
@@ -386,3 +389,11 @@ class _Run:
                 self._inputs.shards, self._data, self._step, kept_points(self._history.points, self._settings)
             ),
         }
+
+
+def _rows(inputs: Inputs, family: ModelSettings, settings: TrainSettings, ranks: Ranks) -> ShardDataset:
+    """The batches that this process trains on."""
+    return ShardDataset(
+        inputs.shards, batch_size=settings.batch_size, rank=ranks.rank, world_size=ranks.world_size,
+        seed=settings.seed, span_corruption=settings.span_corruption, with_documents=family.reads_documents,
+    )  # fmt: skip
