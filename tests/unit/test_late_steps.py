@@ -245,14 +245,15 @@ def test_a_compiled_or_checkpointed_training_leaves_a_plain_folder(shards, token
     monkeypatch.setattr(steps_module, "compile_layers", partial(compiling.compile_layers, backend="eager"))
     monkeypatch.setattr(chunked_loss, "_compiled_elements", lambda: chunked_loss._elements_to_compile)
     plain, lines = tmp_path / "plain", []
-    go(shards, tokenizer, plain, Llama(**SHAPE))
+    wanted = go(shards, tokenizer, plain, Llama(**SHAPE))["history"]
+    names = load_file(plain / "model.safetensors").keys()
     torch._dynamo.reset()
     for name, value in {"compile": "on", "checkpoint_activations": True}.items():
         out, changed = tmp_path / name, msgspec.structs.replace(SETTINGS, **{name: value})
-        train(shards, tokenizer, out, Llama(**SHAPE), changed, report=lines.append)
-        found, wanted = load_file(out / "model.safetensors"), load_file(plain / "model.safetensors")
-        assert found.keys() == wanted.keys()
-        assert all(torch.allclose(found[key], wanted[key], atol=1e-3) for key in wanted)
+        found = train(shards, tokenizer, out, Llama(**SHAPE), changed, report=lines.append)["history"]
+        for point, like in zip(found, wanted, strict=True):  # in nats; products of bfloat16 have 2**-9 of a weight
+            assert {**point, **like} == pytest.approx(point, abs=0.01)
+        assert load_file(out / "model.safetensors").keys() == names
         for file in ("config.json", "generation_config.json"):
             assert (out / file).read_bytes() == (plain / file).read_bytes()
     torch._dynamo.reset()
