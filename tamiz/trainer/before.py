@@ -12,7 +12,7 @@ from corpora.machine import available_cores, free_bytes
 from corpora.tokens.facts import ShardFacts
 from tamiz.console import size
 from tamiz.trainer import checkpoint
-from tamiz.trainer.device import choose_device
+from tamiz.trainer.device import choose_device, precision_words, tries_rows
 from tamiz.trainer.energy_sources import require_known_country
 from tamiz.trainer.families.base import ModelSettings
 from tamiz.trainer.optimizers import OPTIMIZERS
@@ -52,6 +52,19 @@ def room_needed(out: Path, parameters: int, settings: TrainSettings) -> int:
 def _numbers_per_weight(settings: TrainSettings) -> float:
     """In a checkpoint: the weight itself, the best one if it is wanted, and what the optimizer keeps for it."""
     return 1.0 + float(settings.keep == "best") + OPTIMIZERS.get(settings.optimizer).states
+
+
+def machine_line(
+    parameters: int, device: torch.device, rows: int, micro_rows: int, settings: TrainSettings, processes: int
+) -> str:
+    """What trains on what. rows: of the training split. micro_rows: in a forward pass, where that isn't tried yet."""
+    batch = settings.batch_size
+    many = "" if processes == 1 else f", {batch // processes} in each of {processes} processes ({settings.parallel})"
+    at_a_time = "" if tries_rows(settings, device, processes) else f", {micro_rows} at a time"
+    return (
+        f"{parameters:,} parameters on {device} in {precision_words(settings, device)}; "
+        f"{rows:,} rows, {batch} per step{many}{at_a_time}"
+    )
 
 
 def plan_lines(

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import distributed
 
+from tamiz.trainer.copies import Copies
 from tamiz.trainer.families.base import ModelSettings
 from tamiz.trainer.ranks import Ranks
 
@@ -28,12 +29,30 @@ class Parallel:
     model: the family's model, whose parameters the optimizer takes.
     """
 
+    can_copy = True
+    """Whether forward and backward can run on bfloat16 copies of the weights."""
+
     def __init__(self, model: Any, family: ModelSettings, ranks: Ranks, device: torch.device) -> None:
         self.model, self.ranks, self._family, self._device = model, ranks, family, device
+        self._copies: Copies | None = None
+
+    def use_copies(self) -> None:
+        """From now on, forward and backward run on bfloat16 copies of the weights."""
+        self._copies = Copies(self.model)
+
+    @property
+    def used(self) -> Any:
+        """The model whose forward pass runs: `model`, or its copy."""
+        return self.model if self._copies is None else self._copies.model
+
+    def refresh(self) -> None:
+        """Call before the first forward pass after weights have changed."""
+        if self._copies is not None:
+            self._copies.refresh()
 
     def loss(self, rows: Rows, *more: float) -> torch.Tensor:
         """The family's loss, in nats, summed over the targets of rows of this process. more: its other arguments."""
-        return self._family.loss(self.model, rows, *more)
+        return self._family.loss(self.used, rows, *more)
 
     def divisor(self, targets: float) -> float:
         """What this process divides its summed loss by, so that gradients become those of the mean over all targets
@@ -71,6 +90,8 @@ class Parallel:
 class Replicated(Parallel):
     """DDP: each process has the whole model, and its gradients are averaged once a step."""
 
+    can_copy = False  # DDP sums the gradients of the parameters that it runs on; autocast casts them
+
     def __init__(self, model: Any, family: ModelSettings, ranks: Ranks, device: torch.device) -> None:
         from torch.nn.parallel import DistributedDataParallel
 
@@ -105,6 +126,8 @@ class Replicated(Parallel):
 class Sharded(Parallel):
     """FSDP2: each process keeps a part of every weight, gradient and optimizer state; a block is whole only while it
     is used. Gradients are summed after each micro-batch, so that no process keeps whole ones."""
+
+    can_copy = False
 
     def __init__(self, model: Any, family: ModelSettings, ranks: Ranks, device: torch.device) -> None:
         from torch.distributed.device_mesh import init_device_mesh

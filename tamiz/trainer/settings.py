@@ -15,12 +15,13 @@ from tamiz.trainer.schedule import check_schedule
 
 _NO_INFLUENCE = (
     "checkpoint_minutes", "keep_checkpoint", "keep_checkpoints", "country", "max_skipped_steps", "init", "parallel",
-    "tensorboard",
+    "tensorboard", "deterministic",
 )  # fmt: skip
 # left out of the identity while they have their defaults: trainings from before these settings stay finished
 _LATER = (
     "optimizer", "z_loss", "ramp_from", "final_learning_rate", "schedule_steps", "pad_vocabulary_to",
-    "early_stopping", "early_stopping_delta", "keep",
+    "early_stopping", "early_stopping_delta", "keep", "compile",
+    "checkpoint_activations",
 )  # fmt: skip
 # of the identity: what may change when a training is continued, since steps already done don't depend on it
 FREE = ("early_stopping", "early_stopping_delta")
@@ -35,7 +36,14 @@ class TrainSettings(Config, frozen=True, kw_only=True):
     """Rows per step over all devices."""
     micro_batch_size: int | None = None
     """Rows per forward pass; gradients are summed over the batch. None: 4 on a CPU (as fast as more, with less
-    memory), the whole batch on a GPU."""
+    memory), as many as have room on a GPU, which is tried before the first step; with several GPUs, the whole
+    batch."""
+    checkpoint_activations: bool = False
+    """Whether layers keep only what they get, and the backward pass computes the rest again: a third more work, for a
+    fraction of the memory. The last bits of the weights depend on it."""
+    compile: Literal["auto", "on", "off"] = "auto"
+    """Whether torch.compile compiles the layers, which takes a minute at the start. auto: on a GPU. Where it fails,
+    a line says so, and the training runs without."""
     learning_rate: float = 3e-3
     """The highest learning rate of the schedule."""
     warmup_steps: int = 100
@@ -99,9 +107,15 @@ class TrainSettings(Config, frozen=True, kw_only=True):
     """Whether curves for TensorBoard are written to the folder `tensorboard` beside the model; needs the package. The
     model doesn't depend on it."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """auto: bfloat16 autocast on a GPU that supports it, float32 elsewhere."""
+    """What forward and backward compute with; weights and the optimizer's means are float32. bfloat16: on a GPU,
+    copies of the weights and activations are bfloat16; on a CPU only the factors of matrix products are, and all else
+    is float32. float32: all, but for products in TF32 on a GPU. auto: bfloat16 on a GPU that supports it and on a CPU
+    with Intel's AMX, else float32."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto: a GPU if there is one."""
+    deterministic: bool = False
+    """Whether a GPU uses algorithms that give the same bits each time, where there are any; they are slower. A CPU
+    always does. Interruptions leave no trace on a CPU in either case."""
     span_corruption: SpanCorruptionSettings | None = None
     """Span corruption of causal rows, with new noise in each epoch (T5). None: rows are used as stored."""
     init: str | None = None

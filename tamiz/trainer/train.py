@@ -21,11 +21,13 @@ from corpora import files
 from corpora.errors import TamizError
 from corpora.randomness import digest
 from corpora.rows.blend import Blend, opened
-from tamiz.trainer import checkpoint, state, warm_start
+from tamiz.trainer import checkpoint, self_test, state
+from tamiz.trainer.awaited import Awaited, Taken
 from tamiz.trainer.bad_batches import BadBatches, TooManyBad, began_at
-from tamiz.trainer.before import plan_lines, threads_line
+from tamiz.trainer.before import machine_line, plan_lines, threads_line
 from tamiz.trainer.dataset import Batch, ShardDataset
 from tamiz.trainer.device import (
+    calm_garbage,
     choose_device,
     gpu_uuids,
     micro_batch_rows,
@@ -47,16 +49,19 @@ from tamiz.trainer.energy_meter import EnergyMeter
 from tamiz.trainer.export import export
 from tamiz.trainer.families.base import TARGETS, ModelSettings
 from tamiz.trainer.first_batch import check_first_loss, eos_line
+from tamiz.trainer.fitting import Fitted, prepare
 from tamiz.trainer.history import History
 from tamiz.trainer.inputs import Inputs, check_inputs, require_validation
+from tamiz.trainer.made_from import made_from
 from tamiz.trainer.mixing import held_out, mixture_metrics, validation_point
 from tamiz.trainer.new_model import finished, new_model
+from tamiz.trainer.outcome import NotFinite
 from tamiz.trainer.parallel import parallel
 from tamiz.trainer.ranks import Ranks, check_ranks, current
 from tamiz.trainer.schedule import learning_rate
 from tamiz.trainer.settings import TrainSettings
 from tamiz.trainer.signals import Paused, Stopped, StopSignals
-from tamiz.trainer.steps import NotFinite, Steps
+from tamiz.trainer.steps import Steps
 from tamiz.trainer.trained import Card, Metrics, Trained
 from tamiz.trainer.watching import Watching
 
@@ -124,52 +129,50 @@ class _Run:
         built = new_model(inputs, family, settings, warm=starts)
         if starts and settings.init is not None:
             report(f"starts from the weights of {settings.init}")
+        self._sample = self_test.sample_of(built) if device.type == "cuda" else None
         self._parameters = family.num_parameters()
         self._parallel = parallel(settings.parallel, built, family, ranks, device)
         micro_rows = micro_batch_rows(settings, device, ranks.world_size)
-        bfloat16 = uses_bfloat16(settings, device)
         self.steps = Steps(
-            self._parallel.model, family, settings, device, micro_rows=micro_rows, bfloat16=bfloat16,
-            pad_id=inputs.facts.pad_id, parallel=self._parallel,
+            self._parallel.model, family, settings, device, micro_rows=micro_rows, parallel=self._parallel,
+            bfloat16=uses_bfloat16(settings, device), pad_id=inputs.facts.pad_id,
         )  # fmt: skip
-        self._data = ShardDataset(
-            inputs.shards, batch_size=settings.batch_size, rank=ranks.rank, world_size=ranks.world_size,
-            seed=settings.seed, span_corruption=settings.span_corruption, with_documents=family.reads_documents,
-        )  # fmt: skip
+        self._awaited = Awaited(self._record)
+        self._data = _rows(inputs, family, settings, ranks)
         self._held_out = held_out(inputs.shards, settings, with_documents=family.reads_documents)
-        self._made_from = _made_from(inputs, family, settings)
+        self._made_from = made_from(inputs, family, settings)
         self._step, self._began, self._seconds, self._stop_at = 0, 0, 0.0, stop_at
         self._history, self._best = History(settings), BestWeights(self._parallel, settings)
         self._saved, self._saved_at = 0, time.monotonic()
+        self._fitted: Fitted | None = None
         self.watching = Watching(inputs, out, family, settings, ranks, report)
         self._energy = EnergyMeter(settings.country, gpu_uuids(device))
-        self._bad = BadBatches(
-            out, opened(inputs.shards), settings.seed, settings.max_skipped_steps, writes=ranks.first
-        )
-        self._say_plan(micro_rows, bfloat16)
+        most = settings.max_skipped_steps
+        self._bad = BadBatches(out, opened(inputs.shards), settings.seed, most, writes=ranks.first)
+        self._say_plan(micro_rows)
 
-    def _say_plan(self, micro_rows: int, bfloat16: bool) -> None:
-        settings, device, facts = self._settings, self._device, self._inputs.facts
-        precision = "bfloat16 autocast" if bfloat16 else "float32"
-        parameters, size = self._parameters, self._ranks.world_size
-        many = (
-            "" if size == 1 else f", {settings.batch_size // size} in each of {size} processes ({settings.parallel})"
-        )
-        self._report(
-            f"{parameters:,} parameters on {device} in {precision}; "
-            f"{self._data.rows:,} rows, {settings.batch_size} per step{many}, {micro_rows} at a time"
-        )
+    def _say_plan(self, micro_rows: int) -> None:
+        settings, device, facts, data = self._settings, self._device, self._inputs.facts, self._data
+        self._report(machine_line(self._parameters, device, data.rows, micro_rows, settings, self._ranks.world_size))
         if not self._ranks.first:
             return
-        for line in plan_lines(self._out, parameters, self._family, settings, facts, self._data.steps_per_epoch):
+        for line in plan_lines(self._out, self._parameters, self._family, settings, facts, data.steps_per_epoch):
             self._report(line)
         if idle := threads_line(settings, device):
             _LOG.warning("%s", idle)
 
     def whole(self, done: Callable[[int, int], None], card: Card | None) -> Metrics:
         """All of the training that isn't done yet, up to the folder that it writes."""
+        self_test.choose(
+            self._sample, self._parallel, self._family, self._data, self._inputs.facts.pad_id, self._device,
+            bfloat16=self.steps.bfloat16, report=self._report,
+        )  # fmt: skip
+        self._sample = None
         self.resume()
-        with contextlib.closing(self.watching):
+        if self._step < self._settings.steps:
+            first = partial(self._ranks.together, partial(self._data.batch, 0, 0))
+            self._fitted = prepare(self.steps, first, self._fitted, self._ranks.world_size, self._report)
+        with contextlib.closing(self.watching), calm_garbage(self._device):
             self.to_the_end(done)
         metrics = self.metrics()
         model = self.trained_model()
@@ -189,6 +192,7 @@ class _Run:
         if self._ranks.alone:
             state.restore_random(saved, self._device, self._settings.seed)
         self._step, self._seconds = saved["step"], saved["seconds"]
+        self._fitted = saved.get("fitted")
         self._saved = self._began = self._step
         self._history.resume(saved["history"])
         require_unended(self._history.points, self._step, self._settings)
@@ -199,6 +203,7 @@ class _Run:
         self._report(f"continued from step {self._step:,} of {self._settings.steps:,}")
 
     def _save(self) -> None:
+        self._awaited.read()
         kept = {
             "made_from": self._made_from,
             **state.whole(self._parallel, self.steps.optimizer),
@@ -209,6 +214,7 @@ class _Run:
             "history": self._history.points,
             "energy": self._energy.read().asdict(),
             "bad_batches": self._bad.state_dict(),
+            "fitted": self._fitted,
             **self._best.state(),
         }
         self.watching.flush()
@@ -245,6 +251,7 @@ class _Run:
                     self._save()
                 self._one_step(self._ranks.together(lambda: next(batches)))
                 done(self._step, settings.steps)
+            self._awaited.read()
             if self._step < settings.steps:
                 self._report(ended_line(self._validations(), settings))
             self._save_last()
@@ -298,25 +305,28 @@ class _Run:
             whole = self._ranks.whole_rows(batch)
             targets = self._family.prepare(whole, self._inputs.facts.pad_id)[TARGETS]
             self._report(eos_line(targets, self._inputs.facts.eos_id))
+        outcome = self.steps.start(batch, rate)
+        place = began_at(self._data.state_dict(), settings.batch_size, self._data.steps_per_epoch)
+        self._step = step
+        self._awaited.add(Taken(step, batch, place, rate, outcome), late=self.steps.late)
+
+    def _record(self, done: Taken) -> None:
+        """Records a step whose outcome can be known."""
         try:
-            loss = self.steps.train(batch, rate)
+            loss = self.steps.read(done.outcome)
         except NotFinite as error:
-            self._skip(step, batch, error)
+            self._skip(done, error)
             return
-        if step == 1 and settings.init is None:
+        if done.step == 1 and self._settings.init is None:
             self._report(check_first_loss(loss, self._family.vocab_size))
         self._bad.good()
-        self._step = step
-        self._history.loss(step, loss, rate, self.steps.step_size)
-        self.watching.step(step, loss, rate, self._tokens_per_step())
+        self._history.loss(done.step, loss, done.rate, self.steps.step_size)
+        self.watching.step(done.step, loss, done.rate, self._tokens_per_step())
 
-    def _skip(self, step: int, batch: Batch, error: NotFinite) -> None:
+    def _skip(self, done: Taken, error: NotFinite) -> None:
         """Counts a step without an update; too many in a row end the training, after its state is saved."""
-        data = self._data
-        place = began_at(data.state_dict(), self._settings.batch_size, data.steps_per_epoch)
-        self._step = step
-        whole = self._ranks.whole_rows(batch)
-        message = self._ranks.together(lambda: self._bad.skip(step, whole, place, error))
+        whole = self._ranks.whole_rows(done.batch)
+        message = self._ranks.together(lambda: self._bad.skip(done.step, whole, done.place, error))
         if message is not None:
             self._save()
             raise TooManyBad(message)
@@ -326,6 +336,7 @@ class _Run:
         step, held = self._step, self._held_out
         if not held or not self._history.validates(step) or self._history.is_validated(step):
             return
+        self._awaited.read()
         losses = [self.steps.validate(self._validation_batches(one.data, signals)) for one in held]
         if not self._is_stopped(signals):
             point = validation_point(held, losses)
@@ -380,13 +391,9 @@ class _Run:
         }
 
 
-def _made_from(inputs: Inputs, model: ModelSettings, settings: TrainSettings) -> dict[str, Any]:
-    """A flat dict of everything that decides the model's bytes: a checkpoint must have the same."""
-    plain = {f"model.{name}": value for name, value in model.identity().items()}
-    plain |= {f"train.{name}": value for name, value in settings.identity().items()}
-    if settings.init is not None:
-        plain["init"] = warm_start.digest(settings.init)
-    return plain | {
-        "shards": inputs.fingerprint,
-        "tokenizer": inputs.facts.tokenizer_sha256,
-    }
+def _rows(inputs: Inputs, family: ModelSettings, settings: TrainSettings, ranks: Ranks) -> ShardDataset:
+    """The batches that this process trains on."""
+    return ShardDataset(
+        inputs.shards, batch_size=settings.batch_size, rank=ranks.rank, world_size=ranks.world_size,
+        seed=settings.seed, span_corruption=settings.span_corruption, with_documents=family.reads_documents,
+    )  # fmt: skip

@@ -45,7 +45,13 @@ MODELS = {
     ),
 }  # fmt: skip
 SETTINGS = TrainSettings(
-    steps=4, batch_size=8, micro_batch_size=2, num_threads=1, validate_every=0, checkpoint_every=2
+    steps=4,
+    batch_size=8,
+    micro_batch_size=2,
+    num_threads=1,
+    validate_every=0,
+    checkpoint_every=2,
+    precision="float32",
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import re
@@ -239,6 +240,18 @@ def test_checkpoints_of_another_training_are_refused_by_name(shards, tokenizer, 
         train(shards, tokenizer, tmp_path, MODEL, other, report=lambda _: None)
 
 
+def test_a_checkpoint_from_before_other_arithmetic_is_refused(shards, tokenizer, tmp_path):
+    """It would go on to other bytes than a training without interruption."""
+    with pytest.raises(Interrupted):
+        train(shards, tokenizer, tmp_path, MODEL, SETTINGS, report=stop_at(10))
+    for path in checkpoint.found(tmp_path):
+        state = torch.load(path, weights_only=True)
+        del state["made_from"]["arithmetic"]
+        torch.save(state, path)
+    with pytest.raises(StaleOutput, match=r"different training \(arithmetic: default -> 2\).*--rebuild"):
+        train(shards, tokenizer, tmp_path, MODEL, SETTINGS, report=lambda _: None)
+
+
 def test_what_does_not_belong_together_is_refused_by_name(shards, tokenizer, tmp_path):
     smaller = msgspec.structs.replace(MODEL, vocab_size=63)
     with pytest.raises(BadArgument, match=r"model\.vocab_size is 63 but .* has 64 ids"):
@@ -352,11 +365,18 @@ def test_the_length_is_said_before_and_the_time_left_on_the_way(finished):
 
 def test_torch_is_left_as_it_was(shards, tokenizer, tmp_path):
     torch.manual_seed(3)
-    before = (torch.get_num_threads(), torch.are_deterministic_algorithms_enabled(), torch.get_rng_state())
+
+    def how():
+        return (
+            torch.get_num_threads(), torch.are_deterministic_algorithms_enabled(),
+            torch.get_float32_matmul_precision(), torch.utils.deterministic.fill_uninitialized_memory,
+            gc.isenabled(), gc.get_freeze_count(),
+        )  # fmt: skip
+
+    before, random = how(), torch.get_rng_state()
     train(shards, tokenizer, tmp_path, MODEL, msgspec.structs.replace(SETTINGS, num_threads=3), report=lambda _: None)
-    after = (torch.get_num_threads(), torch.are_deterministic_algorithms_enabled(), torch.get_rng_state())
-    assert before[:2] == after[:2]
-    assert torch.equal(before[2], after[2])
+    assert how() == before
+    assert torch.equal(random, torch.get_rng_state())
 
 
 @pytest.mark.skipif(os.environ.get("CUDA_VISIBLE_DEVICES") == "" or torch.cuda.is_available(), reason="has a GPU")

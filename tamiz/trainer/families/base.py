@@ -25,6 +25,7 @@ IGNORED = -100  # a target that the loss ignores
 PAD_ID = 0
 EOS_ID = 1
 TARGETS = "targets"
+INPUT_MASK = "input_mask"  # of a prepared batch: bool [b, n], false where an encoder's input is padding
 ABSENT = object()
 
 

@@ -27,6 +27,10 @@ class CausalSettings(ModelSettings, frozen=True, kw_only=True):
     auto_class: ClassVar[str] = "AutoModelForCausalLM"
     pipeline_tag: ClassVar[str | None] = "text-generation"
 
+    body: ClassVar[str | None] = None
+    """The part of the model whose last hidden states its output layer turns into logits, with nothing in between:
+    the loss is then computed without whole logits. None: from the model's logits."""
+
     document_masks: bool = False
     """Whether an id sees only those before it in its own document, as if each document were alone in its row:
     positions begin again, and the first id of a document isn't predicted. False: it sees the whole row before it."""
@@ -110,16 +114,27 @@ class CausalSettings(ModelSettings, frozen=True, kw_only=True):
 
     def logits(self, model: Any, prepared: dict[str, torch.Tensor]) -> torch.Tensor:
         """[b, n, vocab_size], for rows of a prepared batch on the model's device."""
+        return model(**self._given(model, prepared)).logits[..., : self.vocab_size]
+
+    def _given(self, model: Any, prepared: dict[str, torch.Tensor]) -> dict[str, Any]:
+        """The model's arguments."""
+        given: dict[str, Any]
         given, documents = {"input_ids": prepared["input_ids"], "use_cache": False}, prepared.get(DOCUMENT_IDS)
         if documents is not None:
             from tamiz.trainer.families.attention import mask_for, positions
 
             mask = mask_for(documents, model.config._attn_implementation)
             given |= {"attention_mask": mask, "position_ids": positions(documents)}
-        return model(**given).logits[..., : self.vocab_size]
+        return given
 
     def loss(self, model: Any, prepared: dict[str, torch.Tensor], z_loss: float = 0.0) -> torch.Tensor:
-        return summed_cross_entropy(self.logits(model, prepared), prepared[TARGETS], z_loss)
+        if self.body is None:
+            return summed_cross_entropy(self.logits(model, prepared), prepared[TARGETS], z_loss)
+        from tamiz.trainer.families.chunked_loss import chunked_cross_entropy
+
+        hidden = getattr(model, self.body)(**self._given(model, prepared)).last_hidden_state
+        head = model.get_output_embeddings()
+        return chunked_cross_entropy(hidden, head, prepared[TARGETS], vocab_size=self.vocab_size, z_loss=z_loss)
 
     def ids_per_row(self, facts: ShardFacts) -> int:
         return ids_read(facts.sequence_length)

@@ -20,6 +20,7 @@ class GptJ(CausalSettings, frozen=True, kw_only=True, tag="gptj"):
 
     title: ClassVar[str] = "GPT-J"
     model_type: ClassVar[str] = "gptj"
+    body: ClassVar[str | None] = "transformer"
 
     described: ClassVar[frozenset[str]] = frozenset({"n_inner"})
     unread: ClassVar[str] = r"\.attn\.(bias|masked_bias)$"

@@ -16,9 +16,12 @@ class FusedAttention(modeling_gptj.GPTJAttention):
 
     def _attn(
         self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, attention_mask: attention.Mask = None
-    ) -> tuple[torch.Tensor, None]:
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        kernel = self.config._attn_implementation
+        if kernel == attention.EAGER:
+            return super()._attn(query, key, value, attention_mask)
         dropped = self.attn_dropout.p if self.training else 0.0
-        return attention.causal_attention(query, key, value, attention_mask, dropout=dropped), None
+        return attention.causal_attention(query, key, value, attention_mask, dropout=dropped, kernel=kernel), None
 
 
 @cache

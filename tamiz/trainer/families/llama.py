@@ -17,6 +17,7 @@ class Llama(CausalSettings, frozen=True, kw_only=True, tag="llama"):
 
     title: ClassVar[str] = "Llama"
     model_type: ClassVar[str] = "llama"
+    body: ClassVar[str | None] = "model"
 
     document_masks: bool = True
     """Whether an id sees only those before it in its own document, as if each document were alone in its row:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from corpora.errors import BadArgument
-from tamiz.trainer.families.base import IGNORED, TARGETS, ModelSettings, summed_cross_entropy
+from tamiz.trainer.families.base import IGNORED, INPUT_MASK, TARGETS, ModelSettings
 from tamiz.trainer.families.decoding import NUM_BEAMS, Sampling
 
 if TYPE_CHECKING:
@@ -89,19 +89,30 @@ class Seq2SeqSettings(ModelSettings, frozen=True, kw_only=True):
         super().takes(facts, shards)
 
     def prepare(self, batch: dict[str, torch.Tensor], pad_id: int) -> dict[str, torch.Tensor]:
-        """input_ids [b, n] and targets [b, m]; padding is not predicted."""
-        labels = batch["labels"]
-        return {"input_ids": batch["input_ids"], TARGETS: labels.masked_fill(labels == pad_id, IGNORED)}
+        """input_ids [b, n] and targets [b, m]; padding is not predicted. If any input is padding, also INPUT_MASK:
+        full rows need no mask, and attention is faster without one."""
+        inputs, labels = batch["input_ids"], batch["labels"]
+        known = inputs != pad_id
+        prepared = {"input_ids": inputs, TARGETS: labels.masked_fill(labels == pad_id, IGNORED)}
+        return prepared if bool(known.all()) else {**prepared, INPUT_MASK: known}
 
     def loss(self, model: Any, prepared: dict[str, torch.Tensor], z_loss: float = 0.0) -> torch.Tensor:
         """The encoder doesn't attend to padding."""
-        input_ids, targets = prepared["input_ids"], prepared[TARGETS]
+        from tamiz.trainer.families.chunked_loss import chunked_cross_entropy
+        from tamiz.trainer.families.t5_attention import GPU_STEP, widened
+
+        if prepared["input_ids"].is_cuda:
+            prepared = widened(prepared, model.config.pad_token_id, GPU_STEP)
+        input_ids, targets, mask = prepared["input_ids"], prepared[TARGETS], prepared.get(INPUT_MASK)
         decoder_input_ids = model.prepare_decoder_input_ids_from_labels(targets)
-        mask = (input_ids != model.config.pad_token_id).long()
-        logits = model(
-            input_ids=input_ids, attention_mask=mask, decoder_input_ids=decoder_input_ids, use_cache=False
-        ).logits[..., : self.vocab_size]
-        return summed_cross_entropy(logits, targets, z_loss)
+        encoded = model.encoder(input_ids=input_ids, attention_mask=mask).last_hidden_state
+        hidden = model.decoder(
+            input_ids=decoder_input_ids, encoder_hidden_states=encoded, encoder_attention_mask=mask, use_cache=False
+        ).last_hidden_state
+        if model.config.scale_decoder_outputs:
+            hidden = hidden * model.model_dim**-0.5
+        head = model.get_output_embeddings()
+        return chunked_cross_entropy(hidden, head, targets, vocab_size=self.vocab_size, z_loss=z_loss)
 
     def ids_per_row(self, facts: ShardFacts) -> int:
         return facts.sequence_length + (facts.label_length or 0)

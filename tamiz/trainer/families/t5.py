@@ -61,6 +61,8 @@ class T5(Seq2SeqSettings, frozen=True, kw_only=True, tag="t5"):
         """The decoder starts from the pad id, as in T5; bos_id is not used."""
         from transformers import T5Config, T5ForConditionalGeneration
 
+        from tamiz.trainer.families import t5_attention
+
         fields: dict[str, Any] = {
             "vocab_size": self.vocab_size,
             "num_layers": self.num_layers,
@@ -80,6 +82,7 @@ class T5(Seq2SeqSettings, frozen=True, kw_only=True, tag="t5"):
             "decoder_start_token_id": pad_id,
         }
         built = T5ForConditionalGeneration(T5Config(**fields))
+        t5_attention.install(built)
         if not self.tie_embeddings:
             self._untie(built)
         return built
