@@ -117,6 +117,7 @@ def chosen(
     for line in lines:
         report(line)
     if device.type == "cuda":  # a training's peak of memory is its own
+        sample.cpu()
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)
     if own < number < len(names):

@@ -119,13 +119,12 @@ class _Run:
     ) -> None:
         device = choose_device(settings)
         self._inputs, self._out, self._settings, self._report, self._device = inputs, out, settings, report, device
-        self._family, self._ranks = family, ranks
+        self._family, self._ranks, self._parameters = family, ranks, family.num_parameters()
         starts = ranks.told((not checkpoint.found(out),))[0]
         built = new_model(inputs, family, settings, warm=starts)
         if starts and settings.init is not None:
             report(f"starts from the weights of {settings.init}")
-        sample = self_test.sample_of(built) if device.type == "cuda" else None
-        self._parameters = family.num_parameters()
+        self._sample = self_test.sample_of(built) if device.type == "cuda" else None
         self._parallel = parallel(settings.parallel, built, family, ranks, device)
         micro_rows = micro_batch_rows(settings, device, ranks.world_size)
         bfloat16 = uses_bfloat16(settings, device)
@@ -138,9 +137,6 @@ class _Run:
             seed=settings.seed, span_corruption=settings.span_corruption, with_documents=family.reads_documents,
         )  # fmt: skip
         self._held_out = held_out(inputs.shards, settings, with_documents=family.reads_documents)
-        self_test.choose(
-            sample, self._parallel, family, self._data, inputs.facts.pad_id, device, bfloat16=bfloat16, report=report
-        )
         self._made_from = _made_from(inputs, family, settings)
         self._step, self._began, self._seconds, self._stop_at = 0, 0, 0.0, stop_at
         self._history, self._best = History(settings), BestWeights(self._parallel, settings)
@@ -172,6 +168,10 @@ class _Run:
 
     def whole(self, done: Callable[[int, int], None], card: Card | None) -> Metrics:
         """All of the training that isn't done yet, up to the folder that it writes."""
+        self_test.choose(
+            self._sample, self._parallel, self._family, self._data, self._inputs.facts.pad_id, self._device,
+            bfloat16=self.steps.bfloat16, report=self._report,
+        )  # fmt: skip
         self.resume()
         with contextlib.closing(self.watching):
             self.to_the_end(done)

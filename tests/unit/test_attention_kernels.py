@@ -233,6 +233,7 @@ def test_torch_traces_attention_whole(kernel, mask):
     """Without breaks of the graph, and with the same results."""
     given, documents = tensors(2, 2, 2, 60, 8), random_documents(2, 60, 0.05)
     bias = torch.randn(1, 2, 60, 60, requires_grad=True)
+    torch.compiler.reset()
 
     def attend(query, key, value):
         if mask == "bias":
