@@ -116,8 +116,10 @@ def chosen(
     own, (number,) = number, ranks.most(number)
     for line in lines:
         report(line)
-    if device.type == "cuda":
+    if device.type == "cuda":  # a training's peak of memory is its own
+        sample.cpu()
         torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(device)
     if own < number < len(names):
         report(f"attention: {attention.KERNELS[names[number]]}, as another process needs it")
     if number == len(names):

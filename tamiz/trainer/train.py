@@ -124,13 +124,12 @@ class _Run:
     ) -> None:
         device = choose_device(settings)
         self._inputs, self._out, self._settings, self._report, self._device = inputs, out, settings, report, device
-        self._family, self._ranks = family, ranks
+        self._family, self._ranks, self._parameters = family, ranks, family.num_parameters()
         starts = ranks.told((not checkpoint.found(out),))[0]
         built = new_model(inputs, family, settings, warm=starts)
         if starts and settings.init is not None:
             report(f"starts from the weights of {settings.init}")
         self._sample = self_test.sample_of(built) if device.type == "cuda" else None
-        self._parameters = family.num_parameters()
         self._parallel = parallel(settings.parallel, built, family, ranks, device)
         micro_rows = micro_batch_rows(settings, device, ranks.world_size)
         self.steps = Steps(

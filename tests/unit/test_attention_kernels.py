@@ -225,3 +225,21 @@ def test_dropout_and_biases_that_learn_are_left_to_torch():
     assert not torch.allclose(dropped, cpu_attention.fused(*given), atol=0.1)
     cpu_attention.fused(*given, bias).sum().backward()
     assert bias.grad is not None
+
+
+@KERNELS
+@pytest.mark.parametrize("mask", ["none", "documents", "bias"])
+def test_torch_traces_attention_whole(kernel, mask):
+    """Without breaks of the graph, and with the same results."""
+    given, documents = tensors(2, 2, 2, 60, 8), random_documents(2, 60, 0.05)
+    bias = torch.randn(1, 2, 60, 60, requires_grad=True)
+    torch.compiler.reset()
+
+    def attend(query, key, value):
+        if mask == "bias":
+            return attention.biased_attention(query, key, value, bias, kernel=kernel)
+        seen = attention.mask_for(documents, kernel) if mask == "documents" else None
+        return attention.causal_attention(query, key, value, seen, kernel=kernel)
+
+    traced = torch.compile(attend, backend="eager", fullgraph=True)
+    torch.testing.assert_close(traced(*given), attend(*given), rtol=0.0, atol=2e-6)

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.attention.flex_attention import flex_attention
 
 from tamiz.trainer.families import cpu_attention, document_attention
 
@@ -70,7 +71,8 @@ def causal_attention(
     if mask is not None and not isinstance(mask, torch.Tensor):
         if query.is_cuda and query.shape[-1] >= FLEX_HEAD and not dropout:
             groups = query.shape[1] != key.shape[1]
-            flexed: torch.Tensor = _flex()(query, key, value, block_mask=mask, scale=scaling, enable_gqa=groups)
+            flex = flex_attention if torch.compiler.is_compiling() else _compiled_flex()
+            flexed: torch.Tensor = flex(query, key, value, block_mask=mask, scale=scaling, enable_gqa=groups)
             return flexed
         mask = document_attention.dense(mask, query)
     if mask is not None and mask.dtype == torch.int64:
@@ -241,7 +243,5 @@ def _or_none(bias: torch.Tensor) -> torch.Tensor | None:
 
 
 @cache
-def _flex() -> Any:
-    from torch.nn.attention.flex_attention import flex_attention
-
+def _compiled_flex() -> Any:
     return torch.compile(flex_attention, dynamic=False)
