@@ -330,7 +330,8 @@ def finish(
     damaged: list[dict[str, Any]] | None = None,
     made_from: MadeFrom | None = None,
 ) -> Manifest:
-    """Writes the final manifest, last of all, and removes the notes on single items.
+    """Writes the final manifest, last of all, and removes the notes on single items. What processes that were killed
+    meanwhile left half written goes before.
 
     made_from: what the work was begun with. Raises StaleOutput if another run has taken the folder for other work
     meanwhile, as it can in a store.
@@ -348,6 +349,7 @@ def finish(
     manifest.items, manifest.damaged = items or [], damaged or []
     manifest.versions = package_versions()
     manifest.times["finished"] = datetime.now(UTC).isoformat(timespec="seconds")
+    _remove_temporary(home)
     write(home, manifest)
     home.remove_all(PROGRESS)
     return manifest

@@ -87,6 +87,14 @@ def test_stale_temporary_files_are_removed(tmp_path):
     assert [p.name for p in out.iterdir()] == ["manifest.json"]
 
 
+def test_what_killed_workers_left_half_written_is_gone_when_the_work_is_finished(tmp_path):
+    out = tmp_path / "out"
+    manifest.begin(out, made_from())
+    (out / "part-0.parquet.tmp-901e1bf13e5e").write_bytes(b"half")
+    manifest.finish(out, records=[])
+    assert [path.name for path in out.iterdir()] == ["manifest.json"]
+
+
 def test_every_changed_byte_is_noticed(tmp_path):
     path = finished(tmp_path / "out")
     assert verify(tmp_path) == (1, [])
