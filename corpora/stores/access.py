@@ -19,9 +19,7 @@ from corpora.errors import TamizError
 RETRIES = 10  # of a request that a store answers with 5xx or 429, or not at all
 RETRY_SECONDS = 180  # after which it isn't tried again
 SECONDS = 120  # of one request
-BACKOFF = (
-    6.0  # a pause is up to so many times the one before, 0.1 s at first, 15 s at most: all tries take about a minute
-)
+BACKOFF = 6.0  # a pause is up to so many times the one before; first 0.1 s, at most 15 s: all tries take a minute
 BOUND = f"a request is given up after {RETRIES} more tries, or {(RETRY_SECONDS + SECONDS) // 60} minutes"
 OPTIONS: dict[str, Any] = {"checksum_algorithm": "SHA256", "disable_bulk_delete": True}  # some lack DeleteObjects
 _ADVICE = {

@@ -89,8 +89,8 @@ def nearest(name: object, known: Iterable[str]) -> str | None:
 
 
 def choice_of(names: Iterable[str], given: object) -> str:
-    """`one of a, b, c`, with the name that was probably meant."""
-    near = nearest(given, names)
+    """`one of a, b, c`, with the name that was probably meant. given: None if nothing was."""
+    near = None if given is None else nearest(given, names)
     return f"one of {', '.join(names)}" + (f"; did you mean {near}?" if near else "")
 
 

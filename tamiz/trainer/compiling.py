@@ -20,7 +20,7 @@ MOST_FORMS = 64  # of one layer: training and validation, with masks and without
 
 def wants_compiled(settings: TrainSettings, device: torch.device, processes: int = 1) -> bool:
     """`auto`: on a GPU, unless FSDP gathers each layer, which the compiler would have to see through. On a CPU it
-    takes a minute and a C++ compiler; see docs/training.md for what it gives."""
+    needs a C++ compiler, and what it gives isn't measured."""
     gathered = processes > 1 and settings.parallel == "fsdp"
     return settings.compile == "on" or (settings.compile == "auto" and device.type == "cuda" and not gathered)
 

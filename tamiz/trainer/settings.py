@@ -42,7 +42,7 @@ class TrainSettings(Config, frozen=True, kw_only=True):
     """Whether layers keep only what they get, and the backward pass computes the rest again: a third more work, for a
     fraction of the memory. The last bits of the weights depend on it."""
     compile: Literal["auto", "on", "off"] = "auto"
-    """Whether torch.compile compiles the layers, which takes a minute at the start. auto: on a GPU. Where it fails,
+    """Whether torch.compile compiles the layers, which takes a while at the start. auto: on a GPU. Where it fails,
     a line says so, and the training runs without."""
     learning_rate: float = 3e-3
     """The highest learning rate of the schedule."""

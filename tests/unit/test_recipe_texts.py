@@ -13,6 +13,7 @@ from msgspec import structs
 from corpora.choices import Choices
 from corpora.errors import BadArgument
 from tamiz.recipes.describe import documentation, json_schema, page
+from tamiz.recipes.problems import choice_of
 from tamiz.recipes.load import HOME, load
 from tamiz.recipes.write import as_toml
 from tamiz.stages import ordered
@@ -159,3 +160,9 @@ def test_the_json_schema_covers_the_bundled_recipes():
         "type": "integer",
         "description": "Number of updates of the weights.",
     }
+
+
+def test_what_a_key_takes_is_described_without_a_guess_at_what_was_meant():
+    """`on` is near `None`."""
+    assert choice_of(["auto", "on", "off"], None) == "one of auto, on, off"
+    assert choice_of(["auto", "on", "off"], "onn") == "one of auto, on, off; did you mean on?"
