@@ -13,8 +13,8 @@ from msgspec import structs
 from corpora.choices import Choices
 from corpora.errors import BadArgument
 from tamiz.recipes.describe import documentation, json_schema, page
-from tamiz.recipes.problems import choice_of
 from tamiz.recipes.load import HOME, load
+from tamiz.recipes.problems import choice_of
 from tamiz.recipes.write import as_toml
 from tamiz.stages import ordered
 from tests.command import tamiz
