@@ -142,7 +142,6 @@ def kill_in(cluster: Cluster, pool: Pool, target: str, chance: random.Random) ->
         with contextlib.suppress(psutil.NoSuchProcess):
             chance.choice(found).kill()
         if target == "task manager":
-            time.sleep(7)  # until the heartbeat's timeout, so that its slots are gone
             cluster.add_task_managers()
         return target
 

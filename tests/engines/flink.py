@@ -82,21 +82,25 @@ class Cluster:
             return int(self.get("overview")["slots-total"])
         return -1
 
+    def living(self) -> int:
+        """The TaskManagers that run."""
+        return sum(each.alive for each in self.task_managers)
+
     def start(self) -> None:
         """Starts the JobManager, and waits until it answers."""
         command = [*_java(JOB_MANAGER, self.folder), "--executionMode", "cluster"]
         self._running("job-manager", command, lambda: self.slots() >= 0)
 
     def add_task_managers(self, number: int = 1) -> None:
-        """Starts some, and waits until their slots are there."""
+        """Starts some, and waits until the slots are those of all that live: of one that was killed, Flink counts
+        them until its heartbeat has been missed."""
         own = {f"taskmanager.{key}": str(value) for key, value in MEMORY.items()}
         own |= {"taskmanager.host": "localhost", "taskmanager.bind-host": "localhost"}
         settings = [part for key, value in own.items() for part in ("-D", f"{key}={value}")]
         command = [*_java(TASK_MANAGER, self.folder, "-XX:MaxDirectMemorySize=300m"), *settings]
-        wanted = max(self.slots(), 0) + SLOTS * number
         for each in range(number):
             last = each == number - 1
-            ready = (lambda: self.slots() >= wanted) if last else (lambda: True)
+            ready = (lambda: self.slots() == SLOTS * (self.living() + 1)) if last else (lambda: True)
             name = f"task-manager-{len(self.task_managers)}"
             self.task_managers.append(self._running(name, command, ready))
 

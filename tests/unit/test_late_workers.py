@@ -12,7 +12,7 @@ from corpora.documents.items import work_items
 from corpora.errors import Unreachable
 from corpora.manifest import MadeFrom
 from corpora.verify import notes, verify
-from pipelines.graph import WorkOnUnits
+from pipelines.graph import UnitFailed, WorkOnUnits, _block
 from pipelines.notes import Desk
 from pipelines.standing import Watch
 from tests.hostile_work import HostileWork
@@ -52,6 +52,16 @@ def test_a_beat_comes_while_the_run_is_at_work_and_not_after_it(desk):
         watch.clock += 60.0
         watch._beat(beating)
     assert [path.name for path in desk.home.folder.iterdir()] == [manifest.NAME]
+
+
+def test_a_block_of_a_list_that_is_gone_is_empty_after_its_run_and_an_error_before(desk):
+    (place,) = desk.places(desk._list)
+    assert len(_block(place, desk)) == 1
+    desk.clear()
+    with pytest.raises(UnitFailed, match=r"units\.jsonl"):
+        _block(place, desk)
+    finish(desk)
+    assert _block(place, desk) == []
 
 
 def test_a_worker_that_comes_after_its_run_does_nothing(unit, desk):
