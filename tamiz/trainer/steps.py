@@ -11,6 +11,7 @@ import torch
 
 from corpora.errors import BadArgument, TamizError
 from tamiz.trainer.compiling import compile_layers, compiled_or_not, uncompile_layers
+from tamiz.trainer.computing import Computing
 from tamiz.trainer.dataset import Batch
 from tamiz.trainer.device import free_memory
 from tamiz.trainer.families.base import IGNORED, TARGETS, ModelSettings
@@ -65,7 +66,7 @@ class Steps:
         self._casts = bfloat16 and not self._parallel.can_copy
         if settings.checkpoint_activations:
             _checkpoint(self._parallel.used, family)
-        self._staging, self._compiled = Staging(device), False
+        self._staging, self._compiled, self._computing = Staging(device), False, Computing(device)
         self.late = self._can_be_late() if late is None else late
         self.norm = 0.0  # of the gradient of the step that was read last, before it was scaled down
 
@@ -84,6 +85,9 @@ class Steps:
     def start(self, batch: Batch, learning_rate: float) -> Outcome:
         """Does one update, unless the loss or the norm of the gradient isn't finite: then weights and means stay as
         they are. Where `late` is true, nobody waits for the device, which decides that by itself."""
+        return self._computing.run(self._start, batch, learning_rate)
+
+    def _start(self, batch: Batch, learning_rate: float) -> Outcome:
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate
         parallel = self._parallel
@@ -111,6 +115,7 @@ class Steps:
         more = (self.settings.z_loss,) if self.settings.z_loss else ()
         losses = []
         for number, rows in enumerate(micro_batches, 1):
+            self._computing.check()
             with parallel.accumulating(last=number == len(micro_batches)):
                 loss = self._loss(rows, *more)
                 (loss / parallel.divisor(count)).backward()
@@ -135,14 +140,18 @@ class Steps:
         """The rate in effect in the last step, where the optimizer scales the schedule's. May wait for the device."""
         return OPTIMIZERS.get(self.settings.optimizer).step_size(self.optimizer)
 
-    @torch.no_grad()
     def validate(self, batches: Iterable[Batch]) -> float:
         """Mean loss over all targets of `batches`, whole ones, which the processes share out here."""
+        return self._computing.run(self._validate, batches)
+
+    @torch.no_grad()
+    def _validate(self, batches: Iterable[Batch]) -> float:
         self._parallel.used.eval()
         self._parallel.refresh()
         ranks, count = self._parallel.ranks, 0
         losses: list[torch.Tensor] = []
         for batch in batches:
+            self._computing.check()
             prepared = self._family.prepare(batch, self.pad_id)
             count += _num_targets(prepared)
             own = prepared if ranks.alone else share(prepared, ranks.rank, ranks.world_size)
@@ -154,6 +163,9 @@ class Steps:
     def attempt(self, batch: Batch, rows: int) -> None:
         """A forward and backward pass of the first rows of a batch; leaves weights, means and random numbers as they
         are."""
+        self._computing.run(self._attempt, batch, rows)
+
+    def _attempt(self, batch: Batch, rows: int) -> None:
         prepared = {name: tensor[:rows] for name, tensor in self._family.prepare(batch, self.pad_id).items()}
         self._parallel.used.train()
         self._parallel.refresh()

@@ -248,7 +248,7 @@ def test_a_checkpoint_from_before_other_arithmetic_is_refused(shards, tokenizer,
         state = torch.load(path, weights_only=True)
         del state["made_from"]["arithmetic"]
         torch.save(state, path)
-    with pytest.raises(StaleOutput, match=r"different training \(arithmetic: default -> 2\).*--rebuild"):
+    with pytest.raises(StaleOutput, match=r"different training \(arithmetic: default -> 3\).*--rebuild"):
         train(shards, tokenizer, tmp_path, MODEL, SETTINGS, report=lambda _: None)
 
 
