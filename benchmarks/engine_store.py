@@ -3,8 +3,8 @@
 The driver and the worker pool each have a disk of their own in place of DIR/apart (a mount namespace: needs root).
 The text, the language model and all output are on an S3 server on the loopback. The chain: undisturbed; killed
 half-way, command by command (driver and a TaskManager in turn), and run again; while the store refuses 30% of its
-requests. --moto PYTHON: an interpreter with moto[server], for a second opinion on the store. Prints whether the
-objects are the files of a local run.
+requests. --moto PYTHON: an interpreter with moto[server], which is the store instead, and refuses nothing. Prints
+whether the objects are the files of a local run.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -124,21 +124,21 @@ def main() -> None:
     source = sorted((SHARED / "corpora" / "es").glob("*.jsonl.zst"))[0]
     chain.small_inputs(source, given.out / "in", given.files, documents=150)
     (given.out / "apart").mkdir()
-    wrong = 0
-    with loopback_store() as store:
-        Home.of(store.address("in")).publish(given.out / "in")
-        inputs = [store.address("in/*.jsonl")]
+    with ExitStack() as stack:
+        faults: Faults | None = None
+        if given.moto:
+            bucket = stack.enter_context(moto(given.moto, given.out / "moto.log"))
+        else:
+            store = stack.enter_context(loopback_store())
+            bucket, faults = store.address("").rstrip("/"), store.faults
+        Home.of(f"{bucket}/in").publish(given.out / "in")
+        inputs = [f"{bucket}/in/*.jsonl"]
         local = Apart(given.out / "apart", given.out / "local.log", ())
         for command in chain.commands(inputs, str(given.out / "local"), SIZE):
             if not _in_place(command, local):
                 sys.exit(f"{chain.name(command)} failed, see {local.log}")
-        first = digests(given.out / "local")
-        wrong += on_store("localbucket", store.address, given.out, inputs, first, store.faults)
-        if given.moto:
-            with moto(given.moto, given.out / "moto.log") as bucket:
-                Home.of(f"{bucket}/in").publish(given.out / "in")
-                inputs = [f"{bucket}/in/*.jsonl"]
-                wrong += on_store("moto", lambda name: f"{bucket}/{name}", given.out, inputs, first, None)
+        name = "moto" if given.moto else "localbucket"
+        wrong = on_store(name, bucket, given.out, inputs, digests(given.out / "local"), faults)
     sys.exit(min(wrong, 1))
 
 
@@ -150,7 +150,7 @@ def _in_place(command: list[str], local: Apart) -> bool:
 
 def on_store(
     name: str,
-    address: Callable[[str], str],
+    bucket: str,
     out: Path,
     inputs: Sequence[str],
     first: dict[str, str],
@@ -165,17 +165,17 @@ def on_store(
         flags = ["--runner=FlinkRunner", "--flink_version=1.19", f"--flink_master={cluster.master}"]
         flags += [f"--flink_job_server_jar={jar('flink')}", "--parallelism=2", *pool.flags]
         driver = Apart(apart, out / f"driver-{name}.log", flags)
-        seconds = undisturbed(driver, inputs, address("calm"))
+        seconds = undisturbed(driver, inputs, f"{bucket}/calm")
         took = ", ".join(f"{key} {value:.0f} s" for key, value in seconds.items())
-        wrong += _said(f"{name}, undisturbed ({took})", objects(address("calm")), first)
-        codes = killed(driver, inputs, address("killed"), seconds, cluster)
-        wrong += _said(f"{name}, killed half-way ({codes})", objects(address("killed")), first)
+        wrong += _said(f"{name}, undisturbed ({took})", objects(f"{bucket}/calm"), first)
+        codes = killed(driver, inputs, f"{bucket}/killed", seconds, cluster)
+        wrong += _said(f"{name}, killed half-way ({codes})", objects(f"{bucket}/killed"), first)
         if faults is not None:
             faults.refuse = 0.3
-            seconds = undisturbed(driver, inputs, address("refused"))
+            seconds = undisturbed(driver, inputs, f"{bucket}/refused")
             faults.refuse = 0.0
             took = f"{sum(seconds.values()):.0f} s"
-            wrong += _said(f"{name}, 503 to 30% of the requests ({took})", objects(address("refused")), first)
+            wrong += _said(f"{name}, 503 to 30% of the requests ({took})", objects(f"{bucket}/refused"), first)
     return wrong
 
 
