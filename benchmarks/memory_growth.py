@@ -1,7 +1,9 @@
 """Peak memory of every stage on a corpus and on a larger one: python -m benchmarks.memory_growth [--times 10]
 
 The text is that of `--texts` (JSON lines, .zst too): all of it is the large corpus, every tenth document the small
-one, so no text comes twice and the larger one has more distinct words and n-grams, as in earnest. Both are cut into
+one, so no text comes twice and the larger one has more distinct words and n-grams, as in earnest: caches of words and
+tables of n-grams fill up to their bounds. `--copies`: all of it is the small corpus, and the large one has each of
+its files several times: then only the numbers of files and documents grow. Both are cut into
 files of `--file-bytes`, each a work item: choose them so that the small one has more than 64
 (`pipelines.merging.FEW`). Each command runs in a process of its own, the driver and its worker threads together;
 what it starts is added. Before the figures, a part of the small corpus goes through, to compile kernels. Prints
@@ -85,6 +87,16 @@ def write_corpus(sources: Sequence[Path], folder: Path, every: int, file_bytes: 
     return number + 1
 
 
+def copy_corpus(small: Path, folder: Path, times: int) -> int:
+    """Every file so many times, without its bytes; returns the number of files."""
+    folder.mkdir(parents=True)
+    files = sorted(small.iterdir())
+    for path in files:
+        for number in range(times):
+            os.link(path, folder / f"{number}-{path.name}")
+    return times * len(files)
+
+
 def stages(home: Path, tokenizer: Path, workers: int) -> dict[str, list[object]]:
     """The commands, each of which reads what those before it left in `home`."""
     given: list[object] = ["--input", home / "texts" / "*.jsonl", "--workers", workers]
@@ -108,6 +120,7 @@ def main() -> None:
     parser.add_argument("--texts", type=Path, required=True, nargs="+", help="JSON lines with a field `text`")
     parser.add_argument("--tokenizer", type=Path, required=True, help="a spiece.model, for lm train")
     parser.add_argument("--times", type=int, default=10)
+    parser.add_argument("--copies", action="store_true")
     parser.add_argument("--file-bytes", type=int, default=256 << 10)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--only", nargs="*", help="the stages to run; with --home, on what others left")
@@ -116,9 +129,15 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.home or Path(temporary)
         homes = [folder / "warm", folder / "small", folder / "large"]
-        for home, every in zip(homes, (4 * options.times, options.times, 1), strict=True):
-            if not (home / "texts").exists():
-                print(f"{home.name}: {write_corpus(options.texts, home / 'texts', every, options.file_bytes)} files")
+        parts = (40, 1, None) if options.copies else (4 * options.times, options.times, 1)
+        for home, every in zip(homes, parts, strict=True):
+            if (home / "texts").exists():
+                continue
+            if every is None:
+                files = copy_corpus(homes[1] / "texts", home / "texts", options.times)
+            else:
+                files = write_corpus(options.texts, home / "texts", every, options.file_bytes)
+            print(f"{home.name}: {files} files")
         print("\n| stage | 1x CPU s | 1x MB |" + f" {options.times}x CPU s | {options.times}x MB | ratio |")
         print("|---|---|---|---|---|---|", flush=True)
         for name in stages(folder, options.tokenizer, options.workers):
