@@ -2,9 +2,28 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
+import sys
 from pathlib import Path
+
+_M_ARENA_MAX = -8  # of glibc's mallopt(3)
+
+
+def use_one_heap() -> None:
+    """Threads of this process, and processes that it starts, share one heap each, unless MALLOC_ARENA_MAX is set.
+
+    glibc gives each thread a heap of its own. What the threads of a pipeline free there stays scattered and unused:
+    10 times as much text took 615 MB in place of 409 (`benchmarks.memory_growth --copies`). To be called before
+    threads begin. Elsewhere than on Linux, nothing happens.
+    """
+    if "MALLOC_ARENA_MAX" in os.environ or sys.platform != "linux":
+        return
+    os.environ["MALLOC_ARENA_MAX"] = "1"
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
+    if mallopt is not None:
+        mallopt(_M_ARENA_MAX, 1)
 
 
 def available_cores() -> int:

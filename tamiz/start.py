@@ -20,6 +20,9 @@ def main() -> None:
         if problem is not None:
             print(f"error: {problem}", file=sys.stderr, flush=True)
             sys.exit(1)
+        from corpora.machine import use_one_heap
+
+        use_one_heap()
         from tamiz.cli import main as run
 
         run()

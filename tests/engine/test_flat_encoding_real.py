@@ -1,4 +1,4 @@
-"""`encode_flat` on every document of whole languages: the ids of the engines of record."""
+"""`encode_flat` on every other document of whole shards: the ids of the engines of record."""
 
 from __future__ import annotations
 
@@ -82,13 +82,13 @@ CASES = [
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("language", "kind", "count"), CASES)
-def test_every_document(language: str, kind: str, count: int) -> None:
+def test_every_other_document(language: str, kind: str, count: int) -> None:
     found = ENCODERS[kind](language)
     assert found.engine.startswith("fastokens" if "fastokens" in kind else "word cache")
-    texts = documents(_shards(language)[-count:])
+    texts = islice(documents(_shards(language)[-count:]), 0, None, 2)
     checked = 0
     while batch := list(islice(texts, 1000)):
         for text, ours, theirs in zip(batch, flat(found, batch), of_record(found, batch), strict=True):
             assert ours == theirs, text[:200]
         checked += len(batch)
-    assert checked > 500
+    assert checked > 250
