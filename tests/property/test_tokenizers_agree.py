@@ -1,4 +1,4 @@
-"""AutoTokenizer gives the engine's ids: on any text, and on every fourth document of the Spanish shards."""
+"""AutoTokenizer gives the engine's ids: on any text, and on every document of four Spanish shards."""
 
 from __future__ import annotations
 
@@ -129,14 +129,14 @@ def documents(shard: Path) -> Iterator[str]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_on_every_fourth_spanish_document(es_shards, tmp_path):
+def test_on_every_document_of_four_spanish_shards(es_shards, tmp_path):
     def everything() -> Iterator[str]:
-        return (text for shard in es_shards for text in documents(shard))
+        return (text for shard in es_shards[:4] for text in documents(shard))
 
     train_tokenizer(everything, tmp_path, TokenizerSettings())
     auto, engine = AutoTokenizer.from_pretrained(tmp_path), load_encoder(str(tmp_path))
     checked = with_special_strings = 0
-    texts = islice(everything(), 0, None, 4)  # transformers takes two minutes for all
+    texts = everything()
     while batch := list(islice(texts, 512)):
         plain = [text for text in batch if not LITERAL.search(text)]
         with_special_strings += len(batch) - len(plain)
@@ -144,4 +144,4 @@ def test_on_every_fourth_spanish_document(es_shards, tmp_path):
         for text, ours, ids in zip(plain, engine.encode_batch(plain), theirs, strict=True):
             assert ours.tolist() == ids, text[:200]
         checked += len(plain)
-    assert checked + with_special_strings == 16_478
+    assert checked + with_special_strings == 16_480
