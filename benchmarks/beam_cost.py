@@ -24,6 +24,7 @@ import zstandard
 
 from corpora.documents.item import WorkItem
 from corpora.documents.items import work_items
+from corpora.machine import use_one_heap
 from corpora.perplexity.routing import LmChoice
 from corpora.tokens.objectives import OBJECTIVES
 from tests.command import exit_code
@@ -58,12 +59,12 @@ class Measured:
         return f"{self.seconds:.2f} ({self.cpu:.2f})"
 
 
-def prepared(folder: Path, files: int) -> tuple[str, str, str]:
+def prepared(folder: Path, sources: Sequence[Path]) -> tuple[str, str, str]:
     """(pattern, language model, tokenizer), made once in the folder."""
     text = folder / "text"
     if not text.exists():
         text.mkdir(parents=True)
-        for path in sorted((SHARED / "corpora" / "es").glob("*.jsonl.zst"))[:files]:
+        for path in sources:
             (text / path.name.removesuffix(".zst")).write_bytes(_whole(path))
     pattern, lm, tokenizer = str(text / "*.jsonl"), str(folder / "lm" / "es.bin"), str(folder / "tokenizer")
     first = str(sorted(text.iterdir())[0])
@@ -130,11 +131,15 @@ def main() -> None:
 
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--files", type=int, default=4, help="so many files of es, 12 MB each")
+    parser.add_argument("--files", type=int, default=4, help="so many files of each language, 4 to 12 MB each")
+    parser.add_argument("--languages", default=["es"], nargs="*")
     parser.add_argument("--item-bytes", type=int, default=[1 << 20, 100_000], nargs="*")
     parser.add_argument("--rounds", type=int, default=5)
     given = parser.parse_args()
-    pattern, lm, tokenizer = prepared(given.out, given.files)
+    use_one_heap()  # as a command does
+    folders = [SHARED / "corpora" / language for language in given.languages]
+    sources = [path for folder in folders for path in sorted(folder.glob("*.jsonl.zst"))[: given.files]]
+    pattern, lm, tokenizer = prepared(given.out, sources)
     settings = OBJECTIVES.get("span-corruption")(sequence_length=512)
     stages: dict[str, tuple[Callable[[str], Work], Callable[[Any], Any]]] = {
         "score": (lambda out: ScoreWork(out=out, fingerprint="f", models=(LmChoice(lm),)), ScoreDocuments),
