@@ -170,11 +170,10 @@ class _SplitBuilder:
         stored = sum(width or 0 for width, _ in maker.columns.values())
         if settings.packing == "best-fit":
             return BestFit(self._stream, settings.sequence_length, group_rows(stored), self._base)
-        inside = _inside_characters(encoder) if settings.character_borders else (0, 0)
-        return Concatenation(
-            self._stream, lambda first, count: maker.kinds(self._base, first, count), maker.widths,
-            group_rows(stored), inside,
-        )  # fmt: skip
+        inside, base = _inside_characters(encoder) if settings.character_borders else (0, 0), self._base
+        # not `self`, or its buffers would wait for the garbage collector
+        kinds = lambda first, count: maker.kinds(base, first, count)  # noqa: E731
+        return Concatenation(self._stream, kinds, maker.widths, group_rows(stored), inside)
 
     def __enter__(self) -> Self:
         self._writer.__enter__()
