@@ -89,7 +89,8 @@ class SentenceWork:
 
     def __call__(self, item: WorkItem) -> ItemResult:
         with ItemReader(self.out, item) as reader:
-            texts = _ItemTexts(reader, self.share, ReservedWords(skip=self.skip, where=lambda: texts.place))
+            last = _Last()
+            texts = _ItemTexts(reader, self.share, ReservedWords(skip=self.skip, where=lambda: last.place), last)
             with PartWriter(part_files(reader.out, item.number), self._numbers()) as writer:
                 for batch in texts.raw() if self.tokenizer is None else texts.flat():
                     writer.add(batch)
@@ -113,14 +114,19 @@ class SentenceWork:
         return processor, path.read_bytes()
 
 
+@dataclass
+class _Last:
+    """Where the text comes from that was looked at last."""
+
+    place: str | None = None
+
+
 class _ItemTexts:
     """The texts of one item that are used, counted."""
 
-    def __init__(self, reader: ItemReader, share: float, reserved: ReservedWords) -> None:
+    def __init__(self, reader: ItemReader, share: float, reserved: ReservedWords, last: _Last) -> None:
         self.kept = 0
-        self.place: str | None = None
-        """Where the text comes from that was looked at last."""
-        self._reader, self._share, self._reserved = reader, share, reserved
+        self._reader, self._share, self._reserved, self._last = reader, share, reserved, last
 
     @property
     def skipped(self) -> int:
@@ -147,7 +153,7 @@ class _ItemTexts:
     def _placed(self, texts: Sequence[str], rows: Sequence[int]) -> Iterator[str]:
         for text, row in zip(texts, rows, strict=True):
             if _is_chosen(text, self._share):
-                self.place = f"{self._reader.item.path}, row {row}"
+                self._last.place = f"{self._reader.item.path}, row {row}"
                 yield text
 
 

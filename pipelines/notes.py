@@ -30,6 +30,7 @@ from corpora.parted import Part
 Unit = WorkItem | Part | JoinedPart
 GROUP = 1000  # units in a folder of notes
 MOST_BLOCKS = 10_000  # so many elements an engine has to hold, however many units there are
+FEW_BLOCKS = 512  # where the engine is this process, which holds 13 KB for each
 
 _KINDS: dict[str, Any] = {kind.__name__: kind for kind in get_args(Unit)}
 
@@ -93,13 +94,13 @@ class Desk:
         for kind in ("",) if self.home.is_local else ("/beats", "/failed", "/aside"):
             self.home.remove_all(f"{self.run}{kind}")
 
-    def write_units(self, units: Sequence[Unit]) -> str:
-        """Writes the list of the units, a block of them in a line; returns its name. The pipeline's graph holds no
-        more than that."""
+    def write_units(self, units: Sequence[Unit], most: int = MOST_BLOCKS) -> str:
+        """Writes the list of the units, a block of them in a line, at most so many; returns its name. The pipeline's
+        graph holds no more than that."""
         encode = msgspec.json.Encoder().encode
         name = self._list
         with self.home.writing(name) as written, open(written.path, "wb") as file:
-            for block in blocks(units):
+            for block in blocks(units, most):
                 file.write(encode([(type(unit).__name__, unit) for unit in block]) + b"\n")
         return name
 
@@ -136,10 +137,10 @@ class Desk:
         return self.home.entries(f"{self.run}/{kind}")
 
 
-def blocks(units: Sequence[Unit]) -> Iterator[Sequence[Unit]]:
-    """Units in their order, in at most MOST_BLOCKS blocks of as many; the last may have fewer. A worker takes the
-    units of a block one after the other, so blocks of one unit spread best."""
-    size = -(-len(units) // MOST_BLOCKS) or 1
+def blocks(units: Sequence[Unit], most: int) -> Iterator[Sequence[Unit]]:
+    """Units in their order, in at most so many blocks of as many; the last may have fewer. A worker takes the units
+    of a block one after the other, so blocks of one unit spread best."""
+    size = -(-len(units) // most) or 1
     return (units[start : start + size] for start in range(0, len(units), size))
 
 

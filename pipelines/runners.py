@@ -19,6 +19,7 @@ from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions,
 
 from corpora.errors import TamizError, by_name, in_a_line
 from corpora.stopping import interruptible
+from pipelines import notes
 from pipelines.beam_workers import BeamWorkers
 from pipelines.driving import drive
 from pipelines.graph import Run, UnitFailed, WorkOnUnits, runs, unmarked, work_on_list
@@ -117,7 +118,10 @@ class _Pipeline:
         self._died: float | None = None  # when a worker process was first seen to have died
 
     def run(self) -> None:
-        listed = self._desk.write_units(self._units)
+        here = self._settings.runner == "FnApiRunner"
+        few = max(notes.FEW_BLOCKS, 64 * self._settings.workers)
+        most = min(few, notes.MOST_BLOCKS) if here else notes.MOST_BLOCKS
+        listed = self._desk.write_units(self._units, most)
         name = uuid.uuid4().hex
         runs[name] = self._run
         worker = WorkOnUnits(self._work, self._desk, run=name, stall=self._stall)

@@ -12,7 +12,7 @@ import pytest
 
 from corpora.documents.item import WorkItem
 from corpora.documents.items import work_items
-from corpora.errors import TamizError
+from corpora.errors import BadArgument, TamizError
 from corpora.parted import parts
 from pipelines import notes
 from pipelines.graph import WorkOnUnits, work_on_list
@@ -174,23 +174,36 @@ def test_a_unit_without_progress_is_told_of_once():
     assert told == ["still made no progress for 1 s"]
 
 
-def test_an_engine_gets_a_bounded_number_of_elements(many, tmp_path, monkeypatch):
-    monkeypatch.setattr(notes, "MOST_BLOCKS", 1000)
+def test_an_engine_gets_a_bounded_number_of_elements(many, tmp_path):
     desk = Desk(str(tmp_path / "out"))
-    found = listed(desk, desk.write_units(many))
+    found = listed(desk, desk.write_units(many, 1000))
     assert [len(block) for block in found] == [3] * 833 + [1]
     assert [unit for block in found for unit in block] == many
-    assert listed(desk, desk.write_units(many[:1000])) == [[unit] for unit in many[:1000]]
+    assert listed(desk, desk.write_units(many[:1000], 1000)) == [[unit] for unit in many[:1000]]
     assert listed(desk, desk.write_units([])) == []
 
 
 def test_units_in_blocks_are_all_done_once(many, tmp_path, monkeypatch):
-    monkeypatch.setattr(notes, "MOST_BLOCKS", 7)
-    few, work = many[:50], HostileWork(str(tmp_path / "out"))
-    assert [result.number for result in run_units(work, few, RunnerSettings(workers=2))] == list(range(50))
+    monkeypatch.setattr(notes, "FEW_BLOCKS", 7)
+    few, work = many[:500], HostileWork(str(tmp_path / "out"))
+    assert [result.number for result in run_units(work, few, RunnerSettings(workers=2))] == list(range(500))
     assert sorted(path.name for path in (tmp_path / "out").rglob("*.out")) == sorted(
         f"{unit.name}.out" for unit in few
     )
+
+
+def test_this_process_holds_few_elements_and_an_engine_many(many, tmp_path, monkeypatch):
+    asked = []
+
+    def written(_desk, _units, most=notes.MOST_BLOCKS):
+        asked.append(most)
+        raise BadArgument("enough")
+
+    monkeypatch.setattr(Desk, "write_units", written)
+    for settings in (RunnerSettings(workers=2), RunnerSettings(workers=100), RunnerSettings(runner="PrismRunner")):
+        with pytest.raises(BadArgument, match="enough"):
+            run_units(HostileWork(str(tmp_path / "out")), many, settings)
+    assert asked == [512, 6400, 10_000]
 
 
 def test_a_desk_lies_at_any_address(many):

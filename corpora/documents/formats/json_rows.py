@@ -7,6 +7,7 @@ then decoded by `json` (`json_parser`).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from operator import attrgetter
 from typing import Any
 
@@ -85,7 +86,8 @@ class Column:
         return None
 
 
-def columns_of(names: Sequence[tuple[str, ...]]) -> tuple[type[msgspec.Struct], list[Column]] | None:
+@lru_cache(64)  # a class lives until the garbage collector comes
+def columns_of(names: tuple[tuple[str, ...], ...]) -> tuple[type[msgspec.Struct], list[Column]] | None:
     """The type of a row, and how to get each column from rows. names: the text's first; it is required.
 
     None if one wanted value lies inside another: such rows can't be read this way.
