@@ -68,15 +68,19 @@ def _joined(texts: list[str]) -> str:
     return _APART + _APART.join("" if text == _APART else text for text in texts) + _APART
 
 
+class _Replacements(dict[int, str]):
+    def __init__(self, normaliser: Normaliser) -> None:
+        super().__init__()
+        self._normaliser = normaliser
+
+    def __missing__(self, code: int) -> str:
+        self[code] = self._normaliser.replace(chr(code))
+        return self[code]
+
+
 def _one_by_one(decomposed: str, normaliser: Normaliser) -> list[str]:
     """Each character normalised alone, but not stripped: SentencePiece removes spaces at the ends."""
-
-    class Replacements(dict[int, str]):
-        def __missing__(self, code: int) -> str:
-            self[code] = normaliser.replace(chr(code))
-            return self[code]
-
-    return decomposed.translate(Replacements()).split(_APART)[1:-1]
+    return decomposed.translate(_Replacements(normaliser)).split(_APART)[1:-1]
 
 
 def _change_places(characters: list[str], decomposed: str, normaliser: Normaliser) -> list[bool]:
