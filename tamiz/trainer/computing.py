@@ -9,13 +9,15 @@ its own, a training has the same bits whatever this process did before.
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import ParamSpec, TypeVar
 
 import torch
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+_LOOK = 0.2  # seconds
 
 
 class Computing:
@@ -38,7 +40,10 @@ class Computing:
         if self._thread is None:
             return work(*given, **named)
         try:
-            return self._thread.submit(work, *given, **named).result()
+            done = self._thread.submit(work, *given, **named)
+            while not wait([done], timeout=_LOOK).done:
+                pass  # a signal that came just before a wait is handled after it
+            return done.result()
         except BaseException:
             self._given_up = True
             self._thread.submit(lambda: None).result()  # comes after the work
