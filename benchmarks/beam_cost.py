@@ -1,7 +1,7 @@
 """Beam's own cost, and what two workers gain: `python -m benchmarks.beam_cost --out DIR`.
 
 Scores and shards of real text, in one process with warm kernels, in turns: the function called in a loop over the
-work items; a Beam pipeline with one worker; with two. A pipeline of one small item says what its start costs. Prints
+work items; a command's pipeline with one worker; with two. A run of one small item says what its start costs. Prints
 the best of the rounds: seconds and CPU seconds. Targets: one worker at most 10% above the loop plus the start; two
 workers at least 1.8 times one, on a quiet machine with two cores. What the machine itself allows: two processes, each
 with its own caches, which call the function for every other item (`two loops`), and their gain over one loop.
@@ -86,15 +86,12 @@ def _do(*command: str) -> None:
         sys.exit(f"{' '.join(command)}: exit code {code}")
 
 
-def in_a_pipeline(transform: Callable[[Any], Any], work: Work, items: Sequence[WorkItem], workers: int) -> None:
-    """As the commands run it: the FnApiRunner, with threads."""
-    import apache_beam as beam
-    from apache_beam.options.pipeline_options import PipelineOptions
-    from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+def in_a_run(work: Any, items: Sequence[WorkItem], workers: int) -> None:
+    """As the commands do it: the FnApiRunner, with threads."""
+    from pipelines.runners import run_units
+    from pipelines.settings import RunnerSettings
 
-    flags = ["--direct_running_mode=multi_threading", f"--direct_num_workers={workers}"] if workers > 1 else []
-    with beam.Pipeline(FnApiRunner(), PipelineOptions(flags)) as pipeline:
-        _ = pipeline | beam.Create(list(items)) | transform(work)
+    run_units(work, items, RunnerSettings(workers=workers))
 
 
 def _loop(work: Work, items: Sequence[WorkItem]) -> None:
@@ -120,9 +117,7 @@ class TwoProcesses:
             pool.shutdown()
 
 
-def measure(
-    new_work: Callable[[str], Work], transform: Callable[[Any], Any], items: list[WorkItem], folder: Path, rounds: int
-) -> list[Measured]:
+def measure(new_work: Callable[[str], Work], items: list[WorkItem], folder: Path, rounds: int) -> list[Measured]:
     """[loop, one worker, two workers, a single small item, two loops], in turns, each round in folders of its own."""
     numbers, two_loops = itertools.count(), TwoProcesses(items)
 
@@ -133,9 +128,9 @@ def measure(
 
     ways: list[Callable[[Work], None]] = [
         lambda work: _loop(work, items),
-        lambda work: in_a_pipeline(transform, work, items, 1),
-        lambda work: in_a_pipeline(transform, work, items, 2),
-        lambda work: in_a_pipeline(transform, work, items[:1], 1),
+        lambda work: in_a_run(work, items, 1),
+        lambda work: in_a_run(work, items, 2),
+        lambda work: in_a_run(work, items[:1], 1),
         two_loops,
     ]
     _loop(fresh(), items)  # warm: kernels, the model, the files
@@ -151,7 +146,7 @@ def measure(
 
 
 def main() -> None:
-    from pipelines import BuildShards, ScoreDocuments, ScoreWork
+    from pipelines import ScoreWork
     from pipelines.shards import ShardWork
 
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
@@ -166,9 +161,9 @@ def main() -> None:
     sources = [path for folder in folders for path in sorted(folder.glob("*.jsonl.zst"))[: given.files]]
     pattern, lm, tokenizer = prepared(given.out, sources)
     settings = OBJECTIVES.get("span-corruption")(sequence_length=512)
-    stages: dict[str, tuple[Callable[[str], Work], Callable[[Any], Any]]] = {
-        "score": (lambda out: ScoreWork(out=out, fingerprint="f", models=(LmChoice(lm),)), ScoreDocuments),
-        "shards": (lambda out: ShardWork(out, "f", tokenizer, settings), BuildShards),
+    stages: dict[str, Callable[[str], Work]] = {
+        "score": lambda out: ScoreWork(out=out, fingerprint="f", models=(LmChoice(lm),)),
+        "shards": lambda out: ShardWork(out, "f", tokenizer, settings),
     }
     print("seconds (CPU seconds), the best of the rounds\n")
     print(
@@ -177,8 +172,8 @@ def main() -> None:
     print("|---|---|---|---|---|---|---|---|---|")
     for size in given.item_bytes:
         items = list(work_items([pattern], size))
-        for name, (new_work, transform) in stages.items():
-            loop, one, two, start, both = measure(new_work, transform, items, given.out / "work", given.rounds)
+        for name, new_work in stages.items():
+            loop, one, two, start, both = measure(new_work, items, given.out / "work", given.rounds)
             over, gain = (one.seconds - start.seconds) / loop.seconds, one.seconds / two.seconds
             said = f"{over - 1:+.0%} {'ok' if over <= MOST_OVER else 'TOO MUCH'}"
             print(

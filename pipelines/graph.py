@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +14,7 @@ import apache_beam as beam
 from corpora.errors import TamizError, Unreachable, by_name
 from corpora.manifest import PROGRESS
 from corpora.stopping import Stopped, working
-from pipelines.notes import Desk, Unit
+from pipelines.notes import Desk, Place, Unit
 from pipelines.once import ItemResult, ItemWork
 from pipelines.settings import STALL_MINUTES
 from pipelines.standing import end_process, free_stdout, is_worker, watch
@@ -25,9 +26,11 @@ _MARK = re.compile(r"<<tamiz:(\w+):(.*?)>>", re.DOTALL)
 @dataclass(frozen=True)
 class Run:
     """A run inside this process. Its units leave their errors here, as Beam's threads print a traceback of what they
-    raise, and stop when `stop` is set. standing: what a unit that makes no progress is told of with."""
+    raise, and stop when `stop` is set. standing: what a unit that makes no progress is told of with. places: the
+    blocks that nobody has taken yet, in order; None where an engine deals them out."""
 
     stop: threading.Event
+    places: deque[Place] | None = None
     failures: list[Exception] = field(default_factory=list)
     standing: list[str] = field(default_factory=list)
 
@@ -66,7 +69,7 @@ class WorkOnUnits(beam.PTransform):
         stall: float = 60.0 * STALL_MINUTES,
     ) -> None:
         super().__init__(label)
-        self._worker = _WorkOnUnit(work, desk or Desk(str(work.out)), run, stall)
+        self._worker, self._run = _WorkOnUnit(work, desk or Desk(str(work.out)), run, stall), run
         self._label = type(work).__name__
 
     def expand(self, units: Any) -> Any:
@@ -77,7 +80,7 @@ class WorkOnUnits(beam.PTransform):
 
         An engine copies what it shuffles a dozen times (FnApiRunner, measured), so it gets no more than two numbers.
         """
-        units = places | "Spread" >> beam.Reshuffle() | "Units" >> beam.FlatMap(_block, desk)
+        units = places | "Spread" >> beam.Reshuffle() | "Units" >> beam.FlatMap(_blocks, desk, self._run)
         return units | self._label >> beam.ParDo(self._worker)
 
 
@@ -87,7 +90,22 @@ def work_on_list(pipeline: Any, name: str, worker: WorkOnUnits, desk: Desk) -> N
     worker.on_blocks(places, desk)
 
 
-def _block(place: tuple[int, int], desk: Desk) -> list[Unit]:
+def _blocks(place: Place, desk: Desk, run: str) -> Iterator[Unit]:
+    """The units of a block. In the run's own process, a thread takes one block after the other, whatever it was
+    given: FnApiRunner deals the elements out before the first begins, so one thread would wait for another."""
+    here = runs.get(run)
+    if here is None or here.places is None:
+        yield from _block(place, desk)
+        return
+    while True:
+        try:
+            taken = here.places.popleft()
+        except IndexError:
+            return
+        yield from _block(taken, desk)
+
+
+def _block(place: Place, desk: Desk) -> list[Unit]:
     try:
         return desk.block(place)
     except FileNotFoundError as error:

@@ -12,7 +12,9 @@ import re
 import threading
 import time
 import uuid
+from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, PortableOptions
@@ -122,6 +124,8 @@ class _Pipeline:
         few = max(notes.FEW_BLOCKS, 64 * self._settings.workers)
         most = min(few, notes.MOST_BLOCKS) if here else notes.MOST_BLOCKS
         listed = self._desk.write_units(self._units, most)
+        if here and self._workers is None:
+            self._run = replace(self._run, places=deque(self._desk.places(listed)))
         name = uuid.uuid4().hex
         runs[name] = self._run
         worker = WorkOnUnits(self._work, self._desk, run=name, stall=self._stall)

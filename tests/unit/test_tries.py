@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import apache_beam as beam
@@ -27,6 +28,21 @@ from pipelines.stage import _damaged
 from pipelines.standing import Watch
 from pipelines.tries import SET_ASIDE, Tries, attempt
 from tests.hostile_work import HostileWork
+
+TAKEN: list[tuple[int, int]] = []
+
+
+@dataclass(frozen=True)
+class FirstIsSlow:
+    """Notes which thread takes which unit; the first takes two seconds."""
+
+    out: str
+    fingerprint: str = "f"
+
+    def __call__(self, item: WorkItem) -> ItemResult:
+        TAKEN.append((threading.get_ident(), item.number))
+        time.sleep(0 if item.number else 2)
+        return ItemResult(name=item.name, number=item.number, kept=1)
 
 
 def item_of(folder: Path, text: str) -> WorkItem:
@@ -190,6 +206,22 @@ def test_units_in_blocks_are_all_done_once(many, tmp_path, monkeypatch):
     assert sorted(path.name for path in (tmp_path / "out").rglob("*.out")) == sorted(
         f"{unit.name}.out" for unit in few
     )
+
+
+def test_threads_take_units_one_after_the_other_and_none_waits_for_another(many, tmp_path):
+    """FnApiRunner by itself gives each thread half of them before the first begins."""
+    TAKEN.clear()
+    results = run_units(FirstIsSlow(str(tmp_path / "out")), many[:200], RunnerSettings(workers=2))
+    assert [result.number for result in results] == list(range(200))
+    assert sorted(number for _, number in TAKEN) == list(range(200))
+    (slow,) = [thread for thread, number in TAKEN if number == 0]
+    assert sum(thread == slow for thread, _ in TAKEN) < 60
+
+
+def test_one_thread_takes_units_in_their_order(many, tmp_path):
+    TAKEN.clear()
+    run_units(FirstIsSlow(str(tmp_path / "out")), many[:50], RunnerSettings())
+    assert [number for _, number in TAKEN] == list(range(50))
 
 
 def test_this_process_holds_few_elements_and_an_engine_many(many, tmp_path, monkeypatch):
