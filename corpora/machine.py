@@ -15,8 +15,8 @@ def use_one_heap() -> None:
     """Threads of this process, and processes that it starts, share one heap each, unless MALLOC_ARENA_MAX is set.
 
     glibc gives each thread a heap of its own. What the threads of a pipeline free there stays scattered and unused:
-    10 times as much text took 615 MB in place of 409 (`benchmarks.memory_growth --copies`). To be called before
-    threads begin. Elsewhere than on Linux, nothing happens.
+    score took 615 MB on ten times as much text, in place of 409 (`benchmarks.memory_growth --copies`). To be called
+    before threads begin. Elsewhere than on Linux, nothing happens.
     """
     if "MALLOC_ARENA_MAX" in os.environ or sys.platform != "linux":
         return

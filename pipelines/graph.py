@@ -14,7 +14,7 @@ import apache_beam as beam
 from corpora.errors import TamizError, Unreachable, by_name
 from corpora.manifest import PROGRESS
 from corpora.stopping import Stopped, working
-from pipelines.notes import Desk, Place, Unit
+from pipelines.notes import BlockPlace, Desk, Unit
 from pipelines.once import ItemResult, ItemWork
 from pipelines.settings import STALL_MINUTES
 from pipelines.standing import end_process, free_stdout, is_worker, watch
@@ -30,7 +30,7 @@ class Run:
     blocks that nobody has taken yet, in order; None where an engine deals them out."""
 
     stop: threading.Event
-    places: deque[Place] | None = None
+    places: deque[BlockPlace] | None = None
     failures: list[Exception] = field(default_factory=list)
     standing: list[str] = field(default_factory=list)
 
@@ -90,7 +90,7 @@ def work_on_list(pipeline: Any, name: str, worker: WorkOnUnits, desk: Desk) -> N
     worker.on_blocks(places, desk)
 
 
-def _blocks(place: Place, desk: Desk, run: str) -> Iterator[Unit]:
+def _blocks(place: BlockPlace, desk: Desk, run: str) -> Iterator[Unit]:
     """The units of a block. In the run's own process, a thread takes one block after the other, whatever it was
     given: FnApiRunner deals the elements out before the first begins, so one thread would wait for another."""
     here = runs.get(run)
@@ -105,7 +105,7 @@ def _blocks(place: Place, desk: Desk, run: str) -> Iterator[Unit]:
         yield from _block(taken, desk)
 
 
-def _block(place: Place, desk: Desk) -> list[Unit]:
+def _block(place: BlockPlace, desk: Desk) -> list[Unit]:
     try:
         return desk.block(place)
     except FileNotFoundError as error:

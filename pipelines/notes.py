@@ -28,7 +28,7 @@ from corpora.manifest import PROGRESS, read
 from corpora.parted import Part
 
 Unit = WorkItem | Part | JoinedPart
-Place = tuple[int, int]  # of a block in a list: where it begins, and its bytes
+BlockPlace = tuple[int, int]  # of a block in a list: where it begins, and its bytes
 GROUP = 1000  # units in a folder of notes
 MOST_BLOCKS = 10_000  # so many elements an engine has to hold, however many units there are
 FEW_BLOCKS = 512  # where the engine is this process, which holds 13 KB for each
@@ -105,7 +105,7 @@ class Desk:
                 file.write(encode([(type(unit).__name__, unit) for unit in block]) + b"\n")
         return name
 
-    def places(self, name: str) -> Iterator[Place]:
+    def places(self, name: str) -> Iterator[BlockPlace]:
         """Where the blocks of a list begin, and their bytes: what an engine holds of them."""
         start = 0
         with self.home.open(name) as file:
@@ -113,7 +113,7 @@ class Desk:
                 yield start, len(line)
                 start += len(line)
 
-    def block(self, place: Place) -> list[Unit]:
+    def block(self, place: BlockPlace) -> list[Unit]:
         """The units of a block of the run's list."""
         start, size = place
         with self.home.open(self._list) as file:

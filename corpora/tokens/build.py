@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from typing import Protocol, Self
 
 import msgspec
@@ -170,9 +171,10 @@ class _SplitBuilder:
         stored = sum(width or 0 for width, _ in maker.columns.values())
         if settings.packing == "best-fit":
             return BestFit(self._stream, settings.sequence_length, group_rows(stored), self._base)
-        inside, base = _inside_characters(encoder) if settings.character_borders else (0, 0), self._base
-        # not `self`, or its buffers would wait for the garbage collector
-        kinds = lambda first, count: maker.kinds(base, first, count)  # noqa: E731
+        inside = _inside_characters(encoder) if settings.character_borders else (0, 0)
+        kinds = partial(
+            maker.kinds, self._base
+        )  # holds no `self`, whose buffers would wait for the garbage collector
         return Concatenation(self._stream, kinds, maker.widths, group_rows(stored), inside)
 
     def __enter__(self) -> Self:

@@ -99,5 +99,23 @@ def test_every_pass_of_a_training_is_computed_in_it(name):
     assert found == {("forward", 0)}
 
 
+@pytest.mark.parametrize("ask", ["train", "validate"])
+def test_a_step_and_a_validation_end_at_their_next_part_if_nobody_waits(ask):
+    """After a second ^C, not after all of them."""
+    chosen, passes = steps("llama", micro_rows=1), []
+
+    def interrupt(*_):
+        passes.append(1)
+        if len(passes) == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(1)  # until the main thread has heard of it
+
+    chosen.model.register_forward_hook(interrupt)
+    next(m for m in chosen.model.modules() if isinstance(m, torch.nn.Embedding)).register_forward_hook(interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        chosen.train(batch("llama"), 1e-3) if ask == "train" else chosen.validate([batch("llama", rows=1)] * 8)
+    assert len(passes) <= 2
+
+
 def _raise(error):
     raise error
