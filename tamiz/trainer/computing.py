@@ -2,9 +2,9 @@
 
 Numbers nearer to 0 than 1.2e-38 take a CPU longer than others (28 times in a product of vectors, 200 times in one of
 matrices, measured), and a T5 makes more of them the more it has learnt: its 26th step took twice as long as its
-second (benchmarks/results/2026-11-30-training-step-2-cores.md). The CPU's flag for that belongs to a thread, and torch's
-helpers keep the one of the thread that started them. In a thread of its own, a training has the same bits whatever
-this process did before.
+second (benchmarks/results/2026-11-30-training-step-2-cores.md). The CPU's flag for that belongs to a thread, and
+torch's helpers keep the one of the thread that started them. In a thread of its own, a training has the same bits
+whatever this process did before.
 """
 
 from __future__ import annotations
