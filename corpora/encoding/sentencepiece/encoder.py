@@ -114,7 +114,7 @@ class SentencePieceEncoder:
                     separators=b" \n",
                     line_end=False,
                     values=values,
-                    unknown_values=lambda surfaces: [unknown] * len(surfaces),
+                    unknown_values=unknown,
                     by_engine=record.encode if record.longest else None,
                     cache_bytes=cache_bytes,
                 )

@@ -53,9 +53,18 @@ class Engine(NamedTuple):
         found, size = self.trie.symbols, len(self.trie.alphabet)
         return np.array([found.get(c, ord(c) + size) for c in text], np.int32)
 
-    def text(self, symbols: NDArray[np.int32]) -> str:
+    def utf8(self, symbols: NDArray[np.int32], spans: NDArray[np.int64]) -> list[bytes]:
+        """The text of symbols[first:end] for each row (first, end) of `spans`, at least one."""
+        lengths = spans[:, 1] - spans[:, 0]
+        ends = np.cumsum(lengths)
+        found = symbols[np.arange(ends[-1]) + np.repeat(spans[:, 1] - ends, lengths)]
         size = len(self.trie.alphabet)
-        return "".join(chr(self.trie.alphabet[s] if s < size else s - size) for s in symbols.tolist())
+        codes, known = (found - size).astype("<u4"), found < size
+        codes[known] = self.trie.alphabet[found[known]]
+        text = codes.tobytes().decode("utf-32-le")
+        return [
+            text[end - length : end].encode() for end, length in zip(ends.tolist(), lengths.tolist(), strict=True)
+        ]
 
 
 @lru_cache(maxsize=16)

@@ -7,6 +7,8 @@ line so far (near-ties, see `unigram_viterbi`), the whole line is left to Senten
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,8 +34,8 @@ class WordPieces(SentencePieceWords):
     normaliser: applied to each line before SentencePiece. separators: b" " or b" \\n", between words.
     line_end: whether b"\\n" ends a line; otherwise a document is one line. values: [pieces], the value written for
     each; the result has its dtype. unknown_values: the values of runs of unknown characters, from their normalised
-    UTF-8. by_engine: encodes lines, instead of one call of SentencePiece per line; it must then give the pieces of
-    every word encoded alone. cache_bytes: see CachedWords.
+    UTF-8; a number: the value of all. by_engine: encodes lines, instead of one call of SentencePiece per line; it
+    must then give the pieces of every word encoded alone. cache_bytes: see CachedWords.
     """
 
     def __init__(
@@ -44,7 +46,7 @@ class WordPieces(SentencePieceWords):
         separators: bytes,
         line_end: bool,
         values: NDArray[np.unsignedinteger],
-        unknown_values: UnknownValues,
+        unknown_values: UnknownValues | int,
         by_engine: ByEngine | None = None,
         cache_bytes: int = DEFAULT_CACHE,
     ) -> None:
@@ -90,10 +92,13 @@ class WordPieces(SentencePieceWords):
             self._pool, pool_next, self._unknowns, room_for(starts),
         )  # fmt: skip
         if runs:
-            unknown = self._unknowns[:runs]
-            surfaces = [self._engine.text(symbols[first:end]).encode() for _, first, end in unknown.tolist()]
-            self._pool[unknown[:, 0]] = self._unknown_values(surfaces)
+            places, spans = self._unknowns[:runs, 0], self._unknowns[:runs, 1:]
+            self._pool[places] = self._of_unknown(lambda: engine.utf8(symbols, spans))
         return pool_next
+
+    def _of_unknown(self, surfaces: Callable[[], list[bytes]]) -> int | Sequence[int]:
+        given = self._unknown_values
+        return given if isinstance(given, int) else given(surfaces())
 
     def _by_engine(self, texts: list[str]) -> Iterable[NDArray[np.integer]]:
         texts = [self._normalise(text) for text in texts]
@@ -105,6 +110,10 @@ class WordPieces(SentencePieceWords):
             values = self._values[ids]
             unknown = np.flatnonzero(ids == processor.unk_id())
             if len(unknown):
-                pieces = processor.encode(text, out_type=str)
-                values[unknown] = self._unknown_values([pieces[place].encode() for place in unknown.tolist()])
+                values[unknown] = self._of_unknown(partial(_pieces_at, processor, text, unknown))
             yield values
+
+
+def _pieces_at(processor: Any, text: str, places: NDArray[np.int64]) -> list[bytes]:
+    pieces = processor.encode(text, out_type=str)
+    return [pieces[place].encode() for place in places.tolist()]
