@@ -37,6 +37,10 @@ class Utf8:
             self._strings = [data[start:stop].decode() for start, stop in pairwise(ends)]
         return self._strings
 
+    def bytes_of(self, place: int) -> bytes:
+        start, end = self.offsets[place : place + 2].tolist()
+        return self.data[start:end].tobytes()
+
     def __len__(self) -> int:
         return len(self.offsets) - 1 if self._strings is None else len(self._strings)
 

@@ -15,7 +15,7 @@ from corpora import files
 from corpora.annotations.annotator import FACTS, REASON, Annotate, Annotator
 from corpora.annotations.columns import AnnotationColumns, arrow_schema
 from corpora.annotations.joining import FACT, SETTING
-from corpora.documents.batches import FIRST_BYTES, RejectedRow
+from corpora.documents.batches import FIRST_BYTES, RejectedRow, TextBatch
 from corpora.documents.item import WorkItem
 from corpora.documents.items import work_items
 from corpora.documents.reading import DocumentBatch
@@ -23,6 +23,7 @@ from corpora.errors import BadArgument, TamizError
 from corpora.home import Place, local
 from corpora.loaded import Loaded, check_content
 from corpora.manifest import MadeFrom
+from corpora.texts import Utf8
 from pipelines.accounts import input_identities
 from pipelines.items import ItemReader
 from pipelines.once import ItemResult
@@ -67,7 +68,7 @@ class AnnotateWork:
         columns = AnnotationColumns(annotator.schema)
         facts: dict[str, Counter[str]] = {}
         with ItemReader(self.out, item, annotator.columns) as reader:
-            for batch in reader.batches():
+            for batch in reader.text_batches() if annotator.takes_texts else reader.batches():
                 try:
                     found = dict(annotate(batch, item))
                     for fact, numbers in found.pop(FACTS, {}).items():
@@ -98,7 +99,7 @@ def _local(name: str, path: str) -> Path:
 
 
 def _add(
-    columns: AnnotationColumns, batch: DocumentBatch, found: Mapping[str, Any], item: WorkItem
+    columns: AnnotationColumns, batch: DocumentBatch | TextBatch, found: Mapping[str, Any], item: WorkItem
 ) -> list[RejectedRow]:
     """Adds a batch's rows; returns the documents that the annotator rejected. Raises ValueError."""
     given = {name: values for name, values in found.items() if name != REASON}
@@ -115,9 +116,10 @@ def _add(
     return rejected
 
 
-def _rejected(batch: DocumentBatch, place: int, reason: str, item: WorkItem) -> RejectedRow:
-    start = batch.texts[place][:FIRST_BYTES].encode()[:FIRST_BYTES]
-    return RejectedRow(item.path, int(batch.rows[place]), reason, start)
+def _rejected(batch: DocumentBatch | TextBatch, place: int, reason: str, item: WorkItem) -> RejectedRow:
+    texts = batch.texts
+    start = texts.bytes_of(place) if isinstance(texts, Utf8) else texts[place][:FIRST_BYTES].encode()
+    return RejectedRow(item.path, int(batch.rows[place]), reason, start[:FIRST_BYTES])
 
 
 def annotate(

@@ -26,6 +26,7 @@ def read(path: Path, columns: tuple[str, ...] = (), batch_bytes: int = 4 << 20) 
     found = list(read_batches(item, columns=columns, batch_bytes=batch_bytes))
     texts = list(read_texts(item, batch_bytes=batch_bytes))
     assert [t for b in texts for t in b.texts.strings] == [t for b in found for t in b.texts]
+    assert [b.rows.tolist() for b in texts] == [b.rows.tolist() for b in found]
     assert [r for b in texts for r in b.rejected] == [r for b in found for r in b.rejected]
     assert [(b.total, b.damage) for b in texts] == [(b.total, b.damage) for b in found]
     assert columns or [b.bytes_read for b in texts] == [b.bytes_read for b in found]

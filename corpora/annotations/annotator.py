@@ -15,7 +15,7 @@ from corpora.documents.item import WorkItem
 REASON = "rejected"  # key in the result of `annotate`: why a document can't be annotated
 FACTS = "facts"  # key in the result of `annotate`: fact -> value -> how many, summed into the manifest's facts
 
-Annotate = Callable[[DocumentBatch, WorkItem], Mapping[str, Any]]  # the batch's columns, see `Annotator.annotate`
+Annotate = Callable[[Any, WorkItem], Mapping[str, Any]]  # the batch's columns, see `annotate` and `takes_texts`
 
 
 class Annotator(Config, frozen=True, kw_only=True, tag_field="annotator"):
@@ -44,6 +44,12 @@ class Annotator(Config, frozen=True, kw_only=True, tag_field="annotator"):
     def columns(self) -> tuple[str, ...]:
         """Document columns that the annotator needs besides text, url and timestamp; see `DocumentBatch.extra`."""
         return ()
+
+    @property
+    def takes_texts(self) -> bool:
+        """Whether the function of `load` takes a TextBatch: the texts as one buffer of UTF-8, which JSON lines are
+        read to without a Python object for each document, and nothing else."""
+        return False
 
     @property
     def files(self) -> Mapping[str, str]:

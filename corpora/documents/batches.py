@@ -70,6 +70,7 @@ class DocumentBatch:
 class TextBatch:
     """A DocumentBatch with only the texts."""
 
+    rows: NDArray[np.int32]
     texts: Utf8
     rejected: list[RejectedRow]
     bytes_read: int
@@ -77,7 +78,7 @@ class TextBatch:
 
     @classmethod
     def of(cls, batch: DocumentBatch) -> Self:
-        return cls(utf8(batch.texts), batch.rejected, batch.bytes_read, batch.damage)
+        return cls(batch.rows, utf8(batch.texts), batch.rejected, batch.bytes_read, batch.damage)
 
     @property
     def total(self) -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
+
 from corpora.documents.batches import BatchBuilder, DocumentBatch, RejectedRow, TextBatch
 from corpora.documents.carried import CarriedColumn
 from corpora.documents.formats import FORMATS
@@ -63,4 +65,4 @@ def read_texts(item: WorkItem, *, batch_bytes: int = BATCH_BYTES) -> Iterator[Te
         if item.size != 0:
             yield from FORMATS.get(item.format).texts(located(item), batch_bytes)
     except Damage as damage:
-        yield TextBatch(utf8([]), [], 0, str(damage))
+        yield TextBatch(np.empty(0, np.int32), utf8([]), [], 0, str(damage))

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from corpora.annotations.annotator import FACTS, REASON, Annotator
-from corpora.documents.batches import DocumentBatch
+from corpora.documents.batches import DocumentBatch, TextBatch
 from corpora.documents.groups import check_language_column, language_of_item, language_of_value
 from corpora.documents.item import WorkItem
 from corpora.errors import BadArgument, DamagedFile
@@ -22,6 +22,7 @@ from corpora.perplexity.routing import LmChoice
 from corpora.perplexity.settings import ScoringMode
 from corpora.perplexity.unknown_tokens import ALL, TOKENS, UNKNOWN_TOKENS
 from corpora.text.normalise import CCNET, Normaliser
+from corpora.texts import Utf8
 
 NOTHING_LEFT = "nothing left to score"  # by the normaliser, in mode ccnet: CCNet gives no perplexity either
 LANGUAGE_CHARACTERS = 64  # the most characters of an unknown language to show in a rejection reason
@@ -44,6 +45,10 @@ class Perplexity(Annotator, frozen=True, kw_only=True, tag="perplexity"):
     @property
     def columns(self) -> tuple[str, ...]:
         return (self.language_column,) if self.language_column else ()
+
+    @property
+    def takes_texts(self) -> bool:
+        return self.language_column is None
 
     @property
     def languages(self) -> list[str]:
@@ -138,9 +143,10 @@ class PerplexityScorer:
         choice = self._choices[language]
         return self._loaded.get(language, lambda: _load(choice, self._content[choice]))
 
-    def __call__(self, batch: DocumentBatch, item: WorkItem) -> dict[str, Any]:
+    def __call__(self, batch: DocumentBatch | TextBatch, item: WorkItem) -> dict[str, Any]:
         column = self._settings.language_column
         if column is not None:
+            assert isinstance(batch, DocumentBatch)
             return self._by_column(batch, item, [language_of_value(value) for value in batch.extra[column]])
         languages = self._settings.languages
         language = language_of_item(item, languages) if languages else None
@@ -176,8 +182,8 @@ class PerplexityScorer:
         columns = {"perplexity": perplexity, "num_tokens": num_tokens, "language": languages}
         return {**columns, REASON: reasons, FACTS: _counts(scored)}
 
-    def _score(self, language: str | None, texts: list[str], rows: np.ndarray, item: WorkItem) -> Scores:
-        found = self.model(language).scores(texts)
+    def _score(self, language: str | None, texts: list[str] | Utf8, rows: np.ndarray, item: WorkItem) -> Scores:
+        found = self.model(language).scores(_arrow(texts) if isinstance(texts, Utf8) else texts)
         wrong = np.isnan(found.perplexity) & (found.lengths > 0)
         if wrong.any():
             lm = self._choices[language].path
@@ -185,6 +191,12 @@ class PerplexityScorer:
                 f"{lm}: the score of {item.path}, row {rows[wrong][0]} is not a number: the model is damaged"
             )
         return found
+
+
+def _arrow(texts: Utf8) -> Any:
+    """The same buffers as an Arrow array."""
+    ends, data = texts.offsets.data, texts.data.data
+    return pa.LargeStringArray.from_buffers(len(texts), pa.py_buffer(ends), pa.py_buffer(data))
 
 
 def _counts(scored: Mapping[str | None, Scores]) -> dict[str, dict[str, int]]:

@@ -27,10 +27,11 @@ class JsonTexts:
         texts = plain_texts(block.removeprefix(BOM), self._column)
         if texts is None:
             return TextBatch.of(self._parser(block, first_row))
-        return TextBatch(texts, [], len(block.removeprefix(BOM)))
+        rows = np.arange(first_row, first_row + len(texts), dtype=np.int32)
+        return TextBatch(rows, texts, [], len(block.removeprefix(BOM)))
 
     def rejected(self, row: RejectedRow, length: int) -> TextBatch:
-        return TextBatch(utf8([]), [row], length)
+        return TextBatch(np.empty(0, np.int32), utf8([]), [row], length)
 
 
 def plain_texts(block: bytes, column: str = TEXT) -> Utf8 | None:
