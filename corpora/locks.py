@@ -1,9 +1,9 @@
 """One run at a time in an output folder: a lock that the kernel drops when its process ends, however it ends.
 
 Only on disks: a store has no locks. There, two runs of the same work end in the same bytes, and one of other work is
-refused by the manifest, which whoever comes first creates. The lock is on a file of its own, which says who works
-there. The file is removed with the lock; one that a killed run leaves blocks nobody. Only the process that runs a
-command takes locks: Beam's workers don't.
+refused by the manifest, which whoever comes first creates; for work that can't be shared, see `leases`. The lock is
+on a file of its own, which says who works there. The file is removed with the lock; one that a killed run leaves
+blocks nobody. Only the process that runs a command takes locks: Beam's workers don't.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ class InUse(TamizError):
     fact: str = ""
 
 
-class _Holder(msgspec.Struct):
-    """The content of a lock file."""
+class Holder(msgspec.Struct):
+    """Who works there: the content of a lock file."""
 
     command: str
     pid: int
@@ -169,7 +169,7 @@ def _is_at(descriptor: int, path: Path) -> bool:
 
 
 def _introduce(descriptor: int, command: str) -> None:
-    holder = _Holder(command, os.getpid(), socket.gethostname(), time.time())
+    holder = Holder(command, os.getpid(), socket.gethostname(), time.time())
     with contextlib.suppress(OSError):  # a full disk: the lock holds without words
         os.ftruncate(descriptor, 0)
         os.write(descriptor, msgspec.json.encode(holder))
@@ -195,7 +195,7 @@ def _is_held(path: Path) -> bool:
 
 def _holder(path: Path) -> str:
     try:
-        return str(msgspec.json.decode(path.read_bytes(), type=_Holder))
+        return str(msgspec.json.decode(path.read_bytes(), type=Holder))
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
         return "another tamiz"
 

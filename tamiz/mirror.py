@@ -1,7 +1,8 @@
 """A local folder for work that needs a disk, such as a training, while its output belongs to a store.
 
 What the store has comes first; then files are sent as they are finished, every half minute (a training's checkpoints,
-so that another machine continues from the last one sent), and at the end all of them. The manifest that claims the
+so that another machine continues from the last one sent), and at the end all of them. One machine at a time: see
+`corpora.leases`. The manifest that claims the
 folder goes first, the finished one last. The folder is in this machine's cache, by the store's address: the same
 command continues there, too, unless the store was written from elsewhere meanwhile: then what the store has counts.
 """
@@ -21,6 +22,7 @@ import msgspec
 from corpora import files, manifest
 from corpora.errors import TamizError
 from corpora.home import Home, Place
+from corpora.leases import Lease, leased
 from corpora.locks import locked
 from corpora.stores import cache
 from tamiz.console import say
@@ -36,25 +38,29 @@ def folder_of(home: Home) -> Path:
 
 
 @contextlib.contextmanager
-def worked_in(place: Place) -> Iterator[Path]:
-    """A local folder to work in, for an output at any address: itself, or the one that is mirrored, which it says."""
+def worked_in(place: Place, command: str) -> Iterator[Path]:
+    """A local folder to work in, for an output at any address: itself, or the one that is mirrored, which it says.
+
+    command: what works there, for others that are refused.
+    """
     home = Home.of(place)
     if home.is_local:
         yield home.folder
         return
     say(f"  in {folder_of(home)}, sent to {home} every {SECONDS:.0f} s and at the end")
-    with mirrored(home) as folder:
+    with mirrored(home, command) as folder:
         yield folder
 
 
 @contextlib.contextmanager
-def mirrored(home: Home) -> Iterator[Path]:
+def mirrored(home: Home, command: str) -> Iterator[Path]:
     """`folder_of(home)`, with what the store has; sent there while the block runs, and however it ends.
 
-    Raises InUse if another process of this machine works there.
+    Raises InUse if another process works there, on this machine or elsewhere.
     """
-    mirror = _Mirror(home, folder_of(home))
-    with locked(mirror.folder.parent, "mirror"):
+    folder = folder_of(home)
+    with locked(folder.parent, command), leased(home, command, folder.parent / "lease") as lease:
+        mirror = _Mirror(home, folder, lease)
         mirror.fetch()
         stop = threading.Event()
         thread = threading.Thread(target=mirror.keep_sending, args=(stop,), daemon=True)
@@ -76,9 +82,9 @@ class _Sent(msgspec.Struct, frozen=True):
 
 
 class _Mirror:
-    def __init__(self, home: Home, folder: Path) -> None:
+    def __init__(self, home: Home, folder: Path, lease: Lease) -> None:
         self.folder = folder
-        self._home = home
+        self._home, self._lease = home, lease
         self._list = folder.parent / "sent.json"
         self._sent: dict[str, _Sent] = {}
 
@@ -114,6 +120,7 @@ class _Mirror:
             with contextlib.suppress(FileNotFoundError):  # a checkpoint that was replaced meanwhile
                 self._send(name, here[name], last=last)
         for name in set(self._sent) - set(here):
+            self._lease.check()
             self._home.remove(name)
             del self._sent[name]
             self._record()
@@ -122,6 +129,7 @@ class _Mirror:
         state, before = _state(path, ""), self._sent.get(name)
         if before is not None and msgspec.structs.replace(before, there="") == state:
             return
+        self._lease.check()
         if _is_manifest(name):
             data = path.read_bytes()  # once: it may be finished between a look and its sending
             if _is_finished(data) and not last:

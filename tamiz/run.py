@@ -88,7 +88,7 @@ class Run:
         if stage.anywhere or Home.of(self.plan.out).is_local:
             return stage.run(self.plan, context)
         home = self.plan.out / stage.folder
-        with worked_in(home) as folder:
+        with worked_in(home, "run") as folder:
             local = {**self.plan.local, stage.name: folder}
             self.plan = replace(self.plan, local=local)  # for the stages that come after it
             return replace(stage.run(self.plan, context), folder=home)

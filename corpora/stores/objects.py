@@ -27,6 +27,7 @@ MOST_PARTS = 9_000  # S3 takes 10,000
 _STATUS = re.compile(r"status code: (\d+[A-Za-z ]*)")
 _CODE = re.compile(r"<Code>(\w+)</Code>")
 _NOISE = re.compile(r", max_retries: \d+, retry_timeout: \w+|^Generic \w+ error: ")
+_CREATIONS = 5
 SHA256, TOKEN = "sha256", "tamiz-token"
 
 
@@ -66,17 +67,21 @@ class Objects(RemoteStore):
         from obstore.exceptions import AlreadyExistsError
 
         token = uuid.uuid4().hex
-        try:
-            with self._said(name, writes=True):
-                obstore.put(
-                    self._client, self._key(name), data, attributes={TOKEN: token}, mode="create", use_multipart=False
-                )
-        except (AlreadyExistsError, Unreachable):
-            found = self._look(name)
-            if found is None:
-                raise
-            return bool(found.attributes.get(TOKEN) == token)
-        return True
+        for _ in range(_CREATIONS):
+            try:
+                with self._said(name, writes=True):
+                    obstore.put(
+                        self._client, self._key(name), data, attributes={TOKEN: token}, mode="create",
+                        use_multipart=False,
+                    )  # fmt: skip
+                return True
+            except (AlreadyExistsError, Unreachable) as error:
+                found = self._look(name)
+                if found is not None:
+                    return bool(found.attributes.get(TOKEN) == token)
+                if isinstance(error, Unreachable):
+                    raise
+        return False  # each time, another's was there, and removed before we looked
 
     def piece(self, name: str, start: int, length: int) -> bytes:
         import obstore

@@ -34,6 +34,6 @@ def command(model: Place, to: str, out: str, rebuild: bool, **flags: Any) -> Non
     settings = chosen(EXPORTS, to, flags, {})
     if str(Home.of(out)) == str(Home.of(model)):
         raise BadArgument(f"--out {out} is the folder of the model: name another")
-    with worked_in(out) as folder:
+    with worked_in(out, "export") as folder:
         report = export_stage(local_folder(model), folder, settings, Context(rebuild=rebuild))
     summarise([replace(report, folder=out)], "Export")

@@ -93,7 +93,7 @@ def command(
     rows = mixed(given, mixture, max_epochs, training.steps * training.batch_size)
     context = Context(rebuild=rebuild, stop_at=stop_at)
     with pausing():
-        with worked_in(out) if current().first else nullcontext(Path(out)) as folder:
+        with worked_in(out, "train") if current().first else nullcontext(Path(out)) as folder:
             report = train_stage(rows, own, folder, shape, training, context)
         summarise([replace(report, folder=out)], "Training")
 

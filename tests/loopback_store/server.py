@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 import localbucket
 
+from corpora import files
 from tests.loopback_store.faults import Faults
 
 BUCKET = "tests"
@@ -113,7 +114,7 @@ class Handler(localbucket.S3Handler):
     def _write_object(self, bucket: str, key: str, write: Any) -> str:
         etag: str = super()._write_object(bucket, key, write)
         if self.command == "PUT":
-            self._meta_path(self._key()).write_text(self._own())
+            files.write_bytes(self._meta_path(self._key()), self._own().encode())
         return etag
 
     def _get_request(self, bucket: str, key: str) -> None:

@@ -188,6 +188,19 @@ def test_an_address_that_lost_something_is_refused(place: str | Path) -> None:
         Home.of(place)
 
 
+def test_a_claim_that_is_removed_between_the_refusal_and_the_look(
+    store: LoopbackStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = Home.of(store.address("run"))
+    assert home.create("claim", b"another's")
+    with monkeypatch.context() as patched:
+        patched.setattr(objects.Objects, "_look", lambda _, name: home.remove(name))
+        assert home.create("claim", b"ours")
+    assert home.read_bytes("claim") == b"ours"
+    monkeypatch.setattr(objects.Objects, "_look", lambda *_: None)
+    assert not home.create("claim", b"others come again and again")
+
+
 def test_a_third_of_the_answers_is_503(store: LoopbackStore) -> None:
     store.faults.refuse = 0.3
     home = Home.of(store.address("run"))

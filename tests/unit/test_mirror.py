@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from corpora import manifest
+from corpora import leases, manifest
 from corpora.home import Home
+from corpora.leases import Lease
+from corpora.locks import SUFFIX
 from corpora.manifest import MadeFrom
 from corpora.stores import store_of
 from tamiz import mirror
@@ -24,6 +26,8 @@ WORK = MadeFrom(stage="x", algorithm=1, settings={}, inputs=[])
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackStore]:
     monkeypatch.setenv("TAMIZ_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(leases, "PATIENCE", 0.2)
+    monkeypatch.setattr(leases, "_LOOK", 0.02)
     store_of.cache_clear()
     with loopback_store() as running:
         yield running
@@ -33,7 +37,9 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackS
 def half(home: Home, name: str = "checkpoint-1") -> Path:
     """A machine that dies in its work, after something was sent."""
     folder = mirror.folder_of(home)
-    dying = mirror._Mirror(home, folder)
+    lease = Lease(home, "train", folder.parent / "lease")
+    lease.take()
+    dying = mirror._Mirror(home, folder, lease)
     dying.fetch()
     manifest.begin(folder, WORK)
     (folder / name).write_bytes(name.encode())
@@ -44,9 +50,11 @@ def half(home: Home, name: str = "checkpoint-1") -> Path:
 def test_another_machine_continues_what_was_sent(store: LoopbackStore, tmp_path: Path) -> None:
     home = Home.of(store.address("model"))
     half(home)
-    assert list(home.entries()) == ["checkpoint-1", "manifest.json"], "the claim is sent, so that work can go on"
+    assert list(home.entries()) == [SUFFIX, "checkpoint-1", "manifest.json"], (
+        "the claim is sent, so that work can go on"
+    )
     shutil.rmtree(tmp_path / "cache")
-    with mirror.mirrored(home) as folder:
+    with mirror.mirrored(home, "train") as folder:
         assert manifest.begin(folder, WORK) == "continued"
         assert (folder / "checkpoint-1").read_bytes() == b"checkpoint-1"
 
@@ -58,11 +66,11 @@ def test_what_another_machine_wrote_counts(
     folder = half(home)
     (folder / "metrics").write_bytes(b"only here")
     monkeypatch.setenv("TAMIZ_CACHE", str(tmp_path / "another"))
-    with mirror.mirrored(home) as other:
+    with mirror.mirrored(home, "train") as other:
         (other / "checkpoint-1").rename(other / "checkpoint-2")
         (other / "metrics").write_bytes(b"2")
     monkeypatch.setenv("TAMIZ_CACHE", str(tmp_path / "cache"))
-    with mirror.mirrored(home) as folder:
+    with mirror.mirrored(home, "train") as folder:
         names = sorted(path.name for path in folder.iterdir())
         assert names == ["checkpoint-2", "manifest.json", "metrics"]
         assert (folder / "metrics").read_bytes() == b"2"
@@ -73,7 +81,7 @@ def test_what_is_only_here_stays_if_nobody_else_wrote(store: LoopbackStore) -> N
     folder = half(home)
     (folder / "checkpoint-2").write_bytes(b"2")
     home.write_bytes(manifest.LOG, b"a log goes there by itself")
-    with mirror.mirrored(home) as again:
+    with mirror.mirrored(home, "train") as again:
         assert (again / "checkpoint-2").read_bytes() == b"2"
     assert home.exists("checkpoint-2")
 
@@ -83,7 +91,7 @@ def test_files_are_sent_while_the_work_goes_on_and_the_finished_manifest_last(
 ) -> None:
     home = Home.of(store.address("model"))
     monkeypatch.setattr(mirror, "SECONDS", 0.05)
-    with mirror.mirrored(home) as folder:
+    with mirror.mirrored(home, "train") as folder:
         manifest.begin(folder, WORK)
         (folder / "kept").write_bytes(b"1")
         manifest.finish(folder, records=[manifest.record(folder, folder / "kept")])
