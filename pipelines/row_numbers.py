@@ -42,8 +42,15 @@ def with_rows(units: Sequence[Unit], out: str, runner: RunnerSettings) -> Sequen
         return units
     if sum(item.end - item.start for item in cut) <= FEW:
         return numbered(items, {item.number: count_lines(item) for item in cut})
-    results = run_units(CountWork(out), cut, runner, notes=NOTES)
+    results = run_units(CountWork(out), _own_first(cut, runner.share), runner, notes=NOTES)
     return numbered(items, {found.number: _lines(found) for found in results})
+
+
+def _own_first(items: list[WorkItem], share: tuple[int, int] | None) -> list[WorkItem]:
+    """For each share another order, so that those that begin together don't work on the same item."""
+    if share is None:
+        return items
+    return sorted(items, key=lambda item: (item.number - share[0] + 1) % share[1])
 
 
 def _lines(result: ItemResult) -> Lines:
