@@ -53,9 +53,19 @@ class Holder(msgspec.Struct):
     since: float
 
     def __str__(self) -> str:
-        begun, today = time.localtime(self.since), time.localtime()
+        if not self.command:
+            return "another tamiz"
+        said = f"tamiz {self.command} (pid {self.pid} on {self.host}{self._begun})"
+        return "".join(character if character.isprintable() else "?" for character in said)
+
+    @property
+    def _begun(self) -> str:
+        try:
+            begun, today = time.localtime(self.since), time.localtime()
+        except (OverflowError, ValueError, OSError):
+            return ""
         clock = "%H:%M" if begun[:3] == today[:3] else "%Y-%m-%d %H:%M"
-        return f"tamiz {self.command} (pid {self.pid} on {self.host}, since {time.strftime(clock, begun)})"
+        return f", since {time.strftime(clock, begun)}"
 
 
 def is_lock(path: Path | str) -> bool:

@@ -20,10 +20,10 @@ from pathlib import Path
 import msgspec
 
 from corpora import files, manifest
-from corpora.errors import TamizError
+from corpora.errors import DamagedFile, TamizError, Unreachable
 from corpora.home import Home, Place
 from corpora.leases import Lease, leased
-from corpora.locks import locked
+from corpora.locks import InUse, locked
 from corpora.stores import cache
 from tamiz.console import say
 
@@ -59,7 +59,10 @@ def mirrored(home: Home, command: str) -> Iterator[Path]:
     Raises InUse if another process works there, on this machine or elsewhere.
     """
     folder = folder_of(home)
-    with locked(folder.parent, command), leased(home, command, folder.parent / "lease") as lease:
+    lease = Lease(home, command, folder.parent / "lease")
+    with locked(folder.parent, command), leased(lease):
+        if not _has_finished(home):  # else there may be nothing to send
+            lease.take()
         mirror = _Mirror(home, folder, lease)
         mirror.fetch()
         stop = threading.Event()
@@ -70,7 +73,14 @@ def mirrored(home: Home, command: str) -> Iterator[Path]:
         finally:
             stop.set()
             thread.join()
-            mirror.send(last=True)
+            mirror.finish()
+
+
+def _has_finished(home: Home) -> bool:
+    try:
+        return manifest.read(home).finished
+    except DamagedFile:
+        return False
 
 
 class _Sent(msgspec.Struct, frozen=True):
@@ -87,6 +97,7 @@ class _Mirror:
         self._home, self._lease = home, lease
         self._list = folder.parent / "sent.json"
         self._sent: dict[str, _Sent] = {}
+        self._failed: Exception | None = None  # of a last try, after the work has ended
 
     def fetch(self) -> None:
         """Leaves what is here if the store is as it was left from here; else it is replaced by what the store has."""
@@ -109,8 +120,20 @@ class _Mirror:
         while not stop.wait(SECONDS):
             try:
                 self.send(last=False)
-            except TamizError as error:
+            except InUse:
+                self._lease.tell()
+                return
+            except (TamizError, OSError) as error:  # OSError: a folder that goes while it is listed
+                self._failed = error if stop.is_set() else None
                 _log.warning("%s; it is tried again", error)
+
+    def finish(self) -> None:
+        """Sends all, unless somebody else works there now, or the store couldn't be reached just now."""
+        if self._lease.lost is not None:
+            return
+        if isinstance(self._failed, Unreachable):
+            raise self._failed
+        self.send(last=True)
 
     def send(self, *, last: bool) -> None:
         """Sends what is new and removes what is gone. last: finished manifests, too, after all else."""

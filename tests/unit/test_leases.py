@@ -8,16 +8,18 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from corpora import leases
+from corpora import leases, manifest
+from corpora.errors import Unreachable
 from corpora.home import Home
 from corpora.leases import Lease, leased
 from corpora.locks import SUFFIX, InUse
+from corpora.manifest import MadeFrom
 from corpora.stores import store_of
 from tamiz import mirror
 from tests.command import exit_code, tamiz
@@ -37,59 +39,86 @@ def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
 
 
 @pytest.fixture
-def told() -> Iterator[threading.Event]:
-    """Set by SIGTERM."""
-    told = threading.Event()
-    before = signal.signal(signal.SIGTERM, lambda *_: told.set())
-    yield told
-    signal.signal(signal.SIGTERM, before)
+def leases_of(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Lease]]:
+    """Leases of machines by their names; none shows any more that it is alive when the test ends."""
+    made: list[Lease] = []
+
+    def lease_of(machine: str) -> Lease:
+        made.append(Lease(home, "train", tmp_path / machine))
+        monkeypatch.setattr(made[-1], "tell", lambda: None)
+        return made[-1]
+
+    yield lease_of
+    for lease in made:
+        lease.stop()
 
 
-def test_another_machine_is_refused_while_one_is_at_work(home: Home, tmp_path: Path) -> None:
-    with leased(home, "train", tmp_path / "a"):
+def dead(lease: Lease) -> None:
+    """What a machine leaves that was killed."""
+    lease.stop()
+    lease.take()
+
+
+def test_another_machine_is_refused_while_one_is_at_work(leases_of: Callable[[str], Lease]) -> None:
+    lease = leases_of("a")
+    with leased(lease):
+        lease.take()
         time.sleep(0.2)
         with pytest.raises(InUse, match=rf"model is in use by tamiz train \(pid {os.getpid()} on .*: wait for it"):
-            Lease(home, "train", tmp_path / "b").take()
-        assert not (tmp_path / "b").exists()
-    assert not home.entries(), "it is gone with the work"
-    Lease(home, "train", tmp_path / "b").take()
+            leases_of("b").take()
+    begun = time.monotonic()
+    leases_of("b").take()
+    assert time.monotonic() - begun < 0.9, "nobody waits for a run that has ended"
 
 
 def test_who_was_killed_is_waited_for_and_followed(
-    home: Home, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    leases_of: Callable[[str], Lease], caplog: pytest.LogCaptureFixture
 ) -> None:
-    Lease(home, "train", tmp_path / "a").take()
+    dead(leases_of("a"))
     begun = time.monotonic()
-    with leased(home, "train", tmp_path / "b"):
-        assert time.monotonic() - begun >= 1
-        assert "is at work there, or was killed: looking for 1 s which it is" in caplog.text
+    leases_of("b").take()
+    assert time.monotonic() - begun >= 1
+    assert "is at work there, or was killed: looking for 1 s which it is" in caplog.text
 
 
-@pytest.mark.parametrize("left", ["ours", "removed meanwhile"])
-def test_nobody_is_waited_for_in_vain(home: Home, tmp_path: Path, left: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("left", ["ours", "removed meanwhile", "ended meanwhile"])
+def test_nobody_is_waited_for_in_vain(
+    home: Home, leases_of: Callable[[str], Lease], left: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(leases, "PATIENCE", 60.0)
-    Lease(home, "train", tmp_path / "a").take()
-    if left == "removed meanwhile":
-        threading.Timer(0.3, home.remove, [SUFFIX]).start()
+    first = leases_of("a")
+    dead(first)
+    if left != "ours":
+        does = first.end if left == "ended meanwhile" else lambda: home.remove(SUFFIX)
+        threading.Timer(0.3, does).start()
     begun = time.monotonic()
-    Lease(home, "train", tmp_path / ("a" if left == "ours" else "b")).take()
+    leases_of("a" if left == "ours" else "b").take()
     assert time.monotonic() - begun < 20
 
 
-@pytest.mark.parametrize("damage", [b"", b"{", b"[1]", b'{"name": 3}', b"\xff"])
-def test_a_damaged_lease_holds_nobody_up_for_long(home: Home, tmp_path: Path, damage: bytes) -> None:
-    home.write_bytes(SUFFIX, damage)
-    with leased(home, "train", tmp_path / "a"):
-        home.write_bytes(SUFFIX, b"")
-    assert home.entries() == {SUFFIX: 0}, "it may be another's"
+DAMAGE = [b"", b"{", b"[1]", b'{"name": 3}', b"\xff"]
+UNKNOWN = [
+    b'{"command":"x\\u001b[31m\\n","pid":1,"host":"h","since":1e300,"name":"z"}',
+    b'{"command":"x","pid":1,"host":"h","since":-1e300,"name":"z","beats":1,"later":[1]}',
+]
 
 
-def test_one_of_several_that_take_over_at_once_wins(home: Home, tmp_path: Path) -> None:
-    Lease(home, "train", tmp_path / "dead").take()
+@pytest.mark.parametrize("content", [*DAMAGE, *UNKNOWN])
+def test_a_strange_lease_holds_nobody_up_for_long(
+    home: Home, leases_of: Callable[[str], Lease], content: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    home.write_bytes(SUFFIX, content)
+    leases_of("a").take()
+    said = "another tamiz is at work" if content in DAMAGE else "(pid 1 on h) is at work"
+    assert said in caplog.text
+    assert all(character.isprintable() for record in caplog.records for character in record.getMessage())
+
+
+def test_one_of_several_that_take_over_at_once_wins(leases_of: Callable[[str], Lease]) -> None:
+    dead(leases_of("dead"))
     ends: list[str] = []
 
-    def work(number: int) -> None:
-        lease = Lease(home, "train", tmp_path / str(number))
+    def work(lease: Lease) -> None:
         try:
             lease.take()
             time.sleep(0.5)  # the others have taken it, or were refused
@@ -98,7 +127,7 @@ def test_one_of_several_that_take_over_at_once_wins(home: Home, tmp_path: Path) 
         except InUse:
             ends.append("refused")
 
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    threads = [threading.Thread(target=work, args=(leases_of(str(number)),)) for number in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -106,46 +135,69 @@ def test_one_of_several_that_take_over_at_once_wins(home: Home, tmp_path: Path) 
     assert sorted(ends) == ["refused"] * 3 + ["won"]
 
 
+@pytest.mark.parametrize("successor", ["is at work", "has ended"])
 def test_who_lost_it_is_told_and_sends_nothing_more(
     home: Home,
-    tmp_path: Path,
-    told: threading.Event,
+    leases_of: Callable[[str], Lease],
+    successor: str,
     monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
+    tmp_path: Path,
 ) -> None:
+    """Wherever it is: SIGTERM ends a wait in the main thread."""
     monkeypatch.setenv("TAMIZ_CACHE", str(tmp_path / "cache"))
+    before = signal.getsignal(signal.SIGTERM)
+    assert before is signal.SIG_DFL
 
     def work() -> None:
         with mirror.mirrored(home, "train") as folder:
             (folder / "weights").write_bytes(b"ours")
             home.write_bytes("weights", b"another's")
-            theirs = msgspec.json.encode(Lease(home, "train", tmp_path / "b")._held)
-            home.write_bytes(SUFFIX, theirs)
-            while not told.wait(0.01):  # we may be about to write ours: then theirs comes again
-                home.write_bytes(SUFFIX, theirs)
+            theirs = leases_of("b")._held
+            theirs.ended = successor == "has ended"
+            for _ in range(1000):  # we may be about to write ours: then theirs comes again
+                home.write_bytes(SUFFIX, msgspec.json.encode(theirs))
+                time.sleep(0.01)
 
-    with pytest.raises(InUse, match="took over while this machine was cut off"):
+    said = "is in use by .*, which took over" if successor == "is at work" else "was in use by .* the same command"
+    with pytest.raises(InUse, match=said):
         work()
-    assert "took over" in caplog.text
     assert home.read_bytes("weights") == b"another's"
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_lease_that_somebody_removed_is_written_again(home: Home, leases_of: Callable[[str], Lease]) -> None:
+    leases_of("a").take()
+    home.remove(SUFFIX)
+    for _ in range(100):
+        if home.exists(SUFFIX):
+            break
+        time.sleep(0.05)
     assert home.exists(SUFFIX)
 
 
-def test_a_lease_that_somebody_removed_is_written_again(home: Home, tmp_path: Path) -> None:
-    with leased(home, "train", tmp_path / "a"):
-        home.remove(SUFFIX)
-        for _ in range(100):
-            if home.exists(SUFFIX):
-                break
-            time.sleep(0.05)
-        assert home.exists(SUFFIX)
+def test_a_finished_folder_needs_no_lease_until_something_is_sent(
+    home: Home, leases_of: Callable[[str], Lease], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TAMIZ_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(leases, "PATIENCE", 60.0)
+    with mirror.mirrored(home, "train") as folder:
+        manifest.begin(folder, MadeFrom(stage="x", algorithm=1, settings={}, inputs=[]))
+        manifest.finish(folder, records=[])
+    dead(leases_of("b"))
+    begun = time.monotonic()
+    with mirror.mirrored(home, "train"):
+        pass
+    assert time.monotonic() - begun < 20
+    monkeypatch.setattr(leases, "PATIENCE", 0.2)
+    with mirror.mirrored(home, "train") as folder:
+        (folder / "more").write_bytes(b"1")
+    assert home.exists("more")
+    assert msgspec.json.decode(home.read_bytes(SUFFIX))["ended"]
 
 
 def test_a_store_that_fails_for_a_while_ends_nothing(
-    home: Home, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    leases_of: Callable[[str], Lease], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from corpora.errors import Unreachable
-
     whole = Home.write_bytes
 
     def failing(self: Home, name: str, data: bytes) -> None:
@@ -155,13 +207,40 @@ def test_a_store_that_fails_for_a_while_ends_nothing(
 
     failures = ["the store is away"] * 2
     monkeypatch.setattr(Home, "write_bytes", failing)
-    with leased(home, "train", tmp_path / "a") as lease:
-        for _ in range(200):
-            if not failures and lease._held.beats > 3:
-                break
-            time.sleep(0.05)
-        assert lease._held.beats > 3
+    lease = leases_of("a")
+    lease.take()
+    for _ in range(200):
+        if not failures and lease._held.beats > 3:
+            break
+        time.sleep(0.05)
+    assert lease._held.beats > 3
     assert caplog.text.count("the store is away; it is tried again") == 2
+
+
+def test_a_store_that_is_gone_is_tried_once_more_at_most(
+    home: Home, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TAMIZ_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(mirror, "SECONDS", 0.05)
+    tries: list[str] = []
+    working = threading.Event()
+
+    def gone(_: Home, name: str, *__: Path) -> None:
+        tries.append(name)
+        working.set()
+        time.sleep(1)
+        raise Unreachable("the store is gone")
+
+    monkeypatch.setattr(Home, "send", gone)
+
+    def work() -> None:
+        with mirror.mirrored(home, "train") as folder:
+            (folder / "weights").write_bytes(b"1")
+            assert working.wait(10)
+
+    with pytest.raises(Unreachable, match="the store is gone"):
+        work()
+    assert tries == ["weights"], "the try that was under way has said it"
 
 
 @pytest.mark.usefixtures("quick_plots")
@@ -191,4 +270,4 @@ def test_two_machines_that_train_at_one_address(
             home.remove(name)
     assert exit_code(*given, home) == 0
     assert home.read_bytes("model.safetensors") == (near / "model" / "model.safetensors").read_bytes()
-    assert not home.exists(SUFFIX)
+    assert exit_code("verify", home) == 0
