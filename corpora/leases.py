@@ -48,7 +48,7 @@ _ALIVE = ("{} is in use by {}", _WAIT)
 _TOOK_OVER = ("{} is in use by {}, which took over while this machine was cut off or asleep", _WAIT)
 _HAS_ENDED = (
     "{} was in use by {} while this machine was cut off or asleep",
-    "the same command continues from what that left there",
+    "the same command continues from what that run left there",
 )
 
 
@@ -178,11 +178,10 @@ class Lease:
 
 @contextlib.contextmanager
 def leased(lease: Lease) -> Iterator[None]:
-    """Ends a lease with the block, which may take it at once or later. A block that isn't told of its loss in time
-    ends with it, too.
+    """Ends a lease with the block, which may take it at once or later.
 
-    Raises InUse, whatever the block raises, if it was lost. After ^C, or if the store couldn't be reached, nothing is
-    sent any more: the next run, from another disk, then looks whether this one was killed.
+    If the lease was lost, raises InUse, whatever the block did. After ^C, or if the store couldn't be reached,
+    nothing is sent any more: the next run, from another disk, then looks whether this one was killed.
     """
     before, raised = _on_sigterm(lease), False
     try:

@@ -1,10 +1,10 @@
 """A local folder for work that needs a disk, such as a training, while its output belongs to a store.
 
 What the store has comes first; then files are sent as they are finished, every half minute (a training's checkpoints,
-so that another machine continues from the last one sent), and at the end all of them. One machine at a time: see
-`corpora.leases`. The manifest that claims the
-folder goes first, the finished one last. The folder is in this machine's cache, by the store's address: the same
-command continues there, too, unless the store was written from elsewhere meanwhile: then what the store has counts.
+so that another machine continues from the last one sent), and at the end all of them. The manifest that claims the
+folder goes first, the finished one last. One machine at a time: see `corpora.leases`. The folder is in this machine's
+cache, by the store's address: the same command continues there, too, unless the store was written from elsewhere
+meanwhile: then what the store has counts.
 """
 
 from __future__ import annotations
