@@ -128,9 +128,7 @@ class _Mirror:
                 _log.warning("%s; it is tried again", error)
 
     def finish(self) -> None:
-        """Sends all, unless somebody else works there now, or the store couldn't be reached just now."""
-        if self._lease.lost is not None:
-            return
+        """Sends all, unless the store couldn't be reached just now."""
         if isinstance(self._failed, Unreachable):
             raise self._failed
         self.send(last=True)
