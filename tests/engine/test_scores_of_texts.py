@@ -21,7 +21,8 @@ from tamiz.stages.lm import lm_stage
 from tests.conftest import digests
 
 ODD = [
-    "ñandú", " ", "\u00a0\u2003", "\t\n \n", "...", "\u200b", "a\u0301 e\u0301", "Σ ΑΣ", "한국어 문장", "🙂🙃 emoji",
+    "ñandú", " ", "\u3000" * 100,
+    "\u00a0\u2003", "\t\n \n", "...", "\u200b", "a\u0301 e\u0301", "Σ ΑΣ", "한국어 문장", "🙂🙃 emoji",
     "nul \0 dentro", "\\u0041 \"comillas\"", "x" * 5000, "palabra " * 3000 + "\n" + "otra línea\n" * 2000,
 ]  # fmt: skip
 LINES = [

@@ -240,3 +240,12 @@ def test_no_model(model: bytes) -> None:
             model, normaliser=None, separators=b"\n", line_end=True,
             values=np.zeros(900, np.uint32), unknown_values=lambda found: [0] * len(found),
         )  # fmt: skip
+
+
+def test_the_text_of_spans_of_symbols(model: bytes) -> None:
+    """Characters with a symbol of their own and others, in any order, in spans that skip some."""
+    made = engine(model, None)
+    text = "".join(chr(code) for code in made.trie.alphabet[:6].tolist()) + "한🙂a\u0301" + "ñ\U0010ffff"
+    symbols = made.symbols(text)
+    spans = [(0, 1), (2, 7), (5, 9), (9, len(text)), (0, len(text))]
+    assert made.utf8(symbols, np.array(spans)) == [text[first:end].encode() for first, end in spans]
