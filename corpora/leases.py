@@ -76,7 +76,7 @@ class Lease:
                 self.lost = error
                 raise
             self._taken = True
-            threading.Thread(target=self._keep, daemon=True).start()
+            threading.Thread(target=self._keep, name="tamiz-lease", daemon=True).start()
 
     def _take(self) -> None:
         before = self._found()

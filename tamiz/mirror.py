@@ -66,7 +66,7 @@ def mirrored(home: Home, command: str) -> Iterator[Path]:
         mirror = _Mirror(home, folder, lease)
         mirror.fetch()
         stop = threading.Event()
-        thread = threading.Thread(target=mirror.keep_sending, args=(stop,), daemon=True)
+        thread = threading.Thread(target=mirror.keep_sending, args=(stop,), name="tamiz-mirror", daemon=True)
         thread.start()
         try:
             yield mirror.folder

@@ -6,6 +6,8 @@ import hashlib
 import json
 import os
 import signal
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +23,18 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # a job that a shell starts with `&` ignores ^C, and so would the programs that tests interrupt
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def no_writers_left() -> Iterator[None]:
+    """Fails a test that leaves a thread which writes to a store: it would do so in the tests after it."""
+    before = set(threading.enumerate())
+    yield
+    until = time.monotonic() + 10
+    writers = [one for one in threading.enumerate() if one.name in ("tamiz-lease", "tamiz-mirror")]
+    while left := [one for one in writers if one not in before and one.is_alive()]:
+        assert time.monotonic() < until, left
+        time.sleep(0.02)
 
 
 @pytest.fixture(scope="session")

@@ -9,8 +9,8 @@ watching.py     what people watch: lines (progress.py), curves for TensorBoard (
 early_stopping.py  when a training ends before its last step, and its best weights
 first_batch.py  what the first batch shows; bad_batches.py: those whose loss isn't finite
 energy.py       energy by component; energy_meter.py measures it with energy_sources.py
-ranks.py        several processes, as torchrun starts them; parallel.py: how the model lies on them (DDP, FSDP);
-                state.py: its state, in and out of a checkpoint
+ranks.py        several processes, as torchrun starts them; grace.py: how they end; parallel.py: how the
+                model lies on them (DDP, FSDP); state.py: its state, in and out of a checkpoint
 dataset.py      batches of rows as tensors, in an order that interruptions don't change
 inputs.py       checks that shards, tokenizer and model fit together
 export.py       writes the folder that transformers loads, with tokenizer_copy.py and curve.py; trained.py holds the

@@ -11,9 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -21,6 +19,7 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 from corpora.errors import BadArgument, TamizError, in_a_line
+from tamiz.trainer.grace import Grace
 
 T = TypeVar("T")
 TIMEOUT = timedelta(minutes=30)  # of a wait for the others: they may be writing a large checkpoint to a slow disk
@@ -170,7 +169,6 @@ class Ranks:
 
         The first error is told to all; where only its consequence is seen, a lost connection, that gives way to it.
         """
-        _end_undisturbed()
         if not isinstance(error, Exception):  # a second ^C, or an exit
             return error if self.first else SystemExit(130)
         if is_lost(error):
@@ -237,9 +235,11 @@ def joined() -> Iterator[Ranks]:
     ranks = _join(place)
     _joined.append(ranks)
     try:
-        yield ranks
-    except BaseException as error:
-        raise ranks.last_words(error) from error
+        with Grace(says=ranks.first):
+            try:
+                yield ranks
+            except BaseException as error:
+                raise ranks.last_words(error) from error
     finally:
         _joined.remove(ranks)
     from torch import distributed
@@ -315,13 +315,6 @@ def give_way() -> None:
     the first one, which says the error, must be quicker."""
     if _STREAMS:
         time.sleep(SAID_SECONDS)
-
-
-def _end_undisturbed() -> None:
-    """torchrun sends SIGTERM to all processes when one has ended: this one is about to end, and mustn't be cut short
-    while it says why."""
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 def _words(error: Exception) -> tuple[str, int]:

@@ -221,6 +221,18 @@ def test_processes_stop_and_end_together(home):
     assert [event["exit_code"] for event in events if event["event"] == "end"] == [143, 1]
 
 
+@pytest.mark.parametrize(
+    ("then", "said"), [("loses", "error: another process .* has ended"), ("goes on", "error: SIGTERM: torchrun")]
+)
+def test_why_a_process_ends_is_said_though_it_is_slow(home, then, said):
+    """torchrun's SIGTERM comes while the first process clears up after a lost connection, or knows of nothing."""
+    process = home.launch("tests.lost_process", then)
+    _, text = ended(process)
+    (line,) = errors(text)
+    assert re.match(said, line)
+    assert re.search(rf"exitcode +: {1 if then == 'loses' else 143} ", text)
+
+
 def test_a_loss_that_is_not_finite_is_said_once(home):
     process = start(
         home, "nan", "steps = 4\nbatch_size = 4\nlearning_rate = 1e30\nnum_threads = 1\nmax_skipped_steps = 0\n"

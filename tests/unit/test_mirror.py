@@ -44,6 +44,7 @@ def half(home: Home, name: str = "checkpoint-1") -> Path:
     manifest.begin(folder, WORK)
     (folder / name).write_bytes(name.encode())
     dying.send(last=False)
+    lease.stop()
     return folder
 
 
