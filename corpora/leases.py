@@ -201,17 +201,20 @@ def leased(lease: Lease) -> Iterator[None]:
 
 
 def _on_sigterm(lease: Lease) -> Any:
-    """In the main thread, a lost lease raises InUse where no other handler is at work, as in a training. Returns the
-    handler before; None where there is nothing to put back."""
+    """In the main thread, the signal raises InUse once the lease is lost; until then it does what it did before, and
+    within a training what that does. Returns the handler before; None where there is nothing to put back."""
     if threading.current_thread() is not threading.main_thread():
         return None
     before = signal.getsignal(signal.SIGTERM)
-    if before is not signal.SIG_DFL:
+    if before in (signal.SIG_IGN, None):
         return None
 
-    def ended(number: int, _: FrameType | None) -> None:
+    def ended(number: int, frame: FrameType | None) -> None:
         if lease.lost is not None:
             raise lease.lost
+        if callable(before):
+            before(number, frame)
+            return
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
 

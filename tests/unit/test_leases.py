@@ -201,6 +201,25 @@ def test_who_lost_it_is_told_and_sends_nothing_more(
     assert signal.getsignal(signal.SIGTERM) is before
 
 
+def test_a_signal_does_what_it_did_until_the_lease_is_lost(leases_of: Callable[[str], Lease]) -> None:
+    """As in one of several processes, which `tamiz.trainer.grace` gives time to say why it ends."""
+    received: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, _: received.append(number))
+    try:
+        lease = leases_of("a")
+        with pytest.raises(InUse, match="another has it"), leased(lease):  # noqa: PT012
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert received == [signal.SIGTERM]
+            lease.lost = InUse("another has it")
+            os.kill(os.getpid(), signal.SIGTERM)
+            received.append(0)
+        assert received == [signal.SIGTERM]
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert len(received) == 2, "it is put back"
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def test_a_lease_that_somebody_removed_is_written_again(home: Home, leases_of: Callable[[str], Lease]) -> None:
     leases_of("a").take()
     home.remove(SUFFIX)
