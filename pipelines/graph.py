@@ -14,7 +14,7 @@ import apache_beam as beam
 from corpora.errors import TamizError, Unreachable, by_name
 from corpora.manifest import PROGRESS
 from corpora.stopping import Stopped, working
-from pipelines.notes import BlockPlace, Desk, Unit
+from pipelines.notes import MOST_BLOCKS, BlockPlace, Desk, Unit
 from pipelines.once import ItemResult, ItemWork
 from pipelines.settings import STALL_MINUTES
 from pipelines.standing import end_process, free_stdout, is_worker, watch
@@ -26,11 +26,11 @@ _MARK = re.compile(r"<<tamiz:(\w+):(.*?)>>", re.DOTALL)
 @dataclass(frozen=True)
 class Run:
     """A run inside this process. Its units leave their errors here, as Beam's threads print a traceback of what they
-    raise, and stop when `stop` is set. standing: what a unit that makes no progress is told of with. places: the
-    blocks that nobody has taken yet, in order; None where an engine deals them out."""
+    raise, and stop when `stop` is set. standing: what a unit that makes no progress is told of with. units: those
+    that no thread has taken yet, in order; None where an engine deals them out."""
 
     stop: threading.Event
-    places: deque[BlockPlace] | None = None
+    units: deque[Unit] | None = None
     failures: list[Exception] = field(default_factory=list)
     standing: list[str] = field(default_factory=list)
 
@@ -84,25 +84,26 @@ class WorkOnUnits(beam.PTransform):
         return units | self._label >> beam.ParDo(self._worker)
 
 
-def work_on_list(pipeline: Any, name: str, worker: WorkOnUnits, desk: Desk) -> None:
-    """Adds the work on the units that are listed under a name of the desk's home: the graph holds but the name."""
-    places = pipeline | "List" >> beam.Create([name]) | "Blocks" >> beam.FlatMap(desk.places)
+def work_on_list(pipeline: Any, name: str, worker: WorkOnUnits, desk: Desk, most: int = MOST_BLOCKS) -> None:
+    """Adds the work on the units that are listed under a name of the desk's home: the graph holds but the name. most:
+    the number of elements that the engine may hold."""
+    places = pipeline | "List" >> beam.Create([name]) | "Blocks" >> beam.FlatMap(desk.places, most)
     worker.on_blocks(places, desk)
 
 
 def _blocks(place: BlockPlace, desk: Desk, run: str) -> Iterator[Unit]:
-    """The units of a block. In the run's own process, a thread takes one block after the other, whatever it was
+    """The units of a block. In the run's own process, a thread takes one unit after the other, whatever it was
     given: FnApiRunner deals the elements out before the first begins, so one thread would wait for another."""
     here = runs.get(run)
-    if here is None or here.places is None:
+    if here is None or here.units is None:
         yield from _block(place, desk)
         return
     while True:
         try:
-            taken = here.places.popleft()
+            unit = here.units.popleft()
         except IndexError:
             return
-        yield from _block(taken, desk)
+        yield unit
 
 
 def _block(place: BlockPlace, desk: Desk) -> list[Unit]:

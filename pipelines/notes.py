@@ -15,7 +15,7 @@ import json
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 import msgspec
 
@@ -27,11 +27,11 @@ from corpora.home import Home
 from corpora.manifest import PROGRESS, read
 from corpora.parted import Part
 
+T = TypeVar("T")
 Unit = WorkItem | Part | JoinedPart
-BlockPlace = tuple[int, int]  # of a block in a list: where it begins, and its bytes
+BlockPlace = tuple[int, int]  # of a block in a list of units: where it begins, and its bytes
 GROUP = 1000  # units in a folder of notes
 MOST_BLOCKS = 10_000  # so many elements an engine has to hold, however many units there are
-FEW_BLOCKS = 512  # where the engine is this process, which holds 13 KB for each
 
 _KINDS: dict[str, Any] = {kind.__name__: kind for kind in get_args(Unit)}
 
@@ -95,30 +95,32 @@ class Desk:
         for kind in ("",) if self.home.is_local else ("/beats", "/failed", "/aside"):
             self.home.remove_all(f"{self.run}{kind}")
 
-    def write_units(self, units: Sequence[Unit], most: int = MOST_BLOCKS) -> str:
-        """Writes the list of the units, a block of them in a line, at most so many; returns its name. The pipeline's
-        graph holds no more than that."""
+    def write_units(self, units: Sequence[Unit]) -> str:
+        """Writes the list of the units, each in a line; returns its name. The pipeline's graph holds no more than
+        that."""
         encode = msgspec.json.Encoder().encode
         name = self._list
         with self.home.writing(name) as written, open(written.path, "wb") as file:
-            for block in blocks(units, most):
-                file.write(encode([(type(unit).__name__, unit) for unit in block]) + b"\n")
+            for unit in units:
+                file.write(encode((type(unit).__name__, unit)) + b"\n")
         return name
 
-    def places(self, name: str) -> Iterator[BlockPlace]:
-        """Where the blocks of a list begin, and their bytes: what an engine holds of them."""
-        start = 0
+    def places(self, name: str, most: int = MOST_BLOCKS) -> Iterator[BlockPlace]:
+        """Where the blocks of a list begin, at most so many, and their bytes: what an engine holds of them."""
         with self.home.open(name) as file:
-            for line in file:
-                yield start, len(line)
-                start += len(line)
+            sizes = [len(line) for line in file]
+        start = 0
+        for block in blocks(sizes, most):
+            yield start, sum(block)
+            start += sum(block)
 
     def block(self, place: BlockPlace) -> list[Unit]:
         """The units of a block of the run's list."""
         start, size = place
         with self.home.open(self._list) as file:
             file.seek(start)
-            listed = msgspec.json.decode(file.read(size), type=list[tuple[str, msgspec.Raw]])
+            lines = file.read(size).splitlines()
+        listed = [msgspec.json.decode(line, type=tuple[str, msgspec.Raw]) for line in lines]
         return [msgspec.json.decode(unit, type=_KINDS[kind]) for kind, unit in listed]
 
     def fail(self, unit: Unit, kind: str, message: str) -> None:
@@ -138,11 +140,11 @@ class Desk:
         return self.home.entries(f"{self.run}/{kind}")
 
 
-def blocks(units: Sequence[Unit], most: int) -> Iterator[Sequence[Unit]]:
-    """Units in their order, in at most so many blocks of as many; the last may have fewer. A worker takes the units
+def blocks(items: Sequence[T], most: int) -> Iterator[Sequence[T]]:
+    """Items in their order, in at most so many blocks of as many; the last may have fewer. A worker takes the units
     of a block one after the other, so blocks of one unit spread best."""
-    size = -(-len(units) // most) or 1
-    return (units[start : start + size] for start in range(0, len(units), size))
+    size = -(-len(items) // most) or 1
+    return (items[start : start + size] for start in range(0, len(items), size))
 
 
 def write_lightly(home: Home, name: str, data: bytes) -> None:

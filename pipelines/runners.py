@@ -21,12 +21,11 @@ from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions,
 
 from corpora.errors import TamizError, by_name, in_a_line
 from corpora.stopping import interruptible
-from pipelines import notes
 from pipelines.beam_workers import BeamWorkers
 from pipelines.driving import drive
 from pipelines.graph import Run, UnitFailed, WorkOnUnits, runs, unmarked, work_on_list
 from pipelines.isolated import minutes
-from pipelines.notes import Desk, Unit
+from pipelines.notes import MOST_BLOCKS, Desk, Unit
 from pipelines.once import ItemWork
 from pipelines.progress import Counted, Progress
 from pipelines.results import Results, collect
@@ -40,6 +39,7 @@ _LOOK = 0.5
 _TRACEBACK = "Traceback (most recent call last)"
 _DETAILS = re.compile(r'^\s*details = "(.*?)"$', re.MULTILINE)  # of what gRPC raises
 _WHILE = "[while running '"  # in what Beam makes of a function's exception
+_FOR_A_THREAD, _FOR_PROCESSES = 4, 1024  # elements: FnApiRunner holds 13 KB for each; threads take units themselves
 _ASIDE, _ASIDE_SHARE = 10, 0.01  # more units that are set aside aren't single bad inputs
 
 
@@ -120,12 +120,12 @@ class _Pipeline:
         self._died: float | None = None  # when a worker process was first seen to have died
 
     def run(self) -> None:
-        here = self._settings.runner == "FnApiRunner"
-        few = max(notes.FEW_BLOCKS, 64 * self._settings.workers)
-        most = min(few, notes.MOST_BLOCKS) if here else notes.MOST_BLOCKS
-        listed = self._desk.write_units(self._units, most)
-        if here and self._workers is None:
-            self._run = replace(self._run, places=deque(self._desk.places(listed)))
+        listed, most = self._desk.write_units(self._units), MOST_BLOCKS
+        if self._settings.runner == "FnApiRunner":
+            threads = self._workers is None
+            most = _FOR_A_THREAD * self._settings.workers if threads else _FOR_PROCESSES
+            if threads:
+                self._run = replace(self._run, units=deque(self._units))
         name = uuid.uuid4().hex
         runs[name] = self._run
         worker = WorkOnUnits(self._work, self._desk, run=name, stall=self._stall)
@@ -133,7 +133,7 @@ class _Pipeline:
             drive(
                 self._options,
                 self._runner,
-                lambda pipeline: work_on_list(pipeline, listed, worker, self._desk),
+                lambda pipeline: work_on_list(pipeline, listed, worker, self._desk, most),
                 self._look,
             )
         except (TamizError, MemoryError):
@@ -246,8 +246,8 @@ def _runner(settings: RunnerSettings) -> tuple[Any, PipelineOptions]:
         return settings.runner, PipelineOptions(flags)
     from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
-    if settings.workers > 1:
-        flags += ["--direct_running_mode=multi_threading", f"--direct_num_workers={settings.workers}"]
+    if settings.workers > 1:  # Beam's own flags, if any, come last and count
+        flags = ["--direct_running_mode=multi_threading", f"--direct_num_workers={settings.workers}", *flags]
     return FnApiRunner(), PipelineOptions(flags)
 
 

@@ -15,9 +15,9 @@ from corpora.documents.item import WorkItem
 from corpora.documents.items import work_items
 from corpora.errors import BadArgument, TamizError
 from corpora.parted import parts
-from pipelines import notes
+from pipelines import runners
 from pipelines.graph import WorkOnUnits, work_on_list
-from pipelines.notes import Desk
+from pipelines.notes import MOST_BLOCKS, Desk
 from pipelines.once import ItemResult, read_note, record
 from pipelines.progress import Counted
 from pipelines.results import Results, collect
@@ -57,8 +57,8 @@ def many(tmp_path: Path) -> list[WorkItem]:
     return [msgspec.structs.replace(item, number=n, name=f"in{n}.jsonl") for n in range(2500)]
 
 
-def listed(desk: Desk, name: str) -> list[list]:
-    return [desk.block(place) for place in desk.places(name)]
+def listed(desk: Desk, name: str, most: int = MOST_BLOCKS) -> list[list]:
+    return [desk.block(place) for place in desk.places(name, most)]
 
 
 def alone(work: HostileWork, unit, stall: float = 60.0) -> ItemResult:
@@ -192,17 +192,19 @@ def test_a_unit_without_progress_is_told_of_once():
 
 def test_an_engine_gets_a_bounded_number_of_elements(many, tmp_path):
     desk = Desk(str(tmp_path / "out"))
-    found = listed(desk, desk.write_units(many, 1000))
+    found = listed(desk, desk.write_units(many), 1000)
     assert [len(block) for block in found] == [3] * 833 + [1]
     assert [unit for block in found for unit in block] == many
-    assert listed(desk, desk.write_units(many[:1000], 1000)) == [[unit] for unit in many[:1000]]
+    assert listed(desk, desk.write_units(many[:1000]), 1000) == [[unit] for unit in many[:1000]]
     assert listed(desk, desk.write_units([])) == []
 
 
-def test_units_in_blocks_are_all_done_once(many, tmp_path, monkeypatch):
-    monkeypatch.setattr(notes, "FEW_BLOCKS", 7)
+@pytest.mark.parametrize("mode", ["multi_threading", "multi_processing"])  # the flag counts, not our own
+def test_units_in_blocks_are_all_done_once(many, tmp_path, monkeypatch, mode):
+    monkeypatch.setattr(runners, "_FOR_PROCESSES", 7)
     few, work = many[:500], HostileWork(str(tmp_path / "out"))
-    assert [result.number for result in run_units(work, few, RunnerSettings(workers=2))] == list(range(500))
+    settings = RunnerSettings(workers=2, beam_flags=(f"--direct_running_mode={mode}",))
+    assert [result.number for result in run_units(work, few, settings)] == list(range(500))
     assert sorted(path.name for path in (tmp_path / "out").rglob("*.out")) == sorted(
         f"{unit.name}.out" for unit in few
     )
@@ -227,15 +229,20 @@ def test_one_thread_takes_units_in_their_order(many, tmp_path):
 def test_this_process_holds_few_elements_and_an_engine_many(many, tmp_path, monkeypatch):
     asked = []
 
-    def written(_desk, _units, most=notes.MOST_BLOCKS):
+    def asked_for(_pipeline, _name, _worker, _desk, most):
         asked.append(most)
         raise BadArgument("enough")
 
-    monkeypatch.setattr(Desk, "write_units", written)
-    for settings in (RunnerSettings(workers=2), RunnerSettings(workers=100), RunnerSettings(runner="PrismRunner")):
+    monkeypatch.setattr(runners, "work_on_list", asked_for)
+    processes = ("--direct_running_mode=multi_processing",)
+    for settings in (
+        RunnerSettings(workers=2),
+        RunnerSettings(workers=2, beam_flags=processes),
+        RunnerSettings(runner="PrismRunner"),
+    ):
         with pytest.raises(BadArgument, match="enough"):
             run_units(HostileWork(str(tmp_path / "out")), many, settings)
-    assert asked == [512, 6400, 10_000]
+    assert asked == [8, 1024, 10_000]
 
 
 def test_a_desk_lies_at_any_address(many):
