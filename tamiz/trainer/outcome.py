@@ -32,6 +32,7 @@ class Outcome:
     ) -> None:
         self._numbers = torch.stack([*losses, norm.to(losses[0].dtype)]).detach()
         self._count, self._rate, self._total = count, rate, total
+        self.step_size: Callable[[], float | None] = lambda: None  # of the update, once it is made
         self._told: tuple[float, float] | None = None
         self._copied: torch.cuda.Event | None = None
         if self._numbers.is_cuda:

@@ -39,7 +39,7 @@ class Steps:
 
     parallel: how the model lies on several processes; each of them gives its rows of a batch, and counts, losses and
     the norm of the gradient are those of all. None: the model is whole in this process. late: whether outcomes may be
-    read a step late; None: where the device can skip an update by itself, which is a GPU with a fused optimizer.
+    read a step late; None: where the device can skip an update by itself: a GPU, with an optimizer that knows how.
     """
 
     def __init__(
@@ -69,9 +69,12 @@ class Steps:
         self._staging, self._compiled, self._computing = Staging(device), False, Computing(device)
         self.late = self._can_be_late() if late is None else late
         self.norm = 0.0  # of the gradient of the step that was read last, before it was scaled down
+        self.step_size: Callable[[], float | None] = lambda: None
+        """The rate in effect in the step that was read last, where the optimizer scales the schedule's. May wait for
+        the device."""
 
     def _can_be_late(self) -> bool:
-        skips = getattr(self.optimizer, "_step_supports_amp_scaling", False)  # torch's fused optimizers
+        skips = getattr(self.optimizer, "_step_supports_amp_scaling", False)  # torch's fused optimizers and ours
         return self.device.type == "cuda" and self._parallel.ranks.alone and skips
 
     def train(self, batch: Batch, learning_rate: float) -> float:
@@ -101,12 +104,13 @@ class Steps:
             norm = parallel.clip(self.settings.clip_norm)
             outcome = Outcome(losses, norm, count, learning_rate, parallel.ranks.sum)
             self._update(outcome)
+        outcome.step_size = OPTIMIZERS.get(self.settings.optimizer).later(self.optimizer)
         return outcome
 
     def read(self, outcome: Outcome) -> float:
         """The mean loss of a step. Raises NotFinite if it had no update."""
         loss = outcome.read()
-        self.norm = outcome.norm
+        self.norm, self.step_size = outcome.norm, outcome.step_size
         return loss
 
     def _backward(self, prepared: Batch, count: float) -> list[torch.Tensor]:
@@ -125,7 +129,7 @@ class Steps:
     def _update(self, outcome: Outcome) -> None:
         """One step of the optimizer, if the outcome is finite."""
         if self.late:
-            # torch's fused optimizers leave weights and means as they are where this is 1, as for GradScaler
+            # where this is 1, the optimizer leaves weights and means as they are, as for torch's GradScaler
             self.optimizer.found_inf = outcome.bad()  # type: ignore[attr-defined]
             self.optimizer.step()
             return
@@ -135,10 +139,6 @@ class Steps:
             self.optimizer.zero_grad(set_to_none=True)
             return
         self.optimizer.step()
-
-    def step_size(self) -> float | None:
-        """The rate in effect in the last step, where the optimizer scales the schedule's. May wait for the device."""
-        return OPTIMIZERS.get(self.settings.optimizer).step_size(self.optimizer)
 
     def validate(self, batches: Iterable[Batch]) -> float:
         """Mean loss over all targets of `batches`, whole ones, which the processes share out here."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from functools import partial
 
 import msgspec
 import pytest
@@ -143,15 +144,16 @@ def test_a_parameter_of_zeros_moves_and_the_rate_in_effect_is_said(kind):
     weight = torch.nn.Parameter(torch.zeros(4, 4))
     settings = {"betas": (0.9, 0.999), "eps": 1e-8} if kind is AdamWScale else {}
     optimizer = kind([weight], lr=0.1, **settings)
-    assert optimizer.step_size() is None
+    size = partial(OPTIMIZERS.get(kind.__name__.lower()).step_size, optimizer)
+    assert size() is None
     weight.grad = torch.ones(4, 4)
     optimizer.step()
     assert torch.allclose(weight.detach(), torch.full((4, 4), -1e-4), rtol=1e-5)  # 0.1 * 1e-3
-    assert optimizer.step_size() == pytest.approx(1e-4)
+    assert size() == pytest.approx(1e-4)
     with torch.no_grad():
         weight.fill_(-2.0)
     optimizer.step()
-    assert optimizer.step_size() == pytest.approx(0.2)
+    assert size() == pytest.approx(0.2)
 
 
 T5_MODEL = T5(vocab_size=64, d_model=16, d_ff=32, d_kv=8, num_heads=2, num_layers=2, num_decoder_layers=1)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tamiz.trainer.optimizers.base import Groups, Optimizer, Rates
+from tamiz.trainer.optimizers.base import Groups, Rates
+from tamiz.trainer.optimizers.scaled import ScaledOptimizer
 
 if TYPE_CHECKING:
     import torch
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 _ADAMWS = {"betas": (0.9, 0.999), "epsilon": 1e-8}  # their defaults: a recipe that has others expects them to matter
 
 
-class _Adafactor(Optimizer):
+class _Adafactor(ScaledOptimizer):
     name = "adafactor"
     states = 1.0  # of vectors and small matrices, which aren't factored; of large matrices much less
 
@@ -25,11 +26,6 @@ class _Adafactor(Optimizer):
         from tamiz.trainer.optimizers.adafactor_torch import Adafactor
 
         return Adafactor(groups, lr=settings.learning_rate)
-
-    def step_size(self, optimizer: torch.optim.Optimizer) -> float | None:
-        from tamiz.trainer.optimizers.scaling import Scaled
-
-        return optimizer.step_size() if isinstance(optimizer, Scaled) else None
 
 
 ADAFACTOR = _Adafactor()

@@ -38,38 +38,47 @@ class Adafactor(Scaled):
         """One update of every parameter that has a gradient. Doesn't wait for the device. closure: not supported."""
         assert closure is None
         self.last_scales = []
+        skipped = self.skipped()
         for group in self.param_groups:
-            for parameter in group["params"]:
-                if parameter.grad is not None:
-                    self._update(parameter, parameter.grad, group["lr"], group["weight_decay"])
+            parameters = [parameter for parameter in group["params"] if parameter.grad is not None]
+            for parameter, number in zip(parameters, self.numbers(parameters), strict=True):
+                self._update(parameter, number**DECAY, skipped, group["lr"], group["weight_decay"])
 
-    def _update(self, parameter: torch.Tensor, gradient: torch.Tensor, rate: float, weight_decay: float) -> None:
-        update = self._normalised(self.state[parameter], gradient)
+    def _update(
+        self, parameter: torch.Tensor, new: Any, skipped: torch.Tensor | None, rate: float, weight_decay: float
+    ) -> None:
+        """new: the share of this step in the means, a float or float64[]: 1 at the first, so that they need no
+        initial value."""
+        assert parameter.grad is not None
+        update = self._normalised(self.state[parameter], parameter.grad, new, skipped)
         update.div_((root_mean_square(update) / CLIP_THRESHOLD).clamp_(min=1.0))
         its = scale(parameter)
         self.remember(rate, parameter, its)
         if weight_decay:
             update.add_(parameter, alpha=weight_decay)
-        parameter.sub_(update.mul_(its * rate))
+        update.mul_(its * rate)
+        parameter.sub_(update if skipped is None else update.masked_fill_(skipped, 0.0))
 
-    def _normalised(self, state: dict[str, Any], gradient: torch.Tensor) -> torch.Tensor:
+    def _normalised(
+        self, state: dict[str, Any], gradient: torch.Tensor, new: Any, skipped: torch.Tensor | None
+    ) -> torch.Tensor:
         """The gradient divided by the root of its mean square, which is updated first."""
         squared = gradient.square().add_(EPSILON)
-        state["step"] = state.get("step", 0) + 1
-        new = (
-            state["step"] ** DECAY
-        )  # the share of this step: 1 at the first, so that the means need no initial value
         if gradient.ndim < 2 or min(gradient.shape[-2:]) < self._factor_from:
-            return _mean(state, "square", squared, new).rsqrt().mul_(gradient)
-        rows = _mean(state, "rows", squared.mean(dim=-1), new)
-        columns = _mean(state, "columns", squared.mean(dim=-2), new)
+            return _mean(state, "square", squared, new, skipped).rsqrt().mul_(gradient)
+        rows = _mean(state, "rows", squared.mean(dim=-1), new, skipped)
+        columns = _mean(state, "columns", squared.mean(dim=-2), new, skipped)
         by_row = (rows / rows.mean(dim=-1, keepdim=True)).rsqrt_().unsqueeze(-1)
         return gradient.mul(by_row).mul_(columns.rsqrt().unsqueeze(-2))
 
 
-def _mean(state: dict[str, Any], name: str, value: torch.Tensor, new: float) -> torch.Tensor:
-    """The running mean in the state, after it took in the value with weight `new`."""
+def _mean(
+    state: dict[str, Any], name: str, value: torch.Tensor, new: Any, skipped: torch.Tensor | None
+) -> torch.Tensor:
+    """The running mean in the state, after it took in the value with weight `new`, unless the step is skipped."""
     if name not in state:
         state[name] = torch.zeros_like(value)
-    mean: torch.Tensor = state[name].mul_(1.0 - new).add_(value, alpha=new)
-    return mean
+    mean: torch.Tensor = state[name]
+    if skipped is None:
+        return mean.mul_(1.0 - new).add_(value, alpha=new)
+    return mean.copy_(torch.where(skipped, mean, mean * (1.0 - new) + value * new))

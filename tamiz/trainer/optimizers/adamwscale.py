@@ -4,24 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tamiz.trainer.optimizers.base import Groups, Optimizer, Rates
+from tamiz.trainer.optimizers.base import Groups, Rates
+from tamiz.trainer.optimizers.scaled import ScaledOptimizer
 
 if TYPE_CHECKING:
     import torch
 
 
-class _AdamWScale(Optimizer):
+class _AdamWScale(ScaledOptimizer):
     name = "adamwscale"
 
     def build(self, groups: Groups, settings: Rates, device: torch.device) -> torch.optim.Optimizer:  # noqa: ARG002
         from tamiz.trainer.optimizers.adamwscale_torch import AdamWScale
 
         return AdamWScale(groups, lr=settings.learning_rate, betas=settings.betas, eps=settings.epsilon)
-
-    def step_size(self, optimizer: torch.optim.Optimizer) -> float | None:
-        from tamiz.trainer.optimizers.scaling import Scaled
-
-        return optimizer.step_size() if isinstance(optimizer, Scaled) else None
 
 
 ADAMWSCALE = _AdamWScale()

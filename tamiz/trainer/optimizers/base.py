@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -48,3 +50,7 @@ class Optimizer:
         """The learning rate in effect in the last step, where the optimizer scales it; None where it doesn't. May
         wait for the device."""
         return None
+
+    def later(self, optimizer: torch.optim.Optimizer) -> Callable[[], float | None]:
+        """`step_size` of the last step, for when the next one is already under way."""
+        return partial(self.step_size, optimizer)

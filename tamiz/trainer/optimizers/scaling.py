@@ -3,6 +3,9 @@ weights. Adafactor's "parameter scaling", arXiv:1804.04235 §8."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import torch
 
 SMALLEST = 1e-3  # epsilon 2: a parameter that is all zeros has a step, too. arXiv:1804.04235 §8, Algorithm 5
@@ -18,11 +21,36 @@ def scale(parameter: torch.Tensor) -> torch.Tensor:
     return root_mean_square(parameter).clamp(min=SMALLEST)
 
 
+Scales = list[tuple[float, int, torch.Tensor]]
+"""Rate, number of weights and scale of each parameter."""
+
+
 class Scaled(torch.optim.Optimizer):
     """An optimizer that scales its steps, and remembers the scales of the last one. They aren't part of its state."""
 
-    last_scales: list[tuple[float, int, torch.Tensor]]
-    """Rate, number of weights and scale of each parameter."""
+    last_scales: Scales  # absent before the first step
+    found_inf: torch.Tensor | None = None
+    """float32[] on the device: where it is 1, the next step leaves weights and means as they are, as torch's fused
+    optimizers do. None: there is nothing to find."""
+    _step_supports_amp_scaling = True  # by which torch's are known
+
+    def skipped(self) -> torch.Tensor | None:
+        """bool[] on the device: whether this step leaves all as it is. None: it doesn't."""
+        return None if self.found_inf is None else self.found_inf > 0
+
+    def numbers(self, parameters: Sequence[torch.Tensor]) -> Sequence[Any]:
+        """The number of this step for each parameter, from 1 on, which its state keeps. Where the device decides
+        whether there is a step, it counts: float64[] each, one less if there is none."""
+        states: list[dict[str, Any]] = [self.state[p] for p in parameters]
+        if self.found_inf is None:
+            for state in states:
+                state["step"] = int(state.get("step", 0)) + 1
+            return [state["step"] for state in states]
+        for state, parameter in zip(states, parameters, strict=True):
+            state["step"] = torch.as_tensor(state.get("step", 0), dtype=torch.float64, device=parameter.device)
+        counts = [state["step"] for state in states]
+        torch._foreach_add_(counts, 1.0 - self.found_inf.double())
+        return torch.stack(counts).unbind()
 
     def remember(self, rate: float, parameter: torch.Tensor, its: torch.Tensor) -> None:
         """Called in `step` by all processes: where they share a parameter, its scale becomes each one's own here, so
@@ -30,9 +58,11 @@ class Scaled(torch.optim.Optimizer):
         whole = getattr(its, "full_tensor", None)
         self.last_scales.append((rate, parameter.numel(), whole() if whole is not None else its))
 
-    def step_size(self) -> float | None:
-        """The schedule's rate times the scale, as a mean over all weights, of the last step. None: no step yet. Waits
-        for the device."""
-        last = getattr(self, "last_scales", [])
-        count = sum(weights for _, weights, _ in last)
-        return sum(rate * weights * float(its) for rate, weights, its in last) / count if count else None
+
+def mean_step_size(scales: Scales) -> float | None:
+    """The schedule's rate times the scale, as a mean over all weights. None: no step yet. Waits for the device."""
+    if not scales:
+        return None
+    its = torch.stack([one for _, _, one in scales]).tolist()
+    sizes = sum(rate * weights * one for (rate, weights, _), one in zip(scales, its, strict=True))
+    return sizes / sum(weights for _, weights, _ in scales)
