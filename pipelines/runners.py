@@ -8,6 +8,7 @@ ended but units have moved on, the pipeline is run again over what is missing.
 from __future__ import annotations
 
 import logging
+import os
 import re
 import threading
 import time
@@ -123,7 +124,8 @@ class _Pipeline:
         listed, most = self._desk.write_units(self._units), MOST_BLOCKS
         if self._settings.runner == "FnApiRunner":
             threads = self._workers is None
-            most = _FOR_A_THREAD * self._settings.workers if threads else _FOR_PROCESSES
+            number = self._options.view_as(DirectOptions).direct_num_workers or os.cpu_count() or 1
+            most = _FOR_A_THREAD * number if threads else _FOR_PROCESSES
             if threads:
                 self._run = replace(self._run, units=deque(self._units))
         name = uuid.uuid4().hex

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 import torch
 
 from corpora.errors import TamizError
+from tamiz.trainer.arriving import Arriving
 
 
 class NotFinite(TamizError):
@@ -34,14 +35,7 @@ class Outcome:
         self._count, self._rate, self._total = count, rate, total
         self.step_size: Callable[[], float | None] = lambda: None  # of the update, once it is made
         self._told: tuple[float, float] | None = None
-        self._copied: torch.cuda.Event | None = None
-        if self._numbers.is_cuda:
-            self._host = torch.empty(self._numbers.shape, dtype=self._numbers.dtype, pin_memory=True)
-            self._host.copy_(self._numbers, non_blocking=True)
-            self._copied = torch.cuda.Event()
-            self._copied.record()
-        else:
-            self._host = self._numbers
+        self._arriving = Arriving(self._numbers)
 
     def bad(self) -> torch.Tensor:
         """float32[] on the device: 1 if the loss or the norm isn't finite, else 0. Nobody waits for it."""
@@ -65,8 +59,6 @@ class Outcome:
     def _read(self) -> tuple[float, float]:
         """The first time, all processes must do it together."""
         if self._told is None:
-            if self._copied is not None:
-                self._copied.synchronize()
-            *losses, norm = self._host.tolist()
+            *losses, norm = self._arriving.read()
             self._told = self._total(sum(losses, 0.0)), norm
         return self._told

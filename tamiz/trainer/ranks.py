@@ -83,6 +83,7 @@ class Ranks:
     def __init__(self, place: Place | None = None, store: Any = None) -> None:
         self.place, self._store = place or Place(), store
         self.rank, self.world_size, self.first = self.place.rank, self.place.world_size, self.place.first
+        self.catches_signals = False  # as within a step, which is finished and saved first
 
     @property
     def alone(self) -> bool:
@@ -175,14 +176,19 @@ class Ranks:
             error = self._cause() or (error if isinstance(error, LostProcess) else LostProcess())
         else:
             self._tell(error)
-        code = _words(error)[1]
-        if self.first:
-            self._try(lambda: self._store.set(_SAID, "0"))
-            return error
-        if self._has(_SAID, SAID_SECONDS) or self._try(lambda: self._store.add(f"{_SAID}/by", 1)) not in (1, None):
-            return SystemExit(code)
+        if not self.speaks():
+            return SystemExit(_words(error)[1])
         unmute()
         return error
+
+    def speaks(self) -> bool:
+        """Whether this process is to say why the training ends: one of them is, the first one if it can. May wait."""
+        if not self.first and self._has(_SAID, SAID_SECONDS):
+            return False
+        speaks = self._try(lambda: self._store.add(f"{_SAID}/by", 1)) in (1, None)
+        if self.first and speaks:
+            self._try(lambda: self._store.set(_SAID, "0"))
+        return speaks
 
     def _tell(self, error: Exception) -> None:
         if self._try(lambda: self._store.add(f"{_CAUSE}/number", 1)) == 1:
@@ -235,11 +241,10 @@ def joined() -> Iterator[Ranks]:
     ranks = _join(place)
     _joined.append(ranks)
     try:
-        with Grace(says=ranks.first):
-            try:
-                yield ranks
-            except BaseException as error:
-                raise ranks.last_words(error) from error
+        with Grace(ranks.speaks, lambda: ranks.catches_signals):
+            yield ranks
+    except BaseException as error:
+        raise ranks.last_words(error) from error
     finally:
         _joined.remove(ranks)
     from torch import distributed

@@ -50,9 +50,11 @@ class StopSignals:
                 if before not in (signal.SIG_IGN, None):
                     self._before[number] = before
                     signal.signal(number, self._first)
+            self._ranks.catches_signals = bool(self._before)
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._ranks.catches_signals = False
         self._restore()
 
     def _first(self, number: int, _: FrameType | None) -> None:

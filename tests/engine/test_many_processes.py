@@ -222,15 +222,22 @@ def test_processes_stop_and_end_together(home):
 
 
 @pytest.mark.parametrize(
-    ("then", "said"), [("loses", "error: another process .* has ended"), ("goes on", "error: SIGTERM: torchrun")]
+    ("case", "said", "codes"),
+    [
+        ("loses", "another process .* has ended", [1, -9]),
+        ("goes on", "SIGTERM: torchrun", [143, -9]),
+        ("blocked", "SIGTERM: torchrun", [143, 143]),
+        ("first", "SIGTERM: torchrun", [-9, 143]),
+        ("error", "the cause", [143, 1]),
+    ],
 )
-def test_why_a_process_ends_is_said_though_it_is_slow(home, then, said):
-    """torchrun's SIGTERM comes while the first process clears up after a lost connection, or knows of nothing."""
-    process = home.launch("tests.lost_process", then)
+def test_why_a_process_ends_is_said_once_though_it_is_slow(home, case, said, codes):
+    """torchrun's SIGTERM comes while a process clears up after a lost connection, or knows of nothing."""
+    process = home.launch("tests.lost_process", case)
     _, text = ended(process)
     (line,) = errors(text)
-    assert re.match(said, line)
-    assert re.search(rf"exitcode +: {1 if then == 'loses' else 143} ", text)
+    assert re.match(f"error: {said}", line)
+    assert sorted(map(int, re.findall(r"exitcode +: (-?\d+) ", text))) == sorted(codes)
 
 
 def test_a_loss_that_is_not_finite_is_said_once(home):

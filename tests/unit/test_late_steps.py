@@ -13,6 +13,7 @@ import msgspec
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from corpora import files
 from tamiz.trainer import checkpoint, compiling
@@ -312,6 +313,34 @@ def test_only_a_gpu_with_an_optimizer_that_can_skip_is_read_late(optimizer):
     assert one._can_be_late()
     one.optimizer = torch.optim.SGD(one.model.parameters(), lr=0.1)
     assert not one._can_be_late()
+
+
+class NobodyReads(TorchDispatchMode):
+    """Raises where a tensor becomes a number, for which the host would wait for a GPU."""
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        assert "_local_scalar_dense" not in str(function), f"a number is read: {args}"
+        return function(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS.names())
+def test_no_step_reads_a_number_of_the_device(monkeypatch, optimizer):
+    def read(_tensor):
+        raise AssertionError("a list is read")
+
+    monkeypatch.setattr(steps_module, "_num_targets", lambda _prepared: 64)  # on a GPU it counts on the host
+    one = steps(late=True, optimizer=optimizer, weight_decay=0.1)
+    one.optimizer._factor_from = 8
+    for seed in range(3):
+        with NobodyReads(), monkeypatch.context() as patched:
+            patched.setattr(torch.Tensor, "tolist", read)
+            outcome = one._start(batch(seed), 0.01)
+        assert one.read(outcome) > 0
+    monkeypatch.setattr(torch.Tensor, "tolist", read)
+    with pytest.raises(AssertionError, match="a list is read"):
+        steps(late=False, optimizer=optimizer)._start(batch(), 0.01)
+    with pytest.raises(AssertionError, match="a number is read"), NobodyReads():
+        torch.ones(()).item()
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

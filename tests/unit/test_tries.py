@@ -237,12 +237,13 @@ def test_this_process_holds_few_elements_and_an_engine_many(many, tmp_path, monk
     processes = ("--direct_running_mode=multi_processing",)
     for settings in (
         RunnerSettings(workers=2),
+        RunnerSettings(workers=2, beam_flags=("--direct_num_workers=16",)),
         RunnerSettings(workers=2, beam_flags=processes),
         RunnerSettings(runner="PrismRunner"),
     ):
         with pytest.raises(BadArgument, match="enough"):
             run_units(HostileWork(str(tmp_path / "out")), many, settings)
-    assert asked == [8, 1024, 10_000]
+    assert asked == [8, 64, 1024, 10_000]
 
 
 def test_a_desk_lies_at_any_address(many):

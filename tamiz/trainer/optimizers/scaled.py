@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import TYPE_CHECKING
 
 from tamiz.trainer.optimizers.base import Optimizer
@@ -19,6 +18,7 @@ class ScaledOptimizer(Optimizer):
         return self.later(optimizer)()
 
     def later(self, optimizer: torch.optim.Optimizer) -> Callable[[], float | None]:
-        from tamiz.trainer.optimizers.scaling import mean_step_size
+        from tamiz.trainer.optimizers.scaling import step_size
 
-        return partial(mean_step_size, getattr(optimizer, "last_scales", []))
+        scales = getattr(optimizer, "last_scales", [])
+        return step_size(scales) if scales else lambda: None

@@ -3,10 +3,12 @@ weights. Adafactor's "parameter scaling", arXiv:1804.04235 §8."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
+
+from tamiz.trainer.arriving import Arriving
 
 SMALLEST = 1e-3  # epsilon 2: a parameter that is all zeros has a step, too. arXiv:1804.04235 §8, Algorithm 5
 
@@ -41,6 +43,8 @@ class Scaled(torch.optim.Optimizer):
     def numbers(self, parameters: Sequence[torch.Tensor]) -> Sequence[Any]:
         """The number of this step for each parameter, from 1 on, which its state keeps. Where the device decides
         whether there is a step, it counts: float64[] each, one less if there is none."""
+        if not parameters:
+            return []
         states: list[dict[str, Any]] = [self.state[p] for p in parameters]
         if self.found_inf is None:
             for state in states:
@@ -49,7 +53,7 @@ class Scaled(torch.optim.Optimizer):
         for state, parameter in zip(states, parameters, strict=True):
             state["step"] = torch.as_tensor(state.get("step", 0), dtype=torch.float64, device=parameter.device)
         counts = [state["step"] for state in states]
-        torch._foreach_add_(counts, 1.0 - self.found_inf.double())
+        torch._foreach_add_(counts, 1.0 - self.found_inf.double(), alpha=1)  # alpha: else torch reads the number
         return torch.stack(counts).unbind()
 
     def remember(self, rate: float, parameter: torch.Tensor, its: torch.Tensor) -> None:
@@ -59,10 +63,13 @@ class Scaled(torch.optim.Optimizer):
         self.last_scales.append((rate, parameter.numel(), whole() if whole is not None else its))
 
 
-def mean_step_size(scales: Scales) -> float | None:
-    """The schedule's rate times the scale, as a mean over all weights. None: no step yet. Waits for the device."""
-    if not scales:
-        return None
-    its = torch.stack([one for _, _, one in scales]).tolist()
-    sizes = sum(rate * weights * one for (rate, weights, _), one in zip(scales, its, strict=True))
-    return sizes / sum(weights for _, weights, _ in scales)
+def step_size(scales: Scales) -> Callable[[], float]:
+    """The schedule's rate times the scale, as a mean over all weights. The scales leave the device now; the result
+    waits for them."""
+    its = Arriving(torch.stack([one for _, _, one in scales]))
+
+    def mean() -> float:
+        sizes = sum(rate * weights * one for (rate, weights, _), one in zip(scales, its.read(), strict=True))
+        return sizes / sum(weights for _, weights, _ in scales)
+
+    return mean
