@@ -17,6 +17,7 @@ from pipelines.processes import Process, descendants, kill
 _LOOK = 0.5  # seconds between two looks
 _PATIENCE = 5.0  # for a pipeline that was told to end
 _CANCEL = 10.0  # for an engine to cancel a job
+_SAMPLING = 10  # milliseconds
 
 
 def drive(options: Any, runner: Any, build: Callable[[Any], None], look: Callable[[], None]) -> None:
@@ -38,6 +39,7 @@ def drive(options: Any, runner: Any, build: Callable[[Any], None], look: Callabl
             ended.set()
 
     _leave_signals_alone()
+    _sample_often()
     threading.Thread(target=copy_context().run, args=(run,), name="tamiz-pipeline", daemon=True).start()
     try:
         while not ended.wait(_LOOK):
@@ -88,3 +90,11 @@ def _leave_signals_alone() -> None:
     from apache_beam.runners.portability import job_server
 
     vars(job_server)["signal"] = _MainThreadOnly()
+
+
+def _sample_often() -> None:
+    """A pipeline in this process waits at its end for the thread that samples Beam's states, which sleeps for up to a
+    fifth of the time so far, at most 200 ms."""
+    from apache_beam.runners.worker.statesampler import StateSampler
+
+    StateSampler.__init__.__defaults__ = (_SAMPLING,)

@@ -10,6 +10,8 @@ from pathlib import Path
 import apache_beam as beam
 import msgspec
 import pytest
+from apache_beam.runners.worker.statesampler import StateSampler
+from apache_beam.utils.counters import CounterFactory
 
 from corpora.documents.item import WorkItem
 from corpora.documents.items import work_items
@@ -263,3 +265,9 @@ def test_a_desk_lies_at_any_address(many):
     desk.clear()
     left = [desk.note(many[1200]), f"{desk.run}/units.jsonl"]  # the list: another run of the same work may read it
     assert list(desk.home.entries()) == left
+
+
+def test_a_pipeline_does_not_wait_long_for_beams_sampler(many, tmp_path):
+    """Its thread sleeps as long; that of a run of a minute slept for 200 ms after the last unit."""
+    run_units(HostileWork(str(tmp_path / "out")), many[:1], RunnerSettings())
+    assert StateSampler("x", CounterFactory()).sampling_period_ms == 10
