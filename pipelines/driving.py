@@ -95,6 +95,7 @@ def _leave_signals_alone() -> None:
 def _sample_often() -> None:
     """A pipeline in this process waits at its end for the thread that samples Beam's states, which sleeps for up to a
     fifth of the time so far, at most 200 ms."""
-    from apache_beam.runners.worker.statesampler import StateSampler
+    from apache_beam.runners.worker.statesampler import DEFAULT_SAMPLING_PERIOD_MS, StateSampler
 
-    StateSampler.__init__.__defaults__ = (_SAMPLING,)
+    if StateSampler.__init__.__defaults__ == (DEFAULT_SAMPLING_PERIOD_MS,):
+        StateSampler.__init__.__defaults__ = (_SAMPLING,)

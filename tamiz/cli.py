@@ -16,7 +16,7 @@ from corpora.stopping import interruptible, left_behind
 from tamiz.console import fail, say, warn
 from tamiz.groups import Group, misspelt
 from tamiz.log import log
-from tamiz.trainer.ranks import give_way, mute_others
+from tamiz.trainer.ranks import SaidElsewhere, give_way, mute_others
 
 # command -> (module in tamiz.commands, help); listed here so that --help doesn't import the modules
 COMMANDS = {
@@ -114,6 +114,10 @@ def _run(arguments: list[str], debug: bool) -> int:
         log.event("share done", message=str(done))
         say(str(done))
         code = 0
+    except SaidElsewhere as ended:
+        log.error(ended.error, expected=True)
+        log.end(ended.exit_code)
+        raise
     except Exception as error:
         code = error.exit_code if isinstance(error, TamizError) else 1
         log.error(error, expected=isinstance(error, TamizError | OSError))

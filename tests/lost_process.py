@@ -17,7 +17,7 @@ import time
 
 from corpora.errors import TamizError
 from tamiz.console import fail
-from tamiz.trainer import grace, ranks
+from tamiz.trainer import grace
 from tamiz.trainer.ranks import current, joined, mute_others
 
 SLOW = 2.0  # seconds: torchrun looks ten times a second
@@ -49,7 +49,6 @@ def ends(case: str, *, first: bool) -> None:
 
 if __name__ == "__main__":
     mute_others()
-    ranks.SAID_SECONDS = SLOW / 2
     try:
         with joined():
             current().sum(1)

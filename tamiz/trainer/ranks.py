@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -73,6 +74,14 @@ class _Told(TamizError):
         self.exit_code = code
 
 
+class SaidElsewhere(SystemExit):
+    """Ends a process without a word: another one says the error."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error, self.exit_code = error, _words(error)[1]
+        super().__init__(self.exit_code)
+
+
 class Ranks:
     """The processes of a training. Alone, every method gives back what it got, bit for bit.
 
@@ -84,6 +93,8 @@ class Ranks:
         self.place, self._store = place or Place(), store
         self.rank, self.world_size, self.first = self.place.rank, self.place.world_size, self.place.first
         self.catches_signals = False  # as within a step, which is finished and saved first
+        self._asking = threading.Lock()
+        self._speaks: bool | None = None
 
     @property
     def alone(self) -> bool:
@@ -177,18 +188,20 @@ class Ranks:
         else:
             self._tell(error)
         if not self.speaks():
-            return SystemExit(_words(error)[1])
+            return SaidElsewhere(error)
         unmute()
         return error
 
     def speaks(self) -> bool:
-        """Whether this process is to say why the training ends: one of them is, the first one if it can. May wait."""
-        if not self.first and self._has(_SAID, SAID_SECONDS):
-            return False
-        speaks = self._try(lambda: self._store.add(f"{_SAID}/by", 1)) in (1, None)
-        if self.first and speaks:
-            self._try(lambda: self._store.set(_SAID, "0"))
-        return speaks
+        """Whether this process is to say why the training ends: one of them is, the first one if it can. May wait for
+        SAID_SECONDS, and be asked again."""
+        with self._asking:
+            if self._speaks is None:
+                said = not self.first and self._has(_SAID, SAID_SECONDS)
+                self._speaks = not said and self._try(lambda: self._store.add(f"{_SAID}/by", 1)) in (1, None)
+            if self.first and self._speaks:
+                self._try(lambda: self._store.set(_SAID, "0"))
+            return self._speaks
 
     def _tell(self, error: Exception) -> None:
         if self._try(lambda: self._store.add(f"{_CAUSE}/number", 1)) == 1:

@@ -8,10 +8,13 @@ from pathlib import Path
 import pytest
 
 from corpora import manifest
+from corpora.errors import DamagedFile
 from corpora.verify import verify
+from tamiz import cli
 from tamiz.console import progress, warn
 from tamiz.log import log, without_secrets
-from tests.command import exit_code
+from tamiz.trainer.ranks import SaidElsewhere
+from tests.command import exit_code, tamiz
 
 SECRET = "hf_aBcDeFgHiJkLmNoP"
 
@@ -110,6 +113,19 @@ def test_warnings_are_recorded_and_a_killed_command_leaves_what_it_had(tmp_path)
         update(1, 2)
     start, warning = events(tmp_path / "log.jsonl")
     assert (start["event"], warning["event"], warning["message"]) == ("start", "warning", "a slow path with ***")
+
+
+def test_an_error_that_another_process_says_is_recorded(tmp_path, capsys, monkeypatch):
+    def invoke(_arguments):
+        manifest.begin(tmp_path, manifest.MadeFrom(stage="train", algorithm=1, settings={}, inputs=[]))
+        log.in_folder(tmp_path)
+        raise SaidElsewhere(DamagedFile("the shards are cut"))
+
+    monkeypatch.setattr(cli, "_invoke", invoke)
+    code, _, said = tamiz(capsys, "train")
+    _, error, end = events(tmp_path / "log.jsonl")
+    assert (code, said, end["event"], end["exit_code"]) == (1, "", "end", 1)
+    assert "the shards are cut" in error["message"]
 
 
 def test_a_log_that_cannot_be_written_stops_nothing(tmp_path, capsys):
