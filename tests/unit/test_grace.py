@@ -53,14 +53,20 @@ with grace.Grace(lambda: True, lambda: bool(caught)):
 def test_an_error_that_has_left_the_block_is_not_cut_short() -> None:
     """Though whether to say why was being found out."""
     code, out, error = ends("""
+import threading
+asked, left = threading.Event(), threading.Event()
+def says():
+    asked.set()
+    return left.wait(30)
 try:
-    with grace.Grace(lambda: time.sleep(1.5) or True, lambda: False):
+    with grace.Grace(says, lambda: False):
         term()
-        time.sleep(1.2)
+        asked.wait(30)
         raise ValueError
 except ValueError:
+    left.set()
     term()
-    time.sleep(2)
+    time.sleep(1)
     print("the error", flush=True)
 """)
     assert (code, out, error) == (0, "the error\n", "")
