@@ -315,6 +315,17 @@ def test_only_a_gpu_with_an_optimizer_that_can_skip_is_read_late(optimizer):
     assert not one._can_be_late()
 
 
+@pytest.mark.parametrize("optimizer", OPTIMIZERS.names())
+def test_a_group_without_gradients_stays_as_it_is(optimizer):
+    used, unused = torch.nn.Parameter(torch.ones(3, 4)), torch.nn.Parameter(torch.ones(3))
+    groups = [{"params": [used], "weight_decay": 0.1}, {"params": [unused], "weight_decay": 0.0}]
+    one = OPTIMIZERS.get(optimizer).build(groups, SETTINGS, torch.device("cpu"))
+    used.grad, one.found_inf = torch.ones(3, 4), torch.zeros(())
+    one.step()
+    assert (unused == 1).all()
+    assert (used != 1).all()
+
+
 class NobodyReads(TorchDispatchMode):
     """Raises where a tensor becomes a number, for which the host would wait for a GPU."""
 
