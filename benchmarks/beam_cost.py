@@ -102,7 +102,7 @@ def _loop(work: Work, items: Sequence[WorkItem]) -> None:
 _next: Any = None  # in each of two processes: the number of the next item
 
 
-def _shares(number: Any) -> None:
+def _take_from(number: Any) -> None:
     global _next
     _next = number
 
@@ -123,7 +123,7 @@ class TwoProcesses:
         spawned = multiprocessing.get_context("spawn")
         self._number = spawned.Value("q", 0)
         # one each, so that its caches stay warm
-        self._pools = [ProcessPoolExecutor(1, spawned, _shares, (self._number,)) for _ in range(2)]
+        self._pools = [ProcessPoolExecutor(1, spawned, _take_from, (self._number,)) for _ in range(2)]
         self._items = items
 
     def __call__(self, work: Work) -> None:

@@ -201,7 +201,7 @@ def test_an_engine_gets_a_bounded_number_of_elements(many, tmp_path):
     assert listed(desk, desk.write_units([])) == []
 
 
-@pytest.mark.parametrize("mode", ["multi_threading", "multi_processing"])  # the flag counts, not our own
+@pytest.mark.parametrize("mode", ["multi_threading", "multi_processing"])
 def test_units_in_blocks_are_all_done_once(many, tmp_path, monkeypatch, mode):
     monkeypatch.setattr(runners, "_FOR_PROCESSES", 7)
     few, work = many[:500], HostileWork(str(tmp_path / "out"))
