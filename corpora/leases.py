@@ -202,7 +202,7 @@ def leased(lease: Lease) -> Iterator[None]:
 
 def _on_sigterm(lease: Lease) -> Any:
     """In the main thread, SIGTERM raises InUse once the lease is lost; until then it does what it did before. (A
-    training's steps have a handler of their own.) Returns the handler before; None where nothing is to be put back."""
+    training's steps have a handler of their own.) Returns the handler before; None where none is to be put back."""
     if threading.current_thread() is not threading.main_thread():
         return None
     before = signal.getsignal(signal.SIGTERM)
