@@ -4,7 +4,6 @@ may just have noticed that, by a lost connection, and be on its way to say so.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import threading
@@ -72,6 +71,7 @@ class Grace:
         os.close(self._read)
 
     def _end(self) -> None:
+        # in a thread of its own: it may wait, and fail where nobody reads stderr
         saying = threading.Thread(target=self._say, daemon=True)
         saying.start()
         saying.join(_TO_SAY)
@@ -80,5 +80,4 @@ class Grace:
 
     def _say(self) -> None:
         if self._says() and not self._over.is_set():
-            with contextlib.suppress(OSError):
-                os.write(2, _SAID)
+            os.write(2, _SAID)
